@@ -1,0 +1,26 @@
+# Inside an activated environment (venv or conda) the commands use it; elsewhere they make .venv once.
+PYTHON ?= python3.11
+ENV := $(or $(VIRTUAL_ENV),$(CONDA_PREFIX),$(CURDIR)/.venv)
+BIN := $(ENV)/bin
+export PATH := $(BIN):$(PATH)
+
+.PHONY: demo test lint install clean
+
+demo: install  ## train, evaluate and predict a real CT, in minutes
+	python -m segment.demo
+
+test: install  ## the whole test suite
+	pytest -n 2 --dist loadgroup
+
+lint: install  ## formatting, lint rules, types
+	pre-commit run --all-files
+
+install: $(ENV)/.segment-installed
+
+$(ENV)/.segment-installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(ENV)
+	python -m pip install -c constraints.txt -e '.[dev]'
+	touch $@
+
+clean:  ## remove what training wrote; never asks, so it never removes outputs/
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -1,0 +1,3 @@
+"""Organ segmentation experiments on abdominal CT."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,71 @@
+"""`segment <command>`: lists the commands and imports none before it is chosen."""
+
+import os
+import runpy
+import sys
+
+from segment import __version__
+
+COMMANDS = {
+    "train": ("train a network, test its best checkpoint", "segment train experiment=quick trainer.max_epochs=5"),
+    "evaluate": ("score a checkpoint on labelled CTs", "segment evaluate ckpt=best.ckpt data=flare22"),
+    "predict": ("segment CTs", "segment predict ckpt=best.ckpt input=ct.nii.gz output=masks"),
+    "demo": ("train on synthetic CTs, then segment a real one", "segment demo"),
+}
+
+
+def main() -> None:
+    """Run a command as if by `python -m segment.<command>`.
+
+    Running it as a module makes `__main__` name the command, which lets Lightning start further processes (DDP).
+    """
+    arguments = sys.argv[1:]
+    if arguments[:1] in (["-sc"], ["--shell-completion"]):
+        _complete()
+    elif not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(_help())
+    elif arguments[0] == "--version":
+        print(f"segment {__version__}")
+    elif arguments[0] not in COMMANDS:
+        print(f"error: no command {arguments[0]!r}; there are {', '.join(COMMANDS)}", file=sys.stderr)
+        sys.exit(2)
+    else:
+        _run(arguments[0], arguments[1:])
+
+
+def _run(command: str, arguments: list[str]) -> None:
+    sys.argv = [sys.argv[0], *arguments]
+    runpy.run_module(f"segment.{command}", run_name="__main__", alter_sys=True)
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {what}\n  {'':<{width}}    {example}" for name, (what, example) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: segment <command> [key=value ...]\n",
+            *lines,
+            "",
+            "  segment <command> --help      what can be set",
+            "  segment <command> --cfg job   the composed configuration",
+            "  segment train -m key=a,b      one run for each value",
+            '  eval "$(segment train -sc install=bash)"   tab completion',
+        ]
+    )
+
+
+def _complete() -> None:
+    """Answer the shell's completion query, which Hydra's script sends without the command's name."""
+    line = os.environ.get("COMP_LINE", "")
+    program, _, rest = line.partition(" ")
+    command, space, overrides = rest.lstrip().partition(" ")
+    if command in COMMANDS and space:
+        os.environ["COMP_LINE"] = f"{program} {overrides}"
+        os.environ["COMP_POINT"] = str(len(os.environ["COMP_LINE"]))
+        _run(command, sys.argv[1:])
+    else:
+        print("\n".join(name for name in COMMANDS if name.startswith(command)))
+
+
+if __name__ == "__main__":
+    main()

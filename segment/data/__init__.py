@@ -1,0 +1,1 @@
+"""From CT files to volumes, patches and batches."""

@@ -1,0 +1,140 @@
+"""The LightningDataModule: cases → split → store → patches and volumes."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+import torchio as tio
+from torch.utils.data import DataLoader
+
+from segment.data.cases import Case, Source, gather
+from segment.data.dataset import EpochSampler, LabelledScan, PatchDataset, ScanDataset, VolumeDataset
+from segment.data.split import PARTS, Split, Splitter
+from segment.data.store import Store, StoredVolume
+from segment.errors import UserError
+
+
+class CTDataModule(pl.LightningDataModule):
+    """Everything between CT files and batches.
+
+    Training batches hold `image` and `label` as TorchIO collates subjects: `batch["image"]["data"]` is
+    (B,1,*patch_size) float32, `batch["label"]["data"]` the same shape in uint8. Validation batches hold one whole
+    preprocessed volume, test batches one `LabelledScan` on the CT's own grid.
+
+    Args:
+        sources: Where cases come from, by name; several are mixed.
+        organs: Class i is organs[i-1].
+        preprocess: TorchIO transform that every CT goes through, once.
+        augment: Random TorchIO transform of training patches, or None.
+        split: Deals cases out to train, val and test.
+        patch_size: Voxels of a training patch along I, J, K.
+        patches_per_epoch: Patches in an epoch, over all processes; None: one per training case.
+        foreground_share: Share of patches placed around an organ, in [0, 1].
+        batch_size: Patches in a batch of one process.
+        num_workers: Processes that draw patches, and that preprocess.
+        cache_dir: Where preprocessed volumes are kept.
+        seed: Fixes every patch of every epoch.
+    """
+
+    def __init__(
+        self,
+        sources: Mapping[str, Source],
+        organs: Sequence[str],
+        preprocess: tio.Transform,
+        augment: tio.Transform | None,
+        split: Splitter,
+        patch_size: Sequence[int],
+        patches_per_epoch: int | None,
+        foreground_share: float,
+        batch_size: int,
+        num_workers: int,
+        cache_dir: str | Path,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.sources = sources
+        self.organs = list(organs)
+        self.augment = augment
+        self.splitter = split
+        self.patch_size = tuple(patch_size)
+        self.patches_per_epoch = patches_per_epoch
+        self.foreground_share = foreground_share
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.seed = seed
+        self.store = Store(Path(cache_dir), preprocess, self.organs)
+
+    @cached_property
+    def split(self) -> Split:
+        """The cases of each part; lists the sources when first asked."""
+        return self.splitter(gather(self.sources))
+
+    @cached_property
+    def volumes(self) -> dict[str, StoredVolume]:
+        """Preprocessed training and validation volumes by case id; fills the store when first asked."""
+        cases = list(dict.fromkeys([*self.split.train, *self.split.val, *self.split.test]))
+        volumes = self.store.prepare(cases, self.num_workers)
+        self._check_leaks(volumes)
+        self._check_organs(volumes)
+        return volumes
+
+    def voxel_hashes(self) -> list[str]:
+        """Content of the cases that training saw, so that a later evaluation can leave them out."""
+        return sorted({self.volumes[case.id].meta["voxel_hash"] for case in (*self.split.train, *self.split.val)})
+
+    def train_dataloader(self) -> DataLoader[tio.Subject]:
+        """Loader of one epoch's patches; Lightning asks for a new one every epoch."""
+        assert self.trainer is not None  # Lightning attaches itself before it asks for loaders
+        volumes = [self.volumes[case.id] for case in self.split.train]
+        patches = PatchDataset(volumes, self.patch_size, self.foreground_share, self.augment, self.seed)
+        sampler = EpochSampler(
+            self.trainer.current_epoch,
+            self.patches_per_epoch or len(volumes),
+            self.trainer.global_rank,
+            self.trainer.world_size,
+        )
+        return tio.SubjectsLoader(
+            patches,
+            sampler=sampler,
+            batch_size=self.batch_size,
+            num_workers=self.num_workers,
+            drop_last=len(sampler) > self.batch_size,
+            # A generator of its own: drawing worker seeds must not move torch's global random state.
+            generator=torch.Generator().manual_seed(self.seed),
+        )
+
+    def val_dataloader(self) -> DataLoader[tio.Subject]:
+        """Whole preprocessed volumes of this process's validation cases."""
+        volumes = [self.volumes[case.id] for case in self._share(self.split.val)]
+        return tio.SubjectsLoader(VolumeDataset(volumes), batch_size=1, num_workers=0)
+
+    def test_dataloader(self) -> DataLoader[LabelledScan]:
+        """This process's test cases on their own grids."""
+        cases = self._share(self.split.test)
+        return DataLoader(ScanDataset(cases, self.organs), batch_size=None, num_workers=0)
+
+    def _share(self, cases: Sequence[Case]) -> list[Case]:
+        # Each case once over all processes; Lightning's own sampler would repeat some to fill up.
+        rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        return list(cases[rank::world_size])
+
+    def _check_leaks(self, volumes: Mapping[str, StoredVolume]) -> None:
+        if self.split.shared:
+            return
+        seen: dict[str, tuple[str, str]] = {}
+        for part in PARTS:
+            for case in getattr(self.split, part):
+                content = volumes[case.id].meta["voxel_hash"]
+                other, other_part = seen.setdefault(content, (case.id, part))
+                if other_part != part:
+                    msg = f"{other} ({other_part}) and {case.id} ({part}) hold the same voxels; remove one of them"
+                    raise UserError(msg)
+
+    def _check_organs(self, volumes: Mapping[str, StoredVolume]) -> None:
+        present = {index for case in self.split.train for index in volumes[case.id].foreground}
+        missing = [organ for index, organ in enumerate(self.organs, start=1) if index not in present]
+        if missing:
+            msg = f"no training case shows {', '.join(missing)}; check label_codes, or take it out of organs"
+            raise UserError(msg)

@@ -1,0 +1,179 @@
+"""Datasets: patches for training, volumes for validation, CTs on their own grids for test."""
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torchio as tio
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from segment.data.cases import Case
+from segment.data.labels import LabelMap
+from segment.data.scan import Scan, check_same_grid, read_ct, read_label
+from segment.data.store import StoredVolume
+
+Key = tuple[int, int]  # (epoch, index)
+
+
+class PatchDataset(Dataset[tio.Subject]):
+    """Random patches; patch i of epoch e is a pure function of (seed, e, i).
+
+    So neither the number of workers nor what was drawn before changes a sample, and a resumed run meets the patches
+    it would have met. Within an epoch every volume is drawn equally often, up to one.
+
+    Args:
+        volumes: Stored volumes to draw from.
+        patch_size: Voxels along I, J, K; a smaller volume is padded with its minimum (air) and background.
+        foreground_share: Share of patches placed around a voxel of an organ, each organ of the volume being equally
+            likely; the others lie anywhere. In [0, 1].
+        augment: Random TorchIO transform of the patch, or None.
+        seed: Another seed, other patches.
+    """
+
+    def __init__(
+        self,
+        volumes: Sequence[StoredVolume],
+        patch_size: Sequence[int],
+        foreground_share: float,
+        augment: tio.Transform | None,
+        seed: int,
+    ) -> None:
+        self.volumes = list(volumes)
+        self.patch_size = tuple(patch_size)
+        self.foreground_share = foreground_share
+        self.augment = augment
+        self.seed = seed
+
+    def __getitem__(self, key: Key) -> tio.Subject:
+        epoch, index = key
+        rng = np.random.default_rng((self.seed, epoch, index))
+        # Every pass over the volumes is one shuffled deck, shared by the indices of that pass.
+        deck = np.random.default_rng((self.seed, epoch, index // len(self.volumes), 1 << 31))
+        volume = self.volumes[deck.permutation(len(self.volumes))[index % len(self.volumes)]]
+        corner = self._corner(volume, rng)
+        image = _crop(volume.image, corner, self.patch_size, fill=volume.meta["minimum"])
+        label = _crop(volume.label, corner, self.patch_size, fill=0)
+        subject = tio.Subject(
+            image=tio.ScalarImage(tensor=image.float()),
+            label=tio.LabelMap(tensor=label),
+        )
+        if self.augment is not None:
+            with random_state(int(rng.integers(2**31))):
+                subject = self.augment(subject)
+        return subject
+
+    def _corner(self, volume: StoredVolume, rng: np.random.Generator) -> np.ndarray:
+        """First voxel of the patch in the volume; negative where the volume is smaller than the patch."""
+        size, patch = np.array(volume.image.shape), np.array(self.patch_size)
+        spare = size - patch
+        classes = sorted(volume.foreground)
+        if classes and rng.random() < self.foreground_share:
+            voxels = volume.foreground[classes[rng.integers(len(classes))]]
+            # The organ's voxel lies anywhere in the middle half of the patch, so context varies.
+            at = voxels[rng.integers(len(voxels))] - (patch * rng.uniform(0.25, 0.75, size=3)).astype(int)
+            corner = np.clip(at, 0, np.maximum(spare, 0))
+        else:
+            corner = rng.integers(np.maximum(spare, 0) + 1)
+        return np.where(spare < 0, spare // 2, corner)
+
+
+class EpochSampler(Sampler[Key]):
+    """Keys (epoch, index) of one process's share of an epoch.
+
+    Args:
+        epoch: Given when the epoch's loader is made, because workers fetch ahead of any later `set_epoch`.
+        num_samples: Patches of an epoch over all processes.
+        rank: This process.
+        world_size: Number of processes.
+    """
+
+    def __init__(self, epoch: int, num_samples: int, rank: int = 0, world_size: int = 1) -> None:
+        self.epoch = epoch
+        self.indices = range(rank, num_samples - num_samples % world_size, world_size)
+
+    def __iter__(self) -> Iterator[Key]:
+        return ((self.epoch, index) for index in self.indices)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+class VolumeDataset(Dataset[tio.Subject]):
+    """Whole preprocessed volumes, never augmented."""
+
+    def __init__(self, volumes: Sequence[StoredVolume]) -> None:
+        self.volumes = list(volumes)
+
+    def __len__(self) -> int:
+        return len(self.volumes)
+
+    def __getitem__(self, index: int) -> tio.Subject:
+        volume = self.volumes[index]
+        return tio.Subject(
+            image=tio.ScalarImage(tensor=torch.from_numpy(volume.image[:][None].astype(np.float32))),
+            label=tio.LabelMap(tensor=torch.from_numpy(volume.label[:][None])),
+        )
+
+
+@dataclass(frozen=True)
+class LabelledScan:
+    """A CT and its truth on the CT's own grid.
+
+    Attributes:
+        id: The case's id.
+        scan: The CT in HU.
+        truth: Class indices (I,J,K) uint8.
+    """
+
+    id: str
+    scan: Scan
+    truth: np.ndarray
+
+
+class ScanDataset(Dataset[LabelledScan]):
+    """CTs as their files hold them: what test scores are computed on."""
+
+    def __init__(self, cases: Sequence[Case], organs: Sequence[str]) -> None:
+        self.cases = list(cases)
+        self.organs = list(organs)
+
+    def __len__(self) -> int:
+        return len(self.cases)
+
+    def __getitem__(self, index: int) -> LabelledScan:
+        case = self.cases[index]
+        scan, label = read_ct(case.image), read_label(case.label)
+        check_same_grid(scan, label, case.image, case.label)
+        truth = LabelMap(case.label_codes, self.organs).to_classes(label.data, source=str(case.label))
+        return LabelledScan(case.id, scan, truth)
+
+
+@contextmanager
+def random_state(seed: int) -> Iterator[None]:
+    """Seed torch, numpy and random for a block and put their states back after it."""
+    states = torch.get_rng_state(), np.random.get_state(), random.getstate()
+    torch.default_generator.manual_seed(seed)
+    np.random.seed(seed % 2**32)
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        torch.set_rng_state(states[0])
+        np.random.set_state(states[1])
+        random.setstate(states[2])
+
+
+def _crop(array: Callable[..., np.ndarray], corner: np.ndarray, size: Sequence[int], fill: float) -> Tensor:
+    """Patch (1,*size) at a corner that may lie outside of a stored array (I,J,K)."""
+    start = np.maximum(corner, 0)
+    stop = np.minimum(corner + size, array.shape)
+    inside = array[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))]
+    if inside.shape == tuple(size):
+        return torch.from_numpy(inside[None])
+    patch = np.full(size, fill, dtype=inside.dtype)
+    patch[tuple(slice(a, b) for a, b in zip(start - corner, stop - corner, strict=True))] = inside
+    return torch.from_numpy(patch[None])

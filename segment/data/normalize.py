@@ -1,0 +1,62 @@
+"""Intensity transforms in Hounsfield units."""
+
+from collections.abc import Sequence
+
+import torchio as tio
+
+
+class WindowHU(tio.IntensityTransform):  # type: ignore[misc]
+    """Clip to a window of Hounsfield units and rescale it to [0, 1].
+
+    The window, not the volume's own extremes, fixes the scale, so a voxel's value means the same in every CT.
+
+    Args:
+        window_hu: Lower and upper bound in HU.
+
+    Raises:
+        ValueError: When the lower bound is not below the upper.
+    """
+
+    def __init__(self, window_hu: Sequence[float]) -> None:
+        super().__init__()
+        low, high = window_hu
+        if not low < high:
+            msg = f"window_hu needs a lower bound below the upper one, got {list(window_hu)}"
+            raise ValueError(msg)
+        self.window_hu = (float(low), float(high))
+        self.args_names = ["window_hu"]
+
+    def apply_transform(self, subject: tio.Subject) -> tio.Subject:
+        """Clip and rescale every intensity image."""
+        low, high = self.window_hu
+        for image in self.get_images(subject):
+            image.set_data(((image.data.float() - low) / (high - low)).clamp_(0, 1))
+        return subject
+
+
+class Standardize(tio.IntensityTransform):  # type: ignore[misc]
+    """Subtract a mean and divide by a standard deviation that are the same for every CT.
+
+    Statistics of a single volume (torchio.ZNormalization) depend on how much air and table it shows; fixed ones keep
+    Hounsfield units comparable between patients, as in nnU-Net's CT normalisation (Isensee et al. 2021,
+    doi:10.1038/s41592-020-01008-z).
+
+    Args:
+        mean: Mean in the image's units at this point of the pipeline.
+        std: Standard deviation, positive.
+    """
+
+    def __init__(self, mean: float, std: float) -> None:
+        super().__init__()
+        if std <= 0:
+            msg = f"std must be positive, got {std}"
+            raise ValueError(msg)
+        self.mean = float(mean)
+        self.std = float(std)
+        self.args_names = ["mean", "std"]
+
+    def apply_transform(self, subject: tio.Subject) -> tio.Subject:
+        """Standardise every intensity image."""
+        for image in self.get_images(subject):
+            image.set_data((image.data.float() - self.mean) / self.std)
+        return subject

@@ -1,0 +1,117 @@
+"""Resampling along the axes of a volume, as matrices: one definition for images, labels and the way back.
+
+A volume of n voxels resampled to m voxels keeps its field of view: output voxel j is centred at
+``(j + 0.5) * n / m - 0.5`` in input voxels. Every change of grid in `segment` (spacing, size, a CT's own grid) is of
+this separable form, so it also works for oblique and sheared affines, which image libraries refuse.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torchio as tio
+from torch import Tensor
+
+
+def centred_positions(size_in: int, size_out: int) -> Tensor:
+    """Centres of `size_out` voxels over the same field of view, in input voxels (float64)."""
+    return (torch.arange(size_out, dtype=torch.float64) + 0.5) * (size_in / size_out) - 0.5
+
+
+def linear_weights(size_in: int, positions: Tensor, width: float = 1.0) -> Tensor:
+    """Matrix (len(positions), size_in) that samples a line of voxels with a triangle filter.
+
+    Args:
+        size_in: Voxels of the line.
+        positions: Where to sample, in voxels; outside the line the border voxel is repeated.
+        width: Half width of the triangle in voxels. 1 is linear interpolation; when shrinking, the ratio of the
+            spacings averages over what is left out (anti-aliasing), which in CT means less noise.
+    """
+    positions = positions.clamp(0, size_in - 1)
+    distance = positions[:, None] - torch.arange(size_in, dtype=torch.float64)[None]
+    weights = (1 - distance.abs() / max(width, 1.0)).clamp(min=0)
+    return (weights / weights.sum(dim=1, keepdim=True)).float()
+
+
+def apply_along_axes(volume: Tensor, weights: Sequence[Tensor]) -> Tensor:
+    """Apply one matrix per spatial axis to a volume (C,I,J,K); the axis that shrinks most goes first."""
+    shrink = [w.shape[0] / w.shape[1] for w in weights]
+    for axis in sorted(range(3), key=shrink.__getitem__):
+        if not is_identity(weights[axis]):
+            moved = volume.movedim(axis + 1, -1) @ weights[axis].to(volume).T
+            volume = moved.movedim(-1, axis + 1)
+    return volume
+
+
+def is_identity(matrix: Tensor) -> bool:
+    """Whether a weight matrix leaves its axis as it is."""
+    return matrix.shape[0] == matrix.shape[1] and torch.equal(matrix, torch.eye(matrix.shape[0]))
+
+
+class Resample(tio.SpatialTransform):  # type: ignore[misc]
+    """Change the voxel size along the volume's own axes, or the number of voxels.
+
+    Images by (anti-aliased) linear interpolation, labels by nearest neighbour. The field of view is kept exactly, so
+    the spacing that comes out can differ from the one asked for by less than half a voxel over the whole axis; the
+    affine of the result tells the true one.
+
+    Args:
+        spacing_mm: Wanted spacing along I, J, K in mm.
+        size: Instead of a spacing, the wanted number of voxels along I, J, K.
+
+    Raises:
+        ValueError: When not exactly one of the two is given, or one is not positive.
+    """
+
+    def __init__(self, spacing_mm: Sequence[float] | None = None, size: Sequence[int] | None = None) -> None:
+        super().__init__()
+        given = spacing_mm if spacing_mm is not None else size
+        if (spacing_mm is None) == (size is None) or given is None or len(given) != 3 or min(given) <= 0:
+            msg = f"Resample takes either spacing_mm or size, three positive numbers; got {spacing_mm=}, {size=}"
+            raise ValueError(msg)
+        self.spacing_mm = None if spacing_mm is None else tuple(float(s) for s in spacing_mm)
+        self.size = None if size is None else tuple(int(n) for n in size)
+        self.args_names = ["spacing_mm", "size"]
+
+    def apply_transform(self, subject: tio.Subject) -> tio.Subject:
+        """Resample every image of the subject."""
+        for image in self.get_images(subject):
+            size_in = image.spatial_shape
+            size_out = self.size or _size_for_spacing(size_in, image.affine, self.spacing_mm or ())
+            resample = nearest if isinstance(image, tio.LabelMap) else linear
+            image.set_data(resample(image.data, size_out))
+            image.affine = rescaled_affine(image.affine, size_in, size_out)
+        return subject
+
+
+def linear(volume: Tensor, size_out: Sequence[int]) -> Tensor:
+    """Resample (C,I,J,K) to (C,*size_out) by a triangle filter, anti-aliased where it shrinks; float32."""
+    weights = [
+        linear_weights(n, centred_positions(n, m), width=n / m)
+        for n, m in zip(volume.shape[1:], size_out, strict=True)
+    ]
+    return apply_along_axes(volume.float(), weights)
+
+
+def nearest(volume: Tensor, size_out: Sequence[int]) -> Tensor:
+    """Resample (C,I,J,K) to (C,*size_out) by nearest neighbour; dtype and values are kept."""
+    for axis, (n, m) in enumerate(zip(volume.shape[1:], size_out, strict=True), start=1):
+        if n != m:
+            # Ties, which occur at whole ratios, go to the upper voxel on every axis.
+            index = (centred_positions(n, m) + 0.5).floor().long().clamp(0, n - 1)
+            volume = volume.index_select(axis, index)
+    return volume
+
+
+def rescaled_affine(affine: np.ndarray, size_in: Sequence[int], size_out: Sequence[int]) -> np.ndarray:
+    """Affine of a volume resampled over the same field of view."""
+    scale = np.asarray(size_in, dtype=np.float64) / np.asarray(size_out, dtype=np.float64)
+    result = np.array(affine, dtype=np.float64)
+    result[:3, 3] += result[:3, :3] @ (scale / 2 - 0.5)
+    result[:3, :3] *= scale
+    return result
+
+
+def _size_for_spacing(size: Sequence[int], affine: np.ndarray, spacing_mm: Sequence[float]) -> tuple[int, ...]:
+    own_mm = np.linalg.norm(affine[:3, :3], axis=0)
+    return tuple(max(1, round(n * own / s)) for n, own, s in zip(size, own_mm, spacing_mm, strict=True))

@@ -1,0 +1,141 @@
+"""Who trains, who validates, who tests: by patient, seeded and written down."""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+from segment.data.cases import Case
+from segment.errors import UserError
+
+PARTS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Cases of the three parts.
+
+    Attributes:
+        shared: True only for the sanity check that trains and validates on the same case on purpose.
+    """
+
+    train: tuple[Case, ...]
+    val: tuple[Case, ...]
+    test: tuple[Case, ...]
+    shared: bool = False
+
+    def ids(self) -> dict[str, list[str]]:
+        """Case ids by part, as split.json holds them."""
+        return {part: [case.id for case in getattr(self, part)] for part in PARTS}
+
+
+Splitter = Callable[[Sequence[Case]], Split]
+
+
+class RandomSplit:
+    """Deal every source's patients out at random, so that each part holds its share of each source.
+
+    A patient's place hangs on the seed and on its own name: the order of files does not matter. A source of one
+    patient only trains.
+
+    Args:
+        val: Share of the patients that validate, in (0, 1).
+        test: Share of the patients that test, in [0, 1).
+        seed: Another seed, another split.
+    """
+
+    def __init__(self, val: float, test: float, seed: int) -> None:
+        if not (0 < val < 1 and 0 <= test < 1 and val + test < 1):
+            msg = f"shares of the split must leave cases to train: val={val}, test={test}"
+            raise UserError(msg)
+        self.val = val
+        self.test = test
+        self.seed = seed
+
+    def __call__(self, cases: Sequence[Case]) -> Split:
+        """Split the cases; see `check` for what can be wrong with the result."""
+        part_of: dict[str, str] = {}
+        by_source: dict[str, set[str]] = defaultdict(set)
+        for case in cases:
+            by_source[case.id.split("/")[0]].add(case.patient)
+        for patients in by_source.values():
+            dealt = sorted(patients, key=lambda p: blake2b(f"{self.seed}:{p}".encode()).digest())
+            num_val, num_test = round(len(dealt) * self.val), round(len(dealt) * self.test)
+            for index, patient in enumerate(dealt):
+                part_of[patient] = "val" if index < num_val else "test" if index < num_val + num_test else "train"
+        parts = {part: tuple(case for case in cases if part_of[case.patient] == part) for part in PARTS}
+        return check(Split(**parts))
+
+
+class FileSplit:
+    """Read the split from a JSON file of case ids: `{"train": [...], "val": [...], "test": [...]}`.
+
+    The split.json of any run serves. Cases that the file does not name are left out.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def __call__(self, cases: Sequence[Case]) -> Split:
+        """Pick the named cases.
+
+        Raises:
+            UserError: When the file cannot be read or names a case that the data does not have.
+        """
+        try:
+            parts = json.loads(self.path.read_text())
+            named = {part: [str(name) for name in parts.get(part, [])] for part in PARTS}
+        except (OSError, ValueError, AttributeError, TypeError) as error:
+            msg = f'cannot read the split {self.path}: {error}; expected {{"train": [ids], "val": [ids], "test": [ids]}}'
+            raise UserError(msg) from error
+        by_id = {case.id: case for case in cases}
+        unknown = [name for names in named.values() for name in names if name not in by_id]
+        if unknown:
+            have = ", ".join(list(by_id)[:3])
+            msg = f"{self.path} names {len(unknown)} case(s) that the data lacks, first {unknown[0]!r}; it has {have} …"
+            raise UserError(msg)
+        return check(Split(**{part: tuple(by_id[name] for name in names) for part, names in named.items()}))
+
+
+class SharedSplit:
+    """Train, validate and test on one and the same case: a sanity check, never a result.
+
+    Args:
+        case: Its id; None takes the first.
+    """
+
+    def __init__(self, case: str | None = None) -> None:
+        self.case = case
+
+    def __call__(self, cases: Sequence[Case]) -> Split:
+        """The one case, three times."""
+        chosen = [case for case in cases if self.case in (None, case.id)][:1]
+        if not chosen:
+            msg = f"no case {self.case!r}; the data has {', '.join(case.id for case in cases[:5])} …"
+            raise UserError(msg)
+        one = tuple(chosen)
+        return Split(one, one, one, shared=True)
+
+
+def check(split: Split) -> Split:
+    """Refuse a split that cannot train or select a model, or that has one patient in two parts."""
+    for part in ("train", "val"):
+        if not getattr(split, part):
+            counts = ", ".join(f"{len(getattr(split, p))} {p}" for p in PARTS)
+            msg = (
+                f"the split leaves no case to {'train' if part == 'train' else 'validate'} ({counts}); give more cases, "
+                "another share (data.split.val=…), or try one case with experiment=overfit"
+            )
+            raise UserError(msg)
+    part_of: dict[str, str] = {}
+    for part in PARTS:
+        for case in getattr(split, part):
+            if part_of.setdefault(case.patient, part) != part:
+                msg = f"patient {case.patient} is in both {part_of[case.patient]} and {part}; keep it in one"
+                raise UserError(msg)
+    return split

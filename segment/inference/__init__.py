@@ -1,0 +1,1 @@
+"""From a trained network and a CT to a mask on the CT's own grid."""

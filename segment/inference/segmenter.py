@@ -1,0 +1,53 @@
+"""The whole way from a CT to its mask: preprocess, slide, restore, clean up."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import torchio as tio
+from torch import Tensor, nn
+
+from segment.data.preprocess import preprocess
+from segment.data.scan import Scan
+from segment.inference.restore import restore
+
+PostProcess = Callable[[np.ndarray], np.ndarray]
+
+
+class Segmenter:
+    """Segment CTs with a trained network, on their own grids.
+
+    Evaluation and prediction both go through this class, so a score says what a prediction would have been.
+
+    Args:
+        net: Maps (B,1,I,J,K) to logits (B,C,I,J,K).
+        transform: The preprocessing that the network was trained with.
+        inferer: Runs the network over a whole volume; see `SlidingWindow`.
+        postprocess: Maps class indices (I,J,K) to class indices, on the CT's grid; None leaves the mask as it is.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        transform: tio.Transform,
+        inferer: Callable[[Callable[[Tensor], Tensor], Tensor], Tensor],
+        postprocess: PostProcess | None = None,
+    ) -> None:
+        self.net = net
+        self.transform = transform
+        self.inferer = inferer
+        self.postprocess = postprocess
+
+    @torch.inference_mode()
+    def __call__(self, scan: Scan) -> np.ndarray:
+        """Class indices (I,J,K), uint8, voxel for voxel on the CT's own grid."""
+        device = next(self.net.parameters()).device
+        volume = preprocess(self.transform, scan)
+        training = self.net.training
+        self.net.eval()
+        try:
+            logits = self.inferer(self.net, volume.image[None].to(device))[0]
+        finally:
+            self.net.train(training)
+        mask = restore(logits, volume.affine, scan.data.shape, scan.affine)
+        return self.postprocess(mask) if self.postprocess else mask

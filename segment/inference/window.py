@@ -1,0 +1,99 @@
+"""Whole volumes through a network that takes patches."""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+
+class SlidingWindow:
+    """Predict a volume patch by patch and blend the overlaps with Gaussian weights.
+
+    The weights (standard deviation: 1/8 of the patch) trust a patch's centre more than its border, as in nnU-Net
+    (Isensee et al. 2021). Sums are float32 whatever the network's precision, because half precision loses counts.
+
+    Args:
+        patch_size: Patch along I, J, K in voxels.
+        overlap: Voxels that neighbouring patches share along each axis, at least 0 and below the patch size.
+        batch_size: Patches that the network sees at once.
+
+    Raises:
+        ValueError: When an overlap does not fit its patch.
+    """
+
+    def __init__(self, patch_size: Sequence[int], overlap: Sequence[int] | int, batch_size: int = 1) -> None:
+        self.patch_size = tuple(patch_size)
+        self.overlap = (overlap,) * 3 if isinstance(overlap, int) else tuple(overlap)
+        self.batch_size = batch_size
+        if len(self.patch_size) != 3 or any(
+            not 0 <= o < p for o, p in zip(self.overlap, self.patch_size, strict=True)
+        ):
+            msg = f"overlap {self.overlap} must lie between 0 and the patch size {self.patch_size}, below it"
+            raise ValueError(msg)
+
+    def __call__(self, net: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
+        """Logits of a whole volume.
+
+        Args:
+            net: Maps (B,1,*patch_size) to logits (B,C,*patch_size).
+            image: (1,1,I,J,K), any size; a volume smaller than the patch is padded with its minimum (air).
+
+        Returns:
+            Logits (1,C,I,J,K), float32, on the image's device.
+        """
+        padded, origin = _pad(image, self.patch_size)
+        weight = _gaussian(self.patch_size).to(image.device)
+        total: Tensor | None = None
+        norm = torch.zeros(padded.shape[2:], device=image.device)
+        for corners in _batches(self._corners(padded.shape[2:]), self.batch_size):
+            windows = [tuple(slice(c, c + p) for c, p in zip(at, self.patch_size, strict=True)) for at in corners]
+            logits = net(torch.cat([padded[(..., *w)] for w in windows])).float()  # (B,C,*patch)
+            if total is None:
+                total = torch.zeros((logits.shape[1], *padded.shape[2:]), device=image.device)
+            for window, patch_logits in zip(windows, logits, strict=True):
+                total[(slice(None), *window)].addcmul_(patch_logits, weight)
+                norm[window] += weight
+        assert total is not None  # there is always at least one window
+        total /= norm
+        crop = tuple(slice(o, o + n) for o, n in zip(origin, image.shape[2:], strict=True))
+        return total[(slice(None), *crop)][None]
+
+    def _corners(self, size: Sequence[int]) -> Iterator[tuple[int, ...]]:
+        """Corners of windows that cover the volume evenly, as few as the overlap allows."""
+        axes = []
+        for n, patch, overlap in zip(size, self.patch_size, self.overlap, strict=True):
+            steps = -(-(n - patch) // (patch - overlap))  # rounded up
+            axes.append([round(i * (n - patch) / steps) for i in range(steps + 1)] if steps else [0])
+        return product(*axes)
+
+
+def _batches(items: Iterator[tuple[int, ...]], size: int) -> Iterator[list[tuple[int, ...]]]:
+    batch: list[tuple[int, ...]] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _gaussian(size: Sequence[int]) -> Tensor:
+    """Importance (I,J,K), 1 at the centre and never below 1e-3, so that a lone corner still counts."""
+    weight = torch.ones(())
+    for n in size:
+        x = torch.arange(n, dtype=torch.float32) - (n - 1) / 2
+        weight = weight[..., None] * torch.exp(-0.5 * (x / (n / 8)) ** 2)
+    return (weight / weight.max()).clamp_(min=1e-3)
+
+
+def _pad(image: Tensor, size: Sequence[int]) -> tuple[Tensor, list[int]]:
+    """Centre a volume in at least `size` voxels; returns it and where its first voxel came to lie."""
+    missing = [max(0, p - n) for n, p in zip(image.shape[2:], size, strict=True)]
+    before = [m // 2 for m in missing]
+    if not any(missing):
+        return image, before
+    pads = [p for m, b in zip(reversed(missing), reversed(before), strict=True) for p in (b, m - b)]
+    return F.pad(image, pads, value=float(image.min())), before

@@ -1,0 +1,1 @@
+"""The network, its losses and the LightningModule around it."""

@@ -1,0 +1,126 @@
+"""The LightningModule: forward, loss, scores; everything it is made of comes from configuration."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+import torchio as tio
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from segment.data.dataset import LabelledScan
+from segment.inference.segmenter import PostProcess, Segmenter
+from segment.metrics.meter import OrganMeter
+from segment.metrics.scores import OrganScore, mean_scores, score_case
+
+
+class SegmentationModule(pl.LightningModule):
+    """Train any network that maps a patch to logits of the same size, and score it on whole patients.
+
+    Logs `train/loss`, `val/loss`, `val/dice/<organ>`, `val/dice/mean`, `val/accuracy/<organ>` and `val/accuracy` on
+    whole preprocessed volumes, and `test/dice|hd95_mm|nsd/<organ>` and their means on the CTs' own grids. A patient's
+    scores come first, then their mean over patients; an organ absent from prediction and truth is left out.
+
+    Args:
+        organs: Class i is organs[i-1].
+        net: Called with `out_channels`, the number of classes with background; returns the network. In training mode
+            the network may return a list of logits (deep supervision), which the criterion must then understand.
+        criterion: Called with logits (B,C,I,J,K) and label (B,1,I,J,K); returns a scalar.
+        preprocess: The transform that volumes went through; test and prediction repeat it.
+        inferer: Runs the network over a whole volume; see `segment.inference.window.SlidingWindow`.
+        postprocess: Cleans a mask on the CT's grid, or None.
+        optimizer: Called with the parameters.
+        scheduler: Called with the optimizer, stepped after every epoch; or None.
+        tolerance_mm: Tolerance of the normalised surface distance (nsd) per organ, in mm.
+    """
+
+    def __init__(
+        self,
+        organs: Sequence[str],
+        net: Callable[..., nn.Module],
+        criterion: nn.Module,
+        preprocess: tio.Transform,
+        inferer: Callable[[Callable[[Tensor], Tensor], Tensor], Tensor],
+        postprocess: PostProcess | None,
+        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
+        scheduler: Callable[[Optimizer], LRScheduler] | None,
+        tolerance_mm: Mapping[str, float],
+    ) -> None:
+        super().__init__()
+        self.organs = list(organs)
+        self.net = net(out_channels=1 + len(self.organs))
+        self.criterion = criterion
+        self.inferer = inferer
+        self.segmenter = Segmenter(self.net, preprocess, inferer, postprocess)
+        self.make_optimizer = optimizer
+        self.make_scheduler = scheduler
+        self.tolerance_mm = dict(tolerance_mm)
+        self.val_meter = OrganMeter(self.organs)
+        self.test_scores: list[list[OrganScore]] = []
+        # Plain values that travel in checkpoints; `build` fills them.
+        self.checkpoint_facts: dict[str, Any] = {}
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits (B,C,I,J,K) of patches (B,1,I,J,K)."""
+        logits: Tensor = self.net(image)
+        return logits
+
+    def training_step(self, batch: Mapping[str, Any], batch_idx: int) -> Tensor:
+        """Loss of a batch of patches."""
+        image, label = batch["image"]["data"], batch["label"]["data"]
+        loss: Tensor = self.criterion(self.net(image), label)
+        self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(image), sync_dist=True)
+        return loss
+
+    def validation_step(self, batch: Mapping[str, Any], batch_idx: int) -> None:
+        """Loss and scores of one whole volume."""
+        image, label = batch["image"]["data"], batch["label"]["data"]
+        logits = self.inferer(self.net, image)
+        self.log("val/loss", self.criterion(logits, label), batch_size=1, sync_dist=True)
+        self.val_meter.update(logits.argmax(dim=1, keepdim=True), label)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the scores of all validation patients."""
+        for name, value in self.val_meter.compute().items():
+            self.log(f"val/{name}", value, prog_bar=name.startswith("dice/"))
+        self.val_meter.reset()
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:  # noqa: ANN401
+        """Leave scans where they are: only their patches go to the device."""
+        if isinstance(batch, LabelledScan):
+            return batch
+        return super().transfer_batch_to_device(batch, device, dataloader_idx)
+
+    def on_test_epoch_start(self) -> None:
+        """Forget an earlier test."""
+        self.test_scores = []
+
+    def test_step(self, batch: LabelledScan, batch_idx: int) -> tuple[Any, list[OrganScore]]:
+        """Mask and scores of one CT, on its own grid; callbacks receive both."""
+        mask = self.segmenter(batch.scan)
+        scores = score_case(mask, batch.truth, batch.scan.affine, self.organs, self.tolerance_mm)
+        self.test_scores.append(scores)
+        return mask, scores
+
+    def on_test_epoch_end(self) -> None:
+        """Log the scores of all test patients, of every process."""
+        scores = self.test_scores
+        if self.trainer.world_size > 1:
+            gathered: list[Any] = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(gathered, scores)
+            scores = [case for part in gathered for case in part]
+        for name, value in mean_scores(scores).items():
+            self.log(f"test/{name}", value, rank_zero_only=True)
+
+    def configure_optimizers(self) -> Any:  # noqa: ANN401  # Lightning's own type is not public
+        """Optimizer and, if there is one, the scheduler, stepped once an epoch."""
+        optimizer = self.make_optimizer(self.net.parameters())
+        if self.make_scheduler is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.make_scheduler(optimizer)}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Put what prediction needs beside the weights, as plain values."""
+        checkpoint["segment"] = self.checkpoint_facts

@@ -1,0 +1,74 @@
+"""`segment train`: train, test the best checkpoint, report."""
+
+import os
+
+import pytorch_lightning as pl
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from segment import build, run
+from segment.door import door
+from segment.errors import UserError
+from segment.metrics.log import MetricsCSV
+from segment.metrics.table import print_scores
+from segment.model.patch_size import check_patch_size
+
+
+def train(cfg: DictConfig) -> float:
+    """Run one experiment in its own folder.
+
+    Everything that can be wrong with data and configuration is found before the first epoch.
+
+    Returns:
+        The best validation score of the monitored metric, for sweeps; NaN when no checkpoint was scored.
+    """
+    _refuse_parallel_sweep(cfg)
+    with run.begin(cfg) as here:
+        pl.seed_everything(cfg.seed, workers=True)
+        parts = build.parts(cfg)
+        datamodule, module, trainer = parts.datamodule, parts.module, parts.trainer
+        try:
+            check_patch_size(module.net, datamodule.patch_size)
+            hashes = datamodule.voxel_hashes()
+            module.checkpoint_facts |= {"split": datamodule.split.ids(), "voxel_hashes": hashes}
+            if trainer.is_global_zero:
+                run.record(here, cfg, datamodule.split.ids())
+            _begin_logging(trainer, cfg, here)
+            trainer.fit(module, datamodule=datamodule, ckpt_path=here.checkpoint, weights_only=True)
+            best = getattr(trainer.checkpoint_callback, "best_model_path", "")
+            if datamodule.split.test and best:
+                trainer.test(module, datamodule=datamodule, ckpt_path=best, weights_only=True, verbose=False)
+            if trainer.is_global_zero:
+                print_scores(here.folder / "cases.csv")
+                print(f"run folder: {here.folder}")
+            return _best_score(trainer)
+        finally:
+            build.close(trainer)
+
+
+def _begin_logging(trainer: pl.Trainer, cfg: DictConfig, here: run.Run) -> None:
+    """Tell every logger the configuration and take rows back that a resumed run will write again."""
+    for logger in trainer.loggers:
+        logger.log_hyperparams(build.without_paths(run.flat(run.portable(cfg))))
+        if isinstance(logger, MetricsCSV) and here.checkpoint is not None:
+            logger.forget_after(build.steps_of(here.checkpoint))
+
+
+def _best_score(trainer: pl.Trainer) -> float:
+    score = getattr(trainer.checkpoint_callback, "best_model_score", None)
+    return float("nan") if score is None else float(score)
+
+
+def _refuse_parallel_sweep(cfg: DictConfig) -> None:
+    """A sweep in one process cannot start processes per job: each would begin the whole sweep anew (hydra #2070)."""
+    if HydraConfig.initialized() and HydraConfig.get().mode.name == "MULTIRUN" and "LOCAL_RANK" not in os.environ:
+        devices = cfg.trainer.get("devices", 1)
+        if devices not in (1, "1", [0]):
+            msg = f"a sweep runs its jobs in one process, so trainer.devices={devices} cannot; run the jobs one by one"
+            raise UserError(msg)
+
+
+main = door("train")(train)
+
+if __name__ == "__main__":
+    main()

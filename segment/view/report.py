@@ -1,0 +1,57 @@
+"""The callback that leaves cases.csv and pictures of every test case."""
+
+from pathlib import Path
+
+import numpy as np
+import pytorch_lightning as pl
+
+from segment.data.dataset import LabelledScan
+from segment.metrics.scores import OrganScore
+from segment.metrics.table import append_case
+from segment.view.film import write_film
+from segment.view.overlay import write_overlay
+
+
+class CaseReport(pl.Callback):
+    """Write `cases.csv` and, in `cases/<source>-<case>/`, `overlay.png` and `organs.mp4`, as each test case is done.
+
+    Args:
+        folder: The run folder.
+        organs: Class i is organs[i-1].
+        overlay: Whether to draw the planes.
+        film: Whether to make the film, which takes several seconds a case.
+    """
+
+    def __init__(self, folder: str | Path, organs: list[str], overlay: bool, film: bool) -> None:
+        self.folder = Path(folder)
+        self.organs = list(organs)
+        self.overlay = overlay
+        self.film = film
+
+    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Forget the table of an earlier test in this folder."""
+        if trainer.is_global_zero:
+            (self.folder / "cases.csv").unlink(missing_ok=True)
+        trainer.strategy.barrier()
+
+    def on_test_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: tuple[np.ndarray, list[OrganScore]],
+        batch: LabelledScan,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Add the case."""
+        self.add(batch, *outputs)
+
+    def add(self, labelled: LabelledScan, mask: np.ndarray, scores: list[OrganScore]) -> None:
+        """Write a case's rows and pictures."""
+        folder = self.folder / "cases" / labelled.id.replace("/", "-")
+        ct, affine = labelled.scan.data, labelled.scan.affine
+        if self.overlay:
+            write_overlay(folder / "overlay.png", ct, mask, affine, self.organs, truth=labelled.truth, title=labelled.id)
+        if self.film:
+            write_film(folder / "organs.mp4", ct, mask, affine, self.organs)
+        append_case(self.folder / "cases.csv", labelled.id, scores)
