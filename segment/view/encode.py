@@ -1,0 +1,65 @@
+"""Frames into an MP4 that every browser and player shows."""
+
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+import imageio_ffmpeg  # type: ignore[import-untyped]  # ships no types
+import numpy as np
+
+from segment.files import written_aside
+
+
+def encode(path: Path, frames: Iterable[np.ndarray], size: tuple[int, int], fps: int) -> None:
+    """Write H.264 in yuv420p; the film appears whole or not at all.
+
+    ffmpeg is called here and not through imageio's writer, which does not look at how ffmpeg ended.
+
+    Args:
+        path: The film, `.mp4`.
+        frames: RGB pictures, uint8, (height, width, 3).
+        size: Width and height in pixels, both even.
+        fps: Frames a second.
+
+    Raises:
+        ValueError: When a frame has another size or type.
+        RuntimeError: When ffmpeg fails, with its own words.
+    """
+    width, height = size
+    with written_aside(path) as aside, tempfile.TemporaryFile() as errors:
+        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y"]
+        command += ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(fps), "-i", "-"]
+        # faststart lets a browser play before it has everything; one thread, since cases may be drawn side by side.
+        command += ["-c:v", "libx264", "-preset", "fast", "-crf", "23", "-pix_fmt", "yuv420p", "-threads", "1"]
+        command += ["-movflags", "+faststart", str(aside)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors) as process:
+            try:
+                _feed(process, frames, (height, width, 3))
+            except BaseException:
+                process.kill()
+                raise
+        if process.returncode:
+            errors.seek(0)
+            msg = f"ffmpeg could not write {path.name} (exit code {process.returncode}): {errors.read().decode()}"
+            raise RuntimeError(msg)
+
+
+def _feed(process: "subprocess.Popen[bytes]", frames: Iterable[np.ndarray], shape: tuple[int, ...]) -> None:
+    """Send all frames; when ffmpeg has gone, return, for its exit code tells more than the broken pipe."""
+    if process.stdin is None:
+        msg = "ffmpeg was started without an input"
+        raise RuntimeError(msg)
+    try:
+        for frame in frames:
+            if frame.shape != shape or frame.dtype != np.uint8:
+                msg = f"a frame must be uint8 {shape}, got {frame.dtype} {frame.shape}"
+                raise ValueError(msg)
+            process.stdin.write(np.ascontiguousarray(frame).data)
+    except BrokenPipeError:
+        return
+    finally:
+        # What is still buffered meets the same broken pipe, and must not hide a frame's own failure.
+        with suppress(BrokenPipeError):
+            process.stdin.close()

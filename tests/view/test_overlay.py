@@ -1,0 +1,99 @@
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from PIL import Image
+
+from segment.view.colors import organ_colors
+from segment.view.overlay import write_overlay
+
+ORGANS = ["right_organ", "left_organ"]
+# Upper and lower end of the planes in the page, below the captions with their swatches.
+FIRST_ROW, SECOND_ROW = (0.085, 0.52), (0.556, 0.99)
+
+
+def picture(path: Path, case, organs=ORGANS, truth=None, title="") -> np.ndarray:
+    ct, mask, affine = case
+    write_overlay(path, ct, mask, affine, organs, truth=truth, title=title)
+    assert [file.name for file in path.parent.iterdir()] == [path.name]  # no temporary file is left
+    return np.asarray(Image.open(path).convert("RGB")).astype(int)
+
+
+def contour(page: np.ndarray, organ: int, top: float, bottom: float, left: float, right: float):
+    """Rows and columns (pixels) of an organ's colour in a part of the page, given in shares."""
+    color = np.round(255 * np.array(organ_colors(ORGANS)[organ]))
+    high, wide = page.shape[:2]
+    part = page[int(top * high) : int(bottom * high), int(left * wide) : int(right * wide)]
+    rows, columns = np.nonzero(np.abs(part - color).sum(axis=2) < 30)
+    return rows + int(top * high), columns + int(left * wide)
+
+
+@pytest.mark.parametrize("axes", ["LPS", "LAS", "PIR", "SRA", "ILA", "AIL"])
+def test_the_page_is_the_same_however_the_scan_is_stored(tmp_path, stored, axes):
+    upright = picture(tmp_path / "a" / "overlay.png", stored("RAS"), title="case")
+    np.testing.assert_array_equal(picture(tmp_path / "b" / "overlay.png", stored(axes), title="case"), upright)
+
+
+def test_the_patients_right_is_on_the_left_the_front_and_the_head_on_top(tmp_path, stored):
+    # The page has two rows of (40·2 + 40·2 + 24·3) mm across; in the first one the right organ is drawn.
+    page = picture(tmp_path / "overlay.png", stored("LPS"))
+    axial, coronal = 80 / 232, 160 / 232
+    right = contour(page, 0, *FIRST_ROW, 0, axial)
+    assert right[1].mean() < axial / 2 * page.shape[1]
+    low = contour(page, 0, *FIRST_ROW, axial, coronal)
+    high = contour(page, 1, *SECOND_ROW, axial, coronal)
+    assert low[1].mean() < (axial + coronal) / 2 * page.shape[1] < high[1].mean()
+    assert low[0].mean() - FIRST_ROW[0] * page.shape[0] > high[0].mean() - SECOND_ROW[0] * page.shape[0]
+
+
+def test_millimetres_are_equally_long_in_all_directions(tmp_path, stored):
+    page = picture(tmp_path / "overlay.png", stored("LPS"))
+    rows, columns = contour(page, 0, *FIRST_ROW, 0, 80 / 232)  # 10 voxels of 2 mm by 6 of 3 mm
+    assert np.ptp(columns) / np.ptp(rows) == pytest.approx(20 / 18, abs=0.05)
+    rows, columns = contour(page, 0, *FIRST_ROW, 80 / 232, 160 / 232)  # 10 of 2 mm by 5 of 5 mm
+    assert np.ptp(columns) / np.ptp(rows) == pytest.approx(20 / 25, abs=0.05)
+
+
+def test_an_absent_organ_has_a_line_instead_of_planes(tmp_path, stored):
+    ct, mask, affine = stored("RAS")
+    full = picture(tmp_path / "a" / "overlay.png", (ct, mask, affine))
+    absent = picture(tmp_path / "b" / "overlay.png", (ct, mask * (mask == 1), affine))
+    nothing = picture(tmp_path / "c" / "overlay.png", (ct, mask * 0, affine), truth=mask * 0)
+    assert nothing.shape[0] < absent.shape[0] < full.shape[0]
+
+
+def test_an_organ_missed_by_the_prediction_shows_its_truth(tmp_path, stored):
+    ct, mask, affine = stored("RAS")
+    page = picture(tmp_path / "a" / "overlay.png", (ct, mask * 0, affine), truth=mask)
+    assert page.shape == picture(tmp_path / "b" / "overlay.png", (ct, mask, affine)).shape
+    assert len(contour(page, 0, *FIRST_ROW, 0, 1)[0]) == 0
+
+
+def test_an_organ_that_fills_the_scan_and_dollars_in_names(tmp_path, stored):
+    ct, mask, affine = stored("RAS")
+    picture(tmp_path / "overlay.png", (ct, mask * 0 + 1, affine), organs=["a$_b$", "c"], title=r"$\frac$")
+
+
+def test_nan_is_black(tmp_path, stored):
+    ct, mask, affine = stored("RAS")
+    picture(tmp_path / "overlay.png", (np.where(mask > 0, np.nan, ct), mask, affine))
+
+
+def test_the_callers_matplotlib_is_left_alone(tmp_path, stored):
+    before = mpl.rcParams.copy(), mpl.get_backend(auto_select=False)
+    picture(tmp_path / "overlay.png", stored("RAS"))
+    assert (mpl.rcParams.copy(), mpl.get_backend(auto_select=False)) == before
+
+
+def test_parts_that_do_not_belong_together_are_refused(tmp_path, stored):
+    ct, mask, affine = stored("RAS")
+    with pytest.raises(
+        ValueError, match=r"truth must have the CT's shape \(I,J,K\) \(40, 24, 16\), got \(40, 24, 15\)"
+    ):
+        write_overlay(tmp_path / "overlay.png", ct, mask, affine, ORGANS, truth=mask[..., 1:])
+    with pytest.raises(ValueError, match="pred holds class 2, but only 1 organs are named"):
+        write_overlay(tmp_path / "overlay.png", ct, mask, affine, ["one"])
+    with pytest.raises(ValueError, match="window_hu must go from low to high"):
+        write_overlay(tmp_path / "overlay.png", ct, mask, affine, ORGANS, window_hu=(240, -160))
+    assert not list(tmp_path.iterdir())
