@@ -48,11 +48,12 @@ class Parts:
 
 def parts(cfg: DictConfig) -> Parts:
     """Instantiate data, module and trainer of a composed training configuration."""
-    loggers = [instantiate(node) for node in (cfg.logger or {}).values()]
-    callbacks = [instantiate(node) for node in (cfg.callbacks or {}).values()]
+    loggers = [instantiate(node) for node in (cfg.get("logger") or {}).values() if node]
+    callbacks = [instantiate(node) for node in (cfg.get("callbacks") or {}).values() if node]
     datamodule: CTDataModule = instantiate(cfg.data, _convert_="all")
     module: SegmentationModule = instantiate(cfg.model, _convert_="all")
-    module.checkpoint_facts = {"config": plain({key: cfg[key] for key in CHECKPOINT_KEYS})}
+    resolved = plain(cfg)
+    module.checkpoint_facts = {"config": {key: resolved[key] for key in CHECKPOINT_KEYS}}
     check_precision(cfg.trainer)
     trainer: pl.Trainer = instantiate(
         cfg.trainer, callbacks=callbacks, logger=loggers or False, plugins=[AtomicCheckpointIO()]
@@ -60,9 +61,9 @@ def parts(cfg: DictConfig) -> Parts:
     return Parts(datamodule, module, trainer)
 
 
-def plain(cfg: Any) -> dict[str, Any]:  # noqa: ANN401  # DictConfig or a dict of them
+def plain(cfg: DictConfig) -> dict[str, Any]:
     """A configuration as resolved plain Python."""
-    result: dict[str, Any] = OmegaConf.to_container(OmegaConf.create(cfg), resolve=True)  # type: ignore[assignment]
+    result: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     return result
 
 
@@ -84,7 +85,7 @@ def close(trainer: pl.Trainer) -> None:
     for logger in trainer.loggers:
         logger.finalize("success" if trainer.state.finished else "failed")
         if isinstance(logger, WandbLogger):
-            wandb.finish(quiet=True)
+            wandb.finish()
 
 
 def check_precision(trainer: DictConfig) -> None:

@@ -1,13 +1,16 @@
 """How a command runs as a Hydra application and how its errors end."""
 
+import functools
 import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf.errors import OmegaConfBaseException
 
 from segment.errors import UserError
@@ -31,33 +34,49 @@ def door(config_name: str) -> Callable[[Callable[[Any], Any]], Callable[[], None
         def main() -> None:
             verbose = os.environ.get("HYDRA_FULL_ERROR") == "1"
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then lets exceptions through to here
+
+            @functools.wraps(task)
+            def job(cfg: Any) -> Any:  # noqa: ANN401
+                try:
+                    return task(cfg)
+                except Exception as error:
+                    # A sweep goes on with its other jobs; Hydra raises this error when they are done.
+                    if verbose or HydraConfig.get().mode == RunMode.MULTIRUN:
+                        raise
+                    _end(error)
+
             try:
-                hydra.main(version_base="1.3", config_path=config_dir(), config_name=config_name)(task)()
+                hydra.main(version_base="1.3", config_path=config_dir(), config_name=config_name)(job)()
             except Exception as error:
-                reason = _user_error(error)
-                if reason is None or verbose:
+                if verbose:
                     raise
-                print(f"error: {reason}", file=sys.stderr)
-                sys.exit(2)
+                _end(error)
 
         return main
 
     return decorate
 
 
+def _end(error: Exception) -> NoReturn:
+    """Print what the user has to mend and exit with 2; raise what is a bug."""
+    reason = _user_error(error)
+    if reason is None:
+        raise error
+    print(f"error: {reason}", file=sys.stderr)
+    sys.exit(2)
+
+
 def _user_error(error: BaseException) -> str | None:
-    """What the user has to mend, if that is what this error says."""
     for cause in _chain(error):
         if isinstance(cause, UserError):
             return str(cause)
     if isinstance(error, HydraException | OmegaConfBaseException):
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        kept = [line for line in lines if not line.startswith(("full_key:", "object_type="))]
-        return " ".join(kept)
+        return " ".join(line for line in lines if not line.startswith(("full_key:", "object_type=")))
     return None
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
-        error = error.__cause__ or error.__context__
+        error = error.__cause__

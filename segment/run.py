@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,7 +53,8 @@ def begin(cfg: DictConfig) -> Iterator[Run]:
     try:
         yield run
     except BaseException:
-        log.exception("the run ended early")
+        # Into the file only: what the terminal shows of it is the door's choice.
+        handler.stream.write(traceback.format_exc())
         raise
     finally:
         os.environ.pop(HERE, None)

@@ -74,7 +74,7 @@ class CTDataModule(pl.LightningDataModule):
     @cached_property
     def volumes(self) -> dict[str, StoredVolume]:
         """Preprocessed training and validation volumes by case id; fills the store when first asked."""
-        cases = list(dict.fromkeys([*self.split.train, *self.split.val, *self.split.test]))
+        cases = list({case.id: case for part in PARTS for case in getattr(self.split, part)}.values())
         volumes = self.store.prepare(cases, self.num_workers)
         self._check_leaks(volumes)
         self._check_organs(volumes)

@@ -78,14 +78,13 @@ class MetricsCSV(Logger):
 
 
 def wandb_logger(
-    folder: str | Path, project: str, name: str, group: str | None = None, offline: bool | None = None
+    folder: str | Path, project: str, group: str | None = None, offline: bool | None = None
 ) -> WandbLogger:
     """A Weights & Biases run in the run folder, without prompts, console capture or facts about the machine.
 
     Args:
-        folder: The run folder; the run's files go to `<folder>/wandb/`.
+        folder: The run folder, after which the run is called; its files go to `<folder>/wandb/`.
         project: Project to log into.
-        name: Name of the run.
         group: Runs to be compared share one.
         offline: None decides: offline unless WANDB_API_KEY is set. An offline run is uploaded by `wandb sync`.
     """
@@ -97,5 +96,5 @@ def wandb_logger(
     )
     Path(folder).mkdir(parents=True, exist_ok=True)
     return WandbLogger(
-        project=project, name=name, group=group, save_dir=str(folder), offline=offline, settings=settings
+        project=project, name=Path(folder).name, group=group, save_dir=str(folder), offline=offline, settings=settings
     )

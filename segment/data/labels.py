@@ -1,0 +1,89 @@
+"""What the codes in label files mean."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from segment.errors import UserError
+
+MAX_CODE = 2**16 - 1  # bounds the lookup table
+MAX_ORGANS = 255  # class indices are uint8
+
+
+class LabelMap:
+    """From the codes of one data set's label files to class indices.
+
+    Class i is organs[i-1]; every other structure that the codes name, like 0, is background.
+
+    Args:
+        codes: Code or codes in the files of every structure, by name; several codes are merged. Background (0) need
+            not be named.
+        organs: Structures to segment, in the order of their classes.
+
+    Raises:
+        UserError: When an organ is unknown, named twice or has no usable code, one code means two things, or there are
+            more organs than uint8 can tell apart.
+    """
+
+    def __init__(self, codes: Mapping[str, int | Sequence[int]], organs: Sequence[str]) -> None:
+        _check_organs(codes, organs)
+        owner: dict[int, str] = {}
+        for name, value in codes.items():
+            for code in _code_list(name, value, lowest=1 if name in organs else 0):
+                if code in owner:
+                    msg = f"label code {code} is given to both {owner[code]} and {name}; a code can mean one structure"
+                    raise UserError(msg)
+                owner[code] = name
+        self.owner = owner
+        self.known = np.zeros(max(owner, default=0) + 1, dtype=bool)
+        self.known[[0, *owner]] = True
+        self.classes = np.zeros(len(self.known), dtype=np.uint8)
+        for code, name in owner.items():
+            if name in organs:
+                self.classes[code] = list(organs).index(name) + 1
+
+    def to_classes(self, label: np.ndarray, *, source: str) -> np.ndarray:
+        """Class indices of a label map.
+
+        Args:
+            label: Codes, any shape, any integer type.
+            source: What to call the label map in an error: its file.
+
+        Returns:
+            uint8 of the same shape.
+
+        Raises:
+            UserError: When a code is neither 0 nor named.
+        """
+        if label.dtype.kind not in "iu":
+            msg = f"{source} holds {label.dtype} values; a label map holds integer codes"
+            raise UserError(msg)
+        in_table = label.min(initial=0) >= 0 and label.max(initial=0) < len(self.known)
+        if not in_table or not self.known[label].all():
+            found = np.unique(label).tolist()
+            unknown = [code for code in found if not (0 <= code < len(self.known) and self.known[code])]
+            shown = ", ".join(map(str, unknown[:10])) + (" …" if len(unknown) > 10 else "")
+            msg = f"{source} holds codes that label_codes does not name: {shown}; name them there or mend the file"
+            raise UserError(msg)
+        classes: np.ndarray = self.classes[label]
+        return classes
+
+
+def _check_organs(codes: Mapping[str, int | Sequence[int]], organs: Sequence[str]) -> None:
+    if missing := [organ for organ in organs if organ not in codes]:
+        msg = f"label_codes has no {', '.join(missing)}; it has {', '.join(codes) or 'nothing'}: name organs of these"
+        raise UserError(msg)
+    if twice := sorted({organ for organ in organs if list(organs).count(organ) > 1}):
+        msg = f"organs lists {', '.join(twice)} more than once; list every organ once"
+        raise UserError(msg)
+    if len(organs) > MAX_ORGANS:
+        msg = f"{len(organs)} organs are too many; at most {MAX_ORGANS} fit into a mask"
+        raise UserError(msg)
+
+
+def _code_list(name: str, value: int | Sequence[int], lowest: int) -> list[int]:
+    codes = list(value) if isinstance(value, Sequence) else [value]
+    if not codes or any(type(code) is not int or not lowest <= code <= MAX_CODE for code in codes):
+        msg = f"label_codes gives {name} the code {value!r}; give whole numbers from {lowest} to {MAX_CODE}"
+        raise UserError(msg)
+    return codes

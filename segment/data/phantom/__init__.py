@@ -1,0 +1,2 @@
+LABELS = {}
+def write_dataset(*a, **k): raise NotImplementedError
