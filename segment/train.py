@@ -28,7 +28,7 @@ def train(cfg: DictConfig) -> float:
         parts = build.parts(cfg)
         datamodule, module, trainer = parts.datamodule, parts.module, parts.trainer
         try:
-            check_patch_size(module.net, datamodule.patch_size)
+            check_patch_size(module.net, datamodule.patch_size, datamodule.batch_size)
             hashes = datamodule.voxel_hashes()
             module.checkpoint_facts |= {"split": datamodule.split.ids(), "voxel_hashes": hashes}
             if trainer.is_global_zero:

@@ -1,0 +1,190 @@
+"""V-Net: an encoder and a decoder of 3D convolutions, joined at every resolution.
+
+Residual form: Milletari, Navab, Ahmadi, "V-Net: Fully Convolutional Neural Networks for Volumetric Medical Image
+Segmentation" (2016), arXiv 1606.04797, figure 2. Plain form: convolution, normalisation, ReLU, max pooling down and
+up-sampling, in the manner of Çiçek et al., "3D U-Net" (2016), arXiv 1606.06650.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+NORMS = ("batch", "instance", "group")
+GROUPS = 8  # channels are dealt out to so many groups, or to as many as divide them
+
+
+class VNet(nn.Module):
+    """Logits of the image's own size; with deep supervision, in training mode, a list of them, the finest first.
+
+    Level 0 has the finest grid, each further level half its resolution and twice its channels, up to `max_channels`.
+
+    Args:
+        out_channels: Classes with background.
+        in_channels: Channels of the image.
+        base_channels: Channels of level 0.
+        max_channels: Bound on the channels of the deep levels; None: none.
+        convolutions: Convolutions of each level's block, the finest first; as many entries as levels, at least two.
+            The decoder mirrors them.
+        kernel_size: Edge of these convolutions' kernels, odd.
+        residual: Blocks add their input to their output, PReLU, strided 2³ convolutions down and transposed ones up;
+            else ReLU, max pooling down, trilinear interpolation and a 1³ convolution up.
+        norm: `batch`, `instance` or `group` normalisation after every convolution; None: none, as in the paper.
+        decoder_width: Channels of a decoder block as a multiple of its level's: 2 in the paper, 1 computes a third as much.
+        stem_stride: Image voxels along an edge of a voxel of level 0. Above 1 the image enters by a strided
+            convolution and the logits leave by a transposed one, which saves most of the time of large patches.
+        deep_supervision: Whether every decoder level but the coarsest gives logits in training mode.
+
+    Raises:
+        ValueError: When an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        out_channels: int,
+        base_channels: int,
+        convolutions: Sequence[int],
+        residual: bool,
+        norm: str | None,
+        in_channels: int = 1,
+        max_channels: int | None = None,
+        kernel_size: int = 3,
+        decoder_width: int = 1,
+        stem_stride: int = 1,
+        deep_supervision: bool = False,
+    ) -> None:
+        super().__init__()
+        _check(convolutions, kernel_size, norm)
+        self.deep_supervision = deep_supervision
+        levels = len(convolutions)
+        widths = [min(base_channels * 2**level, max_channels or base_channels * 2**level) for level in range(levels)]
+        wide = [decoder_width * width for width in widths[:-1]] + widths[-1:]  # what each level hands upwards
+
+        def block(channels_in: int, channels_out: int, count: int) -> nn.Module:
+            return Block(channels_in, channels_out, count, kernel_size, residual, norm)
+
+        self.stem: nn.Module = nn.Identity()
+        if stem_stride > 1:
+            self.stem = _resampled(nn.Conv3d(in_channels, base_channels, stem_stride, stem_stride), norm, residual)
+        first = in_channels if stem_stride == 1 else base_channels
+        self.encoder = nn.ModuleList([block(first, widths[0], convolutions[0])])
+        self.down = nn.ModuleList()
+        self.up = nn.ModuleList()
+        self.decoder = nn.ModuleList()
+        for level in range(1, levels):
+            fine, coarse = widths[level - 1], widths[level]
+            self.down.append(_down(fine, coarse, residual, norm))
+            self.encoder.append(block(coarse if residual else fine, coarse, convolutions[level]))
+            self.up.append(_up(wide[level], fine, residual, norm))
+            self.decoder.append(block(2 * fine, wide[level - 1], convolutions[level - 1]))
+        self.heads = nn.ModuleList([_head(wide[0], out_channels, stem_stride)])
+        if deep_supervision:
+            self.heads.extend(nn.Conv3d(wide[level], out_channels, 1) for level in range(1, levels - 1))
+
+    def forward(self, image: Tensor) -> Tensor | list[Tensor]:
+        """Map an image (B,in_channels,I,J,K) to logits (B,out_channels,I,J,K).
+
+        I, J and K must be multiples of `stem_stride` · 2^(levels - 1). Logits of deep supervision have the grids of
+        their levels.
+        """
+        x = self.encoder[0](self.stem(image))  # (B, base_channels, I/s, J/s, K/s) with the stem's stride s
+        skips = []
+        for down, encode in zip(self.down, self.encoder[1:], strict=True):
+            skips.append(x)
+            x = encode(down(x))  # twice the channels, half the grid
+        outputs = []
+        for level in reversed(range(len(skips))):
+            x = torch.cat([self.up[level](x), skips.pop()], dim=1)  # (B, 2 × the level's channels, …)
+            x = self.decoder[level](x)
+            outputs.append(x)
+        if self.deep_supervision and self.training:
+            return [head(features) for head, features in zip(self.heads, reversed(outputs), strict=False)]
+        logits: Tensor = self.heads[0](x)
+        return logits
+
+
+class Block(nn.Module):
+    """Convolutions of one level; the residual form adds what came in before the last activation.
+
+    Where the number of channels changes, a 1³ convolution adapts the sum's left side; a single channel is spread over
+    all, as the paper's first level does.
+    """
+
+    def __init__(
+        self, channels_in: int, channels_out: int, count: int, kernel_size: int, residual: bool, norm: str | None
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for index in range(count):
+            source = channels_in if index == 0 else channels_out
+            layers += [_conv(source, channels_out, kernel_size, norm), *_norm(norm, channels_out)]
+            if index < count - 1 or not residual:
+                layers.append(_activation(channels_out, residual))
+        self.layers = nn.Sequential(*layers)
+        self.residual = residual
+        if residual:
+            same = channels_in in (1, channels_out)
+            self.shortcut = nn.Identity() if same else nn.Conv3d(channels_in, channels_out, 1)
+            self.activation = _activation(channels_out, residual)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B,channels_in,I,J,K) to (B,channels_out,I,J,K)."""
+        result: Tensor = self.layers(x)
+        if self.residual:
+            result = self.activation(result + self.shortcut(x))
+        return result
+
+
+def _conv(channels_in: int, channels_out: int, kernel_size: int, norm: str | None) -> nn.Module:
+    # A normalisation that follows takes any bias away again.
+    return nn.Conv3d(channels_in, channels_out, kernel_size, padding=kernel_size // 2, bias=norm is None)
+
+
+def _norm(norm: str | None, channels: int) -> list[nn.Module]:
+    if norm == "batch":
+        return [nn.BatchNorm3d(channels)]
+    if norm == "instance":
+        return [nn.InstanceNorm3d(channels, affine=True)]
+    if norm == "group":
+        groups = max(n for n in range(1, GROUPS + 1) if channels % n == 0)
+        return [nn.GroupNorm(groups, channels)]
+    return []
+
+
+def _activation(channels: int, residual: bool) -> nn.Module:
+    return nn.PReLU(channels) if residual else nn.ReLU(inplace=True)
+
+
+def _resampled(conv: nn.Conv3d | nn.ConvTranspose3d, norm: str | None, residual: bool) -> nn.Sequential:
+    return nn.Sequential(conv, *_norm(norm, conv.out_channels), _activation(conv.out_channels, residual))
+
+
+def _down(fine: int, coarse: int, residual: bool, norm: str | None) -> nn.Module:
+    """Half the resolution: by a strided convolution to the coarse level's channels, or by max pooling."""
+    return _resampled(nn.Conv3d(fine, coarse, 2, 2), norm, residual) if residual else nn.MaxPool3d(2)
+
+
+def _up(coarse: int, fine: int, residual: bool, norm: str | None) -> nn.Module:
+    """Twice the resolution with the fine level's channels."""
+    if residual:
+        return _resampled(nn.ConvTranspose3d(coarse, fine, 2, 2), norm, residual)
+    # The 1³ convolution and the interpolation commute; this order computes eight times less.
+    return nn.Sequential(nn.Conv3d(coarse, fine, 1), nn.Upsample(scale_factor=2, mode="trilinear"))
+
+
+def _head(channels: int, out_channels: int, stem_stride: int) -> nn.Module:
+    if stem_stride == 1:
+        return nn.Conv3d(channels, out_channels, 1)
+    return nn.ConvTranspose3d(channels, out_channels, stem_stride, stem_stride)
+
+
+def _check(convolutions: Sequence[int], kernel_size: int, norm: str | None) -> None:
+    if len(convolutions) < 2 or min(convolutions) < 1:
+        msg = f"convolutions needs a positive number for each of at least two levels, got {list(convolutions)}"
+        raise ValueError(msg)
+    if kernel_size < 1 or kernel_size % 2 == 0:
+        msg = f"kernel_size must be odd, so that blocks keep the grid; got {kernel_size}"
+        raise ValueError(msg)
+    if norm is not None and norm not in NORMS:
+        msg = f"norm must be one of {', '.join(NORMS)} or null, got {norm!r}"
+        raise ValueError(msg)

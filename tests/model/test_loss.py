@@ -1,0 +1,55 @@
+import pytest
+import torch
+from monai.losses import DiceCELoss
+from torch.nn import functional as F  # noqa: N812
+
+from segment.model.loss import DeepSupervision
+
+
+def mean_of_first_class(logits, label):
+    """A criterion that can be computed in one's head."""
+    assert logits.dtype == torch.float32
+    assert logits.shape[2:] == label.shape[2:]
+    return logits[:, 0].mean() + label.float().mean()
+
+
+def test_one_tensor_is_passed_on():
+    logits, label = torch.full((1, 2, 4, 4, 4), 3.0), torch.ones(1, 1, 4, 4, 4, dtype=torch.uint8)
+    assert DeepSupervision(mean_of_first_class)(logits, label) == 4.0
+
+
+def test_levels_weigh_half_as_much_each():
+    levels = [torch.full((1, 2, n, n, n), value) for n, value in ((8, 1.0), (4, 2.0), (2, 4.0))]
+    label = torch.zeros(1, 1, 8, 8, 8, dtype=torch.uint8)
+    loss = DeepSupervision(mean_of_first_class)(levels, label)
+    assert loss == pytest.approx((1 * 1 + 2 / 2 + 4 / 4) / 1.75)
+
+
+def test_labels_of_coarse_levels_are_nearest_not_mixed():
+    label = torch.zeros(1, 1, 4, 4, 4, dtype=torch.uint8)
+    label[..., 2:] = 3
+    seen = []
+    DeepSupervision(lambda logits, small: (seen.append(small), logits.mean())[1])([torch.zeros(1, 2, 2, 2, 2)], label)
+    assert seen[0].unique().tolist() == [0, 3]
+    assert seen[0][..., 0].eq(0).all()
+    assert seen[0][..., 1].eq(3).all()
+
+
+def default() -> DeepSupervision:
+    return DeepSupervision(DiceCELoss(to_onehot_y=True, softmax=True, include_background=False, batch=True))
+
+
+def test_perfect_logits_cost_nearly_nothing():
+    label = torch.randint(0, 3, (2, 1, 6, 6, 6), dtype=torch.uint8)
+    logits = 50.0 * F.one_hot(label[:, 0].long(), 3).movedim(-1, 1).float()
+    assert float(default()(logits, label)) < 0.01
+
+
+def test_half_precision_does_not_overflow():
+    label = torch.ones(1, 1, 48, 48, 48, dtype=torch.uint8)  # sums of 110,592 ones are infinite in float16
+    logits = torch.zeros(1, 2, 48, 48, 48, dtype=torch.float16)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = default()(logits, label)
+    # Cross-entropy of two equal logits is ln 2; Dice with p = 1/2 everywhere is 1 - 2·½/(½ + 1) = 1/3.
+    assert loss.dtype == torch.float32
+    assert float(loss) == pytest.approx(0.6931 + 1 / 3, abs=1e-3)

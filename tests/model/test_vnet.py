@@ -1,0 +1,106 @@
+import itertools
+
+import pytest
+import torch
+from torch import nn
+
+from segment.model.vnet import VNet
+
+SMALL = {"out_channels": 5, "base_channels": 4, "convolutions": [1, 2, 2], "residual": True, "norm": "instance"}
+
+
+def net(**changes) -> VNet:
+    torch.manual_seed(0)
+    return VNet(**(SMALL | changes))
+
+
+@pytest.mark.parametrize(
+    ("residual", "norm", "stem_stride", "decoder_width"),
+    list(itertools.product([True, False], ["batch", "instance", "group", None], [1, 2], [1, 2])),
+)
+def test_logits_have_the_images_grid(residual, norm, stem_stride, decoder_width):
+    model = net(residual=residual, norm=norm, stem_stride=stem_stride, decoder_width=decoder_width)
+    assert model(torch.randn(2, 1, 16, 24, 32)).shape == (2, 5, 16, 24, 32)
+
+
+@pytest.mark.parametrize("levels", [2, 3, 4, 5])
+def test_any_depth_with_bounded_width(levels):
+    model = net(convolutions=[1] * levels, max_channels=8)
+    assert len(model.down) == levels - 1
+    widths = [block.layers[0].out_channels for block in model.encoder]
+    assert widths == [4, *[8] * (levels - 1)]
+    size = 2**levels  # two voxels at the bottom
+    assert model(torch.randn(1, 1, size, size, size)).shape[2:] == (size, size, size)
+
+
+@pytest.mark.parametrize("residual", [True, False])
+@pytest.mark.parametrize("stem_stride", [1, 2])
+def test_every_parameter_learns(residual, stem_stride):
+    model = net(residual=residual, stem_stride=stem_stride, deep_supervision=True, convolutions=[1, 1, 1, 1])
+    outputs = model(torch.randn(2, 1, 32, 32, 32))
+    sum((output**2).mean() for output in outputs).backward()
+    idle = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert idle == []
+
+
+def test_deep_supervision_gives_every_resolution_in_training_only():
+    model = net(convolutions=[1, 1, 1, 1], deep_supervision=True)
+    image = torch.randn(1, 1, 32, 32, 48)
+    assert [tuple(logits.shape[1:]) for logits in model(image)] == [(5, 32, 32, 48), (5, 16, 16, 24), (5, 8, 8, 12)]
+    model.eval()
+    assert model(image).shape == (1, 5, 32, 32, 48)
+
+
+def test_the_paper_s_network_is_that_of_its_figure():
+    # Figure 2 and table 1 of arXiv 1606.04797: 5³ kernels, 16 to 256 channels down, 256 to 32 up.
+    model = net(
+        base_channels=16, convolutions=[1, 2, 3, 3, 3], norm=None, kernel_size=5, decoder_width=2, out_channels=2
+    )
+    convolutions = [[layer for layer in block.layers if isinstance(layer, nn.Conv3d)] for block in model.encoder]
+    assert [len(block) for block in convolutions] == [1, 2, 3, 3, 3]
+    assert [block[-1].out_channels for block in convolutions] == [16, 32, 64, 128, 256]
+    decoder = [[layer for layer in block.layers if isinstance(layer, nn.Conv3d)] for block in model.decoder]
+    assert [len(block) for block in decoder] == [1, 2, 3, 3]
+    assert [block[-1].out_channels for block in decoder] == [32, 64, 128, 256]
+    assert {layer.kernel_size for block in (*convolutions, *decoder) for layer in block} == {(5, 5, 5)}
+    assert [isinstance(module, nn.PReLU) for module in model.modules()].count(
+        True
+    ) == 12 + 9 + 4 + 4  # encoder, decoder, ways down and up
+    assert not [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._NormBase)]
+
+
+def test_the_plain_network_pools_and_interpolates():
+    model = net(residual=False, norm="batch")
+    kinds = {type(module) for module in model.modules()}
+    assert {nn.MaxPool3d, nn.Upsample, nn.BatchNorm3d, nn.ReLU} <= kinds
+    assert not {nn.ConvTranspose3d, nn.PReLU} & kinds
+
+
+def test_a_residual_block_without_convolutions_passes_its_input_on():
+    block = net(norm=None).encoder[1]
+    for layer in block.layers:
+        if isinstance(layer, nn.Conv3d):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+    features = torch.rand(1, 8, 4, 4, 4)
+    torch.testing.assert_close(block(features), features)
+
+
+def test_group_norm_takes_any_width():
+    model = net(base_channels=6, norm="group")
+    groups = {module.num_groups for module in model.modules() if isinstance(module, nn.GroupNorm)}
+    assert groups == {6, 8}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"convolutions": [2]}, r"at least two levels, got \[2\]"),
+        ({"convolutions": [2, 0]}, "positive number"),
+        ({"kernel_size": 4}, "kernel_size must be odd.*got 4"),
+        ({"norm": "layer"}, "batch, instance, group or null, got 'layer'"),
+    ],
+)
+def test_what_cannot_be_built_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        net(**changes)
