@@ -30,7 +30,7 @@ class VNet(nn.Module):
         residual: Blocks add their input to their output, PReLU, strided 2³ convolutions down and transposed ones up;
             else ReLU, max pooling down, trilinear interpolation and a 1³ convolution up.
         norm: `batch`, `instance` or `group` normalisation after every convolution; None: none, as in the paper.
-        decoder_width: Channels of a decoder block as a multiple of its level's: 2 in the paper, 1 computes a third as much.
+        decoder_width: Channels of a decoder block as a multiple of its level's: 2 in the paper; 1 is cheaper.
         stem_stride: Image voxels along an edge of a voxel of level 0. Above 1 the image enters by a strided
             convolution and the logits leave by a transposed one, which saves most of the time of large patches.
         deep_supervision: Whether every decoder level but the coarsest gives logits in training mode.
