@@ -51,8 +51,7 @@ def draw_case(seed: int, index: int, shape: Shape) -> Drawing:
     patient = draw_patient(who)
     body, spacing_mm = _lay_down(patient, shape, where)
     draw_table(body, back_mm(patient))
-    _draw_anatomy(body, patient, what)
-    inside = body.free < 1e2
+    inside = _draw_anatomy(body, patient, what)
     return Drawing(form_image(body.hu, inside, spacing_mm, scan), body.label, spacing_mm, patient)
 
 
@@ -83,8 +82,8 @@ def _lay_down(patient: Patient, shape: Shape, rng: np.random.Generator) -> tuple
     return body, spacing_mm
 
 
-def _draw_anatomy(body: Region, patient: Patient, rng: np.random.Generator) -> None:
-    """Draw everything; what comes first takes its room, what comes later makes do with the rest."""
+def _draw_anatomy(body: Region, patient: Patient, rng: np.random.Generator) -> np.ndarray:
+    """Draw everything; what comes first takes its room, what comes later gets the rest. Returns the body's mask."""
     trunk = draw_trunk(body, patient, rng)
     draw_skeleton(body, trunk, patient, rng)
     vessels.draw_heart(body, patient)
@@ -101,3 +100,4 @@ def _draw_anatomy(body: Region, patient: Patient, rng: np.random.Generator) -> N
     gut.draw_colon(body, patient, rng)
     vessels.draw_mesentery(body, patient, rng)
     gut.draw_small_bowel(body, patient, rng)
+    return trunk.skin < 0

@@ -23,10 +23,10 @@ def draw_kidney(body: Region, patient: Patient, side: int, codes: Codes, rng: np
     """
     name = "right_kidney" if side > 0 else "left_kidney"
     size = patient.organ[name]
-    center = np.array((side * rng.normal(60, 2.5), rng.normal(-13, 3), rng.normal(-24 if side > 0 else -12, 7)))
+    center = np.array((side * rng.normal(60, 2.5), rng.normal(-13, 3), rng.normal(-34 if side > 0 else -22, 7)))
     part = body.crop(center - 75, center + 75)
     turn = _kidney_axes(side, rng)
-    radii = np.array((27, 32, 58)) * size * rng.normal(1, 0.04, 3)
+    radii = np.array((27.5, 32.5, 59)) * size * (1.03 if side > 0 else 1) * rng.normal(1, 0.04, 3)
     outside = ellipsoid(part, center, radii, turn) + 1.3 * part.field(rng, 22)
     hilum = center + turn[1] * radii[1] * 0.62
     sinus = ellipsoid(part, hilum, radii * (0.36, 0.55, 0.4), turn) + 1.0 * part.field(rng, 12)
@@ -69,11 +69,10 @@ def draw_liver(body: Region, patient: Patient, codes: Codes, rng: np.random.Gene
     low = -34 - 120 * (size - 1) + rng.normal(0, 7) - np.float32(tilt) * (part.x - 60)
     face = low - part.z + np.float32(-0.25) * (part.y - 40) + 7 * part.field(rng, 45)
     liver = smooth_max(liver, face * np.float32(0.86), 14)
-    behind = (
-        np.float32(34) - part.y - np.float32(2.2) * (part.x - 20)
-    )  # nothing left of the vena cava lies this far back
-    liver = smooth_max(liver, behind * np.float32(0.42), 12)
-    fissure = np.maximum(np.abs(part.x - 8 - 0.2 * (part.y - 80)) - 3, np.maximum(70 - part.y, part.z - 50))
+    # Nothing to the left of the vena cava lies far back.
+    behind = np.float32(32) - part.y - np.float32(2.2) * np.maximum(part.x - 20, 0)
+    liver = smooth_max(liver, behind * np.float32(0.6), 12)
+    fissure = np.maximum(np.abs(part.x - 8 - 0.2 * (part.y - 80)) - 3, np.maximum(74 - part.y, part.z - 36))
     liver = np.maximum(liver, -fissure) + 2.2 * part.field(rng, 32)
     liver = part.claim(liver, 0.6 * patient.gap_mm)
     texture = 2.5 * part.field(rng, 8) + 2.5 * part.field(rng, 40)
@@ -117,14 +116,14 @@ def _draw_liver_veins(part: Region, liver: np.ndarray, patient: Patient, rng: np
 def draw_spleen(body: Region, patient: Patient, codes: Codes, rng: np.random.Generator) -> None:
     """Draw a crescent along the left ribs at the back, hollow towards stomach and kidney."""
     size = patient.organ["spleen"]
-    center = np.array((-92, -16, 42)) + rng.normal(0, (3, 5, 7))
+    center = np.array((-96, -16, 46)) + rng.normal(0, (3, 5, 7))
     part = body.crop(center - 95, center + 95)
     length = np.array((-0.25, 0.55, -0.8)) + rng.normal(0, 0.12, 3)  # along the tenth rib
     length /= np.linalg.norm(length)
     inward = np.array((0.85, 0.5, 0.1)) - length * float(np.array((0.85, 0.5, 0.1)) @ length)
     inward /= np.linalg.norm(inward)
     turn = np.stack([inward, np.cross(length, inward), length])
-    radii = np.array((37, 44, 60)) * size * rng.normal(1, 0.06, 3)
+    radii = np.array((38.5, 46, 63)) * size * rng.normal(1, 0.06, 3)
     shape = ellipsoid(part, center, radii, turn)
     hollow = ellipsoid(part, center + inward * (radii[0] + 14), (34 * size, 44 * size, 62 * size), turn)
     shape = smooth_max(shape, -hollow, 8) + 1.6 * part.field(rng, 24)
@@ -136,10 +135,10 @@ def draw_spleen(body: Region, patient: Patient, codes: Codes, rng: np.random.Gen
 def draw_pancreas(body: Region, patient: Patient, codes: Codes, rng: np.random.Generator) -> None:
     """Draw head, neck, body and tail across the spine, lobulated by fat."""
     points = np.array(
-        [(38, 36, -34), (36, 40, -16), (20, 47, -4), (0, 52, 4), (-26, 42, 12), (-52, 22, 22), (-72, 6, 30)]
+        [(40, 40, -36), (37, 44, -16), (22, 54, -4), (0, 60, 4), (-26, 52, 12), (-52, 30, 22), (-70, 12, 30)]
     )
     points = curve(points + rng.normal(0, 2.5, points.shape), 8)
-    radii = np.interp(np.linspace(0, 1, len(points)), (0, 0.2, 0.4, 0.8, 1), (11, 14, 8, 9, 7)) * rng.normal(1, 0.1)
+    radii = np.interp(np.linspace(0, 1, len(points)), (0, 0.2, 0.4, 0.8, 1), (14, 18, 12, 12, 9)) * rng.normal(1, 0.1)
     part = body.crop((-85, -10, -60), (60, 75, 50))
     gland = part.claim(tube(part, points, radii) + 1.6 * part.field(rng, 9), patient.gap_mm * 0.6)
     part.paint(gland, patient.hu["pancreas"] + 8 * part.field(rng, 6), codes["pancreas"])

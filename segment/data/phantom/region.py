@@ -65,8 +65,12 @@ class Region:
     def claim(self, distance: np.ndarray, gap_mm: float) -> np.ndarray:
         """Take room for a structure: what is left of it at a distance from all that was claimed before."""
         taken: np.ndarray = np.maximum(distance, np.float32(gap_mm) - self.free)
-        np.minimum(self.free, taken, out=self.free)
+        self.occupy(taken)
         return taken
+
+    def occupy(self, distance: np.ndarray) -> None:
+        """Note that the inside of a shape is taken, whatever was there."""
+        np.minimum(self.free, distance, out=self.free)
 
     def field(self, rng: np.random.Generator, cell_mm: float) -> np.ndarray:
         """Smooth random field of mean 0 and standard deviation 1: cubic B-splines on a periodic lattice.

@@ -13,7 +13,7 @@ def draw_table(body: Region, back_mm: float) -> None:
     x, y = body.axes[0][:, None, None], body.axes[1][:, None]
     top = np.float32(back_mm - 2) + np.maximum(np.abs(x) - 90, 0) ** 2 / np.float32(420) - y
     within = np.abs(x) - np.float32(205)
-    for thickness, hu in ((0, -930.0), (9, 40.0), (11.5, -880.0), (32, 40.0), (34.5, -1000.0)):
+    for thickness, hu in ((0, -930.0), (8, 150.0), (11.5, -880.0), (34, 150.0), (37.5, -1000.0)):
         body.paint(np.broadcast_to(np.maximum(thickness - top, within), body.hu.shape), hu)
 
 
@@ -49,7 +49,10 @@ def _noise(shape: tuple[int, ...], inside: np.ndarray, spacing_mm: np.ndarray, r
     Its standard deviation in the middle is drawn from what dose settings leave; it grows with the water path.
     """
     white = rng.standard_normal(shape, dtype=np.float32)
-    fine, coarse = (ndimage.gaussian_filter(white, (*(s / spacing_mm[:2]), 0), truncate=2.5) for s in (1.6, 4.5))
+    fine, coarse = (
+        ndimage.gaussian_filter(white, (*np.maximum(mm / spacing_mm[:2], least), 0), truncate=2.5)
+        for mm, least in ((1.6, 0), (4.5, 1))
+    )
     texture = fine - coarse
     texture /= texture.std()
     # Rays along the patient's width are starved first: streaks along axis 0.
@@ -57,6 +60,6 @@ def _noise(shape: tuple[int, ...], inside: np.ndarray, spacing_mm: np.ndarray, r
     streaks /= streaks.std()
     width_mm = inside.sum(axis=0) * spacing_mm[0]  # (J,K)
     starved = np.exp((np.clip(width_mm, 150, 450) - 330) / 130).astype(np.float32)
-    dose_sd, streak_sd = rng.uniform(11, 20), rng.uniform(1, 5)
+    dose_sd, streak_sd = rng.uniform(14, 25), rng.uniform(1, 5)
     middle = ndimage.gaussian_filter(inside.astype(np.float32), 25 / spacing_mm, truncate=2) if inside.any() else 0
     return np.asarray((texture * dose_sd * (0.35 + 0.65 * middle) + streaks * streak_sd * middle) * starved)

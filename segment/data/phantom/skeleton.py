@@ -24,7 +24,7 @@ def draw_skeleton(body: Region, trunk: Trunk, patient: Patient, rng: np.random.G
 def _bone(region: Region, distance: np.ndarray, patient: Patient, marrow: np.ndarray, cortex_mm: float) -> None:
     region.paint(distance, patient.hu["cortical"])
     region.paint(distance + cortex_mm, marrow)
-    np.minimum(region.free, distance, out=region.free)
+    region.occupy(distance)
 
 
 def _draw_spine(spine: Region, patient: Patient, rng: np.random.Generator) -> None:
@@ -37,7 +37,7 @@ def _draw_spine(spine: Region, patient: Patient, rng: np.random.Generator) -> No
     body = np.maximum(body, 2 - canal)
     disc = np.maximum(body, height - 17)
     spine.paint(disc, patient.hu["disc"])
-    np.minimum(spine.free, disc, out=spine.free)
+    spine.occupy(disc)
     marrow = patient.hu["spongiosa"] + 25 * spine.field(rng, 5)
     _bone(spine, np.maximum(body, height - 12), patient, marrow, 1.4)
     side = np.abs(x)

@@ -23,11 +23,13 @@ class Trunk:
     """Distances (I,J,K) that bones and wall muscles are laid along.
 
     Attributes:
+        skin: mm to the skin, negative inside.
         lean: mm to the outer face of the muscles, negative inside.
         cavity: mm to the inner face of the wall.
         frontal: Direction seen from the middle of the trunk: 1 front, 0 side, -1 back.
     """
 
+    skin: np.ndarray
     lean: np.ndarray
     cavity: np.ndarray
     frontal: np.ndarray
@@ -35,8 +37,9 @@ class Trunk:
 
 def draw_trunk(body: Region, patient: Patient, rng: np.random.Generator) -> Trunk:
     """Draw everything but bones and organs; claim all but the abdominal cavity."""
-    trunk = _measure(body)
-    _draw_skin_and_fat(body, trunk, patient, rng)
+    trunk = _measure(body, patient, rng)
+    body.paint(trunk.skin, patient.hu["skin"])
+    body.paint(trunk.skin + 2.6, patient.hu["fat"] + 6 * body.field(rng, 10))
     _draw_wall(body, trunk, patient, rng)
     body.paint(trunk.cavity, patient.hu["fat"] + 6 + 5 * body.field(rng, 14))
     dome = _dome(body, rng)
@@ -46,7 +49,7 @@ def draw_trunk(body: Region, patient: Patient, rng: np.random.Generator) -> Trun
     return trunk
 
 
-def _measure(body: Region) -> Trunk:
+def _measure(body: Region, patient: Patient, rng: np.random.Generator) -> Trunk:
     height = body.axes[2]
     width, depth, middle = (
         np.interp(height, _HEIGHTS, values).astype(np.float32) for values in (_HALF_WIDTH, _HALF_DEPTH, _MIDDLE)
@@ -58,17 +61,11 @@ def _measure(body: Region) -> Trunk:
     frontal = y / np.maximum(radius, 1)
     sideways = 1 - frontal * frontal
     thickness = 9 + 5 * sideways + np.float32(4) * np.clip((body.z + 20) / 60, 0, 1)
-    return Trunk(lean, lean + thickness, frontal)
-
-
-def _draw_skin_and_fat(body: Region, trunk: Trunk, patient: Patient, rng: np.random.Generator) -> None:
     lower = np.clip((110 - body.z) / 160, 0.45, 1)
-    sideways = 1 - trunk.frontal * trunk.frontal
-    fat = patient.subcutaneous_mm * lower * (0.85 + 0.3 * trunk.frontal + 0.25 * sideways)
+    fat = patient.subcutaneous_mm * lower * (0.85 + 0.3 * frontal + 0.25 * sideways)
     fat = fat * (1 + 0.12 * body.field(rng, 60)) + 3
-    skin = smooth_max(trunk.lean - fat, back_mm(patient) - body.y, 40)  # lying flattens the back
-    body.paint(skin, patient.hu["skin"])
-    body.paint(skin + 2.2, patient.hu["fat"] + 6 * body.field(rng, 10))
+    skin = smooth_max(lean - fat, back_mm(patient) - body.y, 40)  # lying flattens the back
+    return Trunk(skin, lean, lean + thickness, frontal)
 
 
 def back_mm(patient: Patient) -> float:
@@ -129,14 +126,14 @@ def _draw_back_muscles(body: Region, patient: Patient, rng: np.random.Generator)
         x = body.x * side
         chest = np.clip((body.z - 10) / 60, 0, 1)
         erector = _column(x - 33 + 5 * chest, body.y + 53 + 4 * chest, 31 - 5 * chest, 20 - 5 * chest)
-        quadratus = np.maximum(_column(x - 66, body.y + 32, 20, 8), body.z - 8)
+        quadratus = smooth_max(_column(x - 66, body.y + 33, 20, 8), body.z - 2, 16)
         for muscle in (erector, quadratus):
             body.paint(muscle, hu)
-            np.minimum(body.free, muscle, out=body.free)
-        points = np.array([(18, -2, 25), (26, -4, -10), (36, -4, -50), (46, 0, -100), (56, 8, -150), (62, 16, -200)])
-        psoas = tube(body, points * (side, 1, 1), np.array([5, 9, 14, 19, 21, 22]) * bulk)
+            body.occupy(muscle)
+        points = np.array([(17, -2, 25), (24, -4, -10), (33, -4, -50), (43, 0, -100), (56, 8, -150), (62, 16, -200)])
+        psoas = tube(body, points * (side, 1, 1), np.array([5, 10, 15, 20, 22, 22]) * bulk)
         body.paint(psoas, hu)
-        np.minimum(body.free, psoas, out=body.free)
+        body.occupy(psoas)
 
 
 def _column(x: np.ndarray, y: np.ndarray, half_width: np.ndarray | float, half_depth: np.ndarray | float) -> np.ndarray:

@@ -29,7 +29,8 @@ def draw_great_vessels(body: Region, patient: Patient, codes: Codes, rng: np.ran
         leg = [(8, 22, -116), (side * 22, 16, -140), (side * 44, 8, -180), (side * 54, 8, -230)]
         vein = np.minimum(vein, _vessel(part, leg, (7, 6), width, shift))
     for tube_, name in ((aorta, "aorta"), (vein, "vena_cava")):
-        part.paint(part.claim(tube_, 1.5), patient.hu[name], codes[name])
+        part.occupy(tube_)
+        part.paint(tube_, patient.hu[name], codes[name])
     _draw_branches(part, patient, rng)
 
 

@@ -1,0 +1,271 @@
+import itertools
+from collections import Counter
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import yaml
+
+from segment.data.cases import Phantom
+from segment.data.phantom import LABELS, write_dataset
+from segment.data.phantom import dataset as dataset_module
+from segment.data.phantom.case import draw_case
+from segment.data.phantom.dataset import ORIENTATIONS
+from segment.errors import UserError
+
+SMALL = (48, 48, 36)
+ORGANS = ("liver", "right_kidney", "left_kidney", "spleen")
+SEEDS = 40  # the number of cases of data=phantom
+
+
+@pytest.fixture(scope="module")
+def cases():
+    return [draw_case(0, index, SMALL) for index in range(SEEDS)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_dataset(tmp_path_factory.mktemp("phantom"), num_cases=6, seed=3, shape=(40, 36, 32), workers=1)
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.nii.gz")}
+
+
+def volume_ml(case, name):
+    return float((case.label == LABELS[name]).sum() * np.prod(case.spacing_mm) / 1000)
+
+
+def whole(case, name):
+    mask = case.label == LABELS[name]
+    return mask.any() and not mask[..., [0, -1]].any()
+
+
+def center(case, name):
+    """Middle in mm from the volume's corner, to the right, front and head."""
+    return np.argwhere(case.label == LABELS[name]).mean(axis=0) * case.spacing_mm
+
+
+def test_labels_are_those_of_flare22():
+    config = Path(__file__).parents[3] / "conf" / "data" / "flare22.yaml"
+    codes = yaml.safe_load(config.read_text())["sources"]["flare22"]["label_codes"]
+    assert {name: codes[name] for name in LABELS} == LABELS
+
+
+def test_a_case_is_a_function_of_seed_and_index(cases):
+    again = draw_case(0, 5, SMALL)
+    assert again.hu.tobytes() == cases[5].hu.tobytes()
+    assert again.label.tobytes() == cases[5].label.tobytes()
+    assert len({case.hu.tobytes() for case in cases}) == SEEDS
+    assert len({case.label.tobytes() for case in cases}) == SEEDS
+    assert draw_case(1, 5, SMALL).label.tobytes() != again.label.tobytes()
+
+
+def test_workers_change_nothing(folder, tmp_path):
+    other = write_dataset(tmp_path, num_cases=6, seed=3, shape=(40, 36, 32), workers=3)
+    assert other.name == folder.name
+    assert contents(other) == contents(folder)
+    assert len(contents(other)) == 12
+
+
+def test_more_cases_begin_with_the_same(folder, tmp_path):
+    fewer = write_dataset(tmp_path, num_cases=2, seed=3, shape=(40, 36, 32))
+    assert contents(fewer).items() <= contents(folder).items()
+
+
+def test_shape_samples_the_same_anatomy():
+    coarse, fine = draw_case(0, 1, (48, 48, 36)), draw_case(0, 1, (96, 96, 72))
+    assert np.allclose(coarse.spacing_mm, 2 * fine.spacing_mm)
+    for name in ORGANS:
+        assert volume_ml(coarse, name) == pytest.approx(volume_ml(fine, name), rel=0.1)
+        assert np.abs(center(coarse, name) - center(fine, name)).max() < 6
+
+
+def test_image_and_label_share_a_grid_in_many_orientations(folder):
+    seen = Counter()
+    for path in sorted((folder / "images").iterdir()):
+        image, label = nib.load(path), nib.load(folder / "labels" / path.name)
+        assert image.get_data_dtype() == np.int16
+        assert label.get_data_dtype() == np.uint8
+        assert image.shape == label.shape
+        assert sorted(image.shape) == [32, 36, 40]
+        for form in ("sform", "qform"):
+            for volume in (image, label):
+                assert int(volume.header[f"{form}_code"]) == 1
+                assert np.allclose(getattr(volume, f"get_{form}")(), image.affine, atol=1e-3)
+        assert image.affine.tobytes() == label.affine.tobytes()
+        seen["".join(nib.aff2axcodes(image.affine))] += 1
+    assert len(seen) >= 3
+    assert seen.keys() <= ORIENTATIONS.keys()
+
+
+def test_files_lie_in_the_patient_as_drawn(folder):
+    for index, path in enumerate(sorted((folder / "labels").iterdir())):
+        label = nib.load(path)
+        case = draw_case(3, index, (40, 36, 32))
+        assert np.array_equal(np.asarray(nib.as_closest_canonical(label).dataobj), case.label)
+        image = nib.as_closest_canonical(nib.load(folder / "images" / path.name))
+        assert np.array_equal(np.asarray(image.dataobj), case.hu)
+        assert np.allclose(image.header.get_zooms(), case.spacing_mm, rtol=1e-4)
+
+
+def test_right_is_right_and_up_is_up(folder):
+    """In RAS+ mm of the files, by their affines alone."""
+    for path in (folder / "labels").iterdir():
+        label = nib.load(path)
+        codes = np.asarray(label.dataobj)
+        at = {
+            name: (label.affine @ [*np.argwhere(codes == LABELS[name]).mean(axis=0), 1])[:3]
+            for name in ("liver", "spleen", "aorta", "vena_cava", "stomach")
+        }
+        assert at["liver"][0] > at["spleen"][0] + 60
+        assert at["vena_cava"][0] > at["aorta"][0] + 5
+        assert at["stomach"][1] > at["spleen"][1]
+        assert at["liver"][2] > at["aorta"][2] - 60
+
+
+def test_kidneys_lie_beside_the_spine_the_left_one_higher(cases):
+    higher = []
+    for case in cases:
+        if whole(case, "right_kidney") and whole(case, "left_kidney"):
+            right, left = center(case, "right_kidney"), center(case, "left_kidney")
+            assert 80 < right[0] - left[0] < 180
+            higher.append(left[2] - right[2])
+    assert np.mean(higher) > 4
+
+
+def test_upper_poles_are_nearer_to_the_spine(cases):
+    for case in cases:
+        for name, side in (("right_kidney", 1), ("left_kidney", -1)):
+            if whole(case, name):
+                points = np.argwhere(case.label == LABELS[name]) * case.spacing_mm
+                low, high = np.quantile(points[:, 2], (0.2, 0.8))
+                lower, upper = points[points[:, 2] < low], points[points[:, 2] > high]
+                assert side * (lower[:, 0].mean() - upper[:, 0].mean()) > 0
+
+
+def test_volumes_are_those_of_people(cases):
+    """Means within a published standard deviation or so; the sources are in benchmarks/phantom.py."""
+    published = {
+        "liver": (1200, 1750, 700, 2600),
+        "spleen": (140, 260, 40, 520),
+        "right_kidney": (120, 190, 60, 300),
+        "left_kidney": (120, 200, 60, 300),
+    }
+    for name, (low, high, least, most) in published.items():
+        ml = [volume_ml(case, name) for case in cases if whole(case, name)]
+        assert low < np.mean(ml) < high, name
+        assert min(ml) > least, name
+        assert max(ml) < most, name
+        assert np.std(ml) > 0.08 * np.mean(ml), name
+    for case in cases:
+        if whole(case, "liver"):
+            assert all(volume_ml(case, name) < volume_ml(case, "liver") for name in LABELS if name != "liver")
+
+
+def test_organs_are_sometimes_absent_or_cut(cases):
+    absent = Counter(name for case in cases for name in case.patient.absent)
+    for case in cases:
+        for name in case.patient.absent:
+            assert not (case.label == LABELS[name]).any()
+    for name in ORGANS:
+        assert sum((case.label == LABELS[name]).any() for case in cases) >= 0.85 * SEEDS
+    assert 1 <= sum(absent.values()) <= 0.2 * SEEDS
+    liver_cut = sum((case.label[..., -1] == LABELS["liver"]).any() for case in cases)
+    kidney_cut = sum(
+        np.isin(case.label[..., 0], [LABELS["right_kidney"], LABELS["left_kidney"]]).any() for case in cases
+    )
+    assert 1 <= liver_cut <= 0.3 * SEEDS
+    assert 1 <= kidney_cut <= 0.3 * SEEDS
+
+
+def test_codes_and_hu_are_in_range(cases):
+    for case in cases:
+        assert case.hu.dtype == np.int16
+        assert case.label.dtype == np.uint8
+        assert set(np.unique(case.label)) <= {0, *LABELS.values()}
+        assert case.hu.min() >= -1024
+        assert case.hu.max() <= 3071
+        corners = [case.hu[i, -1, k] for i, k in itertools.product((0, -1), repeat=2)]
+        assert np.mean(corners) < -900  # air around the body
+        assert case.hu.max() > 250  # bone
+
+
+@pytest.mark.parametrize(
+    ("phase", "ranges"),
+    {
+        "unenhanced": {"liver": (0, 75), "spleen": (25, 65), "right_kidney": (0, 50), "aorta": (25, 60)},
+        "arterial": {"liver": (30, 110), "spleen": (75, 210), "right_kidney": (70, 220), "aorta": (180, 450)},
+        "portal": {"liver": (40, 140), "spleen": (70, 150), "right_kidney": (90, 230), "aorta": (95, 200)},
+    }.items(),
+)
+def test_hu_follow_the_phase(cases, phase, ranges):
+    of_phase = [case for case in cases if case.patient.phase == phase]
+    assert len(of_phase) >= 5
+    for name, (low, high) in ranges.items():
+        medians = [
+            np.median(case.hu[case.label == LABELS[name]]) for case in of_phase if whole(case, name) or name == "aorta"
+        ]
+        assert all(low <= median <= high for median in medians), (name, medians)
+        assert np.std(medians) > 1
+
+
+def test_no_hu_interval_finds_an_organ(cases):
+    """The best interval, chosen for each case with the truth at hand, by trying all pairs on a grid of 10 HU."""
+    edges = np.arange(-100, 401, 10)
+    dice = {name: [] for name in ORGANS}
+    for case, name in itertools.product(cases[:8], ORGANS):
+        mask = case.label == LABELS[name]
+        if mask.any():
+            below = np.array([[np.sum(part < edge) for edge in edges] for part in (case.hu[mask], case.hu[~mask])])
+            best = 0.0
+            for low, high in itertools.combinations(range(len(edges)), 2):
+                hit, false = below[:, high] - below[:, low]
+                best = max(best, 2 * hit / (mask.sum() + hit + false))
+            dice[name].append(best)
+    assert all(np.mean(values) < 0.6 for values in dice.values()), {n: np.mean(v) for n, v in dice.items()}
+
+
+def test_an_interrupted_call_is_completed(folder, tmp_path, monkeypatch):
+    drawn = []
+
+    def draw_three(seed, index, shape):
+        if len(drawn) == 3:
+            raise KeyboardInterrupt
+        drawn.append(index)
+        return draw_case(seed, index, shape)
+
+    arguments = {"num_cases": 6, "seed": 3, "shape": (40, 36, 32)}
+    monkeypatch.setattr(dataset_module, "draw_case", draw_three)
+    with pytest.raises(KeyboardInterrupt):
+        write_dataset(tmp_path, **arguments)
+    half = tmp_path / folder.name
+    assert contents(half).items() < contents(folder).items()
+    (half / "labels" / "phantom_0001.nii.gz").unlink()
+    monkeypatch.undo()
+    assert contents(write_dataset(tmp_path, **arguments)) == contents(folder)
+    monkeypatch.setattr(dataset_module, "draw_case", None)  # nothing is drawn twice
+    write_dataset(tmp_path, **arguments)
+
+
+def test_every_data_set_has_its_own_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(dataset_module, "_write_case", lambda *_: None)
+    sets = [(2, 0, (16, 16, 16)), (3, 0, (16, 16, 16)), (2, 1, (16, 16, 16)), (2, 0, (16, 16, 17))]
+    folders = [write_dataset(tmp_path, num_cases=n, seed=seed, shape=shape) for n, seed, shape in sets]
+    monkeypatch.setattr(dataset_module, "VERSION", dataset_module.VERSION + 1)
+    folders.append(write_dataset(tmp_path, num_cases=2, seed=0, shape=(16, 16, 16)))
+    assert len(set(folders)) == 5
+
+
+def test_the_source_lists_its_cases(tmp_path):
+    cases = Phantom(tmp_path, num_cases=2, seed=0, shape=[16, 16, 16]).cases("phantom")
+    assert [case.id for case in cases] == ["phantom/phantom_0000", "phantom/phantom_0001"]
+    assert all(case.image.is_file() and case.label.is_file() for case in cases)
+    assert cases[0].label_codes == LABELS
+
+
+@pytest.mark.parametrize("wrong", [{"num_cases": 0}, {"seed": -1}, {"workers": 0}, {"shape": (128, 128, 8)}])
+def test_numbers_out_of_range(tmp_path, wrong):
+    with pytest.raises(UserError, match="at least"):
+        write_dataset(tmp_path, **({"num_cases": 1, "seed": 0, "shape": (32, 32, 32)} | wrong))
