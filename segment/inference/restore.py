@@ -38,15 +38,24 @@ def restore(logits: Tensor, affine: np.ndarray, shape: tuple[int, ...], scan_aff
     positions = [torch.arange(n, dtype=torch.float64) * scale[a] + offset[a] for a, n in enumerate(size)]
     weights = [linear_weights(n, p) for n, p in zip(logits.shape[1:], positions, strict=True)]
     mask = np.empty(size, dtype=np.uint8)
-    slab = max(1, SLAB_VOXELS // (size[0] * size[1]))
-    for start in range(0, size[2], slab):
+    slab = max(1, SLAB_VOXELS // (size[1] * size[2]))
+    for start in range(0, size[0], slab):
         part = slice(start, start + slab)
-        fine = apply_along_axes(logits, [weights[0], weights[1], weights[2][part]])
-        mask[..., part] = fine.argmax(dim=0).to("cpu", torch.uint8)
+        mask[part] = _best_class(apply_along_axes(logits, [weights[0][part], weights[1], weights[2]])).cpu().numpy()
     for axis, (n, position) in enumerate(zip(logits.shape[1:], positions, strict=True)):
         outside = ((position < -0.5 - EDGE) | (position > n - 0.5 + EDGE)).numpy()
         mask[(slice(None),) * axis + (outside,)] = 0
     return np.ascontiguousarray(mask.transpose(order)[tuple(slice(None, None, int(f)) for f in flip)])
+
+
+def _best_class(logits: Tensor) -> Tensor:
+    """`logits.argmax(dim=0)` as uint8, several times as fast: torch's has no fast way along the first axis."""
+    highest = logits[0]
+    best = torch.zeros(highest.shape, dtype=torch.uint8, device=logits.device)
+    for index, values in enumerate(logits[1:], start=1):
+        best.masked_fill_(values > highest, index)
+        highest = torch.maximum(highest, values)
+    return best
 
 
 def _orientation(affine: np.ndarray, scan_affine: np.ndarray) -> np.ndarray:

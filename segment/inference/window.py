@@ -12,7 +12,8 @@ class SlidingWindow:
     """Predict a volume patch by patch and blend the overlaps with Gaussian weights.
 
     The weights (standard deviation: 1/8 of the patch) trust a patch's centre more than its border, as in nnU-Net
-    (Isensee et al. 2021). Sums are float32 whatever the network's precision, because half precision loses counts.
+    (Isensee et al. 2021); they are those of MONAI's `sliding_window_inference`, whose windows crowd together at the
+    far border where these lie evenly. Sums are float32 whatever the network's precision: half precision loses digits.
 
     Args:
         patch_size: Patch along I, J, K in voxels.
@@ -27,9 +28,7 @@ class SlidingWindow:
         self.patch_size = tuple(patch_size)
         self.overlap = (overlap,) * 3 if isinstance(overlap, int) else tuple(overlap)
         self.batch_size = batch_size
-        if len(self.patch_size) != 3 or any(
-            not 0 <= o < p for o, p in zip(self.overlap, self.patch_size, strict=True)
-        ):
+        if len(self.patch_size) != 3 or any(not 0 <= o < p for o, p in zip(self.overlap, self.patch_size, strict=True)):
             msg = f"overlap {self.overlap} must lie between 0 and the patch size {self.patch_size}, below it"
             raise ValueError(msg)
 
@@ -49,7 +48,7 @@ class SlidingWindow:
         norm = torch.zeros(padded.shape[2:], device=image.device)
         for corners in _batches(self._corners(padded.shape[2:]), self.batch_size):
             windows = [tuple(slice(c, c + p) for c, p in zip(at, self.patch_size, strict=True)) for at in corners]
-            logits = net(torch.cat([padded[(..., *w)] for w in windows])).float()  # (B,C,*patch)
+            logits = net(torch.cat([padded[:, :, *w] for w in windows]))  # (B,C,*patch)
             if total is None:
                 total = torch.zeros((logits.shape[1], *padded.shape[2:]), device=image.device)
             for window, patch_logits in zip(windows, logits, strict=True):
@@ -81,12 +80,12 @@ def _batches(items: Iterator[tuple[int, ...]], size: int) -> Iterator[list[tuple
 
 
 def _gaussian(size: Sequence[int]) -> Tensor:
-    """Importance (I,J,K), 1 at the centre and never below 1e-3, so that a lone corner still counts."""
+    """Importance (I,J,K), at most 1 and never below 1e-3, so that a lone corner still counts."""
     weight = torch.ones(())
     for n in size:
         x = torch.arange(n, dtype=torch.float32) - (n - 1) / 2
         weight = weight[..., None] * torch.exp(-0.5 * (x / (n / 8)) ** 2)
-    return (weight / weight.max()).clamp_(min=1e-3)
+    return weight.clamp_(min=1e-3)
 
 
 def _pad(image: Tensor, size: Sequence[int]) -> tuple[Tensor, list[int]]:

@@ -1,0 +1,82 @@
+import itertools
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from scipy import ndimage
+from torch import nn
+
+from segment.data.scan import Scan
+from segment.inference.postprocess import KeepLargest
+from segment.inference.segmenter import Segmenter
+from segment.inference.window import SlidingWindow
+
+CT_YAML = Path(__file__).parents[2] / "conf" / "preprocess" / "ct.yaml"
+SHAPE = (34, 29, 17)
+
+
+@pytest.fixture(scope="module")
+def segmenter():
+    """The real preprocessing, and a net whose logits are close to ties everywhere."""
+    cfg = OmegaConf.create({"spacing_mm": [3, 3, 3], "preprocess": OmegaConf.load(CT_YAML)})
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv3d(1, 8, 3, padding=1), nn.InstanceNorm3d(8), nn.ReLU(), nn.Conv3d(8, 5, 3, padding=1)
+    ).eval()
+    return Segmenter(net, instantiate(cfg.preprocess), SlidingWindow((16, 16, 16), 6, batch_size=2), KeepLargest(0.1))
+
+
+@pytest.fixture(scope="module")
+def hu():
+    noise = np.random.default_rng(0).normal(0, 1, SHAPE)
+    return (ndimage.gaussian_filter(noise, 2) * 4000).round().astype(np.int16)
+
+
+def affine(degrees, shear):
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    result = np.diag([1.5, 1.7, 4.1, 1])
+    result[:3, :3] = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]]) @ result[:3, :3]
+    result[:3, 2] += shear * result[:3, 1]
+    result[:3, 3] = (-31.3, 12.7, -340.123)
+    return result
+
+
+@pytest.mark.parametrize(("degrees", "shear"), [(0, 0), (17, 0.2)])
+def test_one_ct_in_48_orientations_gives_one_mask(segmenter, hu, degrees, shear):
+    masks = set()
+    for order, signs in itertools.product(itertools.permutations(range(3)), itertools.product((1, -1), repeat=3)):
+        turn = np.array(list(zip(order, signs, strict=True)), float)
+        back = np.empty_like(turn)
+        back[list(order)] = list(zip(range(3), signs, strict=True))
+        stored = nib.orientations.apply_orientation(hu, turn)
+        # As files hold it: an affine of float32, voxels in Fortran's order.
+        stored_affine = (affine(degrees, shear) @ nib.orientations.inv_ornt_aff(turn, SHAPE)).astype(np.float32)
+        scan = Scan(np.asfortranarray(stored), stored_affine.astype(float), nib.Nifti1Header(), stored.shape)
+        mask = segmenter(scan)
+        assert mask.shape == stored.shape
+        masks.add(np.ascontiguousarray(nib.orientations.apply_orientation(mask, back)).tobytes())
+    (mask,) = masks
+    assert len(set(mask)) > 3  # several classes were found
+
+
+def test_each_step_does_its_part(hu):
+    """A threshold as network, an exact grid, and a clean-up that is seen to be last."""
+
+    class Above(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.threshold = nn.Parameter(torch.tensor(0.5))
+
+        def forward(self, image):
+            assert not self.training
+            return torch.cat([torch.zeros_like(image), image - self.threshold], dim=1)
+
+    net = Above().train()
+    segmenter = Segmenter(net, lambda subject: subject, SlidingWindow((9, 9, 9), 0), postprocess=lambda mask: mask * 7)
+    mask = segmenter(Scan(hu, np.eye(4), nib.Nifti1Header(), hu.shape))
+    assert np.array_equal(mask, 7 * (hu > 0.5))
+    assert net.training  # as it was
