@@ -11,9 +11,9 @@ from segment.errors import UserError
 from segment.files import written_aside
 
 # Raise it with every change that changes voxels: folders of older versions are then left alone, not mixed with new.
-VERSION = 1
+VERSION = 2
 
-# In-plane order in which scanners and converters mostly leave their files, and how often.
+# Orders of axes in which scanners and converters mostly leave their files, and how often.
 ORIENTATIONS = {"LPS": 0.35, "LAS": 0.25, "RAS": 0.2, "RPI": 0.05, "PSR": 0.05, "AIL": 0.05, "SLA": 0.05}
 
 
@@ -61,9 +61,12 @@ def _write_case(folder: Path, seed: int, index: int, shape: Shape) -> None:
     codes = nib.orientations.axcodes2ornt(rng.choice(list(ORIENTATIONS), p=list(ORIENTATIONS.values())))
     transform = nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), codes)
     affine = _position(case.spacing_mm, shape, rng) @ nib.orientations.inv_ornt_aff(transform, shape)
-    for path, volume in zip(_paths(folder, index), (case.hu, case.label), strict=True):
-        stored = np.ascontiguousarray(nib.orientations.apply_orientation(volume, transform))
-        image = nib.Nifti1Image(stored, affine)
+    padding = 1024 if rng.random() < 0.2 else 0  # some files hold what the scanner counts, and HU through scl_inter
+    for path, volume, offset in zip(_paths(folder, index), (case.hu, case.label), (padding, 0), strict=True):
+        stored = nib.orientations.apply_orientation(volume, transform)
+        image = nib.Nifti1Image(np.ascontiguousarray(stored + stored.dtype.type(offset)), affine)
+        if offset:
+            image.header.set_slope_inter(1, -offset)
         image.header.set_xyzt_units("mm")
         image.set_sform(affine, 1)
         image.set_qform(affine, 1)

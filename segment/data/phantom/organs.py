@@ -23,10 +23,10 @@ def draw_kidney(body: Region, patient: Patient, side: int, codes: Codes, rng: np
     """
     name = "right_kidney" if side > 0 else "left_kidney"
     size = patient.organ[name]
-    center = np.array((side * rng.normal(60, 2.5), rng.normal(-13, 3), rng.normal(-34 if side > 0 else -22, 7)))
+    center = np.array((side * rng.normal(60, 2.5), rng.normal(-9, 3), rng.normal(-34 if side > 0 else -22, 7)))
     part = body.crop(center - 75, center + 75)
     turn = _kidney_axes(side, rng)
-    radii = np.array((27.5, 32.5, 59)) * size * (1.03 if side > 0 else 1) * rng.normal(1, 0.04, 3)
+    radii = np.array((26.3, 31.0, 56.5)) * size * rng.normal(1, 0.04, 3)
     outside = ellipsoid(part, center, radii, turn) + 1.3 * part.field(rng, 22)
     hilum = center + turn[1] * radii[1] * 0.62
     sinus = ellipsoid(part, hilum, radii * (0.36, 0.55, 0.4), turn) + 1.0 * part.field(rng, 12)
@@ -72,8 +72,9 @@ def draw_liver(body: Region, patient: Patient, codes: Codes, rng: np.random.Gene
     # Nothing to the left of the vena cava lies far back.
     behind = np.float32(32) - part.y - np.float32(2.2) * np.maximum(part.x - 20, 0)
     liver = smooth_max(liver, behind * np.float32(0.6), 12)
-    fissure = np.maximum(np.abs(part.x - 8 - 0.2 * (part.y - 80)) - 3, np.maximum(74 - part.y, part.z - 36))
-    liver = np.maximum(liver, -fissure) + 2.2 * part.field(rng, 32)
+    # The ligament's notch between the lobes, at the front edge.
+    notch = ellipsoid(part, (10, 108, 14), (5, 42, 40)) + 1.5 * part.field(rng, 30)
+    liver = smooth_max(liver, -notch, 8) + 2.2 * part.field(rng, 32)
     liver = part.claim(liver, 0.6 * patient.gap_mm)
     texture = 2.5 * part.field(rng, 8) + 2.5 * part.field(rng, 40)
     part.paint(liver, patient.hu["liver"] + texture, codes["liver"])

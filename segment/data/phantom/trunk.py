@@ -126,7 +126,7 @@ def _draw_back_muscles(body: Region, patient: Patient, rng: np.random.Generator)
         x = body.x * side
         chest = np.clip((body.z - 10) / 60, 0, 1)
         erector = _column(x - 33 + 5 * chest, body.y + 53 + 4 * chest, 31 - 5 * chest, 20 - 5 * chest)
-        quadratus = smooth_max(_column(x - 66, body.y + 33, 20, 8), body.z - 2, 16)
+        quadratus = smooth_max(_column(x - 66, body.y + 36, 20, 8), body.z - 2, 16)
         for muscle in (erector, quadratus):
             body.paint(muscle, hu)
             body.occupy(muscle)
