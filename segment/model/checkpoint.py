@@ -1,12 +1,14 @@
 """Checkpoint files that can be handed on: atomic on disk and free of this machine's paths."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from segment.errors import UserError
+from segment.files import written_aside
 
 PATHS = ("best_model_path", "last_model_path", "kth_best_model_path")  # in ModelCheckpoint's state
 
@@ -15,19 +17,24 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """Write a checkpoint aside, flush it to the disk, then rename: at any instant the last good file is whole."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:  # noqa: ANN401
-        """Save tensors and plain values under `path`."""
+        """Save tensors and plain values under `path`.
+
+        Raises:
+            UserError: When the disk is full or refuses; an older file stays as it was.
+        """
         target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        aside = target.with_name(f".{target.name}.part")
+        for left_by_a_kill in target.parent.glob(f".*.{target.name}"):
+            left_by_a_kill.unlink()
         try:
-            with aside.open("wb") as file:
+            with written_aside(target) as aside, aside.open("wb") as file:
                 torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(target)
-        except OSError:
-            aside.unlink(missing_ok=True)  # a full disk must not stay full
-            raise
+        except (OSError, RuntimeError) as error:
+            # torch complains of its archive and hides what the system said.
+            reason = error if isinstance(error, OSError) else error.__context__
+            if not isinstance(reason, OSError):
+                raise
+            msg = f"cannot write the checkpoint {target.name}: {reason.strerror}; mend that and go on with resume=true"
+            raise UserError(msg) from error
 
 
 class RelativeCheckpoint(ModelCheckpoint):
