@@ -36,7 +36,7 @@ def train(cfg: DictConfig) -> float:
             _begin_logging(trainer, cfg, here)
             trainer.fit(module, datamodule=datamodule, ckpt_path=here.checkpoint, weights_only=True)
             best = getattr(trainer.checkpoint_callback, "best_model_path", "")
-            if datamodule.split.test and best:
+            if cfg.test and datamodule.split.test and best:
                 trainer.test(module, datamodule=datamodule, ckpt_path=best, weights_only=True, verbose=False)
             if trainer.is_global_zero:
                 print_scores(here.folder / "cases.csv")
