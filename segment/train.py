@@ -4,6 +4,7 @@ import os
 
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from segment import build, run
@@ -61,7 +62,7 @@ def _best_score(trainer: pl.Trainer) -> float:
 
 def _refuse_parallel_sweep(cfg: DictConfig) -> None:
     """A sweep in one process cannot start processes per job: each would begin the whole sweep anew (hydra #2070)."""
-    if HydraConfig.initialized() and HydraConfig.get().mode.name == "MULTIRUN" and "LOCAL_RANK" not in os.environ:
+    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN and "LOCAL_RANK" not in os.environ:
         devices = cfg.trainer.get("devices", 1)
         if devices not in (1, "1", [0]):
             msg = f"a sweep runs its jobs in one process, so trainer.devices={devices} cannot; run the jobs one by one"

@@ -97,12 +97,12 @@ class SegmentationModule(pl.LightningModule):
         """Forget an earlier test."""
         self.test_scores = []
 
-    def test_step(self, batch: LabelledScan, batch_idx: int) -> tuple[Any, list[OrganScore]]:
-        """Mask and scores of one CT, on its own grid; callbacks receive both."""
+    def test_step(self, batch: LabelledScan, batch_idx: int) -> dict[str, Any]:
+        """`mask` and `scores` of one CT, on its own grid, for callbacks."""
         mask = self.segmenter(batch.scan)
         scores = score_case(mask, batch.truth, batch.scan.affine, self.organs, self.tolerance_mm)
         self.test_scores.append(scores)
-        return mask, scores
+        return {"mask": mask, "scores": scores}
 
     def on_test_epoch_end(self) -> None:
         """Log the scores of all test patients, of every process."""

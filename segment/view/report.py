@@ -1,6 +1,7 @@
 """The callback that leaves cases.csv and pictures of every test case."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -38,13 +39,13 @@ class CaseReport(pl.Callback):
         self,
         trainer: pl.Trainer,
         pl_module: pl.LightningModule,
-        outputs: tuple[np.ndarray, list[OrganScore]],
+        outputs: Any,  # noqa: ANN401  # Lightning's own type would have to be cast
         batch: LabelledScan,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
         """Add the case."""
-        self.add(batch, *outputs)
+        self.add(batch, outputs["mask"], outputs["scores"])
 
     def add(self, labelled: LabelledScan, mask: np.ndarray, scores: list[OrganScore]) -> None:
         """Write a case's rows and pictures."""
