@@ -9,10 +9,14 @@ from pathlib import Path
 import pytest
 import pytorch_lightning as pl
 import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
 from torch.utils.data import DataLoader
 
 from segment.errors import UserError
-from segment.model.checkpoint import AtomicCheckpointIO, RelativeCheckpoint
+from segment.model.checkpoint import AtomicCheckpointIO
+
+CALLBACKS = Path(__file__).parents[2] / "conf" / "callbacks" / "default.yaml"
 
 
 class Line(pl.LightningModule):
@@ -34,20 +38,13 @@ class Line(pl.LightningModule):
 
 
 def fit(folder, scores, ckpt_path=None):
-    checkpoint = RelativeCheckpoint(
-        dirpath=folder / "checkpoints",
-        filename="best",
-        monitor="val/score",
-        mode="max",
-        save_last=True,
-        enable_version_counter=False,
-        auto_insert_metric_name=False,
-        save_on_train_epoch_end=True,
-    )
+    """Train with the checkpoints of the real configuration; the best one's callback."""
+    cfg = OmegaConf.create({"run_dir": str(folder), "monitor": "val/score", "callbacks": OmegaConf.load(CALLBACKS)})
+    callbacks = [instantiate(cfg.callbacks[name]) for name in ("checkpoint", "last")]
     trainer = pl.Trainer(
         accelerator="cpu",
         max_epochs=len(scores),
-        callbacks=[checkpoint],
+        callbacks=callbacks,
         plugins=[AtomicCheckpointIO()],
         logger=False,
         enable_progress_bar=False,
@@ -57,7 +54,8 @@ def fit(folder, scores, ckpt_path=None):
     )
     loader = DataLoader(torch.ones(2, 1), batch_size=1)
     trainer.fit(Line(scores), loader, loader, ckpt_path=ckpt_path, weights_only=True)
-    return checkpoint
+    assert trainer.checkpoint_callback is callbacks[0]
+    return callbacks[0]
 
 
 @pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
@@ -69,7 +67,6 @@ def test_a_run_goes_on_after_its_folder_was_moved(tmp_path):
     folder = tmp_path / "there" / "checkpoints"
     assert float(moved.best_model_score) == pytest.approx(0.7)
     assert moved.best_model_path == str(folder / "best.ckpt")
-    assert moved.last_model_path == str(folder / "last.ckpt")
     assert [str(path) for path in moved.best_k_models] == [str(folder / "best.ckpt")]
     epochs = {path.name: torch.load(path, weights_only=True)["epoch"] for path in folder.iterdir()}
     assert epochs == {"best.ckpt": 1, "last.ckpt": 3}
