@@ -26,14 +26,15 @@ def draw_kidney(body: Region, patient: Patient, side: int, codes: Codes, rng: np
     center = np.array((side * rng.normal(60, 2.5), rng.normal(-9, 3), rng.normal(-34 if side > 0 else -22, 7)))
     part = body.crop(center - 75, center + 75)
     turn = _kidney_axes(side, rng)
-    radii = np.array((26.3, 31.0, 56.5)) * size * rng.normal(1, 0.04, 3)
+    radii = np.array((27.3, 32.0, 58)) * size * rng.normal(1, 0.04, 3)
     outside = ellipsoid(part, center, radii, turn) + 1.3 * part.field(rng, 22)
     hilum = center + turn[1] * radii[1] * 0.62
-    sinus = ellipsoid(part, hilum, radii * (0.36, 0.55, 0.4), turn) + 1.0 * part.field(rng, 12)
+    sinus = ellipsoid(part, hilum, radii * (0.36, 0.55, 0.4), turn) + 0.7 * part.field(rng, 18)
     outside = smooth_max(
         outside, -ellipsoid(part, center + turn[1] * radii[1] * 1.25, radii * (0.5, 0.55, 0.4), turn), 8
     )
-    kidney = part.claim(outside, patient.gap_mm)
+    kidney = part.claim(outside, patient.gap_mm + 1)
+    part.occupy(kidney - 2.5)  # fat that always surrounds it
     # Pyramids: lumps of medulla between columns of cortex, under 7 mm of cortex.
     lumps = part.field(rng, 10 * size)
     medulla = np.maximum(np.maximum(kidney + 7 * size, 1.5 - sinus), 2.5 * lumps - 2)
@@ -60,13 +61,13 @@ def draw_liver(body: Region, patient: Patient, codes: Codes, rng: np.random.Gene
     part = body.crop((-125, -75, -130), (150, 135, 150))
     size = patient.organ["liver"]
     _draw_gallbladder(part, patient, codes, rng)
-    right = ellipsoid(part, (70, 16, 30), (82 * size, 92 * size, 104 * size))
+    right = ellipsoid(part, (70, 16, 30), (84 * size, 94 * size, 107 * size))
     left = ellipsoid(part, (2, 64, 58), (86 * size, 48 * size, 46 * size))
     caudate = ellipsoid(part, (16, 34, 42), (20 * size, 16 * size, 30 * size))
     liver = smooth_min(smooth_min(right, left, 22), caudate, 10)
     # The lower face rises from the right flank to the left dome and is hollow over stomach and colon.
     tilt = rng.normal(0.52, 0.08)
-    low = -34 - 120 * (size - 1) + rng.normal(0, 7) - np.float32(tilt) * (part.x - 60)
+    low = -37 - 120 * (size - 1) + rng.normal(0, 7) - np.float32(tilt) * (part.x - 60)
     face = low - part.z + np.float32(-0.25) * (part.y - 40) + 7 * part.field(rng, 45)
     liver = smooth_max(liver, face * np.float32(0.86), 14)
     # Nothing to the left of the vena cava lies far back.

@@ -71,23 +71,30 @@ class Patient:
 
 def draw_patient(rng: np.random.Generator) -> Patient:
     """Draw a patient."""
+    habitus = float(rng.beta(2, 2.5))  # 0 thin … 1 obese
+    size = float(rng.normal(1, 0.04))
     phase = str(rng.choice(list(PHASES), p=list(PHASES.values())))
     at = list(PHASES).index(phase)
     hu = {name: float(rng.normal(mean[at], spread[at])) for name, (mean, spread) in HU.items()}
     if rng.random() < 0.2:
         hu["liver"] -= rng.uniform(10, 35)  # steatosis
-    habitus = float(rng.beta(2, 2.5))  # 0 thin … 1 obese
-    size = float(rng.normal(1, 0.04))
     width = 0.94 + 0.16 * habitus
     return Patient(
         phase=phase,
         hu=hu,
         scale=(size * width, size * width * float(rng.normal(1, 0.03)), size * float(rng.normal(1, 0.03))),
-        subcutaneous_mm=float(5 + 34 * habitus * rng.uniform(0.6, 1.2)),
+        subcutaneous_mm=float(5 + 38 * habitus * rng.uniform(0.6, 1.2)),
         visceral=float(np.clip(habitus + rng.normal(0, 0.2), 0, 1)),
         organ=_organ_scales(rng, width),
-        absent=frozenset(name for name in ("right_kidney", "left_kidney", "spleen") if rng.random() < 0.04),
+        absent=_draw_absent(rng),
     )
+
+
+def _draw_absent(rng: np.random.Generator) -> frozenset[str]:
+    """Nephrectomy, of one side, and splenectomy."""
+    kidney, spleen = rng.random(2)
+    side = "right_kidney" if kidney < 0.035 else "left_kidney" if kidney < 0.07 else None
+    return frozenset(name for name in (side, "spleen" if spleen < 0.04 else None) if name)
 
 
 def _organ_scales(rng: np.random.Generator, width: float) -> dict[str, float]:
@@ -97,7 +104,7 @@ def _organ_scales(rng: np.random.Generator, width: float) -> dict[str, float]:
 
     kidney = length("kidney") / width**0.5
     return {
-        "liver": length("liver") / width**0.5,
+        "liver": length("liver"),  # grows with the body, as published formulae say
         "spleen": length("spleen") / width**0.5,
         "right_kidney": kidney * float(rng.normal(1, 0.02)),
         "left_kidney": kidney * float(rng.normal(1.01, 0.02)),

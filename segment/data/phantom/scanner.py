@@ -32,8 +32,25 @@ def form_image(hu: np.ndarray, inside: np.ndarray, spacing_mm: np.ndarray, rng: 
     kernel_mm, profile_mm = rng.uniform(0.8, 1.5), rng.uniform(0.6, 1.6)
     image = ndimage.gaussian_filter(hu, (*(kernel_mm / spacing_mm[:2]), profile_mm / spacing_mm[2]), truncate=3)
     image += _hardening(hu, spacing_mm) * np.float32(rng.uniform(0.5, 1.5))
+    if rng.random() < 0.12:
+        _add_metal(image, inside, spacing_mm, rng)
     image += _noise(hu.shape, inside, spacing_mm, rng)
     return np.asarray(np.clip(np.rint(image), LOWEST_HU, HIGHEST_HU).astype(np.int16))
+
+
+def _add_metal(image: np.ndarray, inside: np.ndarray, spacing_mm: np.ndarray, rng: np.random.Generator) -> None:
+    """A clip or screw somewhere inside, and the star of streaks around it in the slices that it lies in."""
+    k = int(rng.integers(image.shape[2]))
+    i, j = np.argwhere(inside[:, :, k]).mean(axis=0) + rng.normal(0, (35, 18)) / spacing_mm[:2]
+    x = (np.arange(image.shape[0], dtype=np.float32)[:, None] - i) * np.float32(spacing_mm[0])
+    y = (np.arange(image.shape[1], dtype=np.float32) - j) * np.float32(spacing_mm[1])
+    radius, angle = np.hypot(x, y), np.arctan2(y, x)
+    # Streaks point both ways: even harmonics only.
+    waves = [rng.normal() * np.cos(2 * n * angle + rng.uniform(0, 2 * np.pi)) for n in (1, 3, 5, 8, 12)]
+    star = np.asarray(sum(waves)) * 80 / (1 + radius / 10)
+    reach = max(1, round(5 / spacing_mm[2]))
+    image[:, :, max(k - reach, 0) : k + reach + 1] += star[..., None].astype(np.float32)
+    image[:, :, k] += (3000 * np.exp(-((radius / 3) ** 2))).astype(np.float32)
 
 
 def _hardening(hu: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
