@@ -11,7 +11,7 @@ from segment.errors import UserError
 from segment.files import written_aside
 
 # Raise it with every change that changes voxels: folders of older versions are then left alone, not mixed with new.
-VERSION = 3
+VERSION = 4
 
 # Orders of axes in which scanners and converters mostly leave their files, and how often.
 ORIENTATIONS = {"LPS": 0.35, "LAS": 0.25, "RAS": 0.2, "RPI": 0.05, "PSR": 0.05, "AIL": 0.05, "SLA": 0.05}

@@ -57,10 +57,9 @@ def draw_colon(body: Region, patient: Patient, rng: np.random.Generator) -> None
     part.paint(wall, patient.hu["bowel_wall"])
     stool = rng.uniform(0, 45)
     part.paint(lumen, stool + 35 * part.field(rng, 5))
-    # Bubbles in stool, and gas above a level that differs from bend to bend.
+    # Bubbles in stool, and gas above a level that differs slowly along the way.
     part.paint(np.maximum(lumen + 1, 4 * (1.5 - part.field(rng, 4))), -600)
-    bend = np.rint(2 * part.field(rng, 70))  # steps: a level is flat within each
-    level = np.where(np.abs(part.x) > 70, 16, 88) + 9 * bend + rng.uniform(-8, 8)
+    level = np.where(np.abs(part.x) > 70, 16, 88) + 16 * part.field(rng, 130) + rng.uniform(-8, 8)
     part.paint(np.maximum(lumen, level - part.y), GAS_HU)
 
 
