@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from segment import build, run
 from segment.data.cases import gather
 from segment.data.dataset import ScanDataset
-from segment.data.store import voxel_hash
+from segment.data.fingerprint import voxel_hash
 from segment.door import door
 from segment.errors import UserError
 from segment.metrics.scores import score_case

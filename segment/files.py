@@ -1,31 +1,52 @@
-"""Files that are whole or not there."""
+"""Files and folders that are whole or not there."""
 
 import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
 
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
-    """A temporary path in the same folder, with the same suffixes, that becomes `path` when the block ends well.
+    """A hidden path in the same folder, with the same suffixes, that becomes `path` when the block ends well.
 
-    The content is flushed to the disk before the rename; when the block fails, nothing is left behind and an older
-    file stays as it was.
+    The block writes a file there, which replaces an older one, or makes a folder, which does not. The content is
+    flushed to the disk before the rename; when the block fails, nothing is left behind and `path` stays as it was.
+
+    Raises:
+        OSError: When the block made a folder and `path` exists.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{uuid4().hex[:8]}.{path.name}")
     try:
         yield aside
-        with aside.open("rb") as file:
-            os.fsync(file.fileno())
+        for part in (*aside.rglob("*"), aside):
+            _flush(part)
         aside.replace(path)
+        _flush(path.parent)
     finally:
+        if aside.is_dir():
+            shutil.rmtree(aside, ignore_errors=True)
         aside.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace a text file as a whole."""
+    """Replace a UTF-8 text file as a whole."""
     with written_aside(path) as aside:
-        aside.write_text(text)
+        aside.write_text(text, encoding="utf-8", newline="")
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file's content, or the names in a folder, are on the disk."""
+    if not path.is_dir():
+        with path.open("r+b") as file:
+            os.fsync(file.fileno())
+        return
+    with suppress(OSError):  # Windows and some network file systems cannot flush a folder
+        number = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 import torch
 import torchio as tio
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812
+
+from segment.data.resample import apply_along_axes
 
 
 class RandomSpatial(tio.SpatialTransform):  # type: ignore[misc]
     """Rotate, scale and shift a patch in one resampling of image and label.
 
-    The image is interpolated linearly and padded with its border, the label by nearest neighbour. Nothing is
-    mirrored: right stays right.
+    The image is interpolated linearly and padded with its border, the label by nearest neighbour. Angles are true in
+    millimetres, whatever the voxel size. Nothing is mirrored: right stays right.
 
     Args:
         degrees: Rotation about each axis is uniform in ± this many degrees.
@@ -31,23 +32,20 @@ class RandomSpatial(tio.SpatialTransform):  # type: ignore[misc]
 
     def apply_transform(self, subject: tio.Subject) -> tio.Subject:
         """Draw one map and resample every image of the subject with it."""
-        theta = self._draw(subject.spatial_shape)
+        size, spacing_mm = subject.spatial_shape, subject.spacing
+        places = _places(self._draw([n * mm for n, mm in zip(size, spacing_mm, strict=True)]), size)
         for image in self.get_images(subject):
-            data = image.data[None]
-            grid = F.affine_grid(theta[None], list(data.shape), align_corners=False)
-            mode = "nearest" if isinstance(image, tio.LabelMap) else "bilinear"
-            sampled = F.grid_sample(data.float(), grid, mode=mode, padding_mode="border", align_corners=False)
-            image.set_data(sampled[0].to(image.data.dtype))
+            resample = _nearest if isinstance(image, tio.LabelMap) else _linear
+            image.set_data(resample(image.data, places))
         return subject
 
-    def _draw(self, size: Sequence[int]) -> Tensor:
-        """(3,4) map in grid_sample's coordinates: x,y,z of [-1, 1], which run along K, J, I."""
+    def _draw(self, extent_mm: Sequence[float]) -> Tensor:
+        """Map (3,4) of where voxels come from, along I, J, K in units of half the patch from its centre."""
         angles = (torch.rand(3) * 2 - 1) * math.radians(self.degrees)
         factor = (1 + self.scale) ** float(torch.rand(()) * 2 - 1)
-        turn = _rotation(angles) / factor
-        # Rotate in voxels, not in the unit cube, so that a patch with unequal sides is not sheared.
-        half = torch.tensor([size[2], size[1], size[0]], dtype=torch.float32) / 2
-        linear = turn * half[None, :] / half[:, None]
+        # Rotate in millimetres, not in the unit cube, so that a patch with unequal sides is not sheared.
+        extent = torch.tensor(extent_mm, dtype=torch.float32)
+        linear = _rotation(angles) / factor * extent[None, :] / extent[:, None]
         return torch.cat([linear, ((torch.rand(3) * 2 - 1) * 2 * self.shift)[:, None]], dim=1)
 
 
@@ -68,8 +66,8 @@ class RandomIntensity(tio.IntensityTransform):  # type: ignore[misc]
         self.brightness = brightness
         self.noise = noise
         self.blur = blur
-        self.each = p
-        self.args_names = ["contrast", "brightness", "noise", "blur", "each"]
+        self.p = p
+        self.args_names = ["contrast", "brightness", "noise", "blur", "p"]
 
     def apply_transform(self, subject: tio.Subject) -> tio.Subject:
         """Change every intensity image."""
@@ -83,33 +81,66 @@ class RandomIntensity(tio.IntensityTransform):  # type: ignore[misc]
             if self._happens():
                 data = data + torch.randn_like(data) * (torch.rand(()) * self.noise)
             if self._happens():
-                data = _blur(data, float(torch.rand(())) * self.blur)
+                sigma = float(torch.rand(())) * self.blur
+                data = apply_along_axes(data, [_gaussian_weights(n, sigma) for n in data.shape[1:]])
             image.set_data(data)
         return subject
 
     def _happens(self) -> bool:
-        return float(torch.rand(())) < self.each
+        return float(torch.rand(())) < self.p
 
 
 def _rotation(angles: Tensor) -> Tensor:
-    """Rotation (3,3) by angles (3,) in radians about x, then y, then z."""
+    """Rotation (3,3) by angles (3,) in radians about I, then J, then K."""
     (cx, cy, cz), (sx, sy, sz) = torch.cos(angles).tolist(), torch.sin(angles).tolist()
-    about_x = torch.tensor([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
-    about_y = torch.tensor([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
-    about_z = torch.tensor([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]])
-    return about_z @ about_y @ about_x
+    about_i = torch.tensor([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
+    about_j = torch.tensor([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    about_k = torch.tensor([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]])
+    return about_k @ about_j @ about_i
 
 
-def _blur(data: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur of (1,I,J,K), separable, with repeated borders."""
-    radius = math.ceil(3 * sigma)
-    if radius == 0:
-        return data
-    x = torch.arange(-radius, radius + 1, dtype=torch.float32)
-    kernel = torch.exp(-0.5 * (x / sigma) ** 2)
-    kernel = kernel / kernel.sum()
-    for axis in (1, 2, 3):
-        line = data.movedim(axis, -1)
-        flat = F.pad(line.reshape(-1, 1, line.shape[-1]), (radius, radius), mode="replicate")
-        data = F.conv1d(flat, kernel[None, None]).reshape(line.shape).movedim(-1, axis)
-    return data
+def _places(theta: Tensor, size: Sequence[int]) -> Tensor:
+    """Where every voxel comes from, in voxels (3,I,J,K); beyond the border the nearest place on it."""
+    i, j, k = ((2 * torch.arange(n) + 1) / n - 1 for n in size)
+    places = torch.empty(3, *size)
+    for row, n, place in zip(theta.tolist(), size, places, strict=True):
+        torch.add((row[0] * i + row[3])[:, None, None] + (row[1] * j)[:, None], row[2] * k, out=place)
+        place.add_(1).mul_(n / 2).sub_(0.5).clamp_(0, n - 1)
+    return places
+
+
+def _nearest(data: Tensor, places: Tensor) -> Tensor:
+    """Nearest voxels of (1,I,J,K) at (3,I,J,K); dtype and values are kept."""
+    index = _flat_index([(place + 0.5).int() for place in places], data.shape[1:])
+    return data.flatten().index_select(0, index).reshape(data.shape)
+
+
+def _linear(data: Tensor, places: Tensor) -> Tensor:
+    """Trilinear interpolation of (1,I,J,K) at (3,I,J,K), float32; twice as fast as grid_sample on one CPU core."""
+    size = data.shape[1:]
+    low = [place.int().clamp_(max=max(n - 2, 0)) for place, n in zip(places, size, strict=True)]
+    along_i, along_j, along_k = ((place - corner).flatten() for place, corner in zip(places, low, strict=True))
+    index = _flat_index(low, size)
+    # To the next voxel along I, J, K; an axis of one voxel has none.
+    i, j, k = (step * (n > 1) for step, n in zip((size[1] * size[2], size[2], 1), size, strict=True))
+    line = data.float().flatten()
+
+    def pair(start: int) -> Tensor:
+        here, beside = (line[first:].index_select(0, index) for first in (start, start + k))
+        return here.lerp_(beside, along_k)
+
+    lower, upper = (pair(start).lerp_(pair(start + j), along_j) for start in (0, i))
+    return lower.lerp_(upper, along_i).reshape(data.shape)
+
+
+def _flat_index(voxel: Sequence[Tensor], size: Sequence[int]) -> Tensor:
+    """Place in the flattened volume of voxels given by their I, J and K, which are overwritten."""
+    i, j, k = voxel
+    return i.mul_(size[1]).add_(j).mul_(size[2]).add_(k).flatten()
+
+
+def _gaussian_weights(size: int, sigma: float) -> Tensor:
+    """Matrix (size, size) that blurs a line of voxels; at the ends the weights inside are scaled up to a sum of 1."""
+    places = torch.arange(size, dtype=torch.float32)
+    weights = torch.exp(-0.5 * ((places[:, None] - places) / max(sigma, 1e-3)) ** 2)
+    return weights / weights.sum(dim=1, keepdim=True)

@@ -44,13 +44,16 @@ class Folder:
     """Cases in `<root>/images` and `<root>/labels`, paired by file name.
 
     Args:
-        root: Folder that holds both; a single folder around them, as unzipping leaves it, is seen through.
+        root: Folder that holds both. When it holds nothing but one folder, as unzipping leaves it, that one is taken.
         label_codes: Codes of every structure in the label files, by name.
         images: Folder of the CTs, below the root.
         labels: Folder of the label maps, below the root.
         image_suffix: What image names carry after the case's name, such as `_0000`.
         patient_pattern: Regular expression whose first group, matched at the start of a case's name, is the patient;
             None: every case is a patient of its own.
+
+    Raises:
+        UserError: When the pattern is not a regular expression with a group.
     """
 
     def __init__(
@@ -67,13 +70,14 @@ class Folder:
         self.images = images
         self.labels = labels
         self.image_suffix = image_suffix
-        self.patient_pattern = patient_pattern
+        self.patient_pattern = None if patient_pattern is None else _compiled(patient_pattern)
 
     def cases(self, source: str) -> list[Case]:
         """List the cases, sorted by name.
 
         Raises:
-            UserError: When a folder is missing or empty, or an image has no label or a label no image.
+            UserError: When a folder is missing or empty, an image has no label or a label no image, or a name is not
+                as `image_suffix` and `patient_pattern` want it.
         """
         root = self._root()
         images = _volumes(root / self.images, self.image_suffix)
@@ -88,28 +92,31 @@ class Folder:
         if not self.root.is_dir():
             msg = f"no such folder: {self.root}; set the data set's root to the folder that holds {self.images}/"
             raise UserError(msg)
-        inner = [d for d in self.root.iterdir() if (d / self.images).is_dir()]
-        return inner[0] if len(inner) == 1 and not (self.root / self.images).is_dir() else self.root
+        if (self.root / self.images).is_dir():
+            return self.root
+        # Archives made on a Mac bring a folder __MACOSX along.
+        folders = [f for f in self.root.iterdir() if f.is_dir() and not f.name.startswith((".", "__"))]
+        return folders[0] if len(folders) == 1 and (folders[0] / self.images).is_dir() else self.root
 
     def _patient(self, name: str) -> str:
         if self.patient_pattern is None:
             return name
-        match = re.match(self.patient_pattern, name)
-        if match is None or not match.groups():
-            msg = f"patient_pattern {self.patient_pattern!r} has no group that matches the case name {name!r}"
+        match = self.patient_pattern.match(name)
+        if match is None or not match.group(1):
+            msg = f"patient_pattern {self.patient_pattern.pattern!r} finds no patient in the name {name!r}; mend it"
             raise UserError(msg)
-        return str(match.group(1))
+        return match.group(1)
 
 
 class Phantom:
     """Synthetic CTs, written once under the root and read like any other.
 
     Args:
-        root: Where to write them.
+        root: Where to write them, in a folder of their own.
         num_cases: How many.
         seed: Case i is a pure function of (seed, i).
         shape: Voxels of each CT before it is stored in an orientation of its own.
-        workers: Processes that draw them.
+        workers: Threads that draw them.
     """
 
     def __init__(self, root: str | Path, num_cases: int, seed: int, shape: Sequence[int], workers: int = 1) -> None:
@@ -122,8 +129,10 @@ class Phantom:
     def cases(self, source: str) -> list[Case]:
         """Write what is missing, then list the cases."""
         i, j, k = self.shape
-        write_dataset(self.root, num_cases=self.num_cases, seed=self.seed, shape=(i, j, k), workers=self.workers)
-        return Folder(self.root, PHANTOM_LABELS).cases(source)
+        folder = write_dataset(
+            self.root, num_cases=self.num_cases, seed=self.seed, shape=(i, j, k), workers=self.workers
+        )
+        return Folder(folder, PHANTOM_LABELS).cases(source)
 
 
 def gather(sources: Mapping[str, Source]) -> list[Case]:
@@ -136,6 +145,18 @@ def gather(sources: Mapping[str, Source]) -> list[Case]:
         msg = "no data set chosen; add one, such as data=phantom or data=folder data.sources.folder.root=<folder>"
         raise UserError(msg)
     return [case for name, source in sources.items() for case in source.cases(name)]
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        msg = f"patient_pattern {pattern!r} is not a regular expression: {error}; mend it"
+        raise UserError(msg) from error
+    if compiled.groups == 0:
+        msg = f"patient_pattern {pattern!r} has no group; put the part that names the patient in parentheses"
+        raise UserError(msg)
+    return compiled
 
 
 def _volumes(folder: Path, suffix: str) -> dict[str, Path]:

@@ -9,7 +9,7 @@ import torch
 import torchio as tio
 from torch.utils.data import DataLoader
 
-from segment.data.cases import Case, Source, gather
+from segment.data.cases import Source, gather
 from segment.data.dataset import EpochSampler, LabelledScan, PatchDataset, ScanDataset, VolumeDataset
 from segment.data.split import PARTS, Split, Splitter
 from segment.data.store import Store, StoredVolume
@@ -30,12 +30,16 @@ class CTDataModule(pl.LightningDataModule):
         augment: Random TorchIO transform of training patches, or None.
         split: Deals cases out to train, val and test.
         patch_size: Voxels of a training patch along I, J, K.
-        patches_per_epoch: Patches in an epoch, over all processes; None: one per training case.
+        patches_per_epoch: Patches in an epoch over all processes, rounded up to whole batches of each; None: one per
+            training case.
         foreground_share: Share of patches placed around an organ, in [0, 1].
         batch_size: Patches in a batch of one process.
         num_workers: Processes that draw patches, and that preprocess.
         cache_dir: Where preprocessed volumes are kept.
         seed: Fixes every patch of every epoch.
+
+    Raises:
+        UserError: When a size or share is out of range.
     """
 
     def __init__(
@@ -54,6 +58,9 @@ class CTDataModule(pl.LightningDataModule):
         seed: int,
     ) -> None:
         super().__init__()
+        # Lightning: a process may get no test case, when there are fewer than processes.
+        self.allow_zero_length_dataloader_with_multiple_devices = True
+        _check_settings(patch_size, patches_per_epoch, foreground_share, batch_size)
         self.sources = sources
         self.organs = list(organs)
         self.augment = augment
@@ -73,7 +80,13 @@ class CTDataModule(pl.LightningDataModule):
 
     @cached_property
     def volumes(self) -> dict[str, StoredVolume]:
-        """Preprocessed training and validation volumes by case id; fills the store when first asked."""
+        """Preprocessed volumes of every part by case id; fills the store when first asked.
+
+        Test cases too, so that what is wrong with them is found before training.
+
+        Raises:
+            UserError: When cases cannot be used, the same CT lies in two parts, or no training case shows an organ.
+        """
         cases = list({case.id: case for part in PARTS for case in getattr(self.split, part)}.values())
         volumes = self.store.prepare(cases, self.num_workers)
         self._check_leaks(volumes)
@@ -89,36 +102,43 @@ class CTDataModule(pl.LightningDataModule):
         assert self.trainer is not None  # Lightning attaches itself before it asks for loaders
         volumes = [self.volumes[case.id] for case in self.split.train]
         patches = PatchDataset(volumes, self.patch_size, self.foreground_share, self.augment, self.seed)
-        sampler = EpochSampler(
-            self.trainer.current_epoch,
-            self.patches_per_epoch or len(volumes),
-            self.trainer.global_rank,
-            self.trainer.world_size,
-        )
-        return tio.SubjectsLoader(
+        rank, world_size = self._place()
+        num_samples = self.patches_per_epoch or len(volumes)
+        loader: DataLoader[tio.Subject] = tio.SubjectsLoader(
             patches,
-            sampler=sampler,
+            sampler=EpochSampler(self.trainer.current_epoch, num_samples, self.batch_size, rank, world_size),
             batch_size=self.batch_size,
             num_workers=self.num_workers,
-            drop_last=len(sampler) > self.batch_size,
-            # A generator of its own: drawing worker seeds must not move torch's global random state.
-            generator=torch.Generator().manual_seed(self.seed),
+            # Each loader gets a generator of its own: making worker seeds must not move torch's global random state.
+            generator=torch.Generator(),
         )
+        return loader
 
     def val_dataloader(self) -> DataLoader[tio.Subject]:
-        """Whole preprocessed volumes of this process's validation cases."""
-        volumes = [self.volumes[case.id] for case in self._share(self.split.val)]
-        return tio.SubjectsLoader(VolumeDataset(volumes), batch_size=1, num_workers=0)
+        """Whole preprocessed volumes of this process's validation cases.
+
+        With fewer cases than processes every process takes all of them, which leaves the means as they are: processes
+        wait for each other's scores, so none may be without a case.
+        """
+        rank, world_size = self._place()
+        cases = self.split.val
+        share = cases[rank::world_size] if len(cases) >= world_size else cases
+        volumes = VolumeDataset([self.volumes[case.id] for case in share])
+        loader: DataLoader[tio.Subject] = tio.SubjectsLoader(
+            volumes, batch_size=1, num_workers=0, generator=torch.Generator()
+        )
+        return loader
 
     def test_dataloader(self) -> DataLoader[LabelledScan]:
-        """This process's test cases on their own grids."""
-        cases = self._share(self.split.test)
-        return DataLoader(ScanDataset(cases, self.organs), batch_size=None, num_workers=0)
-
-    def _share(self, cases: Sequence[Case]) -> list[Case]:
+        """This process's test cases on their own grids; possibly none."""
         # Each case once over all processes; Lightning's own sampler would repeat some to fill up.
-        rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        return list(cases[rank::world_size])
+        rank, world_size = self._place()
+        scans = ScanDataset(self.split.test[rank::world_size], self.organs)
+        return DataLoader(scans, batch_size=None, num_workers=0, generator=torch.Generator())
+
+    def _place(self) -> tuple[int, int]:
+        """This process and the number of processes."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
     def _check_leaks(self, volumes: Mapping[str, StoredVolume]) -> None:
         if self.split.shared:
@@ -133,8 +153,24 @@ class CTDataModule(pl.LightningDataModule):
                     raise UserError(msg)
 
     def _check_organs(self, volumes: Mapping[str, StoredVolume]) -> None:
-        present = {index for case in self.split.train for index in volumes[case.id].foreground}
+        present = {index for case in self.split.train for index in volumes[case.id].meta["classes"]}
         missing = [organ for index, organ in enumerate(self.organs, start=1) if index not in present]
         if missing:
             msg = f"no training case shows {', '.join(missing)}; check label_codes, or take it out of organs"
             raise UserError(msg)
+
+
+def _check_settings(
+    patch_size: Sequence[int], patches_per_epoch: int | None, foreground_share: float, batch_size: int
+) -> None:
+    wrong = {
+        f"patch_size={list(patch_size)} must be three positive sizes": len(patch_size) != 3 or min(patch_size) < 1,
+        f"patches_per_epoch={patches_per_epoch} must be positive or null": (
+            patches_per_epoch is not None and patches_per_epoch < 1
+        ),
+        f"foreground_share={foreground_share} must lie in [0, 1]": not 0 <= foreground_share <= 1,
+        f"batch_size={batch_size} must be positive": batch_size < 1,
+    }
+    if reasons := [reason for reason, is_wrong in wrong.items() if is_wrong]:
+        msg = "data." + ", data.".join(reasons)
+        raise UserError(msg)

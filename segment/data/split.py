@@ -1,8 +1,8 @@
 """Who trains, who validates, who tests: by patient, seeded and written down."""
 
 import json
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -37,8 +37,8 @@ Splitter = Callable[[Sequence[Case]], Split]
 class RandomSplit:
     """Deal every source's patients out at random, so that each part holds its share of each source.
 
-    A patient's place hangs on the seed and on its own name: the order of files does not matter. A source of one
-    patient only trains.
+    The result hangs on the seed and the names of the patients: neither the order of files nor other sources matter.
+    A source of one patient only trains.
 
     Args:
         val: Share of the patients that validate, in (0, 1).
@@ -55,7 +55,11 @@ class RandomSplit:
         self.seed = seed
 
     def __call__(self, cases: Sequence[Case]) -> Split:
-        """Split the cases; see `check` for what can be wrong with the result."""
+        """Split the cases.
+
+        Raises:
+            UserError: When no case is left to train or to validate.
+        """
         part_of: dict[str, str] = {}
         by_source: dict[str, set[str]] = defaultdict(set)
         for case in cases:
@@ -65,8 +69,9 @@ class RandomSplit:
             num_val, num_test = round(len(dealt) * self.val), round(len(dealt) * self.test)
             for index, patient in enumerate(dealt):
                 part_of[patient] = "val" if index < num_val else "test" if index < num_val + num_test else "train"
-        parts = {part: tuple(case for case in cases if part_of[case.patient] == part) for part in PARTS}
-        return check(Split(**parts))
+        ordered = sorted(cases, key=lambda case: case.id)
+        parts = {part: tuple(case for case in ordered if part_of[case.patient] == part) for part in PARTS}
+        return _checked(parts)
 
 
 class FileSplit:
@@ -85,13 +90,14 @@ class FileSplit:
         """Pick the named cases.
 
         Raises:
-            UserError: When the file cannot be read or names a case that the data does not have.
+            UserError: When the file cannot be read, names a case that the data does not have or names one twice, leaves
+                no case to train or validate, or puts a patient into two parts.
         """
         try:
-            parts = json.loads(self.path.read_text())
+            parts = json.loads(self.path.read_text(encoding="utf-8"))
             named = {part: [str(name) for name in parts.get(part, [])] for part in PARTS}
         except (OSError, ValueError, AttributeError, TypeError) as error:
-            msg = f'cannot read the split {self.path}: {error}; expected {{"train": [ids], "val": [ids], "test": [ids]}}'
+            msg = f'cannot read {self.path}: {error}; a split is {{"train": [ids], "val": [ids], "test": [ids]}}'
             raise UserError(msg) from error
         by_id = {case.id: case for case in cases}
         unknown = [name for names in named.values() for name in names if name not in by_id]
@@ -99,7 +105,7 @@ class FileSplit:
             have = ", ".join(list(by_id)[:3])
             msg = f"{self.path} names {len(unknown)} case(s) that the data lacks, first {unknown[0]!r}; it has {have} …"
             raise UserError(msg)
-        return check(Split(**{part: tuple(by_id[name] for name in names) for part, names in named.items()}))
+        return _checked({part: tuple(by_id[name] for name in names) for part, names in named.items()})
 
 
 class SharedSplit:
@@ -113,7 +119,11 @@ class SharedSplit:
         self.case = case
 
     def __call__(self, cases: Sequence[Case]) -> Split:
-        """The one case, three times."""
+        """The one case, three times.
+
+        Raises:
+            UserError: When the data has no such case.
+        """
         chosen = [case for case in cases if self.case in (None, case.id)][:1]
         if not chosen:
             msg = f"no case {self.case!r}; the data has {', '.join(case.id for case in cases[:5])} …"
@@ -122,19 +132,23 @@ class SharedSplit:
         return Split(one, one, one, shared=True)
 
 
-def check(split: Split) -> Split:
-    """Refuse a split that cannot train or select a model, or that has one patient in two parts."""
-    for part in ("train", "val"):
-        if not getattr(split, part):
-            counts = ", ".join(f"{len(getattr(split, p))} {p}" for p in PARTS)
+def _checked(parts: Mapping[str, tuple[Case, ...]]) -> Split:
+    """A split, unless it cannot train or select a model, or has a case twice or a patient in two parts."""
+    split = Split(parts["train"], parts["val"], parts["test"])
+    for part, purpose in (("train", "train"), ("val", "validate")):
+        if not parts[part]:
+            counts = ", ".join(f"{len(parts[p])} {p}" for p in PARTS)
             msg = (
-                f"the split leaves no case to {'train' if part == 'train' else 'validate'} ({counts}); give more cases, "
-                "another share (data.split.val=…), or try one case with experiment=overfit"
+                f"the split leaves no case to {purpose} ({counts}); give more cases, other shares (split.val=…), "
+                "or try one case with experiment=overfit"
             )
             raise UserError(msg)
     part_of: dict[str, str] = {}
-    for part in PARTS:
-        for case in getattr(split, part):
+    for part, ids in split.ids().items():
+        if twice := [name for name, count in Counter(ids).items() if count > 1]:
+            msg = f"the split names {twice[0]} twice in {part}; name it once"
+            raise UserError(msg)
+        for case in parts[part]:
             if part_of.setdefault(case.patient, part) != part:
                 msg = f"patient {case.patient} is in both {part_of[case.patient]} and {part}; keep it in one"
                 raise UserError(msg)

@@ -1,0 +1,86 @@
+"""Hashes that tell whether two preprocessed volumes, or two CTs, are the same."""
+
+import json
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import torch
+import torchio as tio
+
+from segment.data.cases import Case
+from segment.data.scan import case_name
+from segment.errors import UserError
+
+VERSION = 2  # raise it when code changes what preprocessing computes or what a stored volume consists of
+
+
+def fingerprint(case: Case, transform: tio.Transform, organs: Sequence[str]) -> str:
+    """Hash of all that decides a preprocessed volume: files, label codes, organs, transform and the code's `VERSION`.
+
+    Names and places of the files do not matter, but for the suffix that tells how to read them.
+
+    Raises:
+        UserError: When a file cannot be read, or the preprocessing holds something that has no plain value.
+    """
+    facts = [VERSION, tio.__version__, list(organs), settings(case.label_codes), settings(transform)]
+    digest = blake2b(json.dumps(facts).encode(), digest_size=16)
+    for path in (case.image, case.label):
+        digest.update(path.name.removeprefix(case_name(path)).encode())
+        try:
+            with path.open("rb") as file:
+                while block := file.read(1 << 20):
+                    digest.update(block)
+        except OSError as error:
+            msg = f"cannot read {path}: {error.strerror}; check the file, or where it links to"
+            raise UserError(msg) from error
+    return digest.hexdigest()
+
+
+def voxel_hash(data: np.ndarray) -> str:
+    """Hash of a CT's voxels, whatever file, compression or orientation of storage they came in.
+
+    The sorted extent and the histogram of HU stay the same under any of the 48 orientations; two different CTs
+    sharing both do not occur in practice.
+
+    Args:
+        data: (I,J,K) as `read_ct` gives it: int16, or float32 without NaN.
+    """
+    if data.dtype == np.int16:
+        counts = np.zeros(2**16, dtype=np.int64)
+        for plane in data:  # a sort of 512×512×300 voxels takes seconds, a wider copy of all of them gigabytes
+            counts += np.bincount(plane.astype(np.int32).ravel() + 2**15, minlength=2**16)
+        values = np.flatnonzero(counts) - 2**15
+        counts = counts[counts > 0]
+    else:
+        values, counts = np.unique(data, return_counts=True)
+    digest = blake2b(json.dumps(sorted(data.shape)).encode(), digest_size=16)
+    digest.update((values + 0.0).astype("<f4").tobytes())  # + 0.0: either zero may stand for both
+    digest.update(counts.astype("<i8").tobytes())
+    return digest.hexdigest()
+
+
+def settings(value: Any) -> Any:  # noqa: ANN401
+    """A transform as plain values for JSON: its class and every attribute.
+
+    TorchIO's own description (`to_hydra_config`) knows only what a class lists in `args_names`, which leaves out the
+    value of Mask, the multiple of EnsureShapeMultiple, the transforms of OneOf, and `p` and `keep` of all.
+    """
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, tio.Transform):
+        return [f"{type(value).__module__}.{type(value).__qualname__}", settings(vars(value))]
+    if isinstance(value, Mapping):
+        return [[settings(key), settings(item)] for key, item in value.items()]
+    if isinstance(value, list | tuple):
+        return [settings(item) for item in value]
+    if isinstance(value, np.ndarray | np.generic | torch.Tensor):
+        return value.tolist()
+    if isinstance(value, torch.dtype):
+        return str(value)
+    name = getattr(value, "__qualname__", "<")
+    if "<" in name:  # a lambda or an inner function: its name does not tell what it does
+        msg = f"preprocessing holds {value!r}, which cannot be told from another; use a function or class of a module"
+        raise UserError(msg)
+    return f"{value.__module__}.{name}"

@@ -1,0 +1,242 @@
+import json
+import multiprocessing
+import os
+import pickle
+import shutil
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torchio as tio
+from small_ct import CODES, ORGANS, transform, write_case
+
+from segment.data import store as module
+from segment.data.cases import Folder
+from segment.data.labels import LabelMap
+from segment.data.preprocess import preprocess
+from segment.data.scan import read_ct, read_label
+from segment.data.store import FOREGROUND_VOXELS, Store
+from segment.errors import UserError
+
+fork = multiprocessing.get_context("fork")
+
+
+def list_cases(root):
+    return Folder(root, CODES).cases("set")
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "store", transform(), ORGANS)
+
+
+def run(target, *arguments):
+    process = fork.Process(target=target, args=arguments)
+    process.start()
+    process.join(60)
+    return process.exitcode
+
+
+def test_from_the_store_and_fresh_are_the_same(store, cases):
+    for case in cases[:2]:
+        stored = store.prepare([case])[case.id]
+        scan, label = read_ct(case.image), read_label(case.label)
+        fresh = preprocess(transform(), scan, LabelMap(CODES, ORGANS).to_classes(label.data, source="x"))
+        assert np.array_equal(stored.image[:].astype(np.float32), fresh.image[0].numpy())
+        assert np.array_equal(stored.label[:], fresh.label[0].numpy())
+        assert np.array_equal(stored.meta["affine"], fresh.affine)
+        assert stored.meta["minimum"] == float(fresh.image.min())
+        assert stored.meta["classes"] == [1, 2]
+        assert stored.label.dtype == np.uint8
+
+
+def test_a_crop_is_a_slice_of_the_whole(tmp_path):
+    write_case(tmp_path, "a", shape=(100, 70, 40), spacing_mm=(1, 1, 1))
+    volume = Store(tmp_path / "s", transform((1, 1, 1)), ORGANS).prepare(list_cases(tmp_path))["set/a"]
+    whole = volume.image[:]
+    assert whole.shape == (100, 70, 40)
+    assert np.array_equal(volume.image[60:68, 3:66, 30:40], whole[60:68, 3:66, 30:40])
+
+
+def test_foreground_voxels_are_of_their_class_and_spread_over_it(tmp_path):
+    write_case(tmp_path, "a", shape=(100, 70, 40), spacing_mm=(1, 1, 1))
+    volume = Store(tmp_path / "s", transform((1, 1, 1)), ORGANS).prepare(list_cases(tmp_path))["set/a"]
+    label, voxels = volume.label[:], volume.foreground
+    assert np.array_equal(label[tuple(voxels[:, 1:].T)], voxels[:, 0])
+    assert len(np.unique(voxels, axis=0)) == len(voxels)
+    assert (voxels[:, 0] == 1).sum() == FOREGROUND_VOXELS
+    assert (voxels[:, 0] == 2).sum() == min(FOREGROUND_VOXELS, (label == 2).sum())
+    of_liver = voxels[voxels[:, 0] == 1, 1:]
+    assert np.array_equal(of_liver.min(axis=0), np.argwhere(label == 1).min(axis=0))
+    assert np.allclose(of_liver.mean(axis=0), np.argwhere(label == 1).mean(axis=0), atol=1)
+
+
+def test_a_case_without_organs(store, cases):
+    case = replace(cases[0], label_codes={"liver": 100, "spleen": 101, "other": [2, 5, 7, 9]})
+    volume = store.prepare([case])[case.id]
+    assert volume.meta["classes"] == []
+    assert volume.foreground.shape == (0, 4)
+    assert not volume.label[:].any()
+
+
+def test_what_is_there_is_not_done_again(store, cases, monkeypatch):
+    first = store.prepare(cases)
+    monkeypatch.setattr(module, "preprocess", None)
+    assert store.prepare(cases) == first
+    assert len(list(store.root.iterdir())) == len(cases)
+
+
+def test_a_changed_file_or_option_never_meets_a_stale_volume(tmp_path, store):
+    write_case(tmp_path, "a", seed=0)
+    before = store.prepare(list_cases(tmp_path))["set/a"]
+    write_case(tmp_path, "a", seed=1)
+    after = store.prepare(list_cases(tmp_path))["set/a"]
+    assert not np.array_equal(before.image[:], after.image[:])
+    other = Store(store.root, transform((4, 4, 4)), ORGANS).prepare(list_cases(tmp_path))["set/a"]
+    assert other.image.shape != after.image.shape
+    swapped = Store(store.root, transform(), ORGANS[::-1]).prepare(list_cases(tmp_path))["set/a"]
+    assert np.array_equal(swapped.label[:] == 1, after.label[:] == 2)
+    write_case(tmp_path, "a", seed=0)
+    assert store.prepare(list_cases(tmp_path))["set/a"] == before
+
+
+def test_workers_make_no_difference(tmp_path, cases):
+    alone = Store(tmp_path / "0", transform(), ORGANS).prepare(cases)
+    by_two = Store(tmp_path / "2", transform(), ORGANS).prepare(cases, num_workers=2)
+    assert list(alone) == list(by_two) == [case.id for case in cases]
+    for name, volume in alone.items():
+        other = by_two[name]
+        assert volume.folder.name == other.folder.name
+        for path in volume.folder.iterdir():
+            assert path.read_bytes() == (other.folder / path.name).read_bytes()
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_random_numbers_of_the_run_do_not_hang_on_what_had_to_be_prepared(store, cases, num_workers):
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    store.prepare(cases[:2], num_workers)
+    assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_all_failing_cases_are_named_and_the_others_done(tmp_path, store, num_workers):
+    for number in range(5):
+        write_case(tmp_path, f"c{number}", seed=number)
+    (tmp_path / "images" / "c1.nii.gz").write_bytes(b"")
+    write_case(tmp_path / "other", "c3", shape=(9, 9, 9))
+    shutil.copy(tmp_path / "other" / "labels" / "c3.nii.gz", tmp_path / "labels" / "c3.nii.gz")
+    with pytest.raises(UserError) as caught:
+        store.prepare(list_cases(tmp_path), num_workers)
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "2 of 5 cases cannot be used:"
+    assert lines[1].startswith("  set/c1: cannot read ")
+    assert lines[2].startswith("  set/c3: label ")
+    assert len(lines) == 3
+    assert len(list(store.root.iterdir())) == 3
+
+
+def test_one_failing_case_is_one_sentence(tmp_path, store):
+    _, label = write_case(tmp_path, "c")
+    case = Folder(tmp_path, {"liver": 5, "spleen": 2}).cases("set")
+    with pytest.raises(UserError, match=rf"^set/c: {label} holds codes that label_codes does not name: 9; name them"):
+        store.prepare(case)
+
+
+def test_a_transform_that_cannot_take_a_ct_is_told_with_the_ct(tmp_path):
+    write_case(tmp_path, "a")
+    store = Store(tmp_path / "store", tio.Compose([tio.Clamp(out_min=5000), tio.ZNormalization()]), ORGANS)
+    with pytest.raises(
+        UserError, match=r"set/a: preprocessing failed: Standard deviation is 0 .*; look at .*a\.nii\.gz"
+    ):
+        store.prepare(list_cases(tmp_path))
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(store, cases, monkeypatch):
+    def full(self, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(UserError, match=r"cannot write to the store .*: No space left on device; free space or choose"):
+        store.prepare(cases[:1])
+    assert not list(store.root.iterdir())
+
+
+def _prepare_and_be_killed(store, cases):
+    """Killed in the middle of writing the third volume."""
+    save, calls = np.save, []
+
+    def kill(path, array):
+        calls.append(path)
+        if len(calls) == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        save(path, array)
+
+    np.save = kill
+    store.prepare(cases)
+
+
+def test_killed_in_the_middle_it_goes_on(store, cases, monkeypatch):
+    assert run(_prepare_and_be_killed, store, cases) == -signal.SIGKILL
+    left = sorted(store.root.iterdir())
+    complete = [folder for folder in left if not folder.name.startswith(".")]
+    assert (len(left), len(complete)) == (3, 2)
+    done = []
+    monkeypatch.setattr(module, "preprocess", lambda *arguments: done.append(1) or preprocess(*arguments))
+    volumes = store.prepare(cases)
+    assert len(done) == len(cases) - 2
+    assert sorted(store.root.iterdir()) == sorted(volume.folder for volume in volumes.values())
+    for volume in volumes.values():
+        assert volume.image[:].shape == volume.label[:].shape
+        assert set(np.unique(volume.label[:])) == {0, *volume.meta["classes"]}
+
+
+def _prepare_together(store, cases, barrier):
+    barrier.wait(60)
+    volumes = store.prepare(cases)
+    assert all(volume.label[:].any() for volume in volumes.values())
+
+
+def test_two_processes_fill_a_store_at_once(store, cases):
+    barrier = fork.Barrier(2)
+    processes = [fork.Process(target=_prepare_together, args=(store, cases, barrier)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert sorted(store.root.iterdir()) == sorted(volume.folder for volume in store.prepare(cases).values())
+
+
+@pytest.mark.parametrize("moment", ["save", "mkdir"])
+def test_another_process_may_be_first(store, cases, monkeypatch, moment):
+    """The other one finishes, and clears up, while this one writes."""
+    owner = {"save": np, "mkdir": Path}[moment]
+    original = getattr(owner, moment)
+
+    def overtaken(path, *arguments, **options):
+        monkeypatch.setattr(owner, moment, original)
+        original(path, *arguments, **options)
+        Store(store.root, transform(), ORGANS).add(cases[0])
+
+    store.root.mkdir()
+    monkeypatch.setattr(owner, moment, overtaken)
+    folder = store.add(cases[0])
+    assert list(store.root.iterdir()) == [folder]
+    assert json.loads((folder / "meta.json").read_text())["classes"] == [1, 2]
+
+
+def test_opening_keeps_no_file_open_and_can_be_sent_to_another_process(volumes):
+    def open_files():
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    before = open_files()
+    kept = [volumes[0].image[:2, :2, :2] for _ in range(50)] + [volumes[0].label[:2, :2, :2] for _ in range(50)]
+    assert open_files() <= before + 1
+    again = pickle.loads(pickle.dumps(volumes[0]))
+    assert np.array_equal(again.image[:2, :2, :2], kept[0])
+    assert again.meta == volumes[0].meta
