@@ -11,7 +11,7 @@ from segment.errors import UserError
 from segment.files import written_aside
 
 # Raise it with every change that changes voxels: folders of older versions are then left alone, not mixed with new.
-VERSION = 4
+VERSION = 5
 
 # Orders of axes in which scanners and converters mostly leave their files, and how often.
 ORIENTATIONS = {"LPS": 0.35, "LAS": 0.25, "RAS": 0.2, "RPI": 0.05, "PSR": 0.05, "AIL": 0.05, "SLA": 0.05}
@@ -57,7 +57,7 @@ def _paths(folder: Path, index: int) -> tuple[Path, Path]:
 
 def _write_case(folder: Path, seed: int, index: int, shape: Shape) -> None:
     case = draw_case(seed, index, shape)
-    rng = np.random.default_rng((seed, index, VERSION))
+    rng = np.random.default_rng((seed, index, 1))  # another stream than the drawing's
     codes = nib.orientations.axcodes2ornt(rng.choice(list(ORIENTATIONS), p=list(ORIENTATIONS.values())))
     transform = nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), codes)
     affine = _position(case.spacing_mm, shape, rng) @ nib.orientations.inv_ornt_aff(transform, shape)
@@ -68,8 +68,8 @@ def _write_case(folder: Path, seed: int, index: int, shape: Shape) -> None:
         if offset:
             image.header.set_slope_inter(1, -offset)
         image.header.set_xyzt_units("mm")
-        image.set_sform(affine, 1)
         image.set_qform(affine, 1)
+        image.set_sform(image.get_qform(), 1)  # a quaternion of float32 cannot say every rotation exactly
         with written_aside(path) as aside:
             nib.save(image, aside)
 
