@@ -51,8 +51,8 @@ def _begin_logging(trainer: pl.Trainer, cfg: DictConfig, here: run.Run) -> None:
     """Tell every logger the configuration and take rows back that a resumed run will write again."""
     for logger in trainer.loggers:
         logger.log_hyperparams(build.without_paths(run.flat(run.portable(cfg))))
-        if isinstance(logger, MetricsCSV) and here.checkpoint is not None:
-            logger.forget_after(build.steps_of(here.checkpoint))
+        if isinstance(logger, MetricsCSV):
+            logger.forget_from(build.steps_of(here.checkpoint) if here.checkpoint else 0)
 
 
 def _best_score(trainer: pl.Trainer) -> float:

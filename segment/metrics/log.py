@@ -2,22 +2,27 @@
 
 import csv
 import io
+import netrc
 import os
+import shutil
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import wandb
 from pytorch_lightning.loggers import Logger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
+from segment.files import write_text
+
 
 class MetricsCSV(Logger):
     """Every logged scalar in `<folder>/metrics.csv`: one row per step, one column per name.
 
-    Rows are on disk as soon as the next step begins. Lightning's own CSV logger deletes the file of an earlier
-    process; this one goes on with it, so a resumed run leaves one table.
+    A value is in the file as soon as it is logged. Lightning's own CSV logger deletes the file of an earlier process;
+    this one goes on with it, so a resumed run leaves one table.
 
     Args:
         folder: The run folder.
@@ -29,7 +34,10 @@ class MetricsCSV(Logger):
         self.rows: list[dict[str, Any]] = []
         if self.path.exists():
             with self.path.open(newline="") as file:
-                self.rows = [{k: v for k, v in row.items() if v != ""} for row in csv.DictReader(file)]
+                # Of a row that a power cut tore, not even the step is sure.
+                self.rows = [row for row in csv.DictReader(file) if None not in row.values()]
+        self.columns = list(self.rows[0]) if self.rows else []
+        self.last = -1  # where the last row begins in the file; -1: unknown yet
 
     @property
     def name(self) -> str:
@@ -44,37 +52,48 @@ class MetricsCSV(Logger):
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """The configuration is in config.yaml already."""
 
-    def forget_after(self, step: int) -> None:
-        """Drop rows of steps beyond a checkpoint that training resumes from."""
-        self.rows = [row for row in self.rows if int(row["step"]) <= step]
-        self.save()
+    @rank_zero_only
+    def forget_from(self, step: int) -> None:
+        """Drop the rows of a step and all later ones, which a run that resumes there logs again."""
+        self.rows = [row for row in self.rows if int(row["step"]) < step]
+        if self.rows:
+            self._write_all()
+        else:
+            self.path.unlink(missing_ok=True)
+            self.columns = []
 
-    @rank_zero_only  # type: ignore[untyped-decorator]
+    @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Add values to the step's row."""
         step = 0 if step is None else step
-        if not self.rows or int(self.rows[-1]["step"]) != step:
-            self.save()
+        is_new = not self.rows or int(self.rows[-1]["step"]) != step
+        if is_new:
             self.rows.append({"step": step})
         self.rows[-1].update(metrics)
+        columns = list(dict.fromkeys([*self.columns, *self.rows[-1]]))
+        if columns != self.columns or self.last < 0:
+            self.columns = columns
+            self._write_all()
+        else:
+            self._write_last(is_new)
 
-    @rank_zero_only  # type: ignore[untyped-decorator]
-    def save(self) -> None:
+    def _write_all(self) -> None:
         """Write the table, whole or not at all."""
-        if not self.rows:
-            return
-        columns = list(dict.fromkeys(name for row in self.rows for name in row))
-        text = io.StringIO()
-        writer = csv.DictWriter(text, columns)
-        writer.writeheader()
-        writer.writerows(self.rows)
-        aside = self.path.with_name(f".{self.path.name}.part")
-        aside.write_text(text.getvalue())
-        aside.replace(self.path)
+        lines = [self._line(dict(zip(self.columns, self.columns, strict=True))), *map(self._line, self.rows)]
+        write_text(self.path, "".join(lines))
+        self.last = sum(len(line.encode()) for line in lines[:-1])
 
-    def finalize(self, status: str) -> None:
-        """Write what is left."""
-        self.save()
+    def _write_last(self, is_new: bool) -> None:
+        """Put the last row behind the others, or in place of what it was."""
+        with self.path.open("r+b") as file:
+            self.last = file.seek(0, os.SEEK_END) if is_new else file.seek(self.last)
+            file.write(self._line(self.rows[-1]).encode())
+            file.truncate()
+
+    def _line(self, row: Mapping[str, Any]) -> str:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerow(row.get(name, "") for name in self.columns)
+        return text.getvalue()
 
 
 def wandb_logger(
@@ -86,15 +105,42 @@ def wandb_logger(
         folder: The run folder, after which the run is called; its files go to `<folder>/wandb/`.
         project: Project to log into.
         group: Runs to be compared share one.
-        offline: None decides: offline unless WANDB_API_KEY is set. An offline run is uploaded by `wandb sync`.
+        offline: None leaves it to WANDB_MODE, else it is offline unless WANDB_API_KEY is set or `wandb login` has left
+            a key. An offline run is uploaded by `wandb sync`.
     """
     if offline is None:
-        offline = "WANDB_API_KEY" not in os.environ
-    # Meta data would hold host name, user name and absolute paths.
+        mode = os.environ.get("WANDB_MODE", "online" if _has_key() else "offline")
+        offline = mode in ("offline", "dryrun")
+    # Meta data, and the host by default, would tell the host's name, the user's and absolute paths.
     settings = wandb.Settings(
-        silent=True, console="off", disable_git=True, disable_code=True, x_disable_meta=True, x_disable_stats=True
+        silent=True,
+        console="off",
+        host="",
+        symlink=False,
+        disable_git=True,
+        x_disable_meta=True,
+        x_disable_stats=True,
     )
     Path(folder).mkdir(parents=True, exist_ok=True)
-    return WandbLogger(
+    logger = WandbLogger(
         project=project, name=Path(folder).name, group=group, save_dir=str(folder), offline=offline, settings=settings
     )
+    # Lightning passes it on although wandb warns, aloud, that it means nothing any more.
+    logger._wandb_init.pop("anonymous", None)
+    return logger
+
+
+def finish_wandb() -> None:
+    """End the run, or the next job of a sweep would log into it, and drop wandb's own logs, which tell paths."""
+    if wandb.run is not None:
+        logs = wandb.run.settings.log_dir
+        wandb.finish()
+        shutil.rmtree(logs, ignore_errors=True)
+
+
+def _has_key() -> bool:
+    host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
+    try:
+        return "WANDB_API_KEY" in os.environ or netrc.netrc().authenticators(host) is not None
+    except (OSError, netrc.NetrcParseError):
+        return False

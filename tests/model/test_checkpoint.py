@@ -1,6 +1,4 @@
-import getpass
 import os
-import platform
 import resource
 import signal
 from contextlib import contextmanager
@@ -73,11 +71,11 @@ def test_a_run_goes_on_after_its_folder_was_moved(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers")
-def test_a_checkpoint_tells_no_path_user_or_host(tmp_path):
+def test_a_checkpoint_tells_no_path(tmp_path):
     fit(tmp_path, [0.1])
     for name in ("best.ckpt", "last.ckpt"):
         content = (tmp_path / "checkpoints" / name).read_bytes()  # an archive without compression
-        for secret in (str(tmp_path), str(Path.home()), f"/{getpass.getuser()}/", platform.node()):
+        for secret in (str(tmp_path), str(Path.home()), str(Path.cwd())):
             assert secret.encode() not in content
 
 

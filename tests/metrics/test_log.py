@@ -1,0 +1,236 @@
+import csv
+import json
+import os
+import socket
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+import pytorch_lightning as pl
+import torch
+import wandb
+from pytorch_lightning.utilities import rank_zero_only
+from torch.utils.data import DataLoader
+from wandb.proto.wandb_internal_pb2 import Record
+
+from segment.metrics.log import MetricsCSV, finish_wandb, wandb_logger
+
+
+def rows(path):
+    with path.open(newline="") as file:
+        return [{name: value for name, value in row.items() if value} for row in csv.DictReader(file)]
+
+
+def test_a_row_per_step_is_in_the_file_as_soon_as_it_is_logged(tmp_path):
+    path, logger = tmp_path / "metrics.csv", MetricsCSV(tmp_path)
+    assert not path.exists()
+    logger.log_metrics({"lr": 0.1}, step=0)
+    assert path.read_text() == "step,lr\n0,0.1\n"
+    logger.log_metrics({"lr": 0.05}, step=3)
+    assert path.read_text() == "step,lr\n0,0.1\n3,0.05\n"
+    logger.log_metrics({"val/dice": float("nan"), "lr": 1.0}, step=3)  # a column appears late, a value is shorter
+    assert path.read_text() == "step,lr,val/dice\n0,0.1,\n3,1.0,nan\n"
+    logger.log_metrics({"val/dice": 0.123456}, step=4)
+    logger.log_metrics({"val/dice": 0.5}, step=4)
+    logger.log_metrics({"lr": 7}, step=5)
+    assert path.read_text() == "step,lr,val/dice\n0,0.1,\n3,1.0,nan\n4,,0.5\n5,7,\n"
+    assert [p.name for p in tmp_path.iterdir()] == ["metrics.csv"]
+
+
+def test_rows_are_appended_while_the_columns_stay(tmp_path):
+    """Rewriting a long table at every step would take time that grows with its square."""
+    path, logger = tmp_path / "metrics.csv", MetricsCSV(tmp_path)
+    logger.log_metrics({"a": 1}, step=0)
+    file = path.stat().st_ino
+    for step in range(1, 5):
+        logger.log_metrics({"a": step}, step=step)
+    assert path.stat().st_ino == file
+    assert [row["a"] for row in rows(path)] == ["1", "1", "2", "3", "4"]
+
+
+def test_a_resumed_run_goes_on_with_the_table(tmp_path):
+    path, first = tmp_path / "metrics.csv", MetricsCSV(tmp_path)
+    for step in range(4):
+        first.log_metrics({"name, with comma": step / 10}, step=step)
+    second = MetricsCSV(tmp_path)
+    second.forget_from(2)
+    assert path.read_text() == 'step,"name, with comma"\n0,0.0\n1,0.1\n'
+    second.log_metrics({"late": 5}, step=1)
+    second.log_metrics({"name, with comma": 0.2}, step=2)
+    assert path.read_text() == 'step,"name, with comma",late\n0,0.0,\n1,0.1,5\n2,0.2,\n'
+    third = MetricsCSV(tmp_path)  # without forgetting: a test of the finished run
+    third.log_metrics({"late": 6}, step=2)
+    assert path.read_text() == 'step,"name, with comma",late\n0,0.0,\n1,0.1,5\n2,0.2,6\n'
+    third.forget_from(0)
+    assert not path.exists()
+    third.log_metrics({"new": 1}, step=0)
+    assert path.read_text() == "step,new\n0,1\n"
+
+
+def test_a_row_that_a_power_cut_tore_is_dropped(tmp_path):
+    (tmp_path / "metrics.csv").write_text("step,a,b\n0,1,2\n1,3")
+    MetricsCSV(tmp_path).log_metrics({"a": 4}, step=2)
+    assert (tmp_path / "metrics.csv").read_text() == "step,a,b\n0,1,2\n2,4,\n"
+
+
+def test_only_the_first_process_writes(tmp_path, monkeypatch):
+    monkeypatch.setattr(rank_zero_only, "rank", 1)
+    logger = MetricsCSV(tmp_path)
+    logger.log_metrics({"a": 1}, step=0)
+    logger.forget_from(0)
+    assert list(tmp_path.iterdir()) == []
+
+
+class Line(pl.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(1, 1)
+
+    def training_step(self, batch, batch_idx):
+        loss = self.layer(batch).square().mean()
+        self.log("train/loss", loss, on_step=False, on_epoch=True)
+        return loss
+
+    def validation_step(self, batch, batch_idx):
+        self.log("val/loss", self.layer(batch).square().mean())
+
+    def test_step(self, batch, batch_idx):
+        self.log("test/loss", 1.0)
+
+    def configure_optimizers(self):
+        optimizer = torch.optim.SGD(self.parameters(), lr=0.1)
+        return {"optimizer": optimizer, "lr_scheduler": torch.optim.lr_scheduler.StepLR(optimizer, 1)}
+
+
+def fit(folder, max_epochs, resume):
+    torch.manual_seed(0)
+    logger, last = MetricsCSV(folder), folder / "last.ckpt"
+    logger.forget_from(torch.load(last, weights_only=True)["global_step"] if resume else 0)
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_epochs=max_epochs,
+        callbacks=[
+            pl.callbacks.LearningRateMonitor(logging_interval="epoch"),
+            pl.callbacks.ModelCheckpoint(folder, "last", enable_version_counter=False, save_on_train_epoch_end=True),
+        ],
+        logger=[logger],
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        log_every_n_steps=1,
+    )
+    loader, module = DataLoader(torch.ones(2, 1), batch_size=1), Line()
+    trainer.fit(module, loader, loader, ckpt_path=last if resume else None, weights_only=True)
+    trainer.test(module, loader, verbose=False)
+
+
+@pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
+@pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers")
+def test_a_run_that_went_on_leaves_the_table_of_one_that_never_stopped(tmp_path):
+    """The row of the first test goes: Lightning gives it the number of a step that training has yet to take."""
+    fit(tmp_path / "whole", 3, resume=False)
+    fit(tmp_path / "stopped", 2, resume=False)
+    fit(tmp_path / "stopped", 3, resume=True)
+    whole, stopped = (rows(tmp_path / name / "metrics.csv") for name in ("whole", "stopped"))
+    assert stopped == whole
+    assert [row["step"] for row in whole if "train/loss" in row and "val/loss" in row] == ["1", "3", "5"]
+    assert [row["step"] for row in whole if "lr-SGD" in row] == ["0", "2", "4"]
+    assert [row["step"] for row in whole if "test/loss" in row] == ["6"]
+
+
+URL = "/the-remote/of-somebody"
+
+
+@pytest.fixture
+def no_key(tmp_path, monkeypatch):
+    """A home without any key for Weights & Biases."""
+    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL", "NETRC"):
+        monkeypatch.delenv(name, raising=False)
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    yield home
+    os.environ.pop("WANDB_MODE", None)  # Lightning's way to go offline
+
+
+@pytest.fixture
+def git_checkout(tmp_path):
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    author = ["-c", "user.name=a", "-c", "user.email=b"]
+    for command in (["init", "-q"], [*author, "commit", "-qm", "c", "--allow-empty"], ["remote", "add", "origin", URL]):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+    return folder
+
+
+def records(path):
+    """What a .wandb file holds: protocol buffers in LevelDB's log format."""
+    data, position, message = path.read_bytes(), 7, b""
+    while position + 7 <= len(data):
+        if (left := 32768 - position % 32768) < 7:
+            position += left
+        _, size, kind = struct.unpack_from("<IHB", data, position)
+        message += data[position + 7 : position + 7 + size]
+        position += 7 + size
+        if kind in (1, 4):  # a whole message, or the last piece of one
+            yield Record.FromString(message)
+            message = b""
+
+
+def test_wandb_logs_offline_without_a_key_a_word_or_a_trace_of_the_machine(
+    tmp_path, no_key, git_checkout, capfd, monkeypatch
+):
+    monkeypatch.setattr(socket, "gethostname", lambda: "the-host")
+    monkeypatch.chdir(git_checkout)
+    for name in ("2026-01-01_00-00-00", "2026-01-01_00-00-01"):  # as jobs of one sweep
+        logger = wandb_logger(tmp_path / "runs" / name, project="segment", group="quick")
+        logger.log_hyperparams({"organs": ["liver"], "seed": 7})
+        logger.log_metrics({"val/dice/liver": 0.25}, step=3)
+        logger.finalize("success")
+        finish_wandb()
+        assert wandb.run is None
+    assert capfd.readouterr() == ("", "")
+    assert not [path for path in (tmp_path / "runs").rglob("*") if path.is_symlink()]
+    files = [path for path in (tmp_path / "runs").rglob("*") if path.is_file()]
+    logs = sorted(path for path in files if path.suffix == ".wandb")
+    assert [path.parts[-4] for path in logs] == ["2026-01-01_00-00-00", "2026-01-01_00-00-01"]
+    for path in files:
+        for secret in (str(tmp_path), str(Path.home()), "the-remote", "the-host"):
+            assert secret.encode() not in path.read_bytes(), path
+    for path in logs:
+        content = list(records(path))
+        (run,) = (r.run for r in content if r.WhichOneof("record_type") == "run")
+        assert (run.project, run.run_group, run.display_name, run.host) == ("segment", "quick", path.parts[-4], "")
+        config = {item.key: json.loads(item.value_json) for r in content for item in r.config.update}
+        assert (config["organs"], config["seed"]) == (["liver"], 7)
+        (history,) = (r.history for r in content if r.WhichOneof("record_type") == "history")
+        logged = {"/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in history.item}
+        assert logged["val/dice/liver"] == 0.25
+        assert logged["trainer/global_step"] == 3
+
+
+NETRC = "machine api.wandb.ai login user password 0123456789\n"
+
+
+@pytest.mark.parametrize(
+    ("environment", "netrc", "offline"),
+    [
+        ({}, None, True),
+        ({"WANDB_API_KEY": "0123456789"}, None, False),
+        ({}, NETRC, False),
+        ({}, "machine example.org login user password 0123456789\n", True),
+        ({}, "not a netrc", True),
+        ({"WANDB_BASE_URL": "https://wandb.example.org:8080"}, NETRC, True),
+        ({"WANDB_API_KEY": "0123456789", "WANDB_MODE": "offline"}, None, True),
+        ({"WANDB_MODE": "disabled"}, None, False),  # wandb itself then does nothing
+    ],
+)
+def test_wandb_is_offline_unless_there_is_a_key(tmp_path, no_key, monkeypatch, environment, netrc, offline):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    if netrc:
+        (no_key / ".netrc").write_text(netrc)
+        (no_key / ".netrc").chmod(0o600)
+    assert wandb_logger(tmp_path / "run", project="segment")._offline is offline
+    assert wandb_logger(tmp_path / "run", project="segment", offline=not offline)._offline is not offline
