@@ -1,5 +1,6 @@
 """The callback that leaves cases.csv and pictures of every test case."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytorch_lightning as pl
 
 from segment.data.dataset import LabelledScan
 from segment.metrics.scores import OrganScore
-from segment.metrics.table import append_case
+from segment.metrics.table import append_case, begin_cases
 from segment.view.film import write_film
 from segment.view.overlay import write_overlay
 
@@ -23,16 +24,16 @@ class CaseReport(pl.Callback):
         film: Whether to make the film, which takes several seconds a case.
     """
 
-    def __init__(self, folder: str | Path, organs: list[str], overlay: bool, film: bool) -> None:
+    def __init__(self, folder: str | Path, organs: Sequence[str], overlay: bool, film: bool) -> None:
         self.folder = Path(folder)
         self.organs = list(organs)
         self.overlay = overlay
         self.film = film
 
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Forget the table of an earlier test in this folder."""
+        """Begin the table anew."""
         if trainer.is_global_zero:
-            (self.folder / "cases.csv").unlink(missing_ok=True)
+            begin_cases(self.folder / "cases.csv")
         trainer.strategy.barrier()
 
     def on_test_batch_end(
@@ -52,7 +53,9 @@ class CaseReport(pl.Callback):
         folder = self.folder / "cases" / labelled.id.replace("/", "-")
         ct, affine = labelled.scan.data, labelled.scan.affine
         if self.overlay:
-            write_overlay(folder / "overlay.png", ct, mask, affine, self.organs, truth=labelled.truth, title=labelled.id)
+            write_overlay(
+                folder / "overlay.png", ct, mask, affine, self.organs, truth=labelled.truth, title=labelled.id
+            )
         if self.film:
             write_film(folder / "organs.mp4", ct, mask, affine, self.organs)
         append_case(self.folder / "cases.csv", labelled.id, scores)
