@@ -56,8 +56,8 @@ def printed(path, capsys):
 
 
 def test_means_leave_out_what_no_one_has(path, capsys):
-    append_case(path, "set/one", FIRST)
     append_case(path, "set/two", SECOND)
+    append_case(path, "set/one", FIRST)
     lines = printed(path, capsys)
     assert lines[0] == ["2", "test", "cases,", "means", "over", "patients"]
     assert ["organ", "dice", "hd95", "mm", "nsd", "true", "mL", "predicted", "mL", "lowest", "dice"] in lines
