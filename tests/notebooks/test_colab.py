@@ -1,0 +1,137 @@
+"""The notebook as a newcomer runs it, on synthetic CTs and without a package index."""
+
+import json
+import os
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import nibabel as nib
+import numpy as np
+import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from nbformat import NotebookNode
+
+NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "colab.ipynb"
+SMALL = "experiment=smoke logger=csv"
+ORGANS = ("liver", "right_kidney", "left_kidney", "spleen")
+
+Run = Callable[[list[NotebookNode]], None]
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch) -> Run:
+    """Executes cells one after the other in an empty folder; outputs are left in the cells."""
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    # No index: the notebook must do without the real CT.
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+
+    def execute(cells: list[NotebookNode]) -> None:
+        notebook = nbformat.v4.new_notebook(cells=cells)
+        client = NotebookClient(
+            notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+        )
+        client.execute()
+
+    return execute
+
+
+def cells() -> list[NotebookNode]:
+    found: list[NotebookNode] = nbformat.read(NOTEBOOK, as_version=4).cells
+    return found
+
+
+def cell_with(text: str, among: list[NotebookNode]) -> NotebookNode:
+    (found,) = (cell for cell in among if cell.cell_type == "code" and text in cell.source)
+    return found
+
+
+def until_training(among: list[NotebookNode]) -> list[NotebookNode]:
+    return among[: among.index(cell_with("segment train", among)) + 1]
+
+
+def printed(cell: NotebookNode) -> str:
+    return "".join(output.text for output in cell.outputs if output.output_type == "stream")
+
+
+def test_it_is_stored_without_outputs_and_every_step_is_explained():
+    kinds = [cell.cell_type for cell in cells()]
+    assert kinds == ["markdown", "code"] * (len(kinds) // 2) + ["markdown"]
+    assert all(not cell.outputs and cell.execution_count is None for cell in cells() if cell.cell_type == "code")
+
+
+@pytest.mark.slow
+def test_it_runs_to_the_film_and_goes_on_when_run_again(tmp_path, run, monkeypatch):
+    monkeypatch.setenv("SEGMENT_NOTEBOOK_OVERRIDES", SMALL)
+    done = cells()
+    run(done)
+
+    table = cell_with("print_scores", done).outputs[0].data["text/html"]
+    assert all(organ in table for organ in ORGANS)
+    assert "image/png" in cell_with("plt.show", done).outputs[0].data
+    (ct,) = tmp_path.glob(f"cache/phantom/*/images/{held_out(tmp_path)}.nii.gz")
+    (mask,) = tmp_path.glob("outputs/colab/first/predict/*_seg.nii.gz")
+    assert nib.load(mask).shape == nib.load(ct).shape
+    assert all(organ in printed(cell_with("segment predict", done)) for organ in ORGANS)
+    assert "data:video/mp4;base64," in cell_with("Video(", done).outputs[0].data["text/html"]
+
+    again = until_training(cells())
+    run(again)
+    assert "going on with outputs/colab/first from its last checkpoint" in printed(again[-1])
+    assert len(list(tmp_path.glob("outputs/**/config.yaml"))) == 1
+
+
+def held_out(folder: Path) -> str:
+    split = json.loads((folder / "outputs/colab/first/split.json").read_text())
+    return str(split["test"][0]).removeprefix("phantom/")
+
+
+@pytest.mark.parametrize("command", ["segment train", "segment predict"])
+def test_a_command_that_fails_stops_it(command, run):
+    settings, failing = cells()[1], cell_with(command, cells())
+    failing.source = "ct = None\n" + failing.source.replace(command, "segment no_such_command")
+    with pytest.raises(CellExecutionError, match="segment says above what is wrong"):
+        run([settings, failing])
+
+
+@pytest.mark.slow
+def test_flare22_is_unpacked_from_the_drive_and_the_run_is_kept_there(tmp_path, run, monkeypatch):
+    drive = tmp_path / "drive"
+    write_flare22(drive / "FLARE22Train.zip")
+    colab = tmp_path / "packages" / "google" / "colab"
+    colab.mkdir(parents=True)
+    (colab / "__init__.py").touch()
+    (colab / "drive.py").write_text("def mount(path):\n    print('mounted', path)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "packages"))
+    tiny = "data.patch_size=[32,32,32] data.patches_per_epoch=2 data.num_workers=0 trainer.max_epochs=1 logger=csv"
+    monkeypatch.setenv("SEGMENT_NOTEBOOK_OVERRIDES", f"data=flare22 spacing_mm=[4,4,4] test=false {tiny}")
+    steps = until_training(cells())
+    for cell in steps:
+        cell.source = cell.source.replace("USE_FLARE22 = False", "USE_FLARE22 = True")
+        cell.source = cell.source.replace("/content/drive/MyDrive", str(drive))
+    run(steps)
+    assert "mounted /content/drive" in printed(cell_with("drive.mount", steps))
+    assert "6 CTs" in printed(cell_with("drive.mount", steps))
+    split = json.loads((drive / "segment/colab/first/split.json").read_text())
+    cases = sorted(case for part in split.values() for case in part)
+    assert cases == [f"flare22/FLARE22_Tr_{number:04d}" for number in range(1, 7)]
+
+
+def write_flare22(archive: Path) -> None:
+    """Six tiny cases in the layout and with the codes of FLARE22: liver 1, right kidney 2, spleen 3, left kidney 13."""
+    archive.parent.mkdir()
+    with zipfile.ZipFile(archive, "w") as file:
+        for number in range(1, 7):
+            label = np.zeros((24, 24, 24), np.uint8)
+            for index, code in enumerate((1, 2, 3, 13)):
+                label[4:20, 4:20, 5 * index : 5 * index + 4] = code
+            hu = (label * 10 + number).astype(np.int16)
+            for folder, suffix, volume in (("images", "_0000", hu), ("labels", "", label)):
+                image = nib.Nifti1Image(volume, np.diag((4.0, 4.0, 4.0, 1.0)))
+                file.writestr(f"FLARE22Train/{folder}/FLARE22_Tr_{number:04d}{suffix}.nii.gz", image.to_bytes())
