@@ -14,12 +14,7 @@ import numpy as np
 from segment.data.phantom import LABELS
 from segment.data.phantom.case import draw_case
 
-# Mean ± standard deviation in mL of adults:
-# liver: CT of 77 healthy adults, men 1710 ± 288 and women 1411 ± 263, quoted in Hogan et al. 2015, PMC4267913, table 2;
-#        100 normal livers in India 1281 ± 219, Jasper 2019, doi:10.7860/JCDR/2019/41932.13038.
-# spleen: 212 adults, Caglar et al. 2014, doi:10.5603/FM.2014.0038; 140 adults 215 (107 to 315), Prassopoulos et al.
-#         1997, Eur Radiol 7:246.
-# kidneys: parenchyma by MRI of 1815 adults, medians of women and men, J Clin Med 2024;13:769.
+# Sources: segment/data/phantom/patient.py.
 PUBLISHED_ML = {
     "liver": "1411 ± 263 (women), 1710 ± 288 (men)",
     "spleen": "198 ± 88",
