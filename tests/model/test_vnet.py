@@ -63,9 +63,7 @@ def test_the_paper_s_network_is_that_of_its_figure():
     assert [len(block) for block in decoder] == [1, 2, 3, 3]
     assert [block[-1].out_channels for block in decoder] == [32, 64, 128, 256]
     assert {layer.kernel_size for block in (*convolutions, *decoder) for layer in block} == {(5, 5, 5)}
-    assert [isinstance(module, nn.PReLU) for module in model.modules()].count(
-        True
-    ) == 12 + 9 + 4 + 4
+    assert [isinstance(module, nn.PReLU) for module in model.modules()].count(True) == 12 + 9 + 4 + 4
     assert not [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._NormBase)]
 
 

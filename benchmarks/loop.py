@@ -1,0 +1,91 @@
+"""What the framework costs: epochs of `segment train` against the same steps in a bare PyTorch loop.
+
+    python benchmarks/loop.py [overrides of segment train]
+
+Both run in one process, turn by turn, on the same patches with the same network, loss, optimizer and clipping. The
+framework's epoch counts everything from the end of the bare one: making the loader, loops, loggers, progress bar,
+learning rate. Validation and checkpoints are left out on both sides. Target: less than 3 % more (docs/design.md).
+"""
+
+import copy
+import sys
+import tempfile
+import time
+from statistics import median
+
+import pytorch_lightning as pl
+import torch
+from hydra import compose, initialize_config_dir
+from rich.console import Console
+from rich.table import Table
+
+from segment import build
+from segment.door import config_dir
+
+EPOCHS = 8  # after a first one to warm up
+
+
+class Duel(pl.Callback):
+    """Times an epoch of Lightning, then the same epoch of a bare loop."""
+
+    def __init__(self) -> None:
+        self.framework: list[float] = []
+        self.bare: list[float] = []
+
+    def on_train_start(self, trainer, module) -> None:
+        self.net = copy.deepcopy(module.net).train()
+        self.optimizer = module.make_optimizer(self.net.parameters())
+        self.since = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer, module) -> None:
+        self.framework.append(time.perf_counter() - self.since)
+        start = time.perf_counter()
+        for batch in trainer.datamodule.train_dataloader():
+            loss = module.criterion(self.net(batch["image"]["data"]), batch["label"]["data"])
+            self.optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.net.parameters(), trainer.gradient_clip_val)
+            self.optimizer.step()
+        self.bare.append(time.perf_counter() - start)
+        self.since = time.perf_counter()
+
+
+def main() -> None:
+    """Run and print the table."""
+    with tempfile.TemporaryDirectory() as folder, initialize_config_dir(config_dir(), version_base="1.3"):
+        quiet = [
+            "callbacks.checkpoint=null",
+            "callbacks.last=null",
+            "callbacks.early_stopping=null",
+            "callbacks.cases=null",
+        ]
+        overrides = [f"run_dir={folder}", f"trainer.max_epochs={EPOCHS + 1}", *quiet, *sys.argv[1:]]
+        overrides += ["+trainer.enable_checkpointing=false", "+trainer.limit_val_batches=0"]
+        cfg = compose("train", overrides=overrides)
+        pl.seed_everything(cfg.seed)
+        parts = build.parts(cfg)
+        len(parts.datamodule.volumes)  # prepared before the clock starts
+        duel = Duel()
+        parts.trainer.callbacks.append(duel)
+        try:
+            parts.trainer.fit(parts.module, datamodule=parts.datamodule)
+        finally:
+            build.close(parts.trainer)
+        size = f"{cfg.data.patches_per_epoch} patches of {list(cfg.data.patch_size)}, batch {cfg.data.batch_size}"
+    report(duel, size)
+
+
+def report(duel: Duel, size: str) -> None:
+    """Medians of the epochs, and of the ratios of neighbouring ones."""
+    framework, bare = duel.framework[1:], duel.bare[1:]
+    ratios = sorted(a / b for a, b in zip(framework, bare, strict=True))
+    table = Table(title=f"seconds an epoch: {size}")
+    for column in ("", "median", "lowest", "highest"):
+        table.add_column(column, justify="left" if not column else "right")
+    for name, values, form in (("bare loop", bare, ".3f"), ("segment", framework, ".3f"), ("ratio", ratios, ".4f")):
+        table.add_row(name, *(format(value, form) for value in (median(values), min(values), max(values))))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,187 @@
+"""`segment train` as users run it: one process per call, the real configuration, tiny synthetic CTs."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from segment.metrics.table import read_cases
+
+ORGANS = ["liver", "right_kidney", "left_kidney", "spleen"]
+TINY = ["experiment=smoke", "callbacks.cases.overlay=false", "data.patches_per_epoch=2", "data.batch_size=1"]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory) -> Path:
+    """Synthetic CTs and volumes that the runs of this file share."""
+    return tmp_path_factory.mktemp("cache")
+
+
+def command(folder: Path, cache: Path, *overrides: str) -> tuple[list[str], dict[str, str]]:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("WANDB", "HYDRA"))}
+    environment |= {"SEGMENT_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
+    return [sys.executable, "-m", "segment.train", *TINY, f"output_dir={folder}", *overrides], environment
+
+
+def train(folder: Path, cache: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
+    call, environment = command(folder, cache, *overrides)
+    return subprocess.run(call, env=environment, capture_output=True, text=True, timeout=600, check=False)
+
+
+def only_run(folder: Path) -> Path:
+    (config,) = folder.rglob("config.yaml")
+    return config.parent
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    checkpoint = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    state: dict[str, torch.Tensor] = checkpoint["state_dict"]
+    for index, values in checkpoint["optimizer_states"][0]["state"].items():
+        state |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in values.items()}
+    return state
+
+
+def assert_same(one: Path, other: Path) -> None:
+    ours, theirs = weights(one), weights(other)
+    assert ours.keys() == theirs.keys()
+    assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == []
+    assert scalars(one) == scalars(other)
+
+
+def scalars(run: Path) -> list[dict[str, str]]:
+    with (run / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, cache) -> Path:
+    """A run of three epochs that nothing stopped."""
+    folder = tmp_path_factory.mktemp("finished")
+    done = train(folder, cache, "trainer.max_epochs=3")
+    assert done.returncode == 0, done.stderr
+    assert "test cases, means over patients" in done.stdout
+    return only_run(folder)
+
+
+def test_a_run_leaves_all_that_the_contract_names(finished):
+    names = {path.name for path in finished.iterdir()}
+    assert names >= {"config.yaml", "environment.json", "split.json", "metrics.csv", "cases.csv", "train.log", "wandb"}
+    assert {path.name for path in (finished / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    split = json.loads((finished / "split.json").read_text())
+    assert [len(split[part]) for part in ("train", "val", "test")] == [5, 1, 2]
+    cases = read_cases(finished / "cases.csv")
+    assert {case for case, _ in cases} == set(split["test"])
+    assert [score.organ for _, score in cases[:4]] == ORGANS
+
+
+def test_scalars_have_the_names_of_the_contract(finished):
+    rows = scalars(finished)
+    columns = set(rows[0])
+    dice = {f"{part}/dice/{organ}" for part in ("val", "test") for organ in [*ORGANS, "mean"]}
+    others = {"train/loss", "val/loss", "val/accuracy", "val/accuracy/liver", "test/hd95_mm/liver", "test/nsd/mean"}
+    assert columns >= dice | others
+    assert sum(bool(row["train/loss"]) for row in rows) == 3
+
+
+def test_killed_and_resumed_is_as_never_stopped(tmp_path, cache, finished):
+    call, environment = command(tmp_path, cache, "trainer.max_epochs=3")
+    process = subprocess.Popen(call, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 300
+    while not list(tmp_path.rglob("last.ckpt")):
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    killed = only_run(tmp_path)
+    assert not (killed / "cases.csv").exists()
+    done = train(
+        tmp_path, cache, "trainer.max_epochs=3", "resume=true", "data.num_workers=1", "allow_changed=[data.num_workers]"
+    )
+    assert done.returncode == 0, done.stderr
+    assert only_run(tmp_path) == killed
+    assert_same(killed, finished)
+
+
+def test_a_sweep_leaves_complete_folders_that_do_not_mix(tmp_path, cache, finished):
+    done = train(tmp_path, cache, "-m", "trainer.max_epochs=3,1", "hydra.sweep.dir=" + str(tmp_path / "sweep"))
+    assert done.returncode == 0, done.stderr
+    for job in ("0", "1"):
+        run = tmp_path / "sweep" / job
+        assert (run / "cases.csv").exists()
+        assert (run / "checkpoints" / "best.ckpt").exists()
+        assert len(list((run / "wandb").glob("offline-run-*"))) == 1
+    # The first job is the finished run again; the second is not disturbed by what the first left in the process.
+    assert_same(tmp_path / "sweep" / "0", finished)
+    assert sum(bool(row["train/loss"]) for row in scalars(tmp_path / "sweep" / "1")) == 1
+
+
+@pytest.mark.slow
+def test_two_processes_train_and_test_each_case_once(tmp_path, cache):
+    done = train(
+        tmp_path, cache, "trainer=ddp", "trainer.accelerator=cpu", "trainer.max_epochs=1", "data.patches_per_epoch=4"
+    )
+    assert done.returncode == 0, done.stderr
+    run = only_run(tmp_path)
+    cases = [(case, score.organ) for case, score in read_cases(run / "cases.csv")]
+    assert len(cases) == len(set(cases)) == 8
+    assert len(list((run / "wandb").glob("offline-run-*"))) == 1
+    (row,) = [row for row in scalars(run) if row["test/dice/mean"]]
+    assert 0 <= float(row["test/dice/mean"]) <= 1
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["data.patch_size=[20,32,32]"],
+            r"cannot take patches of [20, 32, 32] voxels; use data.patch_size=[32, 32, 32]",
+        ),
+        (["split.val=0.01"], "the split leaves no case to validate"),
+        (["nonsense=1"], "nonsense"),
+        (["trainer.precision=16-mixed"], "use trainer.precision=32-true"),
+        (["resume=true", "seed=7"], "nothing to resume"),
+    ],
+)
+def test_mistakes_end_in_one_sentence_before_training(tmp_path, cache, overrides, message):
+    done = train(tmp_path, cache, *overrides)
+    assert done.returncode == 2
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: ")
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.rglob("*.ckpt"))
+
+
+def test_a_folder_that_holds_a_run_is_left_alone(cache, finished):
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("*") if path.is_file()}
+    done = train(finished.parents[1], cache, f"hydra.run.dir={finished}", "trainer.max_epochs=3")
+    assert done.returncode == 2
+    assert "holds a run already" in done.stderr
+    assert {path: path.stat().st_mtime_ns for path in finished.rglob("*") if path.is_file()} == before
+
+
+def test_data_sets_are_mixed(tmp_path, cache, finished):
+    source = cache / "copy"
+    images = sorted(cache.glob("phantom*/images/*"))[:2]
+    for image in images:
+        for kind in ("images", "labels"):
+            target = source / kind / image.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes((image.parents[1] / kind / image.name).read_bytes())
+    mixed = ["data=[phantom,folder]", f"data.sources.folder.root={source}", "data.sources.phantom.seed=1"]
+    codes = (
+        "data.sources.folder.label_codes={liver:1,right_kidney:2,left_kidney:13,spleen:3,other:[4,5,6,7,8,9,10,11,12]}"
+    )
+    done = train(tmp_path, cache, *mixed, codes, "trainer.max_epochs=1", "test=false")
+    assert done.returncode == 0, done.stderr
+    split = json.loads((only_run(tmp_path) / "split.json").read_text())
+    assert {case.split("/")[0] for case in split["train"]} == {"phantom", "folder"}
+    assert not (only_run(tmp_path) / "cases.csv").exists()
