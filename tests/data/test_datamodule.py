@@ -1,0 +1,270 @@
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+import torchio as tio
+from hydra import compose, initialize_config_dir
+from small_ct import CODES, ORGANS, transform, write_case
+
+from segment.data.augment import RandomIntensity
+from segment.data.cases import Folder
+from segment.data.datamodule import CTDataModule
+from segment.data.dataset import LabelledScan
+from segment.data.split import FileSplit, RandomSplit, SharedSplit
+from segment.errors import UserError
+
+
+def build(sources, cache_dir, **changes):
+    arguments = {
+        "organs": ORGANS,
+        "preprocess": transform(),
+        "augment": RandomIntensity(0.2, 0.2, 0.2, 0.5, p=1),
+        "split": RandomSplit(val=0.2, test=0.2, seed=0),
+        "patch_size": [8, 8, 8],
+        "patches_per_epoch": 6,
+        "foreground_share": 0.5,
+        "batch_size": 2,
+        "num_workers": 0,
+        "seed": 0,
+    }
+    return CTDataModule(sources=sources, cache_dir=cache_dir, **(arguments | changes))
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def sources(folder):
+    return {"set": Folder(folder, CODES)}
+
+
+def place(datamodule, epoch=0, rank=0, world_size=1):
+    datamodule.trainer = SimpleNamespace(current_epoch=epoch, global_rank=rank, world_size=world_size)
+    return datamodule
+
+
+def test_training_batches(sources, cache):
+    batches = list(place(build(sources, cache, patches_per_epoch=20)).train_dataloader())
+    assert len(batches) == 10
+    for batch in batches:
+        assert batch["image"]["data"].shape == batch["label"]["data"].shape == (2, 1, 8, 8, 8)
+        assert (batch["image"]["data"].dtype, batch["label"]["data"].dtype) == (torch.float32, torch.uint8)
+        assert set(batch["label"]["data"].unique().tolist()) <= {0, 1, 2}
+    assert {int(label) for batch in batches for label in batch["label"]["data"].unique()} == {0, 1, 2}
+
+
+def test_validation_is_whole_volumes_as_preprocessed(sources, cache):
+    datamodule = build(sources, cache)
+    assert len(datamodule.split.val) == 1
+    (batch,) = datamodule.val_dataloader()
+    stored = datamodule.volumes[datamodule.split.val[0].id]
+    assert np.array_equal(batch["image"]["data"][0, 0].numpy(), stored.image[:].astype(np.float32))
+    assert np.array_equal(batch["label"]["data"][0, 0].numpy(), stored.label[:])
+    assert batch["image"]["data"].shape == (1, 1, 16, 13, 16)
+
+
+def test_test_is_scans_on_their_own_grids(sources, cache):
+    datamodule = build(sources, cache)
+    (labelled,) = datamodule.test_dataloader()
+    assert isinstance(labelled, LabelledScan)
+    assert labelled.id == datamodule.split.test[0].id
+    assert labelled.scan.data.shape == labelled.truth.shape == (24, 20, 16)
+    assert labelled.scan.data.dtype == np.int16
+
+
+def test_an_epoch_holds_what_was_asked_for_in_whole_batches(sources, cache):
+    def count(**changes):
+        return len(place(build(sources, cache, **changes)).train_dataloader())
+
+    assert count(patches_per_epoch=7) == 4
+    assert count(patches_per_epoch=None) == 2  # four training cases
+    assert count(patches_per_epoch=None, batch_size=3) == 2
+    assert count(patches_per_epoch=1, batch_size=4) == 1
+
+
+def test_two_processes_share_the_work(sources, cache):
+    def images(loader):
+        return [image for batch in loader for image in batch["image"]["data"]]
+
+    together = images(place(build(sources, cache, patches_per_epoch=8)).train_dataloader())
+    shares = [
+        images(place(build(sources, cache, patches_per_epoch=8), rank=rank, world_size=2).train_dataloader())
+        for rank in (0, 1)
+    ]
+    for number, image in enumerate(together):
+        assert torch.equal(shares[number % 2][number // 2], image)
+
+
+def test_fewer_cases_than_processes(sources, cache):
+    datamodules = [place(build(sources, cache), rank=rank, world_size=2) for rank in (0, 1)]
+    assert [len(d.val_dataloader()) for d in datamodules] == [1, 1]  # both take the one case: means stay the same
+    assert [len(list(d.test_dataloader())) for d in datamodules] == [1, 0]
+    assert datamodules[0].allow_zero_length_dataloader_with_multiple_devices
+
+
+def test_cases_are_shared_out_once(sources, cache):
+    split = RandomSplit(val=0.5, test=0.3, seed=0)
+    datamodules = [place(build(sources, cache, split=split), rank=rank, world_size=2) for rank in (0, 1)]
+    assert [len(d.val_dataloader()) for d in datamodules] == [2, 1]
+    ids = [labelled.id for d in datamodules for labelled in d.test_dataloader()]
+    assert ids == [case.id for case in datamodules[0].split.test]
+
+
+def test_loaders_leave_the_random_state(sources, cache):
+    datamodule = place(build(sources, cache))
+    _ = datamodule.volumes
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    for loader in (datamodule.train_dataloader(), datamodule.val_dataloader(), datamodule.test_dataloader()):
+        assert list(loader)
+    assert torch.equal(torch.rand(3), expected)
+
+
+class Recorder(pl.LightningModule):
+    """Learns nothing; keeps the mean of every training batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+        self.seen = []
+
+    def training_step(self, batch, batch_idx):
+        self.seen.append((self.current_epoch, float(batch["image"]["data"].double().mean())))
+        return self.weight * 1.0
+
+    def validation_step(self, batch, batch_idx):
+        pass
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=1)
+
+
+@pytest.mark.filterwarnings("ignore::pytorch_lightning.utilities.warnings.PossibleUserWarning")
+def test_every_epoch_is_new_and_a_resumed_run_meets_the_same_patches(sources, cache, tmp_path):
+    def fit(epochs, checkpoint=None):
+        trainer = pl.Trainer(
+            max_epochs=epochs,
+            accelerator="cpu",
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            reload_dataloaders_every_n_epochs=1,
+            num_sanity_val_steps=0,
+            default_root_dir=tmp_path,
+        )
+        recorder = Recorder()
+        trainer.fit(recorder, datamodule=build(sources, cache), ckpt_path=checkpoint, weights_only=True)
+        trainer.save_checkpoint(tmp_path / "last.ckpt")
+        return recorder.seen
+
+    whole = fit(3)
+    assert [epoch for epoch, _ in whole] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert len({mean for _, mean in whole}) == 9
+    assert fit(2) == whole[:6]
+    assert fit(3, tmp_path / "last.ckpt") == whole[6:]
+
+
+def test_sources_are_mixed(folder, tmp_path):
+    write_case(tmp_path / "b", "only", seed=77, shape=(20, 20, 20))
+    datamodule = place(
+        build(
+            {"a": Folder(folder, CODES), "b": Folder(tmp_path / "b", {"liver": 5, "spleen": 2, "rest": 9})},
+            tmp_path / "cache",
+            patches_per_epoch=5,
+            batch_size=1,
+        )
+    )
+    assert {case.id.split("/")[0] for case in datamodule.split.train} == {"a", "b"}
+    assert len(datamodule.volumes) == 7
+    assert len(list(datamodule.train_dataloader())) == 5
+
+
+def test_sources_are_mixed_on_the_command_line():
+    with initialize_config_dir(str(Path(__file__).parents[2] / "conf"), version_base="1.3"):
+        for names in (["lidc", "phantom"], ["folder", "flare22", "lidc"], ["phantom"]):
+            cfg = compose("train", overrides=[f"data=[{','.join(names)}]"])
+            assert list(cfg.data.sources) == names
+            assert cfg.data._target_ == "segment.data.datamodule.CTDataModule"
+
+
+def twin(folder, tmp_path):
+    """The set with a copy of its first case under another name, and a split that parts the two."""
+    shutil.copytree(folder, tmp_path / "set")
+    for kind in ("images", "labels"):
+        shutil.copy(tmp_path / "set" / kind / "case0.nii.gz", tmp_path / "set" / kind / "copy.nii.gz")
+    return {"set": Folder(tmp_path / "set", CODES)}
+
+
+@pytest.mark.parametrize("part", ["val", "test"])
+def test_the_same_ct_in_two_parts_is_refused(folder, tmp_path, part):
+    ids = {"train": ["set/case0", "set/case1"], "val": ["set/case2"], "test": ["set/case3"]}
+    ids[part] = ["set/copy"]
+    (tmp_path / "split.json").write_text(str(ids).replace("'", '"'))
+    datamodule = build(twin(folder, tmp_path), tmp_path / "c", split=FileSplit(tmp_path / "split.json"))
+    with pytest.raises(UserError, match=rf"set/case0 \(train\) and set/copy \({part}\) hold the same voxels"):
+        _ = datamodule.volumes
+
+
+def test_the_same_ct_twice_in_one_part_is_no_leak(folder, tmp_path):
+    ids = {"train": ["set/case0", "set/copy"], "val": ["set/case2"]}
+    (tmp_path / "split.json").write_text(str(ids).replace("'", '"'))
+    datamodule = build(twin(folder, tmp_path), tmp_path / "c", split=FileSplit(tmp_path / "split.json"))
+    assert len(datamodule.volumes) == 3
+    assert len(datamodule.voxel_hashes()) == 2
+
+
+def test_one_case_may_be_everything_on_purpose(sources, cache):
+    datamodule = place(build(sources, cache, split=SharedSplit()))
+    assert list(datamodule.volumes) == ["set/case0"]
+    assert datamodule.split.ids() == {part: ["set/case0"] for part in ("train", "val", "test")}
+    assert list(datamodule.train_dataloader())
+
+
+def test_an_organ_that_no_training_case_shows(folder, tmp_path):
+    sources = {"set": Folder(folder, CODES | {"pancreas": 30, "kidney": 31})}
+    datamodule = build(sources, tmp_path, organs=["liver", "pancreas", "kidney"])
+    with pytest.raises(UserError, match="no training case shows pancreas, kidney; check label_codes, or take it out"):
+        _ = datamodule.volumes
+
+
+def test_what_is_wrong_with_a_test_case_is_found_before_training(folder, tmp_path):
+    sources = {"set": SimpleNamespace(cases=lambda name: [broken(case) for case in Folder(folder, CODES).cases(name)])}
+
+    def broken(case):
+        return replace(case, label=tmp_path / "nowhere.nii") if case.id == test_id else case
+
+    test_id = build({"set": Folder(folder, CODES)}, tmp_path).split.test[0].id
+    with pytest.raises(UserError, match=rf"{test_id}: cannot read .*nowhere\.nii"):
+        _ = build(sources, tmp_path / "c").volumes
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"patch_size": [8, 8]}, r"data\.patch_size=\[8, 8\] must be three positive sizes"),
+        ({"patch_size": [8, 0, 8]}, r"data\.patch_size=\[8, 0, 8\] must"),
+        ({"patches_per_epoch": 0}, r"data\.patches_per_epoch=0 must be positive or null"),
+        ({"foreground_share": 1.1}, r"data\.foreground_share=1\.1 must lie in \[0, 1\]"),
+        (
+            {"batch_size": 0, "foreground_share": -1},
+            r"foreground_share=-1 must .*, data\.batch_size=0 must be positive",
+        ),
+    ],
+)
+def test_settings_out_of_range_are_refused_at_once(sources, cache, change, message):
+    with pytest.raises(UserError, match=message):
+        build(sources, cache, **change)
+
+
+def test_no_augmentation(sources, cache):
+    assert list(place(build(sources, cache, augment=None)).train_dataloader())
+    assert list(place(build(sources, cache, augment=tio.Compose([]))).train_dataloader())
