@@ -7,10 +7,10 @@ from pathlib import Path
 import pytorch_lightning as pl
 import torch
 import torchio as tio
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from segment.data.cases import Source, gather
-from segment.data.dataset import EpochSampler, LabelledScan, PatchDataset, ScanDataset, VolumeDataset
+from segment.data.dataset import EpochSampler, LabelledScan, PatchDataset, ScanDataset, Stream, VolumeDataset
 from segment.data.split import PARTS, Split, Splitter
 from segment.data.store import Store, StoredVolume
 from segment.errors import UserError
@@ -58,8 +58,6 @@ class CTDataModule(pl.LightningDataModule):
         seed: int,
     ) -> None:
         super().__init__()
-        # Lightning: a process may get no test case, when there are fewer than processes.
-        self.allow_zero_length_dataloader_with_multiple_devices = True
         _check_settings(patch_size, patches_per_epoch, foreground_share, batch_size)
         self.sources = sources
         self.organs = list(organs)
@@ -134,7 +132,8 @@ class CTDataModule(pl.LightningDataModule):
         # Each case once over all processes; Lightning's own sampler would repeat some to fill up.
         rank, world_size = self._place()
         scans = ScanDataset(self.split.test[rank::world_size], self.organs)
-        return DataLoader(scans, batch_size=None, num_workers=0, generator=torch.Generator())
+        dataset: Dataset[LabelledScan] = Stream(scans) if len(self.split.test) < world_size else scans
+        return DataLoader(dataset, batch_size=None, num_workers=0, generator=torch.Generator())
 
     def _place(self) -> tuple[int, int]:
         """This process and the number of processes."""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import torchio as tio
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset, IterableDataset, Sampler
 
 from segment.data.cases import Case
 from segment.data.labels import LabelMap
@@ -166,6 +166,20 @@ class ScanDataset(Dataset[LabelledScan]):
         check_same_grid(scan, label, case.image, case.label)
         truth = LabelMap(case.label_codes, self.organs).to_classes(label.data, source=str(case.label))
         return LabelledScan(case.id, scan, truth)
+
+
+class Stream(IterableDataset[LabelledScan]):
+    """Scans one after the other, without a length.
+
+    Lightning skips the test where it knows that there is no case, and with it the hooks in which processes wait for
+    each other.
+    """
+
+    def __init__(self, scans: ScanDataset) -> None:
+        self.scans = scans
+
+    def __iter__(self) -> Iterator[LabelledScan]:
+        return (self.scans[index] for index in range(len(self.scans)))
 
 
 def _crop(array: blosc2.NDArray, corner: np.ndarray, size: Sequence[int], fill: float) -> Tensor:
