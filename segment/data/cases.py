@@ -139,11 +139,16 @@ def gather(sources: Mapping[str, Source]) -> list[Case]:
     """Cases of every source, in the order of the configuration.
 
     Raises:
-        UserError: When there is no source.
+        UserError: When there is no source, or options are set of one that is not chosen.
     """
     if not sources:
         msg = "no data set chosen; add one, such as data=phantom or data=folder data.sources.folder.root=<folder>"
         raise UserError(msg)
+    for name, source in sources.items():
+        if isinstance(source, Mapping):  # without a _target_ it stayed plain configuration
+            options = ", ".join(f"data.sources.{name}.{key}" for key in source)
+            msg = f"{options} set, but the data set {name} is not chosen; add it to data=[…] or leave its options out"
+            raise UserError(msg)
     return [case for name, source in sources.items() for case in source.cases(name)]
 
 

@@ -173,6 +173,11 @@ def test_no_source():
         gather({})
 
 
+def test_options_of_a_source_that_is_not_chosen(tmp_path):
+    with pytest.raises(UserError, match=r"data\.sources\.phantom\.seed set, but the data set phantom is not chosen"):
+        gather({"set": Folder(tmp_path, CODES), "phantom": {"seed": 1}})
+
+
 def test_phantoms_are_written_and_then_read_as_files(tmp_path, monkeypatch):
     def write_dataset(root, *, num_cases, seed, shape, workers):
         assert (seed, shape, workers) == (7, (8, 9, 10), 2)
