@@ -12,6 +12,9 @@ COMMANDS = {
     "predict": ("segment CTs", "segment predict ckpt=best.ckpt input=ct.nii.gz output=masks"),
     "demo": ("train on synthetic CTs, then segment a real one", "segment demo"),
 }
+CONFIGURED = ("train", "evaluate", "predict")  # those with a conf/<command>.yaml
+# What is asked of the configuration, not of the command.
+QUESTIONS = {"-h", "--help", "--hydra-help", "-c", "--cfg", "-i", "--info", "-sc", "--shell-completion"}
 
 
 def main() -> None:
@@ -35,7 +38,17 @@ def main() -> None:
 
 def _run(command: str, arguments: list[str]) -> None:
     sys.argv = [sys.argv[0], *arguments]
-    runpy.run_module(f"segment.{command}", run_name="__main__", alter_sys=True)
+    if command in CONFIGURED and not QUESTIONS.isdisjoint(arguments):
+        # Hydra answers by itself: nobody should wait for torch at a press of the tab key.
+        from segment.door import door
+
+        door(command)(_never_called)()
+    else:
+        runpy.run_module(f"segment.{command}", run_name="__main__", alter_sys=True)
+
+
+def _never_called(cfg: object) -> None:
+    raise AssertionError(cfg)
 
 
 def _help() -> str:
@@ -49,21 +62,22 @@ def _help() -> str:
             "  segment <command> --help      what can be set",
             "  segment <command> --cfg job   the composed configuration",
             "  segment train -m key=a,b      one run for each value",
-            '  eval "$(segment train -sc install=bash)"   tab completion',
+            '  eval "$(segment -sc install=bash)"   tab completion',
         ]
     )
 
 
 def _complete() -> None:
-    """Answer the shell's completion query, which Hydra's script sends without the command's name."""
+    """Install completion, or answer the shell's query, which Hydra's script sends without the command's name."""
     line = os.environ.get("COMP_LINE", "")
     program, _, rest = line.partition(" ")
     command, space, overrides = rest.lstrip().partition(" ")
-    if command in COMMANDS and space:
+    if "query" not in " ".join(sys.argv[1:]):
+        _run("train", sys.argv[1:])
+    elif command in CONFIGURED and space:
         os.environ["COMP_LINE"] = f"{program} {overrides}"
-        os.environ["COMP_POINT"] = str(len(os.environ["COMP_LINE"]))
         _run(command, sys.argv[1:])
-    else:
+    elif not space:
         print("\n".join(name for name in COMMANDS if name.startswith(command)))
 
 

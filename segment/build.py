@@ -1,40 +1,27 @@
 """Configuration → objects, and checkpoint → network. With the doors, the only code that sees Hydra."""
 
-import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-import wandb
+from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.loggers import WandbLogger
 
 from segment.data.datamodule import CTDataModule
 from segment.errors import UserError
 from segment.inference.segmenter import Segmenter
+from segment.metrics.log import finish_wandb
 from segment.model.checkpoint import AtomicCheckpointIO
 from segment.model.module import SegmentationModule
+from segment.trust import checked
+from segment.values import check_values
 
 # What a checkpoint needs to be used without the run that made it.
 CHECKPOINT_KEYS = ("organs", "preprocess", "model")
-# Modules whose classes a checkpoint's configuration may name. Whole packages would not do: torch, torchio and segment
-# itself reach functions that run commands or download.
-TRUSTED = (
-    "segment.data.normalize",
-    "segment.data.resample",
-    "segment.inference",
-    "segment.model",
-    "monai.inferers",
-    "monai.losses",
-    "monai.networks",
-    "torch.nn",
-    "torch.optim",
-    "torchio.transforms",
-)
 
 
 @dataclass(frozen=True)
@@ -47,45 +34,64 @@ class Parts:
 
 
 def parts(cfg: DictConfig) -> Parts:
-    """Instantiate data, module and trainer of a composed training configuration."""
+    """Instantiate data, module and trainer of a composed training configuration.
+
+    Raises:
+        UserError: When a value is of the wrong kind or the precision is not for this machine.
+        HydraException: When a constructor refuses its arguments.
+    """
+    resolved: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    check_values(resolved)
+    check_precision(cfg.trainer)
     loggers = [instantiate(node) for node in (cfg.get("logger") or {}).values() if node]
     callbacks = [instantiate(node) for node in (cfg.get("callbacks") or {}).values() if node]
     datamodule: CTDataModule = instantiate(cfg.data, _convert_="all")
     module: SegmentationModule = instantiate(cfg.model, _convert_="all")
-    resolved = plain(cfg)
     module.checkpoint_facts = {"config": {key: resolved[key] for key in CHECKPOINT_KEYS}}
-    check_precision(cfg.trainer)
     trainer: pl.Trainer = instantiate(
         cfg.trainer, callbacks=callbacks, logger=loggers or False, plugins=[AtomicCheckpointIO()]
     )
     return Parts(datamodule, module, trainer)
 
 
-def plain(cfg: DictConfig) -> dict[str, Any]:
-    """A configuration as resolved plain Python."""
-    result: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
-    return result
-
-
-def without_paths(flat: dict[str, Any]) -> dict[str, Any]:
-    """Configuration for loggers: of an absolute path only the last name, since paths tell about people."""
-    return {
-        key: Path(value).name if isinstance(value, str) and value.startswith(("/", "~")) else value
-        for key, value in flat.items()
-    }
-
-
 def steps_of(checkpoint: Path) -> int:
     """Optimizer steps that a checkpoint has behind it."""
-    return int(torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"])
+    return int(_read(checkpoint)["global_step"])
+
+
+def check_resumable(checkpoint: Path, module: SegmentationModule, other_data: bool) -> None:
+    """Refuse a checkpoint of other organs, another network or other data.
+
+    Args:
+        checkpoint: What training is to resume from.
+        module: The module that is to take it up, with its `checkpoint_facts`.
+        other_data: Whether data may have changed.
+
+    Raises:
+        UserError: With the first difference.
+    """
+    before, after = _read(checkpoint), module.checkpoint_facts
+    organs, organs_now = before["segment"]["config"]["organs"], after["config"]["organs"]
+    if organs != organs_now:
+        msg = f"{checkpoint} was trained for {', '.join(organs)}, not for {', '.join(organs_now)}; train anew"
+        raise UserError(msg)
+    shapes, wanted = ({k: tuple(v.shape) for k, v in d.items()} for d in (before["state_dict"], module.state_dict()))
+    if different := [key for key in sorted(shapes.keys() | wanted.keys()) if shapes.get(key) != wanted.get(key)]:
+        key = different[0]
+        msg = (
+            f"{checkpoint} holds another network: {key} is {shapes.get(key)} there, {wanted.get(key)} here; train anew"
+        )
+        raise UserError(msg)
+    if before["segment"]["voxel_hashes"] != after["voxel_hashes"] and not other_data:
+        msg = f"{checkpoint} was trained on other CTs than the data sets hold now; train anew, or allow_changed=[data]"
+        raise UserError(msg)
 
 
 def close(trainer: pl.Trainer) -> None:
     """Finish every logger; without it the next job of a sweep would log into this one's run."""
     for logger in trainer.loggers:
         logger.finalize("success" if trainer.state.finished else "failed")
-        if isinstance(logger, WandbLogger):
-            wandb.finish()
+    finish_wandb()
 
 
 def check_precision(trainer: DictConfig) -> None:
@@ -98,7 +104,8 @@ def check_precision(trainer: DictConfig) -> None:
         UserError: With the precision to use.
     """
     precision = str(trainer.get("precision", "32-true"))
-    on_cpu = trainer.accelerator == "cpu" or (trainer.accelerator == "auto" and not torch.cuda.is_available())
+    accelerator = trainer.get("accelerator", "auto")
+    on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
     if on_cpu and precision.startswith(("16", "bf16")):
         capable = "bf16" in precision and torch.cpu._is_avx512_bf16_supported()  # no public query exists
         if not capable:
@@ -130,7 +137,7 @@ def load(path: str | Path, trust: Sequence[str] = ()) -> Trained:
     """Rebuild a trained network from nothing but its checkpoint.
 
     A checkpoint cannot run code: it is read with `weights_only=True`, and its configuration may name only classes of
-    the modules in `TRUSTED`.
+    trusted modules; see `segment.trust`.
 
     Args:
         path: A checkpoint file written by `segment train`.
@@ -142,20 +149,39 @@ def load(path: str | Path, trust: Sequence[str] = ()) -> Trained:
     if not Path(path).is_file():
         msg = f"no such checkpoint: {path}; a run's best one is <run folder>/checkpoints/best.ckpt"
         raise UserError(msg)
+    checkpoint = _read(Path(path))
+    config = checked(checkpoint["segment"]["config"], trust)
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        facts = dict(checkpoint["segment"])
-        config = dict(facts["config"])
-        organs = list(config["organs"])
-    except (RuntimeError, OSError, EOFError, KeyError, TypeError, ValueError, _unpickling_error()) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        msg = f"{path} is not a checkpoint of `segment train` or is damaged ({reason[:120]}); use another file"
+        module = instantiate(config["model"], _convert_="all")
+        if not isinstance(module, SegmentationModule):
+            msg = f"its model is a {type(module).__name__}"
+            raise TypeError(msg)
+        module.load_state_dict(checkpoint["state_dict"])
+    except (HydraException, RuntimeError, KeyError, TypeError) as error:
+        msg = f"{path} cannot be rebuilt by this version of segment: {_first_line(error)}"
         raise UserError(msg) from error
-    for target in _targets(config):
-        _check_target(target, (*TRUSTED, *trust))
-    module: SegmentationModule = instantiate(OmegaConf.create(config)["model"], _convert_="all")
-    module.load_state_dict(checkpoint["state_dict"])
-    return Trained(organs, module.eval(), facts)
+    return Trained(list(config["organs"]), module.eval(), checkpoint["segment"])
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint of `segment train`: tensors and plain values, since it is read with weights_only."""
+    if not path.is_file():
+        msg = f"no such checkpoint: {path}; a run's best one is <run folder>/checkpoints/best.ckpt"
+        raise UserError(msg)
+    try:
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        missing = {*CHECKPOINT_KEYS} - {*content["segment"]["config"]}
+    except Exception as error:  # damaged or foreign bytes make torch raise nearly anything
+        msg = f"{path} is not a checkpoint of `segment train` or is damaged ({_first_line(error)}); use another file"
+        raise UserError(msg) from error
+    if missing:
+        msg = f"{path} lacks {', '.join(sorted(missing))} and cannot be used without the run that made it"
+        raise UserError(msg)
+    return content
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:150]
 
 
 def device(name: str) -> torch.device:
@@ -167,41 +193,3 @@ def device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         msg = f"device={name} cannot be used here; take device=cpu or device=auto"
         raise UserError(msg) from error
-
-
-def _unpickling_error() -> type[Exception]:
-    from pickle import UnpicklingError  # torch.load raises it; nothing is unpickled here
-
-    return UnpicklingError
-
-
-def _targets(node: Any) -> Iterator[str]:  # noqa: ANN401
-    if isinstance(node, dict):
-        if "_target_" in node:
-            yield str(node["_target_"])
-        node = list(node.values())
-    if isinstance(node, list):
-        for item in node:
-            yield from _targets(item)
-
-
-def _check_target(target: str, trusted: Sequence[str]) -> None:
-    """Refuse a target unless it is a class that is defined in a trusted module.
-
-    The name alone does not tell: `torch.nn.functional.os.system` starts well, too.
-    """
-    refusal = f"the checkpoint wants to build {target!r}, which is not allowed; trust its module with trust=[<module>]"
-    package, _, _ = target.partition(".")
-    if package not in {name.partition(".")[0] for name in trusted}:
-        raise UserError(refusal)
-    found: Any = importlib.import_module(package)
-    path = package
-    for name in target.split(".")[1:]:
-        path = f"{path}.{name}"
-        try:
-            found = getattr(found, name) if hasattr(found, name) else importlib.import_module(path)
-        except ImportError as error:
-            raise UserError(refusal) from error
-    module = str(getattr(found, "__module__", ""))
-    if not isinstance(found, type) or not any(module == name or module.startswith(name + ".") for name in trusted):
-        raise UserError(refusal)

@@ -6,13 +6,15 @@ import time
 from datetime import datetime
 from pathlib import Path
 
+from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
 from segment.data.cases import gather
 from segment.data.lidc import Lidc
+from segment.door import config_dir
 from segment.errors import UserError
 from segment.metrics.scores import nan_mean
 from segment.metrics.table import read_cases
@@ -31,8 +33,8 @@ def main() -> None:
     _run("train", f"hydra.run.dir={folder / 'train'}", "test=false", *overrides)
     of_data = [override for override in overrides if override.startswith("data")]
     _run("evaluate", f"ckpt={best}", f"hydra.run.dir={folder / 'evaluate'}", *of_data)
-    config = OmegaConf.load(folder / "evaluate" / "config.yaml")
-    assert isinstance(config, DictConfig)  # the other kind is a list
+    with initialize_config_dir(config_dir(), version_base="1.3"):
+        config = compose("evaluate", of_data)
     scores = {"synthetic, held out": folder / "evaluate" / "cases.csv"}
     try:
         image = Lidc(Path(config.cache_dir) / "lidc", {}).cases("lidc")[0].image

@@ -1,19 +1,34 @@
 """How a command runs as a Hydra application and how its errors end."""
 
+import errno
 import functools
 import os
+import re
 import sys
+import traceback
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
+from hydra.errors import HydraException, InstantiationException, OverrideParseException
 from hydra.types import RunMode
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from segment.errors import UserError
+from segment.resume import flat
+
+FULL_ERROR = "HYDRA_FULL_ERROR"
+FILLED_IN = {"run_dir"}  # what a configuration leaves open and a door sets itself
+# The system's refusals that a user can mend; others are bugs.
+REFUSALS = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+    *(errno.EEXIST, errno.ENOTDIR),
+)
 
 
 def config_dir() -> str:
@@ -26,54 +41,104 @@ def config_dir() -> str:
 def door(config_name: str) -> Callable[[Callable[[Any], Any]], Callable[[], None]]:
     """Make a function of a composed configuration a command.
 
-    What a user has to mend (`UserError`, an unknown override, a missing value) ends in one sentence and exit code 2;
-    `HYDRA_FULL_ERROR=1` shows the traceback. Anything else is a bug and shows it always.
+    What a user has to mend (`UserError`, an unknown override, a missing value) ends in one sentence on stderr and exit
+    code 2; `HYDRA_FULL_ERROR=1` shows the traceback. Anything else is a bug, which shows it always and ends with 1. A
+    sweep goes on with its other jobs and ends with the code of its worst one.
     """
 
     def decorate(task: Callable[[Any], Any]) -> Callable[[], None]:
         def main() -> None:
-            verbose = os.environ.get("HYDRA_FULL_ERROR") == "1"
-            os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then lets exceptions through to here
+            verbose = os.environ.get(FULL_ERROR) == "1"
+            failed: list[Exception] = []
 
             @functools.wraps(task)
             def job(cfg: Any) -> Any:  # noqa: ANN401
                 try:
-                    return task(cfg)
+                    # Processes that the task starts find the variable as the user set it.
+                    with _full_error("1" if verbose else None):
+                        _check_given(cfg)
+                        return task(cfg)
                 except Exception as error:
-                    # A sweep goes on with its other jobs; Hydra raises this error when they are done.
-                    if verbose or HydraConfig.get().mode == RunMode.MULTIRUN:
-                        raise
-                    _end(error)
+                    if HydraConfig.get().mode != RunMode.MULTIRUN:
+                        _show(error, verbose)
+                        sys.exit(_exit_code(error))
+                    failed.append(error)
+                    print(f"job {HydraConfig.get().job.num} of the sweep failed", file=sys.stderr)
+                    _show(error, verbose)
+                    raise
+                finally:
+                    _remove_if_empty(Path(HydraConfig.get().runtime.output_dir))
 
             try:
-                hydra.main(version_base="1.3", config_path=config_dir(), config_name=config_name)(job)()
+                with _full_error("1"):  # Hydra then lets errors through to here
+                    hydra.main(version_base="1.3", config_path=config_dir(), config_name=config_name)(job)()
             except Exception as error:
-                if verbose:
-                    raise
-                _end(error)
+                if not failed:  # else it is the first of these, shown already
+                    _show(error, verbose)
+                sys.exit(min(map(_exit_code, failed or [error])))
 
         return main
 
     return decorate
 
 
-def _end(error: Exception) -> NoReturn:
-    """Print what the user has to mend and exit with 2; raise what is a bug."""
-    reason = _user_error(error)
-    if reason is None:
-        raise error
-    print(f"error: {reason}", file=sys.stderr)
-    sys.exit(2)
+@contextmanager
+def _full_error(value: str | None) -> Iterator[None]:
+    before = os.environ.pop(FULL_ERROR, None)
+    if value is not None:
+        os.environ[FULL_ERROR] = value
+    try:
+        yield
+    finally:
+        os.environ.pop(FULL_ERROR, None)
+        if before is not None:
+            os.environ[FULL_ERROR] = before
 
 
-def _user_error(error: BaseException) -> str | None:
+def _check_given(cfg: Any) -> None:  # noqa: ANN401
+    values = flat(OmegaConf.to_container(cfg, resolve=False))
+    missing = [key for key, value in values.items() if value == "???" and key not in FILLED_IN]
+    if missing:
+        msg = f"no value for {', '.join(missing)}; give it, such as {missing[0]}=…"
+        raise UserError(msg)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    """Hydra makes a folder for every job, also for one that fails at once or goes on elsewhere."""
+    if folder != Path.cwd():
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def _show(error: Exception, verbose: bool) -> None:
+    reason = _reason(error)
+    if verbose or reason is None:
+        traceback.print_exception(error)
+    else:
+        print(f"error: {reason}", file=sys.stderr)
+
+
+def _reason(error: Exception) -> str | None:
+    """What the user has to mend, in one sentence; None for a bug."""
     for cause in _chain(error):
         if isinstance(cause, UserError):
             return str(cause)
+    if isinstance(error, OSError) and error.errno in REFUSALS:
+        return f"{error.strerror}: {error.filename or 'writing a file'}"
+    if isinstance(error, OverrideParseException):
+        what = str(error).splitlines()[0]
+        return f"cannot read the override {error.override!r} ({what}); quote special characters: 'key=\"value\"'"
+    if isinstance(error, InstantiationException) and error.__cause__ is not None:
+        where = re.search(r"full_key: (\S+)", str(error))
+        return f"{where[1] if where else 'configuration'}: {error.__cause__}"
     if isinstance(error, HydraException | OmegaConfBaseException):
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        return " ".join(line for line in lines if not line.startswith(("full_key:", "object_type=")))
+        lines = [line.strip() for line in str(error).split("Config search path:")[0].splitlines()]
+        return " ".join(line for line in lines if line and not line.startswith(("full_key:", "object_type=")))
     return None
+
+
+def _exit_code(error: Exception) -> int:
+    return 1 if _reason(error) is None else 2
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

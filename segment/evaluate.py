@@ -1,19 +1,24 @@
 """`segment evaluate`: score a checkpoint on labelled CTs, on their own grids."""
 
+import hashlib
 import logging
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from segment import build, run
-from segment.data.cases import gather
+from segment.batch import name_failures, work_through
+from segment.data.cases import Case, gather
 from segment.data.dataset import ScanDataset
 from segment.data.fingerprint import voxel_hash
+from segment.data.labels import LabelMap
+from segment.data.scan import read_ct
 from segment.door import door
 from segment.errors import UserError
 from segment.metrics.scores import score_case
-from segment.metrics.table import print_scores
+from segment.metrics.table import begin_cases, print_scores, read_cases
 from segment.view.report import CaseReport
 
 log = logging.getLogger(__name__)
@@ -22,49 +27,81 @@ log = logging.getLogger(__name__)
 def evaluate(cfg: DictConfig) -> None:
     """Write cases.csv and pictures, and print the means.
 
-    Cases that the checkpoint was trained or selected on, known by their voxels, are left out. A case that fails is
-    named at the end; the others are done all the same.
+    Cases that the checkpoint was trained or selected on, known by their voxels, are left out: of the data set that it
+    was trained on, the test cases remain. A case that fails is named at the end; the others are done all the same.
 
     Raises:
-        UserError: When no case is left, or cases failed.
+        UserError: When data sets lack an organ, no case is left, or cases failed.
     """
     trained = build.load(cfg.ckpt, cfg.trust)
     trained.module.to(build.device(cfg.device))
+    cfg.ckpt_sha256 = hashlib.sha256(Path(cfg.ckpt).read_bytes()).hexdigest()
     cases = gather({name: instantiate(node, _convert_="all") for name, node in cfg.data.sources.items()})
-    scans = ScanDataset(cases, trained.organs)
-    seen = set() if cfg.include_trained else set(trained.facts.get("voxel_hashes", []))
-    left_out: list[str] = []
-    failed: list[str] = []
-    with run.begin(cfg) as here:
+    if cfg.get("split"):
+        cases = list(instantiate(cfg.split, _convert_="all")(cases).test)
+    _check_organs(cases, trained.organs)
+    seen = set(trained.facts.get("voxel_hashes", []))
+    if seen and not cfg.include_trained:
+        cases = _held_out(cases, seen)
+    with run.begin(cfg, "evaluate.log") as here:
         run.record(here, cfg, {"test": [case.id for case in cases]})
-        report = CaseReport(here.folder, trained.organs, overlay=cfg.pictures, film=cfg.pictures)
-        for index, case in enumerate(cases):
-            try:
-                labelled = scans[index]
-                if voxel_hash(labelled.scan.data) in seen:
-                    left_out.append(case.id)
-                    continue
-                mask = trained.segmenter(labelled.scan)
-                affine, tolerance_mm = labelled.scan.affine, trained.module.tolerance_mm
-                scores = score_case(mask, labelled.truth, affine, trained.organs, tolerance_mm)
-                report.add(labelled, mask, scores)
-                log.info("%s: %s", case.id, ", ".join(f"{s.organ} {s.dice:.3f}" for s in scores))
-            except (UserError, RuntimeError) as error:
-                failed.append(f"{case.id}: {error}")
-        _conclude(here.folder, len(cases), left_out, failed)
+        failed = _score(cases, trained, cfg.pictures, here.folder)
+        print_scores(here.folder / "cases.csv")
+        print(f"run folder: {here.folder}")
+        name_failures(failed, len(cases))
 
 
-def _conclude(folder: Path, total: int, left_out: list[str], failed: list[str]) -> None:
-    if left_out:
-        print(f"left out {len(left_out)} of {total} cases that the checkpoint was trained or selected on")
-    if len(left_out) == total:
+def _check_organs(cases: Sequence[Case], organs: Sequence[str]) -> None:
+    for case in cases:
+        try:
+            LabelMap(case.label_codes, organs)
+        except UserError as error:
+            msg = f"the checkpoint segments {', '.join(organs)}, but of {case.id.split('/')[0]}: {error}"
+            raise UserError(msg) from error
+
+
+def _held_out(cases: Sequence[Case], seen: Collection[str]) -> list[Case]:
+    """Cases whose voxels the checkpoint has not seen.
+
+    Raises:
+        UserError: When none is left.
+    """
+    kept = [case for case in cases if _is_new(case, seen)]
+    if len(kept) < len(cases):
+        print(
+            f"left out {len(cases) - len(kept)} of {len(cases)} cases: the checkpoint was trained or selected on them"
+        )
+    if not kept:
         msg = "no case is left to score; give other data, or include_trained=true, which measures memory, not skill"
         raise UserError(msg)
-    print_scores(folder / "cases.csv")
-    print(f"run folder: {folder}")
-    if failed:
-        msg = f"{len(failed)} of {total} cases failed:\n  " + "\n  ".join(failed)
-        raise UserError(msg)
+    return kept
+
+
+def _is_new(case: Case, seen: Collection[str]) -> bool:
+    try:
+        return voxel_hash(read_ct(case.image).data) not in seen
+    except UserError:
+        return True  # the attempt to score it will tell what is wrong
+
+
+def _score(cases: Sequence[Case], trained: build.Trained, pictures: bool, folder: Path) -> list[str]:
+    """Score the cases that the table does not hold yet; returns names and reasons of those that failed."""
+    table = folder / "cases.csv"
+    if not table.exists():
+        begin_cases(table)
+    done = {case for case, _ in read_cases(table)}
+    scans = ScanDataset(cases, trained.organs)
+    report = CaseReport(folder, trained.organs, overlay=pictures, film=pictures)
+
+    def score(index: int) -> str:
+        labelled = scans[index]
+        mask = trained.segmenter(labelled.scan)
+        affine, tolerance_mm = labelled.scan.affine, trained.module.tolerance_mm
+        scores = score_case(mask, labelled.truth, affine, trained.organs, tolerance_mm)
+        report.add(labelled, mask, scores)
+        return ", ".join(f"{score.organ} {score.dice:.3f}" for score in scores)
+
+    return work_through({case.id: index for index, case in enumerate(cases) if case.id not in done}, score)
 
 
 main = door("evaluate")(evaluate)

@@ -1,25 +1,25 @@
 """`segment predict`: masks of CTs from nothing but a checkpoint and the CTs."""
 
-import csv
 import glob
-import io
 import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from omegaconf import DictConfig
 
 from segment import build
-from segment.data.scan import SUFFIXES, Scan, case_name, read_ct, write_mask
+from segment.batch import name_failures, work_through
+from segment.data.scan import SUFFIXES, case_name, read_ct, read_label, write_mask
 from segment.door import door
 from segment.errors import UserError
-from segment.files import write_text
+from segment.metrics.volumes import VolumeTable
 from segment.view.film import write_film
 from segment.view.overlay import write_overlay
 
 log = logging.getLogger(__name__)
+
+ENDING = "_seg"  # what the name of a CT's mask has after the CT's
 
 
 def predict(cfg: DictConfig) -> None:
@@ -32,84 +32,80 @@ def predict(cfg: DictConfig) -> None:
         UserError: When there is nothing to do, a result exists already, or CTs failed.
     """
     inputs = find_inputs(str(cfg.input))
-    output = Path(cfg.output)
+    output = Path(str(cfg.output))
     existing = [path for path in inputs if _mask_path(output, path).exists()]
     if existing and not (cfg.resume or cfg.overwrite):
         msg = (
-            f"{output} holds {len(existing)} of these masks already, first {_mask_path(output, existing[0]).name}; choose "
-            "another output, or resume=true to keep them, or overwrite=true"
+            f"{output} holds {len(existing)} of these masks already, first {_mask_path(output, existing[0]).name}; "
+            "choose another output, or resume=true to keep them, or overwrite=true"
         )
         raise UserError(msg)
     trained = build.load(cfg.ckpt, cfg.trust)
     trained.module.to(build.device(cfg.device))
     todo = [path for path in inputs if cfg.overwrite or path not in existing]
-    failed: list[str] = []
-    for number, path in enumerate(todo, start=1):
-        try:
-            seconds = _predict_one(path, output, trained, cfg.pictures)
-            log.info("%d/%d %s: %.1f s", number, len(todo), path.name, seconds)
-        except (UserError, OSError, RuntimeError) as error:
-            failed.append(f"{path.name}: {error}")
-            log.error("%d/%d %s: %s", number, len(todo), path.name, error)
-    print(f"{len(inputs) - len(failed)} masks in {output}")
-    if failed:
-        msg = f"{len(failed)} of {len(inputs)} CTs failed:\n  " + "\n  ".join(failed)
-        raise UserError(msg)
+    output.mkdir(parents=True, exist_ok=True)
+    table = VolumeTable(output / "volumes.csv", trained.organs)
+    _tidy(table, output, todo, kept=[path for path in inputs if path not in todo])
+    failed = work_through(
+        {path.name: path for path in todo}, lambda path: _predict_one(path, trained, output, table, cfg.pictures)
+    )
+    print(f"{len(inputs) - len(failed)} of {len(inputs)} masks are in {output}")
+    name_failures(failed, len(inputs))
 
 
 def find_inputs(pattern: str) -> list[Path]:
     """CT files that a file, a folder or a glob names, sorted.
 
+    Masks that this command has written beside their CTs are no CTs.
+
     Raises:
         UserError: When there are none, or two would write the same mask.
     """
     path = Path(pattern)
-    if path.is_dir():
-        found = sorted(p for p in path.iterdir() if p.name.endswith(SUFFIXES))
-    elif path.is_file():
+    if path.is_file():
         found = [path]
     else:
-        found = sorted(Path(p) for p in glob.glob(pattern, recursive=True) if p.endswith(SUFFIXES))
+        # Path.glob takes no absolute pattern.
+        matches = glob.glob(pattern, recursive=True)  # noqa: PTH207
+        paths = path.iterdir() if pattern and path.is_dir() else map(Path, matches)
+        found = sorted(p for p in paths if p.name.endswith(SUFFIXES) and not p.name.startswith("."))
+    names = [case_name(p) for p in found]
+    found = [p for p in found if case_name(p) not in {f"{name}{ENDING}" for name in names}]
     if not found:
         msg = f"no CT at input={pattern}; name a file, a folder or a glob of {', '.join(SUFFIXES)}"
         raise UserError(msg)
-    names = [case_name(p) for p in found]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         msg = f"several inputs are called {twice[0]!r} and would write one mask; give them different names"
         raise UserError(msg)
     return found
 
 
-def _predict_one(path: Path, output: Path, trained: build.Trained, pictures: bool) -> float:
+def _predict_one(path: Path, trained: build.Trained, output: Path, table: VolumeTable, pictures: bool) -> str:
+    """Segment a CT and write all that belongs to it; returns how long that took."""
     start = time.monotonic()
-    scan = read_ct(path)
+    scan, name = read_ct(path), case_name(path)
     mask = trained.segmenter(scan)
     if pictures:
-        name = case_name(path)
         write_overlay(output / f"{name}_overlay.png", scan.data, mask, scan.affine, trained.organs, title=name)
         write_film(output / f"{name}_organs.mp4", scan.data, mask, scan.affine, trained.organs)
-    _add_volumes(output / "volumes.csv", case_name(path), mask, scan, trained.organs)
+    table.add(name, mask, scan.affine)
     # Last, because an existing mask tells a resumed call that the case is done.
     write_mask(_mask_path(output, path), mask, scan)
-    return time.monotonic() - start
+    return f"{time.monotonic() - start:.1f} s"
 
 
 def _mask_path(output: Path, path: Path) -> Path:
-    return output / f"{case_name(path)}_seg.nii.gz"
+    return output / f"{case_name(path)}{ENDING}.nii.gz"
 
 
-def _add_volumes(path: Path, name: str, mask: np.ndarray, scan: Scan, organs: Sequence[str]) -> None:
-    """Put a CT's rows into the table, in place of older ones."""
-    rows: list[list[str]] = []
-    if path.exists():
-        with path.open(newline="") as file:
-            rows = [row for row in csv.reader(file) if row[0] not in ("case", name)]
-    voxel_ml = abs(np.linalg.det(scan.affine[:3, :3])) / 1000
-    counts = np.bincount(mask.ravel(), minlength=1 + len(organs))
-    rows += [[name, organ, f"{count * voxel_ml:.2f}"] for organ, count in zip(organs, counts[1:], strict=True)]
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([["case", "organ", "volume_ml"], *rows])
-    write_text(path, text.getvalue())
+def _tidy(table: VolumeTable, output: Path, todo: Sequence[Path], kept: Sequence[Path]) -> None:
+    """Make the table that of the masks that are kept, whatever an interrupted call left."""
+    table.forget({case_name(path) for path in todo})
+    known = table.cases()
+    for path in kept:
+        if case_name(path) not in known:
+            mask = read_label(_mask_path(output, path))
+            table.add(case_name(path), mask.data, mask.affine)
 
 
 main = door("predict")(predict)

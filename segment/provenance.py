@@ -10,14 +10,19 @@ from typing import Any
 
 import torch
 
+from segment import __version__
+from segment.privacy import without_paths
+
 PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "torchio", "torchmetrics", "monai", "numpy", "nibabel", "wandb")
+# What of a checkout decides how a run goes; its data, notebooks and outputs do not belong into a record.
+CODE = ("segment", "conf", "pyproject.toml", "constraints.txt")
 
 
 def environment(seed: int) -> dict[str, Any]:
     """Facts that decide whether a run can be repeated; no names of users, hosts or folders."""
-    return {
-        "segment": metadata.version("segment"),
-        "git": _git(),
+    facts = {
+        "segment": __version__,
+        "git": _git(Path(__file__).resolve().parents[1]),
         "python": platform.python_version(),
         "packages": {name: metadata.version(name) for name in PACKAGES},
         "platform": platform.platform(),
@@ -28,18 +33,24 @@ def environment(seed: int) -> dict[str, Any]:
         "seed": seed,
         "arguments": sys.argv[1:],
     }
+    result: dict[str, Any] = without_paths(facts)
+    return result
 
 
-def _git() -> dict[str, str] | None:
-    """Commit and uncommitted changes of the checkout that this code runs from; None for an installed wheel."""
-    root = Path(__file__).resolve().parents[1]
+def _git(root: Path) -> dict[str, Any] | None:
+    """Commit of a checkout, and how its code differs from it; None for an installed wheel."""
     if not (root / ".git").exists():
         return None
     try:
-        sha, diff = (
-            subprocess.run(["git", "-C", str(root), *command], capture_output=True, text=True, check=True).stdout
-            for command in (["rev-parse", "HEAD"], ["diff", "HEAD"])
-        )
+        return {
+            "sha": _ask_git(root, "rev-parse", "HEAD").strip(),
+            "diff": _ask_git(root, "diff", "--no-ext-diff", "--no-color", "HEAD", "--", *CODE),
+            "untracked": _ask_git(root, "ls-files", "--others", "--exclude-standard", "--", *CODE).splitlines(),
+        }
     except (OSError, subprocess.CalledProcessError):  # no git program, or no commit yet
         return None
-    return {"sha": sha.strip(), "diff": diff}
+
+
+def _ask_git(root: Path, *command: str) -> str:
+    output = subprocess.run(["git", "-C", str(root), *command], capture_output=True, check=True).stdout
+    return output.decode(errors="replace")

@@ -1,4 +1,4 @@
-"""The run folder: where a run writes, what it records at the start, and how an interrupted one is found again."""
+"""The run folder: where a run writes, and what it records at the start."""
 
 import json
 import logging
@@ -7,20 +7,21 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
-from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from segment.errors import UserError
 from segment.files import write_text
+from segment.privacy import without_paths_in_log
 from segment.provenance import environment
+from segment.resume import find_run, last_checkpoint, portable
 
 log = logging.getLogger(__name__)
 
 HERE = "SEGMENT_RUN_DIR"  # tells the other processes of a DDP run where the first one writes
-NOT_COMPARED = ("resume", "run_dir", "allow_changed")
 
 
 @dataclass(frozen=True)
@@ -30,133 +31,108 @@ class Run:
     Attributes:
         folder: Where everything goes.
         checkpoint: What to resume from; None starts anew.
+        resumed: Whether the folder holds what an earlier process of this run left.
     """
 
     folder: Path
     checkpoint: Path | None
+    resumed: bool
 
 
 @contextmanager
-def begin(cfg: DictConfig) -> Iterator[Run]:
+def begin(cfg: DictConfig, log_name: str) -> Iterator[Run]:
     """Choose the run folder, put it into `cfg.run_dir`, and keep a log in it while the block runs.
+
+    Args:
+        cfg: The composed configuration of a door.
+        log_name: File name of the log.
 
     Raises:
         UserError: When the folder holds another run, or there is nothing to resume.
     """
-    run = _choose(cfg)
+    run = _choose(cfg, log_name)
     cfg.run_dir = str(run.folder)
-    run.folder.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(run.folder / "train.log")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.getLogger().addHandler(handler)
-    os.environ[HERE] = str(run.folder)
+    handler = logging.FileHandler(run.folder / log_name, encoding="utf-8")
+    handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    # Lightning keeps its messages from the root logger.
+    loggers = [logging.getLogger(), logging.getLogger("pytorch_lightning")]
+    for logger in loggers:
+        logger.addHandler(handler)
+    os.environ[HERE] = str(run.folder.resolve())
     try:
+        log.info("run folder: %s%s", run.folder, ", going on from its last checkpoint" if run.checkpoint else "")
         yield run
     except BaseException:
         # Into the file only: what the terminal shows of it is the door's choice.
-        handler.stream.write(traceback.format_exc())
+        with (run.folder / log_name).open("a", encoding="utf-8") as file:
+            file.write(without_paths_in_log(traceback.format_exc()))
         raise
     finally:
         os.environ.pop(HERE, None)
-        logging.getLogger().removeHandler(handler)
+        for logger in loggers:
+            logger.removeHandler(handler)
         handler.close()
 
 
+class _Formatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return without_paths_in_log(super().format(record))
+
+
 def record(run: Run, cfg: DictConfig, split: Mapping[str, Sequence[str]]) -> None:
-    """Write config.yaml, split.json and environment.json."""
-    write_text(run.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(portable(cfg))))
+    """Write split.json, environment.json and, last, config.yaml.
+
+    environment.json tells of the start; every later process of the run adds its own under `resumed`.
+    """
+    path = run.folder / "environment.json"
+    facts = environment(cfg.seed)
+    if run.resumed and path.exists():
+        first = json.loads(path.read_text(encoding="utf-8"))
+        facts = first | {"resumed": [*first.get("resumed", []), facts]}
+    write_text(path, json.dumps(facts, indent=1))
     write_text(run.folder / "split.json", json.dumps(split, indent=1))
-    write_text(run.folder / "environment.json", json.dumps(environment(cfg.seed), indent=1))
+    write_text(run.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(portable(cfg))))
 
 
-def portable(cfg: DictConfig) -> dict[str, Any]:
-    """The resolved configuration with the run folder as `.`, so that equal runs have equal configurations."""
-    copy = cfg.copy()
-    copy.run_dir = "."
-    result: dict[str, Any] = OmegaConf.to_container(copy, resolve=True)  # type: ignore[assignment]
-    return result
-
-
-def flat(node: Any, prefix: str = "") -> dict[str, Any]:  # noqa: ANN401
-    """Nested dictionaries as one level of dotted keys."""
-    if not isinstance(node, dict) or not node:
-        return {prefix: node}
-    return {
-        k: v for key, value in node.items() for k, v in flat(value, f"{prefix}.{key}" if prefix else str(key)).items()
-    }
-
-
-def _choose(cfg: DictConfig) -> Run:
-    if not OmegaConf.is_missing(cfg, "run_dir"):  # called from Python, or a further process of DDP
-        fresh = Path(cfg.run_dir)
-    elif "LOCAL_RANK" in os.environ and HERE in os.environ:
-        folder = Path(os.environ[HERE])
-        return Run(folder, _last(folder) if cfg.resume else None)
-    else:
-        fresh = Path(HydraConfig.get().runtime.output_dir)
-    if cfg.resume is False:
+def _choose(cfg: DictConfig, log_name: str) -> Run:
+    if "LOCAL_RANK" in os.environ and HERE in os.environ:  # a further process of DDP
+        first = Path(os.environ[HERE])
+        return Run(first, last_checkpoint(first) if cfg.resume else None, resumed=bool(cfg.resume))
+    given = not OmegaConf.is_missing(cfg, "run_dir")  # by Python
+    fresh = _shown(Path(cfg.run_dir if given else HydraConfig.get().runtime.output_dir))
+    if cfg.resume is not False and (folder := find_run(cfg, fresh)) is not None:
+        return Run(folder, last_checkpoint(folder), resumed=True)
+    if given or _is_named():
         if (fresh / "config.yaml").exists():
-            msg = f"{fresh} holds a run already; choose another folder, or go on with it by resume=true"
+            msg = f"{fresh} holds a run already; choose another folder, or go on with it by resume={fresh}"
             raise UserError(msg)
-        return Run(fresh, None)
-    folder = _to_resume(cfg, fresh)
-    if folder != fresh and fresh.is_dir() and not any(fresh.iterdir()):
-        fresh.rmdir()
-    checkpoint = _last(folder)
-    log.info("going on with %s from %s", folder, "its last checkpoint" if checkpoint else "the start: no checkpoint yet")
-    return Run(folder, checkpoint)
+        fresh.mkdir(parents=True, exist_ok=True)
+        return Run(fresh, None, resumed=False)
+    return Run(_claimed(fresh, log_name), None, resumed=False)
 
 
-def _last(folder: Path) -> Path | None:
-    path = folder / "checkpoints" / "last.ckpt"
-    return path if path.exists() else None
+def _shown(folder: Path) -> Path:
+    """The folder as a user would write it: relative to the current one if it lies below."""
+    here = Path.cwd()
+    return folder.relative_to(here) if folder.is_absolute() and folder.is_relative_to(here) else folder
 
 
-def _to_resume(cfg: DictConfig, fresh: Path) -> Path:
-    """The folder of the run that `resume` means."""
-    if cfg.resume is not True:
-        folder = Path(str(cfg.resume))
-        if not (folder / "config.yaml").exists():
-            msg = f"resume={folder} is not a run folder: it has no config.yaml; name one such as outputs/train/<date_time>"
-            raise UserError(msg)
-        if changed := _changed(cfg, folder):
-            msg = (
-                f"the configuration is not that of {folder}: {_tell(changed)}; take the change back, "
-                f"or allow it by allow_changed=[{','.join(changed)}]"
-            )
-            raise UserError(msg)
-        return folder
-    root = Path(cfg.output_dir) / cfg.task
-    runs = sorted({fresh, *(path.parent for path in root.rglob("config.yaml"))}, key=_age)
-    runs = [folder for folder in runs if (folder / "config.yaml").exists()]
-    for folder in runs:
-        if not _changed(cfg, folder):
-            return folder
-    if HydraConfig.initialized() and HydraConfig.get().mode.name == "MULTIRUN":
-        log.info("this job of the sweep had not begun; it begins in %s", fresh)
-        return fresh
-    nearest = f"; the newest, {runs[0]}, differs in {_tell(_changed(cfg, runs[0]))}" if runs else ""
-    msg = f"nothing to resume: no run in {root} has this configuration{nearest}"
-    raise UserError(msg)
+def _is_named() -> bool:
+    """Whether the user named the folder; else it is called after the clock."""
+    return any(o.startswith(("hydra.run.dir=", "hydra.sweep.")) for o in HydraConfig.get().overrides.hydra)
 
 
-def _age(folder: Path) -> float:
-    """For sorting, the newest first."""
-    path = folder / "config.yaml"
-    return -path.stat().st_mtime if path.exists() else 0.0
+def _claimed(folder: Path, log_name: str) -> Path:
+    """The folder, or the first free one of <folder>_1, <folder>_2 …: runs of one second must not share it.
 
-
-def _changed(cfg: DictConfig, folder: Path) -> dict[str, tuple[Any, Any]]:
-    """Keys whose value differs from that of an earlier run, with both values, but for those that may."""
-    before, now = flat(OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))), flat(portable(cfg))
-    allowed = (*NOT_COMPARED, *cfg.allow_changed)
-    return {
-        key: (before.get(key), now.get(key))
-        for key in sorted(before.keys() | now.keys())
-        if before.get(key) != now.get(key) and not any(key == a or key.startswith(a + ".") for a in allowed)
-    }
-
-
-def _tell(changed: Mapping[str, tuple[Any, Any]]) -> str:
-    shown = [f"{key} was {before}, is {now}" for key, (before, now) in list(changed.items())[:4]]
-    return ", ".join(shown) + (f" and {len(changed) - 4} more" if len(changed) > 4 else "")
+    Only one process can create its log.
+    """
+    for number in count():
+        candidate = folder.with_name(f"{folder.name}_{number}") if number else folder
+        candidate.mkdir(parents=True, exist_ok=True)
+        try:
+            (candidate / log_name).touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        return candidate
+    raise AssertionError  # count() never ends

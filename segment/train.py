@@ -7,7 +7,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from segment import build, run
+from segment import build, resume, run
 from segment.door import door
 from segment.errors import UserError
 from segment.metrics.log import MetricsCSV
@@ -24,7 +24,7 @@ def train(cfg: DictConfig) -> float:
         The best validation score of the monitored metric, for sweeps; NaN when no checkpoint was scored.
     """
     _refuse_parallel_sweep(cfg)
-    with run.begin(cfg) as here:
+    with run.begin(cfg, "train.log") as here:
         pl.seed_everything(cfg.seed, workers=True)
         parts = build.parts(cfg)
         datamodule, module, trainer = parts.datamodule, parts.module, parts.trainer
@@ -32,6 +32,9 @@ def train(cfg: DictConfig) -> float:
             check_patch_size(module.net, datamodule.patch_size, datamodule.batch_size)
             hashes = datamodule.voxel_hashes()
             module.checkpoint_facts |= {"split": datamodule.split.ids(), "voxel_hashes": hashes}
+            if here.checkpoint is not None:
+                other_data = any(key.split(".")[0] in ("data", "split") for key in cfg.allow_changed)
+                build.check_resumable(here.checkpoint, module, other_data)
             if trainer.is_global_zero:
                 run.record(here, cfg, datamodule.split.ids())
             _begin_logging(trainer, cfg, here)
@@ -50,7 +53,7 @@ def train(cfg: DictConfig) -> float:
 def _begin_logging(trainer: pl.Trainer, cfg: DictConfig, here: run.Run) -> None:
     """Tell every logger the configuration and take rows back that a resumed run will write again."""
     for logger in trainer.loggers:
-        logger.log_hyperparams(build.without_paths(run.flat(run.portable(cfg))))
+        logger.log_hyperparams(resume.flat(resume.portable(cfg)))
         if isinstance(logger, MetricsCSV):
             logger.forget_from(build.steps_of(here.checkpoint) if here.checkpoint else 0)
 

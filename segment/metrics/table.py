@@ -18,12 +18,12 @@ COLUMNS = ("case", *(field.name for field in fields(OrganScore)))
 
 def begin_cases(path: Path) -> None:
     """Start a table without cases, in place of an older one."""
-    write_text(path, _lines([COLUMNS]))
+    write_text(path, csv_text([COLUMNS]))
 
 
 def append_case(path: Path, case: str, scores: Sequence[OrganScore]) -> None:
     """Add a case's rows, in one write: processes of one run may share the file, and a kill loses no finished case."""
-    text = _lines((case, *asdict(score).values()) for score in scores)
+    text = csv_text((case, *asdict(score).values()) for score in scores)
     with path.open("ab", buffering=0) as file:  # a buffer would part a long text
         file.write(text.encode())
 
@@ -64,7 +64,8 @@ def print_scores(path: Path) -> None:
     Console().print(table)
 
 
-def _lines(rows: Iterable[Iterable[object]]) -> str:
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    """Rows as CSV."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()

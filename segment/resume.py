@@ -1,0 +1,98 @@
+"""How the run that is to go on is found: by its configuration, not by its name."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from segment.errors import UserError
+from segment.privacy import without_paths
+
+log = logging.getLogger(__name__)
+
+
+def portable(cfg: DictConfig) -> dict[str, Any]:
+    """The resolved configuration as equal runs have it on any machine.
+
+    The run folder is `.`, what only tells how the run was called is as by default, and of an absolute path the last
+    name stays.
+    """
+    copy = cfg.copy()
+    copy.run_dir, copy.resume, copy.allow_changed = ".", False, []
+    result: dict[str, Any] = without_paths(OmegaConf.to_container(copy, resolve=True))
+    return result
+
+
+def flat(node: Any, prefix: str = "") -> dict[str, Any]:  # noqa: ANN401
+    """Nested dictionaries as one level of dotted keys."""
+    if not isinstance(node, dict) or not node:
+        return {prefix: node}
+    return {
+        k: v for key, value in node.items() for k, v in flat(value, f"{prefix}.{key}" if prefix else str(key)).items()
+    }
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The run's last checkpoint; None when it was stopped before the first."""
+    path = folder / "checkpoints" / "last.ckpt"
+    return path if path.exists() else None
+
+
+def find_run(cfg: DictConfig, fresh: Path) -> Path | None:
+    """The folder of the run that `cfg.resume` means; None when a job of a sweep had not begun.
+
+    Args:
+        cfg: The composed configuration. `resume` is a run folder, or true: then it is `fresh` if that holds a run,
+            else the newest run of the same configuration.
+        fresh: Where a new run would write.
+
+    Raises:
+        UserError: When there is no such run, or its configuration is another one.
+    """
+    folder = fresh if cfg.resume is True else Path(str(cfg.resume))
+    if (folder / "config.yaml").exists():
+        if changed := _changed(cfg, folder):
+            msg = f"the configuration is not that of {folder}: {_tell(changed)}"
+            raise UserError(msg)
+        return folder
+    if cfg.resume is not True:
+        msg = f"resume={folder} is not a run folder: it has no config.yaml; name one such as outputs/train/<date_time>"
+        raise UserError(msg)
+    root = Path(cfg.output_dir) / cfg.task
+    runs = _runs(root)
+    for run in runs:
+        if not _changed(cfg, run):
+            return run
+    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
+        log.info("this job of the sweep had not begun; it begins now")
+        return None
+    nearest = f"; in the newest, {runs[0]}, {_tell(_changed(cfg, runs[0]))}" if runs else ""
+    msg = f"nothing to resume: no run in {root} has this configuration{nearest}"
+    raise UserError(msg)
+
+
+def _runs(root: Path) -> list[Path]:
+    """Run folders below a folder, the newest first."""
+    # W&B writes a config.yaml of its own, but no environment.json.
+    configs = [path for path in root.rglob("config.yaml") if path.with_name("environment.json").exists()]
+    return [path.parent for path in sorted(configs, key=lambda path: path.stat().st_mtime_ns, reverse=True)]
+
+
+def _changed(cfg: DictConfig, folder: Path) -> dict[str, tuple[Any, Any]]:
+    """Keys whose value differs from that of an earlier run, with both values, but for those that may."""
+    before, now = flat(OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))), flat(portable(cfg))
+    return {
+        key: (before.get(key), now.get(key))
+        for key in sorted(before.keys() | now.keys())
+        if before.get(key) != now.get(key) and not any(key == a or key.startswith(a + ".") for a in cfg.allow_changed)
+    }
+
+
+def _tell(changed: Mapping[str, tuple[Any, Any]]) -> str:
+    shown = [f"{key} was {before}, is {now}" for key, (before, now) in list(changed.items())[:4]]
+    rest = f" and {len(changed) - 4} more" if len(changed) > 4 else ""
+    return f"{', '.join(shown)}{rest}; take that back, or allow it by allow_changed=[{','.join(changed)}]"
