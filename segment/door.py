@@ -48,6 +48,8 @@ def door(config_name: str) -> Callable[[Callable[[Any], Any]], Callable[[], None
 
     def decorate(task: Callable[[Any], Any]) -> Callable[[], None]:
         def main() -> None:
+            # argparse takes overrides before -m or behind it, but not on both sides.
+            sys.argv[1:] = sorted(sys.argv[1:], key=lambda argument: argument not in ("-m", "--multirun"))
             verbose = os.environ.get(FULL_ERROR) == "1"
             failed: list[Exception] = []
 
