@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytorch_lightning as pl
 import wandb
 from pytorch_lightning.loggers import Logger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
@@ -94,6 +95,20 @@ class MetricsCSV(Logger):
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerow(row.get(name, "") for name in self.columns)
         return text.getvalue()
+
+
+class LogBeforeSaving(pl.Callback):
+    """Write an epoch's scalars into metrics.csv before its checkpoints are saved.
+
+    Lightning hands them to the loggers afterwards, so a run killed in between would resume without them.
+    """
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log what is known at the end of the epoch; Lightning's own call then changes nothing."""
+        values = {name: float(value) for name, value in trainer.logged_metrics.items()}
+        for logger in trainer.loggers:
+            if isinstance(logger, MetricsCSV):
+                logger.log_metrics({**values, "epoch": trainer.current_epoch}, step=trainer.global_step - 1)
 
 
 def wandb_logger(

@@ -14,7 +14,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from torch.utils.data import DataLoader
 from wandb.proto.wandb_internal_pb2 import Record
 
-from segment.metrics.log import MetricsCSV, finish_wandb, wandb_logger
+from segment.metrics.log import LogBeforeSaving, MetricsCSV, finish_wandb, wandb_logger
 
 
 def rows(path):
@@ -103,7 +103,7 @@ class Line(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": torch.optim.lr_scheduler.StepLR(optimizer, 1)}
 
 
-def fit(folder, max_epochs, resume):
+def fit(folder, max_epochs, resume, callbacks=()):
     torch.manual_seed(0)
     logger, last = MetricsCSV(folder), folder / "last.ckpt"
     logger.forget_from(torch.load(last, weights_only=True)["global_step"] if resume else 0)
@@ -113,6 +113,8 @@ def fit(folder, max_epochs, resume):
         callbacks=[
             pl.callbacks.LearningRateMonitor(logging_interval="epoch"),
             pl.callbacks.ModelCheckpoint(folder, "last", enable_version_counter=False, save_on_train_epoch_end=True),
+            LogBeforeSaving(),
+            *callbacks,
         ],
         logger=[logger],
         enable_progress_bar=False,
@@ -125,18 +127,45 @@ def fit(folder, max_epochs, resume):
     trainer.test(module, loader, verbose=False)
 
 
+class KilledAfterSaving(pl.callbacks.ModelCheckpoint):
+    """A kill just after the second epoch's checkpoint: callbacks of its kind run in the order of the list."""
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        if trainer.current_epoch == 1:
+            raise KilledError
+
+
+class KilledError(Exception):
+    pass
+
+
+@pytest.fixture
+def whole(tmp_path):
+    """The table of three epochs that nothing stopped, and a test."""
+    fit(tmp_path / "whole", 3, resume=False)
+    return rows(tmp_path / "whole" / "metrics.csv")
+
+
 @pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
 @pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers")
-def test_a_run_that_went_on_leaves_the_table_of_one_that_never_stopped(tmp_path):
-    """The row of the first test goes: Lightning gives it the number of a step that training has yet to take."""
-    fit(tmp_path / "whole", 3, resume=False)
-    fit(tmp_path / "stopped", 2, resume=False)
-    fit(tmp_path / "stopped", 3, resume=True)
-    whole, stopped = (rows(tmp_path / name / "metrics.csv") for name in ("whole", "stopped"))
-    assert stopped == whole
-    assert [row["step"] for row in whole if "train/loss" in row and "val/loss" in row] == ["1", "3", "5"]
-    assert [row["step"] for row in whole if "lr-SGD" in row] == ["0", "2", "4"]
-    assert [row["step"] for row in whole if "test/loss" in row] == ["6"]
+class TestResume:
+    def test_a_run_of_three_epochs_has_a_row_for_each(self, whole):
+        assert [row["step"] for row in whole if "train/loss" in row and "val/loss" in row] == ["1", "3", "5"]
+        assert [row["step"] for row in whole if "lr-SGD" in row] == ["0", "2", "4"]
+        assert [row["step"] for row in whole if "test/loss" in row] == ["6"]
+
+    def test_after_a_test_the_table_is_that_of_a_run_that_never_stopped(self, tmp_path, whole):
+        """The row of the first test goes: Lightning gives it the number of a step that training has yet to take."""
+        fit(tmp_path / "stopped", 2, resume=False)
+        fit(tmp_path / "stopped", 3, resume=True)
+        assert rows(tmp_path / "stopped" / "metrics.csv") == whole
+
+    @pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`, callbacks .*KilledAfterSaving")
+    def test_after_a_kill_the_table_is_that_of_a_run_that_never_stopped(self, tmp_path, whole):
+        with pytest.raises(KilledError):
+            fit(tmp_path / "killed", 3, resume=False, callbacks=[KilledAfterSaving(tmp_path / "unused")])
+        fit(tmp_path / "killed", 3, resume=True)
+        assert rows(tmp_path / "killed" / "metrics.csv") == whole
 
 
 URL = "/the-remote/of-somebody"
