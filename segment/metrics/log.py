@@ -98,14 +98,15 @@ class MetricsCSV(Logger):
 
 
 class LogBeforeSaving(pl.Callback):
-    """Write an epoch's scalars into metrics.csv before its checkpoints are saved.
+    """Write an epoch's `train/...` scalars into metrics.csv before its checkpoints are saved.
 
     Lightning hands them to the loggers afterwards, so a run killed in between would resume without them.
     """
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log what is known at the end of the epoch; Lightning's own call then changes nothing."""
-        values = {name: float(value) for name, value in trainer.logged_metrics.items()}
+        # Those of the last validation linger, also where this epoch has none.
+        values = {name: float(v) for name, v in trainer.logged_metrics.items() if name.startswith("train/")}
         for logger in trainer.loggers:
             if isinstance(logger, MetricsCSV):
                 logger.log_metrics({**values, "epoch": trainer.current_epoch}, step=trainer.global_step - 1)
