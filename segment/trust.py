@@ -65,6 +65,6 @@ def _check_target(target: str, trusted: Sequence[str]) -> None:
             return
     msg = (
         f"the checkpoint wants to build {target!r}, which is not allowed; if you know what it is and trust it, "
-        f"allow its module by trust=[{target.rpartition('.')[0]}]"
+        f"allow its module by trust=[{target.rpartition('.')[0] or target}]"
     )
     raise UserError(msg)
