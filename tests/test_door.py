@@ -1,0 +1,163 @@
+import errno
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+
+from segment.door import config_dir, door
+from segment.errors import UserError
+
+GIVEN = ["ckpt=a", "input=b", "output=c"]
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Runs a task as the command `segment predict` would; returns exit code and what it said."""
+
+    def call(task, *arguments, config_name="predict"):
+        monkeypatch.setattr(sys, "argv", ["segment", *arguments])
+        code = 0
+        try:
+            door(config_name)(task)()
+        except SystemExit as end:
+            code = end.code
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
+
+
+def nothing(cfg):
+    pass
+
+
+def failing(error, cause=None):
+    def task(cfg):
+        raise error from cause
+
+    return task
+
+
+def test_a_task_gets_the_configuration_and_leaves_nothing_of_its_own(run, tmp_path):
+    def task(cfg):
+        print(cfg.ckpt, cfg.device, HydraConfig.get().job.name)
+
+    code, out, err = run(task, *GIVEN)
+    assert (code, out.split()[:2], err) == (0, ["a", "auto"], "")
+    assert list(tmp_path.iterdir()) == []
+    assert tmp_path.exists()  # an empty folder that is the current one is not tidied away
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UserError("the CT x.nii.gz is cut; copy it again"),
+        OSError(errno.ENOSPC, "No space left on device", "masks/x.nii.gz"),
+        PermissionError(errno.EACCES, "Permission denied", "masks"),
+    ],
+)
+def test_what_the_user_has_to_mend_is_one_sentence(run, error):
+    code, out, err = run(failing(error), *GIVEN)
+    text = str(error) if isinstance(error, UserError) else f"{error.strerror}: {error.filename}"
+    assert (code, out, err) == (2, "", f"error: {text}\n")
+
+
+def test_a_users_mistake_may_lie_behind_another_error(run):
+    code, _, err = run(failing(RuntimeError("worker died"), UserError("bad label")), *GIVEN)
+    assert (code, err) == (2, "error: bad label\n")
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("oh"), FileNotFoundError(errno.ENOENT, "No such file", "x")])
+def test_a_bug_shows_its_traceback_and_is_told_apart(run, error):
+    code, _, err = run(failing(error), *GIVEN)
+    assert code == 1
+    assert "Traceback" in err
+    assert type(error).__name__ in err
+
+
+def test_the_traceback_of_a_mistake_is_there_when_asked_for(run, monkeypatch):
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    code, _, err = run(failing(UserError("bad label")), *GIVEN)
+    assert code == 2
+    assert "Traceback" in err
+    assert "UserError: bad label" in err
+
+
+@pytest.mark.parametrize("value", [None, "1", "0"])
+def test_processes_of_the_task_see_the_users_environment(run, monkeypatch, value):
+    if value is not None:
+        monkeypatch.setenv("HYDRA_FULL_ERROR", value)
+    seen = []
+    run(lambda cfg: seen.append(os.environ.get("HYDRA_FULL_ERROR")), *GIVEN)
+    assert [seen, os.environ.get("HYDRA_FULL_ERROR")] == [["1" if value == "1" else None], value]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nonsense=1"], "Could not override 'nonsense'. To append to your config use +nonsense=1"),
+        (["ckpt"], "cannot read the override 'ckpt' ("),
+        (["ckpt=a=b"], "cannot read the override 'ckpt=a=b' (mismatched input '=' expecting <EOF>); quote"),
+        (["ckpt=a"], "no value for input, output; give it, such as input=…"),
+        (["hydra/job_logging=x"], "Could not find 'hydra/job_logging/x'"),
+        (["ckpt=${nothing}", "input=b", "output=c"], "Interpolation key 'nothing' not found"),
+    ],
+)
+def test_mistakes_on_the_command_line_are_one_sentence(run, arguments, message):
+    code, out, err = run(lambda cfg: print(cfg.ckpt), *arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_a_constructors_refusal_names_its_place_in_the_configuration(run):
+    def task(cfg):
+        instantiate(cfg)
+
+    window = "{_target_: segment.inference.window.SlidingWindow, patch_size: [8, 8, 8], overlap: 9}"
+    code, _, err = run(task, *GIVEN, f"+model.inferer={window}")
+    assert code == 2
+    assert err == "error: model.inferer: overlap (9, 9, 9) must lie between 0 and the patch size (8, 8, 8), below it\n"
+
+
+def odd_fail(cfg):
+    """Job c0 is well, c1 has a mistake, c2 a bug."""
+    print("ran", cfg.output)
+    if cfg.output == "c1":
+        msg = "bad label"
+        raise UserError(msg)
+    if cfg.output == "c2":
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(("outputs", "code"), [("c0,c1,c3", 2), ("c1,c2,c3", 1), ("c0,c3", 0)])
+def test_a_sweep_goes_on_past_a_job_that_fails_and_ends_with_the_worst_code(run, tmp_path, outputs, code):
+    found, out, err = run(odd_fail, "ckpt=a", "-m", "input=b", f"output={outputs}")
+    assert found == code
+    assert [line for line in out.splitlines() if line.startswith("ran")] == [f"ran {o}" for o in outputs.split(",")]
+    assert err.count("error: bad label") == ("c1" in outputs)
+    assert err.count("Traceback") == ("c2" in outputs)
+    for number, output in enumerate(outputs.split(",")):
+        assert (f"job {number} of the sweep failed" in err) == (output in ("c1", "c2"))
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["multirun.yaml"]
+
+
+def test_the_folder_that_hydra_made_for_nothing_goes(run, tmp_path):
+    code, _, _ = run(failing(UserError("no such checkpoint")), "ckpt=a", config_name="evaluate")
+    assert code == 2
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert not list(tmp_path.glob("outputs/evaluate/*"))
+
+
+def test_the_configuration_lies_beside_the_package():
+    assert (Path(config_dir()) / "train.yaml").is_file()
