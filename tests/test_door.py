@@ -118,6 +118,8 @@ def test_mistakes_on_the_command_line_are_one_sentence(run, arguments, message):
     assert err.startswith("error: ")
     assert message in err
     assert err.count("\n") == 1
+    assert "search path" not in err
+    assert "full_key" not in err
 
 
 def test_a_constructors_refusal_names_its_place_in_the_configuration(run):
