@@ -1,0 +1,45 @@
+"""What an installation without the checkout has."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The wheel's content, as installing it lays it out."""
+    folder = tmp_path_factory.mktemp("site")
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir"]
+    subprocess.run([*build, str(folder), str(ROOT)], check=True, timeout=300)
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+def run(site, *arguments):
+    environment = os.environ | {"PYTHONPATH": str(site)}
+    command = [sys.executable, *arguments]
+    return subprocess.run(
+        command, cwd=site, env=environment, capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+
+
+def test_the_wheel_carries_every_file_of_package_and_configuration(site):
+    for folder, place in (("segment", "segment"), ("conf", "segment/conf")):
+        ours = {p.relative_to(ROOT / folder) for kind in ("*.py", "*.yaml") for p in (ROOT / folder).rglob(kind)}
+        assert ours <= {p.relative_to(site / place) for p in (site / place).rglob("*")}
+    assert not (site / "tests").exists()
+
+
+def test_commands_find_the_configuration_inside(site):
+    assert run(site, "-c", "from segment.door import config_dir; print(config_dir())").strip() == str(
+        site / "segment" / "conf"
+    )
+    assert "_target_: segment.model.vnet.VNet" in run(site, "-m", "segment", "train", "--cfg", "job")
