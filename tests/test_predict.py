@@ -1,0 +1,230 @@
+import csv
+import itertools
+import sys
+
+import nibabel as nib
+import numpy as np
+import pytest
+import SimpleITK
+import tiny
+from hydra import compose, initialize_config_dir
+
+from segment import predict as module
+from segment.door import config_dir
+from segment.errors import UserError
+from segment.predict import find_inputs, main, predict
+
+
+@pytest.fixture
+def ckpt(tmp_path):
+    return tiny.write_checkpoint(tmp_path / "best.ckpt")
+
+
+@pytest.fixture
+def run(ckpt, tmp_path):
+    """`segment predict` into the folder `masks`, without pictures."""
+
+    def call(given, *overrides):
+        arguments = [f"ckpt={ckpt}", f"input={given}", f"output={tmp_path / 'masks'}", "pictures=false", *overrides]
+        with initialize_config_dir(config_dir(), version_base="1.3"):
+            predict(compose("predict", arguments))
+
+    return call
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def volumes(folder):
+    with (folder / "volumes.csv").open(newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["case", "organ", "volume_ml"]
+    assert len({tuple(row[:2]) for row in rows}) == len(rows)
+    return {(case, organ): float(ml) for case, organ, ml in rows}
+
+
+def expected(name, seed=0):
+    """Volumes of a body: a voxel has 0.03 mL."""
+    return {(name, "liver"): (6 + seed) * 30 * 0.03, (name, "spleen"): 16 * (3 + seed) * 0.03}
+
+
+def test_a_mask_lies_on_the_cts_own_grid(run, tmp_path):
+    hu, classes = tiny.body()
+    source = nib.load(tiny.save(tmp_path / "ct.nii.gz", hu))
+    run(tmp_path / "ct.nii.gz")
+    assert names(tmp_path / "masks") == ["ct_seg.nii.gz", "volumes.csv"]
+    mask = nib.load(tmp_path / "masks" / "ct_seg.nii.gz")
+    assert np.array_equal(np.asarray(mask.dataobj), classes)
+    assert mask.get_data_dtype() == np.uint8
+    assert np.array_equal(mask.affine, source.affine)
+    for form in ("sform", "qform"):
+        (ours, code), (theirs, its_code) = (getattr(i, f"get_{form}")(coded=True) for i in (mask, source))
+        assert code == its_code
+        assert np.array_equal(ours, theirs)
+    assert volumes(tmp_path / "masks") == pytest.approx(expected("ct"))
+
+
+def test_a_folder_may_hold_every_format(run, tmp_path):
+    folder = tmp_path / "cts"
+    hu, classes = tiny.body(seed=1)
+    for suffix in (".nii", ".nii.gz"):
+        tiny.save(folder / f"nifti{len(suffix)}{suffix}", hu)
+    image = SimpleITK.GetImageFromArray(hu.T)
+    image.SetSpacing(np.diag(tiny.AFFINE)[:3].tolist())
+    image.SetOrigin((tiny.AFFINE[:3, 3] * (-1, -1, 1)).tolist())
+    image.SetDirection(np.diag([-1.0, -1, 1]).ravel().tolist())
+    for suffix in ("nrrd", "mha"):
+        SimpleITK.WriteImage(image, folder / f"{suffix}.{suffix}")
+    (folder / "readme.txt").write_text("no CT")
+    (folder / "._mac.nii.gz").write_bytes(b"no CT")
+    run(folder)
+    cases = ["mha", "nifti4", "nifti7", "nrrd"]
+    assert names(tmp_path / "masks") == [*(f"{name}_seg.nii.gz" for name in cases), "volumes.csv"]
+    for name in cases:
+        mask = nib.load(tmp_path / "masks" / f"{name}_seg.nii.gz")
+        assert np.array_equal(np.asarray(mask.dataobj), classes)
+        np.testing.assert_allclose(mask.affine, tiny.AFFINE, atol=1e-5)
+    assert volumes(tmp_path / "masks") == pytest.approx({k: v for name in cases for k, v in expected(name, 1).items()})
+
+
+def test_one_ct_stored_in_48_orientations_gets_one_mask(tmp_path, run, ckpt):
+    """Through files, with an oblique, sheared grid that preprocessing resamples."""
+    tiny.write_checkpoint(ckpt, tiny.config(spacing_mm=[3, 3, 3]))
+    hu, _ = tiny.body()
+    c, s = np.cos(0.3), np.sin(0.3)
+    affine = tiny.AFFINE.copy()
+    affine[:3, :3] = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]]) @ affine[:3, :3]
+    affine[:3, 2] += 0.2 * affine[:3, 1]
+    turns = {}
+    for order, signs in itertools.product(itertools.permutations(range(3)), itertools.product((1, -1), repeat=3)):
+        turn = np.array(list(zip(order, signs, strict=True)), float)
+        image = nib.Nifti1Image(hu, affine).as_reoriented(turn)
+        turns[f"ct{len(turns)}"] = turn
+        nib.save(image, tmp_path / f"ct{len(turns) - 1}.nii")
+    run(tmp_path / "ct*.nii")
+    masks = set()
+    for name, turn in turns.items():
+        mask = nib.load(tmp_path / "masks" / f"{name}_seg.nii.gz")
+        back = np.empty_like(turn)
+        back[turn[:, 0].astype(int)] = np.column_stack([np.arange(3), turn[:, 1]])
+        masks.add(np.ascontiguousarray(nib.orientations.apply_orientation(mask.dataobj, back)).tobytes())
+    assert len(masks) == 1
+    assert set(masks.pop()) == {0, 1, 2}
+
+
+def test_masks_that_exist_are_refused_kept_or_done_again(run, tmp_path):
+    folder, masks = tmp_path / "cts", tmp_path / "masks"
+    tiny.save(folder / "a.nii.gz", tiny.body()[0])
+    run(folder)
+    first = (masks / "a_seg.nii.gz").stat().st_mtime_ns
+    tiny.save(folder / "b.nii.gz", tiny.body(1)[0])
+    with pytest.raises(UserError, match=r"holds 1 of these masks already, first a_seg\.nii\.gz; .*resume=true"):
+        run(folder)
+    assert names(masks) == ["a_seg.nii.gz", "volumes.csv"]
+    run(folder, "resume=true")
+    assert (masks / "a_seg.nii.gz").stat().st_mtime_ns == first
+    assert volumes(masks) == pytest.approx(expected("a") | expected("b", 1))
+    tiny.save(folder / "b.nii.gz", tiny.body(2)[0])
+    run(folder, "overwrite=true")
+    assert (masks / "a_seg.nii.gz").stat().st_mtime_ns > first
+    assert volumes(masks) == pytest.approx(expected("a") | expected("b", 2))
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_after_an_interrupt_the_table_is_that_of_the_masks(run, tmp_path, monkeypatch, lost):
+    """Stopped just before the second mask, whose row is there already; perhaps the table got lost as well."""
+    folder, masks = tmp_path / "cts", tmp_path / "masks"
+    for seed, name in enumerate("abc"):
+        tiny.save(folder / f"{name}.nii.gz", tiny.body(seed)[0])
+    real = module.write_mask
+
+    def stopped(path, mask, like):
+        if path.name.startswith("b"):
+            raise KeyboardInterrupt
+        real(path, mask, like)
+
+    monkeypatch.setattr(module, "write_mask", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run(folder)
+    assert names(masks) == ["a_seg.nii.gz", "volumes.csv"]
+    assert ("b", "liver") in volumes(masks)
+    if lost:
+        (masks / "volumes.csv").unlink()
+    monkeypatch.setattr(module, "write_mask", real)
+    tiny.save(folder / "b.nii.gz", tiny.body(3)[0])  # so that the old row would be wrong
+    run(folder, "resume=true")
+    assert volumes(masks) == pytest.approx(expected("a") | expected("b", 3) | expected("c", 2))
+
+
+def test_bad_files_are_named_and_the_others_done(ckpt, tmp_path, monkeypatch, capsys):
+    """As the command, for the exit code."""
+    folder, masks = tmp_path / "cts", tmp_path / "masks"
+    good = tiny.save(folder / "a.nii.gz", tiny.body()[0])
+    (folder / "b.nii.gz").write_bytes(good.read_bytes()[:300])
+    nib.save(nib.Nifti1Image(np.zeros((4, 4)), np.eye(4)), folder / "c.nii.gz")
+    tiny.save(folder / "d.nii.gz", tiny.body(1)[0])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        sys, "argv", ["segment", f"ckpt={ckpt}", "input=cts", "output=masks", "pictures=false", "device=cpu"]
+    )
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == "2 of 4 masks are in masks\n"
+    assert "Traceback" not in err
+    last = err.split("error: ")[-1].splitlines()
+    assert last[0] == "2 of 4 failed:"
+    assert last[1].startswith("  b.nii.gz: cannot read cts/b.nii.gz: it is damaged, incomplete")
+    assert last[2].startswith("  c.nii.gz: cts/c.nii.gz has shape (4, 4)")
+    assert names(masks) == ["a_seg.nii.gz", "d_seg.nii.gz", "volumes.csv"]
+    assert volumes(masks) == pytest.approx(expected("a") | expected("d", 1))
+    assert names(tmp_path) == ["best.ckpt", "cts", "masks"]
+
+
+def test_pictures_are_made_of_every_ct(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "write_film", lambda path, *_: path.write_bytes(b"film"))  # seconds, and tested there
+    tiny.save(tmp_path / "ct.nii.gz", tiny.body()[0])
+    run(tmp_path / "ct.nii.gz", "pictures=true")
+    made = tmp_path / "masks"
+    assert names(made) == ["ct_organs.mp4", "ct_overlay.png", "ct_seg.nii.gz", "volumes.csv"]
+    assert (made / "ct_overlay.png").read_bytes().startswith(b"\x89PNG")
+    assert (made / "ct_organs.mp4").read_bytes() == b"film"
+
+
+def test_inputs_are_a_file_a_folder_or_a_glob(tmp_path):
+    for name in ("s/b.nii.gz", "s/a.mha", "s/t/c.nrrd", "s/[x].nii", "s/notes.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = {
+        pattern: [path.name for path in find_inputs(str(tmp_path / pattern))] for pattern in ("s", "s/**", "s/*.n*")
+    }
+    assert found == {
+        "s": ["[x].nii", "a.mha", "b.nii.gz"],
+        "s/**": ["[x].nii", "a.mha", "b.nii.gz", "c.nrrd"],
+        "s/*.n*": ["[x].nii", "b.nii.gz"],
+    }
+    assert find_inputs(str(tmp_path / "s/[x].nii")) == [tmp_path / "s/[x].nii"]
+
+
+@pytest.mark.parametrize("pattern", ["", "nothing", "nothing/*.nii.gz", "empty", "*.txt"])
+def test_no_input_is_an_error(tmp_path, monkeypatch, pattern):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "x.txt").touch()
+    with pytest.raises(UserError, match="no CT at input="):
+        find_inputs(pattern)
+
+
+def test_masks_beside_their_cts_are_no_cts(tmp_path):
+    for name in ("a.nii.gz", "a_seg.nii.gz", "b.mha", "c_seg.nii.gz"):
+        (tmp_path / name).touch()
+    assert [path.name for path in find_inputs(str(tmp_path))] == ["a.nii.gz", "b.mha", "c_seg.nii.gz"]
+
+
+def test_two_inputs_of_one_name_are_refused(tmp_path):
+    for name in ("a.nii.gz", "a.mha"):
+        (tmp_path / name).touch()
+    with pytest.raises(UserError, match="several inputs are called 'a' and would write one mask"):
+        find_inputs(str(tmp_path))
