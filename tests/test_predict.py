@@ -213,6 +213,7 @@ def test_no_input_is_an_error(tmp_path, monkeypatch, pattern):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     (tmp_path / "x.txt").touch()
+    (tmp_path / "y.nii.gz").touch()
     with pytest.raises(UserError, match="no CT at input="):
         find_inputs(pattern)
 
