@@ -1,7 +1,8 @@
 """How the run that is to go on is found: by its configuration, not by its name."""
 
 import logging
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -85,11 +86,25 @@ def _runs(root: Path) -> list[Path]:
 def _changed(cfg: DictConfig, folder: Path) -> dict[str, tuple[Any, Any]]:
     """Keys whose value differs from that of an earlier run, with both values, but for those that may."""
     before, now = flat(OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))), flat(portable(cfg))
+    differing = {key for key in before.keys() | now.keys() if before.get(key) != now.get(key)}
+    written = flat(OmegaConf.to_container(cfg, resolve=False))
     return {
         key: (before.get(key), now.get(key))
-        for key in sorted(before.keys() | now.keys())
-        if before.get(key) != now.get(key) and not any(key == a or key.startswith(a + ".") for a in cfg.allow_changed)
+        for key in sorted(differing)
+        if not _repeats(key, written, differing) and not any(_is_within(key, allowed) for allowed in cfg.allow_changed)
     }
+
+
+def _repeats(key: str, written: Mapping[str, Any], differing: Collection[str]) -> bool:
+    """Whether a key only repeats, by `${...}`, another one that differs: the other tells what was changed."""
+    while key not in written and "." in key:  # it may lie within what is repeated as a whole
+        key = key.rpartition(".")[0]
+    sources = re.findall(r"\$\{([\w.]+)\}", str(written.get(key)))
+    return any(_is_within(other, source) for other in differing for source in sources)
+
+
+def _is_within(key: str, other: str) -> bool:
+    return key == other or key.startswith(other + ".")
 
 
 def _tell(changed: Mapping[str, tuple[Any, Any]]) -> str:

@@ -1,0 +1,85 @@
+import getpass
+import json
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from segment import __version__, provenance
+from segment.provenance import environment
+
+
+def git(folder, *command):
+    author = ["-c", "user.name=Jane Doe", "-c", "user.email=jane@example.org"]
+    done = subprocess.run(["git", *author, *command], cwd=folder, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A checkout that the code seems to run from, with one commit."""
+    (tmp_path / "segment").mkdir()
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "folder.yaml").write_text("root: x\n")
+    (tmp_path / "notes.md").write_text("a\n")
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "first")
+    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "segment" / "provenance.py"))
+    return tmp_path
+
+
+def test_a_clean_checkout_is_its_commit(checkout):
+    assert environment(0)["git"] == {"sha": git(checkout, "rev-parse", "HEAD"), "diff": "", "untracked": []}
+
+
+def test_changed_and_new_code_is_told_and_nothing_else_of_the_checkout(checkout):
+    (checkout / "conf" / "folder.yaml").write_text("root: /home/jane/patients/flare22\n")
+    (checkout / "segment" / "mynet.py").write_text("1\n")
+    (checkout / "segment" / "odd.bin").write_bytes(b"\xff\xfe")
+    git(checkout, "add", "segment/odd.bin")
+    (checkout / "notes.md").write_text("Jane's notes\n")
+    (checkout / "data").mkdir()
+    (checkout / "data" / "Doe^Jane.nii.gz").touch()
+    found = environment(0)["git"]
+    assert found["untracked"] == ["segment/mynet.py"]
+    lines = found["diff"].splitlines()
+    assert "+root: flare22" in lines
+    assert "--- a/conf/folder.yaml" in lines
+    assert "jane" not in json.dumps(found).lower()
+
+
+def test_a_users_git_settings_do_not_change_the_record(checkout):
+    git(checkout, "config", "color.ui", "always")
+    git(checkout, "config", "diff.external", "false")
+    (checkout / "conf" / "folder.yaml").write_text("root: y\n")
+    assert environment(0)["git"]["diff"].splitlines()[-2:] == ["-root: x", "+root: y"]
+
+
+def test_without_a_commit_or_a_checkout_there_is_none(checkout, tmp_path, monkeypatch):
+    git(checkout, "update-ref", "-d", "HEAD")
+    assert environment(0)["git"] is None
+    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "site-packages" / "segment" / "provenance.py"))
+    assert environment(0)["git"] is None
+
+
+def test_without_a_git_program_there_is_none(checkout, monkeypatch):
+    monkeypatch.setenv("PATH", str(checkout))
+    assert environment(0)["git"] is None
+
+
+def test_versions_hardware_and_call_are_told_without_names(monkeypatch):
+    monkeypatch.setattr(platform, "node", lambda: "the-host")
+    monkeypatch.setattr(
+        sys, "argv", ["segment", "seed=3", f"output_dir={Path.home() / 'sets' / 'out'}", "data=folder", "-m"]
+    )
+    facts = environment(3)
+    assert (facts["segment"], facts["seed"]) == (__version__, 3)
+    assert facts["packages"]["torch"] == torch.__version__
+    assert facts["arguments"] == ["seed=3", "output_dir=out", "data=folder", "-m"]
+    text = json.dumps(facts)
+    for secret in (str(Path.home()) + "/", str(Path.cwd()), "the-host", f"/{getpass.getuser()}/"):
+        assert secret not in text

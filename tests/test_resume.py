@@ -1,0 +1,167 @@
+import os
+import time
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+
+from segment import run
+from segment.door import config_dir
+from segment.errors import UserError
+from segment.resume import find_run, flat, last_checkpoint, portable
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SEGMENT_CACHE", raising=False)
+
+
+def config(*overrides):
+    with initialize_config_dir(config_dir(), version_base="1.3"):
+        return compose("train", [*overrides])
+
+
+@pytest.fixture
+def make_run(tmp_path, monkeypatch):
+    """Leaves the records of a run, each one younger than those before."""
+    monkeypatch.setattr(run, "environment", lambda seed: {"seed": seed})
+    started = int(time.time()) - 1000
+
+    def make(name, *overrides):
+        nonlocal started
+        folder = tmp_path / "outputs" / "quick" / name
+        folder.mkdir(parents=True)
+        run.record(run.Run(folder, None, resumed=False), config(f"run_dir={folder}", *overrides), {"train": []})
+        started += 10
+        os.utime(folder / "config.yaml", (started, started))
+        return folder
+
+    return make
+
+
+def test_the_newest_run_of_the_same_configuration_goes_on(make_run, tmp_path):
+    make_run("1")
+    wanted = make_run("sweeps/2/0")
+    make_run("3", "seed=1")
+    found = find_run(config("resume=true"), tmp_path / "fresh")
+    assert found is not None
+    assert found.resolve() == wanted
+
+
+def test_how_a_run_is_called_does_not_matter(make_run, tmp_path):
+    wanted = make_run("1", "resume=true", "allow_changed=[seed]", "output_dir=/somewhere/outputs")
+    cfg = config("resume=true", f"output_dir={tmp_path / 'outputs'}")
+    assert find_run(cfg, tmp_path / "fresh") == wanted
+
+
+def test_a_run_folder_may_be_named(make_run, tmp_path):
+    older = make_run("1")
+    make_run("2")
+    assert find_run(config(f"resume={older}"), tmp_path / "fresh") == older
+    assert find_run(config("resume=true"), older) == older  # by hydra.run.dir
+
+
+@pytest.mark.parametrize("how", ["by name", "by hydra.run.dir"])
+def test_a_changed_configuration_is_refused_with_the_difference(make_run, tmp_path, how):
+    folder = make_run("1", "trainer.max_epochs=5", "seed=1")
+    cfg = config(f"resume={folder}" if how == "by name" else "resume=true", "trainer.max_epochs=9", "seed=1")
+    fresh = tmp_path / "fresh" if how == "by name" else folder
+    message = (
+        r"the configuration is not that of .*quick/1: trainer\.max_epochs was 5, is 9; "
+        r"take that back, or allow it by allow_changed=\[trainer\.max_epochs\]"
+    )
+    with pytest.raises(UserError, match=message):
+        find_run(cfg, fresh)
+    cfg.allow_changed = ["trainer.max_epochs"]
+    assert find_run(cfg, fresh) == folder
+    cfg.allow_changed = ["trainer"]  # all within
+    assert find_run(cfg, fresh) == folder
+    cfg.allow_changed = ["trainer.max"]  # no such key
+    with pytest.raises(UserError, match="was 5, is 9"):
+        find_run(cfg, fresh)
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "told"),
+    [
+        # What is repeated elsewhere is told once, where it was changed.
+        ("spacing_mm=[3,3,3]", "spacing_mm=[2,2,2]", "spacing_mm was [3, 3, 3], is [2, 2, 2]"),
+        ("preprocess=ct", "preprocess=cube", "preprocess.transforms was "),
+        ("seed=0", "data.seed=1", "data.seed was 0, is 1"),
+        ("data.seed=1", "seed=0", "data.seed was 1, is 0"),  # repeats a seed that did not change
+        ("seed=0", "+model.net.extra=1", "model.net.extra was None, is 1"),
+    ],
+)
+def test_the_difference_is_told_where_it_was_made(make_run, tmp_path, then, now, told):
+    folder = make_run("1", then)
+    with pytest.raises(UserError) as info:
+        find_run(config(f"resume={folder}", now), tmp_path / "fresh")
+    difference = str(info.value).split("quick/1: ")[1].split("; take that back")[0]
+    assert difference.startswith(told)
+    assert difference.count(" was ") == 1
+
+
+def test_many_differences_are_counted(make_run, tmp_path):
+    folder = make_run("1")
+    with pytest.raises(UserError, match=r" and \d+ more; take that back"):
+        find_run(config(f"resume={folder}", "experiment=seed"), tmp_path / "fresh")
+
+
+def test_nothing_to_resume_tells_how_near_the_newest_is(make_run, tmp_path):
+    with pytest.raises(UserError, match=r"^nothing to resume: no run in outputs/quick has this configuration$"):
+        find_run(config("resume=true"), tmp_path / "fresh")
+    make_run("1", "seed=1")
+    with pytest.raises(UserError, match=r"in the newest, outputs/quick/1, seed was 1, is 0; take"):
+        find_run(config("resume=true"), tmp_path / "fresh")
+
+
+@pytest.mark.parametrize("folder", ["nothing", "outputs"])
+def test_what_is_no_run_folder_cannot_be_resumed(make_run, tmp_path, folder):
+    make_run("1")
+    with pytest.raises(UserError, match=f"resume={folder} is not a run folder"):
+        find_run(config(f"resume={folder}"), tmp_path / "fresh")
+
+
+def test_the_config_yaml_of_wandb_is_none_of_ours(make_run, tmp_path):
+    wanted = make_run("1")
+    files = wanted / "wandb" / "run-1" / "files"
+    files.mkdir(parents=True)
+    (files / "config.yaml").write_text("_wandb: {value: 1}\n")
+    found = find_run(config("resume=true"), tmp_path / "fresh")
+    assert found is not None
+    assert found.resolve() == wanted
+
+
+def test_a_job_that_a_sweep_had_not_begun_begins(tmp_path):
+    with initialize_config_dir(config_dir(), version_base="1.3"):
+        cfg = compose("train", ["resume=true", "hydra.mode=MULTIRUN"], return_hydra_config=True)
+    HydraConfig.instance().set_config(cfg)
+    try:
+        assert find_run(cfg, tmp_path / "fresh") is None
+    finally:
+        HydraConfig.instance().cfg = None
+
+
+def test_the_last_checkpoint_is_that_of_the_folder(tmp_path):
+    assert last_checkpoint(tmp_path) is None
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "best.ckpt").touch()
+    assert last_checkpoint(tmp_path) is None
+    (tmp_path / "checkpoints" / "last.ckpt").touch()
+    assert last_checkpoint(tmp_path) == tmp_path / "checkpoints" / "last.ckpt"
+
+
+def test_portable_configurations_name_no_place():
+    cfg = config("run_dir=/home/jane/outputs/1", "cache_dir=/scratch/jane/cache", "resume=true", "allow_changed=[seed]")
+    held = portable(cfg)
+    assert (held["run_dir"], held["cache_dir"], held["resume"], held["allow_changed"]) == (".", "cache", False, [])
+    assert held["callbacks"]["checkpoint"]["dirpath"] == "./checkpoints"
+    assert "jane" not in str(held)
+    assert cfg.run_dir == "/home/jane/outputs/1"
+
+
+def test_flat_keys_are_dotted():
+    nested = {"a": {"b": 1, "c": {}}, "d": [1, {"e": 2}], "f": None}
+    assert flat(nested) == {"a.b": 1, "a.c": {}, "d": [1, {"e": 2}], "f": None}
+    assert flat({}) == {"": {}}
