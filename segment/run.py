@@ -52,6 +52,7 @@ def begin(cfg: DictConfig, log_name: str) -> Iterator[Run]:
     """
     run = _choose(cfg, log_name)
     cfg.run_dir = str(run.folder)
+    log.info("run folder: %s%s", run.folder, ", going on from its last checkpoint" if run.checkpoint else "")
     handler = logging.FileHandler(run.folder / log_name, encoding="utf-8")
     handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     # Lightning keeps its messages from the root logger.
@@ -60,7 +61,6 @@ def begin(cfg: DictConfig, log_name: str) -> Iterator[Run]:
         logger.addHandler(handler)
     os.environ[HERE] = str(run.folder.resolve())
     try:
-        log.info("run folder: %s%s", run.folder, ", going on from its last checkpoint" if run.checkpoint else "")
         yield run
     except BaseException:
         # Into the file only: what the terminal shows of it is the door's choice.

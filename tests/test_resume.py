@@ -131,6 +131,8 @@ def test_the_config_yaml_of_wandb_is_none_of_ours(make_run, tmp_path):
     found = find_run(config("resume=true"), tmp_path / "fresh")
     assert found is not None
     assert found.resolve() == wanted
+    with pytest.raises(UserError, match="in the newest, outputs/quick/1, seed was 0, is 1;"):
+        find_run(config("resume=true", "seed=1"), tmp_path / "fresh")
 
 
 def test_a_job_that_a_sweep_had_not_begun_begins(tmp_path):
