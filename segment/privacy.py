@@ -12,6 +12,8 @@ _ABSOLUTE = re.compile(
     r"(?:(?<=file://)|(?<![\w.~/\\-]))(?!/dev/null)"
     rf"(?:~[\w-]*[/\\](?:{_NAME}[/\\])*|(?:[A-Za-z]:)?[/\\](?:{_NAME}[/\\])+)(?={_NAME})"
 )
+# The same between quotes, where names may hold blanks.
+_QUOTED = re.compile(r"""(?<=['"])(?!/dev/null)(?:/|~|[A-Za-z]:[/\\])[^'"\n]*[/\\](?=[^'"/\\\n]+['"])""")
 _ROOT = re.compile(r"(?:/|~|[A-Za-z]:[/\\])")
 
 
@@ -31,7 +33,7 @@ def without_paths(value: Any) -> Any:  # noqa: ANN401
         return value
     if _ROOT.match(value) and "\n" not in value:
         return re.split(r"[/\\]", value.rstrip("/\\"))[-1]
-    return _ABSOLUTE.sub("", value)
+    return _cut(value)
 
 
 def without_paths_in_log(text: str) -> str:
@@ -39,4 +41,8 @@ def without_paths_in_log(text: str) -> str:
     for root in sorted({*sys.path, str(Path(__file__).parents[1])}, key=len, reverse=True):
         if len(root) > 1:
             text = text.replace(f"{root.rstrip('/')}/", "")
-    return _ABSOLUTE.sub("", text)
+    return _cut(text)
+
+
+def _cut(text: str) -> str:
+    return _ABSOLUTE.sub("", _QUOTED.sub("", text))

@@ -31,10 +31,15 @@ def environment(seed: int) -> dict[str, Any]:
         "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         "cuda": torch.version.cuda,
         "seed": seed,
-        "arguments": sys.argv[1:],
+        "arguments": [_without_path(argument) for argument in sys.argv[1:]],
     }
     result: dict[str, Any] = without_paths(facts)
     return result
+
+
+def _without_path(argument: str) -> str:
+    key, equals, value = argument.rpartition("=")
+    return f"{key}{equals}{without_paths(value)}"
 
 
 def _git(root: Path) -> dict[str, Any] | None:

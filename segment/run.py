@@ -55,8 +55,9 @@ def begin(cfg: DictConfig, log_name: str) -> Iterator[Run]:
     log.info("run folder: %s%s", run.folder, ", going on from its last checkpoint" if run.checkpoint else "")
     handler = logging.FileHandler(run.folder / log_name, encoding="utf-8")
     handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    # Lightning keeps its messages from the root logger.
-    loggers = [logging.getLogger(), logging.getLogger("pytorch_lightning")]
+    # Lightning's messages reach the root logger only where that had handlers at the import.
+    lightning = logging.getLogger("pytorch_lightning")
+    loggers = [logging.getLogger()] if lightning.propagate else [logging.getLogger(), lightning]
     for logger in loggers:
         logger.addHandler(handler)
     os.environ[HERE] = str(run.folder.resolve())

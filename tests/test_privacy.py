@@ -18,6 +18,8 @@ from segment.privacy import without_paths, without_paths_in_log
         ("input=~jane/ct.nii.gz", "input=ct.nii.gz"),
         ("path is file:///home/jane/x.json", "path is file://x.json"),
         ('File "/home/jane/x.py", line 3', 'File "x.py", line 3'),
+        ("output_dir='/home/jane/of jane/out'", "output_dir='out'"),
+        ("No such file: '/mnt/my sets/ct 1.nii.gz' and 'C:\\Jane D\\x'", "No such file: 'ct 1.nii.gz' and 'x'"),
         ("-  root: /mnt/jane/flare22\n+  root: /mnt/joe/flare22", "-  root: flare22\n+  root: flare22"),
     ],
 )
@@ -31,6 +33,7 @@ def test_of_an_absolute_path_the_last_name_stays(before, after):
         "outputs/quick/2026-01-01",
         "./x/y and ../x/y",
         "val/dice/mean",
+        "it's a/b and 'c/d e'",
         "${run_dir}/checkpoints",
         "https://github.com/Project-MONAI/MONAI",
         "--- /dev/null\n+++ b/segment/new.py",

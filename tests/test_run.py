@@ -52,7 +52,7 @@ def test_a_run_has_a_folder_with_its_records_and_its_log(command, tmp_path):
         assert cfg.run_dir == str(here.folder)
         assert os.environ[HERE] == str(here.folder.resolve())
         logging.getLogger("segment.x").info("hello")
-        logging.getLogger("pytorch_lightning").info("restoring from %s", tmp_path / "some" / "last.ckpt")
+        logging.getLogger("pytorch_lightning.x").warning("restoring from %s/some/last.ckpt", tmp_path)
 
     (here,) = command("seed=5", task=task)
     assert here.folder.parts[:2] == ("outputs", "quick")  # as a user would write it
@@ -64,12 +64,20 @@ def test_a_run_has_a_folder_with_its_records_and_its_log(command, tmp_path):
     assert json.loads((here.folder / "environment.json").read_text())["seed"] == 5
     log = (here.folder / "train.log").read_text()
     assert "INFO segment.x: hello" in log
-    assert "INFO pytorch_lightning: restoring from last.ckpt" in log
+    assert "WARNING pytorch_lightning.x: restoring from last.ckpt" in log
     assert HERE not in os.environ
     files = [path.relative_to(here.folder) for path in here.folder.rglob("*")]
     assert sorted(str(path) for path in tmp_path.rglob("*") if path.is_file()) == sorted(
         str(here.folder.resolve() / path) for path in files
     )
+
+
+@pytest.mark.parametrize("propagate", [True, False])
+def test_messages_of_lightning_are_logged_once_whether_they_reach_the_root_or_not(command, monkeypatch, propagate):
+    lightning = logging.getLogger("pytorch_lightning")
+    monkeypatch.setattr(lightning, "propagate", propagate)
+    (here,) = command(task=lambda here, cfg: lightning.warning("restoring"))
+    assert (here.folder / "train.log").read_text().count("restoring") == 1
 
 
 def test_no_record_names_a_place_on_this_machine(command, tmp_path, monkeypatch):
