@@ -12,6 +12,7 @@ from segment.privacy import without_paths, without_paths_in_log
     [
         ("/home/jane/CTs of Jane", "CTs of Jane"),
         ("/data/", "data"),
+        ("/home/jane/x\n/mnt/joe/y", "x\ny"),
         ("~/sets/flare22", "flare22"),
         (r"C:\Users\jane\flare22", "flare22"),
         ("data.sources.folder.root=/home/jane/flare22", "data.sources.folder.root=flare22"),

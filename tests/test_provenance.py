@@ -74,7 +74,7 @@ def test_without_a_git_program_there_is_none(checkout, monkeypatch):
 def test_versions_hardware_and_call_are_told_without_names(monkeypatch):
     monkeypatch.setattr(platform, "node", lambda: "the-host")
     monkeypatch.setattr(
-        sys, "argv", ["segment", "seed=3", f"output_dir={Path.home() / 'sets' / 'out'}", "data=folder", "-m"]
+        sys, "argv", ["segment", "seed=3", f"output_dir={Path.home() / 'my sets' / 'out'}", "data=folder", "-m"]
     )
     facts = environment(3)
     assert (facts["segment"], facts["seed"]) == (__version__, 3)
