@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -134,6 +135,12 @@ class CTDataModule(pl.LightningDataModule):
         scans = ScanDataset(self.split.test[rank::world_size], self.organs)
         dataset: Dataset[LabelledScan] = Stream(scans) if len(self.split.test) < world_size else scans
         return DataLoader(dataset, batch_size=None, num_workers=0, generator=torch.Generator())
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:  # noqa: ANN401
+        """Leave scans where they are: only their patches go to the device."""
+        if isinstance(batch, LabelledScan):
+            return batch
+        return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def _place(self) -> tuple[int, int]:
         """This process and the number of processes."""

@@ -87,12 +87,6 @@ class SegmentationModule(pl.LightningModule):
             self.log(f"val/{name}", value, prog_bar=name.startswith("dice/"))
         self.val_meter.reset()
 
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:  # noqa: ANN401
-        """Leave scans where they are: only their patches go to the device."""
-        if isinstance(batch, LabelledScan):
-            return batch
-        return super().transfer_batch_to_device(batch, device, dataloader_idx)
-
     def on_test_epoch_start(self) -> None:
         """Forget an earlier test."""
         self.test_scores = []
