@@ -66,7 +66,7 @@ def test_the_rows_come_last(tmp_path, labelled, monkeypatch):
     assert read_cases(tmp_path / "cases.csv") == []
 
 
-class Tested(pl.LightningModule):
+class Module(pl.LightningModule):
     def test_step(self, batch, batch_idx):
         return {"mask": batch.truth, "scores": SCORES}
 
@@ -85,6 +85,6 @@ def test_as_callback_it_begins_a_table_for_every_test(tmp_path, labelled, drawn)
         enable_progress_bar=False,
         default_root_dir=tmp_path,
     )
-    trainer.test(Tested(), DataLoader([labelled], batch_size=None), verbose=False)
+    trainer.test(Module(), DataLoader([labelled], batch_size=None), verbose=False)
     assert [case for case, _ in read_cases(tmp_path / "cases.csv")] == ["set/case 1", "set/case 1"]
     assert [call[0] for call in drawn] == ["overlay.png"]
