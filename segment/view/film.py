@@ -10,7 +10,7 @@ from segment.view.colors import Color, organ_colors
 from segment.view.encode import encode
 from segment.view.frame import PANEL, Frame
 from segment.view.scene import Scene, make_scene, plane
-from segment.view.stage import FINE, Stage
+from segment.view.stage import Stage
 from segment.view.surface import Surface, build_surface
 
 _GROWING = 0.6  # share of the longest film that shows the slices; the turn takes the rest
@@ -25,7 +25,7 @@ def write_film(
     organs: Sequence[str],
     *,
     window_hu: tuple[float, float] = (-160, 240),
-    fps: int = 20,
+    fps: int = 12,
     max_seconds: float = 10.0,
 ) -> None:
     """Write an MP4: axial slices from feet to head on the left, the organs growing to that slice on the right.
@@ -55,7 +55,7 @@ def write_film(
     scene = make_scene(ct, pred, None, affine, organs, window_hu)
     colors = organ_colors(organs)
     frame = Frame(_legend(scene, organs), colors)
-    surface = build_surface(scene.pred, scene.spacing_mm, len(organs), points_across=0.4 * FINE * PANEL)
+    surface = build_surface(scene.pred, scene.spacing_mm, len(organs), points_across=0.4 * PANEL)
     encode(path, _frames(scene, surface, colors, frame, slices, turns), frame.size, fps)
 
 

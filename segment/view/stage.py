@@ -7,7 +7,6 @@ import numpy as np
 from segment.view.colors import Color
 from segment.view.surface import Surface
 
-FINE = 2  # pictures are drawn this much larger, then averaged: smooth outlines
 _TILT = np.deg2rad(18)  # the eye stands this much above the organs, so that the growing cut is seen
 _FILL = 0.82  # share of the picture that the organs may take
 _LEAST_RADIUS_MM = 25.0  # of what the picture shows: a crumb must not look like an organ
@@ -28,7 +27,7 @@ class Stage:
     the nearest is a maximum. Gaps between points are closed by their neighbours.
 
     Args:
-        surface: The organs, with points at most three fine pixels apart.
+        surface: The organs, with points at most three pixels apart.
         colors: One per organ.
         size: Edge of the square picture in pixels.
     """
@@ -36,13 +35,13 @@ class Stage:
     def __init__(self, surface: Surface, colors: Sequence[Color], size: int) -> None:
         self.surface = surface
         self.radius_mm = max(surface.radius_mm, _LEAST_RADIUS_MM)
-        self._fine = FINE * size
+        self._size = size
         self._colors = 255 * np.array(colors, np.float32)
         tall = surface.half_height_mm * np.cos(_TILT) + self.radius_mm * np.sin(_TILT)
-        self._scale = _FILL * self._fine / 2 / max(self.radius_mm, tall)  # fine pixels per mm
+        self._scale = _FILL * self._size / 2 / max(self.radius_mm, tall)  # pixels per mm
         self._reach_mm = float(np.hypot(self.radius_mm, surface.half_height_mm)) + 1
         self._grown = 0
-        self._front = np.zeros(self._fine**2, np.int64)
+        self._front = np.zeros(self._size**2, np.int64)
         view = _view(0.0)
         self._front_points = surface.points @ view.T
         cut = (1 - _CUT_WHITE) * self._colors + _CUT_WHITE * 255
@@ -52,8 +51,8 @@ class Stage:
     def place(self, point_mm: Sequence[float], angle: float = 0.0) -> tuple[float, float, float]:
         """Column and row in the picture of a point (x, y, z), after a turn by `angle`, and its depth in mm."""
         x, y, depth = (_view(angle) @ np.asarray(point_mm)).tolist()
-        middle = self._fine / 2
-        return (middle + self._scale * x) / FINE, (middle - self._scale * y) / FINE, depth
+        middle = self._size / 2
+        return middle + self._scale * x, middle - self._scale * y, depth
 
     def grown_to(self, height_mm: float) -> np.ndarray:
         """The organs up to a height, with the cut there, from the front; heights must rise from call to call.
@@ -76,7 +75,7 @@ class Stage:
         facing = np.flatnonzero(self.surface.normals @ view[2] > -0.1)
         normals = self.surface.normals.take(facing, axis=0) @ view.T
         shades = _pack(self._shaded(normals, self.surface.organ[facing]))
-        nearest = np.zeros(self._fine**2, np.int64)
+        nearest = np.zeros(self._size**2, np.int64)
         self._splat(nearest, self.surface.points.take(facing, axis=0) @ view.T, np.arange(1, len(facing) + 1))
         return self._picture(self._closed(nearest), shades)
 
@@ -95,13 +94,13 @@ class Stage:
 
     def _splat(self, nearest: np.ndarray, points: np.ndarray, numbers: np.ndarray) -> None:
         """Let points (N,3) before the eye take the pixels where nothing is nearer."""
-        columns = (self._fine / 2 + self._scale * points[:, 0]).astype(np.int64).clip(0, self._fine - 1)
-        rows = (self._fine / 2 - self._scale * points[:, 1]).astype(np.int64).clip(0, self._fine - 1)
-        np.maximum.at(nearest, rows * self._fine + columns, self._key(points[:, 2]) | numbers)
+        columns = (self._size / 2 + self._scale * points[:, 0]).astype(np.int64).clip(0, self._size - 1)
+        rows = (self._size / 2 - self._scale * points[:, 1]).astype(np.int64).clip(0, self._size - 1)
+        np.maximum.at(nearest, rows * self._size + columns, self._key(points[:, 2]) | numbers)
 
     def _closed(self, nearest: np.ndarray) -> np.ndarray:
         """Each pixel with the nearest of itself and its eight neighbours, (rows, columns)."""
-        image = nearest.reshape(self._fine, self._fine)
+        image = nearest.reshape(self._size, self._size)
         closed = image.copy()
         np.maximum(closed[1:], image[:-1], out=closed[1:])
         np.maximum(closed[:-1], image[1:], out=closed[:-1])
@@ -123,11 +122,11 @@ class Stage:
             return
         share = (height_mm - y[floor]) / step
         fields = (1 - share) * self.surface.fields[:, :, floor] + share * self.surface.fields[:, :, floor + 1]
-        pixels = (np.arange(self._fine) + 0.5 - self._fine / 2) / self._scale
+        pixels = (np.arange(self._size) + 0.5 - self._size / 2) / self._scale
         depth_z = (height_mm * np.cos(_TILT) + pixels) / np.sin(_TILT)  # z met by each row
         rows = np.flatnonzero((depth_z > z[0]) & (depth_z < z[-1]))
         across, down = _hats(pixels, x, step), _hats(depth_z[rows], z, step)
-        best = np.full((len(rows), self._fine), 0.5, np.float32)
+        best = np.full((len(rows), self._size), 0.5, np.float32)
         keys = np.zeros(best.shape, np.int64)
         depth = self._key(height_mm * np.sin(_TILT) + depth_z[rows] * np.cos(_TILT))[:, None]
         for organ in np.flatnonzero(fields.max(axis=(1, 2)) > 0.5):
@@ -137,14 +136,9 @@ class Stage:
         nearest[rows] = np.maximum(nearest[rows], keys)
 
     def _picture(self, nearest: np.ndarray, shades: np.ndarray) -> np.ndarray:
-        """Colours of the nearest points, averaged down to the picture's size."""
-        fine = shades[nearest & ((1 << _LOW_BITS) - 1)].view(np.uint8)
-        parts = fine.reshape(self._fine // FINE, FINE, self._fine // FINE, FINE, 4)
-        total = np.zeros((parts.shape[0], parts.shape[2], 4), np.uint16)  # the sum by hand is faster than a mean
-        for down in range(FINE):
-            for right in range(FINE):
-                total += parts[:, down, :, right]
-        return (total // FINE**2).astype(np.uint8)
+        """Colours of the nearest points."""
+        colors: np.ndarray = shades[nearest & ((1 << _LOW_BITS) - 1)].view(np.uint8)
+        return colors.reshape(self._size, self._size, 4)
 
 
 def _view(angle: float) -> np.ndarray:
