@@ -194,6 +194,7 @@ def test_resuming_scores_what_is_missing(run, data, tmp_path, caplog):
         run()
     for path, content in good.items():
         path.write_bytes(content)
+    caplog.clear()
     caplog.set_level(logging.INFO)
     run("resume=true")
     assert [record.message.split(":")[0] for record in caplog.records if "liver" in record.message] == [
