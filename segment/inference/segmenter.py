@@ -40,14 +40,19 @@ class Segmenter:
 
     @torch.inference_mode()
     def __call__(self, scan: Scan) -> np.ndarray:
-        """Class indices (I,J,K), uint8, voxel for voxel on the CT's own grid."""
-        device = next(self.net.parameters()).device
-        volume = preprocess(self.transform, scan)
+        """Class indices (I,J,K), uint8, voxel for voxel on the CT's own grid.
+
+        A trainer's mixed precision is switched off, because prediction has none, and interpolating in half precision
+        would shift borders.
+        """
+        weight = next(self.net.parameters())
         training = self.net.training
-        self.net.eval()
-        try:
-            logits = self.inferer(self.net, volume.image[None].to(device))[0]
-        finally:
-            self.net.train(training)
-        mask = restore(logits, volume.affine, scan.data.shape, scan.affine)
+        with torch.autocast(weight.device.type, enabled=False):
+            volume = preprocess(self.transform, scan)
+            self.net.eval()
+            try:
+                logits = self.inferer(self.net, volume.image[None].to(weight))[0]
+            finally:
+                self.net.train(training)
+            mask = restore(logits, volume.affine, scan.data.shape, scan.affine)
         return self.postprocess(mask) if self.postprocess else mask

@@ -45,12 +45,13 @@ class SlidingWindow:
         padded, origin = _pad(image, self.patch_size)
         weight = _gaussian(self.patch_size).to(image.device)
         total: Tensor | None = None
-        norm = torch.zeros(padded.shape[2:], device=image.device)
+        # By name, for a trainer in true half precision makes that the default type.
+        norm = torch.zeros(padded.shape[2:], dtype=torch.float32, device=image.device)
         for corners in _batches(self._corners(padded.shape[2:]), self.batch_size):
             windows = [tuple(slice(c, c + p) for c, p in zip(at, self.patch_size, strict=True)) for at in corners]
             logits = net(torch.cat([padded[:, :, *w] for w in windows]))  # (B,C,*patch)
             if total is None:
-                total = torch.zeros((logits.shape[1], *padded.shape[2:]), device=image.device)
+                total = norm.new_zeros((logits.shape[1], *padded.shape[2:]))
             for window, patch_logits in zip(windows, logits, strict=True):
                 total[(slice(None), *window)].addcmul_(patch_logits, weight)
                 norm[window] += weight
@@ -81,7 +82,7 @@ def _batches(items: Iterator[tuple[int, ...]], size: int) -> Iterator[list[tuple
 
 def _gaussian(size: Sequence[int]) -> Tensor:
     """Importance (I,J,K), at most 1 and never below 1e-3, so that a lone corner still counts."""
-    weight = torch.ones(())
+    weight = torch.ones((), dtype=torch.float32)
     for n in size:
         x = torch.arange(n, dtype=torch.float32) - (n - 1) / 2
         weight = weight[..., None] * torch.exp(-0.5 * (x / (n / 8)) ** 2)

@@ -63,6 +63,27 @@ def test_one_ct_in_48_orientations_gives_one_mask(segmenter, hu, degrees, shear)
     assert len(set(mask)) > 3  # several classes were found
 
 
+def test_a_trainers_mixed_precision_changes_nothing(segmenter, hu):
+    scan = Scan(hu, affine(17, 0.2), nib.Nifti1Header(), hu.shape)
+    alone = segmenter(scan)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        within = segmenter(scan)
+    assert np.array_equal(within, alone)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_networks_of_another_type_get_what_they_take(segmenter, hu, dtype):
+    """As a trainer of true half or double precision tests them."""
+    scan = Scan(hu, affine(0, 0), nib.Nifti1Header(), hu.shape)
+    expected = segmenter(scan)
+    segmenter.net.to(dtype)
+    try:
+        mask = segmenter(scan)
+    finally:
+        segmenter.net.float()
+    assert (mask == expected).mean() > 0.9
+
+
 def test_each_step_does_its_part(hu):
     """A threshold as network, an exact grid, and a clean-up that is seen to be last."""
 

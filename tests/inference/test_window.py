@@ -84,11 +84,18 @@ def test_the_batch_size_does_not_change_the_result():
     torch.testing.assert_close(one, several, rtol=1e-5, atol=1e-6)
 
 
-def test_sums_are_float32_when_the_network_answers_in_half_precision():
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("default", [torch.float32, torch.bfloat16])
+def test_sums_are_float32_whatever_the_networks_type(dtype, default):
+    """A trainer in true half precision changes the default type as well."""
     image = torch.linspace(0, 60000, 9**3).reshape(1, 1, 9, 9, 9)
-    logits = SlidingWindow((4, 4, 4), 3)(lambda patch: patch.half(), image)
+    torch.set_default_dtype(default)
+    try:
+        logits = SlidingWindow((4, 4, 4), 3)(lambda patch: patch.to(dtype), image)
+    finally:
+        torch.set_default_dtype(torch.float32)
     assert logits.dtype == torch.float32
-    torch.testing.assert_close(logits, image.half().float(), rtol=3e-6, atol=0)  # half rounds by 5e-4
+    torch.testing.assert_close(logits, image.to(dtype).float(), rtol=3e-6, atol=0)  # half rounds by 5e-4
 
 
 def test_a_centre_counts_more_than_a_border():
