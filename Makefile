@@ -18,7 +18,7 @@ lint: install  ## formatting, lint rules, types
 install: $(ENV)/.segment-installed
 
 $(ENV)/.segment-installed: pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(ENV)
+	test -x $(BIN)/pip || $(PYTHON) -m venv $(ENV)
 	python -m pip install -c constraints.txt -e '.[dev]'
 	touch $@
 

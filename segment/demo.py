@@ -19,19 +19,24 @@ from segment.errors import UserError
 from segment.metrics.scores import nan_mean
 from segment.metrics.table import read_cases
 
+OF_DATA = ("data=", "data.sources.", "cache_dir=")  # overrides that training and evaluation share
+
 
 def main() -> None:
     """Run the commands one after the other, as a user would.
 
-    Arguments are overrides of the training; those of `data` go to the evaluation as well. Without a package index a
-    synthetic CT stands in for the real one.
+    Arguments are overrides of the training; those that choose data go to the evaluation as well. Without a package
+    index a synthetic CT stands in for the real one.
     """
     overrides = sys.argv[1:]
+    if {"-h", "--help"} & {*overrides}:
+        print("usage: segment demo [overrides of segment train]\n\n" + str(__doc__))
+        return
     started = time.monotonic()
     folder = Path("outputs/demo") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     best = folder / "train" / "checkpoints" / "best.ckpt"
     _run("train", f"hydra.run.dir={folder / 'train'}", "test=false", *overrides)
-    of_data = [override for override in overrides if override.startswith("data")]
+    of_data = [override for override in overrides if override.startswith(OF_DATA)]
     _run("evaluate", f"ckpt={best}", f"hydra.run.dir={folder / 'evaluate'}", *of_data)
     with initialize_config_dir(config_dir(), version_base="1.3"):
         config = compose("evaluate", of_data)

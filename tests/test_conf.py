@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
@@ -24,7 +25,18 @@ def options(group: str) -> list[str]:
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
-GROUPS = ["data", "preprocess", "augment", "split", "trainer", "callbacks", "logger", "experiment", "model/net"]
+GROUPS = [
+    "data",
+    "preprocess",
+    "augment",
+    "split",
+    "scheduler",
+    "trainer",
+    "callbacks",
+    "logger",
+    "experiment",
+    "model/net",
+]
 CHOICES = [(group, option) for group in GROUPS for option in options(group)]
 # What has no default on purpose.
 NEEDED = {
@@ -58,17 +70,24 @@ def test_every_model_can_be_built(model):
     assert module.configure_optimizers() is not None
 
 
+@pytest.mark.parametrize("experiment", ["quick", "smoke", "abdomen"])
 @pytest.mark.parametrize("net", options("model/net"))
-def test_every_network_is_one_override_away(net):
-    module = instantiate(train_config(f"model/net={net}").model, _convert_="all")
+def test_every_network_is_one_override_away(net, experiment):
+    module = instantiate(train_config(f"experiment={experiment}", f"model/net={net}").model, _convert_="all")
     assert isinstance(module.net, nn.Module)
 
 
+def test_an_organ_without_a_tolerance_is_refused_before_training():
+    with pytest.raises(InstantiationException, match="tolerance_mm has no value for aorta; add one"):
+        instantiate(train_config("organs=[liver,aorta]").model, _convert_="all")
+
+
 @pytest.mark.parametrize("experiment", options("experiment"))
-def test_every_experiment_s_network_takes_its_patches(experiment):
+def test_every_experiment_can_be_trained(experiment):
     cfg = train_config(f"experiment={experiment}")
     module = instantiate(cfg.model, _convert_="all")
     check_patch_size(module.net, cfg.data.patch_size, cfg.data.batch_size)
+    assert module.configure_optimizers() is not None
 
 
 @pytest.mark.parametrize("experiment", options("experiment"))
@@ -94,7 +113,7 @@ def test_the_seed_recipe_is_the_original_one():
     assert cfg.data.patches_per_epoch is None
     assert cfg.augment.transforms == []
     assert (cfg.model.optimizer["_target_"], cfg.model.optimizer.lr) == ("torch.optim.Adam", 1e-3)
-    assert cfg.model.scheduler is None
+    assert cfg.scheduler is None
     assert cfg.trainer.max_epochs == 20
     kinds = {type(module).__name__ for module in instantiate(cfg.model, _convert_="all").net.modules()}
     assert {"Conv3d", "BatchNorm3d", "ReLU", "MaxPool3d", "Upsample"} <= kinds

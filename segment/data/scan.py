@@ -1,6 +1,7 @@
 """CTs and label maps: any stored geometry in, masks with exactly that geometry out."""
 
 import gzip
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,11 @@ import SimpleITK
 from segment.errors import UserError
 from segment.files import written_aside
 
+log = logging.getLogger(__name__)
+
 SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha")
+
+AIR_HU = -300  # every CT of a body shows some air, which is -1000 HU, or fills it in darker than this
 
 # Distance between the corners of an image and its label that still counts as the same grid. Float32 rounding in
 # headers stays below; a true mismatch is a good part of a voxel.
@@ -49,7 +54,7 @@ def case_name(path: str | Path) -> str:
 
 
 def read_ct(path: str | Path) -> Scan:
-    """Read a CT in HU, scl_slope and scl_inter applied.
+    """Read a CT in HU, scl_slope and scl_inter applied; values that cannot be HU are reported in the log.
 
     Raises:
         UserError: When the file is missing, incomplete, not one 3D volume of finite numbers, or has no usable geometry.
@@ -62,6 +67,8 @@ def read_ct(path: str | Path) -> Scan:
         if bad:
             msg = f"{path} holds {bad} voxels that are NaN or infinite; replace them, by -1024 HU where there is air"
             raise UserError(msg)
+    if values.min() > AIR_HU:
+        log.warning("%s holds %g to %g and no air: are these HU?", path, values.min(), values.max())
     return Scan(_as_hu(values), affine, header, header.get_data_shape())
 
 

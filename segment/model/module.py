@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from segment.data.dataset import LabelledScan
+from segment.errors import UserError
 from segment.inference.segmenter import PostProcess, Segmenter
 from segment.metrics.meter import OrganMeter
 from segment.metrics.scores import OrganScore, mean_scores, score_case
@@ -34,6 +35,9 @@ class SegmentationModule(pl.LightningModule):
         optimizer: Called with the parameters.
         scheduler: Called with the optimizer, stepped after every epoch; or None.
         tolerance_mm: Tolerance of the normalised surface distance (nsd) per organ, in mm.
+
+    Raises:
+        UserError: When an organ has no tolerance.
     """
 
     def __init__(
@@ -49,6 +53,9 @@ class SegmentationModule(pl.LightningModule):
         tolerance_mm: Mapping[str, float],
     ) -> None:
         super().__init__()
+        if missing := [organ for organ in organs if organ not in tolerance_mm]:
+            msg = f"tolerance_mm has no value for {', '.join(missing)}; add one in mm for every organ"
+            raise UserError(msg)
         self.organs = list(organs)
         self.net = net(out_channels=1 + len(self.organs))
         self.criterion = criterion

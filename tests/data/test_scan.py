@@ -381,3 +381,11 @@ def test_one_frame_and_none_are_one_grid(tmp_path):
     image = read_ct(save(tmp_path / "ct.nii", hu(shape=(*SHAPE, 1)), np.eye(4)))
     label = read_label(save(tmp_path / "label.nii", np.zeros(SHAPE, np.uint8), np.eye(4)))
     check_same_grid(image, label, "ct", "label")
+
+
+@pytest.mark.parametrize(("low", "high", "reported"), [(0, 255, True), (0, 1, True), (-1024, 800, False)])
+def test_what_cannot_be_hu_is_reported(tmp_path, caplog, low, high, reported):
+    values = np.linspace(low, high, 60, dtype=np.float32).reshape(3, 4, 5)
+    nib.save(nib.Nifti1Image(values, np.eye(4)), tmp_path / "ct.nii")
+    assert read_ct(tmp_path / "ct.nii").data.min() == low
+    assert ("are these HU?" in caplog.text) == reported
