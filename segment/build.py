@@ -59,6 +59,11 @@ def steps_of(checkpoint: Path) -> int:
     return int(_read(checkpoint)["global_step"])
 
 
+def seen_by(checkpoint: Path) -> set[str]:
+    """Voxel hashes of the CTs that a checkpoint was trained or selected on."""
+    return set(_read(checkpoint)["segment"]["voxel_hashes"])
+
+
 def check_resumable(checkpoint: Path, module: SegmentationModule, other_data: bool) -> None:
     """Refuse a checkpoint of other organs, another network or other data.
 
@@ -82,8 +87,13 @@ def check_resumable(checkpoint: Path, module: SegmentationModule, other_data: bo
             f"{checkpoint} holds another network: {key} is {shapes.get(key)} there, {wanted.get(key)} here; train anew"
         )
         raise UserError(msg)
-    if before["segment"]["voxel_hashes"] != after["voxel_hashes"] and not other_data:
-        msg = f"{checkpoint} was trained on other CTs than the data sets hold now; train anew, or allow_changed=[data]"
+    # Not equality: after training has gone on with other data, the checkpoint names the CTs of before, too.
+    unseen = set(after["voxel_hashes"]) - set(before["segment"]["voxel_hashes"])
+    if (unseen or before["segment"]["split"] != after["split"]) and not other_data:
+        msg = (
+            f"{checkpoint} was trained on other CTs, or on another split of them, than the data sets hold now; "
+            "train anew, or allow_changed=[data]"
+        )
         raise UserError(msg)
 
 
@@ -146,9 +156,6 @@ def load(path: str | Path, trust: Sequence[str] = ()) -> Trained:
     Raises:
         UserError: When the file is missing, is not such a checkpoint, or names something else.
     """
-    if not Path(path).is_file():
-        msg = f"no such checkpoint: {path}; a run's best one is <run folder>/checkpoints/best.ckpt"
-        raise UserError(msg)
     checkpoint = _read(Path(path))
     config = checked(checkpoint["segment"]["config"], trust)
     try:

@@ -1,6 +1,7 @@
 """`segment train`: train, test the best checkpoint, report."""
 
 import os
+from pathlib import Path
 
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
@@ -8,6 +9,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from segment import build, resume, run
+from segment.data.datamodule import CTDataModule
 from segment.door import door
 from segment.errors import UserError
 from segment.metrics.log import MetricsCSV
@@ -35,6 +37,7 @@ def train(cfg: DictConfig) -> float:
             if here.checkpoint is not None:
                 other_data = any(key.split(".")[0] in ("data", "split") for key in cfg.allow_changed)
                 build.check_resumable(here.checkpoint, module, other_data)
+                module.checkpoint_facts["voxel_hashes"] = _all_seen(here.checkpoint, datamodule)
             if trainer.is_global_zero:
                 run.record(here, cfg, datamodule.split.ids())
             _begin_logging(trainer, cfg, here)
@@ -56,6 +59,20 @@ def _begin_logging(trainer: pl.Trainer, cfg: DictConfig, here: run.Run) -> None:
         logger.log_hyperparams(resume.flat(resume.portable(cfg)))
         if isinstance(logger, MetricsCSV):
             logger.forget_from(build.steps_of(here.checkpoint) if here.checkpoint else 0)
+
+
+def _all_seen(checkpoint: Path, datamodule: CTDataModule) -> list[str]:
+    """Voxel hashes of the CTs that a checkpoint was trained or selected on, and of those that it will be.
+
+    Raises:
+        UserError: When a test case is among the former.
+    """
+    before, split, volumes = build.seen_by(checkpoint), datamodule.split, datamodule.volumes
+    leaked = [case.id for case in split.test if volumes[case.id].meta["voxel_hash"] in before]
+    if leaked and not split.shared:
+        msg = f"{checkpoint} was trained or selected on {leaked[0]}, which the split has in test; train anew"
+        raise UserError(msg)
+    return sorted(before | set(datamodule.voxel_hashes()))
 
 
 def _best_score(trainer: pl.Trainer) -> float:

@@ -118,24 +118,34 @@ def module_with(facts):
 
 def test_a_checkpoint_of_the_same_run_is_resumable(tmp_path):
     ckpt = tiny.write_checkpoint(tmp_path / "last.ckpt", voxel_hashes=["a", "b"])
-    build.check_resumable(ckpt, module_with({"config": tiny.config(), "voxel_hashes": ["a", "b"]}), other_data=False)
+    facts = {"config": tiny.config(), "split": {}, "voxel_hashes": ["a", "b"]}
+    build.check_resumable(ckpt, module_with(facts), other_data=False)
 
 
 def test_other_organs_networks_and_data_are_not_resumed(tmp_path):
     ckpt = tiny.write_checkpoint(tmp_path / "last.ckpt", voxel_hashes=["a", "b"])
     held = tiny.config()
-    facts = {"config": {**held, "organs": ["liver", "left_kidney"]}, "voxel_hashes": ["a", "b"]}
+    facts = {"config": {**held, "organs": ["liver", "left_kidney"]}, "split": {}, "voxel_hashes": ["a", "b"]}
     with pytest.raises(UserError, match="was trained for liver, spleen, not for liver, left_kidney"):
         build.check_resumable(ckpt, module_with(facts), other_data=False)
     held["model"]["net"]["kernel_size"] = 3
-    facts = {"config": held, "voxel_hashes": ["a", "b"]}
+    facts = {"config": held, "split": {}, "voxel_hashes": ["a", "b"]}
     message = r"another network: net\.weight is \(3, 1, 1, 1, 1\) there, \(3, 1, 3, 3, 3\) here"
     with pytest.raises(UserError, match=message):
         build.check_resumable(ckpt, module_with(facts), other_data=False)
-    module = module_with({"config": tiny.config(), "voxel_hashes": ["a", "c"]})
+    module = module_with({"config": tiny.config(), "split": {}, "voxel_hashes": ["a", "c"]})
     with pytest.raises(UserError, match="was trained on other CTs"):
         build.check_resumable(ckpt, module, other_data=False)
     build.check_resumable(ckpt, module, other_data=True)
+    module = module_with({"config": tiny.config(), "split": {"train": ["set/a"]}, "voxel_hashes": ["a", "b"]})
+    with pytest.raises(UserError, match="another split of them"):
+        build.check_resumable(ckpt, module, other_data=False)
+
+
+def test_after_training_went_on_with_other_data_the_next_resume_needs_no_leave(tmp_path):
+    ckpt = tiny.write_checkpoint(tmp_path / "last.ckpt", voxel_hashes=["a", "b", "c"])
+    facts = {"config": tiny.config(), "split": {}, "voxel_hashes": ["b", "c"]}
+    build.check_resumable(ckpt, module_with(facts), other_data=False)
 
 
 @pytest.mark.parametrize("precision", ["16-mixed", "bf16-mixed", "16-true", "bf16-true", 16])

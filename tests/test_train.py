@@ -8,11 +8,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import tiny
 import torch
 
+from segment.errors import UserError
 from segment.metrics.table import read_cases
+from segment.train import _all_seen
 
 ORGANS = ["liver", "right_kidney", "left_kidney", "spleen"]
 TINY = ["experiment=smoke", "callbacks.cases.overlay=false", "data.patches_per_epoch=2", "data.batch_size=1"]
@@ -185,3 +189,21 @@ def test_data_sets_are_mixed(tmp_path, cache, finished):
     split = json.loads((only_run(tmp_path) / "split.json").read_text())
     assert {case.split("/")[0] for case in split["train"]} == {"phantom", "folder"}
     assert not (only_run(tmp_path) / "cases.csv").exists()
+
+
+def data_of(train, test, shared=False):
+    """A data module of cases that are called as their content."""
+    cases = {name: SimpleNamespace(id=name) for name in [*train, *test]}
+    return SimpleNamespace(
+        split=SimpleNamespace(test=[cases[name] for name in test], shared=shared),
+        volumes={name: SimpleNamespace(meta={"voxel_hash": name}) for name in cases},
+        voxel_hashes=lambda: train,
+    )
+
+
+def test_what_was_seen_is_remembered_when_training_goes_on_with_other_data(tmp_path):
+    ckpt = tiny.write_checkpoint(tmp_path / "last.ckpt", voxel_hashes=["a", "b"])
+    assert _all_seen(ckpt, data_of(["b", "c"], ["d"])) == ["a", "b", "c"]
+    with pytest.raises(UserError, match=r"last\.ckpt was trained or selected on a, which the split has in test"):
+        _all_seen(ckpt, data_of(["b", "c"], ["d", "a"]))
+    assert _all_seen(ckpt, data_of(["a"], ["a"], shared=True)) == ["a", "b"]

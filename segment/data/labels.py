@@ -34,7 +34,6 @@ class LabelMap:
                     msg = f"label code {code} is given to both {owner[code]} and {name}; a code can mean one structure"
                     raise UserError(msg)
                 owner[code] = name
-        self.owner = owner
         self.known = np.zeros(max(owner, default=0) + 1, dtype=bool)
         self.known[[0, *owner]] = True
         self.classes = np.zeros(len(self.known), dtype=np.uint8)
