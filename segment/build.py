@@ -90,10 +90,7 @@ def check_resumable(checkpoint: Path, module: SegmentationModule, other_data: bo
     # Not equality: after training has gone on with other data, the checkpoint names the CTs of before, too.
     unseen = set(after["voxel_hashes"]) - set(before["segment"]["voxel_hashes"])
     if (unseen or before["segment"]["split"] != after["split"]) and not other_data:
-        msg = (
-            f"{checkpoint} was trained on other CTs, or on another split of them, than the data sets hold now; "
-            "train anew, or allow_changed=[data]"
-        )
+        msg = f"{checkpoint} was trained on other CTs or another split of them; train anew, or allow_changed=[data]"
         raise UserError(msg)
 
 

@@ -15,6 +15,7 @@ from segment.errors import UserError
 from segment.metrics.log import MetricsCSV
 from segment.metrics.table import print_scores
 from segment.model.patch_size import check_patch_size
+from segment.values import check_seed
 
 
 def train(cfg: DictConfig) -> float:
@@ -26,12 +27,15 @@ def train(cfg: DictConfig) -> float:
         The best validation score of the monitored metric, for sweeps; NaN when no checkpoint was scored.
     """
     _refuse_parallel_sweep(cfg)
+    check_seed(cfg.seed)
     with run.begin(cfg, "train.log") as here:
         pl.seed_everything(cfg.seed, workers=True)
         parts = build.parts(cfg)
         datamodule, module, trainer = parts.datamodule, parts.module, parts.trainer
         try:
             check_patch_size(module.net, datamodule.patch_size, datamodule.batch_size)
+            if window := getattr(module.inferer, "patch_size", None):
+                check_patch_size(module.net, window, 1, inference=True)
             hashes = datamodule.voxel_hashes()
             module.checkpoint_facts |= {"split": datamodule.split.ids(), "voxel_hashes": hashes}
             if here.checkpoint is not None:

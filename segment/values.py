@@ -48,6 +48,17 @@ def check_values(node: Any, where: str = "") -> None:  # noqa: ANN401
             raise UserError(msg)
 
 
+def check_seed(seed: Any) -> None:  # noqa: ANN401
+    """Refuse a seed that the random generators cannot take.
+
+    Raises:
+        UserError: With the value.
+    """
+    if type(seed) is not int or not 0 <= seed < 2**32:
+        msg = f"seed must be a whole number from 0 to {2**32 - 1}, got {seed!r}"
+        raise UserError(msg)
+
+
 def _hints(target: str) -> dict[str, Any]:
     """Annotations of a target's parameters; none where they cannot be known."""
     try:

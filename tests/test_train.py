@@ -146,8 +146,10 @@ def test_two_processes_train_and_test_each_case_once(tmp_path, cache):
     [
         (
             ["data.patch_size=[20,32,32]"],
-            r"cannot take patches of [20, 32, 32] voxels; use data.patch_size=[32, 32, 32]",
+            r"cannot take patches of [20, 32, 32] voxels; use data.patch_size=[24, 32, 32]",
         ),
+        (["model.inferer.patch_size=[30,30,30]"], "use model.inferer.patch_size=[32, 32, 32]"),
+        (["seed=abc"], "seed must be a whole number"),
         (["split.val=0.01"], "the split leaves no case to validate"),
         (["nonsense=1"], "nonsense"),
         (["trainer.precision=16-mixed"], "use trainer.precision=32-true"),
@@ -180,7 +182,7 @@ def test_data_sets_are_mixed(tmp_path, cache, finished):
             target = source / kind / image.name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes((image.parents[1] / kind / image.name).read_bytes())
-    mixed = ["data=[phantom,folder]", f"data.sources.folder.root={source}", "data.sources.phantom.seed=1"]
+    mixed = ["data=[phantom,folder]", f"+data.sources.folder.root={source}", "data.sources.phantom.seed=1"]
     codes = (
         "data.sources.folder.label_codes={liver:1,right_kidney:2,left_kidney:13,spleen:3,other:[4,5,6,7,8,9,10,11,12]}"
     )

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from segment.errors import UserError
-from segment.values import check_values
+from segment.values import check_seed, check_values
 
 
 class Thing:
@@ -62,3 +62,14 @@ def test_values_of_another_kind_are_refused(values, message):
 
 def test_targets_that_do_not_exist_are_left_to_those_who_build_them():
     check_values({"_target_": "segment.nothing.Nothing", "count": "abc"})
+
+
+@pytest.mark.parametrize("seed", ["abc", -1, 2**32, 1.5, True, None])
+def test_seeds_that_no_generator_takes_are_refused(seed):
+    with pytest.raises(UserError, match="seed must be a whole number from 0 to 4294967295, got"):
+        check_seed(seed)
+
+
+def test_seeds_at_the_ends_pass():
+    check_seed(0)
+    check_seed(2**32 - 1)

@@ -117,12 +117,18 @@ class Phantom:
         seed: Case i is a pure function of (seed, i).
         shape: Voxels of each CT before it is stored in an orientation of its own.
         workers: Threads that draw them.
+
+    Raises:
+        UserError: When the shape is not three whole numbers.
     """
 
     def __init__(self, root: str | Path, num_cases: int, seed: int, shape: Sequence[int], workers: int = 1) -> None:
         self.root = Path(root)
         self.num_cases = num_cases
         self.seed = seed
+        if len(shape) != 3 or any(type(n) is not int for n in shape):
+            msg = f"the shape of synthetic CTs must be three whole numbers, got {shape}; give one such as [96,96,64]"
+            raise UserError(msg)
         self.shape = shape
         self.workers = workers
 

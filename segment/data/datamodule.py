@@ -40,7 +40,7 @@ class CTDataModule(pl.LightningDataModule):
         seed: Fixes every patch of every epoch.
 
     Raises:
-        UserError: When a size or share is out of range.
+        UserError: When there is no organ, or a size, share or number is out of range.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class CTDataModule(pl.LightningDataModule):
         seed: int,
     ) -> None:
         super().__init__()
-        _check_settings(patch_size, patches_per_epoch, foreground_share, batch_size)
+        _check_settings(organs, patch_size, patches_per_epoch, foreground_share, batch_size, num_workers)
         self.sources = sources
         self.organs = list(organs)
         self.augment = augment
@@ -162,13 +162,22 @@ class CTDataModule(pl.LightningDataModule):
         present = {index for case in self.split.train for index in volumes[case.id].meta["classes"]}
         missing = [organ for index, organ in enumerate(self.organs, start=1) if index not in present]
         if missing:
-            msg = f"no training case shows {', '.join(missing)}; check label_codes, or take it out of organs"
+            other = "choose another one by split.case=<its id>, " if self.split.shared else ""
+            msg = f"no training case shows {', '.join(missing)}; {other}check label_codes, or take it out of organs"
             raise UserError(msg)
 
 
 def _check_settings(
-    patch_size: Sequence[int], patches_per_epoch: int | None, foreground_share: float, batch_size: int
+    organs: Sequence[str],
+    patch_size: Sequence[int],
+    patches_per_epoch: int | None,
+    foreground_share: float,
+    batch_size: int,
+    num_workers: int,
 ) -> None:
+    if not organs:
+        msg = "organs=[] names nothing to segment; name structures of label_codes, such as organs=[liver]"
+        raise UserError(msg)
     wrong = {
         f"patch_size={list(patch_size)} must be three positive sizes": len(patch_size) != 3 or min(patch_size) < 1,
         f"patches_per_epoch={patches_per_epoch} must be positive or null": (
@@ -176,6 +185,7 @@ def _check_settings(
         ),
         f"foreground_share={foreground_share} must lie in [0, 1]": not 0 <= foreground_share <= 1,
         f"batch_size={batch_size} must be positive": batch_size < 1,
+        f"num_workers={num_workers} must be 0 or more": num_workers < 0,
     }
     if reasons := [reason for reason, is_wrong in wrong.items() if is_wrong]:
         msg = "data." + ", data.".join(reasons)

@@ -13,7 +13,7 @@ from segment.errors import UserError
 MULTIPLES = (1, 2, 4, 8, 16, 32, 64)  # networks halve the grid some times
 
 
-def check_patch_size(net: nn.Module, patch_size: Sequence[int], batch_size: int) -> None:
+def check_patch_size(net: nn.Module, patch_size: Sequence[int], batch_size: int, *, inference: bool = False) -> None:
     """Refuse a patch size for which the network fails or gives logits of another size.
 
     The network runs on torch's meta device, which computes shapes and nothing else.
@@ -22,17 +22,19 @@ def check_patch_size(net: nn.Module, patch_size: Sequence[int], batch_size: int)
         net: Maps (B,1,I,J,K) to logits (B,C,I,J,K), or to a list of them, the finest first.
         patch_size: Voxels along I, J, K.
         batch_size: Patches in a training batch; normalisation may need more than one value per channel.
+        inference: Whether these are the patches of `model.inferer`, which the network need not train on.
 
     Raises:
         UserError: With the next size that the network takes.
     """
     size = tuple(patch_size)
-    shadow = copy.deepcopy(net).to("meta").train()
+    shadow = copy.deepcopy(net).to("meta").train(not inference)
     problem = _problem(shadow, size, batch_size)
     if problem is None:
         return
     fitting = _next_fitting(shadow, size, batch_size)
-    remedy = f"use data.patch_size={list(fitting)}" if fitting else f"it says: {problem}"
+    key = "model.inferer.patch_size" if inference else "data.patch_size"
+    remedy = f"use {key}={list(fitting)}" if fitting else f"it says: {problem}"
     msg = f"the network cannot take patches of {list(size)} voxels; {remedy}"
     raise UserError(msg)
 

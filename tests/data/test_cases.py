@@ -190,3 +190,9 @@ def test_phantoms_are_written_and_then_read_as_files(tmp_path, monkeypatch):
     assert [c.id for c in cases] == ["phantom/p0", "phantom/p1", "phantom/p2"]
     assert read_ct(cases[2].image).data.shape == (8, 9, 10)
     assert cases[0].label_codes == module.PHANTOM_LABELS
+
+
+@pytest.mark.parametrize("shape", [[64, 64], [64, 64, 64.5], [64, 64, "64"]])
+def test_synthetic_cts_need_three_whole_numbers(tmp_path, shape):
+    with pytest.raises(UserError, match="must be three whole numbers, got"):
+        Phantom(tmp_path, num_cases=1, seed=0, shape=shape)

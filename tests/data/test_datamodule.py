@@ -238,6 +238,13 @@ def test_an_organ_that_no_training_case_shows(folder, tmp_path):
         _ = datamodule.volumes
 
 
+def test_an_organ_that_the_one_case_of_a_sanity_check_lacks(folder, tmp_path):
+    sources = {"set": Folder(folder, CODES | {"pancreas": 30})}
+    datamodule = build(sources, tmp_path, organs=["liver", "pancreas"], split=SharedSplit())
+    with pytest.raises(UserError, match=r"no training case shows pancreas; choose another one by split\.case="):
+        _ = datamodule.volumes
+
+
 def test_what_is_wrong_with_a_test_case_is_found_before_training(folder, tmp_path):
     sources = {"set": SimpleNamespace(cases=lambda name: [broken(case) for case in Folder(folder, CODES).cases(name)])}
 
@@ -260,6 +267,8 @@ def test_what_is_wrong_with_a_test_case_is_found_before_training(folder, tmp_pat
             {"batch_size": 0, "foreground_share": -1},
             r"foreground_share=-1 must .*, data\.batch_size=0 must be positive",
         ),
+        ({"num_workers": -1}, r"data\.num_workers=-1 must be 0 or more"),
+        ({"organs": []}, r"organs=\[\] names nothing to segment"),
     ],
 )
 def test_settings_out_of_range_are_refused_at_once(sources, cache, change, message):

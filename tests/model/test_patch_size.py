@@ -51,6 +51,14 @@ def test_normalisation_needs_more_than_one_value():
         check_patch_size(net(norm="instance"), (8, 8, 8), batch_size=2)
 
 
+def test_patches_of_inference_need_not_be_trained_on():
+    check_patch_size(net(norm="batch"), (8, 8, 8), batch_size=1, inference=True)
+    with pytest.raises(
+        UserError, match=r"patches of \[30, 30, 30\] voxels; use model.inferer.patch_size=\[32, 32, 32\]"
+    ):
+        check_patch_size(net(), (30, 30, 30), batch_size=1, inference=True)
+
+
 def test_a_network_that_changes_the_size_is_refused():
     with pytest.raises(UserError, match=r"it says: it answers with \[14, 14, 14\]"):
         check_patch_size(nn.Conv3d(1, 2, 3), (16, 16, 16), batch_size=1)
