@@ -1,8 +1,7 @@
 """`segment evaluate`: score a checkpoint on labelled CTs, on their own grids."""
 
 import hashlib
-import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from hydra.utils import instantiate
@@ -20,8 +19,6 @@ from segment.errors import UserError
 from segment.metrics.scores import score_case
 from segment.metrics.table import begin_cases, print_scores, read_cases
 from segment.view.report import CaseReport
-
-log = logging.getLogger(__name__)
 
 
 def evaluate(cfg: DictConfig) -> None:
@@ -41,8 +38,10 @@ def evaluate(cfg: DictConfig) -> None:
         cases = list(instantiate(cfg.split, _convert_="all")(cases).test)
     _check_organs(cases, trained.organs)
     seen = set(trained.facts.get("voxel_hashes", []))
+    contents = {case.id: _content(case) for case in cases}
     if seen and not cfg.include_trained:
-        cases = _held_out(cases, seen)
+        cases = _held_out(cases, contents, seen)
+    cfg.data_sha256 = _data_sha256(cases, contents)
     with run.begin(cfg, "evaluate.log") as here:
         run.record(here, cfg, {"test": [case.id for case in cases]})
         failed = _score(cases, trained, cfg.pictures, here.folder)
@@ -60,13 +59,13 @@ def _check_organs(cases: Sequence[Case], organs: Sequence[str]) -> None:
             raise UserError(msg) from error
 
 
-def _held_out(cases: Sequence[Case], seen: Collection[str]) -> list[Case]:
+def _held_out(cases: Sequence[Case], contents: Mapping[str, str], seen: Collection[str]) -> list[Case]:
     """Cases whose voxels the checkpoint has not seen.
 
     Raises:
         UserError: When none is left.
     """
-    kept = [case for case in cases if _is_new(case, seen)]
+    kept = [case for case in cases if contents[case.id] not in seen]
     if len(kept) < len(cases):
         print(
             f"left out {len(cases) - len(kept)} of {len(cases)} cases: the checkpoint was trained or selected on them"
@@ -77,11 +76,24 @@ def _held_out(cases: Sequence[Case], seen: Collection[str]) -> list[Case]:
     return kept
 
 
-def _is_new(case: Case, seen: Collection[str]) -> bool:
+def _content(case: Case) -> str:
+    """Hash of a CT's voxels; empty when it cannot be read."""
     try:
-        return voxel_hash(read_ct(case.image).data) not in seen
+        return voxel_hash(read_ct(case.image).data)
     except UserError:
-        return True  # the attempt to score it will tell what is wrong
+        return ""  # the attempt to score it will tell what is wrong
+
+
+def _data_sha256(cases: Sequence[Case], contents: Mapping[str, str]) -> str:
+    """Hash of the CTs' voxels and the label files, which the names of cases do not tell from others."""
+    digest = hashlib.sha256()
+    for case in cases:
+        try:
+            label = hashlib.sha256(case.label.read_bytes()).hexdigest()
+        except OSError:
+            label = ""
+        digest.update(f"{case.id} {contents[case.id]} {label}\n".encode())
+    return digest.hexdigest()
 
 
 def _score(cases: Sequence[Case], trained: build.Trained, pictures: bool, folder: Path) -> list[str]:

@@ -196,7 +196,7 @@ def test_resuming_scores_what_is_missing(run, data, tmp_path, caplog):
         path.write_bytes(content)
     caplog.clear()
     caplog.set_level(logging.INFO)
-    run("resume=true")
+    run("resume=true", "allow_changed=[data_sha256]")  # they were mended
     assert [record.message.split(":")[0] for record in caplog.records if "liver" in record.message] == [
         "1/2 folder/case1",
         "2/2 folder/case2",
@@ -213,6 +213,20 @@ def test_another_checkpoint_of_the_same_name_is_not_resumed(run, ckpt, tmp_path)
         run("resume=true")
     with pytest.raises(UserError, match="holds a run already"):
         run()
+    assert (tmp_path / "run" / "cases.csv").read_text() == before
+
+
+@pytest.mark.parametrize("kind", ["images", "labels"])
+def test_another_content_under_the_same_names_is_not_resumed(run, data, tmp_path, kind):
+    run()
+    run("resume=true")
+    before = (tmp_path / "run" / "cases.csv").read_text()
+    path = data / kind / "case1.nii.gz"
+    volume = np.asarray(nib.load(path).dataobj).copy()
+    volume[0, 0, 0] = 6
+    tiny.save(path, volume)
+    with pytest.raises(UserError, match=r"data_sha256 was .*allow_changed=\[data_sha256\]"):
+        run("resume=true")
     assert (tmp_path / "run" / "cases.csv").read_text() == before
 
 
