@@ -1,7 +1,7 @@
 """`segment predict`: masks of CTs from nothing but a checkpoint and the CTs."""
 
 import glob
-import logging
+import hashlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,23 +13,24 @@ from segment.batch import name_failures, work_through
 from segment.data.scan import SUFFIXES, case_name, read_ct, read_label, write_mask
 from segment.door import door
 from segment.errors import UserError
+from segment.files import write_text
 from segment.metrics.volumes import VolumeTable
 from segment.view.film import write_film
 from segment.view.overlay import write_overlay
 
-log = logging.getLogger(__name__)
-
 ENDING = "_seg"  # what the name of a CT's mask has after the CT's
+MADE_BY = "checkpoint.sha256"  # tells, as sha256sum would, whose masks a folder holds
 
 
 def predict(cfg: DictConfig) -> None:
     """Segment every CT that `input` names.
 
-    Writes `<name>_seg.nii.gz` on the CT's own grid, `volumes.csv` with a row per CT and organ, and with pictures=true
-    `<name>_overlay.png` and `<name>_organs.mp4`. A CT that fails is named at the end; the others are done all the same.
+    Writes `<name>_seg.nii.gz` on the CT's own grid, `volumes.csv` with a row per CT and organ, `checkpoint.sha256`, and
+    with pictures=true `<name>_overlay.png` and `<name>_organs.mp4`. A CT that fails is named at the end; the others are
+    done all the same.
 
     Raises:
-        UserError: When there is nothing to do, a result exists already, or CTs failed.
+        UserError: When there is nothing to do, a result exists already or is another checkpoint's, or CTs failed.
     """
     inputs = find_inputs(str(cfg.input))
     output = Path(str(cfg.output))
@@ -43,7 +44,10 @@ def predict(cfg: DictConfig) -> None:
     trained = build.load(cfg.ckpt, cfg.trust)
     trained.module.to(build.device(cfg.device))
     todo = [path for path in inputs if cfg.overwrite or path not in existing]
-    output.mkdir(parents=True, exist_ok=True)
+    _claim(output, Path(cfg.ckpt), bool(existing), cfg.overwrite)
+    for path in todo if cfg.overwrite else []:
+        for made in (_mask_path(output, path), *_picture_paths(output, path)):
+            made.unlink(missing_ok=True)  # so that nothing old is taken for new, whatever interrupts this call
     table = VolumeTable(output / "volumes.csv", trained.organs)
     _tidy(table, output, todo, kept=[path for path in inputs if path not in todo])
     failed = work_through(
@@ -86,8 +90,9 @@ def _predict_one(path: Path, trained: build.Trained, output: Path, table: Volume
     scan, name = read_ct(path), case_name(path)
     mask = trained.segmenter(scan)
     if pictures:
-        write_overlay(output / f"{name}_overlay.png", scan.data, mask, scan.affine, trained.organs, title=name)
-        write_film(output / f"{name}_organs.mp4", scan.data, mask, scan.affine, trained.organs)
+        picture, film = _picture_paths(output, path)
+        write_overlay(picture, scan.data, mask, scan.affine, trained.organs, title=name)
+        write_film(film, scan.data, mask, scan.affine, trained.organs)
     table.add(name, mask, scan.affine)
     # Last, because an existing mask tells a resumed call that the case is done.
     write_mask(_mask_path(output, path), mask, scan)
@@ -96,6 +101,25 @@ def _predict_one(path: Path, trained: build.Trained, output: Path, table: Volume
 
 def _mask_path(output: Path, path: Path) -> Path:
     return output / f"{case_name(path)}{ENDING}.nii.gz"
+
+
+def _picture_paths(output: Path, path: Path) -> tuple[Path, Path]:
+    return output / f"{case_name(path)}_overlay.png", output / f"{case_name(path)}_organs.mp4"
+
+
+def _claim(output: Path, ckpt: Path, holds_masks: bool, overwrite: bool) -> None:
+    """Write down whose masks the folder holds.
+
+    Raises:
+        UserError: When they are, or may be, those of another checkpoint.
+    """
+    record = output / MADE_BY
+    ours = hashlib.sha256(ckpt.read_bytes()).hexdigest()
+    theirs = record.read_text(encoding="utf-8").split(" ")[0] if record.exists() else None
+    if not overwrite and theirs != ours and (holds_masks or theirs is not None):
+        msg = f"the masks in {output} are not known to be of {ckpt}; choose another output, or overwrite=true"
+        raise UserError(msg)
+    write_text(record, f"{ours}  {ckpt.name}\n")
 
 
 def _tidy(table: VolumeTable, output: Path, todo: Sequence[Path], kept: Sequence[Path]) -> None:

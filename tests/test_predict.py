@@ -53,7 +53,7 @@ def test_a_mask_lies_on_the_cts_own_grid(run, tmp_path):
     hu, classes = tiny.body()
     source = nib.load(tiny.save(tmp_path / "ct.nii.gz", hu))
     run(tmp_path / "ct.nii.gz")
-    assert names(tmp_path / "masks") == ["ct_seg.nii.gz", "volumes.csv"]
+    assert names(tmp_path / "masks") == ["checkpoint.sha256", "ct_seg.nii.gz", "volumes.csv"]
     mask = nib.load(tmp_path / "masks" / "ct_seg.nii.gz")
     assert np.array_equal(np.asarray(mask.dataobj), classes)
     assert mask.get_data_dtype() == np.uint8
@@ -80,7 +80,7 @@ def test_a_folder_may_hold_every_format(run, tmp_path):
     (folder / "._mac.nii.gz").write_bytes(b"no CT")
     run(folder)
     cases = ["mha", "nifti4", "nifti7", "nrrd"]
-    assert names(tmp_path / "masks") == [*(f"{name}_seg.nii.gz" for name in cases), "volumes.csv"]
+    assert names(tmp_path / "masks") == ["checkpoint.sha256", *(f"{name}_seg.nii.gz" for name in cases), "volumes.csv"]
     for name in cases:
         mask = nib.load(tmp_path / "masks" / f"{name}_seg.nii.gz")
         assert np.array_equal(np.asarray(mask.dataobj), classes)
@@ -121,7 +121,7 @@ def test_masks_that_exist_are_refused_kept_or_done_again(run, tmp_path):
     tiny.save(folder / "b.nii.gz", tiny.body(1)[0])
     with pytest.raises(UserError, match=r"holds 1 of these masks already, first a_seg\.nii\.gz; .*resume=true"):
         run(folder)
-    assert names(masks) == ["a_seg.nii.gz", "volumes.csv"]
+    assert names(masks) == ["a_seg.nii.gz", "checkpoint.sha256", "volumes.csv"]
     run(folder, "resume=true")
     assert (masks / "a_seg.nii.gz").stat().st_mtime_ns == first
     assert volumes(masks) == pytest.approx(expected("a") | expected("b", 1))
@@ -147,7 +147,7 @@ def test_after_an_interrupt_the_table_is_that_of_the_masks(run, tmp_path, monkey
     monkeypatch.setattr(module, "write_mask", stopped)
     with pytest.raises(KeyboardInterrupt):
         run(folder)
-    assert names(masks) == ["a_seg.nii.gz", "volumes.csv"]
+    assert names(masks) == ["a_seg.nii.gz", "checkpoint.sha256", "volumes.csv"]
     assert ("b", "liver") in volumes(masks)
     if lost:
         (masks / "volumes.csv").unlink()
@@ -178,7 +178,7 @@ def test_bad_files_are_named_and_the_others_done(ckpt, tmp_path, monkeypatch, ca
     assert last[0] == "2 of 4 failed:"
     assert last[1].startswith("  b.nii.gz: cannot read cts/b.nii.gz: it is damaged, incomplete")
     assert last[2].startswith("  c.nii.gz: cts/c.nii.gz has shape (4, 4)")
-    assert names(masks) == ["a_seg.nii.gz", "d_seg.nii.gz", "volumes.csv"]
+    assert names(masks) == ["a_seg.nii.gz", "checkpoint.sha256", "d_seg.nii.gz", "volumes.csv"]
     assert volumes(masks) == pytest.approx(expected("a") | expected("d", 1))
     assert names(tmp_path) == ["best.ckpt", "cts", "masks"]
 
@@ -188,9 +188,41 @@ def test_pictures_are_made_of_every_ct(run, tmp_path, monkeypatch):
     tiny.save(tmp_path / "ct.nii.gz", tiny.body()[0])
     run(tmp_path / "ct.nii.gz", "pictures=true")
     made = tmp_path / "masks"
-    assert names(made) == ["ct_organs.mp4", "ct_overlay.png", "ct_seg.nii.gz", "volumes.csv"]
+    assert names(made) == ["checkpoint.sha256", "ct_organs.mp4", "ct_overlay.png", "ct_seg.nii.gz", "volumes.csv"]
     assert (made / "ct_overlay.png").read_bytes().startswith(b"\x89PNG")
     assert (made / "ct_organs.mp4").read_bytes() == b"film"
+    run(tmp_path / "ct.nii.gz", "overwrite=true")  # without pictures: those of before are of another mask
+    assert names(made) == ["checkpoint.sha256", "ct_seg.nii.gz", "volumes.csv"]
+
+
+def test_masks_of_another_checkpoint_are_not_kept(run, ckpt, tmp_path):
+    folder, masks = tmp_path / "cts", tmp_path / "masks"
+    tiny.save(folder / "a.nii.gz", tiny.body()[0])
+    run(folder)
+    tiny.save(folder / "b.nii.gz", tiny.body(1)[0])
+    tiny.write_checkpoint(ckpt, tiny.config(spacing_mm=[4, 4, 4]))
+    for given, overrides in ((folder, ["resume=true"]), (folder / "b.nii.gz", [])):
+        with pytest.raises(UserError, match=r"are not known to be of .*best\.ckpt; .*overwrite=true"):
+            run(given, *overrides)
+    assert names(masks) == ["a_seg.nii.gz", "checkpoint.sha256", "volumes.csv"]
+    run(folder, "overwrite=true")
+    run(folder, "resume=true")
+    (masks / "checkpoint.sha256").unlink()
+    with pytest.raises(UserError, match="not known"):
+        run(folder, "resume=true")
+
+
+def test_an_interrupted_overwriting_leaves_nothing_old_to_keep(run, ckpt, tmp_path, monkeypatch):
+    tiny.save(tmp_path / "cts" / "a.nii.gz", tiny.body()[0])
+    run(tmp_path / "cts")
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "write_mask", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "cts", "overwrite=true")
+    assert not (tmp_path / "masks" / "a_seg.nii.gz").exists()
 
 
 def test_inputs_are_a_file_a_folder_or_a_glob(tmp_path):
