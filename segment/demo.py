@@ -47,7 +47,8 @@ def main() -> None:
         print(f"\nno real CT: {error}\na synthetic one takes its place", flush=True)
         image = _held_out(config, scores["synthetic, held out"])
     else:
-        _run("evaluate", f"ckpt={best}", "data=lidc", "pictures=false", f"hydra.run.dir={folder / 'real'}")
+        cache = [override for override in of_data if override.startswith("cache_dir=")]
+        _run("evaluate", f"ckpt={best}", "data=lidc", "pictures=false", f"hydra.run.dir={folder / 'real'}", *cache)
         scores["real, one CT"] = folder / "real" / "cases.csv"
     _run("predict", f"ckpt={best}", f"input={image}", f"output={folder / 'predict'}")
     _close(folder, scores, time.monotonic() - started)

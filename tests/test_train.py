@@ -182,9 +182,9 @@ def test_data_sets_are_mixed(tmp_path, cache, finished):
             target = source / kind / image.name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes((image.parents[1] / kind / image.name).read_bytes())
-    mixed = ["data=[phantom,folder]", f"+data.sources.folder.root={source}", "data.sources.phantom.seed=1"]
+    mixed = ["data=[phantom,folder]", f"data.sources.folder.root={source}", "data.sources.phantom.seed=1"]
     codes = (
-        "data.sources.folder.label_codes={liver:1,right_kidney:2,left_kidney:13,spleen:3,other:[4,5,6,7,8,9,10,11,12]}"
+        "+data.sources.folder.label_codes={liver:1,right_kidney:2,left_kidney:13,spleen:3,other:[4,5,6,7,8,9,10,11,12]}"
     )
     done = train(tmp_path, cache, *mixed, codes, "trainer.max_epochs=1", "test=false")
     assert done.returncode == 0, done.stderr

@@ -2,25 +2,28 @@ from pathlib import Path
 
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
 from torch import nn
 
+from segment.door import config_dir
 from segment.errors import UserError
 from segment.model.patch_size import check_patch_size
 from segment.model.vnet import VNet
 
-NETS = sorted((Path(__file__).parents[2] / "conf" / "model" / "net").glob("*.yaml"))
+NETS = sorted(path.stem for path in (Path(config_dir()) / "model" / "net").glob("*.yaml"))
 
 
 def net(levels: int = 4, norm: str | None = None) -> VNet:
     return VNet(3, 2, [1] * levels, residual=True, norm=norm)
 
 
-@pytest.mark.parametrize("path", NETS, ids=lambda path: path.stem)
-def test_the_size_it_names_really_fits(path):
+@pytest.mark.parametrize("net_name", NETS)
+def test_the_size_it_names_really_fits(net_name):
     torch.manual_seed(0)
-    model = instantiate(OmegaConf.load(path))(out_channels=5)
+    with initialize_config_dir(config_dir(), version_base="1.3"):
+        cfg = compose("train", overrides=[f"model/net={net_name}", "run_dir=."])
+    model = instantiate(cfg.model.net)(out_channels=5)
     with pytest.raises(UserError) as failure:
         check_patch_size(model, (31, 33, 17), batch_size=1)
     size = [int(n) for n in str(failure.value).split("data.patch_size=[")[1].rstrip("]").split(",")]
