@@ -1,0 +1,32 @@
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from segment.data.randomness import random_state
+from segment.model.reseed import Reseed
+
+
+@pytest.fixture(autouse=True)
+def _state_put_back(monkeypatch):
+    monkeypatch.setenv("PL_GLOBAL_SEED", "0")  # the callback sets it; this puts it back
+    monkeypatch.setenv("PL_SEED_WORKERS", "0")
+    with random_state(0):
+        yield
+
+
+def dropped(seed: int, epoch: int, rank: int, drawn_before: int) -> list[bool]:
+    """What dropout drops first in an epoch."""
+    torch.rand(drawn_before)
+    Reseed(seed).on_train_epoch_start(SimpleNamespace(current_epoch=epoch, global_rank=rank), None)
+    return (nn.Dropout(0.5)(torch.ones(64)) == 0).tolist()
+
+
+def test_an_epoch_s_dropout_does_not_hang_on_what_was_drawn_before():
+    assert dropped(0, 3, 0, drawn_before=0) == dropped(0, 3, 0, drawn_before=17)
+
+
+def test_seeds_epochs_and_processes_differ():
+    patterns = [dropped(*words, drawn_before=0) for words in ((0, 3, 0), (1, 3, 0), (0, 4, 0), (0, 3, 1))]
+    assert len({tuple(pattern) for pattern in patterns}) == 4
