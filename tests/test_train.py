@@ -19,6 +19,9 @@ from segment.metrics.table import read_cases
 from segment.train import _all_seen
 
 ORGANS = ["liver", "right_kidney", "left_kidney", "spleen"]
+# One worker runs this file, for its tests share a finished run.
+pytestmark = pytest.mark.xdist_group("train")
+
 TINY = ["experiment=smoke", "callbacks.cases.overlay=false", "data.patches_per_epoch=2", "data.batch_size=1"]
 
 
@@ -176,7 +179,7 @@ def test_a_folder_that_holds_a_run_is_left_alone(cache, finished):
 
 def test_data_sets_are_mixed(tmp_path, cache, finished):
     source = cache / "copy"
-    images = sorted(cache.glob("phantom*/images/*"))[:2]
+    images = sorted(cache.glob("phantom/*/images/*"))[:2]
     for image in images:
         for kind in ("images", "labels"):
             target = source / kind / image.name

@@ -33,8 +33,14 @@ def store(tmp_path):
     return Store(tmp_path / "store", transform(), ORGANS)
 
 
+def alone(target, *arguments):
+    # As the workers of a loader do: a fork has none of OpenMP's threads, and would wait for them for ever.
+    torch.set_num_threads(1)
+    target(*arguments)
+
+
 def run(target, *arguments):
-    process = fork.Process(target=target, args=arguments)
+    process = fork.Process(target=alone, args=(target, *arguments))
     process.start()
     process.join(60)
     return process.exitcode
@@ -203,7 +209,7 @@ def _prepare_together(store, cases, barrier):
 
 def test_two_processes_fill_a_store_at_once(store, cases):
     barrier = fork.Barrier(2)
-    processes = [fork.Process(target=_prepare_together, args=(store, cases, barrier)) for _ in range(2)]
+    processes = [fork.Process(target=alone, args=(_prepare_together, store, cases, barrier)) for _ in range(2)]
     for process in processes:
         process.start()
     for process in processes:
