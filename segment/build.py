@@ -11,6 +11,7 @@ from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from segment.data.cases import Case, gather
 from segment.data.datamodule import CTDataModule
 from segment.errors import UserError
 from segment.inference.segmenter import Segmenter
@@ -31,6 +32,11 @@ class Parts:
     datamodule: CTDataModule
     module: SegmentationModule
     trainer: pl.Trainer
+
+
+def cases(data: DictConfig) -> list[Case]:
+    """Cases of every source that a `data` node names."""
+    return gather({str(name): instantiate(node, _convert_="all") for name, node in data.sources.items()})
 
 
 def parts(cfg: DictConfig) -> Parts:

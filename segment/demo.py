@@ -7,12 +7,11 @@ from datetime import datetime
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from segment.data.cases import gather
+from segment import build
 from segment.data.lidc import Lidc
 from segment.door import config_dir
 from segment.errors import UserError
@@ -65,8 +64,7 @@ def _run(command: str, *arguments: str) -> None:
 def _held_out(config: DictConfig, scores: Path) -> Path:
     """The CT of the first case that was scored."""
     scored = read_cases(scores)[0][0]
-    sources = {str(name): instantiate(node, _convert_="all") for name, node in config.data.sources.items()}
-    return next(case.image for case in gather(sources) if case.id == scored)
+    return next(case.image for case in build.cases(config.data) if case.id == scored)
 
 
 def _close(folder: Path, scores: dict[str, Path], seconds: float) -> None:

@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from segment import build, run
 from segment.batch import name_failures, work_through
-from segment.data.cases import Case, gather
+from segment.data.cases import Case
 from segment.data.dataset import ScanDataset
 from segment.data.fingerprint import voxel_hash
 from segment.data.labels import LabelMap
@@ -33,7 +33,7 @@ def evaluate(cfg: DictConfig) -> None:
     trained = build.load(cfg.ckpt, cfg.trust)
     trained.module.to(build.device(cfg.device))
     cfg.ckpt_sha256 = hashlib.sha256(Path(cfg.ckpt).read_bytes()).hexdigest()
-    cases = gather({name: instantiate(node, _convert_="all") for name, node in cfg.data.sources.items()})
+    cases = build.cases(cfg.data)
     if cfg.get("split"):
         cases = list(instantiate(cfg.split, _convert_="all")(cases).test)
     _check_organs(cases, trained.organs)
