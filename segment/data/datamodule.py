@@ -11,7 +11,8 @@ import torchio as tio
 from torch.utils.data import DataLoader, Dataset
 
 from segment.data.cases import Source, gather
-from segment.data.dataset import EpochSampler, LabelledScan, PatchDataset, ScanDataset, Stream, VolumeDataset
+from segment.data.dataset import LabelledScan, ScanDataset, Stream, VolumeDataset
+from segment.data.patches import EpochSampler, PatchDataset
 from segment.data.split import PARTS, Split, Splitter
 from segment.data.store import Store, StoredVolume
 from segment.errors import UserError

@@ -1,0 +1,207 @@
+import random
+from collections import Counter
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+import torchio as tio
+from hypothesis import given
+from hypothesis import strategies as st
+from small_ct import ORGANS, write_case
+
+from segment.data.augment import RandomIntensity, RandomSpatial
+from segment.data.cases import Folder
+from segment.data.patches import EpochSampler, PatchDataset
+from segment.data.store import Store
+
+AUGMENT = tio.Compose(
+    [RandomSpatial(degrees=15, scale=0.2), RandomIntensity(0.2, 0.1, 0.1, 0.5, p=0.5), tio.RandomNoise()]
+)
+KEYS = [(epoch, index) for epoch in (0, 1) for index in range(8)]
+
+
+def patches(volumes, patch_size=(8, 8, 8), share=0.5, augment=AUGMENT, seed=3):
+    return PatchDataset(volumes, patch_size, share, augment, seed)
+
+
+def same(a, b):
+    return torch.equal(a["image"].data, b["image"].data) and torch.equal(a["label"].data, b["label"].data)
+
+
+def counted(shape):
+    return np.arange(1, 1 + np.prod(shape), dtype=np.int16).reshape(shape)
+
+
+def numbered(root, shape, organs=(), names="a"):
+    """Stored volumes whose voxels tell where they are (the n-th is n, from 1), with organs as slices."""
+    for offset, name in enumerate(names):
+        image, label = write_case(root, name, shape=shape, spacing_mm=(1, 1, 1), suffix=".nii")
+        hu = counted(shape) + 100 * offset
+        classes = np.zeros(shape, np.uint8)
+        for code, place in enumerate(organs, start=1):
+            classes[place] = code
+        nib.save(nib.Nifti1Image(hu, np.eye(4)), image)
+        nib.save(nib.Nifti1Image(classes, np.eye(4)), label)
+    cases = Folder(root, {"liver": 1, "spleen": 2}).cases("set")
+    return list(Store(root / "store", tio.Compose([]), ORGANS).prepare(cases).values())
+
+
+def test_a_patch_is_as_documented(volumes):
+    patch = patches(volumes, (8, 6, 10))[(0, 0)]
+    assert patch["image"].data.shape == patch["label"].data.shape == (1, 8, 6, 10)
+    assert (patch["image"].data.dtype, patch["label"].data.dtype) == (torch.float32, torch.uint8)
+    assert set(patch["label"].data.unique().tolist()) <= {0, 1, 2}
+
+
+def test_the_voxel_size_travels_along(volumes):
+    spacing_mm = np.linalg.norm(np.array(volumes[0].meta["affine"])[:3, :3], axis=0)
+    assert not np.allclose(spacing_mm, 1)
+    patch = patches(volumes[:1])[(0, 0)]
+    assert np.allclose(patch["image"].spacing, spacing_mm)
+    assert np.allclose(patch["label"].spacing, spacing_mm)
+
+
+def test_a_patch_depends_on_nothing_but_seed_epoch_and_index(volumes):
+    first = {key: patches(volumes)[key] for key in KEYS}
+    dataset = patches(volumes)
+    for key in KEYS[::-1]:
+        torch.manual_seed(hash(key) % 1000)
+        np.random.seed(hash(key) % 1000)
+        random.seed(key[1])
+        assert same(dataset[key], first[key])
+
+
+@pytest.mark.parametrize("num_workers", [0, 1, 2])
+def test_workers_make_no_difference(volumes, num_workers):
+    dataset = patches(volumes)
+    loader = tio.SubjectsLoader(dataset, sampler=KEYS, batch_size=4, num_workers=num_workers)
+    for number, batch in enumerate(loader):
+        for position in range(4):
+            expected = dataset[KEYS[4 * number + position]]
+            assert torch.equal(batch["image"]["data"][position], expected["image"].data)
+            assert torch.equal(batch["label"]["data"][position], expected["label"].data)
+    assert number == 3
+
+
+def test_seed_epoch_and_index_each_change_the_patch(volumes):
+    one = volumes[:1]  # so that no other volume makes the difference
+    drawn = [patches(one)[key] for key in ((0, 0), (1, 0), (0, 1), (0, 6))] + [patches(one, seed=4)[(0, 0)]]
+    assert len({float(patch["image"].data.double().mean()) for patch in drawn}) == 5
+
+
+def test_global_random_states_stay(volumes):
+    def draws():
+        return torch.rand(1).item(), np.random.rand(), random.random()
+
+    def seed():
+        torch.manual_seed(1)
+        np.random.seed(1)
+        random.seed(1)
+
+    seed()
+    expected = draws()
+    seed()
+    for key in KEYS:
+        patches(volumes)[key]
+    assert draws() == expected
+
+
+def test_an_epoch_draws_every_volume_equally_often(tmp_path):
+    volumes = numbered(tmp_path, (4, 4, 4), names="abcde")
+    dataset = patches(volumes, (4, 4, 4), augment=None)
+    for epoch in range(3):
+        drawn = [int(dataset[(epoch, index)]["image"].data[0, 0, 0, 0]) // 100 for index in range(12)]
+        assert Counter(drawn[:5]) == Counter(drawn[5:10]) == Counter(range(5))
+        assert drawn[10] != drawn[11]
+    orders = {tuple(int(dataset[(e, i)]["image"].data[0, 0, 0, 0]) for i in range(5)) for e in range(10)}
+    assert len(orders) > 5
+
+
+def corner_of(patch, shape):
+    return np.array(np.unravel_index(int(patch["image"].data[0, 0, 0, 0]) - 1, shape))
+
+
+def test_patches_without_foreground_lie_anywhere_inside(tmp_path):
+    shape = (12, 11, 10)
+    whole = counted(shape)
+    dataset = patches(numbered(tmp_path, shape), (5, 4, 10), share=0, augment=None)
+    corners = set()
+    for index in range(400):
+        patch = dataset[(0, index)]
+        i, j, k = corner_of(patch, shape)
+        corners.add((int(i), int(j), int(k)))
+        assert np.array_equal(patch["image"].data[0], whole[i : i + 5, j : j + 4, k : k + 10])
+    assert corners == {(i, j, 0) for i in range(8) for j in range(8)}
+
+
+def test_patches_with_foreground_hold_the_organ_in_their_middle_half(tmp_path):
+    shape = (14, 12, 11)
+    dataset = patches(numbered(tmp_path, shape, [np.s_[7, 6, 5]]), (4, 4, 4), share=1, augment=None)
+    seen = set()
+    for index in range(200):
+        patch = dataset[(0, index)]
+        (place,) = np.argwhere(patch["label"].data[0].numpy())
+        assert ((place >= 1) & (place <= 2)).all()
+        seen.add(tuple(place.tolist()))
+    assert len(seen) == 8
+
+
+def test_at_the_border_a_foreground_patch_stays_inside(tmp_path):
+    shape = (12, 12, 12)
+    whole = counted(shape)
+    dataset = patches(numbered(tmp_path, shape, [np.s_[0, 11, 0]]), (6, 6, 6), share=1, augment=None)
+    for index in range(20):
+        patch = dataset[(0, index)]
+        assert corner_of(patch, shape).tolist() == [0, 6, 0]
+        assert np.array_equal(patch["image"].data[0], whole[:6, 6:, :6])
+        assert patch["label"].data.sum() == 1
+
+
+def test_the_share_of_foreground_and_of_each_organ(tmp_path):
+    # A voxel and a slab 70 times as large, far from each other: chance alone hits the voxel in 0.3 % of the patches.
+    dataset = patches(numbered(tmp_path, (12, 12, 12), [np.s_[10, 10, 10], np.s_[0, :6, :12]]), (2, 2, 2), 0.6, None)
+    counts = Counter(int(dataset[(0, index)]["label"].data.max()) for index in range(1000))
+    assert counts[1] == pytest.approx(300, abs=45)  # three standard deviations
+    assert counts[2] == pytest.approx(300 + 0.4 * 1000 * 0.05, abs=55)
+
+
+def test_a_volume_without_organs_gives_patches_all_the_same(tmp_path):
+    assert patches(numbered(tmp_path, (6, 6, 6)), (4, 4, 4), share=1, augment=None)[(0, 0)]["label"].data.sum() == 0
+
+
+@pytest.mark.parametrize("share", [0, 1])
+def test_a_volume_smaller_than_the_patch_lies_in_its_middle(tmp_path, share):
+    volume = numbered(tmp_path, (4, 3, 20), [np.s_[0, 0, 0]])
+    patch = patches(volume, (6, 8, 5), share=share, augment=None)[(0, 5)]
+    image, label = patch["image"].data[0].numpy(), patch["label"].data[0].numpy()
+    assert image.shape == (6, 8, 5)
+    k = int(image[1, 3, 0]) - 1
+    assert np.array_equal(image[1:5, 3:6], counted((4, 3, 20))[:, :, k : k + 5])
+    outside = np.ones((6, 8, 5), bool)
+    outside[1:5, 3:6] = False
+    assert (image[outside] == 1).all()  # the volume's minimum
+    assert not label[outside].any()
+    assert label.sum() == (k == 0)
+
+
+@pytest.mark.parametrize(
+    "augment", [tio.RandomAffine(), tio.RandomElasticDeformation(num_control_points=5, max_displacement=2)]
+)
+def test_torchio_s_own_transforms_keep_the_types(volumes, augment):
+    patch = patches(volumes, (12, 12, 12), augment=augment)[(0, 0)]
+    assert (patch["image"].data.dtype, patch["label"].data.dtype) == (torch.float32, torch.uint8)
+    assert set(patch["label"].data.unique().tolist()) <= {0, 1, 2}
+
+
+@given(
+    num_samples=st.integers(1, 200), batch_size=st.integers(1, 9), world_size=st.integers(1, 5), epoch=st.integers(0, 9)
+)
+def test_processes_part_an_epoch_in_whole_batches(num_samples, batch_size, world_size, epoch):
+    shares = [list(EpochSampler(epoch, num_samples, batch_size, rank, world_size)) for rank in range(world_size)]
+    keys = sorted(key for share in shares for key in share)
+    assert keys == [(epoch, index) for index in range(len(keys))]
+    assert num_samples <= len(keys) < num_samples + batch_size * world_size
+    assert {len(share) for share in shares} == {len(keys) // world_size}
+    assert len(shares[0]) % batch_size == 0
+    assert len(EpochSampler(epoch, num_samples, batch_size, 0, world_size)) == len(shares[0])
