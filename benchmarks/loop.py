@@ -2,9 +2,10 @@
 
     python benchmarks/loop.py [overrides of segment train]
 
-Both run in one process, turn by turn, on the same patches with the same network, loss, optimizer and clipping. The
-framework's epoch counts everything from the end of the bare one: making the loader, loops, loggers, progress bar,
-learning rate. Validation and checkpoints are left out on both sides. Target: less than 3 % more (docs/design.md).
+Both run in one process, step by step in turn, so that a machine that slows down slows both: the same patches with the
+same network, loss, optimizer and clipping. Everything between two steps of the bare loop is the framework's: making
+its loader, loops, loggers, learning rate, and drawing the progress bar, which goes on for a moment after its callback.
+Validation and checkpoints are left out on both sides. Target: less than 3 % more (docs/design.md).
 """
 
 import copy
@@ -26,28 +27,41 @@ EPOCHS = 8  # after a first one to warm up
 
 
 class Duel(pl.Callback):
-    """Times an epoch of Lightning, then the same epoch of a bare loop."""
+    """Times a step of Lightning, then the same step of a bare loop.
 
-    def __init__(self) -> None:
-        self.framework: list[float] = []
-        self.bare: list[float] = []
+    Goes before all other callbacks: what they start at the end of a step, such as drawing in another thread, then falls
+    to the framework.
+    """
 
     def on_train_start(self, trainer, module) -> None:
         self.net = copy.deepcopy(module.net).train()
         self.optimizer = module.make_optimizer(self.net.parameters())
+        self.framework: list[float] = []
+        self.bare: list[float] = []
         self.since = time.perf_counter()
 
-    def on_train_epoch_end(self, trainer, module) -> None:
-        self.framework.append(time.perf_counter() - self.since)
+    def on_train_epoch_start(self, trainer, module) -> None:
+        self.framework.append(0.0)
+        self.bare.append(0.0)
+        self.batches = None
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
         start = time.perf_counter()
-        for batch in trainer.datamodule.train_dataloader():
-            loss = module.criterion(self.net(batch["image"]["data"]), batch["label"]["data"])
-            self.optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(self.net.parameters(), trainer.gradient_clip_val)
-            self.optimizer.step()
-        self.bare.append(time.perf_counter() - start)
+        self.framework[-1] += start - self.since
+        if self.batches is None:
+            self.batches = iter(trainer.datamodule.train_dataloader())
+        self.step(next(self.batches), trainer.gradient_clip_val, module.criterion)
+        if batch_idx + 1 == trainer.num_training_batches:
+            self.batches = None  # ends its workers, as the end of a loop does
         self.since = time.perf_counter()
+        self.bare[-1] += self.since - start
+
+    def step(self, batch, clip, criterion) -> None:
+        loss = criterion(self.net(batch["image"]["data"]), batch["label"]["data"])
+        self.optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), clip)
+        self.optimizer.step()
 
 
 def main() -> None:
@@ -66,7 +80,7 @@ def main() -> None:
         parts = build.parts(cfg)
         len(parts.datamodule.volumes)  # prepared before the clock starts
         duel = Duel()
-        parts.trainer.callbacks.append(duel)
+        parts.trainer.callbacks.insert(0, duel)
         try:
             parts.trainer.fit(parts.module, datamodule=parts.datamodule)
         finally:
@@ -76,7 +90,7 @@ def main() -> None:
 
 
 def report(duel: Duel, size: str) -> None:
-    """Medians of the epochs, and of the ratios of neighbouring ones."""
+    """Medians of the epochs, and of their ratios."""
     framework, bare = duel.framework[1:], duel.bare[1:]
     ratios = sorted(a / b for a, b in zip(framework, bare, strict=True))
     table = Table(title=f"seconds an epoch: {size}")

@@ -30,17 +30,17 @@ def predict(cfg: DictConfig) -> None:
     done all the same.
 
     Raises:
-        UserError: When there is nothing to do, a result exists already or is another checkpoint's, or CTs failed.
+        UserError: When there is nothing to do, the output exists already or is another checkpoint's, or CTs failed.
     """
     inputs = find_inputs(str(cfg.input))
     output = Path(str(cfg.output))
-    existing = [path for path in inputs if _mask_path(output, path).exists()]
-    if existing and not (cfg.resume or cfg.overwrite):
+    if output.is_file() or (output.is_dir() and any(output.iterdir()) and not (cfg.resume or cfg.overwrite)):
         msg = (
-            f"{output} holds {len(existing)} of these masks already, first {_mask_path(output, existing[0]).name}; "
-            "choose another output, or resume=true to keep them, or overwrite=true"
+            f"output={output} exists; choose another folder, or resume=true to keep the masks in it and add what is "
+            "missing, or overwrite=true"
         )
         raise UserError(msg)
+    existing = [path for path in inputs if _mask_path(output, path).exists()]
     trained = build.load(cfg.ckpt, cfg.trust)
     trained.module.to(build.device(cfg.device))
     todo = [path for path in inputs if cfg.overwrite or path not in existing]

@@ -97,6 +97,23 @@ def test_scalars_have_the_names_of_the_contract(finished):
     assert sum(bool(row["train/loss"]) for row in rows) == 3
 
 
+@pytest.mark.parametrize(("logger", "left"), [("tensorboard", "tensorboard"), ("none", None)])
+def test_a_logger_leaves_its_files_and_no_others(tmp_path, cache, finished, logger, left):
+    done = train(tmp_path, cache, f"logger={logger}", "trainer.max_epochs=1", "test=false")
+    assert done.returncode == 0, done.stderr
+    names = {path.name for path in only_run(tmp_path).iterdir()}
+    assert names & {"metrics.csv", "wandb", "tensorboard"} == ({left} if left else set())
+
+
+def test_training_stops_early_and_watches_the_learning_rate(tmp_path, cache, finished):
+    stop = ["callbacks.early_stopping.patience=1", "+callbacks.early_stopping.min_delta=1", "trainer.max_epochs=5"]
+    done = train(tmp_path, cache, *stop, "test=false", "logger=csv")
+    assert done.returncode == 0, done.stderr
+    rows = scalars(only_run(tmp_path))
+    assert max(int(row["epoch"]) for row in rows if row["epoch"]) == 1  # the first is the best, the next is no better
+    assert [float(row["lr-AdamW"]) > 0 for row in rows if row.get("lr-AdamW")] == [True, True]
+
+
 def test_killed_and_resumed_is_as_never_stopped(tmp_path, cache, finished):
     call, environment = command(tmp_path, cache, "trainer.max_epochs=3")
     process = subprocess.Popen(call, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from segment.data.cases import Source, gather
 from segment.data.dataset import LabelledScan, ScanDataset, Stream, VolumeDataset
-from segment.data.patches import EpochSampler, PatchDataset
+from segment.data.patches import EpochSampler, PatchDataset, PatchLoader
 from segment.data.split import PARTS, Split, Splitter
 from segment.data.store import Store, StoredVolume
 from segment.errors import UserError
@@ -104,7 +104,7 @@ class CTDataModule(pl.LightningDataModule):
         patches = PatchDataset(volumes, self.patch_size, self.foreground_share, self.augment, self.seed)
         rank, world_size = self._place()
         num_samples = self.patches_per_epoch or len(volumes)
-        loader: DataLoader[tio.Subject] = tio.SubjectsLoader(
+        return PatchLoader(
             patches,
             sampler=EpochSampler(self.trainer.current_epoch, num_samples, self.batch_size, rank, world_size),
             batch_size=self.batch_size,
@@ -112,7 +112,6 @@ class CTDataModule(pl.LightningDataModule):
             # Each loader gets a generator of its own: making worker seeds must not move torch's global random state.
             generator=torch.Generator(),
         )
-        return loader
 
     def val_dataloader(self) -> DataLoader[tio.Subject]:
         """Whole preprocessed volumes of this process's validation cases.
@@ -165,6 +164,9 @@ class CTDataModule(pl.LightningDataModule):
         if missing:
             other = "choose another one by split.case=<its id>, " if self.split.shared else ""
             msg = f"no training case shows {', '.join(missing)}; {other}check label_codes, or take it out of organs"
+            raise UserError(msg)
+        if not any(volumes[case.id].meta["classes"] for case in self.split.val):
+            msg = "no validation case shows any organ, so there is no score to choose by; choose another split"
             raise UserError(msg)
 
 

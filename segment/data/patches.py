@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import blosc2
 import numpy as np
@@ -112,6 +113,16 @@ class EpochSampler(Sampler[Key]):
 
     def __len__(self) -> int:
         return len(self.indices)
+
+
+class PatchLoader(tio.SubjectsLoader):  # type: ignore[misc]
+    """A loader whose workers start when the first batch is asked for.
+
+    Lightning makes two iterators an epoch of a reloaded loader and drops the first, with all its workers.
+    """
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from super().__iter__()
 
 
 def _crop(array: blosc2.NDArray, corner: np.ndarray, size: Sequence[int], fill: float) -> Tensor:

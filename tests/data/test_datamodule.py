@@ -3,6 +3,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import nibabel as nib
 import numpy as np
 import pytest
 import pytorch_lightning as pl
@@ -235,6 +236,18 @@ def test_an_organ_that_no_training_case_shows(folder, tmp_path):
     sources = {"set": Folder(folder, CODES | {"pancreas": 30, "kidney": 31})}
     datamodule = build(sources, tmp_path, organs=["liver", "pancreas", "kidney"])
     with pytest.raises(UserError, match="no training case shows pancreas, kidney; check label_codes, or take it out"):
+        _ = datamodule.volumes
+
+
+def test_a_validation_set_without_any_organ(folder, tmp_path):
+    for name in ("case0", "case1", "case2"):
+        path = folder / "labels" / f"{name}.nii.gz"
+        label = nib.load(path)
+        nib.save(nib.Nifti1Image(np.zeros(label.shape, np.uint8), label.affine), path)
+    split = tmp_path / "split.json"
+    split.write_text('{"train": ["set/case3", "set/case4"], "val": ["set/case1", "set/case2"], "test": []}')
+    datamodule = build({"set": Folder(folder, CODES)}, tmp_path, split=FileSplit(split))
+    with pytest.raises(UserError, match="no validation case shows any organ"):
         _ = datamodule.volumes
 
 

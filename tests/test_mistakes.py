@@ -1,0 +1,107 @@
+"""Mistakes in data end `segment train` in one sentence and exit code 2, before anything is trained."""
+
+import sys
+
+import nibabel as nib
+import numpy as np
+import pytest
+import tiny
+
+from segment import evaluate, predict, train
+
+ORGANS = "organs=[liver,spleen]"
+FOLDER = ["data=folder", "data.sources.folder.root=cts", "+data.sources.folder.label_codes={liver:6,spleen:1,other:7}"]
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys):
+    """Runs a door as its command; returns the exit code and the last lines of stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SEGMENT_CACHE", str(tmp_path / "cache"))
+    for name in "abcd":
+        tiny.write_case(tmp_path / "cts", name, seed=ord(name) % 4)
+
+    def call(door, *arguments):
+        monkeypatch.setattr(sys, "argv", ["segment", *arguments])
+        with pytest.raises(SystemExit) as end:
+            door.main()
+        return end.value.code, capsys.readouterr().err
+
+    return call
+
+
+def change(folder, how):
+    """Rewrite the first label map."""
+    path = folder / "cts" / "labels" / "a.nii.gz"
+    image = nib.load(path)
+    nib.save(how(np.asarray(image.dataobj), image.affine), path)
+
+
+def lose(part):
+    return lambda root: (root / "cts" / part / "b.nii.gz").unlink()
+
+
+def truncate(size):
+    def cut(root):
+        path = root / "cts" / "images" / "a.nii.gz"
+        path.write_bytes(path.read_bytes()[:size])
+
+    return cut
+
+
+def moved(data, affine):
+    return nib.Nifti1Image(data, affine + np.eye(4, k=3) * 4)
+
+
+MISTAKES = {
+    "no folder": (lambda root: (root / "cts").rename(root / "gone"), "no such folder: cts; set the data set's root"),
+    "no label": (lose("labels"), "1 image(s) without label in cts: b.nii.gz; add the label or remove the image"),
+    "no image": (lose("images"), "1 label(s) without image in cts: b.nii.gz; add the image or remove the label"),
+    "shape": (
+        lambda root: change(root, lambda data, affine: nib.Nifti1Image(data[1:], affine)),
+        "folder/a: label cts/labels/a.nii.gz has shape (23, 14, 12) but its CT cts/images/a.nii.gz has (24, 14, 12)",
+    ),
+    "affine": (
+        lambda root: change(root, moved),
+        "folder/a: label cts/labels/a.nii.gz lies up to 4 mm away from its CT",
+    ),
+    "unknown code": (
+        lambda root: change(root, lambda data, affine: nib.Nifti1Image(data * 3, affine)),
+        "folder/a: cts/labels/a.nii.gz holds codes that label_codes does not name: 18; name them there or mend",
+    ),
+    "no integers": (
+        lambda root: change(root, lambda data, affine: nib.Nifti1Image(data * np.float32(0.25), affine)),
+        "folder/a: label file cts/labels/a.nii.gz holds 0.25, which is not an integer; give a label map, not an image",
+    ),
+    "empty file": (truncate(0), "folder/a: cannot read cts/images/a.nii.gz: it is damaged, incomplete"),
+    "truncated file": (truncate(-20), "folder/a: cannot read cts/images/a.nii.gz: it is damaged, incomplete"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_data_that_cannot_be_used_is_named_before_training(command, tmp_path, mistake):
+    make, message = MISTAKES[mistake]
+    make(tmp_path)
+    code, err = command(train, "experiment=smoke", *FOLDER, ORGANS, "data.num_workers=0")
+    assert code == 2
+    assert "Traceback" not in err
+    assert err.splitlines()[-1].startswith(f"error: {message}")
+    assert not list(tmp_path.rglob("*.ckpt"))
+
+
+def test_a_checkpoint_of_other_organs_is_refused(command, tmp_path):
+    tiny.write_checkpoint(tmp_path / "best.ckpt")
+    code, err = command(evaluate, "ckpt=best.ckpt", *FOLDER[:2], "~data.sources.folder.label_codes.liver", "device=cpu")
+    assert code == 2
+    assert err.splitlines()[-1].startswith(
+        "error: the checkpoint segments liver, spleen, but of folder: label_codes has no liver"
+    )
+
+
+def test_an_output_that_exists_is_refused(command, tmp_path):
+    tiny.write_checkpoint(tmp_path / "best.ckpt")
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "masks" / "notes.txt").touch()
+    code, err = command(predict, "ckpt=best.ckpt", "input=cts/images", "output=masks", "device=cpu")
+    assert code == 2
+    assert err.splitlines()[-1].startswith("error: output=masks exists; choose another folder, or resume=true")
