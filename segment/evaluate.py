@@ -9,10 +9,10 @@ from omegaconf import DictConfig
 
 from segment import build, run
 from segment.batch import name_failures, work_through
+from segment.data.annotation import unknown_organs
 from segment.data.cases import Case
 from segment.data.dataset import ScanDataset
 from segment.data.fingerprint import voxel_hash
-from segment.data.labels import LabelMap
 from segment.data.scan import read_ct
 from segment.door import door
 from segment.errors import UserError
@@ -51,12 +51,13 @@ def evaluate(cfg: DictConfig) -> None:
 
 
 def _check_organs(cases: Sequence[Case], organs: Sequence[str]) -> None:
-    for case in cases:
-        try:
-            LabelMap(case.label_codes, organs)
-        except UserError as error:
-            msg = f"the checkpoint segments {', '.join(organs)}, but of {case.id.split('/')[0]}: {error}"
-            raise UserError(msg) from error
+    try:
+        unknown = unknown_organs({case.id: case.label for case in cases}, organs)
+    except UserError as error:
+        msg = f"the checkpoint segments {', '.join(organs)}, but {error}"
+        raise UserError(msg) from error
+    if unknown:
+        print(f"not scored, because no case annotates it: {', '.join(unknown)}")
 
 
 def _held_out(cases: Sequence[Case], contents: Mapping[str, str], seen: Collection[str]) -> list[Case]:
@@ -89,7 +90,7 @@ def _data_sha256(cases: Sequence[Case], contents: Mapping[str, str]) -> str:
     digest = hashlib.sha256()
     for case in cases:
         try:
-            label = hashlib.sha256(case.label.read_bytes()).hexdigest()
+            label = hashlib.sha256(b"".join(path.read_bytes() for path in case.label.files)).hexdigest()
         except OSError:
             label = ""
         digest.update(f"{case.id} {contents[case.id]} {label}\n".encode())
@@ -109,7 +110,7 @@ def _score(cases: Sequence[Case], trained: build.Trained, pictures: bool, folder
         labelled = scans[index]
         mask = trained.segmenter(labelled.scan)
         affine, tolerance_mm = labelled.scan.affine, trained.module.tolerance_mm
-        scores = score_case(mask, labelled.truth, affine, trained.organs, tolerance_mm)
+        scores = score_case(mask, labelled.truth, affine, trained.organs, tolerance_mm, labelled.annotated)
         report.add(labelled, mask, scores)
         return ", ".join(f"{score.organ} {score.dice:.3f}" for score in scores)
 

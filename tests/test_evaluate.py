@@ -159,10 +159,10 @@ def test_when_all_was_seen_it_has_to_be_asked_for(run, data, ckpt, tmp_path):
 
 def test_data_without_an_organ_of_the_checkpoint_is_refused_at_once(run, ckpt, tmp_path):
     held = tiny.config()
-    held["organs"] = held["model"]["organs"] = ["liver", "pancreas"]
-    held["model"]["tolerance_mm"] = {"liver": 5, "pancreas": 5}
+    held["organs"] = held["model"]["organs"] = ["duodenum", "pancreas"]
+    held["model"]["tolerance_mm"] = {"duodenum": 5, "pancreas": 5}
     tiny.write_checkpoint(ckpt, held)
-    with pytest.raises(UserError, match=r"the checkpoint segments liver, pancreas, but of folder: .*no pancreas"):
+    with pytest.raises(UserError, match=r"the checkpoint segments duodenum, pancreas, but folder annotates none of"):
         run()
     assert not (tmp_path / "run").exists()
 

@@ -6,31 +6,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from segment.data.annotation import Annotation, LabelFile
+from segment.data.labels import Codes
 from segment.data.phantom import LABELS as PHANTOM_LABELS
 from segment.data.phantom import write_dataset
 from segment.data.scan import SUFFIXES, case_name
 from segment.errors import UserError
 
-Codes = Mapping[str, int | Sequence[int]]
-
 
 @dataclass(frozen=True)
 class Case:
-    """One CT of one patient with its label.
+    """One CT of one patient with its truth.
 
     Attributes:
         id: `<source>/<name>`, unique in an experiment; what split.json and cases.csv call it.
         patient: `<source>/<patient>`; cases of one patient never sit in two splits.
-        image: File of the CT.
-        label: File of the label map.
-        label_codes: What the codes in the label file mean.
+        image: File of the CT, or folder of a DICOM series.
+        label: What is drawn on it.
+        group: What splits balance beside the source, such as the scanner or the hospital; may be empty.
     """
 
     id: str
     patient: str
     image: Path
-    label: Path
-    label_codes: Codes
+    label: Annotation
+    group: str = ""
 
 
 class Source(Protocol):
@@ -84,7 +84,12 @@ class Folder:
         labels = _volumes(root / self.labels, "")
         _check_pairs(images, labels, root)
         return [
-            Case(f"{source}/{name}", f"{source}/{self._patient(name)}", images[name], labels[name], self.label_codes)
+            Case(
+                f"{source}/{name}",
+                f"{source}/{self._patient(name)}",
+                images[name],
+                LabelFile(labels[name], self.label_codes),
+            )
             for name in sorted(images)
         ]
 

@@ -10,6 +10,7 @@ import torch
 import torchio as tio
 from torch.utils.data import DataLoader, Dataset
 
+from segment.data.annotation import unknown_organs
 from segment.data.cases import Source, gather
 from segment.data.dataset import LabelledScan, ScanDataset, Stream, VolumeDataset
 from segment.data.patches import EpochSampler, PatchDataset, PatchLoader
@@ -22,8 +23,9 @@ class CTDataModule(pl.LightningDataModule):
     """Everything between CT files and batches.
 
     Training batches hold `image` and `label` as TorchIO collates subjects: `batch["image"]["data"]` is
-    (B,1,*patch_size) float32, `batch["label"]["data"]` the same shape in uint8. Validation batches hold one whole
-    preprocessed volume, test batches one `LabelledScan` on the CT's own grid.
+    (B,1,*patch_size) float32, `batch["label"]["data"]` the same shape in uint8, `batch["annotated"]` (B,classes) bool:
+    False for organs that are unknown in a case. Validation batches hold one whole preprocessed volume, test batches one
+    `LabelledScan` on the CT's own grid.
 
     Args:
         sources: Where cases come from, by name; several are mixed.
@@ -76,7 +78,11 @@ class CTDataModule(pl.LightningDataModule):
     @cached_property
     def split(self) -> Split:
         """The cases of each part; lists the sources when first asked."""
-        return self.splitter(gather(self.sources))
+        cases = gather(self.sources)
+        if missing := unknown_organs({case.id: case.label for case in cases}, self.organs):
+            msg = f"no data set annotates {', '.join(missing)}; give label_codes that name it, or take it out of organs"
+            raise UserError(msg)
+        return self.splitter(cases)
 
     @cached_property
     def volumes(self) -> dict[str, StoredVolume]:

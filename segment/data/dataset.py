@@ -8,14 +8,14 @@ import torch
 import torchio as tio
 from torch.utils.data import Dataset, IterableDataset
 
+from segment.data.annotation import annotated
 from segment.data.cases import Case
-from segment.data.labels import LabelMap
-from segment.data.scan import Scan, check_same_grid, read_ct, read_label
+from segment.data.scan import Scan, read_ct
 from segment.data.store import StoredVolume
 
 
 class VolumeDataset(Dataset[tio.Subject]):
-    """Whole preprocessed volumes, never augmented."""
+    """Whole preprocessed volumes, never augmented, with `annotated` (classes,) bool."""
 
     def __init__(self, volumes: Sequence[StoredVolume]) -> None:
         self.volumes = list(volumes)
@@ -28,6 +28,7 @@ class VolumeDataset(Dataset[tio.Subject]):
         return tio.Subject(
             image=tio.ScalarImage(tensor=torch.from_numpy(volume.image[:][None].astype(np.float32))),
             label=tio.LabelMap(tensor=torch.from_numpy(volume.label[:][None])),
+            annotated=torch.tensor(volume.meta["annotated"]),
         )
 
 
@@ -39,11 +40,13 @@ class LabelledScan:
         id: The case's id.
         scan: The CT in HU.
         truth: Class indices (I,J,K) uint8.
+        annotated: Whether each class is known, background first.
     """
 
     id: str
     scan: Scan
     truth: np.ndarray
+    annotated: Sequence[bool]
 
 
 class ScanDataset(Dataset[LabelledScan]):
@@ -58,10 +61,9 @@ class ScanDataset(Dataset[LabelledScan]):
 
     def __getitem__(self, index: int) -> LabelledScan:
         case = self.cases[index]
-        scan, label = read_ct(case.image), read_label(case.label)
-        check_same_grid(scan, label, case.image, case.label)
-        truth = LabelMap(case.label_codes, self.organs).to_classes(label.data, source=str(case.label))
-        return LabelledScan(case.id, scan, truth)
+        scan = read_ct(case.image)
+        truth = case.label.read(scan, case.image, self.organs)
+        return LabelledScan(case.id, scan, truth, annotated(case.label, self.organs))
 
 
 class Stream(IterableDataset[LabelledScan]):

@@ -13,7 +13,7 @@ from segment.data.cases import Case
 from segment.data.scan import case_name
 from segment.errors import UserError
 
-VERSION = 2  # raise it when code changes what preprocessing computes or what a stored volume consists of
+VERSION = 3  # raise it when code changes what preprocessing computes or what a stored volume consists of
 
 
 def fingerprint(case: Case, transform: tio.Transform, organs: Sequence[str]) -> str:
@@ -24,9 +24,9 @@ def fingerprint(case: Case, transform: tio.Transform, organs: Sequence[str]) -> 
     Raises:
         UserError: When a file cannot be read, or the preprocessing holds something that has no plain value.
     """
-    facts = [VERSION, tio.__version__, list(organs), settings(case.label_codes), settings(transform)]
+    facts = [VERSION, tio.__version__, list(organs), settings(case.label.facts), settings(transform)]
     digest = blake2b(json.dumps(facts).encode(), digest_size=16)
-    for path in (case.image, case.label):
+    for path in (case.image, *case.label.files):
         digest.update(path.name.removeprefix(case_name(path)).encode())
         try:
             with path.open("rb") as file:

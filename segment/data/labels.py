@@ -6,6 +6,8 @@ import numpy as np
 
 from segment.errors import UserError
 
+Codes = Mapping[str, int | Sequence[int]]
+
 MAX_CODE = 2**16 - 1  # bounds the lookup table
 MAX_ORGANS = 255  # class indices are uint8
 
@@ -13,7 +15,8 @@ MAX_ORGANS = 255  # class indices are uint8
 class LabelMap:
     """From the codes of one data set's label files to class indices.
 
-    Class i is organs[i-1]; every other structure that the codes name, like 0, is background.
+    Class i is organs[i-1]; every other structure that the codes name, like 0, is background. An organ that the codes do
+    not name is unknown in these files: its class does not occur.
 
     Args:
         codes: Code or codes in the files of every structure, by name; several codes are merged. Background (0) need
@@ -21,12 +24,12 @@ class LabelMap:
         organs: Structures to segment, in the order of their classes.
 
     Raises:
-        UserError: When an organ is unknown, named twice or has no usable code, one code means two things, or there are
-            more organs than uint8 can tell apart.
+        UserError: When an organ is named twice or has no usable code, one code means two things, or there are more
+            organs than uint8 can tell apart.
     """
 
-    def __init__(self, codes: Mapping[str, int | Sequence[int]], organs: Sequence[str]) -> None:
-        _check_organs(codes, organs)
+    def __init__(self, codes: Codes, organs: Sequence[str]) -> None:
+        _check_organs(organs)
         owner: dict[int, str] = {}
         for name, value in codes.items():
             for code in _code_list(name, value, lowest=1 if name in organs else 0):
@@ -68,10 +71,7 @@ class LabelMap:
         return classes
 
 
-def _check_organs(codes: Mapping[str, int | Sequence[int]], organs: Sequence[str]) -> None:
-    if missing := [organ for organ in organs if organ not in codes]:
-        msg = f"label_codes has no {', '.join(missing)}; it has {', '.join(codes) or 'nothing'}: name organs of these"
-        raise UserError(msg)
+def _check_organs(organs: Sequence[str]) -> None:
     if twice := sorted({organ for organ in organs if list(organs).count(organ) > 1}):
         msg = f"organs lists {', '.join(twice)} more than once; list every organ once"
         raise UserError(msg)

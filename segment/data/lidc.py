@@ -8,7 +8,9 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from segment.data.cases import Case, Codes
+from segment.data.annotation import LabelFile
+from segment.data.cases import Case
+from segment.data.labels import Codes
 from segment.errors import UserError
 from segment.files import written_aside
 
@@ -55,7 +57,7 @@ class Lidc:
             with tempfile.TemporaryDirectory() as folder:
                 _unpack(_download(Path(folder)), paths)
         image, label = paths.values()
-        return [Case(f"{source}/lidc", f"{source}/lidc", image, label, self.label_codes)]
+        return [Case(f"{source}/lidc", f"{source}/lidc", image, LabelFile(label, self.label_codes))]
 
 
 def _download(folder: Path) -> Path:

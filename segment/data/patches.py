@@ -24,7 +24,8 @@ class PatchDataset(Dataset[tio.Subject]):
     it would have met. Within an epoch every volume is drawn equally often, up to one.
 
     A sample is a subject of `image` (1,*patch_size) float32 and `label` (1,*patch_size) uint8, whose affine holds the
-    voxel size in mm, so that augmentation can turn millimetres.
+    voxel size in mm, so that augmentation can turn millimetres; and `annotated` (classes,) bool, background first:
+    False for organs that are unknown in this case.
 
     Args:
         volumes: Stored volumes to draw from.
@@ -63,6 +64,7 @@ class PatchDataset(Dataset[tio.Subject]):
         subject = tio.Subject(
             image=tio.ScalarImage(tensor=image.float(), affine=affine),
             label=tio.LabelMap(tensor=label, affine=affine),
+            annotated=torch.tensor(volume.meta["annotated"]),
         )
         if self.augment is not None:
             with random_state(int(rng.integers(2**32))):

@@ -7,7 +7,7 @@ so an interrupted preparation goes on, and several processes may fill the store 
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,11 +21,11 @@ from rich.console import Console
 from rich.progress import track
 from torch.utils.data import DataLoader, Dataset
 
+from segment.data.annotation import annotated
 from segment.data.cases import Case
 from segment.data.fingerprint import fingerprint, voxel_hash
-from segment.data.labels import LabelMap
 from segment.data.preprocess import Volume, preprocess
-from segment.data.scan import check_same_grid, read_ct, read_label
+from segment.data.scan import read_ct
 from segment.errors import UserError
 from segment.files import written_aside
 
@@ -69,7 +69,7 @@ class StoredVolume:
 
     @cached_property
     def meta(self) -> dict[str, Any]:
-        """`affine` (4×4), `classes` present, `voxel_hash` of the CT as read, `minimum` of the image."""
+        """`affine` (4×4), `classes` present, `annotated` per class, the CT's `voxel_hash`, the image's `minimum`."""
         return dict(json.loads((self.folder / "meta.json").read_text(encoding="utf-8")))
 
     def _open(self, name: str) -> blosc2.NDArray:
@@ -123,12 +123,11 @@ class Store:
         """
         folder = self.root / fingerprint(case, self.transform, self.organs)
         if not folder.is_dir():
-            scan, label = read_ct(case.image), read_label(case.label)
-            check_same_grid(scan, label, case.image, case.label)
-            classes = LabelMap(case.label_codes, self.organs).to_classes(label.data, source=str(case.label))
-            volume = preprocess(self.transform, scan, classes)
+            scan = read_ct(case.image)
+            volume = preprocess(self.transform, scan, case.label.read(scan, case.image, self.organs))
+            facts = {"annotated": annotated(case.label, self.organs), "voxel_hash": voxel_hash(scan.data)}
             try:
-                _write(volume, voxel_hash(scan.data), folder)
+                _write(volume, facts, folder)
             except OSError as error:
                 msg = f"cannot write to the store {self.root}: {error.strerror}; free space or choose another cache_dir"
                 raise UserError(msg) from error
@@ -154,14 +153,14 @@ class _Preparation(Dataset[Path | str]):
             return f"preprocessing failed: {error}; look at the CT {self.cases[index].image}"
 
 
-def _write(volume: Volume, content: str, folder: Path) -> None:
+def _write(volume: Volume, facts: Mapping[str, Any], folder: Path) -> None:
     assert volume.label is not None  # the store holds training cases
     image, label = volume.image[0].numpy().astype(np.float16), volume.label[0].numpy()
     voxels = _foreground(label)
     meta = {
         "affine": volume.affine.tolist(),
         "classes": np.unique(voxels[:, 0]).tolist(),
-        "voxel_hash": content,
+        **facts,
         "minimum": float(image.min()),
     }
     try:

@@ -52,12 +52,14 @@ class OrganMeter(Metric):
         """True, for torchmetrics: it would warn of a compute before any update, which has an answer here."""
         return True
 
-    def update(self, pred: Tensor, label: Tensor) -> None:
+    def update(self, pred: Tensor, label: Tensor, annotated: Tensor | None = None) -> None:
         """Add patients, one per item of the batch.
 
         Args:
             pred: Class indices (B,I,J,K) or (B,1,I,J,K).
             label: Class indices of the same shape.
+            annotated: Whether each class is known (B,classes) bool, background first; None: all are. Of an unknown
+                organ nothing is scored, and where it is found counts as background.
 
         Raises:
             ValueError: When the shapes differ.
@@ -65,11 +67,12 @@ class OrganMeter(Metric):
         if pred.shape != label.shape:
             msg = f"pred and label must have one shape, got {tuple(pred.shape)} and {tuple(label.shape)}"
             raise ValueError(msg)
-        for patient_pred, patient_label in zip(pred, label, strict=True):
-            self._add(patient_pred, patient_label)
+        known = torch.ones(len(pred), 1 + len(self.organs), dtype=torch.bool) if annotated is None else annotated
+        for patient_pred, patient_label, patient_known in zip(pred, label, known.to(pred.device), strict=True):
+            self._add(patient_pred * patient_known[patient_pred.long()], patient_label)
 
     def _add(self, pred: Tensor, label: Tensor) -> None:
-        both, size = self._counts(pred, label)  # (organs,)
+        both, size = self._counts(pred, label)  # (organs,); 0 for unknown organs, as for absent ones
         present, voxels = size > 0, pred.numel()
         # Not in place: after a reset within inference mode, states could not be changed outside of it.
         self.dice_sum = self.dice_sum + _share(2 * both, size.clamp(min=1)) * present

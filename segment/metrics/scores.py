@@ -23,7 +23,7 @@ class OrganScore:
     Attributes:
         organ: Its name.
         dice: 2|P∩T| / (|P|+|T|) over all voxels of the scan. NaN when prediction and truth have none of the organ,
-            0 when only one has it.
+            0 when only one has it. NaN, like the other scores and the true volume, where the truth does not know it.
         hd95_mm: Robust Hausdorff distance: for each of the two surfaces the distance to the other below which 95 % of
             its area lies; the larger of the two. Weighted by area as DeepMind's surface-distance does; tools that
             count boundary voxels (MONAI, MedPy) give other numbers. NaN when prediction or truth have none of the
@@ -43,7 +43,12 @@ class OrganScore:
 
 
 def score_case(
-    pred: np.ndarray, truth: np.ndarray, affine: np.ndarray, organs: Sequence[str], tolerance_mm: Mapping[str, float]
+    pred: np.ndarray,
+    truth: np.ndarray,
+    affine: np.ndarray,
+    organs: Sequence[str],
+    tolerance_mm: Mapping[str, float],
+    annotated: Sequence[bool] | None = None,
 ) -> list[OrganScore]:
     """Score the mask of one case.
 
@@ -56,6 +61,7 @@ def score_case(
         affine: (4,4) voxel → mm of their common grid.
         organs: Class i is organs[i-1].
         tolerance_mm: Distance at which two surfaces still count as equal, for every organ.
+        annotated: Whether each class is known, background first; None: all are.
 
     Returns:
         One score per organ, in their order.
@@ -77,6 +83,8 @@ def score_case(
     voxel_ml = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
     return [
         _score_organ(organ, pred == index, truth == index, edges_mm, voxel_ml, tolerance_mm[organ])
+        if annotated is None or annotated[index]
+        else OrganScore(organ, math.nan, math.nan, math.nan, math.nan, np.count_nonzero(pred == index) * voxel_ml)
         for index, organ in enumerate(organs, start=1)
     ]
 

@@ -15,6 +15,7 @@ from segment.errors import UserError
 from segment.inference.segmenter import PostProcess, Segmenter
 from segment.metrics.meter import OrganMeter
 from segment.metrics.scores import OrganScore, mean_scores, score_case
+from segment.model.marginal import marginal
 
 
 class SegmentationModule(pl.LightningModule):
@@ -22,7 +23,8 @@ class SegmentationModule(pl.LightningModule):
 
     Logs `train/loss`, `val/loss`, `val/dice/<organ>`, `val/dice/mean`, `val/accuracy/<organ>` and `val/accuracy` on
     whole preprocessed volumes, and `test/dice|hd95_mm|nsd/<organ>` and their means on the CTs' own grids. A patient's
-    scores come first, then their mean over patients; an organ absent from prediction and truth is left out.
+    scores come first, then their mean over patients; an organ absent from prediction and truth is left out. Organs that
+    a case's truth does not know take part in neither loss nor scores.
 
     Args:
         organs: Class i is organs[i-1].
@@ -77,16 +79,16 @@ class SegmentationModule(pl.LightningModule):
     def training_step(self, batch: Mapping[str, Any], batch_idx: int) -> Tensor:
         """Loss of a batch of patches."""
         image, label = batch["image"]["data"], batch["label"]["data"]
-        loss: Tensor = self.criterion(self.net(image), label)
+        loss: Tensor = self.criterion(marginal(self.net(image), batch["annotated"]), label)
         self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(image), sync_dist=True)
         return loss
 
     def validation_step(self, batch: Mapping[str, Any], batch_idx: int) -> None:
         """Loss and scores of one whole volume."""
         image, label = batch["image"]["data"], batch["label"]["data"]
-        logits = self.inferer(self.net, image)
-        self.log("val/loss", self.criterion(logits, label), batch_size=1, sync_dist=True)
-        self.val_meter.update(logits.argmax(dim=1, keepdim=True), label)
+        logits, known = self.inferer(self.net, image), batch["annotated"]
+        self.log("val/loss", self.criterion(marginal(logits, known), label), batch_size=1, sync_dist=True)
+        self.val_meter.update(logits.argmax(dim=1, keepdim=True), label, known)
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores of all validation patients."""
@@ -101,7 +103,7 @@ class SegmentationModule(pl.LightningModule):
     def test_step(self, batch: LabelledScan, batch_idx: int) -> dict[str, Any]:
         """`mask` and `scores` of one CT, on its own grid, for callbacks."""
         mask = self.segmenter(batch.scan)
-        scores = score_case(mask, batch.truth, batch.scan.affine, self.organs, self.tolerance_mm)
+        scores = score_case(mask, batch.truth, batch.scan.affine, self.organs, self.tolerance_mm, batch.annotated)
         self.test_scores.append(scores)
         return {"mask": mask, "scores": scores}
 

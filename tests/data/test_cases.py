@@ -24,7 +24,7 @@ def touch(root, *names):
 
 
 def found(root, **options):
-    return [(c.id, c.image.name, c.label.name) for c in Folder(root, CODES, **options).cases("set")]
+    return [(c.id, c.image.name, c.label.path.name) for c in Folder(root, CODES, **options).cases("set")]
 
 
 def test_files_of_any_format_are_paired_by_name(tmp_path):
@@ -52,7 +52,7 @@ def test_every_format_is_read(tmp_path):
             SimpleITK.WriteImage(SimpleITK.ReadImage(str(path)), str(path).replace("a.nii.gz", f"b{suffix}"))
         (a, b) = Folder(tmp_path, CODES).cases("set")
         assert np.array_equal(read_ct(a.image).data, read_ct(b.image).data)
-        assert np.array_equal(read_label(a.label).data, read_label(b.label).data)
+        assert np.array_equal(read_label(a.label.path).data, read_label(b.label.path).data)
         assert np.allclose(read_ct(a.image).affine, read_ct(b.image).affine)
         for path in (b.image, b.label):
             path.unlink()
@@ -70,7 +70,7 @@ def test_flare22_as_it_unpacks(tmp_path, monkeypatch, around):
     # Codes of the challenge (nnU-Net's dataset.json for FLARE24): 1 liver, 2 right kidney, 3 spleen, 13 left kidney.
     label = np.arange(14).reshape(1, 1, -1)
     organs = ["liver", "right_kidney", "left_kidney", "spleen"]
-    classes = LabelMap(cases[0].label_codes, organs).to_classes(label, source="x")
+    classes = LabelMap(cases[0].label.codes, organs).to_classes(label, source="x")
     assert classes.ravel().tolist() == [0, 1, 2, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3]
 
 
@@ -165,7 +165,7 @@ def test_sources_are_mixed_in_the_order_of_the_configuration(tmp_path):
         touch(tmp_path / folder, "images/a.nii", "labels/a.nii")
     cases = gather({"two": Folder(tmp_path / "y", CODES), "one": Folder(tmp_path / "x", {"liver": 1})})
     assert [(c.id, c.patient, c.image.parts[-3]) for c in cases] == [("two/a", "two/a", "y"), ("one/a", "one/a", "x")]
-    assert [c.label_codes for c in cases] == [CODES, {"liver": 1}]
+    assert [c.label.codes for c in cases] == [CODES, {"liver": 1}]
 
 
 def test_no_source():
@@ -189,7 +189,7 @@ def test_phantoms_are_written_and_then_read_as_files(tmp_path, monkeypatch):
     cases = Phantom(tmp_path / "new", num_cases=3, seed=7, shape=[8, 9, 10], workers=2).cases("phantom")
     assert [c.id for c in cases] == ["phantom/p0", "phantom/p1", "phantom/p2"]
     assert read_ct(cases[2].image).data.shape == (8, 9, 10)
-    assert cases[0].label_codes == module.PHANTOM_LABELS
+    assert cases[0].label.codes == module.PHANTOM_LABELS
 
 
 @pytest.mark.parametrize("shape", [[64, 64], [64, 64, 64.5], [64, 64, "64"]])

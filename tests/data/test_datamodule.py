@@ -12,6 +12,7 @@ import torchio as tio
 from hydra import compose, initialize_config_dir
 from small_ct import CODES, ORGANS, transform, write_case
 
+from segment.data.annotation import LabelFile
 from segment.data.augment import RandomIntensity
 from segment.data.cases import Folder
 from segment.data.datamodule import CTDataModule
@@ -239,14 +240,16 @@ def test_an_organ_that_no_training_case_shows(folder, tmp_path):
         _ = datamodule.volumes
 
 
-def test_a_validation_set_without_any_organ(folder, tmp_path):
-    for name in ("case0", "case1", "case2"):
-        path = folder / "labels" / f"{name}.nii.gz"
+def test_a_validation_set_without_any_organ(tmp_path):
+    for seed in range(3):
+        write_case(tmp_path, f"case{seed}", seed)
+    for name in ("case1", "case2"):
+        path = tmp_path / "labels" / f"{name}.nii.gz"
         label = nib.load(path)
         nib.save(nib.Nifti1Image(np.zeros(label.shape, np.uint8), label.affine), path)
     split = tmp_path / "split.json"
-    split.write_text('{"train": ["set/case3", "set/case4"], "val": ["set/case1", "set/case2"], "test": []}')
-    datamodule = build({"set": Folder(folder, CODES)}, tmp_path, split=FileSplit(split))
+    split.write_text('{"train": ["set/case0"], "val": ["set/case1", "set/case2"], "test": []}')
+    datamodule = build({"set": Folder(tmp_path, CODES)}, tmp_path, split=FileSplit(split))
     with pytest.raises(UserError, match="no validation case shows any organ"):
         _ = datamodule.volumes
 
@@ -262,7 +265,7 @@ def test_what_is_wrong_with_a_test_case_is_found_before_training(folder, tmp_pat
     sources = {"set": SimpleNamespace(cases=lambda name: [broken(case) for case in Folder(folder, CODES).cases(name)])}
 
     def broken(case):
-        return replace(case, label=tmp_path / "nowhere.nii") if case.id == test_id else case
+        return replace(case, label=LabelFile(tmp_path / "nowhere.nii", CODES)) if case.id == test_id else case
 
     test_id = build({"set": Folder(folder, CODES)}, tmp_path).split.test[0].id
     with pytest.raises(UserError, match=rf"{test_id}: cannot read .*nowhere\.nii"):

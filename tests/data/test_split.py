@@ -12,8 +12,7 @@ from segment.errors import UserError
 
 def make(*names, source="set", patients=None):
     return [
-        Case(f"{source}/{name}", f"{source}/{patients[name] if patients else name}", "image", "label", {})
-        for name in names
+        Case(f"{source}/{name}", f"{source}/{patients[name] if patients else name}", "image", None) for name in names
     ]
 
 

@@ -49,7 +49,7 @@ def run(target, *arguments):
 def test_from_the_store_and_fresh_are_the_same(store, cases):
     for case in cases[:2]:
         stored = store.prepare([case])[case.id]
-        scan, label = read_ct(case.image), read_label(case.label)
+        scan, label = read_ct(case.image), read_label(case.label.path)
         fresh = preprocess(transform(), scan, LabelMap(CODES, ORGANS).to_classes(label.data, source="x"))
         assert np.array_equal(stored.image[:].astype(np.float32), fresh.image[0].numpy())
         assert np.array_equal(stored.label[:], fresh.label[0].numpy())
@@ -81,7 +81,8 @@ def test_foreground_voxels_are_of_their_class_and_spread_over_it(tmp_path):
 
 
 def test_a_case_without_organs(store, cases):
-    case = replace(cases[0], label_codes={"liver": 100, "spleen": 101, "other": [2, 5, 7, 9]})
+    codes = {"liver": 100, "spleen": 101, "other": [2, 5, 7, 9]}
+    case = replace(cases[0], label=replace(cases[0].label, codes=codes))
     volume = store.prepare([case])[case.id]
     assert volume.meta["classes"] == []
     assert volume.foreground.shape == (0, 4)

@@ -140,3 +140,14 @@ def test_two_processes_agree_with_one(tmp_path):
         answer = manager.dict()
         mp.spawn(share_of_patients, args=(tmp_path / "meet", answer), nprocs=2)
         assert dict(answer) == {0: values(alone), 1: values(alone)}
+
+
+def test_of_an_unknown_organ_nothing_is_scored_and_where_it_is_found_is_background():
+    meter = OrganMeter(["heart", "bone"])
+    pred = torch.tensor([[[[0, 1, 2, 2]]], [[[0, 1, 2, 0]]]])
+    label = torch.tensor([[[[0, 1, 0, 0]]], [[[0, 1, 2, 2]]]])
+    meter.update(pred, label, torch.tensor([[True, True, False], [True, True, True]]))
+    means = meter.compute()
+    assert float(means["dice/heart"]) == 1
+    assert float(means["dice/bone"]) == pytest.approx(2 / 3)  # of the second patient alone
+    assert float(means["accuracy"]) == pytest.approx((1 + 3 / 4) / 2)

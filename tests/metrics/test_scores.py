@@ -180,6 +180,16 @@ def test_every_organ_has_its_own_index_and_tolerance():
     assert math.isnan(left.dice)
 
 
+def test_an_organ_that_the_truth_does_not_know_has_a_predicted_volume_and_no_score():
+    truth, pred = at((1, 1, 1)), at((1, 1, 1))
+    pred[3, 3, 4] = 2
+    heart, bone = score_case(pred, truth, np.eye(4), ["heart", "bone"], {"heart": 0, "bone": 1}, [True, True, False])
+    assert (heart.dice, heart.volume_ml_true) == (1, 0.001)
+    assert all(math.isnan(value) for value in (bone.dice, bone.hd95_mm, bone.nsd, bone.volume_ml_true))
+    assert bone.volume_ml_pred == 0.001
+    assert mean_scores([[heart, bone]])["dice/mean"] == 1
+
+
 def test_what_cannot_be_scored_is_refused():
     with pytest.raises(UserError, match="tolerance_mm has no value for heart"):
         score_case(at(), at(), np.eye(4), ["heart"], {})

@@ -18,7 +18,8 @@ SCORES = [OrganScore("right_organ", 1.0, 0.0, 1.0, 6.0, 6.0), OrganScore("left_o
 @pytest.fixture
 def labelled(stored):
     ct, mask, affine = stored("LPI")
-    return LabelledScan("set/case 1", Scan(ct, affine, nib.Nifti1Header(), ct.shape), mask)
+    scan = Scan(ct, affine, nib.Nifti1Header(), ct.shape)
+    return LabelledScan("set/case 1", scan, mask, [True] * (1 + int(mask.max())))
 
 
 @pytest.fixture

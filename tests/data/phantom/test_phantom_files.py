@@ -114,8 +114,8 @@ def test_every_data_set_has_its_own_folder(tmp_path, monkeypatch):
 def test_the_source_lists_its_cases(tmp_path):
     cases = Phantom(tmp_path, num_cases=2, seed=0, shape=[16, 16, 16]).cases("phantom")
     assert [case.id for case in cases] == ["phantom/phantom_0000", "phantom/phantom_0001"]
-    assert all(case.image.is_file() and case.label.is_file() for case in cases)
-    assert cases[0].label_codes == LABELS
+    assert all(case.image.is_file() and case.label.path.is_file() for case in cases)
+    assert cases[0].label.codes == LABELS
 
 
 @pytest.mark.parametrize("wrong", [{"num_cases": 0}, {"seed": -1}, {"workers": 0}, {"shape": (128, 128, 8)}])
