@@ -1,0 +1,125 @@
+"""Changes of intensity: what differs between scanners, doses and contrast phases."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+import torch
+import torchio as tio
+from torch import Tensor
+
+from segment.data.augment.draw import checked_range, log_uniform, uniform
+
+
+class IntensityChange(tio.IntensityTransform):  # type: ignore[misc]
+    """Changes every intensity image of a subject on its own, as float32.
+
+    Args:
+        p: Probability that the transform is applied.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__(p=p)
+
+    def apply_transform(self, subject: tio.Subject) -> tio.Subject:
+        """Change every intensity image."""
+        for image in self.get_images(subject):
+            image.set_data(self.change(image.data.float()))
+        return subject
+
+    @abstractmethod
+    def change(self, data: Tensor) -> Tensor:
+        """The changed image (1,I,J,K); may overwrite the given one."""
+
+
+class RandomNoise(IntensityChange):
+    """Add white Gaussian noise.
+
+    Args:
+        deviation: Range [low, high] of its standard deviation, drawn uniformly; in units of the preprocessed image.
+        p: Probability that the transform is applied.
+    """
+
+    def __init__(self, deviation: Sequence[float], p: float) -> None:
+        super().__init__(p)
+        self.deviation = checked_range("deviation", deviation)
+        self.args_names = ["deviation"]
+
+    def change(self, data: Tensor) -> Tensor:
+        """Add noise."""
+        return add_noise(data, uniform(*self.deviation))
+
+
+class RandomBrightness(IntensityChange):
+    """Multiply all intensities by one factor.
+
+    Args:
+        factor: Range [low, high] of the factor, drawn log-uniformly.
+        p: Probability that the transform is applied.
+    """
+
+    def __init__(self, factor: Sequence[float], p: float) -> None:
+        super().__init__(p)
+        self.factor = checked_range("factor", factor, low=0.01)
+        self.args_names = ["factor"]
+
+    def change(self, data: Tensor) -> Tensor:
+        """Multiply."""
+        return data.mul_(log_uniform(*self.factor))
+
+
+class RandomContrast(IntensityChange):
+    """Multiply deviations from the image's mean by one factor; what leaves the image's range is clipped to it.
+
+    Args:
+        factor: Range [low, high] of the factor, drawn log-uniformly.
+        p: Probability that the transform is applied.
+    """
+
+    def __init__(self, factor: Sequence[float], p: float) -> None:
+        super().__init__(p)
+        self.factor = checked_range("factor", factor, low=0.01)
+        self.args_names = ["factor"]
+
+    def change(self, data: Tensor) -> Tensor:
+        """Stretch or squeeze around the mean."""
+        low, high = torch.aminmax(data)
+        return change_contrast(data, log_uniform(*self.factor)).clamp_(low, high)
+
+
+class RandomGamma(IntensityChange):
+    """Raise intensities, scaled to 0 … 1, to a power; mean and standard deviation are then set back to what they were.
+
+    Args:
+        gamma: Range [low, high] of the power, drawn log-uniformly. Above 1, differences among bright voxels grow.
+        inverted: Do it on the negative, where differences among dark voxels grow instead.
+        p: Probability that the transform is applied.
+    """
+
+    def __init__(self, gamma: Sequence[float], inverted: bool, p: float) -> None:
+        super().__init__(p)
+        self.gamma = checked_range("gamma", gamma, low=0.01)
+        self.inverted = inverted
+        self.args_names = ["gamma", "inverted"]
+
+    def change(self, data: Tensor) -> Tensor:
+        """Apply the power."""
+        gamma = log_uniform(*self.gamma)
+        low, high = (float(value) for value in torch.aminmax(data))
+        if low == high:
+            return data
+        mean, deviation = float(data.mean()), float(data.std())
+        start, width = (high, low - high) if self.inverted else (low, high - low)
+        # Through the logarithm, which takes half the time of pow; it maps 0 to 0, too.
+        data.sub_(start).div_(width).log2_().mul_(gamma).exp2_()
+        slope = deviation / float(data.std()) * (-1 if self.inverted else 1)
+        return data.mul_(slope).add_(mean - float(data.mean()))
+
+
+def add_noise(data: Tensor, deviation: float) -> Tensor:
+    """Add white noise of this standard deviation, in place."""
+    return data.add_(torch.randn(data.shape), alpha=deviation)
+
+
+def change_contrast(data: Tensor, factor: float) -> Tensor:
+    """Multiply deviations from the mean, in place."""
+    return data.mul_(factor).add_((1 - factor) / factor * data.mean())

@@ -1,0 +1,66 @@
+"""Loss of sharpness: a smooth kernel, thick slices."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from segment.data.augment.draw import checked_range, uniform
+from segment.data.augment.intensity import IntensityChange
+from segment.data.resample import apply_along_axes, linear
+from segment.errors import UserError
+
+
+class RandomBlur(IntensityChange):
+    """Blur by a Gaussian.
+
+    Args:
+        sigma: Range [low, high] of its standard deviation in voxels, drawn uniformly for each axis.
+        p: Probability that the transform is applied.
+    """
+
+    def __init__(self, sigma: Sequence[float], p: float) -> None:
+        super().__init__(p)
+        self.sigma = checked_range("sigma", sigma)
+        self.args_names = ["sigma"]
+
+    def change(self, data: Tensor) -> Tensor:
+        """Blur along every axis."""
+        return gaussian_blur(data, [uniform(*self.sigma) for _ in range(3)])
+
+
+class RandomLowResolution(IntensityChange):
+    """Average over larger voxels, as a coarser scan does, then interpolate linearly back to the grid.
+
+    Args:
+        scale: Range [low, high] of the share of voxels that is left along an axis, drawn uniformly, in (0, 1].
+        p: Probability that the transform is applied.
+        axes: Axes that lose resolution, all by the same share; [2] for thick slices.
+    """
+
+    def __init__(self, scale: Sequence[float], p: float, axes: Sequence[int] = (0, 1, 2)) -> None:
+        super().__init__(p)
+        if not axes or not set(axes) <= {0, 1, 2}:
+            msg = f"axes is {list(axes)}; give one or more of 0, 1 and 2"
+            raise UserError(msg)
+        self.scale = checked_range("scale", scale, low=0.01, high=1)
+        self.axes = sorted(set(axes))
+        self.args_names = ["scale", "axes"]
+
+    def change(self, data: Tensor) -> Tensor:
+        """Coarser and back."""
+        scale, size = uniform(*self.scale), data.shape[1:]
+        coarse = [max(1, round(n * scale)) if axis in self.axes else n for axis, n in enumerate(size)]
+        return linear(linear(data, coarse), size)
+
+
+def gaussian_blur(data: Tensor, sigma: Sequence[float]) -> Tensor:
+    """Blur an image (1,I,J,K) with these standard deviations along I, J, K in voxels."""
+    return apply_along_axes(data, [_gaussian_weights(n, s) for n, s in zip(data.shape[1:], sigma, strict=True)])
+
+
+def _gaussian_weights(size: int, sigma: float) -> Tensor:
+    """Matrix (size, size) that blurs a line of voxels; at the ends the weights inside are scaled up to a sum of 1."""
+    places = torch.arange(size, dtype=torch.float32)
+    weights = torch.exp(-0.5 * ((places[:, None] - places) / max(sigma, 1e-3)) ** 2)
+    return weights / weights.sum(dim=1, keepdim=True)
