@@ -11,10 +11,10 @@ import torchio as tio
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from segment.data.cases import Folder
 from segment.data.datamodule import CTDataModule
 from segment.data.fingerprint import voxel_hash
 from segment.data.scan import read_ct
+from segment.data.sources.folder import Folder
 from segment.data.split import RandomSplit
 from segment.door import config_dir
 from segment.errors import UserError

@@ -52,7 +52,7 @@ HOSTILE = [
     "monai.inferers.ZarrAvgMerger",
     "torchio.HistogramStandardization",
     "segment.data.lidc.Lidc",
-    "segment.data.cases.Phantom",
+    "segment.data.sources.phantom.Phantom",
     "segment.view.report.CaseReport",
     "segment.train.main",
 ]

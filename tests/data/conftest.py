@@ -1,7 +1,7 @@
 import pytest
 from small_ct import CODES, ORGANS, transform, write_case
 
-from segment.data.cases import Folder
+from segment.data.sources.folder import Folder
 from segment.data.store import Store
 
 

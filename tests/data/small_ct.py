@@ -32,6 +32,14 @@ def write_case(root, name, seed=0, shape=(24, 20, 16), spacing_mm=(2, 2, 3), ima
     return paths
 
 
+def touch(root, *names):
+    """Empty files."""
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
 def transform(spacing_mm=(3.0, 3.0, 3.0)):
     window = [WindowHU([-160, 240]), Standardize(0.4, 0.3)]
     return tio.Compose([tio.ToCanonical(), Resample(spacing_mm), *window])

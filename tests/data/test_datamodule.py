@@ -14,9 +14,9 @@ from small_ct import CODES, ORGANS, transform, write_case
 
 from segment.data.annotation import LabelFile
 from segment.data.augment import RandomIntensity
-from segment.data.cases import Folder
 from segment.data.datamodule import CTDataModule
 from segment.data.dataset import LabelledScan
+from segment.data.sources.folder import Folder
 from segment.data.split import FileSplit, RandomSplit, SharedSplit
 from segment.errors import UserError
 

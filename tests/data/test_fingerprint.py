@@ -10,10 +10,10 @@ from small_ct import CODES, ORGANS, all_48, write_case
 
 from segment.data import fingerprint as module
 from segment.data.augment import RandomIntensity, RandomSpatial
-from segment.data.cases import Folder
 from segment.data.fingerprint import fingerprint, voxel_hash
 from segment.data.normalize import Standardize, WindowHU
 from segment.data.resample import Resample
+from segment.data.sources.folder import Folder
 from segment.errors import UserError
 
 

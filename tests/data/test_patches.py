@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from small_ct import ORGANS, write_case
 
 from segment.data.augment import RandomIntensity, RandomSpatial
-from segment.data.cases import Folder
 from segment.data.patches import EpochSampler, PatchDataset
+from segment.data.sources.folder import Folder
 from segment.data.store import Store
 
 AUGMENT = tio.Compose(

@@ -14,10 +14,10 @@ import torchio as tio
 from small_ct import CODES, ORGANS, transform, write_case
 
 from segment.data import store as module
-from segment.data.cases import Folder
 from segment.data.labels import LabelMap
 from segment.data.preprocess import preprocess
 from segment.data.scan import read_ct, read_label
+from segment.data.sources.folder import Folder
 from segment.data.store import FOREGROUND_VOXELS, Store
 from segment.errors import UserError
 

@@ -4,11 +4,11 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from segment.data.cases import Phantom
 from segment.data.phantom import LABELS, write_dataset
 from segment.data.phantom import dataset as dataset_module
 from segment.data.phantom.case import draw_case
 from segment.data.phantom.dataset import ORIENTATIONS
+from segment.data.sources.phantom import Phantom
 from segment.errors import UserError
 
 SHAPE = (40, 36, 32)

@@ -1,0 +1,1 @@
+"""Where cases come from: one layout of a data set a file."""
