@@ -11,7 +11,7 @@ import torchio as tio
 from torch.utils.data import DataLoader, Dataset
 
 from segment.data.annotation import unknown_organs
-from segment.data.cases import Source, gather
+from segment.data.cases import Case, Source, gather
 from segment.data.dataset import LabelledScan, ScanDataset, Stream, VolumeDataset
 from segment.data.patches import EpochSampler, PatchDataset, PatchLoader
 from segment.data.split import PARTS, Split, Splitter
@@ -41,6 +41,7 @@ class CTDataModule(pl.LightningDataModule):
         num_workers: Processes that draw patches, and that preprocess.
         cache_dir: Where preprocessed volumes are kept.
         seed: Fixes every patch of every epoch.
+        fold: Which fold of a cross-validation validates; None: none.
 
     Raises:
         UserError: When there is no organ, or a size, share or number is out of range.
@@ -60,6 +61,7 @@ class CTDataModule(pl.LightningDataModule):
         num_workers: int,
         cache_dir: str | Path,
         seed: int,
+        fold: int | None = None,
     ) -> None:
         super().__init__()
         _check_settings(organs, patch_size, patches_per_epoch, foreground_share, batch_size, num_workers)
@@ -73,6 +75,7 @@ class CTDataModule(pl.LightningDataModule):
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.seed = seed
+        self.fold = fold
         self.store = Store(Path(cache_dir), preprocess, self.organs)
 
     @cached_property
@@ -82,7 +85,7 @@ class CTDataModule(pl.LightningDataModule):
         if missing := unknown_organs({case.id: case.label for case in cases}, self.organs):
             msg = f"no data set annotates {', '.join(missing)}; give label_codes that name it, or take it out of organs"
             raise UserError(msg)
-        return self.splitter(cases)
+        return self.splitter(cases, self.fold, self._organs_of)
 
     @cached_property
     def volumes(self) -> dict[str, StoredVolume]:
@@ -98,6 +101,10 @@ class CTDataModule(pl.LightningDataModule):
         self._check_leaks(volumes)
         self._check_organs(volumes)
         return volumes
+
+    def _organs_of(self, cases: Sequence[Case]) -> dict[str, list[int]]:
+        """Organs that cases show; prepares all of them, which a cross-validation uses anyway."""
+        return {name: v.meta["classes"] for name, v in self.store.prepare(cases, self.num_workers).items()}
 
     def voxel_hashes(self) -> list[str]:
         """Content of the cases that training saw, so that a later evaluation can leave them out."""

@@ -1,11 +1,11 @@
 """Who trains, who validates, who tests: by patient, seeded and written down."""
 
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
+from typing import Protocol
 
 from segment.data.cases import Case
 from segment.errors import UserError
@@ -31,47 +31,21 @@ class Split:
         return {part: [case.id for case in getattr(self, part)] for part in PARTS}
 
 
-Splitter = Callable[[Sequence[Case]], Split]
+# Class indices that the cases show, by case id: what folds balance. Reads every label.
+OrgansOf = Callable[[Sequence[Case]], Mapping[str, Sequence[int]]]
 
 
-class RandomSplit:
-    """Deal every source's patients out at random, so that each part holds its share of each source.
+class Splitter(Protocol):
+    """Anything that deals cases out."""
 
-    The result hangs on the seed and the names of the patients: neither the order of files nor other sources matter.
-    A source of one patient only trains.
-
-    Args:
-        val: Share of the patients that validate, in (0, 1).
-        test: Share of the patients that test, in [0, 1).
-        seed: Another seed, another split.
-    """
-
-    def __init__(self, val: float, test: float, seed: int) -> None:
-        if not (0 < val < 1 and 0 <= test < 1 and val + test < 1):
-            msg = f"shares of the split must leave cases to train: val={val}, test={test}"
-            raise UserError(msg)
-        self.val = val
-        self.test = test
-        self.seed = seed
-
-    def __call__(self, cases: Sequence[Case]) -> Split:
+    def __call__(self, cases: Sequence[Case], fold: int | None = None, organs_of: OrgansOf | None = None) -> Split:
         """Split the cases.
 
-        Raises:
-            UserError: When no case is left to train or to validate.
+        Args:
+            cases: All there are.
+            fold: Which fold of a cross-validation to validate on; None: none.
+            organs_of: Called where organs are to be balanced; None: they are not.
         """
-        part_of: dict[str, str] = {}
-        by_source: dict[str, set[str]] = defaultdict(set)
-        for case in cases:
-            by_source[case.id.split("/")[0]].add(case.patient)
-        for patients in by_source.values():
-            dealt = sorted(patients, key=lambda p: blake2b(f"{self.seed}:{p}".encode()).digest())
-            num_val, num_test = round(len(dealt) * self.val), round(len(dealt) * self.test)
-            for index, patient in enumerate(dealt):
-                part_of[patient] = "val" if index < num_val else "test" if index < num_val + num_test else "train"
-        ordered = sorted(cases, key=lambda case: case.id)
-        parts = {part: tuple(case for case in ordered if part_of[case.patient] == part) for part in PARTS}
-        return _checked(parts)
 
 
 class FileSplit:
@@ -86,13 +60,14 @@ class FileSplit:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
 
-    def __call__(self, cases: Sequence[Case]) -> Split:
+    def __call__(self, cases: Sequence[Case], fold: int | None = None, organs_of: OrgansOf | None = None) -> Split:
         """Pick the named cases.
 
         Raises:
             UserError: When the file cannot be read, names a case that the data does not have or names one twice, leaves
                 no case to train or validate, or puts a patient into two parts.
         """
+        _refuse_fold(fold)
         try:
             parts = json.loads(self.path.read_text(encoding="utf-8"))
             named = {part: [str(name) for name in parts.get(part, [])] for part in PARTS}
@@ -105,7 +80,7 @@ class FileSplit:
             have = ", ".join(list(by_id)[:3])
             msg = f"{self.path} names {len(unknown)} case(s) that the data lacks, first {unknown[0]!r}; it has {have} …"
             raise UserError(msg)
-        return _checked({part: tuple(by_id[name] for name in names) for part, names in named.items()})
+        return checked({part: tuple(by_id[name] for name in names) for part, names in named.items()})
 
 
 class SharedSplit:
@@ -118,12 +93,13 @@ class SharedSplit:
     def __init__(self, case: str | None = None) -> None:
         self.case = case
 
-    def __call__(self, cases: Sequence[Case]) -> Split:
+    def __call__(self, cases: Sequence[Case], fold: int | None = None, organs_of: OrgansOf | None = None) -> Split:
         """The one case, three times.
 
         Raises:
             UserError: When the data has no such case.
         """
+        _refuse_fold(fold)
         chosen = [case for case in cases if self.case in (None, case.id)][:1]
         if not chosen:
             msg = f"no case {self.case!r}; the data has {', '.join(case.id for case in cases[:5])} …"
@@ -132,8 +108,18 @@ class SharedSplit:
         return Split(one, one, one, shared=True)
 
 
-def _checked(parts: Mapping[str, tuple[Case, ...]]) -> Split:
-    """A split, unless it cannot train or select a model, or has a case twice or a patient in two parts."""
+def _refuse_fold(fold: int | None) -> None:
+    if fold is not None:
+        msg = f"data.fold={fold} needs a split that has folds; take split=random"
+        raise UserError(msg)
+
+
+def checked(parts: Mapping[str, tuple[Case, ...]]) -> Split:
+    """A split of these parts.
+
+    Raises:
+        UserError: When it cannot train or select a model, or has a case twice or a patient in two parts.
+    """
     split = Split(parts["train"], parts["val"], parts["test"])
     for part, purpose in (("train", "train"), ("val", "validate")):
         if not parts[part]:

@@ -16,8 +16,9 @@ from segment.data.annotation import LabelFile
 from segment.data.augment import RandomIntensity
 from segment.data.datamodule import CTDataModule
 from segment.data.dataset import LabelledScan
+from segment.data.random_split import RandomSplit
 from segment.data.sources.folder import Folder
-from segment.data.split import FileSplit, RandomSplit, SharedSplit
+from segment.data.split import FileSplit, SharedSplit
 from segment.errors import UserError
 
 
@@ -295,3 +296,16 @@ def test_settings_out_of_range_are_refused_at_once(sources, cache, change, messa
 def test_no_augmentation(sources, cache):
     assert list(place(build(sources, cache, augment=None)).train_dataloader())
     assert list(place(build(sources, cache, augment=tio.Compose([]))).train_dataloader())
+
+
+def test_folds_are_balanced_by_the_organs_that_cases_show(tmp_path):
+    for seed in range(6):
+        _, label = write_case(tmp_path, f"case{seed}", seed)
+        if seed % 2:  # without a spleen
+            stored = nib.load(label)
+            data = np.asarray(stored.dataobj)
+            nib.save(nib.Nifti1Image(np.where(data == CODES["spleen"], 0, data), stored.affine), label)
+    split = RandomSplit(val=0.2, test=0.0, seed=0, folds=3)
+    for fold in range(3):
+        datamodule = build({"set": Folder(tmp_path, CODES)}, tmp_path / "c", split=split, fold=fold)
+        assert sorted(int(case.id[-1]) % 2 for case in datamodule.split.test) == [0, 1]

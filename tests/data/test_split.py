@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segment.data.cases import Case
-from segment.data.split import PARTS, FileSplit, RandomSplit, SharedSplit
+from segment.data.random_split import RandomSplit
+from segment.data.split import PARTS, FileSplit, SharedSplit
 from segment.errors import UserError
 
 
@@ -143,3 +144,9 @@ def test_one_case_for_everything():
 def test_no_such_case():
     with pytest.raises(UserError, match="no case 'x'; the data has set/c00, set/c01"):
         SharedSplit("x")(TWENTY)
+
+
+def test_splits_without_folds_say_so(tmp_path):
+    for split in (SharedSplit(), write(tmp_path / "s.json", train=["set/c00"], val=["set/c01"])):
+        with pytest.raises(UserError, match=r"data\.fold=1 needs a split that has folds; take split=random"):
+            split(TWENTY, 1)
