@@ -127,12 +127,17 @@ class PublicSet:
 
 
 def notice(entry: PublicSet) -> str:
-    """What a user has to read before using a set: licence, citation, and where it comes from."""
+    """What a user has to read before using a set: licence, citation, who vouches for its files, what to do by hand."""
     lines = [f"{entry.title}: {entry.cases} labelled CTs, {entry.homepage}", "Licence:"]
     lines += [f"  - {statement}" for statement in entry.licences]
     if len(entry.licences) > 1:
         lines.append("  These statements differ; which of them binds you is yours to decide.")
     lines.append(f"Cite: {entry.citation}")
+    lines += [f"Checksum by: {name}" for name in sorted({file.checksum_from or "" for file in entry.files} - {""})]
+    if not all(file.checksum_from for file in entry.files):
+        lines.append(
+            "No checksum is published: later downloads are compared to the first one, which is no proof of it."
+        )
     if entry.steps:
         lines.append("By hand:")
         lines += [f"  {number}. {step}" for number, step in enumerate(entry.steps, start=1)]

@@ -39,8 +39,9 @@ def changed(path: Path, target: Path) -> str | None:
     record = target.with_name(f"{target.name}.sha256")
     if not record.exists():
         write_text(record, f"{found}  {target.name}\n")
-        log.warning("no checksum of %s is published; the first download's SHA-256 is %s", target.name, found)
-        log.warning("%s keeps it: no proof, but later downloads must be the same", record)
+        log.info(
+            "no checksum of %s is published; %s keeps the first download's, which is no proof", target, record.name
+        )
         return None
     first = record.read_text(encoding="utf-8").split(maxsplit=1)[:1]
     if first == [found]:

@@ -1,0 +1,147 @@
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hydra.utils import instantiate
+from layouts import BY_HAND, CASES, LAYOUTS
+from omegaconf import OmegaConf
+
+from segment.data.fetch.catalogue import Pair, PublicFile, PublicSet, notice
+from segment.door import config_dir
+from segment.errors import UserError
+
+FILE = PublicFile("https://host/x.zip")
+SET = PublicSet(
+    title="Set",
+    cases=2,
+    size_gb=None,
+    max_unpacked_gb=1,
+    homepage="https://host",
+    licences=["CC BY 4.0 (host)"],
+    consent=False,
+    citation="A paper, doi:10.1/x",
+    pairs=[Pair("images/{case}.nii.gz", "labels/{case}.nii.gz")],
+    layout="",
+    label_codes={"liver": 1},
+    files=[FILE],
+)
+
+
+def catalogued(name):
+    return instantiate(OmegaConf.load(f"{config_dir()}/catalogue/{name}.yaml"), _convert_="all")
+
+
+@pytest.mark.parametrize("name", sorted(LAYOUTS))
+def test_every_set_of_the_catalogue_is_well_formed(name):
+    entry = catalogued(name)
+    assert entry.cases >= 20
+    assert "doi:" in entry.citation
+    assert {"liver", "spleen", "kidney"} & {*entry.label_codes, *entry.masks}
+    assert entry.homepage.startswith("http")
+    assert all(file.url.startswith("https://") for listed in entry.files for file in listed.each())
+    names = [file.name for listed in entry.files for file in listed.each()]
+    assert len(set(names)) == len(names)
+
+
+def test_the_catalogue_holds_the_ten_sets():
+    assert {file.stem for file in Path(config_dir(), "catalogue").iterdir()} == set(LAYOUTS)
+
+
+@pytest.mark.parametrize("name", sorted(LAYOUTS))
+def test_patterns_find_exactly_the_labelled_cts_of_the_true_layout(name):
+    entry = catalogued(name)
+    paths = [f"{archive}/{path}" for archive, files in LAYOUTS[name]().items() for path in files]
+    if name == "kits23":
+        paths = [f.name for listed in entry.files for f in listed.each() if f.name.split("_")[1][:5] in KITS]
+    if name == "abdomenct1k":
+        paths = [path.replace("Mask.7z/", "Mask/") for path in paths]
+    if name == "word":
+        paths = [path.replace("WORD_V0.1.0_labelsTs.zip/", "WORD-V0.1.0/") for path in paths]
+    assert cases(entry, paths) == CASES[name]
+
+
+KITS = ("00000", "00299", "00400")
+
+
+def cases(entry, paths):
+    """Names of cases with both an image and a label."""
+    found = set()
+    for pair in entry.pairs:
+        images, labels = (
+            {match[1] for path in paths if "/._" not in path and (match := expression(pattern).fullmatch(path))}
+            for pattern in (pair.image, pair.label)
+        )
+        found |= images & labels
+    return sorted(name for name in found if re.fullmatch(entry.case_pattern or ".*", name))
+
+
+def expression(pattern):
+    escaped = re.escape(pattern).replace(r"\{case\}", "([^/]+)").replace(r"\*", "[^/]*")
+    inside = "" if "." in pattern.rsplit("/", 1)[1] else "/[^/]+"  # a folder
+    return re.compile(f"(?:.*/)?{escaped}{inside}".replace(r"\{structure\}", "liver"))
+
+
+@pytest.mark.parametrize("name", sorted(LAYOUTS))
+def test_the_files_of_the_catalogue_are_those_that_the_layouts_serve(name):
+    urls = [file.url for listed in catalogued(name).files for file in listed.each()]
+    for archive in LAYOUTS[name]():
+        by_hand_only = not catalogued(name).files and archive in BY_HAND[name]
+        assert by_hand_only or any(url.endswith(f"/{archive}") for url in urls), archive
+
+
+def test_a_file_for_every_number():
+    file = PublicFile("https://host/{number:05d}.gz", name="case_{number}/a.gz", numbers=[(1, 2), (40, 40)])
+    assert [(f.url, f.name) for f in file.each()] == [
+        ("https://host/00001.gz", "case_1/a.gz"),
+        ("https://host/00002.gz", "case_2/a.gz"),
+        ("https://host/00040.gz", "case_40/a.gz"),
+    ]
+    assert list(FILE.each()) == [FILE]
+
+
+def test_the_notice_prints_every_licence_the_citation_and_the_steps():
+    text = notice(replace(SET, licences=["CC BY 4.0 (a)", "CC BY-NC 4.0 (b)"], steps=["Sign in.", "Download."]))
+    for part in ("CC BY 4.0 (a)", "CC BY-NC 4.0 (b)", "differ", "doi:10.1/x", "1. Sign in.", "2. Download."):
+        assert part in text
+    assert "differ" not in notice(SET)
+
+
+def test_the_notice_says_who_vouches_for_the_files():
+    vouched = replace(FILE, md5="0" * 32, checksum_from="Zenodo")
+    assert "no proof" in notice(SET)
+    assert "no proof" in notice(replace(SET, files=[FILE, vouched]))
+    text = notice(replace(SET, files=[vouched]))
+    assert "Checksum by: Zenodo" in text
+    assert "no proof" not in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"files": []}, "neither files nor steps"),
+        ({"licences": []}, "no licence"),
+        ({"label_codes": {}}, "either label_codes or masks"),
+        ({"masks": {"liver": "liver"}}, "either label_codes or masks"),
+        ({"label_codes": {"liver": 1, "spleen": 1}}, "given to both liver and spleen"),
+        ({"pairs": [Pair("images/x.nii.gz", "{case}.nii.gz")]}, "without {case}"),
+    ],
+)
+def test_a_slip_in_the_catalogue_is_found(changes, sentence):
+    with pytest.raises(UserError, match=sentence):
+        replace(SET, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"md5": "0" * 32}, "of nobody"),
+        ({"sha256": "0" * 63, "checksum_from": "me"}, "64 hexadecimal digits"),
+        ({"md5": "X" * 32, "checksum_from": "me"}, "32 hexadecimal digits"),
+        ({"name": "../x.zip"}, "below the data set's folder"),
+        ({"unpacks_to": "/x"}, "below the data set's folder"),
+    ],
+)
+def test_a_slip_in_a_file_is_found(changes, sentence):
+    with pytest.raises(UserError, match=sentence):
+        replace(FILE, **changes)
