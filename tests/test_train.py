@@ -213,6 +213,21 @@ def test_data_sets_are_mixed(tmp_path, cache, finished):
     assert not (only_run(tmp_path) / "cases.csv").exists()
 
 
+def test_a_cross_validation_tests_every_case_once_and_its_tables_are_merged(tmp_path, cache, finished):
+    folds = ["split.test=0", "split.folds=3", "data.fold=range(3)", "trainer.max_epochs=1", "logger=none"]
+    done = train(tmp_path, cache, "-m", *folds)
+    assert done.returncode == 0, done.stderr
+    (sweep,) = {config.parents[1] for config in tmp_path.rglob("config.yaml")}
+    _, environment = command(tmp_path, cache)
+    merge = [sys.executable, "-m", "segment.merge", f"runs={sweep}"]
+    merged = subprocess.run(merge, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert merged.returncode == 0, merged.stderr
+    rows = read_cases(sweep / "cases.csv")
+    assert len({case for case, _ in rows}) == 8
+    assert len(rows) == 8 * len(ORGANS)
+    assert "8 cases of 3 runs" in merged.stdout
+
+
 def data_of(train, test, shared=False):
     """A data module of cases that are called as their content."""
     cases = {name: SimpleNamespace(id=name) for name in [*train, *test]}

@@ -11,7 +11,7 @@ from torch.utils.data import Dataset, IterableDataset
 from segment.data.annotation import annotated
 from segment.data.cases import Case
 from segment.data.scan import Scan, read_ct
-from segment.data.store import StoredVolume
+from segment.data.volume import StoredVolume
 
 
 class VolumeDataset(Dataset[tio.Subject]):

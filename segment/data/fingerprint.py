@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,25 +17,42 @@ from segment.errors import UserError
 VERSION = 3  # raise it when code changes what preprocessing computes or what a stored volume consists of
 
 
-def fingerprint(case: Case, transform: tio.Transform, organs: Sequence[str]) -> str:
-    """Hash of all that decides a preprocessed volume: files, label codes, organs, transform and the code's `VERSION`.
+def identity(case: Case, transform: tio.Transform, organs: Sequence[str]) -> dict[str, Any]:
+    """All that decides a preprocessed volume, as plain values: the files' content, settings, and the code's `VERSION`.
 
     Names and places of the files do not matter, but for the suffix that tells how to read them.
 
     Raises:
         UserError: When a file cannot be read, or the preprocessing holds something that has no plain value.
     """
-    facts = [VERSION, tio.__version__, list(organs), settings(case.label.facts), settings(transform)]
-    digest = blake2b(json.dumps(facts).encode(), digest_size=16)
-    for path in (case.image, *case.label.files):
-        digest.update(path.name.removeprefix(case_name(path)).encode())
-        try:
-            with path.open("rb") as file:
-                while block := file.read(1 << 20):
+    facts = {
+        "image": _content(case.image),
+        "label files": [_content(path) for path in case.label.files],
+        "label": case.label.facts,
+        "organs": list(organs),
+        "preprocess": settings(transform),
+        "code": [VERSION, tio.__version__],
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(facts))  # as it reads from a file
+    return plain
+
+
+def fingerprint(decides: Mapping[str, Any]) -> str:
+    """Hash of an identity."""
+    return blake2b(json.dumps(decides).encode(), digest_size=16).hexdigest()
+
+
+def _content(path: Path) -> str:
+    """Hash of a file and its suffix, or of the files of a folder in the order of their names."""
+    digest = blake2b(path.name.removeprefix(case_name(path)).encode(), digest_size=16)
+    try:
+        for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
+            with file.open("rb") as stream:
+                while block := stream.read(1 << 20):
                     digest.update(block)
-        except OSError as error:
-            msg = f"cannot read {path}: {error.strerror}; check the file, or where it links to"
-            raise UserError(msg) from error
+    except OSError as error:
+        msg = f"cannot read {path}: {error.strerror}; check the file, or where it links to"
+        raise UserError(msg) from error
     return digest.hexdigest()
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from segment.data.randomness import random_state
-from segment.data.store import StoredVolume
+from segment.data.volume import StoredVolume
 
 Key = tuple[int, int]  # (epoch, index)
 

@@ -10,7 +10,7 @@ from small_ct import CODES, ORGANS, all_48, write_case
 
 from segment.data import fingerprint as module
 from segment.data.augment import RandomIntensity, RandomSpatial
-from segment.data.fingerprint import fingerprint, voxel_hash
+from segment.data.fingerprint import fingerprint, identity, voxel_hash
 from segment.data.normalize import Standardize, WindowHU
 from segment.data.resample import Resample
 from segment.data.sources.folder import Folder
@@ -24,7 +24,7 @@ def case(tmp_path):
 
 
 def key(case, transform=None, organs=ORGANS):
-    return fingerprint(case, tio.Compose([]) if transform is None else transform, organs)
+    return fingerprint(identity(case, tio.Compose([]) if transform is None else transform, organs))
 
 
 def relabelled(case, **changes):
@@ -92,8 +92,11 @@ OURS = {
     WindowHU: [{"window_hu": [0, 1]}, {"window_hu": [0, 2]}, {"window_hu": [-1, 1]}],
     Standardize: [{"mean": 0, "std": 1}, {"mean": 0.5, "std": 1}, {"mean": 0, "std": 2}],
     RandomSpatial: [
-        {"degrees": 1, "scale": 0.1, "shift": 0.1, "p": 0.5} | change
-        for change in ({}, {"degrees": 2}, {"scale": 0.2}, {"shift": 0.2}, {"p": 0.6})
+        {"degrees": 1, "scale": 0.1} | change
+        for change in (
+            *({}, {"degrees": 2}, {"scale": 0.2}, {"shift": 0.2}, {"elastic_mm": 2}, {"grid_mm": 50}),
+            *({"p": 0.6}, {"p_rotate": 0.5}, {"p_scale": 0.5}, {"p_elastic": 0.5}),
+        )
     ],
     RandomIntensity: [
         {"contrast": 0.1, "brightness": 0.1, "noise": 0.1, "blur": 0.1, "p": 0.1} | change

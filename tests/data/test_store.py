@@ -2,6 +2,7 @@ import json
 import multiprocessing
 import os
 import pickle
+import random
 import shutil
 import signal
 from dataclasses import replace
@@ -18,7 +19,8 @@ from segment.data.labels import LabelMap
 from segment.data.preprocess import preprocess
 from segment.data.scan import read_ct, read_label
 from segment.data.sources.folder import Folder
-from segment.data.store import FOREGROUND_VOXELS, Store
+from segment.data.store import Store
+from segment.data.volume import FOREGROUND_VOXELS, StoredVolume
 from segment.errors import UserError
 
 fork = multiprocessing.get_context("fork")
@@ -173,33 +175,73 @@ def test_a_full_disk_is_told_and_leaves_nothing(store, cases, monkeypatch):
     assert not list(store.root.iterdir())
 
 
-def _prepare_and_be_killed(store, cases):
-    """Killed in the middle of writing the third volume."""
-    save, calls = np.save, []
+def _prepare_and_be_killed(store, cases, moment):
+    """Killed while the n-th file is being written."""
+    write, calls = Path.write_bytes, []
 
-    def kill(path, array):
+    def kill(path, content):
         calls.append(path)
-        if len(calls) == 3:
+        if len(calls) == moment:
+            write(path, content[: len(content) // 2])
             os.kill(os.getpid(), signal.SIGKILL)
-        save(path, array)
+        return write(path, content)
 
-    np.save = kill
+    Path.write_bytes = kill
     store.prepare(cases)
 
 
-def test_killed_in_the_middle_it_goes_on(store, cases, monkeypatch):
-    assert run(_prepare_and_be_killed, store, cases) == -signal.SIGKILL
-    left = sorted(store.root.iterdir())
-    complete = [folder for folder in left if not folder.name.startswith(".")]
-    assert (len(left), len(complete)) == (3, 2)
+@pytest.mark.parametrize("name", ["image.b2nd", "label.b2nd", "foreground.npy", "meta.json", "sums.json"])
+@pytest.mark.parametrize("how", ["flipped", "cut", "gone"])
+def test_a_damaged_volume_is_noticed_and_made_anew(tmp_path, cases, caplog, name, how):
+    store = Store(tmp_path, transform(), ORGANS)
+    (stored,) = store.prepare(cases[:1]).values()
+    image, label = stored.image[:], stored.label[:]
+    path = stored.folder / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.unlink()
+    if how != "gone":
+        path.write_bytes(content if how == "flipped" else content[:-1])
+    (again,) = Store(tmp_path, transform(), ORGANS).prepare(cases[:1]).values()
+    assert np.array_equal(again.image[:], image)
+    assert np.array_equal(again.label[:], label)
+    assert "the stored volume of set/case0 is damaged" in caplog.text
+    assert again.is_intact()
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("file", range(5))
+def test_killed_in_the_middle_of_any_file_it_goes_on(store, cases, monkeypatch, file):
+    clean = {
+        name: volume.image[:] for name, volume in Store(store.root / "x", transform(), ORGANS).prepare(cases).items()
+    }
+    root = store.root / "y"
+    store = Store(root, transform(), ORGANS)
+    assert run(_prepare_and_be_killed, store, cases, 2 * 5 + 1 + file) == -signal.SIGKILL
+    left = sorted(root.iterdir())
+    assert (len(left), sum(not folder.name.startswith(".") for folder in left)) == (3, 2)
     done = []
     monkeypatch.setattr(module, "preprocess", lambda *arguments: done.append(1) or preprocess(*arguments))
     volumes = store.prepare(cases)
     assert len(done) == len(cases) - 2
-    assert sorted(store.root.iterdir()) == sorted(volume.folder for volume in volumes.values())
-    for volume in volumes.values():
-        assert volume.image[:].shape == volume.label[:].shape
-        assert set(np.unique(volume.label[:])) == {0, *volume.meta["classes"]}
+    assert sorted(root.iterdir()) == sorted(volume.folder for volume in volumes.values())
+    assert all(np.array_equal(volumes[name].image[:], image) for name, image in clean.items())
+
+
+def test_killed_at_any_moment_no_wrong_volume_is_met(store, cases):
+    clean = {name: volume.image[:] for name, volume in store.prepare(cases).items()}
+    root = store.root / "again"
+    rng = random.Random(0)
+    for _ in range(12):
+        worker = fork.Process(target=alone, args=(Store(root, transform(), ORGANS).prepare, cases))
+        worker.start()
+        worker.join(rng.uniform(0, 0.15))
+        worker.kill()
+        worker.join()
+        for folder in root.glob("[!.]*"):
+            assert StoredVolume("", folder).is_intact()
+    volumes = Store(root, transform(), ORGANS).prepare(cases)
+    assert all(np.array_equal(volumes[name].image[:], image) for name, image in clean.items())
 
 
 def _prepare_together(store, cases, barrier):

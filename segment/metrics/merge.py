@@ -1,0 +1,69 @@
+"""The tables of several runs, such as the folds of a cross-validation, as one."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+
+from segment.errors import UserError
+from segment.files import write_text
+from segment.metrics.scores import OrganScore, nan_mean
+from segment.metrics.table import COLUMNS, csv_text, read_cases
+
+NUMBERS = [field.name for field in fields(OrganScore)][1:]
+
+
+def find_tables(runs: Iterable[str | Path]) -> list[Path]:
+    """The cases.csv of run folders, and of the runs of sweep folders, sorted.
+
+    Raises:
+        UserError: When a folder holds none, or there is only one in all.
+    """
+    tables: list[Path] = []
+    for run in map(Path, runs):
+        found = [run / "cases.csv"] if (run / "config.yaml").exists() else sorted(run.glob("*/cases.csv"))
+        if not found or not all(path.is_file() for path in found):
+            msg = f"no cases.csv in {run}; name run folders that were tested to the end, or the folder of a sweep"
+            raise UserError(msg)
+        tables += found
+    tables = sorted(set(tables))
+    if len(tables) < 2:
+        msg = f"{len(tables)} table to merge; name the folder of a sweep, or several run folders: 'runs=[a,b]'"
+        raise UserError(msg)
+    return tables
+
+
+def merge_cases(tables: Sequence[Path]) -> dict[str, list[OrganScore]]:
+    """Scores of every case, in the order of their names.
+
+    A case that several runs tested, as those of a test set that all folds share, gets the mean of its scores, NaN left
+    out.
+
+    Raises:
+        UserError: When the runs have other organs.
+    """
+    rows: dict[str, dict[str, list[OrganScore]]] = defaultdict(lambda: defaultdict(list))
+    organs: dict[Path, list[str]] = {}
+    for path in tables:
+        scores = read_cases(path)
+        organs[path] = list(dict.fromkeys(score.organ for _, score in scores))
+        for case, score in scores:
+            rows[case][score.organ].append(score)
+    first = organs[tables[0]]
+    if other := next((path for path in tables if organs[path] != first), None):
+        there = ", ".join(organs[other]) or "nothing"
+        msg = f"{tables[0]} scores {', '.join(first)}, but {other} {there}; merge runs of the same organs"
+        raise UserError(msg)
+    return {case: [_mean(organ, own) for organ, own in by_organ.items()] for case, by_organ in sorted(rows.items())}
+
+
+def write_merged(path: Path, cases: Mapping[str, Sequence[OrganScore]]) -> None:
+    """Write a cases.csv."""
+    rows = [
+        [case, *(getattr(score, name) for name in COLUMNS[1:])] for case, scores in cases.items() for score in scores
+    ]
+    write_text(path, csv_text([COLUMNS, *rows]))
+
+
+def _mean(organ: str, scores: Sequence[OrganScore]) -> OrganScore:
+    return OrganScore(organ, *(nan_mean(getattr(score, name) for score in scores) for name in NUMBERS))

@@ -1,0 +1,60 @@
+import math
+
+import pytest
+
+from segment.errors import UserError
+from segment.metrics.merge import find_tables, merge_cases, write_merged
+from segment.metrics.scores import OrganScore
+from segment.metrics.table import append_case, begin_cases, read_cases
+
+
+def score(organ, dice, hd95_mm=1.0):
+    return OrganScore(organ, dice, hd95_mm, dice, 10.0, 12.0)
+
+
+def table(folder, **cases):
+    """A run folder with a cases.csv."""
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").touch()
+    begin_cases(folder / "cases.csv")
+    for case, scores in cases.items():
+        append_case(folder / "cases.csv", case, scores)
+    return folder
+
+
+def test_folds_become_one_table(tmp_path):
+    table(tmp_path / "0", b=[score("liver", 0.5), score("spleen", 0.7)])
+    table(tmp_path / "1", a=[score("liver", 0.9), score("spleen", math.nan)])
+    cases = merge_cases(find_tables([tmp_path]))
+    write_merged(tmp_path / "cases.csv", cases)
+    rows = read_cases(tmp_path / "cases.csv")
+    assert [(case, s.organ) for case, s in rows] == [("a", "liver"), ("a", "spleen"), ("b", "liver"), ("b", "spleen")]
+    assert [s.dice for _, s in rows][0::2] == [0.9, 0.5]
+    assert math.isnan(rows[1][1].dice)
+
+
+def test_a_case_of_several_runs_gets_its_mean(tmp_path):
+    runs = [
+        table(tmp_path / "x" / "0", a=[score("liver", 0.5, 2.0)]),
+        table(tmp_path / "y" / "1", a=[score("liver", 0.7, math.nan)]),
+    ]
+    (mean,) = merge_cases(find_tables(runs))["a"]
+    assert mean.dice == pytest.approx(0.6)
+    assert mean.hd95_mm == 2.0
+
+
+def test_runs_of_other_organs_are_not_merged(tmp_path):
+    table(tmp_path / "0", a=[score("liver", 0.5)])
+    table(tmp_path / "1", b=[score("spleen", 0.5)])
+    with pytest.raises(UserError, match=r"scores liver, but .*cases\.csv spleen; merge runs of the same organs"):
+        merge_cases(find_tables([tmp_path]))
+
+
+def test_nothing_to_merge(tmp_path):
+    with pytest.raises(UserError, match=r"no cases\.csv in .*empty; name run folders"):
+        find_tables([tmp_path / "empty"])
+    with pytest.raises(UserError, match="1 table to merge"):
+        find_tables([table(tmp_path / "0", a=[score("liver", 0.5)])])
+    (table(tmp_path / "1") / "cases.csv").unlink()
+    with pytest.raises(UserError, match=r"no cases\.csv in .*1"):
+        find_tables([tmp_path / "0", tmp_path / "1"])
