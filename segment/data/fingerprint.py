@@ -67,7 +67,8 @@ def voxel_hash(data: np.ndarray) -> str:
     """
     if data.dtype == np.int16:
         counts = np.zeros(2**16, dtype=np.int64)
-        for plane in data:  # a sort of 512×512×300 voxels takes seconds, a wider copy of all of them gigabytes
+        # Plane by plane as they lie in memory: a sort of 512×512×300 voxels takes seconds, a wider copy gigabytes.
+        for plane in data.T if data.flags.f_contiguous else data:
             counts += np.bincount(plane.astype(np.int32).ravel() + 2**15, minlength=2**16)
         values = np.flatnonzero(counts) - 2**15
         counts = counts[counts > 0]
