@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 import signal
 import subprocess
@@ -194,23 +195,27 @@ def test_a_folder_that_holds_a_run_is_left_alone(cache, finished):
     assert {path: path.stat().st_mtime_ns for path in finished.rglob("*") if path.is_file()} == before
 
 
-def test_data_sets_are_mixed(tmp_path, cache, finished):
+def test_a_set_of_one_organ_is_mixed_with_one_of_all(tmp_path, cache, finished):
     source = cache / "copy"
-    images = sorted(cache.glob("phantom/*/images/*"))[:2]
-    for image in images:
+    for image in sorted(cache.glob("phantom/*/images/*"))[:4]:
         for kind in ("images", "labels"):
             target = source / kind / image.name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes((image.parents[1] / kind / image.name).read_bytes())
     mixed = ["data=[phantom,folder]", f"data.sources.folder.root={source}", "data.sources.phantom.seed=1"]
-    codes = (
-        "+data.sources.folder.label_codes={liver:1,right_kidney:2,left_kidney:13,spleen:3,other:[4,5,6,7,8,9,10,11,12]}"
+    mixed += ["split.val=0.25", "split.test=0.25"]
+    only_spleen = [f"~data.sources.folder.label_codes.{organ}" for organ in ("liver", "right_kidney", "left_kidney")]
+    codes = "+data.sources.folder.label_codes={spleen: 3, other: [1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]}"
+    done = train(
+        tmp_path, cache, *mixed, *only_spleen, codes, "trainer.max_epochs=1", "split.val=0.25", "split.test=0.25"
     )
-    done = train(tmp_path, cache, *mixed, codes, "trainer.max_epochs=1", "test=false")
     assert done.returncode == 0, done.stderr
-    split = json.loads((only_run(tmp_path) / "split.json").read_text())
-    assert {case.split("/")[0] for case in split["train"]} == {"phantom", "folder"}
-    assert not (only_run(tmp_path) / "cases.csv").exists()
+    run = only_run(tmp_path)
+    split = json.loads((run / "split.json").read_text())
+    assert all({case.split("/")[0] for case in cases} == {"phantom", "folder"} for cases in split.values())
+    for case, score in read_cases(run / "cases.csv"):
+        is_known = case.startswith("phantom") or score.organ == "spleen"
+        assert math.isnan(score.volume_ml_true) != is_known
 
 
 def test_a_cross_validation_tests_every_case_once_and_its_tables_are_merged(tmp_path, cache, finished):

@@ -1,0 +1,113 @@
+"""`segment prepare`: have data sets, list their cases, and preprocess them once, before any training."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.table import Table
+
+from segment import build
+from segment.data.cache import entries, explain, prune
+from segment.data.cases import Case
+from segment.data.datamodule import CTDataModule
+from segment.data.export import export_nnunet
+from segment.data.fetch.obtain import obtain
+from segment.data.fingerprint import identity
+from segment.door import config_dir, door
+from segment.errors import UserError
+from segment.files import write_text
+from segment.values import check_seed
+
+
+def prepare(cfg: DictConfig) -> None:
+    """Do what `cache` or `export` ask for; without them, download what is missing and fill the store.
+
+    Raises:
+        UserError: When a data set cannot be had, an option is unknown, or cases cannot be used: all of them are named,
+            after the others are done.
+    """
+    check_seed(cfg.seed)
+    if cfg.cache not in (None, "list", "explain", "prune"):
+        msg = f"cache={cfg.cache} is none of list, explain, prune"
+        raise UserError(msg)
+    if cfg.export not in (None, "nnunet"):
+        msg = f"export={cfg.export} is not known; there is export=nnunet"
+        raise UserError(msg)
+    root = Path(cfg.data.cache_dir)
+    if cfg.cache == "list":
+        _list(root)
+        return
+    if cfg.cache == "prune":
+        count, size_mb = prune(root, cfg.unused_days)
+        print(f"removed {count} volumes, {size_mb:.0f} MB, from {root}")
+        return
+    _obtain(cfg)
+    datamodule: CTDataModule = instantiate(cfg.data, _convert_="all")
+    cases = build.cases(cfg.data)
+    if cfg.cache == "explain":
+        _explain(cases, datamodule, root)
+    elif cfg.export:
+        export_nnunet(datamodule.split, datamodule.organs, _export_folder(cfg))
+        print(f"{len(cases)} cases: {_export_folder(cfg)}")
+    else:
+        path = Path(cfg.cache_dir) / "cases.csv"
+        write_text(path, _listing(cases))
+        print(f"{len(cases)} cases, listed in {path}")
+        if cfg.store:
+            datamodule.store.prepare(cases, datamodule.num_workers)
+            print(f"all of them are preprocessed in {root}")
+
+
+def _obtain(cfg: DictConfig) -> None:
+    """Download and unpack public sets whose folder is not there."""
+    for name, node in cfg.data.sources.items():
+        facts = Path(config_dir()) / "catalogue" / f"{name}.yaml"
+        if facts.exists() and "root" in node and not Path(node.root).exists():
+            obtain(instantiate(OmegaConf.load(facts), _convert_="all"), Path(node.root), cfg.accept_licence)
+
+
+def _export_folder(cfg: DictConfig) -> Path:
+    if not cfg.export_to:
+        msg = "export=nnunet needs a folder; name it by export_to=<folder>/Dataset123_Abdomen"
+        raise UserError(msg)
+    return Path(cfg.export_to)
+
+
+def _listing(cases: Sequence[Case]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["case", "patient", "group", "annotated", "image", "label files"])
+    for case in cases:
+        files = " ".join(str(path) for path in case.label.files)
+        writer.writerow([case.id, case.patient, case.group, " ".join(case.label.structures), case.image, files])
+    return text.getvalue()
+
+
+def _list(root: Path) -> None:
+    held = entries(root)
+    table = Table(title=f"{len(held)} volumes in {root}")
+    for column in ("volume", "case", "MB", "unused days"):
+        table.add_column(column, justify="right" if column in ("MB", "unused days") else "left")
+    for entry in held:
+        volume = entry.volume
+        table.add_row(volume.folder.name[:12], volume.id, f"{entry.size_mb:.1f}", f"{entry.unused_days:.1f}")
+    table.add_section()
+    table.add_row("all", "", f"{sum(entry.size_mb for entry in held):.1f}", "")
+    Console().print(table)
+
+
+def _explain(cases: Sequence[Case], datamodule: CTDataModule, root: Path) -> None:
+    held = entries(root)
+    for case in cases:
+        decides = identity(case, datamodule.store.transform, datamodule.organs)
+        print(f"{case.id}: {explain(decides, held)}")
+
+
+main = door("prepare")(prepare)
+
+if __name__ == "__main__":
+    main()
