@@ -1,5 +1,6 @@
 """Changes of intensity: what differs between scanners, doses and contrast phases."""
 
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 
@@ -82,7 +83,7 @@ class RandomContrast(IntensityChange):
 
     def change(self, data: Tensor) -> Tensor:
         """Stretch or squeeze around the mean."""
-        low, high = torch.aminmax(data)
+        low, high = (float(value) for value in torch.aminmax(data))
         return change_contrast(data, log_uniform(*self.factor)).clamp_(low, high)
 
 
@@ -103,16 +104,16 @@ class RandomGamma(IntensityChange):
 
     def change(self, data: Tensor) -> Tensor:
         """Apply the power."""
-        gamma = log_uniform(*self.gamma)
         low, high = (float(value) for value in torch.aminmax(data))
         if low == high:
             return data
-        mean, deviation = float(data.mean()), float(data.std())
-        start, width = (high, low - high) if self.inverted else (low, high - low)
+        mean = float(data.mean())
+        deviation = _centre(data)
+        start, width = (high - mean, low - high) if self.inverted else (low - mean, high - low)
         # Through the logarithm, which takes half the time of pow; it maps 0 to 0, too.
-        data.sub_(start).div_(width).log2_().mul_(gamma).exp2_()
-        slope = deviation / float(data.std()) * (-1 if self.inverted else 1)
-        return data.mul_(slope).add_(mean - float(data.mean()))
+        data.sub_(start).div_(width).log2_().mul_(log_uniform(*self.gamma)).exp2_()
+        factor = deviation / _centre(data)
+        return data.mul_(-factor if self.inverted else factor).add_(mean)
 
 
 def add_noise(data: Tensor, deviation: float) -> Tensor:
@@ -123,3 +124,9 @@ def add_noise(data: Tensor, deviation: float) -> Tensor:
 def change_contrast(data: Tensor, factor: float) -> Tensor:
     """Multiply deviations from the mean, in place."""
     return data.mul_(factor).add_((1 - factor) / factor * data.mean())
+
+
+def _centre(data: Tensor) -> float:
+    """Subtract the mean in place and return the standard deviation; a tenth of the time of `std`."""
+    line = data.sub_(data.mean()).flatten()
+    return math.sqrt(float(line.dot(line)) / line.numel())

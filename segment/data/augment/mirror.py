@@ -12,9 +12,9 @@ from segment.errors import UserError
 class RandomLeftRightFlip(tio.SpatialTransform):  # type: ignore[misc]
     """Mirror left and right, and swap the classes of paired organs.
 
-    The first axis is mirrored, the left-right one in the RAS+ orientation of preprocessed volumes, and no other. A right
-    kidney then lies on the left and is called the left kidney, as it should. What has no pair ends up on the wrong
-    side: a liver on the left, which one in ten thousand patients has (situs inversus).
+    The first axis is mirrored, the left-right one in the RAS+ orientation of preprocessed volumes, and no other. A
+    right kidney then lies on the left and is called the left kidney, as it should. What has no pair ends up on the
+    wrong side: a liver on the left, which one in ten thousand patients has (situs inversus).
 
     Where the subject tells which classes are `annotated` (classes,), these are swapped, too.
 

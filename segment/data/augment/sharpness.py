@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from segment.data.augment.draw import checked_range, uniform
 from segment.data.augment.intensity import IntensityChange
@@ -51,7 +52,7 @@ class RandomLowResolution(IntensityChange):
         """Coarser and back."""
         scale, size = uniform(*self.scale), data.shape[1:]
         coarse = [max(1, round(n * scale)) if axis in self.axes else n for axis, n in enumerate(size)]
-        return linear(linear(data, coarse), size)
+        return interpolate(linear(data, coarse)[None], size, mode="trilinear")[0]
 
 
 def gaussian_blur(data: Tensor, sigma: Sequence[float]) -> Tensor:
