@@ -56,10 +56,26 @@ def case_name(path: str | Path) -> str:
 def read_ct(path: str | Path) -> Scan:
     """Read a CT in HU, scl_slope and scl_inter applied; values that cannot be HU are reported in the log.
 
+    Args:
+        path: A file, or a folder with one DICOM series (`dicom.read_series` reads the others).
+
     Raises:
         UserError: When the file is missing, incomplete, not one 3D volume of finite numbers, or has no usable geometry.
     """
-    values, affine, header = _read(Path(path))
+    path = Path(path)
+    if path.is_dir() and not path.name.endswith(SUFFIXES):
+        from segment.data.dicom import read_series  # it is built on this file
+
+        return read_series(path)
+    return ct_scan(path, *_read(path))
+
+
+def ct_scan(path: Path, values: np.ndarray, affine: np.ndarray, header: nib.Nifti1Header) -> Scan:
+    """Scan of a CT's values (I,J,K) in HU.
+
+    Raises:
+        UserError: When a value is not finite.
+    """
     if values.dtype.kind == "f":
         with np.errstate(over="ignore"):
             values = values.astype(np.float32, copy=False)
@@ -134,10 +150,21 @@ def check_same_grid(image: Scan, label: Scan, image_path: str | Path, label_path
         raise UserError(msg)
 
 
+def geometry_header(shape: tuple[int, ...], affine: np.ndarray) -> nib.Nifti1Header:
+    """Header of a scan that does not come from NIfTI."""
+    header = nib.Nifti1Header()
+    header.set_data_shape(shape)
+    header.set_data_dtype(np.uint8)
+    header.set_xyzt_units("mm")
+    header.set_sform(affine, 1)
+    header.set_qform(affine, 1)
+    return header
+
+
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray, nib.Nifti1Header]:
     """Scaled values (I,J,K), affine and geometry of any file."""
     if not path.name.endswith(SUFFIXES):
-        msg = f"cannot read {path}: its name ends in none of {', '.join(SUFFIXES)}; convert it to one of these"
+        msg = f"cannot read {path}: its name ends in none of {', '.join(SUFFIXES)}; convert it or give a DICOM folder"
         raise UserError(msg)
     if not (path.is_file() and os.access(path, os.R_OK)):
         msg = f"no such file, or no right to read it: {path}; check the path"
@@ -200,13 +227,7 @@ def _read_itk(path: Path) -> tuple[np.ndarray, np.ndarray, nib.Nifti1Header]:
         affine[:3, 3] = image.GetOrigin()[:3]
         affine[:2] *= -1  # ITK's world is LPS+
     _check_geometry(path, image.GetSize(), affine)
-    header = nib.Nifti1Header()
-    header.set_data_shape(image.GetSize())
-    header.set_data_dtype(np.uint8)
-    header.set_xyzt_units("mm")
-    header.set_sform(affine, 1)
-    header.set_qform(affine, 1)
-    return SimpleITK.GetArrayFromImage(image).T, affine, header
+    return SimpleITK.GetArrayFromImage(image).T, affine, geometry_header(image.GetSize(), affine)
 
 
 def _scaled(raw: np.ndarray, slope: float, inter: float) -> np.ndarray:

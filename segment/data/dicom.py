@@ -1,0 +1,128 @@
+"""CTs stored as DICOM: which files of a folder make one volume, and that volume."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from pydicom.dataset import Dataset
+
+from segment.data.dicom_file import CT, ENHANCED, is_axial, kind, may_be_dicom, read_header, read_hu, read_slice
+from segment.data.scan import Scan, ct_scan, geometry_header
+from segment.data.series import check_regular, is_regular, stacked
+from segment.data.straighten import straightened
+from segment.errors import UserError
+
+log = logging.getLogger(__name__)
+
+AXIAL, OTHER_PLANE = "axial", "not axial"
+FIRST_FILES = 50  # that `is_series` looks at
+
+Groups = Mapping[tuple[str, str], Sequence[tuple[Path, Dataset]]]
+
+
+@dataclass(frozen=True)
+class Series:
+    """The files of one kind in one series.
+
+    Attributes:
+        uid: Series Instance UID.
+        description: Series Description, as typed at the scanner.
+        slices: Number of files.
+        kind: `axial` or `not axial`: a CT that can be read; else what it is instead, such as `localizer`,
+            `secondary capture`, `enhanced CT` or `MR`.
+    """
+
+    uid: str
+    description: str
+    slices: int
+    kind: str
+
+
+def is_series(folder: Path) -> bool:
+    """Whether a folder holds DICOM files, judged by the first files in it and below."""
+    return any(may_be_dicom(path) for path in islice(_files(folder), FIRST_FILES))
+
+
+def list_series(folder: Path) -> list[Series]:
+    """All series in a folder and below, the one with most slices first.
+
+    Raises:
+        UserError: When a DICOM file is damaged.
+    """
+    return _listed(_grouped(folder))
+
+
+def read_series(folder: Path, uid: str | None = None, resample: bool = False) -> Scan:
+    """Read one CT series in HU, from a folder that may hold other series and other files.
+
+    Args:
+        folder: Searched with all that lies below it.
+        uid: Series Instance UID; None: the axial CT with most slices, localizers and secondary captures left out.
+        resample: Straighten a gantry tilt and even out slice distances by linear interpolation, instead of refusing.
+
+    Raises:
+        UserError: When no series or more than one fits, or its slices are damaged or make no regular volume.
+    """
+    groups = _grouped(folder)
+    files = groups[_chosen(_listed(groups), folder, uid), CT]
+    stack = stacked([read_slice(path, header) for path, header in files], folder)
+    if not resample:
+        check_regular(stack, folder)
+    values = np.empty((*stack.slices[0].shape, len(stack.slices)), np.float32, order="F")
+    for k, each in enumerate(stack.slices):
+        values[..., k] = read_hu(each)
+    affine = stack.affine
+    if not is_regular(stack):
+        values, affine = straightened(values, stack)
+    return ct_scan(folder, values, affine, geometry_header(values.shape, affine))
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Files in a folder and below, but for hidden ones, which file systems and archives leave behind."""
+    return (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+
+
+def _grouped(folder: Path) -> Groups:
+    """Headers of all DICOM images, by series and kind."""
+    groups = defaultdict(list)
+    for path in sorted(_files(folder)):
+        header = read_header(path)
+        if header is not None:
+            groups[str(header.SeriesInstanceUID), kind(header)].append((path, header))
+    return groups
+
+
+def _listed(groups: Groups) -> list[Series]:
+    series = []
+    for (uid, what), files in groups.items():
+        if what == CT:
+            what = AXIAL if any(is_axial(header) for _, header in files) else OTHER_PLANE
+        series.append(Series(uid, str(files[0][1].get("SeriesDescription", "")), len(files), what))
+    return sorted(series, key=lambda s: (-s.slices, s.uid))
+
+
+def _chosen(series: Sequence[Series], folder: Path, uid: str | None) -> str:
+    """UID of the series to read."""
+    fits = [s for s in series if (s.kind == AXIAL if uid is None else s.kind in (AXIAL, OTHER_PLANE) and s.uid == uid)]
+    most = [s for s in fits if s.slices == fits[0].slices]
+    if len(most) == 1:
+        if len(fits) > 1:
+            log.warning("%s holds %d axial CTs; reading the one with most slices, %s", folder, len(fits), most[0].uid)
+        return most[0].uid
+    if most:
+        msg = f"{folder} holds {len(most)} axial CT series of the same size: {_names(most)}; choose one by its UID"
+        raise UserError(msg)
+    wanted = "axial CT series" if uid is None else f"CT series {uid}"
+    cure = "choose one by its UID" if series else "check the path"
+    if any(s.kind == ENHANCED for s in series):
+        cure = "convert multi-frame files to NIfTI"
+    msg = f"no {wanted} with one slice per file in {folder}, which holds {_names(series)}; {cure}"
+    raise UserError(msg)
+
+
+def _names(series: Sequence[Series]) -> str:
+    return ", ".join(f"{s.uid} ({s.slices} slices, {s.kind})" for s in series[:8]) or "no DICOM images at all"

@@ -1,0 +1,124 @@
+"""Organ masks out of DICOM segmentation objects (PS3.3, A.51), on the grid of the CT they were drawn on."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from pydicom import config, uid
+from pydicom.dataset import Dataset
+
+from segment.data.scan import GRID_TOLERANCE_MM, Scan
+from segment.errors import UserError
+
+# Neither a patient's name nor number nor birth date is among them.
+_TAGS = (
+    *("SOPClassUID", "SegmentationType", "SegmentSequence", "MaximumFractionalValue", "NumberOfFrames"),
+    *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "Rows", "Columns", "SamplesPerPixel"),
+    *("PhotometricInterpretation", "PixelRepresentation", "BitsAllocated", "BitsStored", "HighBit", "PixelData"),
+)
+
+
+def read_dicom_seg(path: Path, like: Scan) -> dict[str, np.ndarray]:
+    """Read the masks of all segments; they may overlap.
+
+    Args:
+        path: A segmentation object, binary or fractional (from a half on it counts as the organ). It holds only the
+            slices where a segment is not empty.
+        like: The CT, in any order of its axes.
+
+    Returns:
+        Bool masks (I,J,K) on the CT's grid by name: the Segment Label in lower case with underscores for spaces.
+        Segments of the same name are one mask; a segment without frames is an empty one.
+
+    Raises:
+        UserError: When the file is no such object, damaged, or a slice of it does not lie on a slice of the CT.
+    """
+    try:
+        with config.disable_value_validation():
+            file = pydicom.dcmread(path, specific_tags=list(_TAGS))
+            names = _names(file)
+            frames = [(names[number], affine) for number, affine in _frames(file, path)]
+            pixels = _pixels(file)  # (frames,J,I) bool
+    except UserError:
+        raise
+    except Exception as error:  # damaged bytes make the parser raise nearly anything
+        msg = f"cannot read {path}: it is damaged, no DICOM segmentation or compressed; copy it again or decompress it"
+        raise UserError(msg) from error
+    if len(frames) != len(pixels):
+        msg = f"{path} describes {len(frames)} frames and holds {len(pixels)}; export it again"
+        raise UserError(msg)
+    masks = {name: np.zeros(like.data.shape, bool) for name in names.values()}
+    for (name, affine), plane in zip(frames, pixels, strict=True):
+        _slot(masks[name], affine, plane.T, like, path)[plane.T] = True
+    return masks
+
+
+def _names(file: Dataset) -> dict[int, str]:
+    """Names of the segments by their numbers."""
+    return {int(s.SegmentNumber): "_".join(str(s.SegmentLabel).lower().split()) for s in file.SegmentSequence}
+
+
+def _frames(file: Dataset, path: Path) -> Iterator[tuple[int, np.ndarray]]:
+    """Segment number and in-plane affine (4,3), (column, row, 1) → RAS+ mm, of each frame."""
+    if file.SOPClassUID != uid.SegmentationStorage or file.SegmentationType not in ("BINARY", "FRACTIONAL"):
+        what = f"{uid.UID(file.SOPClassUID).name} {file.get('SegmentationType', '')}".strip()
+        msg = f"{path} holds {what}; give a binary or fractional DICOM segmentation, or masks as NIfTI"
+        raise UserError(msg)
+    shared = file.SharedFunctionalGroupsSequence[0]
+    for own in file.PerFrameFunctionalGroupsSequence:
+        groups = (own, shared)
+        axes = np.reshape(_floats(groups, "PlaneOrientationSequence", "ImageOrientationPatient"), (2, 3))
+        rows_mm, columns_mm = _floats(groups, "PixelMeasuresSequence", "PixelSpacing")
+        start = _floats(groups, "PlanePositionSequence", "ImagePositionPatient")
+        affine = np.column_stack([axes[0] * columns_mm, axes[1] * rows_mm, start])
+        affine[:2] *= -1  # LPS+ → RAS+
+        yield int(_group(groups, "SegmentIdentificationSequence").ReferencedSegmentNumber), affine
+
+
+def _group(groups: Sequence[Dataset], sequence: str) -> Dataset:
+    """An item that stands in the frame's own functional groups or in those of all frames."""
+    item: Dataset = next(group[sequence][0] for group in groups if sequence in group)
+    return item
+
+
+def _floats(groups: Sequence[Dataset], sequence: str, keyword: str) -> list[float]:
+    return [float(value) for value in _group(groups, sequence)[keyword].value]
+
+
+def _pixels(file: Dataset) -> np.ndarray:
+    """Bool (frames,J,I)."""
+    stored = file.pixel_array.reshape(-1, file.Rows, file.Columns)
+    return stored >= (file.MaximumFractionalValue / 2 if file.SegmentationType == "FRACTIONAL" else 1)
+
+
+def _slot(mask: np.ndarray, affine: np.ndarray, plane: np.ndarray, like: Scan, path: Path) -> np.ndarray:
+    """The slice of a mask, as a view in the frame's own order of axes, on which a frame (I,J) lies.
+
+    Raises:
+        UserError: When there is none.
+    """
+    back = np.linalg.inv(like.affine)
+    steps = np.rint(back[:3, :3] @ affine[:, :2]).astype(int)  # (3,2): voxels of the CT per column and per row
+    start = np.rint(back[:3] @ [*affine[:, 2], 1]).astype(int)  # (3,)
+    ends = np.array([[0, 0, 1], [1, 0, 1], [0, 1, 1], [1, 1, 1]]) * (plane.shape[0] - 1, plane.shape[1] - 1, 1)
+    index = steps @ ends[:, :2].T + start[:, None]  # (3,4): corners of the frame in voxels of the CT
+    away_mm = np.linalg.norm(affine @ ends.T - (like.affine[:3, :3] @ index + like.affine[:3, 3:]), axis=0).max()
+    i, j = np.abs(steps).argmax(axis=0)
+    straight = (np.abs(steps).sum(axis=0) == 1).all() and i != j
+    k = 3 - i - j
+    if away_mm > GRID_TOLERANCE_MM or not straight or not 0 <= start[k] < mask.shape[k]:
+        msg = (
+            f"{path} has a frame at {affine[:, 2].round(3).tolist()} mm (RAS+) that lies on no slice of its CT, but "
+            f"{away_mm:.3g} mm or some slices away; give the CT it was drawn on, or resample the segmentation onto it"
+        )
+        raise UserError(msg)
+    view = mask.transpose(i, j, k)[:: steps[i, 0], :: steps[j, 1], start[k]]
+    corner = [0 if step > 0 else mask.shape[axis] - 1 for axis, step in ((i, steps[i, 0]), (j, steps[j, 1]))]
+    if view.shape != plane.shape or [start[i], start[j]] != corner:
+        msg = (
+            f"{path} has frames of {plane.shape} voxels that begin at voxel {start.tolist()} of its CT, which has "
+            f"{view.shape} per slice; give the CT it was drawn on, or resample the segmentation onto it"
+        )
+        raise UserError(msg)
+    return view
