@@ -1,13 +1,17 @@
 """One process at a time."""
 
 import errno
+import glob
 import logging
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 log = logging.getLogger(__name__)
+
+NOTES = (".sha256", ".part.json")  # small files that go with a download
 
 try:
     import fcntl
@@ -19,17 +23,29 @@ except ImportError:  # Windows: two writers there are not kept apart
 def locked(path: Path) -> Iterator[None]:
     """Keep other processes from writing `path` while the block runs; wait for one that does, and say so.
 
-    The system frees the lock of a process that dies. The lock file `.<name>.lock` beside the path is removed at the
-    end.
+    The system frees the lock of a process that dies; what such a process left half written beside the path is removed.
+    So is, at the end, the lock file `.<name>.lock`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = path.with_name(f".{path.name}.lock")
     number = _lock(lock, path)
     try:
+        _sweep(path)
         yield
     finally:
         lock.unlink(missing_ok=True)
         os.close(number)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what `segment.files.written_aside` was writing: nobody else does while this process has the lock."""
+    for left in path.parent.glob(f".????????.{glob.escape(path.name)}*"):
+        if left.name[10:] not in (path.name, *(path.name + end for end in NOTES)):
+            continue  # of a longer name
+        if left.is_dir():
+            shutil.rmtree(left)
+        else:
+            left.unlink()
 
 
 def _lock(lock: Path, path: Path) -> int:

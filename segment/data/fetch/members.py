@@ -25,7 +25,8 @@ class Member:
     Attributes:
         name: Its path, checked to lie below the folder that is unpacked to.
         size: Bytes that it claims to have.
-        stream: Its content; to be read before the next member is asked for.
+        stream: Its content; to be read before the next member is asked for. It ends after `size` bytes; zipfile and
+            tarfile see to it that it neither goes on nor ends before.
     """
 
     name: PurePosixPath

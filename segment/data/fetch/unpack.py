@@ -1,9 +1,8 @@
 """Unpack an archive that may be hostile, so that its folder is whole or not there."""
 
-import glob
 import json
-import shutil
 from pathlib import Path
+from typing import NoReturn
 
 from segment.data.fetch.lock import locked
 from segment.data.fetch.members import DAMAGE, Member, members
@@ -42,11 +41,9 @@ def unpack(archive: Path, folder: Path, max_bytes: int) -> Path:
         if folder.exists():
             msg = f"{folder} exists, but was not unpacked from {archive.name}; move it away or delete it"
             raise UserError(msg)
-        for left in folder.parent.glob(f".????????.{glob.escape(folder.name)}"):
-            shutil.rmtree(left)  # of a process that died: nobody else writes while this one holds the lock
         with room_for(folder), written_aside(folder) as aside:
             aside.mkdir()
-            _write_all(archive, aside, min(max_bytes, MAX_RATIO * archive.stat().st_size))
+            _write_all(archive, aside, max_bytes)
             (aside / MARKER).write_text(json.dumps({"archive": archive.name}), encoding="utf-8")
     return folder
 
@@ -60,26 +57,26 @@ def is_unpacked(folder: Path, archive_name: str) -> bool:
     return bool(found == {"archive": archive_name})
 
 
-def _write_all(archive: Path, aside: Path, limit: int) -> None:
-    check_space(aside, archive.stat().st_size)
-    total = 0
+def _write_all(archive: Path, aside: Path, max_bytes: int) -> None:
+    size = archive.stat().st_size
+    check_space(aside, size)
+    # By what is written, not by what members claim to hold: an archive that is cut off is short, but no bomb.
+    room = min(max_bytes, MAX_RATIO * size)
+    claimed = 0
     try:
         for count, member in enumerate(members(archive), start=1):
-            total += member.size
-            if total > limit or count > MAX_MEMBERS:
-                msg = (
-                    f"{archive} unpacks to more than {limit / 1e9:.3g} GB or {MAX_MEMBERS} files, as an archive made "
-                    "to fill the disk does; nothing of it was kept: do not use it"
-                )
-                raise UserError(msg)
-            _write(member, aside, archive)
+            claimed += member.size
+            if claimed > max_bytes or count > MAX_MEMBERS:
+                _refuse_bomb(archive)
+            room -= _write(member, aside, archive, room)
     except DAMAGE as error:
         reason = str(error) or type(error).__name__
         msg = f"{archive} is damaged or cut off ({reason}); delete it and download it again"
         raise UserError(msg) from error
 
 
-def _write(member: Member, aside: Path, archive: Path) -> None:
+def _write(member: Member, aside: Path, archive: Path, room: int) -> int:
+    """Bytes written, at most `room`."""
     path = aside / member.name
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,11 +84,18 @@ def _write(member: Member, aside: Path, archive: Path) -> None:
     except (FileExistsError, NotADirectoryError) as error:
         msg = f"{archive} holds {str(member.name)!r} twice; nothing of it was kept: do not use this archive"
         raise UserError(msg) from error
+    written = 0
     with file:
-        left = member.size
-        while chunk := member.stream.read(min(CHUNK, left)):
+        while chunk := member.stream.read(CHUNK):
+            written += len(chunk)
+            if written > room:
+                _refuse_bomb(archive)
             file.write(chunk)
-            left -= len(chunk)
-    if left:
-        msg = f"{member.name} ends {left} bytes early"
-        raise EOFError(msg)
+    return written
+
+
+def _refuse_bomb(archive: Path) -> NoReturn:
+    msg = (
+        f"{archive} unpacks to far more than the data set has, to fill the disk; nothing of it was kept: do not use it"
+    )
+    raise UserError(msg)

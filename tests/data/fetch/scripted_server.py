@@ -23,6 +23,7 @@ class Script:
         drops: Bytes after which the first served requests are cut.
         pause_s: Before each block of 16 KiB.
         asked: What each request had in `Range`.
+        asked_if: And in `If-Range`.
     """
 
     content: bytes
@@ -34,6 +35,7 @@ class Script:
     drops: list[int] = field(default_factory=list)
     pause_s: float = 0
     asked: list[str | None] = field(default_factory=list)
+    asked_if: list[str | None] = field(default_factory=list)
 
 
 class Server(ThreadingHTTPServer):
@@ -62,6 +64,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_error(404)
             return
         script.asked.append(self.headers["Range"])
+        script.asked_if.append(self.headers["If-Range"])
         if script.statuses:
             self.send_response(script.statuses.pop(0))
             for name, value in script.headers.items():

@@ -12,6 +12,8 @@ from scripted_server import Script
 from segment.data.fetch import download as module
 from segment.data.fetch import remote, space
 from segment.data.fetch.download import download
+from segment.data.fetch.part import Origin, Part
+from segment.data.fetch.remote import opened
 from segment.errors import UserError
 
 CONTENT = random.Random(0).randbytes(1_000_000)
@@ -67,9 +69,49 @@ def test_bytes_of_two_versions_are_never_mixed(server, target, checks_if_range, 
     url = server.serve("e.zip", Script(CONTENT, drops=[300_000] + [0] * 9))
     with pytest.raises(UserError, match="goes on at byte 300000"):
         download(url, target)
-    server.serve("e.zip", Script(new, etag='"2"', checks_if_range=checks_if_range))
+    script = Script(new, etag='"2"', checks_if_range=checks_if_range)
+    server.serve("e.zip", script)
     download(url, target)
     assert target.read_bytes() == new
+    # A server that knows If-Range sends the new version at once.
+    assert script.asked == ["bytes=300000-"] + [None] * (not checks_if_range)
+
+
+def test_the_beginning_of_another_source_is_not_gone_on_with(server, target):
+    with pytest.raises(UserError, match="goes on at byte 300000"):
+        download(server.serve("e1.zip", Script(CONTENT, drops=[300_000] + [0] * 9)), target)
+    new = CONTENT[::-1]
+    download(server.serve("e2.zip", Script(new)), target)  # of the same size and ETag
+    assert target.read_bytes() == new
+
+
+def test_a_part_is_not_taken_for_the_whole_of_another_source(server, target):
+    part = Part(target)
+    target.parent.mkdir()
+    part.begin(Origin(server.url("e3.zip"), len(CONTENT), '"1"'))
+    part.path.write_bytes(CONTENT[::-1])
+    assert download(server.serve("e4.zip", Script(CONTENT)), target).read_bytes() == CONTENT
+
+
+def test_a_part_longer_than_the_whole_is_thrown_away(target, tmp_path):
+    source = tmp_path / "source.zip"
+    source.write_bytes(CONTENT)
+    part = Part(target)
+    target.parent.mkdir()
+    with opened(source.as_uri(), 0, None) as remote_file:
+        part.begin(Origin(source.as_uri(), len(CONTENT), remote_file.validator))
+    part.path.write_bytes(CONTENT + b"x")
+    assert download(source.as_uri(), target).read_bytes() == CONTENT
+
+
+def test_a_whole_part_of_a_process_that_died_is_not_downloaded_again(server, target):
+    script = Script(CONTENT)
+    part = Part(target)
+    target.parent.mkdir()
+    part.begin(Origin(server.serve("e5.zip", script), len(CONTENT), '"1"'))
+    part.path.write_bytes(CONTENT)
+    assert download(server.url("e5.zip"), target).read_bytes() == CONTENT
+    assert script.asked == []
 
 
 def test_without_a_validator_only_a_published_checksum_allows_going_on(server, target, tmp_path):
@@ -88,6 +130,7 @@ def test_a_time_of_change_takes_the_place_of_a_strong_etag(server, target, etag)
     script = Script(CONTENT, drops=[300_000], etag=date, headers={"ETag": etag, "Last-Modified": date})
     download(server.serve("h.zip", script), target)
     assert script.asked == [None, "bytes=300000-"]
+    assert script.asked_if == [None, date]
 
 
 def test_a_wrong_checksum_names_both_and_keeps_nothing(server, target):

@@ -11,7 +11,7 @@ import time
 import zipfile
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from segment.data.fetch import unpack as module
@@ -147,7 +147,7 @@ def test_a_link_in_a_zip_is_refused(tmp_path):
 def test_a_bomb_is_refused_before_it_fills_the_disk(tmp_path, kind):
     archive = pack(tmp_path / kind, {"bomb": bytes(30_000_000)})  # packs a thousandfold
     assert archive.stat().st_size * 200 < 30_000_000
-    with pytest.raises(UserError, match="made to fill the disk"):
+    with pytest.raises(UserError, match="far more than the data set has"):
         unpack(archive, tmp_path / "out", CAP)
     assert nothing_is_left(tmp_path, kind)
 
@@ -155,14 +155,14 @@ def test_a_bomb_is_refused_before_it_fills_the_disk(tmp_path, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_more_is_unpacked_than_the_catalogue_allows(tmp_path, kind):
     archive = pack(tmp_path / kind, FILES)
-    with pytest.raises(UserError, match=r"more than 5\.5e-05 GB"):
+    with pytest.raises(UserError, match="far more"):
         unpack(archive, tmp_path / "out", 55_000)
     unpack(archive, tmp_path / "out", 55_002)
 
 
 def test_no_more_files_are_unpacked_than_a_data_set_has(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "MAX_MEMBERS", 3)
-    with pytest.raises(UserError, match="or 3 files"):
+    with pytest.raises(UserError, match="far more"):
         unpack(pack(tmp_path / "x.zip", FILES), tmp_path / "out", CAP)
 
 
@@ -204,6 +204,7 @@ def test_other_kinds_are_left_to_the_user(tmp_path, name):
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(share=st.floats(0, 1, exclude_max=True))
+@example(share=0.004)  # far less than the members claim to hold
 @settings(max_examples=20)
 def test_an_archive_cut_off_anywhere_is_named(tmp_path_factory, kind, share):
     folder = tmp_path_factory.mktemp("cut")
