@@ -3,8 +3,8 @@
     python benchmarks/partial.py [overrides of segment train]
 
 `full`: synthetic CTs with all organs. `mixed`: these, and as many others on which only the spleen was drawn: the other
-organs are unknown there. `naive`: the same files, but unknown organs count as background, as in tools without the marginal
-loss. All see every CT equally often: ten patches an epoch.
+organs are unknown there. `naive`: the same files, but unknown organs count as background, as in tools without the
+marginal loss. All see every CT equally often: ten patches an epoch.
 """
 
 import json
