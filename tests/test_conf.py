@@ -42,7 +42,12 @@ CHOICES = [(group, option) for group in GROUPS for option in options(group)]
 NEEDED = {
     "data=folder": ["data.sources.folder.root=x"],
     "data=flare22": ["data.sources.flare22.root=x"],
+    "data=nnunet": ["data.sources.nnunet.root=x"],
+    "data=msd": ["data.sources.msd.root=x"],
+    "data=bids": ["data.sources.bids.root=x"],
+    "data=manifest": ["data.sources.manifest.path=x"],
     "split=file": ["split.path=x"],
+    "split=nnunet": ["split.path=x"],
 }
 
 

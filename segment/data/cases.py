@@ -19,6 +19,7 @@ class Case:
         image: File of the CT, or folder of a DICOM series.
         label: What is drawn on it.
         group: What splits balance beside the source, such as the scanner or the hospital; may be empty.
+        part: Where the data set's authors put the case: train, val or test; empty where they do not say.
     """
 
     id: str
@@ -26,6 +27,7 @@ class Case:
     image: Path
     label: Annotation
     group: str = ""
+    part: str = ""
 
 
 class Source(Protocol):

@@ -32,6 +32,13 @@ def write_case(root, name, seed=0, shape=(24, 20, 16), spacing_mm=(2, 2, 3), ima
     return paths
 
 
+def save(path, data, affine=None):
+    """A NIfTI file, 2 mm voxels unless told otherwise."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(nib.Nifti1Image(data, np.diag([2.0, 2.0, 2.0, 1.0]) if affine is None else affine), path)
+    return path
+
+
 def touch(root, *names):
     """Empty files."""
     for name in names:

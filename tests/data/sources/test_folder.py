@@ -92,7 +92,7 @@ def test_images_of_its_own_come_first(tmp_path):
 )
 def test_nothing_else_is_seen_through(tmp_path, files):
     touch(tmp_path, *files)
-    with pytest.raises(UserError, match=rf"no such folder: {tmp_path}/images; a data set needs images/ and labels/"):
+    with pytest.raises(UserError, match=rf"no such folder: {tmp_path}/images; a data set needs images/ with one file"):
         found(tmp_path)
 
 
@@ -150,3 +150,28 @@ def test_a_pattern_that_cannot_tell_patients(tmp_path, pattern, message):
     touch(tmp_path, "images/P01.nii", "labels/P01.nii")
     with pytest.raises(UserError, match=message):
         Folder(tmp_path, CODES, patient_pattern=pattern).cases("set")
+
+
+def test_a_ct_may_be_a_folder_with_a_dicom_series(tmp_path):
+    touch(
+        tmp_path,
+        "images/a/1.dcm",
+        "images/b/deep/1",
+        "images/c.nii",
+        "images/empty/.x",
+        *(f"labels/{n}.nii" for n in "abc"),
+    )
+    (tmp_path / "images" / "bare").mkdir()
+    assert found(tmp_path) == [("set/a", "a", "a.nii"), ("set/b", "b", "b.nii"), ("set/c", "c.nii", "c.nii")]
+
+
+def test_a_series_without_a_label_is_named(tmp_path):
+    touch(tmp_path, "images/a/1.dcm", "images/b.nii", "labels/b.nii")
+    with pytest.raises(UserError, match=r"1 image\(s\) without label in .*: a;"):
+        found(tmp_path)
+
+
+def test_structures_of_two_sides(tmp_path):
+    touch(tmp_path, "images/a.nii", "labels/a.nii")
+    (case,) = Folder(tmp_path, {"kidney": 1}, sides={"kidney": ["right_kidney", "left_kidney"]}).cases("set")
+    assert set(case.label.structures) == {"right_kidney", "left_kidney"}

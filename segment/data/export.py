@@ -1,0 +1,190 @@
+"""Cases written as nnU-Net wants them, so that rivals train and test on the same CTs, labels and split."""
+
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+from segment.data.cases import Case
+from segment.data.fingerprint import settings
+from segment.data.scan import Scan, read_ct, write_mask
+from segment.data.split import PARTS, Split
+from segment.errors import UserError
+from segment.files import write_text, written_aside
+
+FOLDER = r"Dataset\d{3}_[A-Za-z0-9_-]+"  # by which nnU-Net finds its data sets
+RECORD = "export.json"  # what is exported, written first: an interrupted export goes on, another one is refused
+
+
+def export_nnunet(split: Split, organs: Sequence[str], folder: Path) -> None:
+    """Write the cases of a split as a raw data set of nnU-Net v2.
+
+    `imagesTr` and `labelsTr` hold the cases that train and validate, `imagesTs` and `labelsTs` those that test. Labels
+    are uint8, 0 background, i organs[i-1]. A CT that is `.nii.gz` already is hard-linked, or copied where that cannot
+    be; any other is written in HU. `splits_final.json` has one fold: copy it to nnU-Net's preprocessed data set before
+    training, and train fold 0. Files that are there already are kept.
+
+    Args:
+        split: Who trains, validates and tests.
+        organs: Class i is organs[i-1].
+        folder: Where to write; its name is `Dataset`, three digits, `_` and a name.
+
+    Raises:
+        UserError: When the folder is named otherwise, holds anything but this same export begun before, or cannot be
+            written; when an organ is unknown in some case, because nnU-Net takes what is not drawn for background; and
+            when cases cannot be read: all of them are named, after the others are done.
+    """
+    if not re.fullmatch(FOLDER, folder.name):
+        msg = f"nnU-Net finds no data set in a folder named {folder.name!r}; name it like Dataset123_Abdomen"
+        raise UserError(msg)
+    if split.shared:
+        msg = "a split that trains and tests on one case cannot be exported; take another, such as split=random"
+        raise UserError(msg)
+    _check_known(split, organs)
+    names = safe_names([case.id for part in PARTS for case in getattr(split, part)])
+    record = _record(split, organs, names)
+    try:
+        _claim(folder, record)
+        _write_cases(split, organs, names, folder)
+        _write_descriptions(split, organs, names, folder)
+    except OSError as error:
+        msg = f"cannot write to {folder}: {error.strerror}; free space or choose another folder"
+        raise UserError(msg) from error
+
+
+def safe_names(ids: Sequence[str]) -> dict[str, str]:
+    """Names for files by case id: only letters, digits, `.`, `_`, `-`, and all different even in lower case."""
+    plain = {case: re.sub(r"[^A-Za-z0-9._-]", "_", case).strip(".") for case in ids}
+    counts = Counter(name.lower() for name in plain.values())
+    return {
+        case: name if counts[name.lower()] == 1 else f"{name}_{blake2b(case.encode(), digest_size=4).hexdigest()}"
+        for case, name in plain.items()
+    }
+
+
+def _check_known(split: Split, organs: Sequence[str]) -> None:
+    cases = [case for part in PARTS for case in getattr(split, part)]
+    for organ in organs:
+        unknown = [case.id for case in cases if organ not in case.label.structures]
+        if unknown:
+            msg = (
+                f"{organ} is not annotated in {len(unknown)} of {len(cases)} cases, first {unknown[0]}, and nnU-Net "
+                "would take it for background there; leave out these cases or this organ"
+            )
+            raise UserError(msg)
+
+
+def _record(split: Split, organs: Sequence[str], names: Mapping[str, str]) -> str:
+    """What decides the export, as JSON: classes, split, and each case's files by size and meaning."""
+    cases: dict[str, Any] = {}
+    for part in PARTS:
+        for case in getattr(split, part):
+            sizes = [_size(path) for path in (case.image, *case.label.files)]
+            cases[names[case.id]] = {
+                "id": case.id,
+                "part": part,
+                "bytes": sizes,
+                "label": settings(case.label.facts),
+            }
+    return json.dumps({"organs": list(organs), "cases": cases}, indent=1)
+
+
+def _size(path: Path) -> int:
+    try:
+        return sum(file.stat().st_size for file in (path.rglob("*") if path.is_dir() else [path]))
+    except OSError as error:
+        msg = f"cannot read {path}: {error.strerror}; check the file, or where it links to"
+        raise UserError(msg) from error
+
+
+def _claim(folder: Path, record: str) -> None:
+    """Make the folder ours, or see that it is."""
+    path = folder / RECORD
+    if not path.exists():
+        if folder.exists() and any(folder.iterdir()):
+            msg = f"{folder} holds something else than an export of this program; choose another folder"
+            raise UserError(msg)
+        write_text(path, record)
+    elif path.read_text(encoding="utf-8") != record:
+        msg = f"{folder} holds an export of other cases, organs, labels or another split; choose another folder"
+        raise UserError(msg)
+
+
+def _write_cases(split: Split, organs: Sequence[str], names: Mapping[str, str], folder: Path) -> None:
+    failed: list[str] = []
+    for part in PARTS:
+        end = "Ts" if part == "test" else "Tr"
+        for case in getattr(split, part):
+            image = folder / f"images{end}" / f"{names[case.id]}_0000.nii.gz"
+            label = folder / f"labels{end}" / f"{names[case.id]}.nii.gz"
+            try:
+                _write_case(case, organs, image, label)
+            except UserError as error:
+                failed.append(f"{case.id}: {error}")
+    for left in folder.glob("*/.*"):  # by a killed export; nnU-Net would take it for a case
+        left.unlink()
+    if failed:
+        count = f"{len(failed)} cases cannot be exported:\n  " if len(failed) > 1 else ""
+        raise UserError(count + "\n  ".join(failed))
+
+
+def _write_case(case: Case, organs: Sequence[str], image: Path, label: Path) -> None:
+    if image.exists() and label.exists():
+        return
+    scan = read_ct(case.image)
+    if not label.exists():
+        mask = case.label.read(scan, case.image, organs)
+        write_mask(label, mask, replace(scan, shape=scan.data.shape))
+    if not image.exists():
+        if _is_plain_nifti(case.image, scan):
+            _link(case.image, image)
+        else:
+            _write_ct(scan, image)
+
+
+def _is_plain_nifti(path: Path, scan: Scan) -> bool:
+    """Whether nnU-Net can read a file as it is: 3D, zipped, and named so."""
+    if not path.name.endswith(".nii.gz") or len(scan.shape) != 3:
+        return False
+    with path.open("rb") as file:
+        return file.read(2) == b"\x1f\x8b"
+
+
+def _link(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source.resolve(), target)
+    except OSError:  # another disk, or one without hard links
+        with written_aside(target) as aside:
+            aside.write_bytes(source.read_bytes())
+
+
+def _write_ct(scan: Scan, path: Path) -> None:
+    """HU as they are: int16, or float32 where int16 would lose something."""
+    header = scan.header.copy()
+    header.set_data_dtype(scan.data.dtype)
+    image_class = nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image
+    with written_aside(path) as aside:
+        nib.save(image_class(np.asarray(scan.data), None, header), aside)
+
+
+def _write_descriptions(split: Split, organs: Sequence[str], names: Mapping[str, str], folder: Path) -> None:
+    fold = {part: [names[case.id] for case in getattr(split, part)] for part in ("train", "val")}
+    description = {
+        "channel_names": {"0": "CT"},
+        "labels": {"background": 0} | {organ: index for index, organ in enumerate(organs, start=1)},
+        "numTraining": len(fold["train"]) + len(fold["val"]),
+        "file_ending": ".nii.gz",
+        # Its other readers take the axes of every file as they come, whichever way the patient lies in them.
+        "overwrite_image_reader_writer": "NibabelIOWithReorient",
+    }
+    write_text(folder / "splits_final.json", json.dumps([fold], indent=1))
+    write_text(folder / "dataset.json", json.dumps(description, indent=1))

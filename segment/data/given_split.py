@@ -1,0 +1,78 @@
+"""Splits that come with the data: by its authors, or of nnU-Net."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from segment.data.cases import Case
+from segment.data.sources.dataset_json import read_json
+from segment.data.split import PARTS, OrgansOf, Split, checked
+from segment.errors import UserError
+
+
+class GivenSplit:
+    """Every case goes where the data set's authors put it: see `Case.part`."""
+
+    def __call__(self, cases: Sequence[Case], fold: int | None = None, organs_of: OrgansOf | None = None) -> Split:
+        """Split the cases.
+
+        Raises:
+            UserError: When a fold is asked for, a case has no part, or no case is left to train or validate.
+        """
+        if fold is not None:
+            msg = f"data.fold={fold} needs a split that has folds; take split=random or split=nnunet"
+            raise UserError(msg)
+        if without := [case.id for case in cases if not case.part]:
+            msg = f"{len(without)} case(s) come without a part, first {without[0]}; take split=random or split=file"
+            raise UserError(msg)
+        return checked({part: tuple(case for case in cases if case.part == part) for part in PARTS})
+
+
+class NNUNetSplit:
+    """A fold of nnU-Net's `splits_final.json`, so that both train and validate on the same cases.
+
+    Cases that the data puts into the part `test` (`imagesTs` with `labelsTs`) test. Without them no case tests: those
+    that validate, which nnU-Net reports, have chosen the checkpoint here. Other cases that the file does not name are
+    left out.
+
+    Args:
+        path: The file, which nnU-Net keeps in `nnUNet_preprocessed/<data set>/`.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def __call__(self, cases: Sequence[Case], fold: int | None = None, organs_of: OrgansOf | None = None) -> Split:
+        """Pick the fold's cases; None is fold 0.
+
+        Raises:
+            UserError: When the file cannot be read or lacks the fold, or names a case that the data lacks, has in two
+                sources or puts into the part `test`.
+        """
+        chosen = self._fold(fold or 0)
+        by_name: dict[str, Case] = {}
+        for case in cases:
+            name = case.id.partition("/")[2]
+            if name in by_name:
+                msg = f"{by_name[name].id} and {case.id} have one name, which {self.path} cannot tell apart; use one"
+                raise UserError(msg)
+            by_name[name] = case
+        if unknown := [name for names in chosen.values() for name in names if name not in by_name]:
+            have = ", ".join(list(by_name)[:3])
+            msg = f"{self.path} names {len(unknown)} case(s) that the data lacks, first {unknown[0]!r}; it has {have} …"
+            raise UserError(msg)
+        parts = {part: tuple(by_name[name] for name in names) for part, names in chosen.items()}
+        return checked({**parts, "test": tuple(case for case in cases if case.part == "test")})
+
+    def _fold(self, fold: int) -> Mapping[str, list[str]]:
+        folds: Any = read_json(self.path)
+        try:
+            listed = [{part: [str(name) for name in each[part]] for part in ("train", "val")} for each in folds]
+        except (TypeError, KeyError, IndexError) as error:
+            form = '[{"train": [names], "val": [names]}, ...]'
+            msg = f"{self.path} does not hold {form}; give a splits_final.json of nnU-Net"
+            raise UserError(msg) from error
+        if not 0 <= fold < len(listed):
+            msg = f"{self.path} has {len(listed)} fold(s), so there is no data.fold={fold}; give one from 0 on"
+            raise UserError(msg)
+        return listed[fold]

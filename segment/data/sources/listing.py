@@ -1,0 +1,131 @@
+"""Which files there are, whose they are, and which belong together."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from segment.data.scan import SUFFIXES, case_name
+from segment.errors import UserError
+
+
+def check_unpacked(root: Path) -> None:
+    """Refuse a root that is not there.
+
+    Raises:
+        UserError: When it is no folder.
+    """
+    if not root.is_dir():
+        msg = f"no such folder: {root}; set the data set's root to the folder that its archive was unpacked into"
+        raise UserError(msg)
+
+
+def unwrapped(root: Path, inside: str) -> Path:
+    """The folder that holds `inside`: the root, or the one folder in it, as unzipping leaves it.
+
+    Raises:
+        UserError: When there is no such root.
+    """
+    if not root.is_dir():
+        msg = f"no such folder: {root}; set the data set's root to the folder that holds {inside}"
+        raise UserError(msg)
+    if (root / inside).exists():
+        return root
+    folders = [path for path in root.iterdir() if path.is_dir() and not left_by_system(path, root)]
+    return folders[0] if len(folders) == 1 and (folders[0] / inside).exists() else root
+
+
+def left_by_system(path: Path, root: Path) -> bool:
+    """Whether a file or folder was left by an operating system: hidden, or __MACOSX of archives made on a Mac."""
+    return any(part.startswith((".", "__")) for part in path.relative_to(root).parts)
+
+
+def volumes(folder: Path, suffix: str = "", series: bool = False) -> dict[str, Path]:
+    """Volumes in a folder by case.
+
+    Args:
+        folder: Searched without what lies below.
+        suffix: What names carry after the case's name.
+        series: Whether a folder that holds files is a volume, too: a DICOM series.
+
+    Raises:
+        UserError: When there is no such folder, it is empty, a name lacks the suffix, or a case has two volumes.
+    """
+    if not folder.is_dir():
+        msg = f"no such folder: {folder}; a data set needs {folder.name}/ with one file per case in it"
+        raise UserError(msg)
+    paths = [path for path in sorted(folder.iterdir()) if not left_by_system(path, folder)]
+    found: dict[str, Path] = {}
+    for path in [p for p in paths if _is_volume(p, series)]:
+        name = case_name(path)
+        if not name.endswith(suffix):
+            msg = f"{path} does not end in {suffix!r} as this data set's images do; rename it or set image_suffix"
+            raise UserError(msg)
+        name = name.removesuffix(suffix)
+        if name in found:
+            msg = f"two files for the case {name!r}: {found[name].name} and {path.name} in {folder}; remove one"
+            raise UserError(msg)
+        found[name] = path
+    if not found:
+        msg = f"no volumes in {folder}; expected files that end in {', '.join(SUFFIXES)}"
+        raise UserError(msg)
+    return found
+
+
+def check_pairs(images: Mapping[str, Path], labels: Mapping[str, Path], root: Path) -> None:
+    """Refuse images without label and labels without image.
+
+    Raises:
+        UserError: Naming the first of them.
+    """
+    for have, lack, what, other in ((images, labels, "image", "label"), (labels, images, "label", "image")):
+        lonely = sorted(set(have) - set(lack))
+        if lonely:
+            names = shown(have[name].name for name in lonely)
+            msg = f"{len(lonely)} {what}(s) without {other} in {root}: {names}; add the {other} or remove the {what}"
+            raise UserError(msg)
+
+
+def shown(names: Iterable[str]) -> str:
+    """The first five names."""
+    every = list(names)
+    return ", ".join(every[:5]) + (" …" if len(every) > 5 else "")
+
+
+def pattern_of(option: str, pattern: str | None, groups: int) -> re.Pattern[str] | None:
+    """A regular expression of the configuration, compiled; None stays None.
+
+    Raises:
+        UserError: When it is none, or has fewer groups than needed.
+    """
+    if pattern is None:
+        return None
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        msg = f"{option} {pattern!r} is not a regular expression: {error}; mend it"
+        raise UserError(msg) from error
+    if compiled.groups < groups:
+        msg = f"{option} {pattern!r} has no group; put the part that names the patient in parentheses"
+        raise UserError(msg)
+    return compiled
+
+
+def patient_of(name: str, pattern: re.Pattern[str] | None) -> str:
+    """First group of a pattern at the start of a case's name; without pattern, the name.
+
+    Raises:
+        UserError: When the pattern finds none.
+    """
+    if pattern is None:
+        return name
+    match = pattern.match(name)
+    if match is None or not match.group(1):
+        msg = f"patient_pattern {pattern.pattern!r} finds no patient in the name {name!r}; mend it"
+        raise UserError(msg)
+    return match.group(1)
+
+
+def _is_volume(path: Path, series: bool) -> bool:
+    if path.is_dir():
+        return series and any(file.is_file() and not left_by_system(file, path) for file in path.rglob("*"))
+    return path.name.endswith(SUFFIXES)

@@ -1,0 +1,82 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from segment.data.annotation import LabelFile
+from segment.data.cases import Case
+from segment.data.given_split import GivenSplit, NNUNetSplit
+from segment.errors import UserError
+
+
+def case(name, part="", source="set"):
+    path = Path(f"{name}.nii.gz")
+    return Case(f"{source}/{name}", f"{source}/{name}", path, LabelFile(path, {"liver": 1}), part=part)
+
+
+def test_cases_go_where_their_authors_put_them():
+    cases = [case("a", "train"), case("b", "test"), case("c", "val"), case("d", "train")]
+    assert GivenSplit()(cases).ids() == {"train": ["set/a", "set/d"], "val": ["set/c"], "test": ["set/b"]}
+
+
+@pytest.mark.parametrize(
+    ("cases", "fold", "message"),
+    [
+        ([case("a", "train"), case("b")], None, r"1 case\(s\) come without a part, first set/b"),
+        ([case("a", "train"), case("b", "test")], None, "leaves no case to validate"),
+        ([case("a", "train"), case("b", "val")], 1, r"data\.fold=1 needs a split that has folds"),
+    ],
+)
+def test_what_the_authors_did_not_say(cases, fold, message):
+    with pytest.raises(UserError, match=message):
+        GivenSplit()(cases, fold)
+
+
+FOLDS = [{"train": ["a", "b"], "val": ["c"]}, {"train": ["c", "a"], "val": ["b"]}]
+CASES = [case(name) for name in "abcd"] + [case("t", "test")]
+
+
+@pytest.fixture
+def splits(tmp_path):
+    def write(content):
+        path = tmp_path / "splits_final.json"
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        return NNUNetSplit(path)
+
+    return write
+
+
+def test_folds_of_nnunet(splits):
+    split = splits(FOLDS)
+    assert split(CASES).ids() == {"train": ["set/a", "set/b"], "val": ["set/c"], "test": ["set/t"]}
+    assert split(CASES, 0) == split(CASES)
+    assert split(CASES, 1).ids() == {"train": ["set/c", "set/a"], "val": ["set/b"], "test": ["set/t"]}
+    assert split(CASES[:4]).test == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "fold", "message"),
+    [
+        (FOLDS, 2, r"has 2 fold\(s\), so there is no data\.fold=2"),
+        (FOLDS, -1, r"no data\.fold=-1"),
+        ([{"train": ["a"], "val": ["x"]}], 0, r"names 1 case\(s\) that the data lacks, first 'x'; it has a, b, c"),
+        ([{"train": ["a"], "val": ["t"]}], 0, "patient set/t is in both val and test"),
+        ([{"train": ["a"]}], 0, "does not hold"),
+        ({"train": ["a"], "val": ["b"]}, 0, "does not hold"),
+        (3, 0, "does not hold"),
+        ("{", 0, "is not JSON"),
+    ],
+)
+def test_what_does_not_fit_is_named(splits, content, fold, message):
+    with pytest.raises(UserError, match=message):
+        splits(content)(CASES, fold)
+
+
+def test_one_name_in_two_sources(splits):
+    with pytest.raises(UserError, match="set/a and two/a have one name"):
+        splits(FOLDS)([*CASES, case("a", source="two")])
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(UserError, match=r"cannot read .*: No such file"):
+        NNUNetSplit(tmp_path / "splits_final.json")(CASES)
