@@ -10,9 +10,10 @@ COMMANDS = {
     "train": ("train a network, test its best checkpoint", "segment train experiment=quick trainer.max_epochs=5"),
     "evaluate": ("score a checkpoint on labelled CTs", "segment evaluate ckpt=best.ckpt data=flare22"),
     "predict": ("segment CTs", "segment predict ckpt=best.ckpt input=ct.nii.gz output=masks"),
+    "doctor": ("inspect a data set before training", "segment doctor data=folder data.sources.folder.root=cts"),
     "demo": ("train on synthetic CTs, then segment a real one", "segment demo"),
 }
-CONFIGURED = ("train", "evaluate", "predict")  # those with a conf/<command>.yaml
+CONFIGURED = ("train", "evaluate", "predict", "doctor")  # those with a conf/<command>.yaml
 # What is asked of the configuration, not of the command.
 QUESTIONS = {"-h", "--help", "--hydra-help", "-c", "--cfg", "-i", "--info", "-sc", "--shell-completion"}
 

@@ -80,12 +80,15 @@ def test_a_command_runs_in_its_own_name(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "predict"])
-def test_commands_are_modules_too(command, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [("train", "trainer:"), ("evaluate", "ckpt: ???"), ("predict", "ckpt: ???"), ("doctor", "anatomy:")],
+)
+def test_commands_are_modules_too(command, words, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [f"{command}.py", "--cfg", "job"])
     monkeypatch.delitem(sys.modules, f"segment.{command}", raising=False)
     runpy.run_module(f"segment.{command}", run_name="__main__", alter_sys=True)
-    assert ("trainer:" if command == "train" else "ckpt: ???") in capsys.readouterr().out
+    assert words in capsys.readouterr().out
 
 
 def completed(line):
@@ -110,7 +113,9 @@ def completed(line):
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("segment pre", ["predict"]),
+        ("segment pred", ["predict"]),
+        ("segment do", ["doctor"]),
+        ("segment doctor str", ["strict="]),
         ("segment train exp", ["experiment="]),
         ("segment train experiment=s", ["experiment=seed", "experiment=smoke"]),
         ("segment evaluate pictures=false data=fl", ["data=flare22"]),

@@ -1,0 +1,39 @@
+"""One thing that a data set's owner should know, or mend."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["error", "warning", "note"]
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")  # worst first
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found.
+
+    Attributes:
+        case: Case id; several, or the data set's source, where it is about more than one case.
+        check: What was checked, in one or two words; the same for all findings of this kind.
+        severity: An error spoils training or scores; a warning is right in rare cases only; a note is worth knowing.
+        what: What is wrong, with the value.
+        remedy: How to mend it, one imperative sentence.
+        organ: The one organ that it is about, if it is about one.
+    """
+
+    case: str
+    check: str
+    severity: Severity
+    what: str
+    remedy: str
+    organ: str = ""
+
+    def __str__(self) -> str:
+        """Check and organ, in as few words as fit under a picture."""
+        return f"{self.organ} {self.check}".strip()
+
+
+def worst(findings: Sequence[Finding]) -> Severity | None:
+    """The worst severity; None where nothing was found."""
+    found = {finding.severity for finding in findings}
+    return next((severity for severity in SEVERITIES if severity in found), None)

@@ -1,0 +1,73 @@
+"""Whether numbers can be Hounsfield units: air is -1000, fat -100, soft tissue 0 to 100 and bone up to 2000."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from segment.data.inspect.finding import Finding
+from segment.data.scan import AIR_HU
+
+_FROM_DICOM = "convert the CT again from DICOM, with its rescale slope and intercept applied"
+_SAMPLED = 200  # voxels along an axis that suffice to count shares
+BODY_HU = (-200, 300)  # fat and soft tissue, with contrast
+BODY_SHARE = 0.03  # of the voxels; a slim patient in a field of 500 mm fills a fifth
+CLIPPED_LOW, CLIPPED_HIGH = 0.01, 0.0005  # share of voxels at the very lowest or highest number
+CLIPPED_BELOW_HU = 1000  # a scale that ends higher loses nothing that soft organs need
+
+
+def check_hu(case: str, hu: np.ndarray) -> Iterator[Finding]:
+    """The first of the signs that the numbers are no HU, or are only a part of them.
+
+    Args:
+        case: The case's id.
+        hu: (I,J,K) as `read_ct` gives it.
+    """
+    low, high = float(hu.min()), float(hu.max())
+    shown = f"{low:.4g} to {high:.4g}"
+    sample = hu[tuple(slice(None, None, -(-n // _SAMPLED)) for n in hu.shape)]
+    if low == high:
+        yield Finding(case, "constant", "error", f"every voxel is {low:g}", "replace the image, which is empty")
+    elif low >= -1 and high <= 1:
+        yield Finding(case, "no HU", "error", f"numbers from {shown} are normalised, not HU", _FROM_DICOM)
+    elif low >= 0 and high <= 255:
+        yield Finding(case, "no HU", "error", f"numbers from {shown} are grey levels of a picture, not HU", _FROM_DICOM)
+    elif low >= 0:
+        yield _no_negative(case, sample, shown)
+    elif _share(sample, 800, np.inf) > max(0.1, _share(sample, -np.inf, -500)):
+        what = f"most of the dark is bright: a tenth or more lies above 800 in {shown}; the sign is wrong"
+        yield Finding(
+            case, "wrong sign", "error", what, "multiply the image by -1, or set scl_slope to -1 in its header"
+        )
+    elif _share(sample, *BODY_HU) < BODY_SHARE:
+        what = f"hardly a voxel between {BODY_HU[0]} and {BODY_HU[1]} HU, where fat and organs are, in {shown}"
+        yield Finding(case, "no HU", "error", what, _FROM_DICOM)
+    else:
+        yield from _check_ends(case, hu, low, high)
+
+
+def _no_negative(case: str, sample: np.ndarray, shown: str) -> Finding:
+    if _share(sample, 824, 1324) > BODY_SHARE:  # BODY_HU + 1024
+        what = f"no number below 0 in {shown}, and fat and organs near 1024: the rescale intercept is missing"
+        return Finding(case, "no rescale", "error", what, "subtract 1024, or set scl_inter to -1024 in its header")
+    what = f"no number below 0 in {shown}: air and fat are cut off, or these are no HU"
+    return Finding(case, "no air", "error", what, _FROM_DICOM)
+
+
+def _check_ends(case: str, hu: np.ndarray, low: float, high: float) -> Iterator[Finding]:
+    """Numbers cut off at either end of a window."""
+    piled_low = low > AIR_HU and bool(np.count_nonzero(hu == low) > CLIPPED_LOW * hu.size)
+    piled_high = high < CLIPPED_BELOW_HU and bool(np.count_nonzero(hu == high) > CLIPPED_HIGH * hu.size)
+    if piled_low or piled_high:
+        what = f"the image was clipped to {low:g} … {high:g}: many voxels hold the very {_ends(piled_low, piled_high)}"
+        yield Finding(case, "clipped", "warning", what, "use the CT before it was windowed, or keep window_hu inside")
+    elif low > AIR_HU:
+        what = f"the darkest voxel has {low:g} HU: there is no air"
+        yield Finding(case, "no air", "warning", what, "check that the image is a CT in HU, not cropped to the body")
+
+
+def _ends(low: bool, high: bool) -> str:
+    return "lowest or highest number" if low and high else "lowest number" if low else "highest number"
+
+
+def _share(values: np.ndarray, low: float, high: float) -> float:
+    return float(np.count_nonzero((values >= low) & (values <= high))) / values.size

@@ -1,0 +1,85 @@
+"""What only shows between cases: the same CT twice, names that differ in spelling, organs that are never there."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+from segment.data.cases import Case
+from segment.data.inspect.finding import Finding, Severity
+
+
+def check_set(
+    cases: Sequence[Case],
+    organs: Sequence[str],
+    hashes: Mapping[str, str],
+    part_of: Mapping[str, str],
+    findings: Sequence[Finding],
+) -> list[Finding]:
+    """Everything below.
+
+    Args:
+        cases: All cases.
+        organs: The organs that are judged.
+        hashes: `voxel_hash` by case id; empty where a CT cannot be read.
+        part_of: Part of the split by case id; empty without a split.
+        findings: Of the single cases.
+    """
+    return [
+        *check_duplicates(cases, hashes, part_of),
+        *check_names(cases),
+        *check_absent(cases, organs, findings),
+    ]
+
+
+def check_duplicates(cases: Sequence[Case], hashes: Mapping[str, str], part_of: Mapping[str, str]) -> Iterator[Finding]:
+    """CTs that are the same voxel for voxel, in whatever orientation or file."""
+    same: dict[str, list[Case]] = defaultdict(list)
+    for case in cases:
+        if hashes[case.id]:
+            same[hashes[case.id]].append(case)
+    for group in same.values():
+        if len(group) == 1:
+            continue
+        names = ", ".join(case.id for case in group)
+        parts = sorted({part_of[case.id] for case in group if case.id in part_of})
+        what = "these hold the same CT" + (f", in {' and '.join(parts)}" if len(parts) > 1 else "")
+        one_patient = len({case.patient for case in group}) == 1
+        severity: Severity = "warning" if one_patient and len(parts) < 2 else "error"
+        remedy = "keep one of them and remove the others with their labels"
+        yield Finding(names, "duplicate", severity, what, remedy)
+
+
+def check_names(cases: Sequence[Case]) -> Iterator[Finding]:
+    """Cases of two patients whose names differ in case, leading zeros, punctuation or a word like copy."""
+    alike: dict[tuple[str, str], list[Case]] = defaultdict(list)
+    for case in cases:
+        source, _, name = case.id.partition("/")
+        alike[source, _plain(name)].append(case)
+    for group in alike.values():
+        if len({case.patient for case in group}) > 1:
+            names = ", ".join(case.id for case in group)
+            what = "these names differ in spelling alone, but count as different patients"
+            remedy = "rename them, or set patient_pattern so that they are one patient"
+            yield Finding(names, "similar names", "warning", what, remedy)
+
+
+def check_absent(cases: Sequence[Case], organs: Sequence[str], findings: Sequence[Finding]) -> Iterator[Finding]:
+    """Organs that a source annotates in several cases and never has."""
+    absent = {(finding.case, finding.organ) for finding in findings if finding.check == "absent"}
+    sources: dict[str, list[Case]] = defaultdict(list)
+    for case in cases:
+        sources[case.id.split("/")[0]].append(case)
+    for source, group in sources.items():
+        for organ in organs:
+            having = [case for case in group if organ in case.label.structures]
+            if len(having) > 1 and all((case.id, organ) in absent for case in having):
+                what = f"none of {len(having)} cases holds {organ}, though label_codes names it"
+                remedy = "correct its code in label_codes, or leave it out"
+                yield Finding(source, "always absent", "error", what, remedy, organ)
+
+
+def _plain(name: str) -> str:
+    """A name without what spelling may change."""
+    words = re.findall(r"[a-z]+|\d+", name.lower())
+    kept = [word.lstrip("0") or "0" for word in words if word not in ("copy", "kopie")]
+    return " ".join(kept)

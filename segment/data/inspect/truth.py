@@ -1,0 +1,98 @@
+"""Label files read for inspection: what keeps them from being used is found out, not raised."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+
+from segment.data.annotation import Annotation, LabelFile
+from segment.data.cases import Case
+from segment.data.inspect.finding import Finding
+from segment.data.labels import MAX_ORGANS
+from segment.data.scan import Scan, check_same_grid, read_ct, read_label
+from segment.errors import UserError
+
+# Share of the steps between codes that are not neighbours (1 and 4, say) which go over a code in between. Rounded
+# interpolation makes that of most; in labels as drawn hardly one voxel lies like that.
+INTERPOLATED_SHARE = 0.1
+INTERPOLATED_STEPS = 50
+
+_NEAREST = "resample the label from its source anew, with nearest neighbours"
+
+
+def read_truth(case: Case, scan: Scan, organs: Sequence[str]) -> tuple[np.ndarray | None, list[Finding]]:
+    """Class indices of a case, class i being organs[i-1], or None where they cannot be had; and why.
+
+    Args:
+        case: The case.
+        scan: Its CT.
+        organs: Those of interest; what else the label holds is read, too, but becomes background.
+    """
+    names = _names(case.label, organs)
+    try:
+        classes = case.label.read(scan, case.image, names)
+    except UserError as error:
+        return None, [_reason(case, scan, error)]
+    findings = list(_check_interpolated(case, classes, names)) if isinstance(case.label, LabelFile) else []
+    table = np.array([0, *(organs.index(name) + 1 if name in organs else 0 for name in names)], np.uint8)
+    return table[classes], findings
+
+
+def _names(label: Annotation, organs: Sequence[str]) -> list[str]:
+    """All structures by their lowest codes, so that classes lie as codes do; of separate masks the organs alone."""
+    if not isinstance(label, LabelFile):
+        return list(organs)
+    lowest = {name: min(value) if isinstance(value, Sequence) else value for name, value in label.codes.items()}
+    names = sorted((name for name, code in lowest.items() if code > 0), key=lambda name: lowest[name])
+    return names if len(names) <= MAX_ORGANS else list(organs)
+
+
+def _reason(case: Case, scan: Scan, error: UserError) -> Finding:
+    """Which file is the cause, and of what kind."""
+    for path in case.label.files:
+        try:
+            label = read_label(path)
+        except UserError as damage:
+            if _holds_numbers(path):
+                return Finding(case.id, "interpolated label", "error", without_remedy(damage), _NEAREST)
+            return Finding(case.id, "unreadable", "error", without_remedy(damage), "copy or download the label again")
+        try:
+            check_same_grid(scan, label, case.image, path)
+        except UserError as apart:
+            remedy = "resample the label onto the CT's grid, or mend the header that is wrong"
+            return Finding(case.id, "label grid", "error", without_remedy(apart), remedy)
+    remedy = "name the codes in label_codes of the data set, or mend the file"
+    return Finding(case.id, "label codes", "error", without_remedy(error), remedy)
+
+
+def _holds_numbers(path: Path) -> bool:
+    try:
+        read_ct(path)
+    except UserError:
+        return False
+    return True
+
+
+def without_remedy(error: UserError) -> str:
+    """What is wrong, of a message that ends in what to do."""
+    return str(error).rsplit("; ", 1)[0]
+
+
+def _check_interpolated(case: Case, classes: np.ndarray, names: Sequence[str]) -> Iterator[Finding]:
+    """Codes between two others wherever these meet, as rounding after linear interpolation leaves them."""
+    over, steps = 0, 0
+    boxes = ndimage.find_objects(classes > 0, max_label=1)
+    organs = np.pad(classes if boxes[0] is None else classes[boxes[0]], 1)
+    for axis in range(3):
+        along = np.moveaxis(organs, axis, 0)
+        before, here, after = along[:-2], along[1:-1], along[2:]
+        over += int(np.count_nonzero((before < here) & (here < after) | (before > here) & (here > after)))
+        steps += int(np.count_nonzero(np.maximum(before, here) - np.minimum(before, here) > 1))
+    share = over / max(1, over + steps)
+    if over > INTERPOLATED_STEPS and share > INTERPOLATED_SHARE:
+        what = (
+            f"{share:.0%} of the borders between organs with distant codes show a layer of a code in between (of "
+            f"{', '.join(names[:4])}{' …' if len(names) > 4 else ''}): the label was interpolated and rounded"
+        )
+        yield Finding(case.id, "interpolated label", "error", what, _NEAREST)

@@ -1,0 +1,138 @@
+"""`segment doctor`: inspect a data set before anyone trains on it."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.progress import track
+from torch.utils.data import DataLoader, Dataset
+
+from segment import build, run
+from segment.data.cases import Case
+from segment.data.inspect.anatomy import Anatomy
+from segment.data.inspect.case import inspect
+from segment.data.inspect.finding import Finding, worst
+from segment.data.inspect.set import check_set
+from segment.data.inspect.table import findings_json, grouped, print_findings
+from segment.data.split import PARTS
+from segment.door import door
+from segment.errors import UserError
+from segment.files import write_text
+from segment.view.sheet import Entry, write_sheets
+from segment.view.thumbnail import draw_thumbnail
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What remains of a case when its voxels are gone."""
+
+    findings: tuple[Finding, ...]
+    voxel_hash: str
+    thumbnail: bytes
+
+
+class Ward(Dataset[Seen]):
+    """Lets a DataLoader's workers inspect cases, in order.
+
+    Args:
+        cases: The cases.
+        organs: Those to judge and draw.
+        anatomy: What is plausible.
+    """
+
+    def __init__(self, cases: Sequence[Case], organs: Sequence[str], anatomy: Anatomy) -> None:
+        self.cases = cases
+        self.organs = organs
+        self.anatomy = anatomy
+
+    def __len__(self) -> int:
+        return len(self.cases)
+
+    def __getitem__(self, index: int) -> Seen:
+        case = self.cases[index]
+        try:
+            seen = inspect(case, self.organs, self.anatomy)
+            picture = b""
+            if seen.scan is not None:
+                picture = draw_thumbnail(seen.scan.data, seen.classes, seen.scan.affine, self.organs)
+        except Exception as error:  # of whatever kind: thousands of other cases wait
+            what = f"the inspection failed: {type(error).__name__}: {error}"
+            remedy = "look at the files; if they are in order, report this as a bug"
+            return Seen((Finding(case.id, "failed", "error", what, remedy),), "", b"")
+        return Seen(seen.findings, seen.voxel_hash, picture)
+
+
+def doctor(cfg: DictConfig) -> None:
+    """Print what is wrong with a data set, and write findings.json and a contact sheet.
+
+    Raises:
+        UserError: When there are errors, or, with `strict`, warnings.
+    """
+    anatomy: Anatomy = instantiate(cfg.anatomy, _convert_="all")
+    cases = build.cases(cfg.data)
+    known = {structure for case in cases for structure in case.label.structures}
+    organs = [organ for organ in anatomy.volume_ml if organ in known]
+    with run.begin(cfg, "doctor.log") as here:
+        part_of, findings = _parts(cfg, cases)
+        run.record(here, cfg, {part: [name for name in part_of if part_of[name] == part] for part in PARTS})
+        seen = _inspect(Ward(cases, organs, anatomy), cfg.num_workers)
+        findings += [finding for one in seen.values() for finding in one.findings]
+        hashes = {name: one.voxel_hash for name, one in seen.items()}
+        findings += check_set(cases, organs, hashes, part_of, findings)
+        write_text(here.folder / "findings.json", findings_json(len(cases), findings))
+        sheets = write_sheets(here.folder, [_entry(name, one, findings) for name, one in seen.items()], organs)
+        print_findings(findings, Console())
+        if unjudged := sorted(known - set(organs)):
+            print(f"read, but not judged, for anatomy.volume_ml does not name them: {', '.join(unjudged)}")
+        print(f"contact sheet: {', '.join(map(str, sheets))}\nrun folder: {here.folder}")
+        _conclude(len(cases), findings, cfg.strict)
+
+
+def _parts(cfg: DictConfig, cases: Sequence[Case]) -> tuple[dict[str, str], list[Finding]]:
+    """Part of the split by case id, and what makes a split unusable."""
+    if not cfg.get("split"):
+        return {}, []
+    try:
+        split = instantiate(cfg.split, _convert_="all")(cases)
+    except UserError as error:
+        what, _, remedy = str(error).rpartition("; ")
+        return {}, [Finding("split", "split", "error", what or remedy, remedy if what else "mend the split")]
+    return {name: part for part, names in split.ids().items() for name in names}, []
+
+
+def _inspect(ward: Ward, num_workers: int) -> dict[str, Seen]:
+    loader = DataLoader(
+        ward, batch_size=None, num_workers=num_workers, worker_init_fn=_be_quiet, generator=torch.Generator()
+    )
+    results = iter(loader)  # starts the workers, before the bar starts a thread
+    bar = track(results, "inspecting", len(ward), transient=True, console=Console(stderr=True))
+    return {case.id: seen for case, seen in zip(ward.cases, bar, strict=True)}
+
+
+def _be_quiet(worker: int) -> None:
+    logging.disable(logging.WARNING)  # what readers log is among the findings
+
+
+def _entry(name: str, seen: Seen, findings: Sequence[Finding]) -> Entry:
+    # A finding of several cases names them all.
+    own = [finding for finding in findings if name in finding.case.split(", ")]
+    words = ", ".join(str(finding) for group in grouped(own) for finding in group) or "nothing found"
+    return Entry(name, seen.thumbnail, worst(own), words)
+
+
+def _conclude(cases: int, findings: Sequence[Finding], strict: bool) -> None:
+    counts = [sum(f.severity == severity for f in findings) for severity in ("error", "warning", "note")]
+    told = f"{counts[0]} error(s), {counts[1]} warning(s), {counts[2]} note(s) in {cases} case(s)"
+    if counts[0] or (strict and counts[1]):
+        raise UserError(told)
+    print(told)
+
+
+main = door("doctor")(doctor)
+
+if __name__ == "__main__":
+    main()

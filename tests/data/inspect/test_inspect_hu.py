@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+from torso import torso
+
+from segment.data.inspect.hu import check_hu
+
+
+def found(values):
+    return [(finding.severity, finding.check) for finding in check_hu("set/a", values)]
+
+
+@pytest.fixture(scope="module")
+def hu():
+    return torso()[0]
+
+
+def test_hu_are_fine(hu):
+    assert found(hu) == []
+
+
+def test_padding_far_below_air_and_metal_are_fine(hu):
+    padded = hu.copy()
+    padded[:4], padded[60, 50, :30] = -3024, 3071
+    assert found(padded) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "finding"),
+    [
+        (lambda hu: np.full_like(hu, 40), ("error", "constant")),
+        (lambda hu: np.clip((hu + 160) / 400, 0, 1).astype(np.float32), ("error", "no HU")),
+        (lambda hu: (np.clip((hu + 160) / 400, 0, 1) * 255).astype(np.int16), ("error", "no HU")),
+        (lambda hu: (hu + 1024).clip(0), ("error", "no rescale")),
+        (lambda hu: hu.clip(0), ("error", "no air")),
+        (lambda hu: -hu, ("error", "wrong sign")),
+        (lambda hu: hu - 1024, ("error", "no HU")),  # the intercept applied twice
+        (lambda hu: hu * np.float32(10), ("error", "no HU")),
+        (lambda hu: hu.clip(-160, 240), ("warning", "clipped")),
+        (lambda hu: hu.clip(-1024, 100), ("warning", "clipped")),
+        (lambda hu: hu[8:122, 45:55], ("warning", "no air")),
+    ],
+)
+def test_numbers_that_are_no_hu_are_told_by_their_kind(hu, change, finding):
+    assert found(change(hu)) == [finding]

@@ -1,0 +1,59 @@
+from pathlib import Path
+
+from segment.data.annotation import LabelFile
+from segment.data.cases import Case
+from segment.data.inspect.finding import Finding, worst
+from segment.data.inspect.set import check_set
+
+
+def case(name, patient=None):
+    return Case(f"set/{name}", f"set/{patient or name}", Path("x"), LabelFile(Path("y"), {"liver": 1}))
+
+
+def found(cases, hashes=None, part_of=None, findings=()):
+    every = hashes or {c.id: c.id for c in cases}
+    found = check_set(cases, ["liver"], every, part_of or {}, findings)
+    return [(f.severity, f.check, f.case) for f in found]
+
+
+def test_different_cases_are_fine():
+    assert found([case("phantom_0001"), case("phantom_0010"), case("a1"), case("b1")]) == []
+
+
+def test_the_same_ct_of_two_patients_is_an_error_and_of_one_a_warning():
+    hashes = {"set/a": "1", "set/b": "1", "set/c": "2"}
+    assert found([case("a"), case("b"), case("c")], hashes) == [("error", "duplicate", "set/a, set/b")]
+    assert found([case("a", "p"), case("b", "p"), case("c")], hashes) == [("warning", "duplicate", "set/a, set/b")]
+
+
+def test_cts_that_cannot_be_read_are_no_duplicates():
+    assert found([case("a"), case("b")], {"set/a": "", "set/b": ""}) == []
+
+
+def test_the_same_ct_in_two_parts_is_an_error_that_names_them():
+    cases = [case("a", "p"), case("b", "p")]
+    part_of = {"set/a": "train", "set/b": "test"}
+    findings = check_set(cases, [], {"set/a": "1", "set/b": "1"}, part_of, [])
+    assert [(f.severity, f.check) for f in findings] == [("error", "duplicate")]
+    assert findings[0].what == "these hold the same CT, in test and train"
+
+
+def test_names_that_differ_in_spelling_are_a_warning():
+    assert found([case("Case_01"), case("case-1"), case("case_11")]) == [
+        ("warning", "similar names", "set/Case_01, set/case-1")
+    ]
+    assert found([case("ct7"), case("ct7 copy")]) == [("warning", "similar names", "set/ct7, set/ct7 copy")]
+    assert found([case("ct_1", "p"), case("ct_01", "p")]) == []
+
+
+def test_an_organ_that_is_never_there_is_an_error():
+    absent = [Finding(f"set/{name}", "absent", "note", "", "", "liver") for name in "ab"]
+    assert found([case("a"), case("b")], findings=absent) == [("error", "always absent", "set")]
+    assert found([case("a"), case("b"), case("c")], findings=absent) == []
+
+
+def test_the_worst_finding_counts():
+    findings = [Finding("a", "x", severity, "", "") for severity in ("note", "error", "warning")]
+    assert worst(findings) == "error"
+    assert worst(findings[::2]) == "warning"
+    assert worst([]) is None

@@ -1,0 +1,86 @@
+import nibabel as nib
+import numpy as np
+import pytest
+import torso
+from scipy import ndimage
+from torso import AFFINE, CODES, ORGANS, found, write_case
+
+from segment.data.annotation import LabelFile, MaskFiles
+from segment.data.cases import Case
+from segment.data.inspect.truth import read_truth
+from segment.data.scan import read_ct
+
+
+@pytest.fixture(scope="module")
+def clean():
+    return torso.torso()
+
+
+def test_classes_follow_the_organs_and_not_the_codes(tmp_path, clean):
+    case = write_case(tmp_path, hu=clean[0], label=clean[1])
+    classes, findings = read_truth(case, read_ct(case.image), ["spleen", "liver"])
+    assert findings == []
+    assert np.array_equal(classes, np.array([0, 2, 0, 0, 1])[clean[1]])
+
+
+def test_masks_are_read(tmp_path, clean):
+    case = write_case(tmp_path, hu=clean[0], label=clean[1])
+    paths = {name: tmp_path / f"{name}.nii" for name in ORGANS}
+    for name, path in paths.items():
+        torso.save(path, (clean[1] == CODES[name]).astype(np.uint8))
+    classes, findings = read_truth(Case(case.id, case.id, case.image, MaskFiles(paths)), read_ct(case.image), ORGANS)
+    assert findings == []
+    assert np.array_equal(classes, clean[1])
+
+
+def test_codes_that_nobody_declared_are_an_error(tmp_path, clean):
+    label = clean[1].copy()
+    label[label == 4] = 40
+    assert found(write_case(tmp_path, hu=clean[0], label=label)) == {("error", "label codes", "")}
+
+
+def test_fractions_are_an_interpolated_label(tmp_path, clean):
+    label = ndimage.zoom(clean[1].astype(np.float32), 1.0)
+    label = ndimage.shift(label, 0.5, order=1)
+    assert found(write_case(tmp_path, hu=clean[0], label=label)) == {("error", "interpolated label", "")}
+
+
+def test_interpolation_that_was_rounded_is_seen_by_the_shells_that_it_leaves(tmp_path, clean):
+    label = np.rint(ndimage.shift(clean[1].astype(np.float32), 0.5, order=1)).astype(np.uint8)
+    assert set(np.unique(label)) == {0, 1, 2, 3, 4}  # no code of its own gives it away
+    assert ("error", "interpolated label", "") in found(write_case(tmp_path, hu=clean[0], label=label))
+
+
+def test_nearest_neighbours_and_thin_organs_are_no_interpolation(tmp_path, clean):
+    label = ndimage.shift(clean[1], 0.5, order=0)
+    label[60:64, 50, 20:80] = 2  # a sheet of one voxel
+    assert ("error", "interpolated label", "") not in found(write_case(tmp_path, hu=clean[0], label=label))
+
+
+def test_a_label_on_another_grid_is_an_error(tmp_path, clean):
+    moved = AFFINE + np.eye(4, k=3) * 4
+    case = write_case(tmp_path / "moved", hu=clean[0], label=clean[1], label_affine=moved)
+    assert found(case) == {("error", "label grid", "")}
+    case = write_case(tmp_path / "short", hu=clean[0], label=clean[1][1:])
+    assert found(case) == {("error", "label grid", "")}
+
+
+def test_a_damaged_label_is_told_from_a_damaged_image(tmp_path, clean):
+    case = write_case(tmp_path, hu=clean[0], label=clean[1])
+    path = case.label.files[0]
+    path.write_bytes(path.read_bytes()[:5000])
+    assert found(case) == {("error", "unreadable", "")}
+
+
+def test_what_is_told_names_the_file_and_leaves_the_remedy_to_itself(tmp_path, clean):
+    case = write_case(tmp_path, hu=clean[0], label=clean[1] * 9)
+    (finding,) = read_truth(case, read_ct(case.image), ORGANS)[1]
+    assert finding.what == f"{case.label.path} holds codes that label_codes does not name: 9, 18, 27, 36"
+    assert finding.remedy == "name the codes in label_codes of the data set, or mend the file"
+
+
+def test_organs_that_a_label_does_not_know_are_background(tmp_path, clean):
+    case = write_case(tmp_path, hu=clean[0], label=(clean[1] == 1).astype(np.uint8))
+    known = Case(case.id, case.id, case.image, LabelFile(case.label.path, {"liver": 1}))
+    assert found(known) == set()  # neither absent nor on a wrong side
+    assert nib.load(case.image).shape == read_truth(known, read_ct(case.image), ORGANS)[0].shape

@@ -1,0 +1,166 @@
+"""`segment doctor` as its command, on synthetic CTs."""
+
+import json
+import sys
+
+import nibabel as nib
+import numpy as np
+import pytest
+from PIL import Image
+
+from segment import doctor as door
+from segment.data.cases import Case
+from segment.data.phantom import LABELS, write_dataset
+
+CODES = f"+data.sources.folder.label_codes={{{', '.join(f'{name}: {code}' for name, code in LABELS.items())}}}"
+
+
+@pytest.fixture(scope="module")
+def phantoms(tmp_path_factory):
+    """Twelve synthetic cases, in several orientations, and one CT with its own padding."""
+    return write_dataset(tmp_path_factory.mktemp("phantom"), num_cases=12, seed=3, shape=(64, 64, 48), workers=2)
+
+
+@pytest.fixture
+def cts(phantoms, tmp_path):
+    """Four of them, to be spoiled."""
+    for part in ("images", "labels"):
+        (tmp_path / "cts" / part).mkdir(parents=True)
+        for number in range(4):
+            name = f"phantom_{number:04d}.nii.gz"
+            (tmp_path / "cts" / part / name).write_bytes((phantoms / part / name).read_bytes())
+    return tmp_path / "cts"
+
+
+@pytest.fixture
+def doctor(tmp_path, monkeypatch, capsys):
+    """Runs the command; returns exit code, findings.json, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SEGMENT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def call(root, *arguments):
+        folder = ["data=folder", f"data.sources.folder.root={root}", CODES]
+        usual = [a for a in ("num_workers=0", "hydra.run.dir=seen") if a.split("=")[0] not in "".join(arguments)]
+        monkeypatch.setattr(sys, "argv", ["segment", *folder, *usual, *arguments])
+        code = 0
+        try:
+            door.main()
+        except SystemExit as end:
+            code = end.code
+        out, err = capsys.readouterr()
+        runs = [a.split("=")[1] for a in (*usual, *arguments) if a.startswith("hydra.run.dir=")]
+        found = tmp_path / runs[0] / "findings.json"
+        return code, json.loads(found.read_text()) if found.exists() else None, out, err
+
+    return call
+
+
+def change(path, how):
+    image = nib.load(path)
+    nib.save(nib.Nifti1Image(how(np.asarray(image.dataobj)), None, image.header), path)
+
+
+def worse_than_note(found):
+    return [(f["severity"], f["check"], f["case"]) for f in found["findings"] if f["severity"] != "note"]
+
+
+def test_clean_sets_have_neither_errors_nor_warnings(doctor, phantoms, tmp_path):
+    code, found, out, _ = doctor(phantoms, "num_workers=2")
+    assert worse_than_note(found) == []
+    assert (code, found["cases"]) == (0, 12)
+    assert "0 error(s), 0 warning(s)" in out
+    with Image.open(tmp_path / "seen" / "sheet.png") as sheet:
+        assert sheet.width > 2000
+    assert {p.name for p in (tmp_path / "seen").iterdir()} >= {"config.yaml", "doctor.log", "environment.json"}
+
+
+def test_one_mirrored_pair_of_labels_is_found(doctor, cts):
+    """Codes 2 and 13, the kidneys, of one case are swapped."""
+    swap = np.arange(256, dtype=np.uint8)
+    swap[[2, 13]] = 13, 2
+    change(cts / "labels" / "phantom_0001.nii.gz", lambda label: swap[label])
+    code, found, out, err = doctor(cts)
+    assert worse_than_note(found) == [("error", "swapped labels", "folder/phantom_0001")]
+    assert "right_kidney, left_kidney lie on the wrong side" in found["findings"][0]["what"]
+    assert "swap these organs' codes" in out
+    assert code == 2
+    assert "error: 1 error(s), 0 warning(s)" in err
+
+
+def test_a_mirrored_case_is_found_and_not_taken_for_swapped_labels(doctor, cts):
+    def mirror(path):
+        image = nib.load(path)
+        affine = np.diag([-1, 1, 1, 1]) @ image.affine
+        image.set_sform(affine)
+        image.set_qform(affine)
+        nib.save(image, path)
+
+    for part in ("images", "labels"):
+        mirror(cts / part / "phantom_0001.nii.gz")
+    _, found, _, _ = doctor(cts)
+    assert worse_than_note(found) == [("error", "mirrored", "folder/phantom_0001")]
+
+
+def test_damaged_and_doubled_files_do_not_stop_the_others(doctor, cts, tmp_path):
+    bad = cts / "images" / "phantom_0000.nii.gz"
+    bad.write_bytes(bad.read_bytes()[:2000])
+    (cts / "images" / "phantom_0003.nii.gz").write_bytes((cts / "images" / "phantom_0001.nii.gz").read_bytes())
+    (cts / "labels" / "phantom_0003.nii.gz").write_bytes((cts / "labels" / "phantom_0001.nii.gz").read_bytes())
+    code, found, _, _ = doctor(cts)
+    assert worse_than_note(found) == [
+        ("error", "unreadable", "folder/phantom_0000"),
+        ("error", "duplicate", "folder/phantom_0001, folder/phantom_0003"),
+    ]
+    assert code == 2
+    assert (tmp_path / "seen" / "sheet.png").exists()
+    assert str(tmp_path) not in (tmp_path / "seen" / "findings.json").read_text()
+
+
+def test_warnings_are_no_failure_unless_strict(doctor, cts):
+    path = cts / "images" / "phantom_0000.nii.gz"
+    change(path, lambda hu: hu)
+    image = nib.load(path)
+    moved = image.affine + np.eye(4, k=3) * 5
+    image.set_qform(moved)
+    nib.save(image, path)
+    code, found, _, _ = doctor(cts)
+    assert worse_than_note(found) == [("warning", "forms disagree", "folder/phantom_0000")]
+    assert code == 0
+    code, _, _, err = doctor(cts, "strict=true", "hydra.run.dir=again")
+    assert code == 2
+    assert "error: 0 error(s), 1 warning(s)" in err
+
+
+def test_a_patient_in_two_parts_of_a_split_is_found(doctor, cts, tmp_path):
+    names = [f"folder/phantom_{number:04d}" for number in range(4)]
+    split = tmp_path / "split.json"
+    split.write_text(json.dumps({"train": names[:2], "val": names[2:3], "test": names[3:]}))
+    arguments = ["split=file", f"split.path={split}"]
+    code, found, _, _ = doctor(cts, *arguments)
+    assert (code, worse_than_note(found)) == (0, [])
+    code, found, _, _ = doctor(
+        cts, *arguments, "data.sources.folder.patient_pattern='(phantom)'", "hydra.run.dir=again"
+    )
+    assert (code, worse_than_note(found)) == (2, [("error", "split", "split")])
+    assert found["findings"][0]["what"] == "patient folder/phantom is in both train and val"
+
+
+def test_a_bug_in_a_check_costs_one_case(doctor, cts, monkeypatch):
+    def inspect(case: Case, organs, anatomy):
+        if case.id.endswith("2"):
+            msg = "by the clock"
+            raise ZeroDivisionError(msg)
+        return original(case, organs, anatomy)
+
+    original = door.inspect
+    monkeypatch.setattr(door, "inspect", inspect)
+    code, found, _, _ = doctor(cts)
+    assert code == 2
+    assert worse_than_note(found) == [("error", "failed", "folder/phantom_0002")]
+    assert "ZeroDivisionError: by the clock" in found["findings"][0]["what"]
+
+
+def test_structures_that_nobody_can_judge_are_named(doctor, cts):
+    _, _, out, _ = doctor(cts, "~anatomy.volume_ml.aorta", "~anatomy.volume_ml.stomach")
+    assert "read, but not judged, for anatomy.volume_ml does not name them: aorta, stomach\n" in out
