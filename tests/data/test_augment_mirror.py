@@ -104,3 +104,10 @@ def test_pairs_of_other_data_sets_and_the_order_of_names_do_not_matter():
 def test_pairs_that_would_mix_up_sides_are_refused(organs, pairs, message):
     with pytest.raises(UserError, match=message):
         RandomLeftRightFlip(organs, pairs)
+
+
+def test_what_was_done_before_stays_on_record():
+    once = flipped(labelled())
+    twice = flipped(once)
+    assert [len(subject.applied_transforms) for subject in (once, twice)] == [1, 2]
+    assert np.array_equal(twice.label.affine, once.label.affine)

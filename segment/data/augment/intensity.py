@@ -9,6 +9,7 @@ import torchio as tio
 from torch import Tensor
 
 from segment.data.augment.draw import checked_range, log_uniform, uniform
+from segment.data.augment.share import sharing
 
 
 class IntensityChange(tio.IntensityTransform):  # type: ignore[misc]
@@ -19,12 +20,13 @@ class IntensityChange(tio.IntensityTransform):  # type: ignore[misc]
     """
 
     def __init__(self, p: float) -> None:
-        super().__init__(p=p)
+        super().__init__(p=p, copy=False)
 
     def apply_transform(self, subject: tio.Subject) -> tio.Subject:
         """Change every intensity image."""
+        subject = sharing(subject)
         for image in self.get_images(subject):
-            image.set_data(self.change(image.data.float()))
+            image.set_data(self.change(image.data.to(torch.float32, copy=True)))
         return subject
 
     @abstractmethod

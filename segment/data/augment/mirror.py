@@ -6,6 +6,7 @@ import torch
 import torchio as tio
 from torch import Tensor
 
+from segment.data.augment.share import sharing
 from segment.errors import UserError
 
 
@@ -30,12 +31,13 @@ class RandomLeftRightFlip(tio.SpatialTransform):  # type: ignore[misc]
     """
 
     def __init__(self, organs: Sequence[str], pairs: Sequence[Sequence[str]], p: float = 0.5) -> None:
-        super().__init__(p=p)
+        super().__init__(p=p, copy=False)
         self.swapped = swapped_classes(organs, pairs)
         self.args_names = ["swapped"]
 
     def apply_transform(self, subject: tio.Subject) -> tio.Subject:
         """Mirror all images, swap classes in label maps."""
+        subject = sharing(subject)
         for image in self.get_images(subject):
             data = image.data.flip(1)
             image.set_data(self._swap(data) if isinstance(image, tio.LabelMap) else data)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from segment.data.augment.draw import happens, log_uniform
 from segment.data.augment.elastic import FOLD_FREE, random_coefficients, spline_weights
+from segment.data.augment.share import sharing
 from segment.data.augment.warp import Warp, resample
 from segment.data.resample import apply_along_axes
 from segment.errors import UserError
@@ -48,7 +49,7 @@ class RandomSpatial(tio.SpatialTransform):  # type: ignore[misc]
         p_scale: float = 1.0,
         p_elastic: float = 1.0,
     ) -> None:
-        super().__init__(p=p)
+        super().__init__(p=p, copy=False)
         if elastic_mm > FOLD_FREE * grid_mm:
             msg = f"elastic_mm={elastic_mm} can fold a patch; take at most {FOLD_FREE:.2f} times grid_mm ({grid_mm})"
             raise UserError(msg)
@@ -69,6 +70,7 @@ class RandomSpatial(tio.SpatialTransform):  # type: ignore[misc]
         """Draw one map and resample every image of the subject with it."""
         warp = self.draw(subject.spatial_shape, subject.spacing)
         if warp is not None:
+            subject = sharing(subject)
             images = self.get_images(subject)
             nearest = [isinstance(image, tio.LabelMap) for image in images]
             for image, data in zip(images, resample([i.data for i in images], nearest, warp), strict=True):

@@ -1,0 +1,127 @@
+"""Other systems' training patches, for `patches.py`: the same kinds of changes, ranges and probabilities."""
+
+import os
+import warnings
+from collections.abc import Callable
+from math import radians
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+ROTATION = (-radians(30), radians(30))
+
+
+def nnunet_transforms(patch_size, p_elastic: float = 0.0):
+    """nnU-Net v2's own default training transforms, without deep supervision's extra labels.
+
+    Mirrored along one axis, not all three, as ours. Elastic deformation, which it has but leaves out by default, is
+    drawn with probability p_elastic.
+    """
+    for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
+        os.environ.setdefault(name, "unused")  # it warns where they are missing
+    from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+    transforms = nnUNetTrainer.get_training_transforms(patch_size, ROTATION, None, (0,), False)
+    transforms.transforms[0].p_elastic_deform = p_elastic
+    return transforms
+
+
+def nnunet_augment(patch_size, p_elastic: float = 0.0) -> Callable[[Tensor, Tensor], None]:
+    """Its transforms on a patch."""
+    transforms = nnunet_transforms(patch_size, p_elastic)
+    return lambda image, label: transforms(image=image, segmentation=label.to(torch.int16))
+
+
+def nnunet_loader(image: np.ndarray, label: np.ndarray, organs, patch_size, foreground_share, folder: Path):
+    """Its own loader over a data set of one case, stored by its own code in its own way; batches of 2.
+
+    Args:
+        image: Preprocessed volume (I,J,K) float32.
+        label: (I,J,K) uint8.
+        organs: Names.
+        patch_size: Voxels.
+        foreground_share: Of the patches, drawn with this probability each.
+        folder: An empty one.
+    """
+    transforms = nnunet_transforms(patch_size)
+    from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
+    from nnunetv2.training.data_augmentation.compute_initial_patch_size import get_patch_size
+    from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
+    from nnunetv2.training.dataloading.nnunet_dataset import comp_blosc2_params, nnUNetDatasetBlosc2
+    from nnunetv2.utilities.label_handling.label_handling import LabelManager
+
+    classes = list(range(1, len(organs) + 1))
+    data, seg = image[None], label[None].astype(np.int8)
+    found = DefaultPreprocessor._sample_foreground_locations(seg, classes)
+    (blocks, chunks), (blocks_seg, chunks_seg) = (
+        comp_blosc2_params(array.shape, patch_size, array.itemsize) for array in (data, seg)
+    )
+    nnUNetDatasetBlosc2.save_case(
+        data,
+        seg,
+        {"class_locations": found},
+        str(folder / "case"),
+        chunks=chunks,
+        blocks=blocks,
+        chunks_seg=chunks_seg,
+        blocks_seg=blocks_seg,
+    )
+    return nnUNetDataLoader(
+        nnUNetDatasetBlosc2(str(folder)),
+        batch_size=2,
+        patch_size=get_patch_size(patch_size, *(ROTATION,) * 3, (0.85, 1.25)),
+        final_patch_size=patch_size,
+        label_manager=LabelManager({"background": 0} | dict(zip(organs, classes, strict=True)), None),
+        oversample_foreground_percent=foreground_share,
+        probabilistic_oversampling=True,
+        transforms=transforms,
+    )
+
+
+def monai_augment(p_elastic: float = 0.0) -> Callable[[Tensor, Tensor], None]:
+    """MONAI's dictionary transforms on a patch, without its metadata, which take time.
+
+    Rotation and scaling are one resampling as often as nnU-Net draws either. Elastic deformation is another one, for
+    what has it is many times dearer: `Rand3DElasticd` with the narrowest kernels of MONAI's own examples.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from monai.data import set_track_meta
+        from monai.transforms import (
+            Compose,
+            Rand3DElasticd,
+            RandAdjustContrastd,
+            RandAffined,
+            RandFlipd,
+            RandGaussianNoised,
+            RandGaussianSmoothd,
+            RandScaleIntensityd,
+            RandScaleIntensityFixedMeand,
+            RandSimulateLowResolutiond,
+        )
+    set_track_meta(False)
+    both, image_only, sigma, gamma = ("image", "label"), ("image",), (0.5, 1.0), (0.7, 1.5)
+    turn = {"rotate_range": (radians(30),) * 3, "scale_range": ((-0.3, 0.4),) * 3}
+    modes = {"mode": ("bilinear", "nearest"), "padding_mode": "border"}
+    elastic = []
+    if p_elastic:  # at p=0 it would resample all the same
+        elastic = [Rand3DElasticd(both, sigma_range=(5, 8), magnitude_range=(50, 150), prob=p_elastic, **modes)]
+    stats = {"gamma": gamma, "retain_stats": True}
+    transforms = Compose(
+        [
+            RandAffined(both, prob=0.36, **turn, **modes),
+            *elastic,
+            RandGaussianNoised(image_only, prob=0.1, std=0.1),
+            RandGaussianSmoothd(image_only, sigma_x=sigma, sigma_y=sigma, sigma_z=sigma, prob=0.1),
+            RandScaleIntensityd(image_only, factors=0.25, prob=0.15),
+            RandScaleIntensityFixedMeand(image_only, factors=0.25, preserve_range=True, prob=0.15),
+            RandSimulateLowResolutiond(image_only, prob=0.125, zoom_range=(0.5, 1)),
+            RandAdjustContrastd(image_only, prob=0.1, **stats, invert_image=True),
+            RandAdjustContrastd(image_only, prob=0.3, **stats),
+            RandFlipd(both, prob=0.5, spatial_axis=0),
+        ]
+    )
+    transforms.set_random_state(0)
+    return lambda image, label: transforms({"image": image, "label": label})
