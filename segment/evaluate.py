@@ -13,7 +13,6 @@ from segment.data.annotation import unknown_organs
 from segment.data.cases import Case
 from segment.data.dataset import ScanDataset
 from segment.data.fingerprint import voxel_hash
-from segment.data.scan import read_ct
 from segment.door import door
 from segment.errors import UserError
 from segment.metrics.scores import score_case
@@ -80,7 +79,7 @@ def _held_out(cases: Sequence[Case], contents: Mapping[str, str], seen: Collecti
 def _content(case: Case) -> str:
     """Hash of a CT's voxels; empty when it cannot be read."""
     try:
-        return voxel_hash(read_ct(case.image).data)
+        return voxel_hash(case.read().data)
     except UserError:
         return ""  # the attempt to score it will tell what is wrong
 

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from segment import build
 from segment.batch import name_failures, work_through
+from segment.data.dicom import holds_series, is_series
 from segment.data.scan import SUFFIXES, case_name, read_ct, read_label, write_mask
 from segment.door import door
 from segment.errors import UserError
@@ -50,33 +51,32 @@ def predict(cfg: DictConfig) -> None:
             made.unlink(missing_ok=True)  # so that nothing old is taken for new, whatever interrupts this call
     table = VolumeTable(output / "volumes.csv", trained.organs)
     _tidy(table, output, todo, kept=[path for path in inputs if path not in todo])
-    failed = work_through(
-        {path.name: path for path in todo}, lambda path: _predict_one(path, trained, output, table, cfg.pictures)
-    )
+    failed = work_through({path.name: path for path in todo}, lambda path: _predict_one(path, trained, table, cfg))
     print(f"{len(inputs) - len(failed)} of {len(inputs)} masks are in {output}")
     name_failures(failed, len(inputs))
 
 
 def find_inputs(pattern: str) -> list[Path]:
-    """CT files that a file, a folder or a glob names, sorted.
+    """CTs that a file, a folder or a glob names, sorted: files, and folders of DICOM series.
 
-    Masks that this command has written beside their CTs are no CTs.
+    A folder is a series itself if DICOM files lie right in it, else its subfolders may be. Masks that this command has
+    written beside their CTs are no CTs.
 
     Raises:
         UserError: When there are none, or two would write the same mask.
     """
     path = Path(pattern)
-    if path.is_file():
+    if path.is_file() or (path.is_dir() and holds_series(path)):
         found = [path]
     else:
         # Path.glob takes no absolute pattern.
         matches = glob.glob(pattern, recursive=True)  # noqa: PTH207
         paths = path.iterdir() if pattern and path.is_dir() else map(Path, matches)
-        found = sorted(p for p in paths if p.name.endswith(SUFFIXES) and not p.name.startswith("."))
+        found = sorted(p for p in paths if _is_ct(p))
     names = [case_name(p) for p in found]
     found = [p for p in found if case_name(p) not in {f"{name}{ENDING}" for name in names}]
     if not found:
-        msg = f"no CT at input={pattern}; name a file, a folder or a glob of {', '.join(SUFFIXES)}"
+        msg = f"no CT at input={pattern}; name a file, a folder or a glob of {', '.join(SUFFIXES)} or DICOM series"
         raise UserError(msg)
     if twice := sorted({name for name in names if names.count(name) > 1}):
         msg = f"several inputs are called {twice[0]!r} and would write one mask; give them different names"
@@ -84,12 +84,17 @@ def find_inputs(pattern: str) -> list[Path]:
     return found
 
 
-def _predict_one(path: Path, trained: build.Trained, output: Path, table: VolumeTable, pictures: bool) -> str:
+def _is_ct(path: Path) -> bool:
+    return not path.name.startswith(".") and (is_series(path) if path.is_dir() else path.name.endswith(SUFFIXES))
+
+
+def _predict_one(path: Path, trained: build.Trained, table: VolumeTable, cfg: DictConfig) -> str:
     """Segment a CT and write all that belongs to it; returns how long that took."""
     start = time.monotonic()
-    scan, name = read_ct(path), case_name(path)
+    output = Path(str(cfg.output))
+    scan, name = read_ct(path, cfg.series, cfg.straighten), case_name(path)
     mask = trained.segmenter(scan)
-    if pictures:
+    if cfg.pictures:
         picture, film = _picture_paths(output, path)
         write_overlay(picture, scan.data, mask, scan.affine, trained.organs, title=name)
         write_film(film, scan.data, mask, scan.affine, trained.organs)

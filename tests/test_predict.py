@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import SimpleITK
 import tiny
+from dicom_files import slice_file, stack_positions, write
 from hydra import compose, initialize_config_dir
 
 from segment import predict as module
@@ -261,3 +262,46 @@ def test_two_inputs_of_one_name_are_refused(tmp_path):
         (tmp_path / name).touch()
     with pytest.raises(UserError, match="several inputs are called 'a' and would write one mask"):
         find_inputs(str(tmp_path))
+
+
+def write_dicom(folder, seed=0, count=12, **tags):
+    """The body as a DICOM series: its axes run to the patient's left and back, slices upwards."""
+    hu = tiny.body(seed)[0]
+    for k, position in enumerate(stack_positions(count, gap=5.0, start=(-20.0, -15.0, 100.0))):
+        stored = np.ascontiguousarray(hu[:, :, k].T + 1024)
+        write(folder / f"{k:03d}", slice_file(position, stored=stored, spacing=(3.0, 2.0), **tags))
+    return folder
+
+
+def test_dicom_series_are_segmented(run, tmp_path):
+    """A folder of patients, each a folder of slices."""
+    write_dicom(tmp_path / "cts" / "a")
+    write_dicom(tmp_path / "cts" / "b.1", seed=1)
+    tiny.save(tmp_path / "cts" / "c.nii.gz", tiny.body(2)[0])
+    run(tmp_path / "cts")
+    masks = tmp_path / "masks"
+    assert names(masks) == [*(f"{n}_seg.nii.gz" for n in ("a", "b.1", "c")), "checkpoint.sha256", "volumes.csv"]
+    assert volumes(masks) == pytest.approx(expected("a") | expected("b.1", 1) | expected("c", 2))
+    mask = nib.load(masks / "a_seg.nii.gz")
+    assert np.array_equal(np.asarray(mask.dataobj), tiny.body()[1])
+    assert np.allclose(mask.affine[:3, :3], np.diag([-2, -3, 5]))
+
+
+def test_one_of_several_series_is_chosen(run, tmp_path):
+    write_dicom(tmp_path / "ct", SeriesInstanceUID="1.2.3.5")
+    for path in write_dicom(tmp_path / "other", seed=1).iterdir():
+        path.rename(tmp_path / "ct" / f"other{path.name}")
+    with pytest.raises(UserError, match=r"2 axial CT series of the same size: .*choose one by series=<UID>"):
+        run(tmp_path / "ct")
+    run(tmp_path / "ct", "series=1.2.3.4", "overwrite=true")
+    assert volumes(tmp_path / "masks") == pytest.approx(expected("ct", 1))
+
+
+def test_a_tilted_series_is_straightened_on_request(run, tmp_path):
+    for k, position in enumerate(stack_positions(8, gap=5.0)):
+        header = slice_file(np.add(position, (0, 1.5 * k, 0)), stored=np.full((24, 20), 1024 - 100, np.int16))
+        write(tmp_path / "ct" / f"{k}.dcm", header)
+    with pytest.raises(UserError, match=r"gantry tilt .*straighten=true"):
+        run(tmp_path / "ct")
+    run(tmp_path / "ct", "straighten=true", "overwrite=true")
+    assert volumes(tmp_path / "masks") == {("ct", "liver"): 0, ("ct", "spleen"): 0}

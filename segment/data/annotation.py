@@ -2,11 +2,13 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from segment.data.dicom_seg import SEG_SUFFIX, read_dicom_seg, segment_names
 from segment.data.labels import Codes, LabelMap
 from segment.data.scan import Scan, check_same_grid, read_label
 from segment.errors import UserError
@@ -113,6 +115,49 @@ class MaskFiles:
                 check_same_grid(scan, mask, image, self.paths[organ])
                 classes[mask.data != 0] = index
         return classes
+
+
+@dataclass(frozen=True)
+class SegFile:
+    """A DICOM segmentation object.
+
+    Its structures are called after its segments' labels, in lower case with underscores. Where masks overlap, the organ
+    that comes later in the list of organs wins.
+
+    Attributes:
+        path: The file.
+    """
+
+    path: Path
+
+    @cached_property
+    def structures(self) -> Collection[str]:
+        """Names of its segments."""
+        return segment_names(self.path)
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """The file."""
+        return (self.path,)
+
+    @property
+    def facts(self) -> Any:  # noqa: ANN401
+        """Nothing beside the file."""
+        return []
+
+    def read(self, scan: Scan, image: Path, organs: Sequence[str]) -> np.ndarray:
+        """Masks of the organs put together."""
+        masks = read_dicom_seg(self.path, scan)
+        classes = np.zeros(scan.data.shape, np.uint8)
+        for index, organ in enumerate(organs, start=1):
+            if organ in masks:
+                classes[masks[organ]] = index
+        return classes
+
+
+def label_in(path: Path, codes: Codes) -> LabelFile | SegFile:
+    """What is drawn in a file: a DICOM segmentation (`.dcm`), which names its structures, or codes."""
+    return SegFile(path) if path.name.endswith(SEG_SUFFIX) else LabelFile(path, codes)
 
 
 def annotated(annotation: Annotation, organs: Sequence[str]) -> list[bool]:

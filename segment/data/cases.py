@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from segment.data.annotation import Annotation
+from segment.data.scan import Scan, read_ct
 from segment.errors import UserError
 
 
@@ -19,6 +20,8 @@ class Case:
         image: File of the CT, or folder of a DICOM series.
         label: What is drawn on it.
         group: What splits balance beside the source, such as the scanner or the hospital; may be empty.
+        series: Which series of the folder, by its UID; None: the only one, or the axial CT with most slices.
+        straighten: Whether a gantry tilt and uneven slice distances are resampled away instead of refused.
         part: Where the data set's authors put the case: train, val or test; empty where they do not say.
     """
 
@@ -28,6 +31,16 @@ class Case:
     label: Annotation
     group: str = ""
     part: str = ""
+    series: str | None = None
+    straighten: bool = False
+
+    def read(self) -> Scan:
+        """The CT in HU.
+
+        Raises:
+            UserError: As `read_ct`.
+        """
+        return read_ct(self.image, self.series, self.straighten)
 
 
 class Source(Protocol):

@@ -10,7 +10,7 @@ from torch.utils.data import Dataset, IterableDataset
 
 from segment.data.annotation import annotated
 from segment.data.cases import Case
-from segment.data.scan import Scan, read_ct
+from segment.data.scan import Scan
 from segment.data.volume import StoredVolume
 
 
@@ -61,7 +61,7 @@ class ScanDataset(Dataset[LabelledScan]):
 
     def __getitem__(self, index: int) -> LabelledScan:
         case = self.cases[index]
-        scan = read_ct(case.image)
+        scan = case.read()
         truth = case.label.read(scan, case.image, self.organs)
         return LabelledScan(case.id, scan, truth, annotated(case.label, self.organs))
 

@@ -47,6 +47,12 @@ def is_series(folder: Path) -> bool:
     return any(may_be_dicom(path) for path in islice(_files(folder), FIRST_FILES))
 
 
+def holds_series(folder: Path) -> bool:
+    """Whether DICOM files lie right in a folder, judged by the first files in it."""
+    files = (path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    return any(may_be_dicom(path) for path in islice(files, FIRST_FILES))
+
+
 def list_series(folder: Path) -> list[Series]:
     """All series in a folder and below, the one with most slices first.
 
@@ -56,13 +62,13 @@ def list_series(folder: Path) -> list[Series]:
     return _listed(_grouped(folder))
 
 
-def read_series(folder: Path, uid: str | None = None, resample: bool = False) -> Scan:
+def read_series(folder: Path, uid: str | None = None, straighten: bool = False) -> Scan:
     """Read one CT series in HU, from a folder that may hold other series and other files.
 
     Args:
         folder: Searched with all that lies below it.
         uid: Series Instance UID; None: the axial CT with most slices, localizers and secondary captures left out.
-        resample: Straighten a gantry tilt and even out slice distances by linear interpolation, instead of refusing.
+        straighten: Straighten a gantry tilt and even out slice distances by linear interpolation, instead of refusing.
 
     Raises:
         UserError: When no series or more than one fits, or its slices are damaged or make no regular volume.
@@ -70,7 +76,7 @@ def read_series(folder: Path, uid: str | None = None, resample: bool = False) ->
     groups = _grouped(folder)
     files = groups[_chosen(_listed(groups), folder, uid), CT]
     stack = stacked([read_slice(path, header) for path, header in files], folder)
-    if not resample:
+    if not straighten:
         check_regular(stack, folder)
     values = np.empty((*stack.slices[0].shape, len(stack.slices)), np.float32, order="F")
     for k, each in enumerate(stack.slices):
@@ -114,10 +120,10 @@ def _chosen(series: Sequence[Series], folder: Path, uid: str | None) -> str:
             log.warning("%s holds %d axial CTs; reading the one with most slices, %s", folder, len(fits), most[0].uid)
         return most[0].uid
     if most:
-        msg = f"{folder} holds {len(most)} axial CT series of the same size: {_names(most)}; choose one by its UID"
+        msg = f"{folder} holds {len(most)} axial CT series of the same size: {_names(most)}; choose one by series=<UID>"
         raise UserError(msg)
     wanted = "axial CT series" if uid is None else f"CT series {uid}"
-    cure = "choose one by its UID" if series else "check the path"
+    cure = "choose one by series=<UID>" if series else "check the path"
     if any(s.kind == ENHANCED for s in series):
         cure = "convert multi-frame files to NIfTI"
     msg = f"no {wanted} with one slice per file in {folder}, which holds {_names(series)}; {cure}"

@@ -11,6 +11,8 @@ from pydicom.dataset import Dataset
 from segment.data.scan import GRID_TOLERANCE_MM, Scan
 from segment.errors import UserError
 
+SEG_SUFFIX = ".dcm"
+
 # Neither a patient's name nor number nor birth date is among them.
 _TAGS = (
     *("SOPClassUID", "SegmentationType", "SegmentSequence", "MaximumFractionalValue", "NumberOfFrames"),
@@ -52,6 +54,20 @@ def read_dicom_seg(path: Path, like: Scan) -> dict[str, np.ndarray]:
     for (name, affine), plane in zip(frames, pixels, strict=True):
         _slot(masks[name], affine, plane.T, like, path)[plane.T] = True
     return masks
+
+
+def segment_names(path: Path) -> set[str]:
+    """Names of the segments, as `read_dicom_seg` gives them.
+
+    Raises:
+        UserError: When the file cannot be read.
+    """
+    try:
+        with config.disable_value_validation():
+            return set(_names(pydicom.dcmread(path, specific_tags=["SegmentSequence"])).values())
+    except Exception as error:  # as above
+        msg = f"cannot read {path}: it is damaged or no DICOM segmentation; copy it again"
+        raise UserError(msg) from error
 
 
 def _names(file: Dataset) -> dict[int, str]:

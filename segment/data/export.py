@@ -15,7 +15,7 @@ import numpy as np
 
 from segment.data.cases import Case
 from segment.data.fingerprint import settings
-from segment.data.scan import Scan, read_ct, write_mask
+from segment.data.scan import Scan, write_mask
 from segment.data.split import PARTS, Split
 from segment.errors import UserError
 from segment.files import write_text, written_aside
@@ -139,7 +139,7 @@ def _write_cases(split: Split, organs: Sequence[str], names: Mapping[str, str], 
 def _write_case(case: Case, organs: Sequence[str], image: Path, label: Path) -> None:
     if image.exists() and label.exists():
         return
-    scan = read_ct(case.image)
+    scan = case.read()
     if not label.exists():
         mask = case.label.read(scan, case.image, organs)
         write_mask(label, mask, replace(scan, shape=scan.data.shape))

@@ -27,6 +27,7 @@ def identity(case: Case, transform: tio.Transform, organs: Sequence[str]) -> dic
     """
     facts = {
         "image": _content(case.image),
+        "series": [case.series, case.straighten],
         "label files": [_content(path) for path in case.label.files],
         "label": case.label.facts,
         "organs": list(organs),

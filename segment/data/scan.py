@@ -53,11 +53,13 @@ def case_name(path: str | Path) -> str:
     return next((name.removesuffix(suffix) for suffix in SUFFIXES if name.endswith(suffix)), name)
 
 
-def read_ct(path: str | Path) -> Scan:
+def read_ct(path: str | Path, series: str | None = None, straighten: bool = False) -> Scan:
     """Read a CT in HU, scl_slope and scl_inter applied; values that cannot be HU are reported in the log.
 
     Args:
-        path: A file, or a folder with one DICOM series (`dicom.read_series` reads the others).
+        path: A file, or a folder with a DICOM series.
+        series: UID of the series, where a folder holds several; None: the axial CT with most slices.
+        straighten: Whether a series with a gantry tilt or uneven slice distances is resampled instead of refused.
 
     Raises:
         UserError: When the file is missing, incomplete, not one 3D volume of finite numbers, or has no usable geometry.
@@ -66,7 +68,7 @@ def read_ct(path: str | Path) -> Scan:
     if path.is_dir() and not path.name.endswith(SUFFIXES):
         from segment.data.dicom import read_series  # it is built on this file
 
-        return read_series(path)
+        return read_series(path, series, straighten)
     return ct_scan(path, *_read(path))
 
 

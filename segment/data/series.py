@@ -118,14 +118,13 @@ def check_regular(stack: Stack, folder: Path) -> None:
         away_mm = np.abs(stack.shifts_mm).max()
         msg = (
             f"the slices in {folder} are shifted by up to {away_mm:.3g} mm within their planes (gantry tilt of "
-            f"{tilt_degrees(stack):.3g} degrees); read them with resample=True to straighten them"
+            f"{tilt_degrees(stack):.3g} degrees); read them with straighten=true"
         )
         raise UserError(msg)
     if is_uneven(stack):
         gaps = np.diff(stack.offsets_mm)
         msg = (
-            f"the slices in {folder} lie {gaps.min():.4g} to {gaps.max():.4g} mm apart; read them with resample=True "
-            "to space them evenly"
+            f"the slices in {folder} lie {gaps.min():.4g} to {gaps.max():.4g} mm apart; read them with straighten=true"
         )
         raise UserError(msg)
 

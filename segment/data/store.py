@@ -22,7 +22,6 @@ from segment.data.annotation import annotated
 from segment.data.cases import Case
 from segment.data.fingerprint import fingerprint, identity, voxel_hash
 from segment.data.preprocess import preprocess
-from segment.data.scan import read_ct
 from segment.data.volume import StoredVolume, discard, write_volume
 from segment.errors import UserError
 
@@ -79,7 +78,7 @@ class Store:
             log.warning("the stored volume of %s is damaged, and is prepared again", case.id)
             discard(folder)
         if not folder.is_dir():
-            scan = read_ct(case.image)
+            scan = case.read()
             volume = preprocess(self.transform, scan, case.label.read(scan, case.image, self.organs))
             facts = {
                 "case": case.id,

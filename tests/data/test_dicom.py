@@ -271,9 +271,9 @@ def test_the_largest_axial_ct_is_taken_and_said(tmp_path, caplog):
     assert read_series(tmp_path, uid="1.2.1").shape == (4, 5, 4)
 
 
-def check_refused(folder, message, resample=False, uid=None):
+def check_refused(folder, message, straighten=False, uid=None):
     with pytest.raises(UserError, match=message) as caught:
-        read_series(folder, uid=uid, resample=resample)
+        read_series(folder, uid=uid, straighten=straighten)
     for secret in PATIENT.values():
         assert secret not in str(caught.value)
 
@@ -281,16 +281,16 @@ def check_refused(folder, message, resample=False, uid=None):
 def test_series_of_equal_size_are_refused(tmp_path):
     write_series(tmp_path / "a", stack_positions(4), SeriesInstanceUID="1.2.1")
     write_series(tmp_path / "b", stack_positions(4), SeriesInstanceUID="1.2.2")
-    both = r"2 axial CT series .*: 1\.2\.1 \(4 slices, axial\), 1\.2\.2 \(4 slices, axial\); choose one by its UID"
+    both = r"2 axial CT series .*: 1\.2\.1 \(4 slices, axial\), 1\.2\.2 \(4 slices, axial\); choose one by series=<UID>"
     check_refused(tmp_path, both)
 
 
 def test_a_folder_without_the_wanted_series_is_refused(tmp_path):
     check_refused(tmp_path, "no axial CT series .* no DICOM images at all; check the path")
     make_company(tmp_path)
-    check_refused(tmp_path, r"no axial CT series .*1\.2\.3\.7 \(9 slices, MR\); choose one by its UID")
+    check_refused(tmp_path, r"no axial CT series .*1\.2\.3\.7 \(9 slices, MR\); choose one by series=<UID>")
     check_refused(tmp_path, r"no CT series 1\.2\.3\.7 ", uid="1.2.3.7")
-    assert read_series(tmp_path, uid="1.2.3.6", resample=True).shape[2] == 9
+    assert read_series(tmp_path, uid="1.2.3.6", straighten=True).shape[2] == 9
 
 
 def test_multi_frame_files_are_refused(tmp_path):
@@ -298,18 +298,18 @@ def test_multi_frame_files_are_refused(tmp_path):
     check_refused(tmp_path, r"1\.2\.3\.4 \(1 slices, enhanced CT\); convert multi-frame files to NIfTI")
 
 
-@pytest.mark.parametrize("resample", [False, True])
-def test_missing_slices_are_refused(tmp_path, resample):
+@pytest.mark.parametrize("straighten", [False, True])
+def test_missing_slices_are_refused(tmp_path, straighten):
     write_series(tmp_path, stack_positions(9))
     (tmp_path / "004.dcm").unlink()
     (tmp_path / "005.dcm").unlink()
-    check_refused(tmp_path, r"2 slice\(s\) missing between .*003.dcm and .*006.dcm, which lie 7.5 mm", resample)
+    check_refused(tmp_path, r"2 slice\(s\) missing between .*003.dcm and .*006.dcm, which lie 7.5 mm", straighten)
 
 
-@pytest.mark.parametrize("resample", [False, True])
-def test_duplicate_slices_are_refused(tmp_path, resample):
+@pytest.mark.parametrize("straighten", [False, True])
+def test_duplicate_slices_are_refused(tmp_path, straighten):
     write_series(tmp_path, [*stack_positions(5), *stack_positions(2)])
-    check_refused(tmp_path, r"duplicate slices: .*000.dcm and .*005.dcm .*\(2 such pairs\); keep one", resample)
+    check_refused(tmp_path, r"duplicate slices: .*000.dcm and .*005.dcm .*\(2 such pairs\); keep one", straighten)
 
 
 @pytest.mark.parametrize(
@@ -329,7 +329,7 @@ def test_duplicate_slices_are_refused(tmp_path, resample):
 def test_a_slice_unlike_the_others_is_refused(tmp_path, tags, message):
     write_series(tmp_path, stack_positions(5))
     write(tmp_path / "9.dcm", slice_file((-100, -90, -287.5), **tags))
-    check_refused(tmp_path, message, resample=True)
+    check_refused(tmp_path, message, straighten=True)
 
 
 def test_a_single_slice_and_a_broken_orientation_are_refused(tmp_path):
@@ -383,8 +383,8 @@ def test_a_tilted_gantry_is_refused_or_straightened(tmp_path):
     orientation = (1, 0, 0, 0, np.cos(angle), np.sin(angle))
     write_ramp(tmp_path, stack_positions(8, 2.5, (-8.0, 5.0, 20.0)), orientation)
     shift_mm = 7 * 2.5 * np.sin(angle)
-    check_refused(tmp_path, rf"by up to {shift_mm:.3g} mm within .*tilt of 15 degrees\); .*resample=True")
-    scan = read_series(tmp_path, resample=True)
+    check_refused(tmp_path, rf"by up to {shift_mm:.3g} mm within .*tilt of 15 degrees\); .*straighten=true")
+    scan = read_series(tmp_path, straighten=True)
     linear = scan.affine[:3, :3] / np.linalg.norm(scan.affine[:3, :3], axis=0)
     np.testing.assert_allclose(linear.T @ linear, np.eye(3), atol=1e-6)
     assert scan.shape == (24, 30 + int(np.ceil(shift_mm / 0.8)), 8)
@@ -395,8 +395,8 @@ def test_a_tilted_gantry_is_refused_or_straightened(tmp_path):
 def test_uneven_slices_are_refused_or_spaced_evenly(tmp_path):
     offsets = np.array([0, 1, 2, 3, 4, 5.5, 7, 8.5, 10])
     write_ramp(tmp_path, [np.array([3.0, 4.0, 5.0 + z]) for z in offsets])
-    check_refused(tmp_path, "lie 1 to 1.5 mm apart; read them with resample=True")
-    scan = read_series(tmp_path, resample=True)
+    check_refused(tmp_path, "lie 1 to 1.5 mm apart; read them with straighten=true")
+    scan = read_series(tmp_path, straighten=True)
     assert scan.shape == (24, 30, 9)  # the median of four gaps of 1 and four of 1.5 is 1.25
     assert scan.affine[2, 2] * (scan.shape[2] - 1) == pytest.approx(10)
     assert check_ramp(scan) == scan.data.size
@@ -406,10 +406,10 @@ def test_one_slice_out_of_place_is_refused_or_put_right(tmp_path):
     offsets = [0, 1, 2.1, 3, 4]
     write_ramp(tmp_path / "along", [np.array([3.0, 4.0, 5.0 + z]) for z in offsets])
     check_refused(tmp_path / "along", r"lie 0\.9 to 1\.1 mm apart")
-    assert check_ramp(read_series(tmp_path / "along", resample=True)) == 24 * 30 * 5
+    assert check_ramp(read_series(tmp_path / "along", straighten=True)) == 24 * 30 * 5
     write_ramp(tmp_path / "aside", [np.array([3.0 + (z == 2), 4.0, 5.0 + z]) for z in range(5)])
     check_refused(tmp_path / "aside", "are shifted by up to 1 mm within their planes")
-    scan = read_series(tmp_path / "aside", resample=True)
+    scan = read_series(tmp_path / "aside", straighten=True)
     assert scan.shape == (26, 30, 5)
     assert check_ramp(scan) >= 23 * 30 * 5
 
@@ -419,7 +419,7 @@ def test_tilt_and_uneven_gaps_at_once_are_straightened(tmp_path):
     orientation = (1, 0, 0, 0, np.cos(angle), np.sin(angle))
     offsets = [0, 1, 2, 3, 4.4, 5.8]
     write_ramp(tmp_path, [np.array([3.0, 4.0, 5.0 - z]) for z in offsets], orientation)
-    scan = read_series(tmp_path, resample=True)
+    scan = read_series(tmp_path, straighten=True)
     assert scan.affine[2, 2] > 0
     assert check_ramp(scan) > 24 * 28 * scan.shape[2]
 
@@ -427,7 +427,7 @@ def test_tilt_and_uneven_gaps_at_once_are_straightened(tmp_path):
 def test_a_wide_gap_that_the_scanner_counts_across_is_uneven_not_missing(tmp_path):
     offsets = [0, 1, 2, 3, 4, 6, 8]
     write_ramp(tmp_path, [np.array([3.0 + z / 1000, 4.0, 5.0 + z]) for z in offsets])  # rounding, no tilt
-    scan = read_series(tmp_path, resample=True)
+    scan = read_series(tmp_path, straighten=True)
     assert scan.shape == (24, 30, 9)
     assert check_ramp(scan) == scan.data.size
 
@@ -435,7 +435,7 @@ def test_a_wide_gap_that_the_scanner_counts_across_is_uneven_not_missing(tmp_pat
 def test_a_regular_series_is_not_resampled(tmp_path):
     jitter = np.random.default_rng(0).uniform(-0.004, 0.004, (6, 3))  # rounding in the header
     write_series(tmp_path, np.array(stack_positions(6, 0.625)) + jitter, stored=random_slice)
-    one, two = read_series(tmp_path), read_series(tmp_path, resample=True)
+    one, two = read_series(tmp_path), read_series(tmp_path, straighten=True)
     np.testing.assert_array_equal(one.data, two.data)
     np.testing.assert_array_equal(one.affine, two.affine)
     np.testing.assert_array_equal(one.data, np.stack([random_slice(k) for k in range(6)]).T.astype(int) - 1024)

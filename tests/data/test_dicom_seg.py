@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless, generate_uid
 
+from segment.data.annotation import SegFile, annotated
 from segment.data.dicom import read_series
 from segment.data.dicom_seg import read_dicom_seg
 from segment.data.scan import Scan, read_ct
+from segment.data.sources.folder import Folder
 from segment.errors import UserError
 
 OBLIQUE = (0.8, 0.6, 0, -0.6, 0.8, 0)
@@ -210,3 +212,24 @@ def test_frames_without_a_segment_or_pixels_are_refused(drawn, tmp_path):
     file.PerFrameFunctionalGroupsSequence = file.PerFrameFunctionalGroupsSequence[:-1]
     file.save_as(tmp_path / "fewer.dcm")
     check_refused(tmp_path / "fewer.dcm", scan, "describes 7 frames and holds 8; export it again")
+
+
+def test_a_folder_of_series_and_segmentations_is_a_data_set(tmp_path):
+    masks = {"Liver": np.zeros((4, 5, 6), bool), "Right Kidney": np.zeros((4, 5, 6), bool)}
+    masks["Liver"][1:3, 1:4, 1:5] = True
+    masks["Right Kidney"][2:, 3:, 4:] = True
+    ct = write_ct(tmp_path / "images" / "a")
+    (tmp_path / "labels").mkdir()
+    write_seg(tmp_path / "labels" / "a.dcm", ct, masks)
+    (case,) = Folder(tmp_path, {}).cases("set")
+    assert (case.image, case.label) == (ct, SegFile(tmp_path / "labels" / "a.dcm"))
+    organs = ["spleen", "liver", "right_kidney"]
+    assert annotated(case.label, organs) == [True, False, True, True]
+    classes = case.label.read(case.read(), case.image, organs)
+    assert np.array_equal(classes, np.select([masks["Right Kidney"], masks["Liver"]], [3, 2]))
+
+
+def test_a_damaged_segmentation_has_no_structures(tmp_path):
+    (tmp_path / "a.dcm").write_bytes(b"no")
+    with pytest.raises(UserError, match="is damaged or no DICOM segmentation"):
+        SegFile(tmp_path / "a.dcm").structures

@@ -128,7 +128,7 @@ def test_an_export_goes_on_where_it_was_killed(split, folder, monkeypatch):
         (folder / name).unlink()
     (folder / "imagesTr" / ".0123abcd.set_b_0000.nii.gz").write_bytes(b"half")
     read = []
-    monkeypatch.setattr(module, "read_ct", lambda path: read.append(path.name) or read_ct(path))
+    monkeypatch.setattr(Case, "read", lambda case: read.append(case.image.name) or read_ct(case.image))
     export_nnunet(split, ORGANS, folder)
     assert everything(folder) == complete
     assert read == ["b.nii.gz", "d.nii.gz"]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from segment.data.annotation import LabelFile
+from segment.data.annotation import label_in
 from segment.data.cases import Case
 from segment.data.labels import Codes
 from segment.data.sides import Sides, with_sides
@@ -10,7 +10,9 @@ from segment.data.sources.listing import check_pairs, patient_of, pattern_of, un
 
 
 class Folder:
-    """Cases in `<root>/images` and `<root>/labels`, paired by file name; a CT may be a folder with a DICOM series.
+    """Cases in `<root>/images` and `<root>/labels`, paired by file name.
+
+    A CT may be a folder with a DICOM series, a label a DICOM segmentation object (`.dcm`).
 
     Args:
         root: Folder that holds both. When it holds nothing but one folder, as unzipping leaves it, that one is taken.
@@ -21,6 +23,7 @@ class Folder:
         patient_pattern: Regular expression whose first group, matched at the start of a case's name, is the patient;
             None: every case is a patient of its own.
         sides: Structures drawn under one code for both sides; see `segment.data.sides`.
+        straighten: Whether DICOM series with a gantry tilt or uneven slice distances are resampled instead of refused.
 
     Raises:
         UserError: When the pattern is not a regular expression with a group.
@@ -35,6 +38,7 @@ class Folder:
         image_suffix: str = "",
         patient_pattern: str | None = None,
         sides: Sides | None = None,
+        straighten: bool = False,
     ) -> None:
         self.root = Path(root)
         self.label_codes = label_codes
@@ -43,6 +47,7 @@ class Folder:
         self.image_suffix = image_suffix
         self.patient_pattern = pattern_of("patient_pattern", patient_pattern, groups=1)
         self.sides = sides
+        self.straighten = straighten
 
     def cases(self, source: str) -> list[Case]:
         """List the cases, sorted by name.
@@ -53,14 +58,15 @@ class Folder:
         """
         root = unwrapped(self.root, self.images)
         images = volumes(root / self.images, self.image_suffix, series=True)
-        labels = volumes(root / self.labels)
+        labels = volumes(root / self.labels, seg=True)
         check_pairs(images, labels, root)
         return [
             Case(
                 f"{source}/{name}",
                 f"{source}/{patient_of(name, self.patient_pattern)}",
                 images[name],
-                with_sides(LabelFile(labels[name], self.label_codes), self.sides),
+                with_sides(label_in(labels[name], self.label_codes), self.sides),
+                straighten=self.straighten,
             )
             for name in sorted(images)
         ]

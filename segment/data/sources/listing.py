@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from segment.data.dicom_seg import SEG_SUFFIX
 from segment.data.scan import SUFFIXES, case_name
 from segment.errors import UserError
 
@@ -39,13 +40,14 @@ def left_by_system(path: Path, root: Path) -> bool:
     return any(part.startswith((".", "__")) for part in path.relative_to(root).parts)
 
 
-def volumes(folder: Path, suffix: str = "", series: bool = False) -> dict[str, Path]:
+def volumes(folder: Path, suffix: str = "", series: bool = False, seg: bool = False) -> dict[str, Path]:
     """Volumes in a folder by case.
 
     Args:
         folder: Searched without what lies below.
         suffix: What names carry after the case's name.
         series: Whether a folder that holds files is a volume, too: a DICOM series.
+        seg: Whether a DICOM segmentation object is one, too.
 
     Raises:
         UserError: When there is no such folder, it is empty, a name lacks the suffix, or a case has two volumes.
@@ -55,8 +57,8 @@ def volumes(folder: Path, suffix: str = "", series: bool = False) -> dict[str, P
         raise UserError(msg)
     paths = [path for path in sorted(folder.iterdir()) if not left_by_system(path, folder)]
     found: dict[str, Path] = {}
-    for path in [p for p in paths if _is_volume(p, series)]:
-        name = case_name(path)
+    for path in [p for p in paths if _is_volume(p, series) or (seg and p.name.endswith(SEG_SUFFIX))]:
+        name = case_name(path).removesuffix(SEG_SUFFIX)
         if not name.endswith(suffix):
             msg = f"{path} does not end in {suffix!r} as this data set's images do; rename it or set image_suffix"
             raise UserError(msg)

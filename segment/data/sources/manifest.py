@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from segment.data.annotation import Annotation, LabelFile, MaskFiles
+from segment.data.annotation import Annotation, MaskFiles, label_in
 from segment.data.cases import Case
+from segment.data.dicom_seg import SEG_SUFFIX
 from segment.data.labels import Codes
 from segment.data.sides import Sides, with_sides
 from segment.data.sources.dataset_json import read_json
@@ -21,21 +22,30 @@ MASK = "label:"  # before a structure's name: the column of its masks
 class Manifest:
     """Cases of a CSV file, with a header, or of a JSON file, a list of objects.
 
-    Columns: `case`, its name; `image`, a file or the folder of a DICOM series; `label`, a file of codes, or a column
-    `label:<organ>` for every structure that has a mask of its own, an empty one meaning that nobody drew it there; and,
-    where one wants them, `patient` (else every case is one), `group` (see `Case`) and `split` (train, val or test).
-    Others are passed over. Paths are absolute or start at the table.
+    Columns: `case`, its name; `image`, a file or the folder of a DICOM series; `label`, a file of codes or a DICOM
+    segmentation object (`.dcm`), or a column `label:<organ>` for every structure that has a mask of its own, an empty
+    one meaning that nobody drew it there; and, where one wants them, `patient` (else every case is one), `group` and
+    `series` (see `Case`) and `split` (train, val or test). Others are passed over. Paths are absolute or start at the
+    table.
 
     Args:
         path: The table.
         label_codes: Codes of every structure in the files under `label`, by name; needed with that column alone.
         sides: As in `Folder`.
+        straighten: As in `Folder`.
     """
 
-    def __init__(self, path: str | Path, label_codes: Codes | None = None, sides: Sides | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        label_codes: Codes | None = None,
+        sides: Sides | None = None,
+        straighten: bool = False,
+    ) -> None:
         self.path = Path(path)
         self.label_codes = label_codes
         self.sides = sides
+        self.straighten = straighten
 
     def cases(self, source: str) -> list[Case]:
         """List the cases in the order of the table.
@@ -63,7 +73,16 @@ class Manifest:
         label = with_sides(self._label(name, row), self.sides)
         patient = row.get("patient") or name
         group = row.get("group", "")
-        return Case(f"{source}/{name}", f"{source}/{patient}", self._file(name, image), label, group, part)
+        return Case(
+            f"{source}/{name}",
+            f"{source}/{patient}",
+            self._file(name, image),
+            label,
+            group,
+            part,
+            row.get("series") or None,
+            self.straighten,
+        )
 
     def _label(self, name: str, row: Mapping[str, str]) -> Annotation:
         masks = {plain(c.removeprefix(MASK)): v for c, v in row.items() if c.startswith(MASK) and v}
@@ -74,10 +93,11 @@ class Manifest:
             raise UserError(msg)
         if masks:
             return MaskFiles({organ: self._file(name, path) for organ, path in masks.items()})
-        if not self.label_codes:
+        file = self._file(name, codes)
+        if not self.label_codes and file.suffix != SEG_SUFFIX:
             msg = f"{self.path} has files of codes in its column label; say what these mean in label_codes"
             raise UserError(msg)
-        return LabelFile(self._file(name, codes), self.label_codes)
+        return label_in(file, self.label_codes or {})
 
     def _needed(self, row: Mapping[str, str], column: str, number: int) -> str:
         if not row.get(column):

@@ -3,7 +3,7 @@ import json
 import pytest
 from small_ct import CODES, touch
 
-from segment.data.annotation import LabelFile, MaskFiles
+from segment.data.annotation import LabelFile, MaskFiles, SegFile
 from segment.data.sources.manifest import Manifest
 from segment.errors import UserError
 
@@ -100,3 +100,19 @@ def test_no_table(tmp_path):
     (tmp_path / "cases.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match=r"cannot read .*cases\.csv"):
         Manifest(tmp_path / "cases.csv").cases("m")
+
+
+def test_a_series_is_chosen_and_straightened(tmp_path):
+    (tmp_path / "ct").mkdir()
+    (tmp_path / "a.nii.gz").touch()
+    (tmp_path / "m.csv").write_text("case,image,label,series\na,ct,a.nii.gz,1.2.3\nb,ct,a.nii.gz,\n")
+    cases = Manifest(tmp_path / "m.csv", {"liver": 1}, straighten=True).cases("set")
+    assert [(case.series, case.straighten) for case in cases] == [("1.2.3", True), (None, True)]
+
+
+def test_a_dicom_segmentation_names_its_structures_itself(tmp_path):
+    (tmp_path / "a.nii.gz").touch()
+    (tmp_path / "a.dcm").touch()
+    (tmp_path / "m.csv").write_text("case,image,label\na,a.nii.gz,a.dcm\n")
+    (case,) = Manifest(tmp_path / "m.csv").cases("set")
+    assert case.label == SegFile(tmp_path / "a.dcm")
