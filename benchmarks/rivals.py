@@ -83,8 +83,8 @@ def nnunet_loader(image: np.ndarray, label: np.ndarray, organs, patch_size, fore
 def monai_augment(p_elastic: float = 0.0) -> Callable[[Tensor, Tensor], None]:
     """MONAI's dictionary transforms on a patch, without its metadata, which take time.
 
-    Rotation and scaling are one resampling as often as nnU-Net draws either. Elastic deformation is another one, for
-    what has it is many times dearer: `Rand3DElasticd` with the narrowest kernels of MONAI's own examples.
+    Rotation, scaling and elastic deformation are transforms of their own: scaling alone is cheap, and `Rand3DElasticd`,
+    here with the narrowest kernels of MONAI's own examples, many times dearer than the rest.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -93,17 +93,17 @@ def monai_augment(p_elastic: float = 0.0) -> Callable[[Tensor, Tensor], None]:
             Compose,
             Rand3DElasticd,
             RandAdjustContrastd,
-            RandAffined,
             RandFlipd,
             RandGaussianNoised,
             RandGaussianSmoothd,
+            RandRotated,
             RandScaleIntensityd,
             RandScaleIntensityFixedMeand,
             RandSimulateLowResolutiond,
+            RandZoomd,
         )
     set_track_meta(False)
     both, image_only, sigma, gamma = ("image", "label"), ("image",), (0.5, 1.0), (0.7, 1.5)
-    turn = {"rotate_range": (radians(30),) * 3, "scale_range": ((-0.3, 0.4),) * 3}
     modes = {"mode": ("bilinear", "nearest"), "padding_mode": "border"}
     elastic = []
     if p_elastic:  # at p=0 it would resample all the same
@@ -111,7 +111,8 @@ def monai_augment(p_elastic: float = 0.0) -> Callable[[Tensor, Tensor], None]:
     stats = {"gamma": gamma, "retain_stats": True}
     transforms = Compose(
         [
-            RandAffined(both, prob=0.36, **turn, **modes),
+            RandRotated(both, *(radians(30),) * 3, prob=0.2, **modes),
+            RandZoomd(both, prob=0.2, min_zoom=0.7, max_zoom=1.4, mode=("trilinear", "nearest"), padding_mode="edge"),
             *elastic,
             RandGaussianNoised(image_only, prob=0.1, std=0.1),
             RandGaussianSmoothd(image_only, sigma_x=sigma, sigma_y=sigma, sigma_z=sigma, prob=0.1),
