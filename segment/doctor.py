@@ -35,7 +35,7 @@ class Seen:
     thumbnail: bytes
 
 
-class Ward(Dataset[Seen]):
+class Inspection(Dataset[Seen]):
     """Lets a DataLoader's workers inspect cases, in order.
 
     Args:
@@ -79,7 +79,7 @@ def doctor(cfg: DictConfig) -> None:
     with run.begin(cfg, "doctor.log") as here:
         part_of, findings = _parts(cfg, cases)
         run.record(here, cfg, {part: [name for name in part_of if part_of[name] == part] for part in PARTS})
-        seen = _inspect(Ward(cases, organs, anatomy), cfg.num_workers)
+        seen = _inspect(Inspection(cases, organs, anatomy), cfg.num_workers)
         findings += [finding for one in seen.values() for finding in one.findings]
         hashes = {name: one.voxel_hash for name, one in seen.items()}
         findings += check_set(cases, organs, hashes, part_of, findings)
@@ -104,13 +104,22 @@ def _parts(cfg: DictConfig, cases: Sequence[Case]) -> tuple[dict[str, str], list
     return {name: part for part, names in split.ids().items() for name in names}, []
 
 
-def _inspect(ward: Ward, num_workers: int) -> dict[str, Seen]:
+def _inspect(inspection: Inspection, num_workers: int) -> dict[str, Seen]:
+    """What was seen of each case, by its id.
+
+    Raises:
+        UserError: When a process was killed, as the system does for lack of memory.
+    """
     loader = DataLoader(
-        ward, batch_size=None, num_workers=num_workers, worker_init_fn=_be_quiet, generator=torch.Generator()
+        inspection, batch_size=None, num_workers=num_workers, worker_init_fn=_be_quiet, generator=torch.Generator()
     )
     results = iter(loader)  # starts the workers, before the bar starts a thread
-    bar = track(results, "inspecting", len(ward), transient=True, console=Console(stderr=True))
-    return {case.id: seen for case, seen in zip(ward.cases, bar, strict=True)}
+    bar = track(results, "inspecting", len(inspection), transient=True, console=Console(stderr=True))
+    try:
+        return {case.id: seen for case, seen in zip(inspection.cases, bar, strict=True)}
+    except RuntimeError as error:  # the loader's own: those of checks are findings
+        msg = f"a process that inspects cases ended ({error}); where memory is short, set num_workers=1"
+        raise UserError(msg) from error
 
 
 def _be_quiet(worker: int) -> None:

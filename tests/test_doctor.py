@@ -1,6 +1,8 @@
 """`segment doctor` as its command, on synthetic CTs."""
 
 import json
+import os
+import signal
 import sys
 
 import nibabel as nib
@@ -159,6 +161,13 @@ def test_a_bug_in_a_check_costs_one_case(doctor, cts, monkeypatch):
     assert code == 2
     assert worse_than_note(found) == [("error", "failed", "folder/phantom_0002")]
     assert "ZeroDivisionError: by the clock" in found["findings"][0]["what"]
+
+
+def test_a_killed_process_is_an_error_and_no_wait(doctor, cts, monkeypatch):
+    monkeypatch.setattr(door, "inspect", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    code, found, _, err = doctor(cts, "num_workers=1")
+    assert (code, found) == (2, None)
+    assert "error: a process that inspects cases ended" in err
 
 
 def test_structures_that_nobody_can_judge_are_named(doctor, cts):

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from scipy import ndimage
 from skimage.measure import find_contours
 
+from segment.data.inspect.boxes import organ_boxes
 from segment.view.colors import organ_colors
 from segment.view.scene import Scene, make_scene, plane
 
@@ -54,7 +54,7 @@ def _center(scene: Scene, count: int) -> tuple[int, int, int]:
     Of the shares the roots are added: half of two organs tells more than the whole of one.
     """
     shares = [np.zeros(n) for n in scene.pred.shape]
-    for index, box in enumerate(ndimage.find_objects(scene.pred, max_label=count), start=1):
+    for index, box in enumerate(organ_boxes(scene.pred, count), start=1):
         if box is None:
             continue
         organ = scene.pred[box] == index

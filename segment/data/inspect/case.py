@@ -14,7 +14,7 @@ from segment.data.inspect.hu import check_hu
 from segment.data.inspect.organ import check_organs
 from segment.data.inspect.sides import check_sides
 from segment.data.inspect.truth import read_truth, without_remedy
-from segment.data.scan import Scan, read_ct
+from segment.data.scan import Scan
 from segment.errors import UserError
 
 
@@ -44,7 +44,7 @@ def inspect(case: Case, organs: Sequence[str], anatomy: Anatomy) -> Inspected:
         anatomy: What is plausible.
     """
     try:
-        scan = read_ct(case.image)
+        scan = case.read()
     except UserError as error:
         remedy = "copy, download or convert the CT again"
         return Inspected((Finding(case.id, "unreadable", "error", without_remedy(error), remedy),))

@@ -8,10 +8,9 @@ from nibabel.affines import voxel_sizes
 from scipy import ndimage
 
 from segment.data.inspect.anatomy import Anatomy
+from segment.data.inspect.boxes import Box, organ_boxes
 from segment.data.inspect.finding import Finding, Severity
 from segment.data.scan import Scan
-
-Box = tuple[slice, slice, slice]
 
 SPECK_ML, SPECK_SHARE = 1.0, 0.01  # a piece below both is a slip of the pen, not a part of the organ
 MANY_SPECKS = 5  # fewer, and little in all, are what a coarse grid leaves of a thin part
@@ -39,7 +38,7 @@ def check_organs(
         what = f"the label holds none of {', '.join(annotated)}"
         yield Finding(case, "empty label", "error", what, "replace the label file, or leave the case out")
         return
-    for index, box in enumerate(ndimage.find_objects(classes, max_label=len(organs)), start=1):
+    for index, box in enumerate(organ_boxes(classes, len(organs)), start=1):
         organ = organs[index - 1]
         if organ not in annotated:
             continue

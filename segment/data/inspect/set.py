@@ -27,6 +27,7 @@ def check_set(
     return [
         *check_duplicates(cases, hashes, part_of),
         *check_names(cases),
+        *check_judged(cases, organs),
         *check_absent(cases, organs, findings),
     ]
 
@@ -61,6 +62,18 @@ def check_names(cases: Sequence[Case]) -> Iterator[Finding]:
             what = "these names differ in spelling alone, but count as different patients"
             remedy = "rename them, or set patient_pattern so that they are one patient"
             yield Finding(names, "similar names", "warning", what, remedy)
+
+
+def check_judged(cases: Sequence[Case], organs: Sequence[str]) -> Iterator[Finding]:
+    """Sources of whose labels nothing is judged."""
+    structures: dict[str, set[str]] = defaultdict(set)
+    for case in cases:
+        structures[case.id.split("/")[0]].update(case.label.structures)
+    for source, names in structures.items():
+        if not names & set(organs):
+            what = f"nothing is known of {', '.join(sorted(names)) or 'its labels'}: no label was judged"
+            remedy = "name its organs as conf/doctor.yaml does, or add +anatomy.volume_ml.<organ>=[<least>,<most>]"
+            yield Finding(source, "nothing judged", "warning", what, remedy)
 
 
 def check_absent(cases: Sequence[Case], organs: Sequence[str], findings: Sequence[Finding]) -> Iterator[Finding]:

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from nibabel.affines import apply_affine
-from scipy import ndimage
 
 from segment.data.inspect.anatomy import Anatomy
+from segment.data.inspect.boxes import organ_boxes
 from segment.data.inspect.finding import Finding
 from segment.data.scan import AIR_HU, Scan
 
@@ -57,7 +57,7 @@ def _towards_own_side(scan: Scan, classes: np.ndarray, organs: Sequence[str], an
     few, affine = _sampled(classes, scan.affine, 200)  # adrenals are not lost in so many voxels along an axis
     middle = _middle_mm(*_sampled(scan.data, scan.affine, 60))
     away: dict[str, float] = {}
-    for index, box in enumerate(ndimage.find_objects(few, max_label=len(organs)), start=1):
+    for index, box in enumerate(organ_boxes(few, len(organs)), start=1):
         organ = organs[index - 1]
         if box is not None and organ in (*anatomy.right, *anatomy.left):
             center = np.argwhere(few[box] == index).mean(axis=0) + [part.start for part in box]

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from scipy import ndimage
 
 from segment.data.annotation import Annotation, LabelFile
 from segment.data.cases import Case
+from segment.data.inspect.boxes import organ_boxes
 from segment.data.inspect.finding import Finding
 from segment.data.labels import MAX_ORGANS
 from segment.data.scan import Scan, check_same_grid, read_ct, read_label
@@ -17,6 +17,7 @@ from segment.errors import UserError
 # interpolation makes that of most; in labels as drawn hardly one voxel lies like that.
 INTERPOLATED_SHARE = 0.1
 INTERPOLATED_STEPS = 50
+LINES = 128  # along an axis; followed across the others, these suffice to count steps
 
 _NEAREST = "resample the label from its source anew, with nearest neighbours"
 
@@ -82,10 +83,12 @@ def without_remedy(error: UserError) -> str:
 def _check_interpolated(case: Case, classes: np.ndarray, names: Sequence[str]) -> Iterator[Finding]:
     """Codes between two others wherever these meet, as rounding after linear interpolation leaves them."""
     over, steps = 0, 0
-    boxes = ndimage.find_objects(classes > 0, max_label=1)
-    organs = np.pad(classes if boxes[0] is None else classes[boxes[0]], 1)
+    (box,) = organ_boxes(classes > 0, 1)
+    organs = classes if box is None else classes[box]
+    steps_aside = [slice(None, None, -(-n // LINES)) for n in organs.shape]
     for axis in range(3):
-        along = np.moveaxis(organs, axis, 0)
+        lines = tuple(slice(None) if other == axis else step for other, step in enumerate(steps_aside))
+        along = np.moveaxis(organs[lines], axis, 0)
         before, here, after = along[:-2], along[1:-1], along[2:]
         over += int(np.count_nonzero((before < here) & (here < after) | (before > here) & (here > after)))
         steps += int(np.count_nonzero(np.maximum(before, here) - np.minimum(before, here) > 1))

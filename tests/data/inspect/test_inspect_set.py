@@ -33,7 +33,7 @@ def test_cts_that_cannot_be_read_are_no_duplicates():
 def test_the_same_ct_in_two_parts_is_an_error_that_names_them():
     cases = [case("a", "p"), case("b", "p")]
     part_of = {"set/a": "train", "set/b": "test"}
-    findings = check_set(cases, [], {"set/a": "1", "set/b": "1"}, part_of, [])
+    findings = check_set(cases, ["liver"], {"set/a": "1", "set/b": "1"}, part_of, [])
     assert [(f.severity, f.check) for f in findings] == [("error", "duplicate")]
     assert findings[0].what == "these hold the same CT, in test and train"
 
@@ -50,6 +50,12 @@ def test_an_organ_that_is_never_there_is_an_error():
     absent = [Finding(f"set/{name}", "absent", "note", "", "", "liver") for name in "ab"]
     assert found([case("a"), case("b")], findings=absent) == [("error", "always absent", "set")]
     assert found([case("a"), case("b"), case("c")], findings=absent) == []
+
+
+def test_a_source_of_which_nothing_is_judged_is_a_warning():
+    findings = check_set([case("a")], ["spleen"], {"set/a": "1"}, {}, [])
+    assert [(f.severity, f.check, f.case) for f in findings] == [("warning", "nothing judged", "set")]
+    assert findings[0].what == "nothing is known of liver: no label was judged"
 
 
 def test_the_worst_finding_counts():
