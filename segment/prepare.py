@@ -63,11 +63,14 @@ def prepare(cfg: DictConfig) -> None:
 
 
 def _obtain(cfg: DictConfig) -> None:
-    """Download and unpack public sets whose folder is not there."""
+    """Get the public sets that are to lie in the cache; those that the user has elsewhere are left alone."""
     for name, node in cfg.data.sources.items():
         facts = Path(config_dir()) / "catalogue" / f"{name}.yaml"
-        if facts.exists() and "root" in node and not Path(node.root).exists():
-            obtain(instantiate(OmegaConf.load(facts), _convert_="all"), Path(node.root), cfg.accept_licence)
+        if not facts.exists() or Path(node.root) != Path(cfg.cache_dir) / "sets" / str(name):
+            continue
+        entry = instantiate(OmegaConf.load(facts), _convert_="all")
+        if entry.files or not Path(node.root).exists():  # else it was put there by hand
+            obtain(entry, Path(node.root), cfg.accept_licence)
 
 
 def _export_folder(cfg: DictConfig) -> Path:

@@ -1,12 +1,11 @@
 """What is known of a public data set: facts that `conf/catalogue/` states, with their sources."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from segment.data.labels import Codes, LabelMap
 from segment.errors import UserError
 
 DIGEST = {"sha256": 64, "md5": 32}  # hexadecimal digits
@@ -61,21 +60,6 @@ class PublicFile:
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Where the cases are: ends of paths, whatever folders they were unpacked to.
-
-    Attributes:
-        image: Path of a CT, with `{case}` for the case's name; `*` matches within a name. A path without a suffix is
-            the folder of a DICOM series.
-        label: Path of its label; with `{structure}` there is one mask per structure. A path without a suffix is a
-            folder with one picture per slice.
-    """
-
-    image: str
-    label: str
-
-
-@dataclass(frozen=True)
 class PublicSet:
     """A public data set.
 
@@ -88,11 +72,7 @@ class PublicSet:
         licences: Every statement that was found, with who makes it: they may differ.
         consent: Whether the terms need the user's own agreement.
         citation: The paper, with its DOI.
-        pairs: Where the cases are.
-        layout: What else one has to know about the files.
-        label_codes: Code or codes in the label files by structure; empty where there are masks.
-        masks: What `{structure}` is in the masks' paths, by structure; empty where there are label files.
-        case_pattern: Regular expression that a case's name must match to be a CT of this set; empty: all do.
+        layout: What one has to know about the files; `conf/data/` says how to read them.
         files: What can be downloaded without an account.
         steps: What has to be done by hand, in order, before `data.root=` can name the folder; empty: nothing.
     """
@@ -105,25 +85,15 @@ class PublicSet:
     licences: Sequence[str]
     consent: bool
     citation: str
-    pairs: Sequence[Pair]
     layout: str
-    label_codes: Codes = field(default_factory=dict)
-    masks: Mapping[str, str] = field(default_factory=dict)
-    case_pattern: str = ""
     files: Sequence[PublicFile] = ()
     steps: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        LabelMap(self.label_codes, list(self.label_codes))
         if not self.files and not self.steps:
             _refuse(self.title, "has neither files nor steps; say how it can be had")
         if not self.licences:
             _refuse(self.title, "has no licence; say at least that none was found")
-        if bool(self.label_codes) == bool(self.masks):
-            _refuse(self.title, "needs either label_codes or masks")
-        for pair in self.pairs:
-            if "{case}" not in pair.image or "{case}" not in pair.label:
-                _refuse(self.title, f"has the pair {pair.image}, {pair.label} without {{case}}; mark the case's name")
 
 
 def notice(entry: PublicSet) -> str:

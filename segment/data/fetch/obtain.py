@@ -31,7 +31,8 @@ def obtain(entry: PublicSet, folder: Path, accept_licence: bool) -> Path:
     log.info("%s", notice(entry))
     if not entry.files:
         msg = (
-            f"{entry.title} cannot be downloaded without an account: take the steps above, then set data.root=<folder>"
+            f"{entry.title} cannot be downloaded without an account: take the steps above, then name the folder by "
+            "data.sources.<set>.root=<folder>"
         )
         raise UserError(msg)
     if entry.consent and not accept_licence:

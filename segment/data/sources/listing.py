@@ -21,7 +21,7 @@ def check_unpacked(root: Path) -> None:
 
 
 def unwrapped(root: Path, inside: str) -> Path:
-    """The folder that holds `inside`: the root, or the one folder in it, as unzipping leaves it.
+    """The folder that holds `inside`, a glob: the root, or the one folder in it, and so on, as unzipping leaves it.
 
     Raises:
         UserError: When there is no such root.
@@ -29,10 +29,13 @@ def unwrapped(root: Path, inside: str) -> Path:
     if not root.is_dir():
         msg = f"no such folder: {root}; set the data set's root to the folder that holds {inside}"
         raise UserError(msg)
-    if (root / inside).exists():
-        return root
-    folders = [path for path in root.iterdir() if path.is_dir() and not left_by_system(path, root)]
-    return folders[0] if len(folders) == 1 and (folders[0] / inside).exists() else root
+    folder = root
+    while not any(folder.glob(inside)):
+        folders = [path for path in folder.iterdir() if path.is_dir() and not left_by_system(path, root)]
+        if len(folders) != 1:
+            return root
+        folder = folders[0]
+    return folder
 
 
 def left_by_system(path: Path, root: Path) -> bool:

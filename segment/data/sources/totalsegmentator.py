@@ -7,12 +7,13 @@ from pathlib import Path
 from segment.data.annotation import MaskFiles
 from segment.data.cases import Case
 from segment.data.scan import SUFFIXES, case_name
-from segment.data.sources.listing import check_unpacked, left_by_system
+from segment.data.sources.listing import left_by_system, unwrapped
 from segment.data.sources.names import plain
 from segment.data.split import PARTS
 from segment.errors import UserError
 
 TABLE = "meta.csv"
+CTS = "*/ct.nii.gz"
 
 
 class TotalSegmentator:
@@ -40,11 +41,11 @@ class TotalSegmentator:
             UserError: When there is no case, a mask that is named is in none of them or two are to be one structure, or
                 the table lacks a case or a column.
         """
-        root = self._root()
+        root = unwrapped(self.root, CTS)
         if twice := [name for name in self.names.values() if list(self.names.values()).count(name) > 1]:
             msg = f"names gives two masks the name {twice[0]}, and masks are not merged; name them differently"
             raise UserError(msg)
-        images = sorted(path for path in root.glob("*/ct.nii.gz") if not left_by_system(path, root))
+        images = sorted(path for path in root.glob(CTS) if not left_by_system(path, root))
         if not images:
             msg = f"no <case>/ct.nii.gz in {root}; set root to the folder that the archive was unpacked into"
             raise UserError(msg)
@@ -54,11 +55,6 @@ class TotalSegmentator:
             raise UserError(msg)
         rows = self._rows(root)
         return [self._case(source, image, masks[image.parent.name], rows) for image in images]
-
-    def _root(self) -> Path:
-        check_unpacked(self.root)
-        folders = [path for path in self.root.iterdir() if path.is_dir() and not left_by_system(path, self.root)]
-        return folders[0] if len(folders) == 1 and not (folders[0] / "ct.nii.gz").exists() else self.root
 
     def _case(
         self, source: str, image: Path, masks: Mapping[str, Path], rows: Mapping[str, Mapping[str, str]] | None

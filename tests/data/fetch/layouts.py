@@ -91,7 +91,9 @@ def _decathlon(task: str, prefix: str, numbers: tuple[int, ...], codes: dict[str
         files |= both(n, f"{task}/imagesTr/{name}", f"{task}/labelsTr/{name}", codes)
         files[f"{task}/imagesTr/._{name}"] = b"Mac"
     files[f"{task}/imagesTs/{prefix}_900.nii.gz"] = nifti(volume(900).hu)
-    files[f"{task}/dataset.json"] = json.dumps({"labels": labels, "numTraining": len(numbers)}).encode()
+    training = [{k: f"./{k}sTr/{prefix}_{n}.nii.gz" for k in ("image", "label")} for n in numbers]
+    facts = {"modality": {"0": "CT"}, "labels": labels, "numTraining": len(numbers), "training": training}
+    files[f"{task}/dataset.json"] = json.dumps(facts | {"test": [f"./imagesTs/{prefix}_900.nii.gz"]}).encode()
     return files
 
 

@@ -1,13 +1,12 @@
-import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hydra.utils import instantiate
-from layouts import BY_HAND, CASES, LAYOUTS
+from layouts import BY_HAND, LAYOUTS
 from omegaconf import OmegaConf
 
-from segment.data.fetch.catalogue import Pair, PublicFile, PublicSet, notice
+from segment.data.fetch.catalogue import PublicFile, PublicSet, notice
 from segment.door import config_dir
 from segment.errors import UserError
 
@@ -21,9 +20,7 @@ SET = PublicSet(
     licences=["CC BY 4.0 (host)"],
     consent=False,
     citation="A paper, doi:10.1/x",
-    pairs=[Pair("images/{case}.nii.gz", "labels/{case}.nii.gz")],
     layout="",
-    label_codes={"liver": 1},
     files=[FILE],
 )
 
@@ -37,7 +34,6 @@ def test_every_set_of_the_catalogue_is_well_formed(name):
     entry = catalogued(name)
     assert entry.cases >= 20
     assert "doi:" in entry.citation
-    assert {"liver", "spleen", "kidney"} & {*entry.label_codes, *entry.masks}
     assert entry.homepage.startswith("http")
     assert all(file.url.startswith("https://") for listed in entry.files for file in listed.each())
     names = [file.name for listed in entry.files for file in listed.each()]
@@ -46,40 +42,6 @@ def test_every_set_of_the_catalogue_is_well_formed(name):
 
 def test_the_catalogue_holds_the_ten_sets():
     assert {file.stem for file in Path(config_dir(), "catalogue").iterdir()} == set(LAYOUTS)
-
-
-@pytest.mark.parametrize("name", sorted(LAYOUTS))
-def test_patterns_find_exactly_the_labelled_cts_of_the_true_layout(name):
-    entry = catalogued(name)
-    paths = [f"{archive}/{path}" for archive, files in LAYOUTS[name]().items() for path in files]
-    if name == "kits23":
-        paths = [f.name for listed in entry.files for f in listed.each() if f.name.split("_")[1][:5] in KITS]
-    if name == "abdomenct1k":
-        paths = [path.replace("Mask.7z/", "Mask/") for path in paths]
-    if name == "word":
-        paths = [path.replace("WORD_V0.1.0_labelsTs.zip/", "WORD-V0.1.0/") for path in paths]
-    assert cases(entry, paths) == CASES[name]
-
-
-KITS = ("00000", "00299", "00400")
-
-
-def cases(entry, paths):
-    """Names of cases with both an image and a label."""
-    found = set()
-    for pair in entry.pairs:
-        images, labels = (
-            {match[1] for path in paths if "/._" not in path and (match := expression(pattern).fullmatch(path))}
-            for pattern in (pair.image, pair.label)
-        )
-        found |= images & labels
-    return sorted(name for name in found if re.fullmatch(entry.case_pattern or ".*", name))
-
-
-def expression(pattern):
-    escaped = re.escape(pattern).replace(r"\{case\}", "([^/]+)").replace(r"\*", "[^/]*")
-    inside = "" if "." in pattern.rsplit("/", 1)[1] else "/[^/]+"  # a folder
-    return re.compile(f"(?:.*/)?{escaped}{inside}".replace(r"\{structure\}", "liver"))
 
 
 @pytest.mark.parametrize("name", sorted(LAYOUTS))
@@ -121,10 +83,6 @@ def test_the_notice_says_who_vouches_for_the_files():
     [
         ({"files": []}, "neither files nor steps"),
         ({"licences": []}, "no licence"),
-        ({"label_codes": {}}, "either label_codes or masks"),
-        ({"masks": {"liver": "liver"}}, "either label_codes or masks"),
-        ({"label_codes": {"liver": 1, "spleen": 1}}, "given to both liver and spleen"),
-        ({"pairs": [Pair("images/x.nii.gz", "{case}.nii.gz")]}, "without {case}"),
     ],
 )
 def test_a_slip_in_the_catalogue_is_found(changes, sentence):

@@ -50,13 +50,18 @@ def test_every_format_is_read(tmp_path):
             path.unlink()
 
 
+def flare22():
+    cfg = OmegaConf.merge({"cache_dir": "cache"}, OmegaConf.load(CONF / "flare22.yaml"))
+    return instantiate(cfg.sources.flare22, _convert_="all").cases("flare22")
+
+
 @pytest.mark.parametrize("around", ["", "FLARE22Train", "something else"])
 def test_flare22_as_it_unpacks(tmp_path, monkeypatch, around):
     root = tmp_path / "FLARE22Train"
     for number in (1, 2, 50):
         touch(root / around, f"images/FLARE22_Tr_{number:04}_0000.nii.gz", f"labels/FLARE22_Tr_{number:04}.nii.gz")
     monkeypatch.setenv("FLARE22_ROOT", str(root))
-    cases = instantiate(OmegaConf.load(CONF / "flare22.yaml").sources.flare22, _convert_="all").cases("flare22")
+    cases = flare22()
     assert [c.id for c in cases] == [f"flare22/FLARE22_Tr_{n}" for n in ("0001", "0002", "0050")]
     assert [c.patient for c in cases] == [c.id for c in cases]
     # Codes of the challenge (nnU-Net's dataset.json for FLARE24): 1 liver, 2 right kidney, 3 spleen, 13 left kidney.
@@ -68,12 +73,17 @@ def test_flare22_as_it_unpacks(tmp_path, monkeypatch, around):
 
 def test_flare22_without_a_root_says_so(monkeypatch):
     monkeypatch.delenv("FLARE22_ROOT", raising=False)
-    with pytest.raises(UserError, match="no such folder: FLARE22Train; set the data set's root"):
-        instantiate(OmegaConf.load(CONF / "flare22.yaml").sources.flare22, _convert_="all").cases("flare22")
+    with pytest.raises(UserError, match="no such folder: cache/sets/flare22; set the data set's root"):
+        flare22()
 
 
 def test_what_a_mac_adds_to_an_archive_is_overlooked(tmp_path):
     touch(tmp_path, "in/images/a.nii", "in/labels/a.nii", "__MACOSX/in/images/._a.nii", ".hidden/x")
+    assert found(tmp_path) == [("set/a", "a.nii", "a.nii")]
+
+
+def test_folders_within_folders_are_seen_through(tmp_path):
+    touch(tmp_path, "one/two/images/a.nii", "one/two/labels/a.nii", "one/.unpacked.json", "one.zip")
     assert found(tmp_path) == [("set/a", "a.nii", "a.nii")]
 
 
@@ -87,7 +97,6 @@ def test_images_of_its_own_come_first(tmp_path):
     [
         ["one/images/a.nii", "one/labels/a.nii", "two/readme.txt"],
         ["one/images/a.nii", "one/labels/a.nii", "two/images/a.nii", "two/labels/a.nii"],
-        ["one/two/images/a.nii", "one/two/labels/a.nii"],
     ],
 )
 def test_nothing_else_is_seen_through(tmp_path, files):
