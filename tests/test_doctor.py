@@ -68,7 +68,7 @@ def worse_than_note(found):
 
 
 def test_clean_sets_have_neither_errors_nor_warnings(doctor, phantoms, tmp_path):
-    code, found, out, _ = doctor(phantoms, "num_workers=2")
+    code, found, out, _ = doctor(phantoms, "num_workers=2", "strict=true")
     assert worse_than_note(found) == []
     assert (code, found["cases"]) == (0, 12)
     assert "0 error(s), 0 warning(s)" in out

@@ -57,6 +57,13 @@ def test_nearest_neighbours_and_thin_organs_are_no_interpolation(tmp_path, clean
     assert ("error", "interpolated label", "") not in found(write_case(tmp_path, hu=clean[0], label=label))
 
 
+def test_a_handful_of_voxels_proves_no_interpolation(tmp_path, clean):
+    label = np.zeros_like(clean[1])
+    label[50:53, 50:53, 50:53] = 1
+    label[51, 51, 51] = 2
+    assert ("error", "interpolated label", "") not in found(write_case(tmp_path, hu=clean[0], label=label))
+
+
 def test_a_label_on_another_grid_is_an_error(tmp_path, clean):
     moved = AFFINE + np.eye(4, k=3) * 4
     case = write_case(tmp_path / "moved", hu=clean[0], label=clean[1], label_affine=moved)
