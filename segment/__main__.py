@@ -7,13 +7,15 @@ import sys
 from segment import __version__
 
 COMMANDS = {
+    "prepare": ("get data sets and preprocess them once", "segment prepare data=flare22 accept_licence=true"),
+    "doctor": ("inspect a data set before training", "segment doctor data=folder data.sources.folder.root=cts"),
     "train": ("train a network, test its best checkpoint", "segment train experiment=quick trainer.max_epochs=5"),
     "evaluate": ("score a checkpoint on labelled CTs", "segment evaluate ckpt=best.ckpt data=flare22"),
+    "merge": ("one table of several runs, such as folds", "segment merge runs=outputs/quick/sweeps/<date_time>"),
     "predict": ("segment CTs", "segment predict ckpt=best.ckpt input=ct.nii.gz output=masks"),
-    "doctor": ("inspect a data set before training", "segment doctor data=folder data.sources.folder.root=cts"),
     "demo": ("train on synthetic CTs, then segment a real one", "segment demo"),
 }
-CONFIGURED = ("train", "evaluate", "predict", "doctor")  # those with a conf/<command>.yaml
+CONFIGURED = ("prepare", "doctor", "train", "evaluate", "merge", "predict")  # those with a conf/<command>.yaml
 # What is asked of the configuration, not of the command.
 QUESTIONS = {"-h", "--help", "--hydra-help", "-c", "--cfg", "-i", "--info", "-sc", "--shell-completion"}
 

@@ -232,4 +232,4 @@ def test_a_folder_of_series_and_segmentations_is_a_data_set(tmp_path):
 def test_a_damaged_segmentation_has_no_structures(tmp_path):
     (tmp_path / "a.dcm").write_bytes(b"no")
     with pytest.raises(UserError, match="is damaged or no DICOM segmentation"):
-        SegFile(tmp_path / "a.dcm").structures
+        _ = SegFile(tmp_path / "a.dcm").structures
