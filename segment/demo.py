@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from segment import build
-from segment.data.lidc import Lidc
+from segment.data.sources.lidc import Lidc
 from segment.door import config_dir
 from segment.errors import UserError
 from segment.metrics.scores import nan_mean

@@ -18,7 +18,7 @@ from segment.data.inspect.case import inspect
 from segment.data.inspect.finding import Finding, worst
 from segment.data.inspect.set import check_set
 from segment.data.inspect.table import findings_json, grouped, print_findings
-from segment.data.split import PARTS
+from segment.data.splits.split import PARTS
 from segment.door import door
 from segment.errors import UserError
 from segment.files import write_text

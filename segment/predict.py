@@ -10,8 +10,9 @@ from omegaconf import DictConfig
 
 from segment import build
 from segment.batch import name_failures, work_through
-from segment.data.dicom import holds_series, is_series
-from segment.data.scan import SUFFIXES, case_name, read_ct, read_label, write_mask
+from segment.data.readers.dicom import holds_series, is_series
+from segment.data.readers.read import read_ct, read_label
+from segment.data.readers.scan import SUFFIXES, case_name, write_mask
 from segment.door import door
 from segment.errors import UserError
 from segment.files import write_text

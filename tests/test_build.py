@@ -10,7 +10,7 @@ import torch
 from omegaconf import OmegaConf
 
 from segment import build
-from segment.data.scan import read_ct
+from segment.data.readers.read import read_ct
 from segment.errors import UserError
 
 

@@ -13,9 +13,9 @@ from omegaconf import OmegaConf
 
 from segment.data.datamodule import CTDataModule
 from segment.data.fingerprint import voxel_hash
-from segment.data.random_split import RandomSplit
-from segment.data.scan import read_ct
+from segment.data.readers.read import read_ct
 from segment.data.sources.folder import Folder
+from segment.data.splits.random_split import RandomSplit
 from segment.door import config_dir
 from segment.errors import UserError
 from segment.evaluate import evaluate, main

@@ -51,7 +51,7 @@ HOSTILE = [
     "monai.losses.PerceptualLoss",
     "monai.inferers.ZarrAvgMerger",
     "torchio.HistogramStandardization",
-    "segment.data.lidc.Lidc",
+    "segment.data.sources.lidc.Lidc",
     "segment.data.sources.phantom.Phantom",
     "segment.view.report.CaseReport",
     "segment.train.main",

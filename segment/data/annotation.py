@@ -8,9 +8,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from segment.data.dicom_seg import SEG_SUFFIX, read_dicom_seg, segment_names
 from segment.data.labels import Codes, LabelMap
-from segment.data.scan import Scan, check_same_grid, read_label
+from segment.data.readers.dicom_seg import SEG_SUFFIX, read_dicom_seg, segment_names
+from segment.data.readers.read import read_label
+from segment.data.readers.scan import Scan, check_same_grid
 from segment.errors import UserError
 
 

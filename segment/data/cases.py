@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Protocol
 
 from segment.data.annotation import Annotation
-from segment.data.scan import Scan, read_ct
+from segment.data.readers.read import read_ct
+from segment.data.readers.scan import Scan
 from segment.errors import UserError
 
 

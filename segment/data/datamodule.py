@@ -14,7 +14,7 @@ from segment.data.annotation import unknown_organs
 from segment.data.cases import Case, Source, gather
 from segment.data.dataset import LabelledScan, ScanDataset, Stream, VolumeDataset
 from segment.data.patches import EpochSampler, PatchDataset, PatchLoader
-from segment.data.split import PARTS, Split, Splitter
+from segment.data.splits.split import PARTS, Split, Splitter
 from segment.data.store import Store
 from segment.data.volume import StoredVolume
 from segment.errors import UserError

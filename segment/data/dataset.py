@@ -10,7 +10,7 @@ from torch.utils.data import Dataset, IterableDataset
 
 from segment.data.annotation import annotated
 from segment.data.cases import Case
-from segment.data.scan import Scan
+from segment.data.readers.scan import Scan
 from segment.data.volume import StoredVolume
 
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from segment.data.cases import Case
 from segment.data.fingerprint import settings
-from segment.data.scan import Scan, write_mask
-from segment.data.split import PARTS, Split
+from segment.data.readers.scan import Scan, write_mask
+from segment.data.splits.split import PARTS, Split
 from segment.errors import UserError
 from segment.files import write_text, written_aside
 

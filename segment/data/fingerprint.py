@@ -11,7 +11,7 @@ import torch
 import torchio as tio
 
 from segment.data.cases import Case
-from segment.data.scan import case_name
+from segment.data.readers.scan import case_name
 from segment.errors import UserError
 
 VERSION = 3  # raise it when code changes what preprocessing computes or what a stored volume consists of

@@ -10,9 +10,8 @@ import torchio as tio
 from torch import Tensor
 
 from segment.data.randomness import random_state
-from segment.data.scan import Scan
+from segment.data.readers.scan import Scan
 from segment.errors import UserError
-
 
 BLOCK = 64  # voxels along each axis that are copied at a time
 
@@ -39,8 +38,8 @@ def preprocess(transform: tio.Transform, scan: Scan, classes: np.ndarray | None 
     draws a number.
 
     Args:
-        transform: TorchIO transform that may resample, crop and change intensities; see `conf/preprocess`. It gets the CT
-            in RAS+ already.
+        transform: TorchIO transform that may resample, crop and change intensities; see `conf/preprocess`. It gets the
+            CT in RAS+ already.
         scan: The CT in HU on its own grid.
         classes: Class indices on the same grid.
 

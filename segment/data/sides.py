@@ -10,7 +10,7 @@ from scipy.ndimage import find_objects, label
 from scipy.spatial import cKDTree
 
 from segment.data.annotation import Annotation
-from segment.data.scan import Scan
+from segment.data.readers.scan import Scan
 from segment.errors import UserError
 
 BODY_HU = -300  # above: the patient, the table and clothes; below: air

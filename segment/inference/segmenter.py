@@ -8,7 +8,7 @@ import torchio as tio
 from torch import Tensor, nn
 
 from segment.data.preprocess import preprocess
-from segment.data.scan import Scan
+from segment.data.readers.scan import Scan
 from segment.inference.restore import restore
 
 PostProcess = Callable[[np.ndarray], np.ndarray]

@@ -6,7 +6,7 @@ import pytest
 from small_ct import CODES, write_case
 
 from segment.data.annotation import LabelFile, MaskFiles, annotated, unknown_organs
-from segment.data.scan import read_ct
+from segment.data.readers.read import read_ct
 from segment.errors import UserError
 
 ORGANS = ["liver", "pancreas", "spleen"]

@@ -16,9 +16,9 @@ from segment.data.annotation import LabelFile
 from segment.data.augment import RandomIntensity
 from segment.data.datamodule import CTDataModule
 from segment.data.dataset import LabelledScan
-from segment.data.random_split import RandomSplit
 from segment.data.sources.folder import Folder
-from segment.data.split import FileSplit, SharedSplit
+from segment.data.splits.random_split import RandomSplit
+from segment.data.splits.split import FileSplit, SharedSplit
 from segment.errors import UserError
 
 

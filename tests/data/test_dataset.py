@@ -6,7 +6,7 @@ from small_ct import ORGANS, write_case
 from segment.data.annotation import LabelFile
 from segment.data.cases import Case
 from segment.data.dataset import ScanDataset, VolumeDataset
-from segment.data.scan import read_ct
+from segment.data.readers.read import read_ct
 from segment.errors import UserError
 
 

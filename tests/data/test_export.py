@@ -12,11 +12,11 @@ from segment.data import export as module
 from segment.data.annotation import LabelFile
 from segment.data.cases import Case
 from segment.data.export import export_nnunet, safe_names
-from segment.data.given_split import NNUNetSplit
-from segment.data.scan import read_ct
+from segment.data.readers.read import read_ct
 from segment.data.sources.folder import Folder
 from segment.data.sources.nnunet import NNUNetRaw
-from segment.data.split import Split
+from segment.data.splits.given_split import NNUNetSplit
+from segment.data.splits.split import Split
 from segment.errors import UserError
 
 ORGANS = ["spleen", "liver"]

@@ -10,7 +10,8 @@ from omegaconf import OmegaConf
 from small_ct import all_48, transform
 
 from segment.data.preprocess import preprocess
-from segment.data.scan import Scan, read_ct, read_label
+from segment.data.readers.read import read_ct, read_label
+from segment.data.readers.scan import Scan
 from segment.errors import UserError
 
 CONF = Path(__file__).parents[2] / "conf" / "preprocess"

@@ -7,7 +7,8 @@ from small_ct import all_48, save
 
 from segment.data.annotation import LabelFile, MaskFiles
 from segment.data.fingerprint import settings
-from segment.data.scan import Scan, read_ct
+from segment.data.readers.read import read_ct
+from segment.data.readers.scan import Scan
 from segment.data.sides import right_side, with_sides
 from segment.errors import UserError
 

@@ -17,7 +17,7 @@ from small_ct import CODES, ORGANS, transform, write_case
 from segment.data import store as module
 from segment.data.labels import LabelMap
 from segment.data.preprocess import preprocess
-from segment.data.scan import read_ct, read_label
+from segment.data.readers.read import read_ct, read_label
 from segment.data.sources.folder import Folder
 from segment.data.store import Store
 from segment.data.volume import FOREGROUND_VOXELS, StoredVolume

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from scipy import ndimage
 from torch import nn
 
-from segment.data.scan import Scan
+from segment.data.readers.scan import Scan
 from segment.inference.postprocess import KeepLargest
 from segment.inference.segmenter import Segmenter
 from segment.inference.window import SlidingWindow

@@ -5,7 +5,7 @@ import pytorch_lightning as pl
 from torch.utils.data import DataLoader
 
 from segment.data.dataset import LabelledScan
-from segment.data.scan import Scan
+from segment.data.readers.scan import Scan
 from segment.metrics.scores import OrganScore
 from segment.metrics.table import append_case, begin_cases, read_cases
 from segment.view import report

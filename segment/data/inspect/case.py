@@ -14,7 +14,7 @@ from segment.data.inspect.hu import check_hu
 from segment.data.inspect.organ import check_organs
 from segment.data.inspect.sides import check_sides
 from segment.data.inspect.truth import read_truth, without_remedy
-from segment.data.scan import Scan
+from segment.data.readers.scan import Scan
 from segment.errors import UserError
 
 

@@ -8,7 +8,7 @@ from nibabel.affines import apply_affine, voxel_sizes
 from nibabel.spatialimages import HeaderDataError
 
 from segment.data.inspect.finding import Finding
-from segment.data.scan import Scan
+from segment.data.readers.scan import Scan
 
 FORMS_APART_MM = 0.1  # float32 quaternions put the far corner of a 500 mm scan up to some 0.01 mm off
 RIGHT_ANGLE_DEGREES = 0.1

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from segment.data.inspect.finding import Finding
-from segment.data.scan import AIR_HU
+from segment.data.readers.scan import AIR_HU
 
 _FROM_DICOM = "convert the CT again from DICOM, with its rescale slope and intercept applied"
 _SAMPLED = 200  # voxels along an axis that suffice to count shares

@@ -10,7 +10,7 @@ from scipy import ndimage
 from segment.data.inspect.anatomy import Anatomy
 from segment.data.inspect.boxes import Box, organ_boxes
 from segment.data.inspect.finding import Finding, Severity
-from segment.data.scan import Scan
+from segment.data.readers.scan import Scan
 
 SPECK_ML, SPECK_SHARE = 1.0, 0.01  # a piece below both is a slip of the pen, not a part of the organ
 MANY_SPECKS = 5  # fewer, and little in all, are what a coarse grid leaves of a thin part

@@ -8,7 +8,7 @@ from nibabel.affines import apply_affine
 from segment.data.inspect.anatomy import Anatomy
 from segment.data.inspect.boxes import organ_boxes
 from segment.data.inspect.finding import Finding
-from segment.data.scan import AIR_HU, Scan
+from segment.data.readers.scan import AIR_HU, Scan
 
 # An organ's centre is on the wrong side when it is this far beyond the middle of the body: shifts of the middle by a
 # table, an arm or an off-centre field stay below. The adrenals, the innermost of paired organs, lie 30 mm off it.

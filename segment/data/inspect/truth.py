@@ -10,7 +10,8 @@ from segment.data.cases import Case
 from segment.data.inspect.boxes import organ_boxes
 from segment.data.inspect.finding import Finding
 from segment.data.labels import MAX_ORGANS
-from segment.data.scan import Scan, check_same_grid, read_ct, read_label
+from segment.data.readers.read import read_ct, read_label
+from segment.data.readers.scan import Scan, check_same_grid
 from segment.errors import UserError
 
 # Share of the steps between codes that are not neighbours (1 and 4, say) which go over a code in between. Rounded

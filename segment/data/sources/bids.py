@@ -6,7 +6,7 @@ from pathlib import Path
 from segment.data.annotation import LabelFile
 from segment.data.cases import Case
 from segment.data.labels import Codes
-from segment.data.scan import SUFFIXES, case_name
+from segment.data.readers.scan import SUFFIXES, case_name
 from segment.data.sides import Sides, with_sides
 from segment.data.sources.listing import left_by_system, shown
 from segment.data.sources.names import Names, our_codes

@@ -10,7 +10,7 @@ import numpy as np
 import pydicom
 
 from segment.data.cases import Case
-from segment.data.scan import Scan
+from segment.data.readers.scan import Scan
 from segment.data.sources.listing import check_unpacked, left_by_system
 from segment.errors import UserError
 

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from segment.data.dicom_seg import SEG_SUFFIX
-from segment.data.scan import SUFFIXES, case_name
+from segment.data.readers.dicom_seg import SEG_SUFFIX
+from segment.data.readers.scan import SUFFIXES, case_name
 from segment.errors import UserError
 
 

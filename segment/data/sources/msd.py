@@ -4,7 +4,7 @@ from pathlib import Path
 
 from segment.data.annotation import LabelFile
 from segment.data.cases import Case
-from segment.data.scan import case_name
+from segment.data.readers.scan import case_name
 from segment.data.sides import Sides, with_sides
 from segment.data.sources.dataset_json import check_one_ct, label_codes, read_description
 from segment.data.sources.listing import patient_of, pattern_of, shown, unwrapped

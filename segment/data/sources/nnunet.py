@@ -19,7 +19,7 @@ class NNUNetRaw:
     """Cases of a `Dataset123_Name` or `Task123_Name` folder: `imagesTr/x_0000.nii.gz` with `labelsTr/x.nii.gz`.
 
     Cases in `imagesTs` with a label in `labelsTs` belong to the part `test`; without that folder they are passed over.
-    See `segment.data.given_split.NNUNetSplit` for `splits_final.json`.
+    See `segment.data.splits.given_split.NNUNetSplit` for `splits_final.json`.
 
     Args:
         root: Folder with `dataset.json`, or one that holds nothing but this folder.

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from segment.data.annotation import MaskFiles
 from segment.data.cases import Case
-from segment.data.scan import SUFFIXES, case_name
+from segment.data.readers.scan import SUFFIXES, case_name
 from segment.data.sources.listing import left_by_system, unwrapped
 from segment.data.sources.names import plain
-from segment.data.split import PARTS
+from segment.data.splits.split import PARTS
 from segment.errors import UserError
 
 TABLE = "meta.csv"

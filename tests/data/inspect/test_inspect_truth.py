@@ -8,7 +8,7 @@ from torso import AFFINE, CODES, ORGANS, found, write_case
 from segment.data.annotation import LabelFile, MaskFiles
 from segment.data.cases import Case
 from segment.data.inspect.truth import read_truth
-from segment.data.scan import read_ct
+from segment.data.readers.read import read_ct
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,8 @@ import pytest
 from dicom_files import slice_file, write
 from small_ct import touch
 
-from segment.data.scan import Scan, geometry_header, read_ct
+from segment.data.readers.read import read_ct
+from segment.data.readers.scan import Scan, geometry_header
 from segment.data.sources.chaos import ChaosCT
 from segment.errors import UserError
 

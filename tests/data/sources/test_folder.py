@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 from small_ct import CODES, touch, write_case
 
 from segment.data.labels import LabelMap
-from segment.data.scan import read_ct, read_label
+from segment.data.readers.read import read_ct, read_label
 from segment.data.sources.folder import Folder
 from segment.errors import UserError
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from small_ct import save, touch
 
-from segment.data.scan import read_ct
+from segment.data.readers.read import read_ct
 from segment.data.sources.nnunet import NNUNetRaw
 from segment.errors import UserError
 

@@ -1,7 +1,7 @@
 import pytest
 from small_ct import write_case
 
-from segment.data.scan import read_ct
+from segment.data.readers.read import read_ct
 from segment.data.sources import phantom as module
 from segment.data.sources.phantom import Phantom
 from segment.errors import UserError

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from small_ct import save, touch
 
-from segment.data.scan import read_ct
+from segment.data.readers.read import read_ct
 from segment.data.sources.totalsegmentator import TotalSegmentator
 from segment.errors import UserError
 

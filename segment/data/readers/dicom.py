@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from pydicom.dataset import Dataset
 
-from segment.data.dicom_file import CT, ENHANCED, is_axial, kind, may_be_dicom, read_header, read_hu, read_slice
-from segment.data.scan import Scan, ct_scan, geometry_header
-from segment.data.series import check_regular, is_regular, stacked
-from segment.data.straighten import straightened
+from segment.data.readers.dicom_file import CT, ENHANCED, is_axial, kind, may_be_dicom, read_header, read_hu, read_slice
+from segment.data.readers.scan import Scan, ct_scan, geometry_header
+from segment.data.readers.series import check_regular, is_regular, stacked
+from segment.data.readers.straighten import straightened
 from segment.errors import UserError
 
 log = logging.getLogger(__name__)

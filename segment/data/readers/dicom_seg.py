@@ -8,7 +8,7 @@ import pydicom
 from pydicom import config, uid
 from pydicom.dataset import Dataset
 
-from segment.data.scan import GRID_TOLERANCE_MM, Scan
+from segment.data.readers.scan import GRID_TOLERANCE_MM, Scan
 from segment.errors import UserError
 
 SEG_SUFFIX = ".dcm"

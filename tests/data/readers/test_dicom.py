@@ -1,4 +1,5 @@
 import itertools
+import locale
 import logging
 import shutil
 import tempfile
@@ -23,8 +24,9 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 
-from segment.data.dicom import Series, is_series, list_series, read_series
-from segment.data.scan import check_same_grid, read_ct, read_label, write_mask
+from segment.data.readers.dicom import Series, is_series, list_series, read_series
+from segment.data.readers.read import read_ct, read_label
+from segment.data.readers.scan import check_same_grid, write_mask
 from segment.errors import UserError
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
@@ -140,6 +142,15 @@ def test_transfer_syntaxes(tmp_path, syntax, signed):
     np.testing.assert_array_equal(read_series(tmp_path).data, np.stack(planes).T)
 
 
+@pytest.fixture
+def _locale_as_it_was():
+    """ITK's writer sets the process to the C locale, in which later tests could not read what commands print."""
+    before = locale.setlocale(locale.LC_ALL)
+    yield
+    locale.setlocale(locale.LC_ALL, before)
+
+
+@pytest.mark.usefixtures("_locale_as_it_was")
 @pytest.mark.parametrize("compressor", ["JPEG", "JPEG2000"])
 def test_jpeg_compressions(tmp_path, compressor):
     stored = random_slice(0, shape=(32, 24))

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segment.data.cases import Case
-from segment.data.random_split import RandomSplit
-from segment.data.split import PARTS, FileSplit, SharedSplit
+from segment.data.splits.random_split import RandomSplit
+from segment.data.splits.split import PARTS, FileSplit, SharedSplit
 from segment.errors import UserError
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from segment.data.cases import Case
 from segment.data.sources.dataset_json import read_json
-from segment.data.split import PARTS, OrgansOf, Split, checked
+from segment.data.splits.split import PARTS, OrgansOf, Split, checked
 from segment.errors import UserError
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from segment.data.annotation import LabelFile
 from segment.data.cases import Case
-from segment.data.given_split import GivenSplit, NNUNetSplit
+from segment.data.splits.given_split import GivenSplit, NNUNetSplit
 from segment.errors import UserError
 
 

@@ -13,7 +13,7 @@ import SimpleITK
 from pydicom import config, uid
 from pydicom.dataset import Dataset
 
-from segment.data.series import AIR_HU, Slice
+from segment.data.readers.series import AIR_HU, Slice
 from segment.errors import UserError
 
 CT, ENHANCED = "CT", "enhanced CT"

@@ -10,7 +10,8 @@ import SimpleITK
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segment.data.scan import Scan, case_name, check_same_grid, read_ct, read_label, write_mask
+from segment.data.readers.read import read_ct, read_label
+from segment.data.readers.scan import Scan, case_name, check_same_grid, write_mask
 from segment.errors import UserError
 
 SHAPE = (4, 5, 6)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from segment.data.cases import Case
-from segment.data.deal import Patient, deal_folds, deal_parts
-from segment.data.split import PARTS, OrgansOf, Split, checked
+from segment.data.splits.deal import Patient, deal_folds, deal_parts
+from segment.data.splits.split import PARTS, OrgansOf, Split, checked
 from segment.errors import UserError
 from segment.files import write_text
 

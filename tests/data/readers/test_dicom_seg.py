@@ -13,9 +13,10 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless, generate_uid
 
 from segment.data.annotation import SegFile, annotated
-from segment.data.dicom import read_series
-from segment.data.dicom_seg import read_dicom_seg
-from segment.data.scan import Scan, read_ct
+from segment.data.readers.dicom import read_series
+from segment.data.readers.dicom_seg import read_dicom_seg
+from segment.data.readers.read import read_ct
+from segment.data.readers.scan import Scan
 from segment.data.sources.folder import Folder
 from segment.errors import UserError
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from segment.data import lidc
 from segment.data.labels import LabelMap
+from segment.data.sources import lidc
 from segment.errors import UserError
 
 CODES = {"liver": 5, "right_kidney": 2, "left_kidney": 3, "spleen": 1, "other": [7, 9]}
@@ -96,7 +96,7 @@ def test_no_index(pip, tmp_path, stderr, told):
 
 def test_the_configured_codes_cover_totalsegmentator(tmp_path):
     codes = OmegaConf.to_object(
-        OmegaConf.load(Path(__file__).parents[2] / "conf/data/lidc.yaml").sources.lidc.label_codes
+        OmegaConf.load(Path(__file__).parents[3] / "conf/data/lidc.yaml").sources.lidc.label_codes
     )
     label = np.arange(119).reshape(1, 1, -1)
     classes = LabelMap(codes, ["liver", "right_kidney", "left_kidney", "spleen"]).to_classes(label, source="x").ravel()

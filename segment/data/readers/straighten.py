@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-from segment.data.series import AIR_HU, Stack, grid_affine, is_tilted, is_uneven
+from segment.data.readers.series import AIR_HU, Stack, grid_affine, is_tilted, is_uneven
 
 
 def straightened(values: np.ndarray, stack: Stack) -> tuple[np.ndarray, np.ndarray]:
