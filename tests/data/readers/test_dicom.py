@@ -29,7 +29,7 @@ from segment.data.readers.read import read_ct, read_label
 from segment.data.readers.scan import check_same_grid, write_mask
 from segment.errors import UserError
 
-SHARED = Path(__file__).parents[2].parent / "shared" / "data"
+SHARED = Path(__file__).parents[3].parent / "shared" / "data"
 SPACING = (0.8, 0.7)  # between rows, between columns
 COSINES = [
     (*row, *column)
