@@ -14,7 +14,8 @@ import nibabel as nib
 import numpy as np
 
 from segment.data.cases import Case
-from segment.data.fingerprint import settings
+from segment.data.fingerprint import content_hash, settings, voxel_hash
+from segment.data.readers.read import read_ct
 from segment.data.readers.scan import Scan, write_mask
 from segment.data.splits.split import PARTS, Split
 from segment.errors import UserError
@@ -39,8 +40,9 @@ def export_nnunet(split: Split, organs: Sequence[str], folder: Path) -> None:
 
     Raises:
         UserError: When the folder is named otherwise, holds anything but this same export begun before, or cannot be
-            written; when an organ is unknown in some case, because nnU-Net takes what is not drawn for background; and
-            when cases cannot be read: all of them are named, after the others are done.
+            written; when an organ is unknown in some case, because nnU-Net takes what is not drawn for background;
+            when two parts hold the same CT; and when cases cannot be read: all of them are named, after the others are
+            done.
     """
     if not re.fullmatch(FOLDER, folder.name):
         msg = f"nnU-Net finds no data set in a folder named {folder.name!r}; name it like Dataset123_Abdomen"
@@ -83,26 +85,18 @@ def _check_known(split: Split, organs: Sequence[str]) -> None:
 
 
 def _record(split: Split, organs: Sequence[str], names: Mapping[str, str]) -> str:
-    """What decides the export, as JSON: classes, split, and each case's files by size and meaning."""
+    """What decides the export, as JSON: classes, split, and each case's files by content and meaning."""
     cases: dict[str, Any] = {}
     for part in PARTS:
         for case in getattr(split, part):
-            sizes = [_size(path) for path in (case.image, *case.label.files)]
             cases[names[case.id]] = {
                 "id": case.id,
                 "part": part,
-                "bytes": sizes,
+                "series": [case.series, case.straighten],
+                "files": [content_hash(path) for path in (case.image, *case.label.files)],
                 "label": settings(case.label.facts),
             }
     return json.dumps({"organs": list(organs), "cases": cases}, indent=1)
-
-
-def _size(path: Path) -> int:
-    try:
-        return sum(file.stat().st_size for file in (path.rglob("*") if path.is_dir() else [path]))
-    except OSError as error:
-        msg = f"cannot read {path}: {error.strerror}; check the file, or where it links to"
-        raise UserError(msg) from error
 
 
 def _claim(folder: Path, record: str) -> None:
@@ -114,19 +108,26 @@ def _claim(folder: Path, record: str) -> None:
             raise UserError(msg)
         write_text(path, record)
     elif path.read_text(encoding="utf-8") != record:
-        msg = f"{folder} holds an export of other cases, organs, labels or another split; choose another folder"
+        msg = (
+            f"{folder} holds an export of other cases, organs, labels or another split, or of files that have changed "
+            "since; choose another folder"
+        )
         raise UserError(msg)
 
 
 def _write_cases(split: Split, organs: Sequence[str], names: Mapping[str, str], folder: Path) -> None:
     failed: list[str] = []
+    seen: dict[str, tuple[str, str]] = {}  # part and case of every CT, by its voxels
     for part in PARTS:
         end = "Ts" if part == "test" else "Tr"
         for case in getattr(split, part):
             image = folder / f"images{end}" / f"{names[case.id]}_0000.nii.gz"
             label = folder / f"labels{end}" / f"{names[case.id]}.nii.gz"
             try:
-                _write_case(case, organs, image, label)
+                voxels = _write_case(case, organs, image, label)
+                other_part, other = seen.setdefault(voxels, (part, case.id))
+                if other_part != part:
+                    failed.append(f"{other} ({other_part}) and {case.id} ({part}) hold the same voxels; remove one")
             except UserError as error:
                 failed.append(f"{case.id}: {error}")
     for left in folder.glob("*/.*"):  # by a killed export; nnU-Net would take it for a case
@@ -136,9 +137,10 @@ def _write_cases(split: Split, organs: Sequence[str], names: Mapping[str, str], 
         raise UserError(count + "\n  ".join(failed))
 
 
-def _write_case(case: Case, organs: Sequence[str], image: Path, label: Path) -> None:
+def _write_case(case: Case, organs: Sequence[str], image: Path, label: Path) -> str:
+    """Hash of the CT's voxels, whether it is written now or was before."""
     if image.exists() and label.exists():
-        return
+        return voxel_hash(read_ct(image).data)
     scan = case.read()
     if not label.exists():
         mask = case.label.read(scan, case.image, organs)
@@ -148,6 +150,7 @@ def _write_case(case: Case, organs: Sequence[str], image: Path, label: Path) -> 
             _link(case.image, image)
         else:
             _write_ct(scan, image)
+    return voxel_hash(scan.data)
 
 
 def _is_plain_nifti(path: Path, scan: Scan) -> bool:

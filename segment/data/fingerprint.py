@@ -26,9 +26,9 @@ def identity(case: Case, transform: tio.Transform, organs: Sequence[str]) -> dic
         UserError: When a file cannot be read, or the preprocessing holds something that has no plain value.
     """
     facts = {
-        "image": _content(case.image),
+        "image": content_hash(case.image),
         "series": [case.series, case.straighten],
-        "label files": [_content(path) for path in case.label.files],
+        "label files": [content_hash(path) for path in case.label.files],
         "label": case.label.facts,
         "organs": list(organs),
         "preprocess": settings(transform),
@@ -43,8 +43,12 @@ def fingerprint(decides: Mapping[str, Any]) -> str:
     return blake2b(json.dumps(decides).encode(), digest_size=16).hexdigest()
 
 
-def _content(path: Path) -> str:
-    """Hash of a file and its suffix, or of the files of a folder in the order of their names."""
+def content_hash(path: Path) -> str:
+    """Hash of a file and its suffix, or of the files of a folder in the order of their names.
+
+    Raises:
+        UserError: When a file cannot be read.
+    """
     digest = blake2b(path.name.removeprefix(case_name(path)).encode(), digest_size=16)
     try:
         for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:

@@ -134,7 +134,7 @@ def test_an_export_goes_on_where_it_was_killed(split, folder, monkeypatch):
     assert read == ["b.nii.gz", "d.nii.gz"]
 
 
-@pytest.mark.parametrize("change", ["organs", "split", "codes", "files"])
+@pytest.mark.parametrize("change", ["organs", "split", "codes", "label", "image"])
 def test_another_export_is_refused(split, folder, tmp_path, change):
     export_nnunet(split, ORGANS, folder)
     before = everything(folder)
@@ -146,10 +146,13 @@ def test_another_export_is_refused(split, folder, tmp_path, change):
         split = replace(
             split, train=(replace(case, label=LabelFile(case.label.path, CODES | {"x": 11})), split.train[1])
         )
-    if change == "files":
-        with split.train[0].label.path.open("ab") as file:
-            file.write(b"x")
-    with pytest.raises(UserError, match="holds an export of other cases, organs, labels or another split"):
+    if change in ("label", "image"):
+        path = split.train[0].label.path if change == "label" else split.train[0].image
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1  # of the same size as before
+        path.unlink()  # else the exported link would change, too
+        path.write_bytes(content)
+    with pytest.raises(UserError, match="holds an export of other cases, organs, labels or another split, or of files"):
         export_nnunet(split, organs, folder)
     assert everything(folder) == before
 
@@ -191,6 +194,22 @@ def test_all_bad_cases_are_named_after_the_others_are_done(split, folder):
         export_nnunet(split, ORGANS, folder)
     assert (folder / "labelsTr" / "set_c.nii.gz").exists()
     assert not (folder / "dataset.json").exists()
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_the_same_ct_in_two_parts_is_refused(split, folder, again):
+    nib.save(nib.load(split.train[1].image).as_reoriented([[0, -1], [1, 1], [2, 1]]), split.test[0].image)
+    nib.save(nib.load(split.train[1].label.path).as_reoriented([[0, -1], [1, 1], [2, 1]]), split.test[0].label.path)
+    for _ in range(1 + again):
+        with pytest.raises(UserError, match=r"set/b \(train\) and set/d \(test\) hold the same voxels; remove one"):
+            export_nnunet(split, ORGANS, folder)
+    assert not (folder / "dataset.json").exists()
+
+
+def test_the_same_ct_twice_in_one_part_is_let_pass(split, folder):
+    split.train[1].image.write_bytes(split.train[0].image.read_bytes())
+    export_nnunet(split, ORGANS, folder)
+    assert (folder / "dataset.json").exists()
 
 
 def test_a_missing_file_is_named(split, folder):
