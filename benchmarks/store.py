@@ -54,7 +54,7 @@ def write_many(root: Path, count: int) -> None:
 def measure(root: Path, *overrides: str, patches: int = 0) -> None:
     """Prepare the cases, draw an epoch of patches, and print what that took."""
     with initialize_config_dir(config_dir(), version_base="1.3"):
-        sources = ["data=folder", f"data.sources.folder.root={root}", f"+data.sources.folder.label_codes={CODES}"]
+        sources = ["data=folder", f"data.sources.folder.root={root}", f"data.sources.folder.label_codes={CODES}"]
         quiet = ["data.num_workers=0", f"cache_dir={root}/cache", f"data.patches_per_epoch={patches or 1}"]
         cfg = compose("train", overrides=[*sources, *quiet, *overrides])
     datamodule = instantiate(cfg.data, _convert_="all")

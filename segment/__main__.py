@@ -8,7 +8,7 @@ from segment import __version__
 
 COMMANDS = {
     "prepare": ("get data sets and preprocess them once", "segment prepare data=flare22 accept_licence=true"),
-    "doctor": ("inspect a data set before training", "segment doctor data=folder data.sources.folder.root=cts"),
+    "doctor": ("inspect a data set before training", "segment doctor data=flare22"),
     "train": ("train a network, test its best checkpoint", "segment train experiment=quick trainer.max_epochs=5"),
     "evaluate": ("score a checkpoint on labelled CTs", "segment evaluate ckpt=best.ckpt data=flare22"),
     "merge": ("one table of several runs, such as folds", "segment merge runs=outputs/quick/sweeps/<date_time>"),

@@ -35,8 +35,9 @@ class Parts:
 
 
 def cases(data: DictConfig) -> list[Case]:
-    """Cases of every source that a `data` node names."""
-    return gather({str(name): instantiate(node, _convert_="all") for name, node in data.sources.items()})
+    """Cases of every source that a `data` node names, without those that it excludes."""
+    sources = {str(name): instantiate(node, _convert_="all") for name, node in data.sources.items()}
+    return gather(sources, data.get("exclude") or ())
 
 
 def parts(cfg: DictConfig) -> Parts:

@@ -39,7 +39,7 @@ def evaluate(cfg: DictConfig) -> None:
     seen = set(trained.facts.get("voxel_hashes", []))
     contents = {case.id: _content(case) for case in cases}
     if seen and not cfg.include_trained:
-        cases = _held_out(cases, contents, seen)
+        cases = _held_out(cases, contents, seen, trained.facts.get("split", {}))
     cfg.data_sha256 = _data_sha256(cases, contents)
     with run.begin(cfg, "evaluate.log") as here:
         run.record(here, cfg, {"test": [case.id for case in cases]})
@@ -59,13 +59,17 @@ def _check_organs(cases: Sequence[Case], organs: Sequence[str]) -> None:
         print(f"not scored, because no case annotates it: {', '.join(unknown)}")
 
 
-def _held_out(cases: Sequence[Case], contents: Mapping[str, str], seen: Collection[str]) -> list[Case]:
-    """Cases whose voxels the checkpoint has not seen.
+def _held_out(
+    cases: Sequence[Case], contents: Mapping[str, str], seen: Collection[str], split: Mapping[str, Sequence[str]]
+) -> list[Case]:
+    """Cases whose voxels the checkpoint has not seen, of patients of whom it has seen nothing.
 
     Raises:
         UserError: When none is left.
     """
-    kept = [case for case in cases if contents[case.id] not in seen]
+    before = {name for part in ("train", "val") for name in split.get(part, [])}
+    patients = {case.patient for case in cases if contents[case.id] in seen or case.id in before}
+    kept = [case for case in cases if case.patient not in patients]
     if len(kept) < len(cases):
         print(
             f"left out {len(cases) - len(kept)} of {len(cases)} cases: the checkpoint was trained or selected on them"

@@ -10,7 +10,6 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from segment import build
 from segment.data.cache import entries, explain, prune
 from segment.data.cases import Case
 from segment.data.datamodule import CTDataModule
@@ -47,14 +46,14 @@ def prepare(cfg: DictConfig) -> None:
         return
     _obtain(cfg)
     datamodule: CTDataModule = instantiate(cfg.data, _convert_="all")
-    cases = build.cases(cfg.data)
+    cases = datamodule.cases
     if cfg.cache == "explain":
         _explain(cases, datamodule, root)
     elif cfg.export:
         export_nnunet(datamodule.split, datamodule.organs, _export_folder(cfg))
-        print(f"{len(cases)} cases: {_export_folder(cfg)}")
+        print(f"{sum(map(len, datamodule.split.ids().values()))} cases: {_export_folder(cfg)}")
     else:
-        path = Path(cfg.cache_dir) / "cases.csv"
+        path = Path(cfg.cache_dir) / "manifests" / f"{'_'.join(cfg.data.sources)}.csv"
         write_text(path, _listing(cases))
         print(f"{len(cases)} cases, listed in {path}")
         if cfg.store:

@@ -40,7 +40,7 @@ GROUPS = [
 CHOICES = [(group, option) for group in GROUPS for option in options(group)]
 # What has no default on purpose.
 NEEDED = {
-    "data=folder": ["data.sources.folder.root=x"],
+    "data=folder": ["data.sources.folder.root=x", "data.sources.folder.label_codes={liver: 1}"],
     "data=flare22": ["data.sources.flare22.root=x"],
     "data=nnunet": ["data.sources.nnunet.root=x"],
     "data=msd": ["data.sources.msd.root=x"],

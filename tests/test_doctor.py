@@ -14,7 +14,7 @@ from segment import doctor as door
 from segment.data.cases import Case
 from segment.data.phantom import LABELS, write_dataset
 
-CODES = f"+data.sources.folder.label_codes={{{', '.join(f'{name}: {code}' for name, code in LABELS.items())}}}"
+CODES = f"data.sources.folder.label_codes={{{', '.join(f'{name}: {code}' for name, code in LABELS.items())}}}"
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ def run(tmp_path, data, ckpt):
 
     def call(*overrides):
         codes = "{liver: 6, spleen: 1, right_kidney: 20, left_kidney: 21, stomach: [7, 9]}"
-        of_data = ["data=folder", f"data.sources.folder.root={data}", f"+data.sources.folder.label_codes={codes}"]
+        of_data = ["data=folder", f"data.sources.folder.root={data}", f"data.sources.folder.label_codes={codes}"]
         arguments = [f"ckpt={ckpt}", f"run_dir={tmp_path / 'run'}", "pictures=false", *of_data, *overrides]
         with initialize_config_dir(config_dir(), version_base="1.3"):
             evaluate(compose("evaluate", arguments))

@@ -1,6 +1,7 @@
 """`segment prepare`, up to the voxels: sets come from a server on this machine, in their true layouts."""
 
 import csv
+import os
 import sys
 
 import numpy as np
@@ -67,7 +68,7 @@ def test_every_set_comes_in_with_its_organs_where_they_are(tmp_path, name):
             classes = classes[::-1, ::-1]
         wanted = np.select([true.masks[organ] for organ in organs], range(1, 1 + len(organs)))
         assert np.array_equal(classes, wanted)
-    with (tmp_path / "cache" / "cases.csv").open() as file:
+    with (tmp_path / "cache" / "manifests" / f"{name}.csv").open() as file:
         assert [row["case"] for row in csv.DictReader(file)] == [case.id for case in cases]
     stored = list((tmp_path / "cache" / "volumes").iterdir())
     assert len(stored) == len(cases)
@@ -87,7 +88,7 @@ def test_a_set_that_the_user_has_is_not_downloaded(tmp_path, monkeypatch):
         run("data=flare22", "data.sources.flare22.root=mine")
 
 
-def test_the_store_is_listed_explained_and_pruned(capsys):
+def test_the_store_is_listed_explained_and_pruned(tmp_path, capsys):
     run("data=phantom_small", "data.sources.phantom.num_cases=4")
     run("data=phantom_small", "cache=list")
     assert "4 volumes in cache/volumes" in capsys.readouterr().out
@@ -95,7 +96,9 @@ def test_the_store_is_listed_explained_and_pruned(capsys):
     assert capsys.readouterr().out.count(": in the store: ") == 4
     run("data=phantom_small", "data.sources.phantom.num_cases=4", "cache=explain", "spacing_mm=[9,9,9]")
     assert capsys.readouterr().out.count("its CT is, with another preprocess") == 4
-    run("cache=prune", "unused_days=0")
+    for folder in (tmp_path / "cache" / "volumes").iterdir():
+        os.utime(folder, (0, 0))
+    run("cache=prune")
     assert "removed 4 volumes" in capsys.readouterr().out
 
 

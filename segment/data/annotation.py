@@ -1,5 +1,7 @@
 """What is drawn on a CT: which files hold it, which structures it knows, and its class indices on the CT's grid."""
 
+import logging
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +15,8 @@ from segment.data.readers.dicom_seg import SEG_SUFFIX, read_dicom_seg, segment_n
 from segment.data.readers.read import read_label
 from segment.data.readers.scan import Scan, check_same_grid
 from segment.errors import UserError
+
+log = logging.getLogger(__name__)
 
 
 class Annotation(Protocol):
@@ -167,7 +171,7 @@ def annotated(annotation: Annotation, organs: Sequence[str]) -> list[bool]:
 
 
 def unknown_organs(annotations: Mapping[str, Annotation], organs: Sequence[str]) -> list[str]:
-    """Organs that no case's annotation knows.
+    """Organs that no case's annotation knows; the log tells of those that only some know.
 
     Args:
         annotations: By case id, `<source>/<name>`.
@@ -176,13 +180,24 @@ def unknown_organs(annotations: Mapping[str, Annotation], organs: Sequence[str])
     Raises:
         UserError: When a source annotates none of the organs.
     """
-    of_sources: dict[str, set[str]] = {}
+    of_sources: dict[str, list[Annotation]] = {}
     for case, annotation in annotations.items():
-        of_sources.setdefault(case.split("/")[0], set()).update(annotation.structures)
-    for source, structures in of_sources.items():
-        if not structures & set(organs):
-            there = ", ".join(sorted(structures)) or "nothing"
+        of_sources.setdefault(case.split("/")[0], []).append(annotation)
+    known: set[str] = set()
+    for source, own in of_sources.items():
+        counts = Counter(name for annotation in own for name in annotation.structures)
+        if not counts.keys() & set(organs):
+            there = ", ".join(sorted(counts)) or "nothing"
             msg = f"{source} annotates none of {', '.join(organs)}, but {there}; leave it out of data=[…]"
             raise UserError(msg)
-    known = set().union(*of_sources.values())
+        known |= counts.keys()
+        for organ in organs:
+            if counts[organ] < len(own):
+                log.info(
+                    "%s: %s is annotated in %d of %d cases, unknown in the others",
+                    source,
+                    organ,
+                    counts[organ],
+                    len(own),
+                )
     return [organ for organ in organs if organ not in known]

@@ -1,8 +1,9 @@
 """What a store holds, why a case is or is not in it, and what can go."""
 
-import shutil
+import re
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from segment.data.fingerprint import VERSION, fingerprint
 from segment.data.volume import StoredVolume, discard
 
 DAY_S = 24 * 60 * 60
+VOLUME = re.compile(r"(\.[0-9a-f]{8}\.)?[0-9a-f]{32}")  # a fingerprint; with a prefix, while it is written or removed
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Entry:
 
 
 def entries(root: Path) -> list[Entry]:
-    """Volumes of a store, the longest unused first; none where there is no store. Damaged ones are left out."""
+    """Volumes of a store, the longest unused first; none where there is no store. What cannot be read is left out."""
     found = []
     for folder in root.iterdir() if root.is_dir() else []:
         if folder.name.startswith(".") or not folder.is_dir():
@@ -56,8 +58,9 @@ def explain(decides: Mapping[str, Any], held: Iterable[Entry]) -> str:
         held: What the store holds.
     """
     nearest: list[str] | None = None
+    wanted = fingerprint(decides)
     for entry in held:
-        if entry.volume.folder.name == fingerprint(decides):
+        if entry.volume.folder.name == wanted:
             return f"in the store: {entry.volume.folder.name}, {entry.size_mb:.1f} MB"
         if entry.identity.get("image") == decides["image"]:
             other = [key for key in decides if entry.identity.get(key) != decides[key]]
@@ -70,31 +73,33 @@ def explain(decides: Mapping[str, Any], held: Iterable[Entry]) -> str:
 def prune(root: Path, unused_days: float) -> tuple[int, float]:
     """Remove what no run will meet again: volumes of other versions of the code, those long unused, broken ones.
 
+    Folders that are no volumes are never touched, nor what was used within a day: a run that is going on touches its
+    volumes at its start, and every epoch.
+
     Args:
         root: The store.
-        unused_days: Volumes that no run has opened for longer go.
+        unused_days: Volumes that no run has opened for longer go, but for those of the last day.
 
     Returns:
         How many folders went, and their size in MB.
     """
-    keep = {
-        entry.volume.folder
-        for entry in entries(root)
-        if entry.identity["code"][0] == VERSION and entry.unused_days <= unused_days
-    }
     count, size_mb = 0, 0.0
-    for folder in list(root.iterdir()) if root.is_dir() else []:
-        # What a process is writing just now is as young as its files.
-        if folder in keep or not folder.is_dir() or _is_being_written(folder):
-            continue
-        size_mb += sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
-        count += 1
-        if folder.name.startswith("."):
-            shutil.rmtree(folder, ignore_errors=True)
-        else:
+    for folder in sorted(root.iterdir()) if root.is_dir() else []:
+        with suppress(OSError):  # another process removed it
+            if not VOLUME.fullmatch(folder.name) or not folder.is_dir() or not _can_go(folder, unused_days):
+                continue
+            size_mb += sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
+            count += 1
             discard(folder)
     return count, size_mb
 
 
-def _is_being_written(folder: Path) -> bool:
-    return folder.name.startswith(".") and time.time() - folder.stat().st_mtime < DAY_S
+def _can_go(folder: Path, unused_days: float) -> bool:
+    unused = (time.time() - folder.stat().st_mtime) / DAY_S
+    if unused < 1:
+        return False
+    try:
+        version = StoredVolume("", folder).meta["identity"]["code"][0]
+    except (OSError, ValueError, KeyError):
+        return True  # half written, by a process that is long gone, or broken
+    return bool(version != VERSION or unused > unused_days)

@@ -1,6 +1,6 @@
 """Cases, where they come from, and who they belong to."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -51,18 +51,27 @@ class Source(Protocol):
         """Cases under the name that the configuration gives this source."""
 
 
-def gather(sources: Mapping[str, Source]) -> list[Case]:
+def gather(sources: Mapping[str, Source], exclude: Sequence[str] = ()) -> list[Case]:
     """Cases of every source, in the order of the configuration.
 
+    Args:
+        sources: By the name that the configuration gives them.
+        exclude: Ids of cases to leave out.
+
     Raises:
-        UserError: When there is no source, or options are set of one that is not chosen.
+        UserError: When there is no source, options are set of one that is not chosen, or there is no case of an id that
+            is to be left out.
     """
     if not sources:
-        msg = "no data set chosen; add one, such as data=phantom or data=folder data.sources.folder.root=<folder>"
+        msg = "no data set chosen; add one, such as data=phantom or data=flare22"
         raise UserError(msg)
     for name, source in sources.items():
         if isinstance(source, Mapping):  # without a _target_ it stayed plain configuration
             options = ", ".join(f"data.sources.{name}.{key}" for key in source)
             msg = f"{options} set, but the data set {name} is not chosen; add it to data=[…] or leave its options out"
             raise UserError(msg)
-    return [case for name, source in sources.items() for case in source.cases(name)]
+    cases = [case for name, source in sources.items() for case in source.cases(name)]
+    if unknown := set(exclude) - {case.id for case in cases}:
+        msg = f"data.exclude names {min(unknown)!r}, but there is no such case; the first is {cases[0].id!r}"
+        raise UserError(msg)
+    return [case for case in cases if case.id not in exclude]

@@ -1,5 +1,6 @@
 """The LightningDataModule: cases → split → store → patches and volumes."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,8 @@ from segment.data.splits.split import PARTS, Split, Splitter
 from segment.data.store import Store
 from segment.data.volume import StoredVolume
 from segment.errors import UserError
+
+log = logging.getLogger(__name__)
 
 
 class CTDataModule(pl.LightningDataModule):
@@ -43,6 +46,7 @@ class CTDataModule(pl.LightningDataModule):
         cache_dir: Where preprocessed volumes are kept.
         seed: Fixes every patch of every epoch.
         fold: Which fold of a cross-validation validates; None: none.
+        exclude: Ids of cases to leave out.
 
     Raises:
         UserError: When there is no organ, or a size, share or number is out of range.
@@ -63,6 +67,7 @@ class CTDataModule(pl.LightningDataModule):
         cache_dir: str | Path,
         seed: int,
         fold: int | None = None,
+        exclude: Sequence[str] = (),
     ) -> None:
         super().__init__()
         _check_settings(organs, patch_size, patches_per_epoch, foreground_share, batch_size, num_workers)
@@ -77,16 +82,26 @@ class CTDataModule(pl.LightningDataModule):
         self.num_workers = num_workers
         self.seed = seed
         self.fold = fold
+        self.exclude = exclude
         self.store = Store(Path(cache_dir), preprocess, self.organs)
 
     @cached_property
     def split(self) -> Split:
-        """The cases of each part; lists the sources when first asked."""
-        cases = gather(self.sources)
+        """The cases of each part."""
+        return self.splitter(self.cases, self.fold, self._organs_of)
+
+    @cached_property
+    def cases(self) -> list[Case]:
+        """All cases; lists the sources when first asked.
+
+        Raises:
+            UserError: When they cannot be listed, or no case annotates an organ.
+        """
+        cases = gather(self.sources, self.exclude)
         if missing := unknown_organs({case.id: case.label for case in cases}, self.organs):
             msg = f"no data set annotates {', '.join(missing)}; give label_codes that name it, or take it out of organs"
             raise UserError(msg)
-        return self.splitter(cases, self.fold, self._organs_of)
+        return cases
 
     @cached_property
     def volumes(self) -> dict[str, StoredVolume]:
@@ -115,6 +130,8 @@ class CTDataModule(pl.LightningDataModule):
         """Loader of one epoch's patches; Lightning asks for a new one every epoch."""
         assert self.trainer is not None  # Lightning attaches itself before it asks for loaders
         volumes = [self.volumes[case.id] for case in self.split.train]
+        for volume in volumes:
+            volume.touch()
         patches = PatchDataset(volumes, self.patch_size, self.foreground_share, self.augment, self.seed)
         rank, world_size = self._place()
         num_samples = self.patches_per_epoch or len(volumes)
@@ -179,7 +196,10 @@ class CTDataModule(pl.LightningDataModule):
             other = "choose another one by split.case=<its id>, " if self.split.shared else ""
             msg = f"no training case shows {', '.join(missing)}; {other}check label_codes, or take it out of organs"
             raise UserError(msg)
-        if not any(volumes[case.id].meta["classes"] for case in self.split.val):
+        shown = {index for case in self.split.val for index in volumes[case.id].meta["classes"]}
+        if unseen := [organ for index, organ in enumerate(self.organs, start=1) if index not in shown]:
+            log.warning("no validation case shows %s: its score has no say in which epoch is best", ", ".join(unseen))
+        if not shown:
             msg = "no validation case shows any organ, so there is no score to choose by; choose another split"
             raise UserError(msg)
 

@@ -7,9 +7,7 @@ noticed when a run opens it, and prepared again.
 """
 
 import logging
-import os
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -91,8 +89,7 @@ class Store:
             except OSError as error:
                 msg = f"cannot write to the store {self.root}: {error.strerror}; free space or choose another cache_dir"
                 raise UserError(msg) from error
-        with suppress(OSError):  # a store that may only be read
-            os.utime(folder)  # when it was last used, for pruning
+        StoredVolume(case.id, folder).touch()
         return folder
 
 

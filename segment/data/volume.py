@@ -2,8 +2,10 @@
 
 import io
 import json
+import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
@@ -64,6 +66,11 @@ class StoredVolume:
         under whose id it was prepared first, and `identity`, all that decides it (`segment.data.fingerprint`).
         """
         return dict(json.loads((self.folder / "meta.json").read_text(encoding="utf-8")))
+
+    def touch(self) -> None:
+        """Note that it is in use, for pruning."""
+        with suppress(OSError):  # a store that may only be read
+            os.utime(self.folder)
 
     def is_intact(self) -> bool:
         """Whether every file is as it was written; reads them all."""

@@ -1,5 +1,6 @@
 """The tables of several runs, such as the folds of a cross-validation, as one."""
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
@@ -17,20 +18,35 @@ def find_tables(runs: Iterable[str | Path]) -> list[Path]:
     """The cases.csv of run folders, and of the runs of sweep folders, sorted.
 
     Raises:
-        UserError: When a folder holds none, or there is only one in all.
+        UserError: When a folder holds no run, a run was not tested to the end, or there is only one in all.
     """
     tables: list[Path] = []
     for run in map(Path, runs):
-        found = [run / "cases.csv"] if (run / "config.yaml").exists() else sorted(run.glob("*/cases.csv"))
-        if not found or not all(path.is_file() for path in found):
-            msg = f"no cases.csv in {run}; name run folders that were tested to the end, or the folder of a sweep"
+        is_run = (run / "split.json").exists()
+        found = [run] if is_run else sorted(path.parent for path in run.glob("*/split.json"))
+        if not found:
+            msg = f"no run in {run}; name run folders, or the folder of a sweep"
             raise UserError(msg)
-        tables += found
+        tables += [_tested(folder) for folder in found]
     tables = sorted(set(tables))
     if len(tables) < 2:
         msg = f"{len(tables)} table to merge; name the folder of a sweep, or several run folders: 'runs=[a,b]'"
         raise UserError(msg)
     return tables
+
+
+def _tested(run: Path) -> Path:
+    """The cases.csv of a run, whole.
+
+    Raises:
+        UserError: When a test case is not in it.
+    """
+    path = run / "cases.csv"
+    done = {case for case, _ in read_cases(path)} if path.is_file() else set()
+    if missing := set(json.loads((run / "split.json").read_text(encoding="utf-8"))["test"]) - done:
+        msg = f"{run} was not tested to the end: {min(missing)} is not in its cases.csv; finish it by resume={run}"
+        raise UserError(msg)
+    return path
 
 
 def merge_cases(tables: Sequence[Path]) -> dict[str, list[OrganScore]]:

@@ -62,17 +62,23 @@ def test_why_a_case_is_or_is_not_in_the_store(store, held, tmp_path):
     assert explain(identity(new, store.transform, ORGANS), have).startswith("not in the store: this CT was never prep")
 
 
-def test_pruning_removes_what_is_long_unused_of_other_code_or_broken(store, held):
+def test_pruning_removes_what_is_long_unused_of_other_code_or_broken_and_nothing_else(store, held):
     used, unused = entries(store.root)
     age(unused.volume.folder, 31)
-    old, broken, left, writing = (store.root / name for name in ("0ld", "broken", ".1.left", ".2.writing"))
-    for folder in (old, broken, left, writing):
+    names = {name: store.root / (name + "0" * 32) for name in ("", ".01234567.")}
+    old, left = names[""], names[".01234567."]
+    broken, writing = store.root / ("1" * 32), store.root / (".89abcdef." + "2" * 32)
+    young, others = store.root / ("3" * 32), [store.root / name for name in ("quick", ".git", "sets")]
+    for folder in (old, broken, left, writing, young, *others):
         folder.mkdir()
         (folder / "meta.json").write_text("{")
     meta = {"case": "x", "identity": used.identity | {"code": [VERSION - 1, "1"]}}
-    (old / "meta.json").write_text(json.dumps(meta))
-    age(left, 2)
+    for folder in (old, young):
+        (folder / "meta.json").write_text(json.dumps(meta))
+    for folder in (old, broken, left, *others):
+        age(folder, 2)
     count, size_mb = prune(store.root, unused_days=30)
     assert count == 4
     assert size_mb > unused.size_mb
-    assert {path.name for path in store.root.iterdir()} == {used.volume.folder.name, ".2.writing"}
+    assert set(store.root.iterdir()) == {used.volume.folder, writing, young, *others}
+    assert prune(store.root, unused_days=0) == (0, 0)

@@ -1,3 +1,4 @@
+import json
 import math
 
 import pytest
@@ -15,7 +16,7 @@ def score(organ, dice, hd95_mm=1.0):
 def table(folder, **cases):
     """A run folder with a cases.csv."""
     folder.mkdir(parents=True)
-    (folder / "config.yaml").touch()
+    (folder / "split.json").write_text(json.dumps({"train": ["z"], "val": [], "test": list(cases)}))
     begin_cases(folder / "cases.csv")
     for case, scores in cases.items():
         append_case(folder / "cases.csv", case, scores)
@@ -51,10 +52,19 @@ def test_runs_of_other_organs_are_not_merged(tmp_path):
 
 
 def test_nothing_to_merge(tmp_path):
-    with pytest.raises(UserError, match=r"no cases\.csv in .*empty; name run folders"):
+    with pytest.raises(UserError, match=r"no run in .*empty; name run folders"):
         find_tables([tmp_path / "empty"])
     with pytest.raises(UserError, match="1 table to merge"):
         find_tables([table(tmp_path / "0", a=[score("liver", 0.5)])])
-    (table(tmp_path / "1") / "cases.csv").unlink()
-    with pytest.raises(UserError, match=r"no cases\.csv in .*1"):
-        find_tables([tmp_path / "0", tmp_path / "1"])
+
+
+@pytest.mark.parametrize("how", ["no table", "half a table"])
+def test_a_run_that_was_not_tested_to_the_end_is_not_passed_over(tmp_path, how):
+    table(tmp_path / "0", a=[score("liver", 0.5)])
+    half = table(tmp_path / "1", b=[score("liver", 0.5)], c=[score("liver", 0.5)]) / "cases.csv"
+    if how == "no table":
+        half.unlink()
+    else:
+        half.write_text("\n".join(half.read_text().splitlines()[:-1]) + "\n")
+    with pytest.raises(UserError, match=r"1 was not tested to the end: [bc] is not in its cases\.csv; .*resume="):
+        find_tables([tmp_path])

@@ -48,9 +48,13 @@ def is_series(folder: Path) -> bool:
 
 
 def holds_series(folder: Path) -> bool:
-    """Whether DICOM files lie right in a folder, judged by the first files in it."""
+    """Whether DICOM images lie right in a folder, judged by the first files in it; a DICOMDIR is none.
+
+    Raises:
+        UserError: When a DICOM file is damaged.
+    """
     files = (path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    return any(may_be_dicom(path) for path in islice(files, FIRST_FILES))
+    return any(read_header(path) is not None for path in islice(files, FIRST_FILES))
 
 
 def list_series(folder: Path) -> list[Series]:

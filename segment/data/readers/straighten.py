@@ -9,15 +9,21 @@ from segment.data.readers.series import AIR_HU, Stack, grid_affine, is_tilted, i
 def straightened(values: np.ndarray, stack: Stack) -> tuple[np.ndarray, np.ndarray]:
     """Values and affine on a grid without tilt and with the median slice distance, by linear interpolation.
 
-    The grid is wide enough for every slice; what no slice covers is air.
+    The grid is wide enough for every slice; what no slice covers is air. A shift that is too small for a tilt is left
+    to the affine, as it is in a regular stack.
 
     Args:
         values: (I,J,K) HU, one slice of the stack after the other.
         stack: Where they lie.
     """
-    shifts = stack.shifts_mm / stack.slices[0].spacing_mm if is_tilted(stack) else np.zeros_like(stack.shifts_mm)
+    first = stack.slices[0]
+    away_mm = stack.slices[-1].position_mm - first.position_mm
+    shifts = np.zeros_like(stack.shifts_mm)
+    if is_tilted(stack):
+        away_mm = np.cross(*first.axes) * stack.offsets_mm[-1]
+        shifts = stack.shifts_mm / first.spacing_mm
     low = np.floor(shifts.min(axis=0)).astype(int)
-    size = np.ceil(shifts.max(axis=0)).astype(int) - low + stack.slices[0].shape  # (2,)
+    size = np.ceil(shifts.max(axis=0)).astype(int) - low + first.shape  # (2,)
     places = stack.offsets_mm / np.median(np.diff(stack.offsets_mm))
     count = round(places[-1]) + 1 if is_uneven(stack) else len(places)
     # Output slice k lies between the slices below[k] and below[k] + 1, at the share above[k] of the way.
@@ -28,9 +34,8 @@ def straightened(values: np.ndarray, stack: Stack) -> tuple[np.ndarray, np.ndarr
     for k in range(count):
         parts = ((below[k], 1 - above[k]), (below[k] + 1, above[k]))
         result[..., k] = sum(w * _moved(values[..., n], low - shifts[n], size) for n, w in parts if w > 0)
-    first = stack.slices[0]
     start = first.position_mm + (low * first.spacing_mm) @ first.axes
-    return result, grid_affine(first, np.cross(*first.axes) * stack.offsets_mm[-1] / (count - 1), start)
+    return result, grid_affine(first, away_mm / (count - 1), start)
 
 
 def _moved(plane: np.ndarray, offset: np.ndarray, size: np.ndarray) -> np.ndarray:

@@ -52,9 +52,10 @@ def deal_parts(
 
 
 def deal_folds(patients: Sequence[Patient], folds: int, seed: int, fixed: Mapping[str, int]) -> dict[str, int]:
-    """Fold of every patient; folds are of one size, and so are their shares of each source, group and set of organs.
+    """Fold of every patient; folds have equal shares of each source, and of its groups and sets of organs.
 
-    One after the other, each patient goes to the fold that has fewest of its kind, and of these to the smallest.
+    One after the other, each patient goes to the fold that has fewest of its kind, and of these to the one that has
+    fewest of its source. Other sources do not matter.
 
     Args:
         patients: Whom to deal.
@@ -64,9 +65,9 @@ def deal_folds(patients: Sequence[Patient], folds: int, seed: int, fixed: Mappin
     """
     fold_of = {p.name: fixed[p.name] for p in patients if p.name in fixed}
     of_kind: dict[tuple[object, ...], Counter[int]] = defaultdict(Counter)
-    sizes: Counter[int] = Counter()
+    of_source: dict[str, Counter[int]] = defaultdict(Counter)
     for patient in sorted(patients, key=lambda p: (p.name not in fold_of, _kind(p), _rank(p, seed))):
-        counts = of_kind[_kind(patient)]
+        counts, sizes = of_kind[_kind(patient)], of_source[patient.source]
         fold = fold_of.setdefault(patient.name, min(range(folds), key=lambda f: (counts[f], sizes[f], f)))
         counts[fold] += 1
         sizes[fold] += 1

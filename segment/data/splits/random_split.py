@@ -20,6 +20,8 @@ class RandomSplit:
     organs. The result hangs on the seed and on the patients' names, groups and organs: neither the order of files nor
     other sources matter. A source of one patient only trains.
 
+    Patients whom a data set's authors keep for the test (`Case.part`) test, and count towards the share.
+
     The test patients are the same for every fold, and those of the split without folds; the others take turns in
     validating. With test=0, fold f tests, fold f+1 validates and the others train, so that each case is tested once, by
     a network that has not seen it.
@@ -61,7 +63,7 @@ class RandomSplit:
             raise UserError(msg)
         folds = None if fold is None else self.folds
         settings = {"seed": self.seed, "val": self.val, "test": self.test, "folds": folds}
-        fixed = _read_frozen(self.frozen, settings)
+        fixed = _read_frozen(self.frozen, settings) | {case.patient: "test" for case in cases if case.part == "test"}
         patients = _patients(cases, organs_of(cases) if folds and organs_of else {})
         place = self._deal_folds(patients, fixed) if folds else self._deal(patients, fixed)
         if self.frozen is not None:
@@ -71,8 +73,8 @@ class RandomSplit:
         return checked({part: tuple(case for case in ordered if part_of[case.patient] == part) for part in PARTS})
 
     def _deal(self, patients: Sequence[Patient], fixed: Mapping[str, str]) -> dict[str, str]:
-        """Part of every patient."""
-        return deal_parts(patients, {"val": self.val, "test": self.test}, "train", self.seed, fixed)
+        """Part of every patient; those who test first, so that they stay whatever the share of validation."""
+        return deal_parts(patients, {"test": self.test, "val": self.val}, "train", self.seed, fixed)
 
     def _deal_folds(self, patients: Sequence[Patient], fixed: Mapping[str, Any]) -> dict[str, Any]:
         """Fold of every patient, or "test"."""

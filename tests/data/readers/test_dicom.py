@@ -24,7 +24,7 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 
-from segment.data.readers.dicom import Series, is_series, list_series, read_series
+from segment.data.readers.dicom import Series, holds_series, is_series, list_series, read_series
 from segment.data.readers.read import read_ct, read_label
 from segment.data.readers.scan import check_same_grid, write_mask
 from segment.errors import UserError
@@ -274,6 +274,17 @@ def test_a_folder_with_dicom_files_is_told_from_others(tmp_path):
     assert is_series(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["DICOMDIR", "index.dcm"])
+def test_a_directory_of_series_is_no_image(tmp_path, name):
+    write(tmp_path / name, slice_file((0, 0, 0), SOPClassUID=MediaStorageDirectoryStorage, SeriesInstanceUID=None))
+    for patient in ("p1", "p2"):
+        write_series(tmp_path / patient, stack_positions(3))
+    assert not holds_series(tmp_path)
+    assert holds_series(tmp_path / "p1")
+    write(tmp_path / "IM0", slice_file((0, 0, 0)))
+    assert holds_series(tmp_path)
+
+
 def test_the_largest_axial_ct_is_taken_and_said(tmp_path, caplog):
     write_series(tmp_path / "a", stack_positions(4), SeriesInstanceUID="1.2.1")
     write_series(tmp_path / "b", stack_positions(6), SeriesInstanceUID="1.2.2")
@@ -440,6 +451,17 @@ def test_a_wide_gap_that_the_scanner_counts_across_is_uneven_not_missing(tmp_pat
     write_ramp(tmp_path, [np.array([3.0 + z / 1000, 4.0, 5.0 + z]) for z in offsets])  # rounding, no tilt
     scan = read_series(tmp_path, straighten=True)
     assert scan.shape == (24, 30, 9)
+    assert check_ramp(scan) == scan.data.size
+
+
+def test_uneven_slices_keep_a_shift_too_small_for_a_tilt(tmp_path):
+    offsets = np.cumsum([0, *[12.5] * 12, *[13.0] * 14])  # 332 mm
+    shift_mm = np.tan(np.radians(0.095)) * offsets
+    assert shift_mm[-1] == pytest.approx(0.55, abs=0.01)
+    write_ramp(tmp_path, [np.array([3.0 + x, 4.0, 5.0 + z]) for x, z in zip(shift_mm, offsets, strict=True)])
+    check_refused(tmp_path, "lie 12.5 to 13 mm apart")
+    scan = read_series(tmp_path, straighten=True)
+    assert scan.shape[:2] == (24, 30)
     assert check_ramp(scan) == scan.data.size
 
 

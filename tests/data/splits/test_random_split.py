@@ -70,8 +70,9 @@ patients = st.lists(
 def test_folds_are_balanced_whole_and_free_of_order(patients, folds, seed, data):
     fold_of = deal_folds(patients, folds, seed, {})
     assert fold_of.keys() == {p.name for p in patients}
-    sizes = Counter(fold_of.values())
-    assert max(sizes.values()) - min(sizes[f] for f in range(folds)) <= 1
+    for source in {p.source for p in patients}:
+        sizes = Counter(fold_of[p.name] for p in patients if p.source == source)
+        assert max(sizes.values()) - min(sizes[f] for f in range(folds)) <= 1
     for kind in {(p.source, p.group, p.classes) for p in patients}:
         of_kind = Counter(fold_of[p.name] for p in patients if (p.source, p.group, p.classes) == kind)
         assert max(of_kind.values()) - min(of_kind[f] for f in range(folds)) <= 1
