@@ -1,3 +1,4 @@
+import locale
 import logging
 
 import pytest
@@ -20,3 +21,11 @@ def _logging_as_it_was():
         for handler in set(logger.handlers) - set(handlers):
             if type(handler) is logging.StreamHandler:  # pytest looks after its own
                 logger.removeHandler(handler)
+
+
+@pytest.fixture(autouse=True)
+def _locale_as_it_was():
+    """ITK's writer of DICOM sets the process to the C locale, in which later tests cannot read what commands print."""
+    before = locale.setlocale(locale.LC_ALL)
+    yield
+    locale.setlocale(locale.LC_ALL, before)

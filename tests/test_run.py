@@ -89,6 +89,7 @@ def test_no_record_names_a_place_on_this_machine(command, tmp_path, monkeypatch)
         logging.getLogger().warning("cannot read %s/data/x.nii.gz", tmp_path)
 
     options = [f"output_dir='{place}'", "data=folder", f"data.sources.folder.root='{place}/flare'"]
+    options.append("data.sources.folder.label_codes={liver: 1, right_kidney: 2, left_kidney: 3, spleen: 4}")
     (here,) = command(*options, f"+trainer.logger.save_dir={tmp_path}/x", task=task)
     for path in here.folder.iterdir():
         text = path.read_text()

@@ -1,5 +1,4 @@
 import itertools
-import locale
 import logging
 import shutil
 import tempfile
@@ -142,15 +141,6 @@ def test_transfer_syntaxes(tmp_path, syntax, signed):
     np.testing.assert_array_equal(read_series(tmp_path).data, np.stack(planes).T)
 
 
-@pytest.fixture
-def _locale_as_it_was():
-    """ITK's writer sets the process to the C locale, in which later tests could not read what commands print."""
-    before = locale.setlocale(locale.LC_ALL)
-    yield
-    locale.setlocale(locale.LC_ALL, before)
-
-
-@pytest.mark.usefixtures("_locale_as_it_was")
 @pytest.mark.parametrize("compressor", ["JPEG", "JPEG2000"])
 def test_jpeg_compressions(tmp_path, compressor):
     stored = random_slice(0, shape=(32, 24))
