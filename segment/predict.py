@@ -68,7 +68,10 @@ def find_inputs(pattern: str) -> list[Path]:
     """
     path = Path(pattern)
     if path.is_file() or (path.is_dir() and holds_series(path)):
-        found = [path]
+        found = [path if path.name else path.resolve()]  # "." has no name to call a mask after
+        if path.is_dir() and (volume := next((p for p in path.iterdir() if p.name.endswith(SUFFIXES)), None)):
+            msg = f"input={pattern} holds DICOM files and {volume.name} side by side; name one of them, or part them"
+            raise UserError(msg)
     else:
         # Path.glob takes no absolute pattern.
         matches = glob.glob(pattern, recursive=True)  # noqa: PTH207

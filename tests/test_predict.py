@@ -305,3 +305,15 @@ def test_a_tilted_series_is_straightened_on_request(run, tmp_path):
         run(tmp_path / "ct")
     run(tmp_path / "ct", "straighten=true", "overwrite=true")
     assert volumes(tmp_path / "masks") == {("ct", "liver"): 0, ("ct", "spleen"): 0}
+
+
+def test_dicom_files_beside_volumes_are_not_guessed_at(tmp_path):
+    write_dicom(tmp_path / "cts", count=2)
+    tiny.save(tmp_path / "cts" / "b.nii.gz", tiny.body()[0])
+    with pytest.raises(UserError, match=r"holds DICOM files and b\.nii\.gz side by side"):
+        find_inputs(str(tmp_path / "cts"))
+
+
+def test_a_series_in_the_current_folder_is_called_after_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(write_dicom(tmp_path / "ct 7", count=2))
+    assert find_inputs(".") == [tmp_path / "ct 7"]

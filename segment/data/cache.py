@@ -32,7 +32,7 @@ class Entry:
     @property
     def identity(self) -> Mapping[str, Any]:
         """All that decides it."""
-        return dict(self.volume.meta["identity"])
+        return self.volume.identity
 
 
 def entries(root: Path) -> list[Entry]:
@@ -44,6 +44,7 @@ def entries(root: Path) -> list[Entry]:
         try:
             volume = StoredVolume(StoredVolume("", folder).meta["case"], folder)
             size = sum(path.stat().st_size for path in folder.iterdir())
+            _ = volume.identity
             found.append(Entry(volume, size / 1e6, (time.time() - folder.stat().st_mtime) / DAY_S))
         except (OSError, ValueError, KeyError):
             continue
@@ -99,7 +100,7 @@ def _can_go(folder: Path, unused_days: float) -> bool:
     if unused < 1:
         return False
     try:
-        version = StoredVolume("", folder).meta["identity"]["code"][0]
+        version = StoredVolume("", folder).identity["code"][0]
     except (OSError, ValueError, KeyError):
         return True  # half written, by a process that is long gone, or broken
     return bool(version != VERSION or unused > unused_days)

@@ -1,5 +1,6 @@
 """Hashes that tell whether two preprocessed volumes, or two CTs, are the same."""
 
+import inspect
 import json
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
@@ -14,7 +15,7 @@ from segment.data.cases import Case
 from segment.data.readers.scan import case_name
 from segment.errors import UserError
 
-VERSION = 3  # raise it when code changes what preprocessing computes or what a stored volume consists of
+VERSION = 4  # raise it when code changes what preprocessing computes or what a stored volume consists of
 
 
 def identity(case: Case, transform: tio.Transform, organs: Sequence[str]) -> dict[str, Any]:
@@ -91,6 +92,9 @@ def settings(value: Any) -> Any:  # noqa: ANN401
     TorchIO's own description (`to_hydra_config`) knows only what a class lists in `args_names`, which leaves out the
     value of Mask, the multiple of EnsureShapeMultiple, the transforms of OneOf, and `p` and `keep` of all.
     """
+    source = _source(value)
+    if source is not None:
+        return [source, *([settings(vars(value))] if isinstance(value, tio.Transform) else [])]
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, tio.Transform):
@@ -104,7 +108,17 @@ def settings(value: Any) -> Any:  # noqa: ANN401
     if isinstance(value, torch.dtype):
         return str(value)
     name = getattr(value, "__qualname__", "<")
-    if "<" in name:  # a lambda or an inner function: its name does not tell what it does
+    is_bound = not isinstance(getattr(value, "__self__", None), tio.Transform | None)
+    if "<" in name or is_bound:  # a lambda, an inner function or a method: its name does not tell what it does
         msg = f"preprocessing holds {value!r}, which cannot be told from another; use a function or class of a module"
         raise UserError(msg)
     return f"{value.__module__}.{name}"
+
+
+def _source(value: Any) -> list[str] | None:  # noqa: ANN401
+    """Name and code of a transform or function of the user's own, which `VERSION` knows nothing of; else None."""
+    own = type(value) if isinstance(value, tio.Transform) else value if inspect.isfunction(value) else None
+    if own is None or own.__module__.split(".")[0] in ("segment", "torchio") or "<" in own.__qualname__:
+        return None
+    code = blake2b(inspect.getsource(own).encode(), digest_size=16).hexdigest()
+    return [f"{own.__module__}.{own.__qualname__}", code]

@@ -44,7 +44,7 @@ def preprocess(transform: tio.Transform, scan: Scan, classes: np.ndarray | None 
         classes: Class indices on the same grid.
 
     Raises:
-        UserError: When the transform leaves intensities that float16 cannot hold.
+        UserError: When the transform leaves intensities that float16 cannot hold, or turns the volume.
     """
     image, affine = _canonical(scan.data, scan.affine, np.float32)
     subject = tio.Subject(image=tio.ScalarImage(tensor=image, affine=affine))
@@ -58,7 +58,13 @@ def preprocess(transform: tio.Transform, scan: Scan, classes: np.ndarray | None 
         msg = "preprocessing leaves intensities that are infinite or beyond ±65504; clip them to a window of HU"
         raise UserError(msg)
     label = result["label"].data.to(torch.uint8).contiguous() if classes is not None else None
-    return Volume(image, label, np.asarray(result["image"].affine, dtype=np.float64))
+    turned = np.asarray(result["image"].affine, dtype=np.float64)
+    if nib.aff2axcodes(turned) != nib.aff2axcodes(affine):
+        msg = (
+            f"preprocessing leaves axes that run to {''.join(nib.aff2axcodes(turned))}; keep their order and direction"
+        )
+        raise UserError(msg)
+    return Volume(image, label, turned)
 
 
 def _canonical(data: np.ndarray, affine: np.ndarray, dtype: type) -> tuple[Tensor, np.ndarray]:

@@ -15,9 +15,10 @@ from segment.errors import UserError
 
 BODY_HU = -300  # above: the patient, the table and clothes; below: air
 LARGE = 0.2  # of the largest piece: the share that makes a piece an organ of its own
+SMALL = 0.02  # of the largest piece: the share that may be a shrunken organ
 ACROSS = 0.25  # of a lone piece's voxels on either side of the midline: both organs, grown together
 APART_MM = 30  # two organs have their centres further apart from right to left, even beside a slim spine
-VERSION = 1  # raise it when the same files give other sides
+VERSION = 2  # raise it when the same files give other sides
 
 Sides = Mapping[str, Sequence[str]]
 
@@ -54,7 +55,7 @@ class SplitSides:
     @property
     def facts(self) -> Any:  # noqa: ANN401
         """What is split, and by which rule."""
-        rule = [VERSION, BODY_HU, LARGE, ACROSS, APART_MM]
+        rule = [VERSION, BODY_HU, LARGE, SMALL, ACROSS, APART_MM]
         return ["sides", self.structure, self.right, self.left, rule, self.whole.facts]
 
     def read(self, scan: Scan, image: Path, organs: Sequence[str]) -> np.ndarray:
@@ -108,7 +109,8 @@ def right_side(mask: np.ndarray, scan: Scan, what: str) -> np.ndarray:
         (I,J,K) bool, True only in the mask.
 
     Raises:
-        UserError: When one piece reaches across the midline, or two large ones lie on one side, close to each other.
+        UserError: When one piece reaches across the midline, or two large ones lie on one side: close to each other, or
+            with a piece on the other side that may be the other organ.
     """
     mask, affine = mask.T, scan.affine[:, [2, 1, 0, 3]]  # as files are read, K comes first in memory: SciPy's order
     right = np.zeros(mask.shape, bool)
@@ -127,7 +129,7 @@ def right_side(mask: np.ndarray, scan: Scan, what: str) -> np.ndarray:
     # Rounded, so that what lies on the midline does so in every orientation.
     offsets_mm = (centres[:, 0] - middle).round(3)
     if count > 1 and sizes[large[1]] >= LARGE * sizes[large[0]]:
-        _check_two(offsets_mm[large], what)
+        _check_two(offsets_mm[large], offsets_mm[sizes > SMALL * sizes.max()], what)
         first_is_right = offsets_mm[large[0]] >= offsets_mm[large[1]]
         is_right = _nearer(where, numbers, centres, *(large if first_is_right else large[::-1]))
     else:
@@ -162,9 +164,11 @@ def _nearer(where: np.ndarray, numbers: np.ndarray, centres: np.ndarray, one: in
     return nearer
 
 
-def _check_two(offsets_mm: np.ndarray, what: str) -> None:
-    if np.ptp(offsets_mm) < APART_MM and offsets_mm.min() * offsets_mm.max() > 0:
-        side = "right" if offsets_mm[0] > 0 else "left"
+def _check_two(large_mm: np.ndarray, all_mm: np.ndarray, what: str) -> None:
+    """Refuse two large pieces of one organ, by how far they and all pieces but the smallest lie from the midline."""
+    on_one_side = large_mm.min() * large_mm.max() > 0
+    if on_one_side and (np.ptp(large_mm) < APART_MM or (all_mm * large_mm[0] < 0).any()):
+        side = "right" if large_mm[0] > 0 else "left"
         msg = (
             f"{what} has two large pieces on the {side}, so sides cannot be told; draw the sides or leave the case out"
         )

@@ -74,18 +74,17 @@ class Store:
         folder = self.root / fingerprint(decides)
         if folder.is_dir() and not StoredVolume(case.id, folder).is_intact():
             log.warning("the stored volume of %s is damaged, and is prepared again", case.id)
-            discard(folder)
+            discard(folder, unless_intact=True)
         if not folder.is_dir():
             scan = case.read()
             volume = preprocess(self.transform, scan, case.label.read(scan, case.image, self.organs))
             facts = {
                 "case": case.id,
-                "identity": decides,
                 "annotated": annotated(case.label, self.organs),
                 "voxel_hash": voxel_hash(scan.data),
             }
             try:
-                write_volume(volume, facts, folder)
+                write_volume(volume, facts, decides, folder)
             except OSError as error:
                 msg = f"cannot write to the store {self.root}: {error.strerror}; free space or choose another cache_dir"
                 raise UserError(msg) from error
@@ -108,5 +107,5 @@ class _Preparation(Dataset[Path | str]):
             return self.store.add(self.cases[index])
         except UserError as error:
             return str(error)
-        except (RuntimeError, ArithmeticError) as error:  # a transform that cannot take this CT
-            return f"preprocessing failed: {error}; look at the CT {self.cases[index].image}"
+        except Exception as error:  # a transform that cannot take this CT; the other cases wait
+            return f"preprocessing failed: {type(error).__name__}: {error}; look at the CT {self.cases[index].image}"

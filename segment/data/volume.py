@@ -63,9 +63,14 @@ class StoredVolume:
         """What is known of the volume.
 
         `affine` (4×4), `classes` present, `annotated` per class, the CT's `voxel_hash`, the image's `minimum`; `case`,
-        under whose id it was prepared first, and `identity`, all that decides it (`segment.data.fingerprint`).
+        under whose id it was prepared first.
         """
         return dict(json.loads((self.folder / "meta.json").read_text(encoding="utf-8")))
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """All that decides it (`segment.data.fingerprint`); some kilobytes, so read anew."""
+        return dict(json.loads((self.folder / "identity.json").read_text(encoding="utf-8")))
 
     def touch(self) -> None:
         """Note that it is in use, for pruning."""
@@ -85,12 +90,13 @@ class StoredVolume:
         return blosc2.open(path, mode="r", mmap_mode="r", dparams={"nthreads": 1})
 
 
-def write_volume(volume: Volume, facts: Mapping[str, Any], folder: Path) -> None:
+def write_volume(volume: Volume, facts: Mapping[str, Any], identity: Mapping[str, Any], folder: Path) -> None:
     """Write a volume with its label into a folder that appears when it is whole.
 
     Args:
         volume: Image and label.
         facts: Further values of `StoredVolume.meta`.
+        identity: `StoredVolume.identity`.
         folder: Where; one that exists, because another process was first, is left as it is.
 
     Raises:
@@ -110,6 +116,7 @@ def write_volume(volume: Volume, facts: Mapping[str, Any], folder: Path) -> None
         "label.b2nd": _compressed(label),
         "foreground.npy": _npy(voxels),
         "meta.json": json.dumps(meta).encode(),
+        "identity.json": json.dumps(identity).encode(),
     }
     files[SUMS] = json.dumps({name: _sum(content) for name, content in files.items()}).encode()
     try:
@@ -125,13 +132,23 @@ def write_volume(volume: Volume, facts: Mapping[str, Any], folder: Path) -> None
         shutil.rmtree(left, ignore_errors=True)
 
 
-def discard(folder: Path) -> None:
-    """Remove a stored volume; no other process can meet half of it."""
+def discard(folder: Path, unless_intact: bool = False) -> None:
+    """Remove a stored volume; no other process can meet half of it.
+
+    Args:
+        folder: The volume's.
+        unless_intact: Put it back when it is intact after all: another process that found the damage, too, has mended
+            it meanwhile.
+    """
     aside = folder.with_name(f".{uuid4().hex[:8]}.{folder.name}")
     try:
         folder.rename(aside)
-    except FileNotFoundError:  # another process was first
+    except OSError:  # another process was first, or the store may only be read
         return
+    if unless_intact and StoredVolume("", aside).is_intact():
+        with suppress(OSError):  # the other one is there again
+            aside.rename(folder)
+            return
     shutil.rmtree(aside, ignore_errors=True)
 
 

@@ -33,6 +33,7 @@ def write_overlay(
     organs: Sequence[str],
     *,
     truth: np.ndarray | None = None,
+    annotated: Sequence[bool] | None = None,
     window_hu: tuple[float, float] = (-160, 240),
     title: str = "",
 ) -> None:
@@ -49,6 +50,7 @@ def write_overlay(
         affine: Voxel → RAS+ mm, 4×4.
         organs: Class i is organs[i-1].
         truth: (I,J,K) class indices; the planes then go through the true organ.
+        annotated: Whether the truth knows each class, background first; None: all.
         window_hu: The HU shown black and white; the default is a usual window for abdominal soft tissue.
         title: What stands on top, say the case's id.
 
@@ -66,7 +68,8 @@ def write_overlay(
     _draw_header(figure, title, has_truth=truth is not None)
     top = figure.get_figheight() - _HEADER
     for index, (center, height) in enumerate(zip(centers, heights, strict=True), start=1):
-        _draw_caption(figure, top, scene, organs[index - 1], index, colors[index - 1])
+        caption = _caption(scene, organs[index - 1], index, annotated is None or annotated[index])
+        _draw_caption(figure, top, caption, colors[index - 1])
         if center is not None:
             _draw_row(figure, top - _CAPTION, inches, scene, index, center, colors)
         top -= height
@@ -122,20 +125,23 @@ def _draw_header(figure: Figure, title: str, *, has_truth: bool) -> None:
     )
 
 
-def _draw_caption(figure: Figure, top: float, scene: Scene, organ: str, index: int, color: Color) -> None:
-    """Swatch, name, volumes and Dice."""
+def _draw_caption(figure: Figure, top: float, caption: str, color: Color) -> None:
+    """Swatch and text."""
     line = 1 - (figure.get_figheight() - top + _CAPTION / 2) / figure.get_figheight()
     figure.text(_GAP / _WIDTH, line, "■", color=color, fontsize=16, va="center")
-    text = figure.text(3.5 * _GAP / _WIDTH, line, _caption(scene, organ, index), color=_INK, fontsize=12, va="center")
+    text = figure.text(3.5 * _GAP / _WIDTH, line, caption, color=_INK, fontsize=12, va="center")
     text.set_parse_math(False)
 
 
-def _caption(scene: Scene, organ: str, index: int) -> str:
+def _caption(scene: Scene, organ: str, index: int, is_known: bool) -> str:
+    """Name, volumes and Dice; no Dice where the truth does not know the organ."""
     name = organ.replace("_", " ")
     pred = scene.pred == index
     pred_ml = np.count_nonzero(pred) * scene.voxel_ml
     if scene.truth is None:
         return f"{name}    {pred_ml:.1f} mL" if pred_ml else f"{name}    not found by the prediction"
+    if not is_known:
+        return f"{name}    prediction {pred_ml:.1f} mL    not annotated"
     true = scene.truth == index
     true_ml = np.count_nonzero(true) * scene.voxel_ml
     if not pred_ml and not true_ml:

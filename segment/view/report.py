@@ -54,7 +54,14 @@ class CaseReport(pl.Callback):
         ct, affine = labelled.scan.data, labelled.scan.affine
         if self.overlay:
             write_overlay(
-                folder / "overlay.png", ct, mask, affine, self.organs, truth=labelled.truth, title=labelled.id
+                folder / "overlay.png",
+                ct,
+                mask,
+                affine,
+                self.organs,
+                truth=labelled.truth,
+                annotated=labelled.annotated,
+                title=labelled.id,
             )
         if self.film:
             write_film(folder / "organs.mp4", ct, mask, affine, self.organs)

@@ -72,9 +72,9 @@ def test_pruning_removes_what_is_long_unused_of_other_code_or_broken_and_nothing
     for folder in (old, broken, left, writing, young, *others):
         folder.mkdir()
         (folder / "meta.json").write_text("{")
-    meta = {"case": "x", "identity": used.identity | {"code": [VERSION - 1, "1"]}}
     for folder in (old, young):
-        (folder / "meta.json").write_text(json.dumps(meta))
+        (folder / "meta.json").write_text('{"case": "x"}')
+        (folder / "identity.json").write_text(json.dumps(used.identity | {"code": [VERSION - 1, "1"]}))
     for folder in (old, broken, left, *others):
         age(folder, 2)
     count, size_mb = prune(store.root, unused_days=30)

@@ -1,4 +1,7 @@
+import importlib
 import inspect
+import linecache
+import sys
 from dataclasses import replace
 
 import nibabel as nib
@@ -172,3 +175,28 @@ def test_the_two_zeros_are_one():
     assert voxel_hash(np.array([[[0.0, -0.0, 0.5]]], np.float32)) == voxel_hash(
         np.array([[[-0.0, 0.0, 0.5]]], np.float32)
     )
+
+
+def test_the_code_of_a_transform_of_ones_own_counts(case, tmp_path, monkeypatch):
+    keys = []
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for number in (1, 2):
+        body = f"    def apply_transform(self, subject):\n        return {number}\n"
+        (tmp_path / "mine.py").write_text(f"import torchio\n\n\nclass Own(torchio.Transform):\n{body}")
+        linecache.clearcache()
+        monkeypatch.delitem(sys.modules, "mine", raising=False)
+        keys.append(key(case, importlib.import_module("mine").Own()))
+    assert keys[0] != keys[1]
+
+
+def test_a_bound_method_cannot_be_told_from_another(case):
+    with pytest.raises(UserError, match="cannot be told from another"):
+        key(case, tio.ZNormalization(masking_method=Threshold(1).above))
+
+
+class Threshold:
+    def __init__(self, value):
+        self.value = value
+
+    def above(self, data):
+        return data > self.value

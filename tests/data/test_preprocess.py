@@ -113,3 +113,8 @@ def test_the_seed_recipe():
     assert result.image.shape == (1, 128, 128, 128)
     assert float(result.image.mean()) == pytest.approx(0, abs=1e-3)
     assert float(result.image.std()) == pytest.approx(1, abs=1e-3)
+
+
+def test_a_transform_that_turns_the_volume_is_refused():
+    with pytest.raises(UserError, match="leaves axes that run to SAR; keep their order and direction"):
+        preprocess(tio.ToOrientation("SAR"), scan(np.zeros((3, 4, 5), np.int16)))

@@ -117,6 +117,18 @@ def test_two_large_pieces_of_one_kidney_are_refused(tmp_path):
         split(tmp_path, RIGHT, above)
 
 
+@pytest.mark.parametrize(("size", "refused"), [(4, True), (2, False)])
+def test_two_pieces_of_one_kidney_beside_a_shrunken_one_are_refused(tmp_path, size, refused):
+    # The left kidney in two pieces, 960 voxels each and 48 mm apart; 6.7 % and 0.8 % of one on the right.
+    outer, inner = (slice(6, 14), slice(10, 18), slice(5, 20)), (slice(18, 26), slice(10, 18), slice(5, 20))
+    right = (slice(42, 42 + size), slice(10, 10 + size), slice(8, 8 + size))
+    if refused:
+        with pytest.raises(UserError, match="has two large pieces on the left, so sides cannot be told; draw the sides"):
+            split(tmp_path, outer, inner, right)
+    else:
+        assert np.array_equal(split(tmp_path, outer, inner, right), expected([inner, right], [outer]))
+
+
 def test_other_structures_stay(tmp_path):
     image, label = ct(tmp_path, RIGHT, LEFT)
     codes = {"liver": 2, "kidney": [1, 3]}

@@ -160,7 +160,7 @@ def test_a_transform_that_cannot_take_a_ct_is_told_with_the_ct(tmp_path):
     write_case(tmp_path, "a")
     store = Store(tmp_path / "store", tio.Compose([tio.Clamp(out_min=5000), tio.ZNormalization()]), ORGANS)
     with pytest.raises(
-        UserError, match=r"set/a: preprocessing failed: Standard deviation is 0 .*; look at .*a\.nii\.gz"
+        UserError, match=r"set/a: preprocessing failed: RuntimeError: Standard deviation is 0 .*; look at .*a\.nii\.gz"
     ):
         store.prepare(list_cases(tmp_path))
 
@@ -190,7 +190,9 @@ def _prepare_and_be_killed(store, cases, moment):
     store.prepare(cases)
 
 
-@pytest.mark.parametrize("name", ["image.b2nd", "label.b2nd", "foreground.npy", "meta.json", "sums.json"])
+@pytest.mark.parametrize(
+    "name", ["image.b2nd", "label.b2nd", "foreground.npy", "meta.json", "identity.json", "sums.json"]
+)
 @pytest.mark.parametrize("how", ["flipped", "cut", "gone"])
 def test_a_damaged_volume_is_noticed_and_made_anew(tmp_path, cases, caplog, name, how):
     store = Store(tmp_path, transform(), ORGANS)
@@ -210,14 +212,14 @@ def test_a_damaged_volume_is_noticed_and_made_anew(tmp_path, cases, caplog, name
     assert len(list(tmp_path.iterdir())) == 1
 
 
-@pytest.mark.parametrize("file", range(5))
+@pytest.mark.parametrize("file", range(6))
 def test_killed_in_the_middle_of_any_file_it_goes_on(store, cases, monkeypatch, file):
     clean = {
         name: volume.image[:] for name, volume in Store(store.root / "x", transform(), ORGANS).prepare(cases).items()
     }
     root = store.root / "y"
     store = Store(root, transform(), ORGANS)
-    assert run(_prepare_and_be_killed, store, cases, 2 * 5 + 1 + file) == -signal.SIGKILL
+    assert run(_prepare_and_be_killed, store, cases, 2 * 6 + 1 + file) == -signal.SIGKILL
     left = sorted(root.iterdir())
     assert (len(left), sum(not folder.name.startswith(".") for folder in left)) == (3, 2)
     done = []

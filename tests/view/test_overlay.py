@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from segment.view.colors import organ_colors
-from segment.view.overlay import write_overlay
+from segment.view.overlay import _caption, write_overlay
+from segment.view.scene import make_scene
 
 ORGANS = ["right_organ", "left_organ"]
 # Upper and lower end of the planes in the page, below the captions with their swatches.
@@ -97,3 +98,11 @@ def test_parts_that_do_not_belong_together_are_refused(tmp_path, stored):
     with pytest.raises(ValueError, match="window_hu must go from low to high"):
         write_overlay(tmp_path / "overlay.png", ct, mask, affine, ORGANS, window_hu=(240, -160))
     assert not list(tmp_path.iterdir())
+
+
+def test_an_organ_that_the_truth_does_not_know_has_no_dice():
+    mask = np.zeros((6, 6, 6), np.uint8)
+    mask[2:4, 2:4, 2:4] = 1
+    scene = make_scene(mask.astype(np.int16), mask, np.zeros_like(mask), np.eye(4), ["spleen"], (-160, 240))
+    assert _caption(scene, "spleen", 1, is_known=False) == "spleen    prediction 0.0 mL    not annotated"
+    assert "Dice 0.000    absent from the truth" in _caption(scene, "spleen", 1, is_known=True)

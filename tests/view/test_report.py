@@ -51,7 +51,8 @@ def test_a_case_leaves_its_rows_and_the_pictures_asked_for(tmp_path, labelled, d
         assert pred is mask
         assert affine is labelled.scan.affine
         assert organs == ORGANS
-        assert more == ({"truth": labelled.truth, "title": "set/case 1"} if name == "overlay.png" else {})
+        told = {"truth": labelled.truth, "annotated": labelled.annotated, "title": "set/case 1"}
+        assert more == (told if name == "overlay.png" else {})
 
 
 def test_the_rows_come_last(tmp_path, labelled, monkeypatch):

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from segment.data.augment.draw import happens, log_uniform, uniform
+from segment.data.augment.draw import checked_range, happens, log_uniform, uniform
 from segment.data.augment.intensity import IntensityChange, add_noise, change_contrast
 from segment.data.augment.sharpness import gaussian_blur
 
@@ -21,6 +21,9 @@ class RandomIntensity(IntensityChange):
 
     def __init__(self, contrast: float, brightness: float, noise: float, blur: float, p: float) -> None:
         super().__init__(p=1)
+        for name, value in {"contrast": contrast, "brightness": brightness, "noise": noise, "blur": blur}.items():
+            checked_range(name, [0, value])
+        checked_range("p", [0, p], high=1)
         self.contrast = contrast
         self.brightness = brightness
         self.noise = noise

@@ -7,7 +7,7 @@ import torch
 import torchio as tio
 from torch import Tensor
 
-from segment.data.augment.draw import happens, log_uniform
+from segment.data.augment.draw import checked_range, happens, log_uniform
 from segment.data.augment.elastic import FOLD_FREE, random_coefficients, spline_weights
 from segment.data.augment.share import sharing
 from segment.data.augment.warp import Warp, resample
@@ -34,7 +34,8 @@ class RandomSpatial(tio.SpatialTransform):  # type: ignore[misc]
         p_elastic: and of elastic deformation.
 
     Raises:
-        UserError: When the elastic displacement is so large for its grid that it could fold the patch.
+        UserError: When a number is out of its range, or the elastic displacement is so large for its grid that it could
+            fold the patch.
     """
 
     def __init__(
@@ -50,6 +51,10 @@ class RandomSpatial(tio.SpatialTransform):  # type: ignore[misc]
         p_elastic: float = 1.0,
     ) -> None:
         super().__init__(p=p, copy=False)
+        for name, value in {"degrees": degrees, "scale": scale, "shift": shift, "elastic_mm": elastic_mm}.items():
+            checked_range(name, [0, value])
+        for name, value in {"p_rotate": p_rotate, "p_scale": p_scale, "p_elastic": p_elastic}.items():
+            checked_range(name, [0, value], high=1)
         if elastic_mm > FOLD_FREE * grid_mm:
             msg = f"elastic_mm={elastic_mm} can fold a patch; take at most {FOLD_FREE:.2f} times grid_mm ({grid_mm})"
             raise UserError(msg)

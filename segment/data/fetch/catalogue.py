@@ -74,7 +74,8 @@ class PublicSet:
         citation: The paper, with its DOI.
         layout: What one has to know about the files; `conf/data/` says how to read them.
         files: What can be downloaded without an account.
-        steps: What has to be done by hand, in order, before `data.root=` can name the folder; empty: nothing.
+        steps: What has to be done by hand, in order, before `data.sources.<set>.root=` can name the
+            folder; empty: nothing.
     """
 
     title: str

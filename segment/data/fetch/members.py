@@ -1,6 +1,8 @@
 """What an archive holds, one way for zip and tar."""
 
+import errno
 import gzip
+import lzma
 import stat
 import tarfile
 import zipfile
@@ -14,7 +16,8 @@ from segment.errors import UserError
 
 TAR = (".tar", ".tar.gz", ".tgz")
 JUNK = ("__MACOSX", ".DS_Store")  # and ._*: what a Mac adds
-DAMAGE = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError)
+DAMAGE = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError)
+ROOT = "data.sources.<set>.root=<folder>"
 ENCRYPTED = 1  # bit of a zip member's flags
 
 
@@ -40,16 +43,21 @@ def members(archive: Path) -> Iterator[Member]:
     Raises:
         UserError: When it is of another kind than zip, tar and tar.gz, encrypted, or holds a link, a device, or a path
             that leads out of the folder.
-        One of `DAMAGE`: When it is damaged or cut off.
+        One of `DAMAGE`, or an OSError that `is_damage` tells: When it is damaged or cut off.
     """
     if archive.name.endswith(".zip"):
         found = _zip_members(archive)
     elif archive.name.endswith(TAR):
         found = _tar_members(archive)
     else:
-        msg = f"{archive} is neither .zip nor {', '.join(TAR)}; unpack it by hand and give its folder as data.root"
+        msg = f"{archive} is neither .zip nor {', '.join(TAR)}; unpack it by hand and name its folder by {ROOT}"
         raise UserError(msg)
     return found
+
+
+def is_damage(error: OSError) -> bool:
+    """Whether the archive is to blame, not the disk: bzip2's decoder gives no number, and no true name is too long."""
+    return error.errno in (None, errno.ENAMETOOLONG)
 
 
 def _zip_members(archive: Path) -> Iterator[Member]:
@@ -62,7 +70,7 @@ def _zip_members(archive: Path) -> Iterator[Member]:
             if info.is_dir() or _is_junk(name):
                 continue
             if info.flag_bits & ENCRYPTED:
-                msg = f"{archive} is encrypted; unpack it by hand with its password and give the folder as data.root"
+                msg = f"{archive} is encrypted; unpack it by hand with its password and name the folder by {ROOT}"
                 raise UserError(msg)
             try:
                 stream = file.open(info)

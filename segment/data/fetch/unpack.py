@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from segment.data.fetch.lock import locked
-from segment.data.fetch.members import DAMAGE, Member, members
+from segment.data.fetch.members import DAMAGE, Member, is_damage, members
 from segment.data.fetch.space import check_space, room_for
 from segment.errors import UserError
 from segment.files import written_aside
@@ -69,7 +69,9 @@ def _write_all(archive: Path, aside: Path, max_bytes: int) -> None:
             if claimed > max_bytes or count > MAX_MEMBERS:
                 _refuse_bomb(archive)
             room -= _write(member, aside, archive, room)
-    except DAMAGE as error:
+    except (*DAMAGE, OSError) as error:
+        if isinstance(error, OSError) and not is_damage(error):
+            raise
         reason = str(error) or type(error).__name__
         msg = f"{archive} is damaged or cut off ({reason}); delete it and download it again"
         raise UserError(msg) from error

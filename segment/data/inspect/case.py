@@ -1,6 +1,6 @@
 """One case: its CT and label are read once, and everything is checked."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +14,7 @@ from segment.data.inspect.hu import check_hu
 from segment.data.inspect.organ import check_organs
 from segment.data.inspect.sides import check_sides
 from segment.data.inspect.truth import read_truth, without_remedy
+from segment.data.readers.dicom import AXIAL, list_series
 from segment.data.readers.scan import Scan
 from segment.errors import UserError
 
@@ -48,10 +49,11 @@ def inspect(case: Case, organs: Sequence[str], anatomy: Anatomy) -> Inspected:
     except UserError as error:
         remedy = "copy, download or convert the CT again"
         return Inspected((Finding(case.id, "unreadable", "error", without_remedy(error), remedy),))
+    of_series = list(_check_series(case))
     of_hu = list(check_hu(case.id, scan.data))
     if worst(of_hu) == "error":  # then what organs hold says nothing new
         anatomy = replace(anatomy, median_hu={})
-    findings = [*check_header(case.id, scan), *of_hu]
+    findings = [*of_series, *check_header(case.id, scan), *of_hu]
     classes, of_label = read_truth(case, scan, organs)
     findings += of_label
     annotated = [organ for organ in organs if organ in case.label.structures]
@@ -59,3 +61,14 @@ def inspect(case: Case, organs: Sequence[str], anatomy: Anatomy) -> Inspected:
         findings += check_organs(case.id, scan, classes, organs, annotated, anatomy)
         findings += check_sides(case.id, scan, classes, organs, anatomy)
     return Inspected(tuple(findings), scan, classes, voxel_hash(scan.data))
+
+
+def _check_series(case: Case) -> Iterator[Finding]:
+    """A folder from which one of several CTs was taken, by its size alone."""
+    if case.series is not None or not case.image.is_dir():
+        return
+    series = [one for one in list_series(case.image) if one.kind == AXIAL]
+    if len(series) > 1:
+        names = ", ".join(f"{one.description or one.uid} ({one.slices})" for one in series)
+        what = f"{len(series)} axial CTs with these numbers of slices: {names}; the first was taken"
+        yield Finding(case.id, "several series", "warning", what, "choose one in the column series of a manifest")

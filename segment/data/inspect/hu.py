@@ -10,6 +10,7 @@ from segment.data.readers.scan import AIR_HU
 _FROM_DICOM = "convert the CT again from DICOM, with its rescale slope and intercept applied"
 _SAMPLED = 200  # voxels along an axis that suffice to count shares
 BODY_HU = (-200, 300)  # fat and soft tissue, with contrast
+NO_AIR_SHARE = 0.01  # of the voxels; every CT in HU has more around the patient
 BODY_SHARE = 0.03  # of the voxels; a slim patient in a field of 500 mm fills a fifth
 CLIPPED_LOW, CLIPPED_HIGH = 0.01, 0.0005  # share of voxels at the very lowest or highest number
 CLIPPED_BELOW_HU = 1000  # a scale that ends higher loses nothing that soft organs need
@@ -31,8 +32,8 @@ def check_hu(case: str, hu: np.ndarray) -> Iterator[Finding]:
         yield Finding(case, "no HU", "error", f"numbers from {shown} are normalised, not HU", _FROM_DICOM)
     elif low >= 0 and high <= 255:
         yield Finding(case, "no HU", "error", f"numbers from {shown} are grey levels of a picture, not HU", _FROM_DICOM)
-    elif low >= 0:
-        yield _no_negative(case, sample, shown)
+    elif low >= 0 or _is_shifted(hu, sample):
+        yield _no_rescale(case, sample, shown)
     elif _share(sample, 800, np.inf) > max(0.1, _share(sample, -np.inf, -500)):
         what = f"most of the dark is bright: a tenth or more lies above 800 in {shown}; the sign is wrong"
         yield Finding(
@@ -45,12 +46,24 @@ def check_hu(case: str, hu: np.ndarray) -> Iterator[Finding]:
         yield from _check_ends(case, hu, low, high)
 
 
-def _no_negative(case: str, sample: np.ndarray, shown: str) -> Finding:
+def _no_rescale(case: str, sample: np.ndarray, shown: str) -> Finding:
     if _share(sample, 824, 1324) > BODY_SHARE:  # BODY_HU + 1024
-        what = f"no number below 0 in {shown}, and fat and organs near 1024: the rescale intercept is missing"
+        what = f"air near 0, fat and organs near 1024, in {shown}: the rescale intercept is missing"
         return Finding(case, "no rescale", "error", what, "subtract 1024, or set scl_inter to -1024 in its header")
     what = f"no number below 0 in {shown}: air and fat are cut off, or these are no HU"
     return Finding(case, "no air", "error", what, _FROM_DICOM)
+
+
+def _is_shifted(hu: np.ndarray, sample: np.ndarray) -> bool:
+    """Whether air lies near 0 and tissue near 1024, though a few voxels, as of padding, are below 0."""
+    has_air = _share(sample, -1200, -700) > NO_AIR_SHARE
+    return not has_air and _share(sample, 824, 1324) > BODY_SHARE and -3100 < _edge(hu) < 500
+
+
+def _edge(hu: np.ndarray) -> float:
+    """What is at the edges of the box, where a CT shows air or padding in whatever order its axes are stored."""
+    i, j, k = (slice(None, None, max(1, n - 1)) for n in hu.shape)
+    return float(np.median(np.concatenate([hu[:, j, k].ravel(), hu[i, :, k].ravel(), hu[i, j].ravel()])))
 
 
 def _check_ends(case: str, hu: np.ndarray, low: float, high: float) -> Iterator[Finding]:

@@ -32,10 +32,10 @@ def print_findings(findings: Sequence[Finding], console: Console) -> None:
 
 
 def grouped(findings: Sequence[Finding]) -> list[list[Finding]]:
-    """Findings of one check and severity together, worst first, then most frequent."""
-    groups: dict[tuple[str, str], list[Finding]] = {}
+    """Findings of one check, severity and remedy together, worst first, then most frequent."""
+    groups: dict[tuple[str, str, str], list[Finding]] = {}
     for finding in findings:
-        groups.setdefault((finding.severity, finding.check), []).append(finding)
+        groups.setdefault((finding.severity, finding.check, finding.remedy), []).append(finding)
     return sorted(groups.values(), key=lambda g: (SEVERITIES.index(g[0].severity), -len(g)))
 
 

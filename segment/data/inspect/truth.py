@@ -5,13 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from segment.data.annotation import Annotation, LabelFile
+from segment.data.annotation import Annotation, LabelFile, MaskFiles
 from segment.data.cases import Case
 from segment.data.inspect.boxes import organ_boxes
 from segment.data.inspect.finding import Finding
 from segment.data.labels import MAX_ORGANS
 from segment.data.readers.read import read_ct, read_label
 from segment.data.readers.scan import Scan, check_same_grid
+from segment.data.sides import SplitSides
 from segment.errors import UserError
 
 # Share of the steps between codes that are not neighbours (1 and 4, say) which go over a code in between. Rounded
@@ -52,20 +53,32 @@ def _names(label: Annotation, organs: Sequence[str]) -> list[str]:
 
 def _reason(case: Case, scan: Scan, error: UserError) -> Finding:
     """Which file is the cause, and of what kind."""
-    for path in case.label.files:
+    label = case.label.whole if isinstance(case.label, SplitSides) else case.label
+    if not isinstance(label, LabelFile | MaskFiles) or _can_be_read(label, case, scan):
+        what, _, remedy = str(error).rpartition("; ")
+        return Finding(case.id, "label", "error", what, remedy)
+    for path in label.files:
         try:
-            label = read_label(path)
+            stored = read_label(path)
         except UserError as damage:
             if _holds_numbers(path):
                 return Finding(case.id, "interpolated label", "error", without_remedy(damage), _NEAREST)
             return Finding(case.id, "unreadable", "error", without_remedy(damage), "copy or download the label again")
         try:
-            check_same_grid(scan, label, case.image, path)
+            check_same_grid(scan, stored, case.image, path)
         except UserError as apart:
             remedy = "resample the label onto the CT's grid, or mend the header that is wrong"
             return Finding(case.id, "label grid", "error", without_remedy(apart), remedy)
     remedy = "name the codes in label_codes of the data set, or mend the file"
     return Finding(case.id, "label codes", "error", without_remedy(error), remedy)
+
+
+def _can_be_read(label: Annotation, case: Case, scan: Scan) -> bool:
+    try:
+        label.read(scan, case.image, [])
+    except UserError:
+        return False
+    return True
 
 
 def _holds_numbers(path: Path) -> bool:
@@ -97,6 +110,7 @@ def _check_interpolated(case: Case, classes: np.ndarray, names: Sequence[str]) -
     if over > INTERPOLATED_STEPS and share > INTERPOLATED_SHARE:
         what = (
             f"{share:.0%} of the borders between organs with distant codes show a layer of a code in between (of "
-            f"{', '.join(names[:4])}{' …' if len(names) > 4 else ''}): the label was interpolated and rounded"
+            f"{', '.join(names[:4])}{' …' if len(names) > 4 else ''}): unless one structure lies within another, as a "
+            "tumour in its organ does, the label was interpolated and rounded"
         )
-        yield Finding(case.id, "interpolated label", "error", what, _NEAREST)
+        yield Finding(case.id, "interpolated label", "warning", what, _NEAREST)

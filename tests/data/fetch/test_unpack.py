@@ -182,7 +182,7 @@ def test_an_encrypted_zip_needs_the_users_hands(tmp_path):
     for signature, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         data[data.index(signature) + at] |= 1
     archive.write_bytes(data)
-    with pytest.raises(UserError, match=r"is encrypted.*data\.root"):
+    with pytest.raises(UserError, match=r"is encrypted.*data\.sources\.<set>\.root=<folder>"):
         unpack(archive, tmp_path / "out", CAP)
 
 
@@ -198,7 +198,7 @@ def test_a_file_that_is_there_twice_is_refused(tmp_path):
 @pytest.mark.parametrize("name", ["x.7z", "x.rar", "x.nii.gz"])
 def test_other_kinds_are_left_to_the_user(tmp_path, name):
     (tmp_path / name).write_bytes(b"7z")
-    with pytest.raises(UserError, match="unpack it by hand"):
+    with pytest.raises(UserError, match=r"unpack it by hand .* data\.sources\.<set>\.root=<folder>"):
         unpack(tmp_path / name, tmp_path / "out", CAP)
 
 
@@ -232,6 +232,39 @@ def test_a_changed_byte_is_found(tmp_path, kind):
     archive.write_bytes(data)
     with pytest.raises(UserError, match="damaged or cut off"):
         unpack(archive, tmp_path / "out", CAP)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_changed_bytes_are_found_whatever_packed_them(tmp_path, method):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w", method) as archive:
+        archive.writestr("a", FILES["set/images/a.nii.gz"])
+        start = archive.getinfo("a").compress_size // 2
+    data = bytearray((tmp_path / "x.zip").read_bytes())
+    data[start : start + 2000] = bytes(2000)
+    (tmp_path / "x.zip").write_bytes(data)
+    with pytest.raises(UserError, match=r"damaged or cut off.*delete it and download it again"):
+        unpack(tmp_path / "x.zip", tmp_path / "out", CAP)
+    assert nothing_is_left(tmp_path, "x.zip")
+
+
+@pytest.mark.parametrize("content", [b"\0" * 60, b"\xff" * 60])
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_what_was_never_packed_is_found(tmp_path, method, content):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w", method) as archive:
+        archive.writestr("a", FILES["set/images/a.nii.gz"])
+    data = bytearray((tmp_path / "x.zip").read_bytes())
+    data[40:100] = content  # after the local header of 31 bytes and what says which LZMA it is
+    (tmp_path / "x.zip").write_bytes(data)
+    with pytest.raises(UserError, match="damaged or cut off"):
+        unpack(tmp_path / "x.zip", tmp_path / "out", CAP)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_name_too_long_for_a_file_is_named(tmp_path, kind):
+    archive = pack(tmp_path / kind, {"set/a": b"a", "set/" + "x" * 300: b"x"})
+    with pytest.raises(UserError, match=r"damaged or cut off .*File name too long"):
+        unpack(archive, tmp_path / "out", CAP)
+    assert nothing_is_left(tmp_path, kind)
 
 
 def test_a_wrong_sum_at_the_end_of_a_gz_is_found(tmp_path):

@@ -31,6 +31,7 @@ def test_padding_far_below_air_and_metal_are_fine(hu):
         (lambda hu: np.clip((hu + 160) / 400, 0, 1).astype(np.float32), ("error", "no HU")),
         (lambda hu: (np.clip((hu + 160) / 400, 0, 1) * 255).astype(np.int16), ("error", "no HU")),
         (lambda hu: (hu + 1024).clip(0), ("error", "no rescale")),
+        (lambda hu: np.where(np.indices(hu.shape)[0] < 3, -2000, hu + 1024), ("error", "no rescale")),  # padded
         (lambda hu: hu.clip(0), ("error", "no air")),
         (lambda hu: -hu, ("error", "wrong sign")),
         (lambda hu: hu - 1024, ("error", "no HU")),  # the intercept applied twice

@@ -24,8 +24,8 @@ def test_an_absent_organ_is_a_note(tmp_path, clean):
     assert found(case) == {("note", "absent", "spleen")}
 
 
-def test_an_empty_label_is_an_error(tmp_path, clean):
-    assert found(changed(tmp_path, clean, lambda label: label.fill(0))) == {("error", "empty label", "")}
+def test_an_empty_label_is_a_warning(tmp_path, clean):
+    assert found(changed(tmp_path, clean, lambda label: label.fill(0))) == {("warning", "empty label", "")}
 
 
 def test_a_volume_out_of_range_is_a_warning_that_tells_it(tmp_path, clean):

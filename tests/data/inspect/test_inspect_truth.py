@@ -48,20 +48,20 @@ def test_fractions_are_an_interpolated_label(tmp_path, clean):
 def test_interpolation_that_was_rounded_is_seen_by_the_shells_that_it_leaves(tmp_path, clean):
     label = np.rint(ndimage.shift(clean[1].astype(np.float32), 0.5, order=1)).astype(np.uint8)
     assert set(np.unique(label)) == {0, 1, 2, 3, 4}  # no code of its own gives it away
-    assert ("error", "interpolated label", "") in found(write_case(tmp_path, hu=clean[0], label=label))
+    assert ("warning", "interpolated label", "") in found(write_case(tmp_path, hu=clean[0], label=label))
 
 
 def test_nearest_neighbours_and_thin_organs_are_no_interpolation(tmp_path, clean):
     label = ndimage.shift(clean[1], 0.5, order=0)
     label[60:64, 50, 20:80] = 2  # a sheet of one voxel
-    assert ("error", "interpolated label", "") not in found(write_case(tmp_path, hu=clean[0], label=label))
+    assert ("warning", "interpolated label", "") not in found(write_case(tmp_path, hu=clean[0], label=label))
 
 
 def test_a_handful_of_voxels_proves_no_interpolation(tmp_path, clean):
     label = np.zeros_like(clean[1])
     label[50:53, 50:53, 50:53] = 1
     label[51, 51, 51] = 2
-    assert ("error", "interpolated label", "") not in found(write_case(tmp_path, hu=clean[0], label=label))
+    assert ("warning", "interpolated label", "") not in found(write_case(tmp_path, hu=clean[0], label=label))
 
 
 def test_a_label_on_another_grid_is_an_error(tmp_path, clean):
