@@ -12,6 +12,11 @@ MAX_CODE = 2**16 - 1  # bounds the lookup table
 MAX_ORGANS = 255  # class indices are uint8
 
 
+def plain(name: str) -> str:
+    """A name in lower case, hyphens and runs of spaces turned into underscores: all that is done to a name unasked."""
+    return "_".join(name.lower().split()).replace("-", "_")
+
+
 class LabelMap:
     """From the codes of one data set's label files to class indices.
 

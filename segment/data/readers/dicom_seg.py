@@ -8,6 +8,7 @@ import pydicom
 from pydicom import config, uid
 from pydicom.dataset import Dataset
 
+from segment.data.labels import plain
 from segment.data.readers.scan import GRID_TOLERANCE_MM, Scan
 from segment.errors import UserError
 
@@ -30,7 +31,7 @@ def read_dicom_seg(path: Path, like: Scan) -> dict[str, np.ndarray]:
         like: The CT, in any order of its axes.
 
     Returns:
-        Bool masks (I,J,K) on the CT's grid by name: the Segment Label in lower case with underscores for spaces.
+        Bool masks (I,J,K) on the CT's grid by name: the Segment Label in its plain form, such as left_kidney.
         Segments of the same name are one mask; a segment without frames is an empty one.
 
     Raises:
@@ -72,7 +73,7 @@ def segment_names(path: Path) -> set[str]:
 
 def _names(file: Dataset) -> dict[int, str]:
     """Names of the segments by their numbers."""
-    return {int(s.SegmentNumber): "_".join(str(s.SegmentLabel).lower().split()) for s in file.SegmentSequence}
+    return {int(s.SegmentNumber): plain(str(s.SegmentLabel)) for s in file.SegmentSequence}
 
 
 def _frames(file: Dataset, path: Path) -> Iterator[tuple[int, np.ndarray]]:

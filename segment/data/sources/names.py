@@ -3,17 +3,12 @@
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
-from segment.data.labels import Codes
+from segment.data.labels import Codes, plain
 from segment.errors import UserError
 
 Names = Mapping[str, str | None]
 
 OTHER = "other"  # the codes of structures that are left out
-
-
-def plain(name: str) -> str:
-    """A name in lower case, spaces and hyphens turned into underscores: all that is done to a name unasked."""
-    return name.strip().lower().replace(" ", "_").replace("-", "_")
 
 
 def our_names(theirs: Collection[str], names: Names, where: str) -> dict[str, str | None]:

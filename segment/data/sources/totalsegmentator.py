@@ -6,9 +6,9 @@ from pathlib import Path
 
 from segment.data.annotation import MaskFiles
 from segment.data.cases import Case
+from segment.data.labels import plain
 from segment.data.readers.scan import SUFFIXES, case_name
 from segment.data.sources.listing import left_by_system, unwrapped
-from segment.data.sources.names import plain
 from segment.data.splits.split import PARTS
 from segment.errors import UserError
 

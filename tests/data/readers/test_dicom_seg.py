@@ -14,7 +14,7 @@ from pydicom.uid import ExplicitVRLittleEndian, RLELossless, generate_uid
 
 from segment.data.annotation import SegFile, annotated
 from segment.data.readers.dicom import read_series
-from segment.data.readers.dicom_seg import read_dicom_seg
+from segment.data.readers.dicom_seg import read_dicom_seg, segment_names
 from segment.data.readers.read import read_ct
 from segment.data.readers.scan import Scan
 from segment.data.sources.folder import Folder
@@ -95,6 +95,14 @@ def test_masks_come_back_by_name(drawn):
     np.testing.assert_array_equal(masks["right_kidney"], random_mask(1))
     assert masks["liver"].dtype == bool
     assert (masks["liver"] & masks["right_kidney"]).any()
+
+
+def test_names_are_as_plain_as_those_of_other_sources(tmp_path):
+    write_ct(tmp_path / "ct")
+    mask = np.ones((4, 5, 6), bool)
+    write_seg(tmp_path / "a.dcm", tmp_path / "ct", {" Kidney-Left": mask, "Vena  Cava": mask})
+    assert segment_names(tmp_path / "a.dcm") == {"kidney_left", "vena_cava"}
+    assert set(read_dicom_seg(tmp_path / "a.dcm", read_series(tmp_path / "ct"))) == {"kidney_left", "vena_cava"}
 
 
 def test_frames_are_fewer_than_slices(drawn):
