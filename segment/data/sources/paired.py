@@ -89,8 +89,7 @@ class Paired:
                     raise UserError(msg)
                 cases[case.id] = case
         if not cases:
-            msg = f"no CT in {self.root} has a path that ends like {self.pairs[0].image}; set root to where it unpacked"
-            raise UserError(msg)
+            raise self._nothing()
         return [cases[name] for name in sorted(cases)]
 
     def _of(self, pair: Pair, source: str) -> list[Case]:
@@ -109,6 +108,17 @@ class Paired:
             )
             for name in images
         ]
+
+    def _nothing(self) -> UserError:
+        """Why there is no case."""
+        if count := sum(len(self._found(pair.image)) for pair in self.pairs):
+            return UserError(
+                f"{count} CTs and no label like {self.pairs[0].label} in {self.root}; unpack the labels, too: take the "
+                "set's steps, which segment prepare prints"
+            )
+        return UserError(
+            f"no CT in {self.root} has a path that ends like {self.pairs[0].image}; set root to where it unpacked"
+        )
 
     def _found(self, pattern: str) -> Mapping[str, Path]:
         """Files whose paths end in a pattern, by case."""
