@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,6 +51,23 @@ def test_the_files_of_the_catalogue_are_those_that_the_layouts_serve(name):
     for archive in LAYOUTS[name]():
         by_hand_only = not catalogued(name).files and archive in BY_HAND[name]
         assert by_hand_only or any(url.endswith(f"/{archive}") for url in urls), archive
+
+
+@pytest.mark.parametrize("name", sorted(LAYOUTS))
+def test_the_steps_name_the_root_by_a_key_that_is_there(name):
+    text = notice(catalogued(name))
+    for key in re.findall(r"data\.[\w.]+(?==)|data\.root", text):
+        assert key == f"data.sources.{name}.root"
+        assert "root" in OmegaConf.load(f"{config_dir()}/data/{name}.yaml").sources[name]
+    if name in ("btcv", "word"):
+        assert f"data.sources.{name}.root=<folder>" in text
+
+
+@pytest.mark.parametrize("name", sorted(LAYOUTS))
+def test_comments_are_no_longer_than_a_line_and_promise_no_download_that_is_not_there(name):
+    comments = [c for c in Path(config_dir(), "data", f"{name}.yaml").read_text().splitlines() if c.startswith("#")]
+    assert max(map(len, comments)) <= 120
+    assert ("gets it" in " ".join(comments)) == bool(catalogued(name).files)
 
 
 def test_a_file_for_every_number():
