@@ -3,9 +3,10 @@
     python benchmarks/loop.py [overrides of segment train]
 
 Both run in one process, step by step in turn, so that a machine that slows down slows both: the same patches with the
-same network, loss, optimizer and clipping; what leaves unknown organs out of the loss is the framework's. Everything between two steps of the bare loop is the framework's: making
-its loader, loops, loggers, learning rate, and drawing the progress bar, which goes on for a moment after its callback.
-Validation and checkpoints are left out on both sides. Target: less than 3 % more (docs/design.md).
+same network, loss, optimizer and clipping. Everything between two steps of the bare loop is the framework's: making
+its loader, loops, loggers, learning rate, leaving unknown organs out of the loss, and drawing the progress bar, which
+goes on for a moment after its callback. Validation and checkpoints are left out on both sides. Target: less than 3 %
+more (docs/design.md).
 """
 
 import copy

@@ -1,7 +1,8 @@
 """`segment doctor`: inspect a data set before anyone trains on it."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -55,7 +56,8 @@ class Inspection(Dataset[Seen]):
     def __getitem__(self, index: int) -> Seen:
         case = self.cases[index]
         try:
-            seen = inspect(case, self.organs, self.anatomy)
+            with _quiet():
+                seen = inspect(case, self.organs, self.anatomy)
             picture = b""
             if seen.scan is not None:
                 picture = draw_thumbnail(seen.scan.data, seen.classes, seen.scan.affine, self.organs)
@@ -110,9 +112,7 @@ def _inspect(inspection: Inspection, num_workers: int) -> dict[str, Seen]:
     Raises:
         UserError: When a process was killed, as the system does for lack of memory.
     """
-    loader = DataLoader(
-        inspection, batch_size=None, num_workers=num_workers, worker_init_fn=_be_quiet, generator=torch.Generator()
-    )
+    loader = DataLoader(inspection, batch_size=None, num_workers=num_workers, generator=torch.Generator())
     results = iter(loader)  # starts the workers, before the bar starts a thread
     bar = track(results, "inspecting", len(inspection), transient=True, console=Console(stderr=True))
     try:
@@ -122,8 +122,15 @@ def _inspect(inspection: Inspection, num_workers: int) -> dict[str, Seen]:
         raise UserError(msg) from error
 
 
-def _be_quiet(worker: int) -> None:
-    logging.disable(logging.WARNING)  # what readers log is among the findings
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the readers' warnings, which are among the findings."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _entry(name: str, seen: Seen, findings: Sequence[Finding]) -> Entry:

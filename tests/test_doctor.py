@@ -173,3 +173,16 @@ def test_a_killed_process_is_an_error_and_no_wait(doctor, cts, monkeypatch):
 def test_structures_that_nobody_can_judge_are_named(doctor, cts):
     _, _, out, _ = doctor(cts, "~anatomy.volume_ml.aorta", "~anatomy.volume_ml.stomach")
     assert "read, but not judged, for anatomy.volume_ml does not name them: aorta, stomach\n" in out
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_what_readers_warn_of_is_told_once_as_a_finding(doctor, cts, workers):
+    path = cts / "images" / "phantom_0000.nii.gz"
+    image = nib.load(path)
+    image.set_sform(None, 0)
+    image.set_qform(None, 0)
+    nib.save(image, path)
+    _, found, _, err = doctor(cts, f"num_workers={workers}")
+    own = [f["check"] for f in found["findings"] if f["case"] == "folder/phantom_0000"]
+    assert own.count("no orientation") == 1
+    assert "left and right are a guess" not in err

@@ -69,6 +69,6 @@ def _check_series(case: Case) -> Iterator[Finding]:
         return
     series = [one for one in list_series(case.image) if one.kind == AXIAL]
     if len(series) > 1:
-        names = ", ".join(f"{one.description or one.uid} ({one.slices})" for one in series)
-        what = f"{len(series)} axial CTs with these numbers of slices: {names}; the first was taken"
+        names = ", ".join(f"{one.uid} ({one.description or 'no description'}, {one.slices} slices)" for one in series)
+        what = f"{len(series)} axial CTs lie in its folder, {names}: the first was taken, for its size alone"
         yield Finding(case.id, "several series", "warning", what, "choose one in the column series of a manifest")

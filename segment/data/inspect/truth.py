@@ -52,28 +52,39 @@ def _names(label: Annotation, organs: Sequence[str]) -> list[str]:
 
 
 def _reason(case: Case, scan: Scan, error: UserError) -> Finding:
-    """Which file is the cause, and of what kind."""
-    label = case.label.whole if isinstance(case.label, SplitSides) else case.label
-    if not isinstance(label, LabelFile | MaskFiles) or _can_be_read(label, case, scan):
-        what, _, remedy = str(error).rpartition("; ")
-        return Finding(case.id, "label", "error", what, remedy)
-    for path in label.files:
-        try:
-            stored = read_label(path)
-        except UserError as damage:
-            if _holds_numbers(path):
-                return Finding(case.id, "interpolated label", "error", without_remedy(damage), _NEAREST)
-            return Finding(case.id, "unreadable", "error", without_remedy(damage), "copy or download the label again")
-        try:
-            check_same_grid(scan, stored, case.image, path)
-        except UserError as apart:
-            remedy = "resample the label onto the CT's grid, or mend the header that is wrong"
-            return Finding(case.id, "label grid", "error", without_remedy(apart), remedy)
-    remedy = "name the codes in label_codes of the data set, or mend the file"
-    return Finding(case.id, "label codes", "error", without_remedy(error), remedy)
+    """Which file is the cause, and of what kind; the error's own words where files alone do not tell."""
+    label = case.label
+    while isinstance(label, SplitSides):
+        label = label.whole
+    if isinstance(label, LabelFile | MaskFiles):
+        for path in label.files:
+            if finding := _of_file(path, case, scan):
+                return finding
+    if isinstance(label, LabelFile) and not _can_be_read(label, case, scan):
+        remedy = "name the codes in label_codes of the data set, or mend the file"
+        return Finding(case.id, "label codes", "error", without_remedy(error), remedy)
+    what, _, remedy = str(error).rpartition("; ")
+    return Finding(case.id, "label", "error", what, remedy)
 
 
-def _can_be_read(label: Annotation, case: Case, scan: Scan) -> bool:
+def _of_file(path: Path, case: Case, scan: Scan) -> Finding | None:
+    """What is wrong with one file of codes or one mask, if anything."""
+    try:
+        stored = read_label(path)
+    except UserError as damage:
+        if _holds_numbers(path):
+            return Finding(case.id, "interpolated label", "error", without_remedy(damage), _NEAREST)
+        return Finding(case.id, "unreadable", "error", without_remedy(damage), "copy or download the label again")
+    try:
+        check_same_grid(scan, stored, case.image, path)
+    except UserError as apart:
+        remedy = "resample the label onto the CT's grid, or mend the header that is wrong"
+        return Finding(case.id, "label grid", "error", without_remedy(apart), remedy)
+    return None
+
+
+def _can_be_read(label: LabelFile, case: Case, scan: Scan) -> bool:
+    """Whether all codes in a sound file are declared."""
     try:
         label.read(scan, case.image, [])
     except UserError:

@@ -1,6 +1,7 @@
 """Read a CT or a label map from a file of any format, or a folder with a DICOM series."""
 
 import gzip
+import logging
 import os
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from segment.data.readers.dicom import read_series
 from segment.data.readers.scan import SUFFIXES, Scan, ct_scan, geometry_header
 from segment.errors import UserError
 
+log = logging.getLogger(__name__)
+
 # All that a mask takes over from its CT's header: geometry and units, no text.
 _GEOMETRY_FIELDS = (
     *("pixdim", "xyzt_units", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d"),
@@ -20,7 +23,9 @@ _GEOMETRY_FIELDS = (
 
 
 def read_ct(path: str | Path, series: str | None = None, straighten: bool = False) -> Scan:
-    """Read a CT in HU, scl_slope and scl_inter applied; values that cannot be HU are reported in the log.
+    """Read a CT in HU, scl_slope and scl_inter applied.
+
+    Values that cannot be HU, and axes that no header states, are reported in the log.
 
     Args:
         path: A file, or a folder with a DICOM series.
@@ -33,7 +38,12 @@ def read_ct(path: str | Path, series: str | None = None, straighten: bool = Fals
     path = Path(path)
     if path.is_dir() and not path.name.endswith(SUFFIXES):
         return read_series(path, series, straighten)
-    return ct_scan(path, *_read(path))
+    values, affine, header = _read(path)
+    if header["sform_code"] == 0 and header["qform_code"] == 0:
+        log.warning(
+            "%s: neither form of its header has a code: left and right are a guess; convert it again from DICOM", path
+        )
+    return ct_scan(path, values, affine, header)
 
 
 def read_label(path: str | Path) -> Scan:

@@ -1,4 +1,8 @@
+from dataclasses import replace
+
+import numpy as np
 import torso
+from dicom_files import stack_positions, write_series
 from torso import ORGANS, found, write_case
 
 from segment.data.fingerprint import voxel_hash
@@ -36,3 +40,18 @@ def test_a_bad_label_leaves_the_image_to_be_judged(tmp_path):
 def test_an_image_that_is_not_in_hu_is_told_once(tmp_path):
     hu, label = torso.torso()
     assert found(write_case(tmp_path, hu=(hu + 1024).clip(0), label=label)) == {("error", "no rescale", "")}
+
+
+def test_a_folder_of_several_cts_is_a_warning_until_one_is_chosen(tmp_path):
+    folder = tmp_path / "dicom"
+    air = np.array([[0, 1000], [1100, 1000]], np.int16)
+    write_series(folder / "a", stack_positions(4), stored=air, SeriesInstanceUID="1.2.1", SeriesDescription="lung")
+    write_series(folder / "b", stack_positions(6), stored=air, SeriesInstanceUID="1.2.2", SeriesDescription=None)
+    localizer = {"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"], "SeriesInstanceUID": "1.2.3"}
+    write_series(folder / "c", stack_positions(9), stored=air, **localizer)
+    case = replace(write_case(tmp_path), image=folder)
+    (finding,) = (f for f in inspect(case, ORGANS, torso.ANATOMY).findings if f.check == "several series")
+    assert finding.severity == "warning"
+    assert finding.what.startswith("2 axial CTs lie in its folder, 1.2.2 (no description, 6 slices), 1.2.1 (lung, 4 s")
+    assert finding.remedy == "choose one in the column series of a manifest"
+    assert ("warning", "several series", "") not in found(replace(case, series="1.2.1"))

@@ -1,3 +1,6 @@
+from dataclasses import dataclass, replace
+from pathlib import Path
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -9,6 +12,8 @@ from segment.data.annotation import LabelFile, MaskFiles
 from segment.data.cases import Case
 from segment.data.inspect.truth import read_truth
 from segment.data.readers.read import read_ct
+from segment.data.sides import SplitSides
+from segment.errors import UserError
 
 
 @pytest.fixture(scope="module")
@@ -91,3 +96,82 @@ def test_organs_that_a_label_does_not_know_are_background(tmp_path, clean):
     known = Case(case.id, case.id, case.image, LabelFile(case.label.path, {"liver": 1}))
     assert found(known) == set()  # neither absent nor on a wrong side
     assert nib.load(case.image).shape == read_truth(known, read_ct(case.image), ORGANS)[0].shape
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """Stands for a DICOM segmentation or pictures, which can only be read as themselves."""
+
+    path: Path
+    structures = ("liver",)
+    facts = ()
+
+    @property
+    def files(self):
+        return (self.path,)
+
+    def read(self, scan, image, organs):
+        msg = f"a frame of {self.path} lies; between the slices of {image}; export it again"
+        raise UserError(msg)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_other_kinds_of_labels_are_told_in_their_own_words(tmp_path, clean, wrapped):
+    case = write_case(tmp_path, hu=clean[0], label=clean[1])
+    label = Elsewhere(tmp_path / "organs.dcm")
+    if wrapped:
+        label = SplitSides(label, "kidney", "right_kidney", "left_kidney")
+    classes, (finding,) = read_truth(replace(case, label=label), read_ct(case.image), ORGANS)
+    assert classes is None
+    assert (finding.severity, finding.check) == ("error", "label")
+    assert finding.what == f"a frame of {tmp_path / 'organs.dcm'} lies; between the slices of {case.image}"
+    assert finding.remedy == "export it again"
+
+
+def one_kidney(tmp_path, clean, codes=(0, 1, 2, 2, 0)):
+    """Both kidneys under the code 2, with a bridge between them."""
+    label = np.array(codes, np.uint8)[clean[1]]
+    kidneys = np.argwhere(label == 2)
+    middle = kidneys.mean(axis=0).round().astype(int)
+    label[kidneys[:, 0].min() + 5 : kidneys[:, 0].max() - 5, middle[1], middle[2]] = 2
+    return write_case(tmp_path, hu=clean[0], label=label)
+
+
+@pytest.mark.parametrize("kind", ["codes", "masks"])
+def test_a_horseshoe_kidney_is_no_mistake_of_codes(tmp_path, clean, kind):
+    case = one_kidney(tmp_path, clean)
+    label = LabelFile(case.label.path, {"liver": 1, "kidney": 2})
+    if kind == "masks":
+        mask = (np.asarray(nib.load(case.label.path).dataobj) == 2).astype(np.uint8)
+        label = MaskFiles({"kidney": torso.save(tmp_path / "kidney.nii", mask)})
+    case = replace(case, label=SplitSides(label, "kidney", "right_kidney", "left_kidney"))
+    (finding,) = read_truth(case, read_ct(case.image), ORGANS)[1]
+    assert finding.check == "label"
+    assert "as in a horseshoe kidney" in finding.what
+    assert finding.remedy.startswith("draw the sides")
+
+
+def test_undeclared_codes_are_named_below_two_splits_of_sides(tmp_path, clean):
+    case = write_case(tmp_path, hu=clean[0], label=clean[1])
+    label = SplitSides(LabelFile(case.label.path, {"kidney": 2, "adrenal": 1}), "kidney", "right_kidney", "left_kidney")
+    label = SplitSides(label, "adrenal", "right_adrenal", "left_adrenal")
+    (finding,) = read_truth(replace(case, label=label), read_ct(case.image), ORGANS)[1]
+    assert (finding.check, finding.what[-4:]) == ("label codes", "3, 4")
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize("fault", ["label grid", "unreadable"])
+def test_the_faulty_one_of_several_masks_is_named(tmp_path, clean, wrapped, fault):
+    case = write_case(tmp_path, hu=clean[0], label=clean[1])
+    paths = {name: tmp_path / f"{name}.nii" for name in ("liver", "kidney")}
+    for path in paths.values():
+        torso.save(path, (clean[1] == 1).astype(np.uint8))
+    torso.save(paths["kidney"], (clean[1][1:] == 2).astype(np.uint8))
+    if fault == "unreadable":
+        paths["kidney"].write_bytes(b"no image")
+    label = MaskFiles(paths if wrapped else {"liver": paths["liver"], "spleen": paths["kidney"]})
+    if wrapped:
+        label = SplitSides(label, "kidney", "right_kidney", "left_kidney")
+    (finding,) = read_truth(replace(case, label=label), read_ct(case.image), ORGANS)[1]
+    assert finding.check == fault
+    assert str(paths["kidney"]) in finding.what

@@ -101,6 +101,14 @@ def test_neither_form(tmp_path):
     )
 
 
+@pytest.mark.parametrize(("codes", "warned"), [((0, 0), True), ((0, 1), False), ((1, 0), False)])
+def test_guessed_axes_are_reported_once(tmp_path, caplog, codes, warned):
+    path = save(tmp_path / "ct.nii", hu(), np.diag([1, 1, 1, 1.0]), sform_code=codes[0], qform_code=codes[1])
+    read_ct(path)
+    told = [record.getMessage() for record in caplog.records if "left and right are a guess" in record.getMessage()]
+    assert [text.startswith(f"{path}: neither form") for text in told] == [True] * warned
+
+
 def test_forms_that_disagree_are_both_kept(tmp_path):
     image = nib.Nifti1Image(hu(), None)
     image.set_sform(oriented((0, 1, 2), (-1, -1, 1)), 2)
