@@ -45,6 +45,7 @@ def download(
     part = Part(target)
     with locked(target):
         if target.exists():
+            part.drop()  # what a process that was killed just before the end has left
             if problem := _problem(target, target, sha256, md5, size):
                 msg = f"{target} {problem}; delete it to download it again"
                 raise UserError(msg)

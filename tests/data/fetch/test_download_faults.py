@@ -64,6 +64,15 @@ def test_killed_at_any_moment_a_download_is_right_in_the_end(server, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["x.zip", "x.zip.sha256"]
 
 
+def test_killed_between_its_last_two_steps_a_download_leaves_nothing_behind(server, tmp_path):
+    url = server.serve("last.zip", Script(CONTENT))
+    target = tmp_path / "x.zip"
+    assert start(url, target).communicate()[1].count("error") == 0
+    (tmp_path / "x.zip.part.json").write_text("{}")  # the target is in place, its note not yet removed
+    assert start(url, target).communicate()[1].count("error") == 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["x.zip", "x.zip.sha256"]
+
+
 def test_of_two_processes_one_waits_and_nothing_is_downloaded_twice(server, tmp_path):
     script = Script(CONTENT, pause_s=0.005)
     url = server.serve("two.zip", script)
