@@ -103,28 +103,47 @@ class EpochSampler(Sampler[Key]):
         batch_size: Patches in a batch of one process.
         rank: This process.
         world_size: Number of processes.
+
+    Attributes:
+        start: Keys to leave out at the beginning: those that the epoch had behind it when it was stopped.
     """
 
     def __init__(self, epoch: int, num_samples: int, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
         self.epoch = epoch
+        self.start = 0
         rounds = math.ceil(num_samples / (batch_size * world_size))
         self.indices = range(rank, rounds * batch_size * world_size, world_size)
 
     def __iter__(self) -> Iterator[Key]:
-        return ((self.epoch, index) for index in self.indices)
+        return ((self.epoch, index) for index in self.indices[self.start :])
 
     def __len__(self) -> int:
+        """Keys of the whole epoch, wherever it starts: Lightning counts batches from its beginning."""
         return len(self.indices)
 
 
 class PatchLoader(tio.SubjectsLoader):  # type: ignore[misc]
-    """A loader whose workers start when the first batch is asked for.
+    """A loader of an epoch that goes on in the middle, and whose workers start when the first batch is asked for.
 
-    Lightning makes two iterators an epoch of a reloaded loader and drops the first, with all its workers.
+    Lightning makes two iterators an epoch of a reloaded loader and drops the first, with all its workers. It keeps the
+    loader's state in every checkpoint, and gives it back when an epoch is resumed that was not at its end.
     """
 
+    batches = 0  # that were given out, those before the resume too
+
     def __iter__(self) -> Iterator[Any]:
-        yield from super().__iter__()
+        for number, batch in enumerate(super().__iter__(), start=self.sampler.start // self.batch_size + 1):
+            self.batches = number
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        """Where the epoch is."""
+        return {"batches": self.batches}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on there."""
+        self.batches = state["batches"]
+        self.sampler.start = self.batches * self.batch_size
 
 
 def _crop(array: blosc2.NDArray, corner: np.ndarray, size: Sequence[int], fill: float) -> Tensor:

@@ -68,6 +68,8 @@ class SegmentationModule(pl.LightningModule):
         self.tolerance_mm = dict(tolerance_mm)
         self.val_meter = OrganMeter(self.organs)
         self.test_scores: list[list[OrganScore]] = []
+        # Sum of this epoch's losses and their number. Lightning's own mean would start at 0 after a resume.
+        self.losses = torch.zeros(2)
         # Plain values that travel in checkpoints; `build` fills them.
         self.checkpoint_facts: dict[str, Any] = {}
 
@@ -80,8 +82,16 @@ class SegmentationModule(pl.LightningModule):
         """Loss of a batch of patches."""
         image, label = batch["image"]["data"], batch["label"]["data"]
         loss: Tensor = self.criterion(marginal(self.net(image), batch["annotated"]), label)
-        self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(image), sync_dist=True)
+        self.losses = self.losses.to(loss.device) + torch.stack([loss.detach().float(), torch.ones_like(loss)])
+        self.log("loss", loss, prog_bar=True, logger=False)
+        if self.trainer.is_last_batch:
+            mean = self.losses[0] / self.losses[1]
+            self.log("train/loss", mean, on_step=False, on_epoch=True, sync_dist=True)
         return loss
+
+    def on_train_epoch_start(self) -> None:
+        """Begin the epoch's mean loss; not called when an epoch is resumed in its middle."""
+        self.losses = torch.zeros(2)
 
     def validation_step(self, batch: Mapping[str, Any], batch_idx: int) -> None:
         """Loss and scores of one whole volume."""
@@ -125,5 +135,11 @@ class SegmentationModule(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.make_scheduler(optimizer)}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Put what prediction needs beside the weights, as plain values."""
+        """Put what prediction needs beside the weights, as plain values; and the epoch's losses, for a resume."""
         checkpoint["segment"] = self.checkpoint_facts
+        # Mean over processes, which then all go on with the same.
+        checkpoint["losses"] = self.trainer.strategy.reduce(self.losses.clone(), reduce_op="mean").cpu()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take the epoch's losses up again."""
+        self.losses = checkpoint.get("losses", self.losses)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from small_ct import ORGANS, write_case
 
 from segment.data.augment import RandomIntensity, RandomSpatial
-from segment.data.patches import EpochSampler, PatchDataset
+from segment.data.patches import EpochSampler, PatchDataset, PatchLoader
 from segment.data.sources.folder import Folder
 from segment.data.store import Store
 
@@ -82,6 +82,24 @@ def test_workers_make_no_difference(volumes, num_workers):
             assert torch.equal(batch["image"]["data"][position], expected["image"].data)
             assert torch.equal(batch["label"]["data"][position], expected["label"].data)
     assert number == 3
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_an_epoch_goes_on_with_the_batches_that_were_left(volumes, num_workers):
+    def loader():
+        return PatchLoader(patches(volumes), sampler=EpochSampler(1, 12, 2), batch_size=2, num_workers=num_workers)
+
+    whole, stopped, resumed = [loader() for _ in range(3)]
+    expected = [batch["image"]["data"] for batch in whole]
+    batches = iter(stopped)
+    for _ in range(4):
+        next(batches)
+    resumed.load_state_dict(stopped.state_dict())
+    assert len(resumed) == 6  # of the epoch, by which Lightning knows its last batch
+    rest = [batch["image"]["data"] for batch in resumed]
+    assert len(rest) == 2
+    assert all(torch.equal(one, other) for one, other in zip(rest, expected[4:], strict=True))
+    assert resumed.state_dict() == {"batches": 6}
 
 
 def test_seed_epoch_and_index_each_change_the_patch(volumes):

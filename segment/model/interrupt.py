@@ -1,0 +1,97 @@
+"""Checkpoints in the middle of an epoch: now and then, and when a signal says that the run has to end."""
+
+import logging
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Checkpoint
+
+log = logging.getLogger(__name__)
+
+# The end of a SLURM job is told by the signal it was submitted with (SIGUSR1 or SIGUSR2), or by SIGTERM.
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+STOPPED = 128 + signal.SIGTERM  # exit code
+Handler = Callable[[int, FrameType | None], Any] | int | None
+
+
+class Interrupt(Checkpoint):
+    """Write the checkpoint `last` within epochs, so that a run that is stopped loses little or nothing.
+
+    It is written at the end of a training step: after every `minutes`, and when a signal has come. Then the signal goes
+    on to who handled it before, such as submitit, which requeues the job; where nobody did, the run ends with exit code
+    143. A signal during validation ends the run at once: the epoch's last steps are done again.
+
+    No checkpoint is written between the batches whose gradients add up to one step, nor after the last batch of an
+    epoch: the epoch's own follows its validation.
+
+    Args:
+        path: The file, which the checkpoint at the end of an epoch replaces.
+        minutes: Time between two checkpoints, at least; 0: one after every step.
+    """
+
+    # Lightning calls checkpoints after all other callbacks: these have finished with the step.
+
+    def __init__(self, path: str | Path, minutes: float) -> None:
+        self.path = Path(path)
+        self.minutes = minutes
+        self.saved_at = time.monotonic()
+        self.received: int | None = None
+        self.before: dict[int, Handler] = {}
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Remember who handles signals, before Lightning does, whose way to stop saves nothing."""
+        self.before = {number: signal.getsignal(number) for number in SIGNALS}
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Listen to signals."""
+        self.saved_at = time.monotonic()
+        for number in self.before:
+            signal.signal(number, self._note)
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,  # noqa: ANN401
+        batch: Any,  # noqa: ANN401
+        batch_idx: int,
+    ) -> None:
+        """Save if it is time to, or to end."""
+        if trainer.is_last_batch or (batch_idx + 1) % trainer.accumulate_grad_batches:
+            return
+        # Processes save together, so all must want it.
+        ends = trainer.strategy.reduce_boolean_decision(self.received is not None, all=False)
+        due = time.monotonic() - self.saved_at >= 60 * self.minutes
+        if ends or trainer.strategy.reduce_boolean_decision(due, all=False):
+            trainer.save_checkpoint(self.path)
+            self.saved_at = time.monotonic()
+        if ends:
+            log.warning("stopped after step %d; go on with resume=true", trainer.global_step)
+            self._end()
+
+    def on_validation_batch_end(self, *args: Any) -> None:  # noqa: ANN401
+        """End if a signal has come."""
+        if self.received is not None:
+            log.warning("stopped during validation; go on with resume=true")
+            self._end()
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Leave signals to who handled them before."""
+        for number, handler in self.before.items():
+            if signal.getsignal(number) == self._note:
+                signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.received = number
+
+    def _end(self) -> None:
+        number = self.received or signal.SIGTERM  # another process has got the signal
+        handler = self.before.get(number)
+        if callable(handler):
+            handler(number, None)
+        raise SystemExit(STOPPED)
