@@ -80,7 +80,7 @@ def doctor(cfg: DictConfig) -> None:
     organs = [organ for organ in anatomy.volume_ml if organ in known]
     with run.begin(cfg, "doctor.log") as here:
         part_of, findings = _parts(cfg, cases)
-        run.record(here, cfg, {part: [name for name in part_of if part_of[name] == part] for part in PARTS})
+        run.record(here, cfg, {part: [name for name in part_of if part_of[name] == part] for part in PARTS}, {})
         seen = _inspect(Inspection(cases, organs, anatomy), cfg.num_workers)
         findings += [finding for one in seen.values() for finding in one.findings]
         hashes = {name: one.voxel_hash for name, one in seen.items()}

@@ -2,8 +2,9 @@
 
 import os
 import platform
+import resource
 import subprocess
-import sys
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,13 @@ PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "torchio", "torchmetrics
 CODE = ("segment", "conf", "pyproject.toml", "constraints.txt")
 
 
-def environment(seed: int) -> dict[str, Any]:
-    """Facts that decide whether a run can be repeated; no names of users, hosts or folders."""
+def environment(seed: int, overrides: Sequence[str]) -> dict[str, Any]:
+    """Facts that decide whether a run can be repeated; no names of users, hosts or folders.
+
+    Args:
+        seed: The run's seed.
+        overrides: Hydra overrides that composed its configuration.
+    """
     facts = {
         "segment": __version__,
         "git": _git(Path(__file__).resolve().parents[1]),
@@ -31,14 +37,22 @@ def environment(seed: int) -> dict[str, Any]:
         "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         "cuda": torch.version.cuda,
         "seed": seed,
-        "arguments": [_without_path(argument) for argument in sys.argv[1:]],
+        "overrides": [_without_path(override) for override in overrides],
     }
     result: dict[str, Any] = without_paths(facts)
     return result
 
 
+def core_seconds() -> float:
+    """Processor time of this process and of those that it has started and that have ended, in seconds."""
+    return sum(
+        usage.ru_utime + usage.ru_stime
+        for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    )
+
+
 def _without_path(argument: str) -> str:
-    key, equals, value = argument.rpartition("=")
+    key, equals, value = argument.partition("=")
     return f"{key}{equals}{without_paths(value)}"
 
 

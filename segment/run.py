@@ -3,12 +3,14 @@
 import json
 import logging
 import os
+import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
@@ -16,11 +18,12 @@ from omegaconf import DictConfig, OmegaConf
 from segment.errors import UserError
 from segment.files import write_text
 from segment.privacy import without_paths_in_log
-from segment.provenance import environment
+from segment.provenance import core_seconds, environment
 from segment.resume import find_run, last_checkpoint, portable
 
 log = logging.getLogger(__name__)
 
+ENVIRONMENT = "environment.json"
 HERE = "SEGMENT_RUN_DIR"  # tells the other processes of a DDP run where the first one writes
 
 
@@ -61,6 +64,7 @@ def begin(cfg: DictConfig, log_name: str) -> Iterator[Run]:
     for logger in loggers:
         logger.addHandler(handler)
     os.environ[HERE] = str(run.folder.resolve())
+    began = time.monotonic(), core_seconds()
     try:
         yield run
     except BaseException:
@@ -70,6 +74,7 @@ def begin(cfg: DictConfig, log_name: str) -> Iterator[Run]:
         raise
     finally:
         os.environ.pop(HERE, None)
+        _record_time(run, time.monotonic() - began[0], core_seconds() - began[1])
         for logger in loggers:
             logger.removeHandler(handler)
         handler.close()
@@ -80,19 +85,41 @@ class _Formatter(logging.Formatter):
         return without_paths_in_log(super().format(record))
 
 
-def record(run: Run, cfg: DictConfig, split: Mapping[str, Sequence[str]]) -> None:
+def record(run: Run, cfg: DictConfig, split: Mapping[str, Sequence[str]], data: Mapping[str, Any]) -> None:
     """Write split.json, environment.json and, last, config.yaml.
 
     environment.json tells of the start; every later process of the run adds its own under `resumed`.
+
+    Args:
+        run: The run.
+        cfg: Its configuration.
+        split: Ids of the cases of each part.
+        data: What tells the cases' content, as plain values: `cases`, hashes of the CTs' voxels by id, and more.
     """
-    path = run.folder / "environment.json"
-    facts = environment(cfg.seed)
+    path = run.folder / ENVIRONMENT
+    overrides = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
+    facts = environment(cfg.seed, overrides) | {**data}
     if run.resumed and path.exists():
         first = json.loads(path.read_text(encoding="utf-8"))
         facts = first | {"resumed": [*first.get("resumed", []), facts]}
     write_text(path, json.dumps(facts, indent=1))
     write_text(run.folder / "split.json", json.dumps(split, indent=1))
     write_text(run.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(portable(cfg))))
+
+
+def _record_time(run: Run, seconds: float, cores_seconds: float) -> None:
+    """Add to environment.json how long this process has worked; one that is killed cannot tell.
+
+    Further processes of a DDP run write nothing, so their time is not in it.
+    """
+    path = run.folder / ENVIRONMENT
+    if "LOCAL_RANK" in os.environ or not path.exists():
+        return
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    mine = facts["resumed"][-1] if facts.get("resumed") else facts
+    mine |= {"hours": round(seconds / 3600, 4), "core_hours": round(cores_seconds / 3600, 4)}
+    with suppress(OSError):  # a full disk; what ended the run has more to say
+        write_text(path, json.dumps(facts, indent=1))
 
 
 def _choose(cfg: DictConfig, log_name: str) -> Run:

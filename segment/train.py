@@ -43,7 +43,7 @@ def train(cfg: DictConfig) -> float:
                 build.check_resumable(here.checkpoint, module, other_data)
                 module.checkpoint_facts["voxel_hashes"] = _all_seen(here.checkpoint, datamodule)
             if trainer.is_global_zero:
-                run.record(here, cfg, datamodule.split.ids())
+                run.record(here, cfg, datamodule.split.ids(), datamodule.content())
             _begin_logging(trainer, cfg, here)
             trainer.fit(module, datamodule=datamodule, ckpt_path=here.checkpoint, weights_only=True)
             best = getattr(trainer.checkpoint_callback, "best_model_path", "")

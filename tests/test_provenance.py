@@ -2,7 +2,6 @@ import getpass
 import json
 import platform
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -33,7 +32,7 @@ def checkout(tmp_path, monkeypatch):
 
 
 def test_a_clean_checkout_is_its_commit(checkout):
-    assert environment(0)["git"] == {"sha": git(checkout, "rev-parse", "HEAD"), "diff": "", "untracked": []}
+    assert environment(0, [])["git"] == {"sha": git(checkout, "rev-parse", "HEAD"), "diff": "", "untracked": []}
 
 
 def test_changed_and_new_code_is_told_and_nothing_else_of_the_checkout(checkout):
@@ -44,7 +43,7 @@ def test_changed_and_new_code_is_told_and_nothing_else_of_the_checkout(checkout)
     (checkout / "notes.md").write_text("Jane's notes\n")
     (checkout / "data").mkdir()
     (checkout / "data" / "Doe^Jane.nii.gz").touch()
-    found = environment(0)["git"]
+    found = environment(0, [])["git"]
     assert found["untracked"] == ["segment/mynet.py"]
     lines = found["diff"].splitlines()
     assert "+root: flare22" in lines
@@ -56,30 +55,27 @@ def test_a_users_git_settings_do_not_change_the_record(checkout):
     git(checkout, "config", "color.ui", "always")
     git(checkout, "config", "diff.external", "false")
     (checkout / "conf" / "folder.yaml").write_text("root: y\n")
-    assert environment(0)["git"]["diff"].splitlines()[-2:] == ["-root: x", "+root: y"]
+    assert environment(0, [])["git"]["diff"].splitlines()[-2:] == ["-root: x", "+root: y"]
 
 
 def test_without_a_commit_or_a_checkout_there_is_none(checkout, tmp_path, monkeypatch):
     git(checkout, "update-ref", "-d", "HEAD")
-    assert environment(0)["git"] is None
+    assert environment(0, [])["git"] is None
     monkeypatch.setattr(provenance, "__file__", str(tmp_path / "site-packages" / "segment" / "provenance.py"))
-    assert environment(0)["git"] is None
+    assert environment(0, [])["git"] is None
 
 
 def test_without_a_git_program_there_is_none(checkout, monkeypatch):
     monkeypatch.setenv("PATH", str(checkout))
-    assert environment(0)["git"] is None
+    assert environment(0, [])["git"] is None
 
 
 def test_versions_hardware_and_call_are_told_without_names(monkeypatch):
     monkeypatch.setattr(platform, "node", lambda: "the-host")
-    monkeypatch.setattr(
-        sys, "argv", ["segment", "seed=3", f"output_dir={Path.home() / 'my sets' / 'out'}", "data=folder", "-m"]
-    )
-    facts = environment(3)
+    facts = environment(3, ["seed=3", f"output_dir={Path.home() / 'my sets' / 'out'}", "data=folder"])
     assert (facts["segment"], facts["seed"]) == (__version__, 3)
     assert facts["packages"]["torch"] == torch.__version__
-    assert facts["arguments"] == ["seed=3", "output_dir=out", "data=folder", "-m"]
+    assert facts["overrides"] == ["seed=3", "output_dir=out", "data=folder"]
     text = json.dumps(facts)
     for secret in (str(Path.home()) + "/", str(Path.cwd()), "the-host", f"/{getpass.getuser()}/"):
         assert secret not in text

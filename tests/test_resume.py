@@ -25,14 +25,14 @@ def config(*overrides):
 @pytest.fixture
 def make_run(tmp_path, monkeypatch):
     """Leaves the records of a run, each one younger than those before."""
-    monkeypatch.setattr(run, "environment", lambda seed: {"seed": seed})
+    monkeypatch.setattr(run, "environment", lambda seed, overrides: {"seed": seed})
     started = int(time.time()) - 1000
 
     def make(name, *overrides):
         nonlocal started
         folder = tmp_path / "outputs" / "quick" / name
         folder.mkdir(parents=True)
-        run.record(run.Run(folder, None, resumed=False), config(f"run_dir={folder}", *overrides), {"train": []})
+        run.record(run.Run(folder, None, resumed=False), config(f"run_dir={folder}", *overrides), {"train": []}, {})
         started += 10
         os.utime(folder / "config.yaml", (started, started))
         return folder

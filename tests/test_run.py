@@ -38,7 +38,7 @@ def command(monkeypatch):
             with begin(cfg, "train.log") as here:
                 runs.append(here)
                 task(here, cfg)
-                record(here, cfg, {"train": ["set/a"], "val": ["set/b"], "test": []})
+                record(here, cfg, {"train": ["set/a"], "val": ["set/b"], "test": []}, {"cases": {"set/a": "01"}})
 
         monkeypatch.setattr(sys, "argv", ["segment", *arguments])
         door("train")(in_folder)()
@@ -185,7 +185,8 @@ def test_a_resumed_run_writes_where_it_wrote(command, tmp_path):
     now = json.loads((first.folder / "environment.json").read_text())
     resumed = now.pop("resumed")
     assert now == facts
-    assert [fact["arguments"][1] for fact in resumed] == ["resume=true"]
+    assert [fact["overrides"][1] for fact in resumed] == ["resume=true"]
+    assert all(fact["core_hours"] <= fact["hours"] * os.cpu_count() for fact in resumed)
     (third,) = command("seed=1", "resume=true", "trainer.max_epochs=99")
     assert third.folder.resolve() == first.folder.resolve()
     assert len(json.loads((first.folder / "environment.json").read_text())["resumed"]) == 2
@@ -223,7 +224,7 @@ def test_a_further_process_of_a_run_joins_the_first(tmp_path, monkeypatch):
 def test_python_may_name_the_folder(tmp_path):
     cfg = config("run_dir=x/y")
     with begin(cfg, "train.log") as here:
-        record(here, cfg, {})
+        record(here, cfg, {}, {})
     assert here.folder == Path("x/y")
     with pytest.raises(UserError, match="x/y holds a run already"), begin(config("run_dir=x/y"), "train.log"):
         pass

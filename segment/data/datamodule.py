@@ -126,6 +126,17 @@ class CTDataModule(pl.LightningDataModule):
         """Content of the cases that training saw, so that a later evaluation can leave them out."""
         return sorted({self.volumes[case.id].meta["voxel_hash"] for case in (*self.split.train, *self.split.val)})
 
+    def content(self) -> dict[str, dict[str, str]]:
+        """Hashes that tell the cases of all parts by content.
+
+        Returns:
+            By case id: `cases`, of the CT's voxels alone; `volumes`, of image and label files and preprocessing.
+        """
+        return {
+            "cases": {name: volume.meta["voxel_hash"] for name, volume in sorted(self.volumes.items())},
+            "volumes": {name: volume.folder.name for name, volume in sorted(self.volumes.items())},
+        }
+
     def train_dataloader(self) -> DataLoader[tio.Subject]:
         """Loader of one epoch's patches; Lightning asks for a new one every epoch."""
         assert self.trainer is not None  # Lightning attaches itself before it asks for loaders
