@@ -15,6 +15,8 @@ from segment.privacy import without_paths
 
 log = logging.getLogger(__name__)
 
+IN_CHECKPOINT = ("model.optimizer", "model.scheduler", "scheduler")
+
 
 def portable(cfg: DictConfig) -> dict[str, Any]:
     """The resolved configuration as equal runs have it on any machine.
@@ -24,6 +26,8 @@ def portable(cfg: DictConfig) -> dict[str, Any]:
     """
     copy = cfg.copy()
     copy.run_dir, copy.resume, copy.allow_changed = ".", False, []
+    if "from_run" in copy:
+        copy.from_run = None
     result: dict[str, Any] = without_paths(OmegaConf.to_container(copy, resolve=True))
     return result
 
@@ -59,14 +63,17 @@ def find_run(cfg: DictConfig, fresh: Path) -> Path | None:
         if changed := _changed(cfg, folder):
             msg = f"the configuration is not that of {folder}: {_tell(changed)}"
             raise UserError(msg)
+        _refuse_other_steps(cfg, folder)
         return folder
     if cfg.resume is not True:
         msg = f"resume={folder} is not a run folder: it has no config.yaml; name one such as outputs/train/<date_time>"
         raise UserError(msg)
     root = Path(cfg.output_dir) / cfg.task
-    runs = _runs(root)
+    # The run that is being repeated has the same configuration, but is another.
+    runs = [run for run in _runs(root) if not (cfg.get("from_run") and run.samefile(cfg.from_run))]
     for run in runs:
         if not _changed(cfg, run):
+            _refuse_other_steps(cfg, run)
             return run
     if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
         log.info("this job of the sweep had not begun; it begins now")
@@ -93,6 +100,20 @@ def _changed(cfg: DictConfig, folder: Path) -> dict[str, tuple[Any, Any]]:
         for key in sorted(differing)
         if not _repeats(key, written, differing) and not any(_is_within(key, allowed) for allowed in cfg.allow_changed)
     }
+
+
+def _refuse_other_steps(cfg: DictConfig, folder: Path) -> None:
+    """Refuse what a resumed run could not follow, allowed or not: optimizer and schedule come from the checkpoint.
+
+    Raises:
+        UserError: When their configuration has changed, beyond what the length of training says.
+    """
+    copy = cfg.copy()
+    copy.allow_changed = []
+    fixed = [key for key in _changed(copy, folder) if any(_is_within(key, name) for name in IN_CHECKPOINT)]
+    if fixed and last_checkpoint(folder) is not None:
+        msg = f"{fixed[0]} cannot change in a run that goes on: its checkpoint decides; begin a new run with it"
+        raise UserError(msg)
 
 
 def _repeats(key: str, written: Mapping[str, Any], differing: Collection[str]) -> bool:

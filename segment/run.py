@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from segment.errors import UserError
@@ -128,6 +129,8 @@ def _choose(cfg: DictConfig, log_name: str) -> Run:
         return Run(first, last_checkpoint(first) if cfg.resume else None, resumed=bool(cfg.resume))
     given = not OmegaConf.is_missing(cfg, "run_dir")  # by Python
     fresh = _shown(Path(cfg.run_dir if given else HydraConfig.get().runtime.output_dir))
+    if cfg.get("from_run") and HydraConfig.get().mode == RunMode.RUN and not _is_named():
+        fresh = Path(cfg.output_dir) / cfg.task / fresh.name  # Hydra has made it for the task that is the default
     if cfg.resume is not False and (folder := find_run(cfg, fresh)) is not None:
         return Run(folder, last_checkpoint(folder), resumed=True)
     if given or _is_named():

@@ -1,5 +1,6 @@
 """`segment train`: train, test the best checkpoint, report."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -15,7 +16,10 @@ from segment.errors import UserError
 from segment.metrics.log import MetricsCSV
 from segment.metrics.table import print_scores
 from segment.model.patch_size import check_patch_size
+from segment.repeat import repeated, tell_environment, tell_scores
 from segment.values import check_seed
+
+log = logging.getLogger(__name__)
 
 
 def train(cfg: DictConfig) -> float:
@@ -27,6 +31,8 @@ def train(cfg: DictConfig) -> float:
         The best validation score of the monitored metric, for sweeps; NaN when no checkpoint was scored.
     """
     _refuse_parallel_sweep(cfg)
+    if cfg.from_run:
+        cfg = repeated(cfg)
     check_seed(cfg.seed)
     with run.begin(cfg, "train.log") as here:
         pl.seed_everything(cfg.seed, workers=True)
@@ -44,6 +50,8 @@ def train(cfg: DictConfig) -> float:
                 module.checkpoint_facts["voxel_hashes"] = _all_seen(here.checkpoint, datamodule)
             if trainer.is_global_zero:
                 run.record(here, cfg, datamodule.split.ids(), datamodule.content())
+                if cfg.from_run:
+                    _warn_of_differences(Path(cfg.from_run), here.folder)
             _begin_logging(trainer, cfg, here)
             trainer.fit(module, datamodule=datamodule, ckpt_path=here.checkpoint, weights_only=True)
             best = getattr(trainer.checkpoint_callback, "best_model_path", "")
@@ -51,6 +59,8 @@ def train(cfg: DictConfig) -> float:
                 trainer.test(module, datamodule=datamodule, ckpt_path=best, weights_only=True, verbose=False)
             if trainer.is_global_zero:
                 print_scores(here.folder / "cases.csv")
+                if cfg.from_run:
+                    _tell_repeat(Path(cfg.from_run), here.folder)
                 print(f"run folder: {here.folder}")
             return _best_score(trainer)
         finally:
@@ -77,6 +87,16 @@ def _all_seen(checkpoint: Path, datamodule: CTDataModule) -> list[str]:
         msg = f"{checkpoint} was trained or selected on {leaked[0]}, which the split has in test; train anew"
         raise UserError(msg)
     return sorted(before | set(datamodule.voxel_hashes()))
+
+
+def _warn_of_differences(before: Path, now: Path) -> None:
+    for sentence in tell_environment(before, now):
+        log.warning("not as in %s: %s", before, sentence)
+
+
+def _tell_repeat(before: Path, after: Path) -> None:
+    tables = before / "cases.csv", after / "cases.csv"
+    print(tell_scores(*tables) if all(map(Path.exists, tables)) else "there are no test scores to compare")
 
 
 def _best_score(trainer: pl.Trainer) -> float:

@@ -167,3 +167,21 @@ def test_flat_keys_are_dotted():
     nested = {"a": {"b": 1, "c": {}}, "d": [1, {"e": 2}], "f": None}
     assert flat(nested) == {"a.b": 1, "a.c": {}, "d": [1, {"e": 2}], "f": None}
     assert flat({}) == {"": {}}
+
+
+def test_optimizer_and_schedule_cannot_change_in_a_run_that_goes_on(make_run, tmp_path):
+    folder = make_run("1")
+    changed = ["resume=true", "model.optimizer.lr=1", "allow_changed=[model.optimizer]"]
+    assert find_run(config(*changed), tmp_path / "fresh").resolve() == folder  # it has no checkpoint yet
+    (folder / "checkpoints").mkdir()
+    (folder / "checkpoints" / "last.ckpt").touch()
+    with pytest.raises(UserError, match="lr cannot change"):
+        find_run(config(*changed), tmp_path / "fresh")
+    longer = ["resume=true", "trainer.max_epochs=99", "allow_changed=[trainer.max_epochs]"]
+    assert find_run(config(*longer), tmp_path / "fresh").resolve() == folder
+
+
+def test_the_run_that_is_repeated_is_not_the_one_to_go_on(make_run, tmp_path):
+    first, second = make_run("1"), make_run("2")
+    found = find_run(config("resume=true", f"from_run={second}"), tmp_path / "fresh")
+    assert found.resolve() == first

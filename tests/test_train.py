@@ -135,6 +135,15 @@ def test_killed_and_resumed_is_as_never_stopped(tmp_path, cache, finished):
     assert_same(killed, finished)
 
 
+def test_a_run_is_repeated_from_its_records(tmp_path, cache, finished):
+    done = train(tmp_path, cache, f"from_run={finished}")
+    assert done.returncode == 0, done.stderr
+    assert "the scores agree: all numbers of 8 rows are equal" in done.stdout
+    assert_same(only_run(tmp_path), finished)
+    other = train(tmp_path / "other", cache, f"from_run={finished}", "trainer.max_epochs=1", "seed=1")
+    assert "the scores do not agree: Dice of" in other.stdout
+
+
 def test_a_sweep_leaves_complete_folders_that_do_not_mix(tmp_path, cache, finished):
     done = train(tmp_path, cache, "-m", "trainer.max_epochs=3,1", "hydra.sweep.dir=" + str(tmp_path / "sweep"))
     assert done.returncode == 0, done.stderr
