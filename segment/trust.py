@@ -13,7 +13,7 @@ from segment.errors import UserError
 TRUSTED = (
     *("segment.data.normalize", "segment.data.resample"),
     *("segment.inference.postprocess", "segment.inference.window"),
-    *("segment.model.loss", "segment.model.module", "segment.model.vnet"),
+    *("segment.model.criterion", "segment.model.loss", "segment.model.module", "segment.model.vnet"),
     *(f"monai.losses.{name}" for name in ("dice", "focal_loss", "tversky", "unified_focal_loss", "hausdorff_loss")),
     *(f"monai.networks.nets.{name}" for name in ("attentionunet", "basic_unet", "basic_unetplusplus", "dynunet")),
     *(f"monai.networks.nets.{name}" for name in ("segresnet", "segresnet_ds", "swin_unetr", "unet", "unetr", "vnet")),
@@ -23,6 +23,8 @@ TRUSTED = (
     *(f"torchio.transforms.preprocessing.spatial.{name}" for name in ("crop", "crop_or_pad", "ensure_shape_multiple")),
     *(f"torchio.transforms.preprocessing.spatial.{name}" for name in ("pad", "to_canonical", "to_orientation")),
 )
+# Functions, by their full names.
+TRUSTED_FUNCTIONS = ("segment.model.loss.class_weights",)
 
 
 def checked(node: Any, trust: Sequence[str] = ()) -> Any:  # noqa: ANN401
@@ -33,8 +35,8 @@ def checked(node: Any, trust: Sequence[str] = ()) -> Any:  # noqa: ANN401
         trust: Modules, beside `TRUSTED`, whose classes it may name.
 
     Raises:
-        UserError: When it names anything but a class that is defined in a trusted module, refers to what lies outside
-            of it (`${...}` could read the environment), or holds other objects.
+        UserError: When it names anything but a class of a trusted module or a trusted function, refers to what lies
+            outside of it (`${...}` could read the environment), or holds other objects.
     """
     if isinstance(node, dict):
         if "_target_" in node:
@@ -52,10 +54,12 @@ def checked(node: Any, trust: Sequence[str] = ()) -> Any:  # noqa: ANN401
 
 
 def _check_target(target: str, trusted: Sequence[str]) -> None:
-    """Refuse a target unless it is a class that is defined in a trusted module.
+    """Refuse a target unless it is a trusted function or a class that is defined in a trusted module.
 
     The name alone does not tell: `torch.nn.functional.os.system` starts well, too.
     """
+    if target in TRUSTED_FUNCTIONS:
+        return
     if target.partition(".")[0] in {name.partition(".")[0] for name in trusted}:
         try:
             defined_in = get_class(target).__module__

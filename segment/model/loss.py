@@ -1,10 +1,15 @@
-"""Losses beside those of torch and MONAI, which configuration names directly."""
+"""How criteria are put together: over resolutions, as sums, with weights that change and weights of classes.
 
-from collections.abc import Callable, Sequence
+The criteria themselves are MONAI's or those of `segment.model.criterion`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
+
+from segment.errors import UserError
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
 
@@ -33,6 +38,98 @@ class DeepSupervision(nn.Module):
             losses = [self.criterion(level.float(), _resized(label, level.shape[2:])) for level in levels]
         weights = [0.5**index for index in range(len(losses))]
         return torch.stack([w * loss for w, loss in zip(weights, losses, strict=True)]).sum() / sum(weights)
+
+
+class Sum(nn.Module):
+    """Sum of criteria.
+
+    Args:
+        terms: Criteria by name, so that configuration can override one of them.
+    """
+
+    def __init__(self, terms: Mapping[str, nn.Module]) -> None:
+        super().__init__()
+        self.terms = nn.ModuleDict(terms)
+
+    def forward(self, logits: Tensor, label: Tensor) -> Tensor:
+        """Sum over logits (B,C,I,J,K) and label (B,1,I,J,K)."""
+        return torch.stack([term(logits, label) for term in self.terms.values()]).sum()
+
+
+class Ramp(nn.Module):
+    """A criterion times a weight that changes linearly from one epoch to another, and is constant before and after.
+
+    Args:
+        criterion: Called with logits (B,C,I,J,K) and label (B,1,I,J,K); returns a scalar.
+        start_weight: Weight up to `start_epoch`.
+        end_weight: Weight from `end_epoch` on.
+        start_epoch: The first epoch is 0.
+        end_epoch: After `start_epoch`.
+
+    Attributes:
+        epoch: The trainer's epoch, which `SegmentationModule` sets before every batch.
+
+    Raises:
+        UserError: When the epochs are in the wrong order.
+    """
+
+    def __init__(
+        self, criterion: nn.Module, start_weight: float, end_weight: float, start_epoch: int, end_epoch: int
+    ) -> None:
+        super().__init__()
+        if end_epoch <= start_epoch:
+            msg = f"a loss ramp's end_epoch={end_epoch} must come after its start_epoch={start_epoch}"
+            raise UserError(msg)
+        self.criterion = criterion
+        self.start_weight, self.end_weight = start_weight, end_weight
+        self.start_epoch, self.end_epoch = start_epoch, end_epoch
+        self.epoch = 0
+
+    @property
+    def weight(self) -> float:
+        """Weight in this epoch."""
+        progress = (self.epoch - self.start_epoch) / (self.end_epoch - self.start_epoch)
+        return self.start_weight + min(max(progress, 0.0), 1.0) * (self.end_weight - self.start_weight)
+
+    def forward(self, logits: Tensor, label: Tensor) -> Tensor:
+        """The weighted loss; not computed where the weight is 0."""
+        if self.weight == 0:
+            return logits.sum() * 0  # still hangs on the logits
+        loss: Tensor = self.weight * self.criterion(logits, label)
+        return loss
+
+
+def set_epoch(criterion: nn.Module, epoch: int) -> None:
+    """Tell every ramp in a criterion the epoch."""
+    for part in criterion.modules():
+        if isinstance(part, Ramp):
+            part.epoch = epoch
+
+
+def class_weights(
+    weights: Mapping[str, float] | None, organs: Sequence[str], include_background: bool = True
+) -> Tensor | None:
+    """Weights of classes by name as a criterion wants them.
+
+    Args:
+        weights: By organ, and `background`; who is left out weighs 1. None: no weights.
+        organs: Class i is organs[i-1].
+        include_background: Whether the criterion looks at the background.
+
+    Returns:
+        (C,) or, without background, (C-1,) float32; None where none are given.
+
+    Raises:
+        UserError: When a name is none of the classes or a weight is negative.
+    """
+    if weights is None:
+        return None
+    names = ["background", *organs]
+    for name, weight in weights.items():
+        if name not in names or weight < 0:
+            msg = f"class_weights: {name}: {weight} must be 0 or more, for one of {', '.join(names)}"
+            raise UserError(msg)
+    return torch.tensor([float(weights.get(name, 1)) for name in (names if include_background else organs)])
 
 
 def _resized(label: Tensor, size: Sequence[int]) -> Tensor:

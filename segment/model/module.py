@@ -1,5 +1,7 @@
 """The LightningModule: forward, loss, scores; everything it is made of comes from configuration."""
 
+import inspect
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +17,7 @@ from segment.errors import UserError
 from segment.inference.segmenter import PostProcess, Segmenter
 from segment.metrics.meter import OrganMeter
 from segment.metrics.scores import OrganScore, mean_scores, score_case
+from segment.model.loss import set_epoch
 from segment.model.marginal import marginal
 
 
@@ -35,7 +38,8 @@ class SegmentationModule(pl.LightningModule):
         inferer: Runs the network over a whole volume; see `segment.inference.window.SlidingWindow`.
         postprocess: Cleans a mask on the CT's grid, or None.
         optimizer: Called with the parameters.
-        scheduler: Called with the optimizer, stepped after every epoch; or None.
+        scheduler: Called with the optimizer, stepped after every epoch; or None. One that takes `total_steps` is given
+            the optimizer steps of the whole run and stepped after each.
         tolerance_mm: Tolerance of the normalised surface distance (nsd) per organ, in mm.
 
     Raises:
@@ -93,6 +97,10 @@ class SegmentationModule(pl.LightningModule):
         """Begin the epoch's mean loss; not called when an epoch is resumed in its middle."""
         self.losses = torch.zeros(2)
 
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:  # noqa: ANN401
+        """Tell the criterion the epoch: before every batch, because an epoch may be resumed in its middle."""
+        set_epoch(self.criterion, self.current_epoch)
+
     def validation_step(self, batch: Mapping[str, Any], batch_idx: int) -> None:
         """Loss and scores of one whole volume."""
         image, label = batch["image"]["data"], batch["label"]["data"]
@@ -128,11 +136,25 @@ class SegmentationModule(pl.LightningModule):
             self.log(f"test/{name}", value, rank_zero_only=True)
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401  # Lightning's own type is not public
-        """Optimizer and, if there is one, the scheduler, stepped once an epoch."""
+        """Optimizer and, if there is one, the scheduler, stepped once an epoch or once a step."""
         optimizer = self.make_optimizer(self.net.parameters())
         if self.make_scheduler is None:
             return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.make_scheduler(optimizer)}}
+        if "total_steps" not in inspect.signature(self.make_scheduler).parameters:
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.make_scheduler(optimizer)}}
+        make_scheduler: Callable[..., LRScheduler] = self.make_scheduler
+        scheduler = make_scheduler(optimizer, total_steps=self._total_steps())
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _total_steps(self) -> int:
+        steps = self.trainer.estimated_stepping_batches
+        if not 0 < steps < math.inf:
+            msg = f"a schedule by steps needs their number; set trainer.max_epochs={self.trainer.max_epochs} to one"
+            raise UserError(msg)
+        # Counting makes a loader before the checkpoint is read, so it would not be told its place in the epoch; without
+        # it, Lightning makes another when training begins.
+        self.trainer.fit_loop._combined_loader = None
+        return int(steps)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Put what prediction needs beside the weights, as plain values; and the epoch's losses, for a resume."""

@@ -1,0 +1,97 @@
+"""Learning rates that change with every optimizer step, as factors of the optimizer's own.
+
+All are closed formulas of the step and of the number of steps, so a resumed run goes on exactly, and one that is
+lengthened goes on along the longer curve. `SegmentationModule` gives `total_steps`.
+"""
+
+import math
+from collections.abc import Callable
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+
+class WarmupCosine(LambdaLR):
+    """Linear warm-up, then half a cosine wave down to zero (Loshchilov and Hutter 2017, arXiv 1608.03983, eq. 5).
+
+    Args:
+        optimizer: Whose learning rate it scales.
+        total_steps: Optimizer steps of the whole run.
+        warmup: Share of them that warms up, in [0, 1).
+    """
+
+    def __init__(self, optimizer: Optimizer, total_steps: int, warmup: float) -> None:
+        super().__init__(optimizer, _warmed_up(total_steps, warmup, _half_wave))
+
+
+class WarmupPoly(LambdaLR):
+    """Linear warm-up, then (1 - progress)^power, as nnU-Net without warm-up (doi:10.1038/s41592-020-01008-z).
+
+    Args:
+        optimizer: Whose learning rate it scales.
+        total_steps: Optimizer steps of the whole run.
+        warmup: Share of them that warms up, in [0, 1).
+        power: Exponent, positive.
+    """
+
+    def __init__(self, optimizer: Optimizer, total_steps: int, warmup: float, power: float) -> None:
+        super().__init__(optimizer, _warmed_up(total_steps, warmup, lambda progress: (1 - progress) ** power))
+
+
+class OneCycle(LambdaLR):
+    """Up and down once: half a cosine wave from 1/25 to 1, then one to nearly 0 (Smith and Topin 2018).
+
+    See arXiv 1708.07120. The numbers are those of `torch.optim.lr_scheduler.OneCycleLR`, whose momentum is left alone
+    here, and whose highest learning rate is the optimizer's own.
+
+    Args:
+        optimizer: Whose learning rate it scales.
+        total_steps: Optimizer steps of the whole run.
+        rise: Share of them on the way up, in (0, 1).
+    """
+
+    def __init__(self, optimizer: Optimizer, total_steps: int, rise: float) -> None:
+        top = rise * total_steps - 1
+
+        def factor(step: int) -> float:
+            if step < top:
+                return 1 - (1 - 1 / 25) * _half_wave(step / top)
+            return 4e-6 + (1 - 4e-6) * _half_wave(_share(step - top, total_steps - 1 - top))
+
+        super().__init__(optimizer, factor)
+
+
+class CosineToConstant(LambdaLR):
+    """Half a cosine wave down to a constant, at which stochastic weight averaging collects its weights.
+
+    Args:
+        optimizer: Whose learning rate it scales.
+        total_steps: Optimizer steps of the whole run.
+        start: Share of them after which the rate is constant, in (0, 1).
+        floor: The constant, as a factor of the optimizer's learning rate.
+    """
+
+    def __init__(self, optimizer: Optimizer, total_steps: int, start: float, floor: float) -> None:
+        super().__init__(
+            optimizer, lambda step: floor + (1 - floor) * _half_wave(_share(step, int(start * total_steps)))
+        )
+
+
+def _warmed_up(total_steps: int, warmup: float, decay: Callable[[float], float]) -> Callable[[int], float]:
+    """Factor by step: (step + 1) / n within the n steps of the warm-up, then the decay of a progress in [0, 1]."""
+    first = round(warmup * total_steps)
+
+    def factor(step: int) -> float:
+        return (step + 1) / first if step < first else decay(_share(step - first, total_steps - first))
+
+    return factor
+
+
+def _half_wave(progress: float) -> float:
+    """From 1 down to 0."""
+    return (1 + math.cos(math.pi * progress)) / 2
+
+
+def _share(part: float, whole: float) -> float:
+    """Part of a whole, at most 1, also where the whole is nothing."""
+    return min(1.0, part / whole) if whole > 0 else 1.0
