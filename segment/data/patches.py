@@ -25,7 +25,7 @@ class PatchDataset(Dataset[tio.Subject]):
 
     A sample is a subject of `image` (1,*patch_size) float32 and `label` (1,*patch_size) uint8, whose affine holds the
     voxel size in mm, so that augmentation can turn millimetres; and `annotated` (classes,) bool, background first:
-    False for organs that are unknown in this case.
+    False for organs that are unknown in this case; and `case`, its id.
 
     Args:
         volumes: Stored volumes to draw from.
@@ -65,6 +65,7 @@ class PatchDataset(Dataset[tio.Subject]):
             image=tio.ScalarImage(tensor=image.float(), affine=affine),
             label=tio.LabelMap(tensor=label, affine=affine),
             annotated=torch.tensor(volume.meta["annotated"]),
+            case=volume.id,
         )
         if self.augment is not None:
             with random_state(int(rng.integers(2**32))):

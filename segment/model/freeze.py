@@ -1,0 +1,83 @@
+"""Parts of the network that stay as they are, such as those that another run has trained."""
+
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+from itertools import chain
+from typing import Any
+
+import pytorch_lightning as pl
+from torch import nn
+
+from segment.errors import UserError
+
+
+class Freeze(pl.Callback):
+    """Keep parameters whose names match as they are: no gradient, so neither step nor weight decay.
+
+    Normalisation layers all of whose own parameters are frozen keep their running statistics, too. What is frozen is a
+    function of the epoch alone, so a resumed run goes on exactly.
+
+    Args:
+        patterns: Shell patterns of parameter names within the network, such as `encoder.*`.
+        until_epoch: The first epoch (from 0) that trains them again; None: never.
+    """
+
+    def __init__(self, patterns: Sequence[str], until_epoch: int | None) -> None:
+        self.patterns = list(patterns)
+        self.until_epoch = until_epoch
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Freeze before the optimizer and the other processes learn of the parameters.
+
+        Raises:
+            UserError: When a pattern matches nothing, all would be frozen, or several processes would have to learn
+                later of parameters that train again.
+        """
+        if stage != "fit":
+            return
+        names = [name for name, _ in _net(pl_module).named_parameters()]
+        for pattern in self.patterns:
+            if not any(fnmatchcase(name, pattern) for name in names):
+                msg = f"callbacks.freeze.patterns: {pattern!r} matches none of the parameters, such as {names[0]}"
+                raise UserError(msg)
+        if all(self._matches(name) for name in names):
+            msg = f"callbacks.freeze.patterns={self.patterns} freezes the whole network; leave something to train"
+            raise UserError(msg)
+        if self.until_epoch is not None and trainer.world_size > 1:
+            msg = f"callbacks.freeze.until_epoch={self.until_epoch} works in one process only; use trainer.devices=1"
+            raise UserError(msg)
+        self._set(pl_module, frozen=True)
+
+    def on_train_batch_start(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        batch: Any,  # noqa: ANN401
+        batch_idx: int,
+    ) -> None:
+        """Before every batch, because an epoch may be resumed in its middle and validation sets modes anew."""
+        self._set(pl_module, frozen=self.until_epoch is None or trainer.current_epoch < self.until_epoch)
+
+    def _set(self, pl_module: pl.LightningModule, frozen: bool) -> None:
+        net = _net(pl_module)
+        for name, parameter in net.named_parameters():
+            if self._matches(name):
+                parameter.requires_grad_(not frozen)
+        for norm in self._norms(net):
+            norm.train(not frozen)
+
+    def _norms(self, net: nn.Module) -> Iterator[nn.Module]:
+        """Layers with running statistics all of whose own tensors match."""
+        for prefix, module in net.named_modules():
+            own = chain(module.named_parameters(prefix, recurse=False), module.named_buffers(prefix, recurse=False))
+            if hasattr(module, "running_mean") and all(self._matches(name) for name, _ in own):
+                yield module
+
+    def _matches(self, name: str) -> bool:
+        return any(fnmatchcase(name, pattern) for pattern in self.patterns)
+
+
+def _net(pl_module: pl.LightningModule) -> nn.Module:
+    net = pl_module.net
+    assert isinstance(net, nn.Module)  # a SegmentationModule has one
+    return net
