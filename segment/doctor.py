@@ -19,6 +19,7 @@ from segment.data.inspect.case import inspect
 from segment.data.inspect.finding import Finding, worst
 from segment.data.inspect.set import check_set
 from segment.data.inspect.table import findings_json, grouped, print_findings
+from segment.data.inspect.truth import drawn_in
 from segment.data.splits.split import PARTS
 from segment.door import door
 from segment.errors import UserError
@@ -76,7 +77,8 @@ def doctor(cfg: DictConfig) -> None:
     """
     anatomy: Anatomy = instantiate(cfg.anatomy, _convert_="all")
     cases = build.cases(cfg.data)
-    known = {structure for case in cases for structure in case.label.structures}
+    drawn = {case.id: drawn_in(case.label) for case in cases}
+    known = {structure for structures in drawn.values() for structure in structures}
     organs = [organ for organ in anatomy.volume_ml if organ in known]
     with run.begin(cfg, "doctor.log") as here:
         part_of, findings = _parts(cfg, cases)
@@ -84,7 +86,7 @@ def doctor(cfg: DictConfig) -> None:
         seen = _inspect(Inspection(cases, organs, anatomy), cfg.num_workers)
         findings += [finding for one in seen.values() for finding in one.findings]
         hashes = {name: one.voxel_hash for name, one in seen.items()}
-        findings += check_set(cases, organs, hashes, part_of, findings)
+        findings += check_set(cases, drawn, organs, hashes, part_of, findings)
         write_text(here.folder / "findings.json", findings_json(len(cases), findings))
         sheets = write_sheets(here.folder, [_entry(name, one, findings) for name, one in seen.items()], organs)
         print_findings(findings, Console())

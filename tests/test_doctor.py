@@ -42,7 +42,8 @@ def doctor(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "200")
 
     def call(root, *arguments):
-        folder = ["data=folder", f"data.sources.folder.root={root}", CODES]
+        other = any(argument.startswith("data=") for argument in arguments)
+        folder = [] if other else ["data=folder", f"data.sources.folder.root={root}", CODES]
         usual = [a for a in ("num_workers=0", "hydra.run.dir=seen") if a.split("=")[0] not in "".join(arguments)]
         monkeypatch.setattr(sys, "argv", ["segment", *folder, *usual, *arguments])
         code = 0
@@ -117,6 +118,45 @@ def test_damaged_and_doubled_files_do_not_stop_the_others(doctor, cts, tmp_path)
     assert code == 2
     assert (tmp_path / "seen" / "sheet.png").exists()
     assert str(tmp_path) not in (tmp_path / "seen" / "findings.json").read_text()
+
+
+def manifest_of(path, rows):
+    """Arguments for rows of the label's column, case, image and label."""
+    cells = [{"case": case, "image": str(image), column: str(label)} for column, case, image, label in rows]
+    path.write_text(json.dumps(cells))
+    codes = CODES.replace("data.sources.folder", "data.sources.manifest")
+    return ["data=manifest", f"data.sources.manifest.path={path}", codes]
+
+
+@pytest.mark.parametrize("sides", ["null", "{kidney: [right_kidney, left_kidney]}"])
+def test_damaged_files_of_every_kind_cost_one_case_each(doctor, cts, tmp_path, sides):
+    image, sound = (cts / part / "phantom_0000.nii.gz" for part in ("images", "labels"))
+    for name in ("cut.nii.gz", "cut.dcm", "ct/000.dcm"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(sound.read_bytes()[:2000])
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "todo.txt").write_text("send the CT")
+    rows = [
+        ("label", "codes", image, tmp_path / "cut.nii.gz"),
+        ("label:liver", "mask", image, tmp_path / "cut.nii.gz"),
+        ("label", "segmentation", image, tmp_path / "cut.dcm"),
+        ("label", "folder", image, cts / "labels"),
+        ("label", "slices", tmp_path / "ct", sound),
+        ("label", "no slices", tmp_path / "notes", sound),
+        ("label", "file", tmp_path / "cut.nii.gz", sound),
+        ("label", "sound", image, sound),
+    ]
+    arguments = [*manifest_of(tmp_path / "cases.json", rows), f"data.sources.manifest.sides={sides}"]
+    code, found, _, _ = doctor(cts, *arguments)
+    assert code == 2
+    errors = [f for f in found["findings"] if f["severity"] == "error" and f["check"] != "duplicate"]  # one CT for all
+    assert {(f["check"], f["case"]) for f in errors} == {
+        *(("unreadable", f"manifest/{name}") for name in ("codes", "mask", "folder", "slices", "no slices", "file")),
+        ("label", "manifest/segmentation"),
+    }
+    (label,) = (f for f in errors if f["check"] == "label")
+    assert "cut.dcm: it is damaged, no DICOM segmentation or compressed" in label["what"]
+    assert label["remedy"] == "copy it again or decompress it"
 
 
 def test_warnings_are_no_failure_unless_strict(doctor, cts):

@@ -92,9 +92,17 @@ def with_sides(annotation: Annotation, sides: Sides | None) -> Annotation:
         if isinstance(names, str) or len(names) != 2 or names[0] == names[1]:
             msg = f"sides gives {structure} the names {names}; give two, as in {{kidney: [right_kidney, left_kidney]}}"
             raise UserError(msg)
-        if structure in annotation.structures:
+        if not _lacks(annotation, structure):
             annotation = SplitSides(annotation, structure, *names)
     return annotation
+
+
+def _lacks(annotation: Annotation, structure: str) -> bool:
+    """Whether a structure is certainly not drawn; a damaged file, which cannot tell, is refused when it is used."""
+    try:
+        return structure not in annotation.structures
+    except UserError:
+        return False
 
 
 def right_side(mask: np.ndarray, scan: Scan, what: str) -> np.ndarray:

@@ -13,7 +13,7 @@ from segment.data.inspect.header import check_header
 from segment.data.inspect.hu import check_hu
 from segment.data.inspect.organ import check_organs
 from segment.data.inspect.sides import check_sides
-from segment.data.inspect.truth import read_truth, without_remedy
+from segment.data.inspect.truth import drawn_in, read_truth, without_remedy
 from segment.data.readers.dicom import AXIAL, list_series
 from segment.data.readers.scan import Scan
 from segment.errors import UserError
@@ -56,7 +56,7 @@ def inspect(case: Case, organs: Sequence[str], anatomy: Anatomy) -> Inspected:
     findings = [*of_series, *check_header(case.id, scan), *of_hu]
     classes, of_label = read_truth(case, scan, organs)
     findings += of_label
-    annotated = [organ for organ in organs if organ in case.label.structures]
+    annotated = [organ for organ in organs if organ in drawn_in(case.label)]
     if classes is not None and annotated:
         findings += check_organs(case.id, scan, classes, organs, annotated, anatomy)
         findings += check_sides(case.id, scan, classes, organs, anatomy)

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from segment.data.cases import Case
 from segment.data.inspect.finding import Finding, Severity
@@ -10,6 +10,7 @@ from segment.data.inspect.finding import Finding, Severity
 
 def check_set(
     cases: Sequence[Case],
+    drawn: Mapping[str, Collection[str]],
     organs: Sequence[str],
     hashes: Mapping[str, str],
     part_of: Mapping[str, str],
@@ -19,6 +20,7 @@ def check_set(
 
     Args:
         cases: All cases.
+        drawn: Structures that their labels know, by case id.
         organs: The organs that are judged.
         hashes: `voxel_hash` by case id; empty where a CT cannot be read.
         part_of: Part of the split by case id; empty without a split.
@@ -27,8 +29,8 @@ def check_set(
     return [
         *check_duplicates(cases, hashes, part_of),
         *check_names(cases),
-        *check_judged(cases, organs),
-        *check_absent(cases, organs, findings),
+        *check_judged(drawn, organs),
+        *check_absent(drawn, organs, findings),
     ]
 
 
@@ -64,28 +66,30 @@ def check_names(cases: Sequence[Case]) -> Iterator[Finding]:
             yield Finding(names, "similar names", "warning", what, remedy)
 
 
-def check_judged(cases: Sequence[Case], organs: Sequence[str]) -> Iterator[Finding]:
+def check_judged(drawn: Mapping[str, Collection[str]], organs: Sequence[str]) -> Iterator[Finding]:
     """Sources of whose labels nothing is judged."""
     structures: dict[str, set[str]] = defaultdict(set)
-    for case in cases:
-        structures[case.id.split("/")[0]].update(case.label.structures)
-    for source, names in structures.items():
-        if not names & set(organs):
-            what = f"nothing is known of {', '.join(sorted(names)) or 'its labels'}: no label was judged"
+    for case, names in drawn.items():
+        structures[case.split("/")[0]].update(names)
+    for source, known in structures.items():
+        if not known & set(organs):
+            what = f"nothing is known of {', '.join(sorted(known)) or 'its labels'}: no label was judged"
             remedy = "name its organs as conf/doctor.yaml does, or add +anatomy.volume_ml.<organ>=[<least>,<most>]"
             yield Finding(source, "nothing judged", "warning", what, remedy)
 
 
-def check_absent(cases: Sequence[Case], organs: Sequence[str], findings: Sequence[Finding]) -> Iterator[Finding]:
+def check_absent(
+    drawn: Mapping[str, Collection[str]], organs: Sequence[str], findings: Sequence[Finding]
+) -> Iterator[Finding]:
     """Organs that a source annotates in several cases and never has."""
     absent = {(finding.case, finding.organ) for finding in findings if finding.check == "absent"}
-    sources: dict[str, list[Case]] = defaultdict(list)
-    for case in cases:
-        sources[case.id.split("/")[0]].append(case)
+    sources: dict[str, list[str]] = defaultdict(list)
+    for case in drawn:
+        sources[case.split("/")[0]].append(case)
     for source, group in sources.items():
         for organ in organs:
-            having = [case for case in group if organ in case.label.structures]
-            if len(having) > 1 and all((case.id, organ) in absent for case in having):
+            having = [case for case in group if organ in drawn[case]]
+            if len(having) > 1 and all((case, organ) in absent for case in having):
                 what = f"none of {len(having)} cases holds {organ}, though label_codes names it"
                 remedy = "correct its code in label_codes, or leave it out"
                 yield Finding(source, "always absent", "error", what, remedy, organ)

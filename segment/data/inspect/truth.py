@@ -1,6 +1,6 @@
 """Label files read for inspection: what keeps them from being used is found out, not raised."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,14 @@ INTERPOLATED_STEPS = 50
 LINES = 128  # along an axis; followed across the others, these suffice to count steps
 
 _NEAREST = "resample the label from its source anew, with nearest neighbours"
+
+
+def drawn_in(label: Annotation) -> Collection[str]:
+    """Structures that a label knows; none where the file that names them is damaged, as `read_truth` will find."""
+    try:
+        return label.structures
+    except UserError:
+        return ()
 
 
 def read_truth(case: Case, scan: Scan, organs: Sequence[str]) -> tuple[np.ndarray | None, list[Finding]]:

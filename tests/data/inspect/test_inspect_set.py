@@ -10,9 +10,13 @@ def case(name, patient=None):
     return Case(f"set/{name}", f"set/{patient or name}", Path("x"), LabelFile(Path("y"), {"liver": 1}))
 
 
+def drawn_by(cases):
+    return {c.id: c.label.structures for c in cases}
+
+
 def found(cases, hashes=None, part_of=None, findings=()):
     every = hashes or {c.id: c.id for c in cases}
-    found = check_set(cases, ["liver"], every, part_of or {}, findings)
+    found = check_set(cases, drawn_by(cases), ["liver"], every, part_of or {}, findings)
     return [(f.severity, f.check, f.case) for f in found]
 
 
@@ -33,7 +37,7 @@ def test_cts_that_cannot_be_read_are_no_duplicates():
 def test_the_same_ct_in_two_parts_is_an_error_that_names_them():
     cases = [case("a", "p"), case("b", "p")]
     part_of = {"set/a": "train", "set/b": "test"}
-    findings = check_set(cases, ["liver"], {"set/a": "1", "set/b": "1"}, part_of, [])
+    findings = check_set(cases, drawn_by(cases), ["liver"], {"set/a": "1", "set/b": "1"}, part_of, [])
     assert [(f.severity, f.check) for f in findings] == [("error", "duplicate")]
     assert findings[0].what == "these hold the same CT, in test and train"
 
@@ -53,7 +57,7 @@ def test_an_organ_that_is_never_there_is_an_error():
 
 
 def test_a_source_of_which_nothing_is_judged_is_a_warning():
-    findings = check_set([case("a")], ["spleen"], {"set/a": "1"}, {}, [])
+    findings = check_set([case("a")], {"set/a": ["liver"]}, ["spleen"], {"set/a": "1"}, {}, [])
     assert [(f.severity, f.check, f.case) for f in findings] == [("warning", "nothing judged", "set")]
     assert findings[0].what == "nothing is known of liver: no label was judged"
 
