@@ -7,7 +7,7 @@ from pathlib import Path
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from segment import build, run
+from segment import build, ensemble, run
 from segment.batch import name_failures, work_through
 from segment.data.annotation import unknown_organs
 from segment.data.cases import Case
@@ -23,23 +23,24 @@ from segment.view.report import CaseReport
 def evaluate(cfg: DictConfig) -> None:
     """Write cases.csv and pictures, and print the means.
 
-    Cases that the checkpoint was trained or selected on, known by their voxels, are left out: of the data set that it
-    was trained on, the test cases remain. A case that fails is named at the end; the others are done all the same.
+    Cases that the checkpoint, or any of several, was trained or selected on, known by their voxels, are left out: of
+    the data set that it was trained on, the test cases remain. A case that fails is named at the end; the others are
+    done all the same.
 
     Raises:
         UserError: When data sets lack an organ, no case is left, or cases failed.
     """
-    trained = build.load(cfg.ckpt, cfg.trust)
-    trained.module.to(build.device(cfg.device))
-    cfg.ckpt_sha256 = hashlib.sha256(Path(cfg.ckpt).read_bytes()).hexdigest()
+    trained = ensemble.load(cfg.ckpt, cfg.trust)
+    trained.to(build.device(cfg.device))
+    cfg.ckpt_sha256 = trained.sha256 if len(trained.sha256) > 1 else trained.sha256[0]
     cases = build.cases(cfg.data)
     if cfg.get("split"):
         cases = list(instantiate(cfg.split, _convert_="all")(cases).test)
     _check_organs(cases, trained.organs)
-    seen = set(trained.facts.get("voxel_hashes", []))
+    seen = trained.voxel_hashes
     contents = {case.id: _content(case) for case in cases}
     if seen and not cfg.include_trained:
-        cases = _held_out(cases, contents, seen, trained.facts.get("split", {}))
+        cases = _held_out(cases, contents, seen, trained.cases)
     cfg.data_sha256 = _data_sha256(cases, contents)
     with run.begin(cfg, "evaluate.log") as here:
         run.record(here, cfg, {"test": [case.id for case in cases]}, {"cases": {c.id: contents[c.id] for c in cases}})
@@ -60,14 +61,13 @@ def _check_organs(cases: Sequence[Case], organs: Sequence[str]) -> None:
 
 
 def _held_out(
-    cases: Sequence[Case], contents: Mapping[str, str], seen: Collection[str], split: Mapping[str, Sequence[str]]
+    cases: Sequence[Case], contents: Mapping[str, str], seen: Collection[str], before: Collection[str]
 ) -> list[Case]:
     """Cases whose voxels the checkpoint has not seen, of patients of whom it has seen nothing.
 
     Raises:
         UserError: When none is left.
     """
-    before = {name for part in ("train", "val") for name in split.get(part, [])}
     patients = {case.patient for case in cases if contents[case.id] in seen or case.id in before}
     kept = [case for case in cases if case.patient not in patients]
     if len(kept) < len(cases):
@@ -100,7 +100,7 @@ def _data_sha256(cases: Sequence[Case], contents: Mapping[str, str]) -> str:
     return digest.hexdigest()
 
 
-def _score(cases: Sequence[Case], trained: build.Trained, pictures: bool, folder: Path) -> list[str]:
+def _score(cases: Sequence[Case], trained: ensemble.Ensemble, pictures: bool, folder: Path) -> list[str]:
     """Score the cases that the table does not hold yet; returns names and reasons of those that failed."""
     table = folder / "cases.csv"
     if not table.exists():
@@ -112,7 +112,7 @@ def _score(cases: Sequence[Case], trained: build.Trained, pictures: bool, folder
     def score(index: int) -> str:
         labelled = scans[index]
         mask = trained.segmenter(labelled.scan)
-        affine, tolerance_mm = labelled.scan.affine, trained.module.tolerance_mm
+        affine, tolerance_mm = labelled.scan.affine, trained.tolerance_mm
         scores = score_case(mask, labelled.truth, affine, trained.organs, tolerance_mm, labelled.annotated)
         report.add(labelled, mask, scores)
         return ", ".join(f"{score.organ} {score.dice:.3f}" for score in scores)

@@ -1,14 +1,13 @@
 """`segment predict`: masks of CTs from nothing but a checkpoint and the CTs."""
 
 import glob
-import hashlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig
 
-from segment import build
+from segment import build, ensemble
 from segment.batch import name_failures, work_through
 from segment.data.readers.dicom import holds_series, is_series
 from segment.data.readers.read import read_ct, read_label
@@ -25,7 +24,7 @@ MADE_BY = "checkpoint.sha256"  # tells, as sha256sum would, whose masks a folder
 
 
 def predict(cfg: DictConfig) -> None:
-    """Segment every CT that `input` names.
+    """Segment every CT that `input` names, with the network of a checkpoint or the mean of several.
 
     Writes `<name>_seg.nii.gz` on the CT's own grid, `volumes.csv` with a row per CT and organ, `checkpoint.sha256`, and
     with pictures=true `<name>_overlay.png` and `<name>_organs.mp4`. A CT that fails is named at the end; the others are
@@ -43,10 +42,10 @@ def predict(cfg: DictConfig) -> None:
         )
         raise UserError(msg)
     existing = [path for path in inputs if _mask_path(output, path).exists()]
-    trained = build.load(cfg.ckpt, cfg.trust)
-    trained.module.to(build.device(cfg.device))
+    trained = ensemble.load(cfg.ckpt, cfg.trust)
+    trained.to(build.device(cfg.device))
     todo = [path for path in inputs if cfg.overwrite or path not in existing]
-    _claim(output, Path(cfg.ckpt), bool(existing), cfg.overwrite)
+    _claim(output, trained, bool(existing), cfg.overwrite)
     for path in todo if cfg.overwrite else []:
         for made in (_mask_path(output, path), *_picture_paths(output, path)):
             made.unlink(missing_ok=True)  # so that nothing old is taken for new, whatever interrupts this call
@@ -92,7 +91,7 @@ def _is_ct(path: Path) -> bool:
     return not path.name.startswith(".") and (is_series(path) if path.is_dir() else path.name.endswith(SUFFIXES))
 
 
-def _predict_one(path: Path, trained: build.Trained, table: VolumeTable, cfg: DictConfig) -> str:
+def _predict_one(path: Path, trained: ensemble.Ensemble, table: VolumeTable, cfg: DictConfig) -> str:
     """Segment a CT and write all that belongs to it; returns how long that took."""
     start = time.monotonic()
     output = Path(str(cfg.output))
@@ -116,19 +115,20 @@ def _picture_paths(output: Path, path: Path) -> tuple[Path, Path]:
     return output / f"{case_name(path)}_overlay.png", output / f"{case_name(path)}_organs.mp4"
 
 
-def _claim(output: Path, ckpt: Path, holds_masks: bool, overwrite: bool) -> None:
+def _claim(output: Path, trained: ensemble.Ensemble, holds_masks: bool, overwrite: bool) -> None:
     """Write down whose masks the folder holds.
 
     Raises:
         UserError: When they are, or may be, those of another checkpoint.
     """
-    record = output / MADE_BY
-    ours = hashlib.sha256(ckpt.read_bytes()).hexdigest()
-    theirs = record.read_text(encoding="utf-8").split(" ")[0] if record.exists() else None
+    record, ours = output / MADE_BY, trained.sha256
+    lines = record.read_text(encoding="utf-8").splitlines() if record.exists() else []
+    theirs = [line.split(" ")[0] for line in lines] or None
     if not overwrite and theirs != ours and (holds_masks or theirs is not None):
-        msg = f"the masks in {output} are not known to be of {ckpt}; choose another output, or overwrite=true"
+        names = ", ".join(map(str, trained.paths))
+        msg = f"the masks in {output} are not known to be of {names}; choose another output, or overwrite=true"
         raise UserError(msg)
-    write_text(record, f"{ours}  {ckpt.name}\n")
+    write_text(record, "".join(f"{sha}  {path.name}\n" for sha, path in zip(ours, trained.paths, strict=True)))
 
 
 def _tidy(table: VolumeTable, output: Path, todo: Sequence[Path], kept: Sequence[Path]) -> None:

@@ -51,8 +51,12 @@ class Segmenter:
             volume = preprocess(self.transform, scan)
             self.net.eval()
             try:
-                logits = self.inferer(self.net, volume.image[None].to(weight))[0]
+                logits = self.logits(volume.image[None].to(weight))[0]
             finally:
                 self.net.train(training)
             mask = restore(logits, volume.affine, scan.data.shape, scan.affine)
         return self.postprocess(mask) if self.postprocess else mask
+
+    def logits(self, image: Tensor) -> Tensor:
+        """Logits (1,C,I,J,K), float32, of a preprocessed volume (1,1,I,J,K) on the network's device."""
+        return self.inferer(self.net, image)
