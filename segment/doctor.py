@@ -16,7 +16,7 @@ from segment import build, run
 from segment.data.cases import Case
 from segment.data.inspect.anatomy import Anatomy
 from segment.data.inspect.case import inspect
-from segment.data.inspect.finding import Finding, worst
+from segment.data.inspect.finding import Finding, refusal, worst
 from segment.data.inspect.set import check_set
 from segment.data.inspect.table import findings_json, grouped, print_findings
 from segment.data.inspect.truth import drawn_in
@@ -103,8 +103,7 @@ def _parts(cfg: DictConfig, cases: Sequence[Case]) -> tuple[dict[str, str], list
     try:
         split = instantiate(cfg.split, _convert_="all")(cases)
     except UserError as error:
-        what, _, remedy = str(error).rpartition("; ")
-        return {}, [Finding("split", "split", "error", what or remedy, remedy if what else "mend the split")]
+        return {}, [refusal("split", "split", error)]
     return {name: part for part, names in split.ids().items() for name in names}, []
 
 

@@ -8,13 +8,14 @@ import numpy as np
 from segment.data.cases import Case
 from segment.data.fingerprint import voxel_hash
 from segment.data.inspect.anatomy import Anatomy
-from segment.data.inspect.finding import Finding, worst
+from segment.data.inspect.finding import Finding, Severity, refusal, worst
 from segment.data.inspect.header import check_header
 from segment.data.inspect.hu import check_hu
 from segment.data.inspect.organ import check_organs
 from segment.data.inspect.sides import check_sides
-from segment.data.inspect.truth import drawn_in, read_truth, without_remedy
-from segment.data.readers.dicom import AXIAL, list_series
+from segment.data.inspect.truth import drawn_in, read_truth
+from segment.data.readers.dicom import AXIAL, Series, SeriesFolder
+from segment.data.readers.read import is_folder
 from segment.data.readers.scan import Scan
 from segment.errors import UserError
 
@@ -45,11 +46,13 @@ def inspect(case: Case, organs: Sequence[str], anatomy: Anatomy) -> Inspected:
         anatomy: What is plausible.
     """
     try:
-        scan = case.read()
+        folder = SeriesFolder(case.image) if is_folder(case.image) else None
+        of_series = list(_check_series(case, folder.series)) if folder else []
+        if worst(of_series) == "error":
+            return Inspected(tuple(of_series))
+        scan = folder.read(case.series, case.straighten) if folder else case.read()
     except UserError as error:
-        remedy = "copy, download or convert the CT again"
-        return Inspected((Finding(case.id, "unreadable", "error", without_remedy(error), remedy),))
-    of_series = list(_check_series(case))
+        return Inspected((refusal(case.id, "unreadable", error),))
     of_hu = list(check_hu(case.id, scan.data))
     if worst(of_hu) == "error":  # then what organs hold says nothing new
         anatomy = replace(anatomy, median_hu={})
@@ -63,12 +66,13 @@ def inspect(case: Case, organs: Sequence[str], anatomy: Anatomy) -> Inspected:
     return Inspected(tuple(findings), scan, classes, voxel_hash(scan.data))
 
 
-def _check_series(case: Case) -> Iterator[Finding]:
-    """A folder from which one of several CTs was taken, by its size alone."""
-    if case.series is not None or not case.image.is_dir():
-        return
-    series = [one for one in list_series(case.image) if one.kind == AXIAL]
-    if len(series) > 1:
-        names = ", ".join(f"{one.uid} ({one.description or 'no description'}, {one.slices} slices)" for one in series)
-        what = f"{len(series)} axial CTs lie in its folder, {names}: the first was taken, for its size alone"
-        yield Finding(case.id, "several series", "warning", what, "choose one in the column series of a manifest")
+def _check_series(case: Case, series: Sequence[Series]) -> Iterator[Finding]:
+    """A folder of several CTs, none of which was chosen: at best the size of one tells it from the others."""
+    axial = [one for one in series if one.kind == AXIAL]
+    if case.series is None and len(axial) > 1:
+        tie = axial[0].slices == axial[1].slices
+        severity: Severity = "error" if tie else "warning"
+        taken = "none was taken, for the largest are of one size" if tie else "the first was taken, for its size alone"
+        what = f"{len(axial)} axial CTs lie in its folder, {', '.join(map(str, axial))}: {taken}"
+        remedy = "choose one by its UID, in the column series of a manifest"
+        yield Finding(case.id, "several series", severity, what, remedy)

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from segment.errors import UserError
+
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")  # worst first
 
@@ -31,6 +33,12 @@ class Finding:
     def __str__(self) -> str:
         """Check and organ, in as few words as fit under a picture."""
         return f"{self.organ} {self.check}".strip()
+
+
+def refusal(case: str, check: str, error: UserError, remedy: str = "") -> Finding:
+    """What an error says, `<what>; <what to do>`, with another remedy where one is given."""
+    what, _, own = str(error).rpartition("; ")
+    return Finding(case, check, "error", what or own, remedy or (own if what else "mend it"))
 
 
 def worst(findings: Sequence[Finding]) -> Severity | None:

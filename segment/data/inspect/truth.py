@@ -8,7 +8,7 @@ import numpy as np
 from segment.data.annotation import Annotation, LabelFile, MaskFiles
 from segment.data.cases import Case
 from segment.data.inspect.boxes import organ_boxes
-from segment.data.inspect.finding import Finding
+from segment.data.inspect.finding import Finding, refusal
 from segment.data.labels import MAX_ORGANS
 from segment.data.readers.read import read_ct, read_label
 from segment.data.readers.scan import Scan, check_same_grid
@@ -70,9 +70,8 @@ def _reason(case: Case, scan: Scan, error: UserError) -> Finding:
                 return finding
     if isinstance(label, LabelFile) and not _can_be_read(label, case, scan):
         remedy = "name the codes in label_codes of the data set, or mend the file"
-        return Finding(case.id, "label codes", "error", without_remedy(error), remedy)
-    what, _, remedy = str(error).rpartition("; ")
-    return Finding(case.id, "label", "error", what, remedy)
+        return refusal(case.id, "label codes", error, remedy)
+    return refusal(case.id, "label", error)
 
 
 def _of_file(path: Path, case: Case, scan: Scan) -> Finding | None:
@@ -81,13 +80,13 @@ def _of_file(path: Path, case: Case, scan: Scan) -> Finding | None:
         stored = read_label(path)
     except UserError as damage:
         if _holds_numbers(path):
-            return Finding(case.id, "interpolated label", "error", without_remedy(damage), _NEAREST)
-        return Finding(case.id, "unreadable", "error", without_remedy(damage), "copy or download the label again")
+            return refusal(case.id, "interpolated label", damage, _NEAREST)
+        return refusal(case.id, "unreadable", damage, "copy or download the label again")
     try:
         check_same_grid(scan, stored, case.image, path)
     except UserError as apart:
         remedy = "resample the label onto the CT's grid, or mend the header that is wrong"
-        return Finding(case.id, "label grid", "error", without_remedy(apart), remedy)
+        return refusal(case.id, "label grid", apart, remedy)
     return None
 
 
@@ -106,11 +105,6 @@ def _holds_numbers(path: Path) -> bool:
     except UserError:
         return False
     return True
-
-
-def without_remedy(error: UserError) -> str:
-    """What is wrong, of a message that ends in what to do."""
-    return str(error).rsplit("; ", 1)[0]
 
 
 def _check_interpolated(case: Case, classes: np.ndarray, names: Sequence[str]) -> Iterator[Finding]:

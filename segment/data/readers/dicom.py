@@ -19,6 +19,7 @@ from segment.errors import UserError
 log = logging.getLogger(__name__)
 
 AXIAL, OTHER_PLANE = "axial", "not axial"
+_CHOOSE = "choose one by series=<UID>, in a data set by the column series of a manifest"
 FIRST_FILES = 50  # that `is_series` looks at
 
 Groups = Mapping[tuple[str, str], Sequence[tuple[Path, Dataset]]]
@@ -41,6 +42,10 @@ class Series:
     slices: int
     kind: str
 
+    def __str__(self) -> str:
+        """All that one needs to choose it."""
+        return f"{self.uid} ({self.description or 'no description'}, {self.slices} slices, {self.kind})"
+
 
 def is_series(folder: Path) -> bool:
     """Whether a folder holds DICOM files, judged by the first files in it and below."""
@@ -57,38 +62,46 @@ def holds_series(folder: Path) -> bool:
     return any(read_header(path) is not None for path in islice(files, FIRST_FILES))
 
 
-def list_series(folder: Path) -> list[Series]:
-    """All series in a folder and below, the one with most slices first.
+class SeriesFolder:
+    """A folder that may hold several series and other files; every header is read once.
+
+    Args:
+        path: Searched with all that lies below it.
+
+    Attributes:
+        series: All series, the one with most slices first.
 
     Raises:
         UserError: When a DICOM file is damaged.
     """
-    return _listed(_grouped(folder))
 
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._groups = _grouped(path)
+        self.series = _listed(self._groups)
 
-def read_series(folder: Path, uid: str | None = None, straighten: bool = False) -> Scan:
-    """Read one CT series in HU, from a folder that may hold other series and other files.
+    def read(self, uid: str | None = None, straighten: bool = False) -> Scan:
+        """Read one CT series in HU.
 
-    Args:
-        folder: Searched with all that lies below it.
-        uid: Series Instance UID; None: the axial CT with most slices, localizers and secondary captures left out.
-        straighten: Straighten a gantry tilt and even out slice distances by linear interpolation, instead of refusing.
+        Args:
+            uid: Series Instance UID; None: the axial CT with most slices, localizers and secondary captures left out.
+            straighten: Straighten a gantry tilt and even out slice distances by linear interpolation, instead of
+                refusing.
 
-    Raises:
-        UserError: When no series or more than one fits, or its slices are damaged or make no regular volume.
-    """
-    groups = _grouped(folder)
-    files = groups[_chosen(_listed(groups), folder, uid), CT]
-    stack = stacked([read_slice(path, header) for path, header in files], folder)
-    if not straighten:
-        check_regular(stack, folder)
-    values = np.empty((*stack.slices[0].shape, len(stack.slices)), np.float32, order="F")
-    for k, each in enumerate(stack.slices):
-        values[..., k] = read_hu(each)
-    affine = stack.affine
-    if not is_regular(stack):
-        values, affine = straightened(values, stack)
-    return ct_scan(folder, values, affine, geometry_header(values.shape, affine))
+        Raises:
+            UserError: When no series or more than one fits, or its slices are damaged or make no regular volume.
+        """
+        files = self._groups[_chosen(self.series, self.path, uid), CT]
+        stack = stacked([read_slice(path, header) for path, header in files], self.path)
+        if not straighten:
+            check_regular(stack, self.path)
+        values = np.empty((*stack.slices[0].shape, len(stack.slices)), np.float32, order="F")
+        for k, each in enumerate(stack.slices):
+            values[..., k] = read_hu(each)
+        affine = stack.affine
+        if not is_regular(stack):
+            values, affine = straightened(values, stack)
+        return ct_scan(self.path, values, affine, geometry_header(values.shape, affine))
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -124,10 +137,10 @@ def _chosen(series: Sequence[Series], folder: Path, uid: str | None) -> str:
             log.warning("%s holds %d axial CTs; reading the one with most slices, %s", folder, len(fits), most[0].uid)
         return most[0].uid
     if most:
-        msg = f"{folder} holds {len(most)} axial CT series of the same size: {_names(most)}; choose one by series=<UID>"
+        msg = f"{folder} holds {len(most)} axial CT series of the same size: {_names(most)}; {_CHOOSE}"
         raise UserError(msg)
     wanted = "axial CT series" if uid is None else f"CT series {uid}"
-    cure = "choose one by series=<UID>" if series else "check the path"
+    cure = _CHOOSE if series else "check the path"
     if any(s.kind == ENHANCED for s in series):
         cure = "convert multi-frame files to NIfTI"
     msg = f"no {wanted} with one slice per file in {folder}, which holds {_names(series)}; {cure}"
@@ -135,4 +148,4 @@ def _chosen(series: Sequence[Series], folder: Path, uid: str | None) -> str:
 
 
 def _names(series: Sequence[Series]) -> str:
-    return ", ".join(f"{s.uid} ({s.slices} slices, {s.kind})" for s in series[:8]) or "no DICOM images at all"
+    return ", ".join(map(str, series[:8])) or "no DICOM images at all"

@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import SimpleITK
 
-from segment.data.readers.dicom import read_series
+from segment.data.readers.dicom import SeriesFolder
 from segment.data.readers.scan import SUFFIXES, Scan, ct_scan, geometry_header
 from segment.errors import UserError
 
@@ -36,14 +36,19 @@ def read_ct(path: str | Path, series: str | None = None, straighten: bool = Fals
         UserError: When the file is missing, incomplete, not one 3D volume of finite numbers, or has no usable geometry.
     """
     path = Path(path)
-    if path.is_dir() and not path.name.endswith(SUFFIXES):
-        return read_series(path, series, straighten)
+    if is_folder(path):
+        return SeriesFolder(path).read(series, straighten)
     values, affine, header = _read(path)
     if header["sform_code"] == 0 and header["qform_code"] == 0:
         log.warning(
             "%s: neither form of its header has a code: left and right are a guess; convert it again from DICOM", path
         )
     return ct_scan(path, values, affine, header)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a CT is read as DICOM series: a folder, unless it has the name of a file."""
+    return path.is_dir() and not path.name.endswith(SUFFIXES)
 
 
 def read_label(path: str | Path) -> Scan:

@@ -7,6 +7,7 @@ from torso import ORGANS, found, write_case
 
 from segment.data.fingerprint import voxel_hash
 from segment.data.inspect.case import inspect
+from segment.data.readers import dicom
 
 
 def test_a_damaged_ct_is_an_error_and_no_exception(tmp_path):
@@ -52,6 +53,28 @@ def test_a_folder_of_several_cts_is_a_warning_until_one_is_chosen(tmp_path):
     case = replace(write_case(tmp_path), image=folder)
     (finding,) = (f for f in inspect(case, ORGANS, torso.ANATOMY).findings if f.check == "several series")
     assert finding.severity == "warning"
-    assert finding.what.startswith("2 axial CTs lie in its folder, 1.2.2 (no description, 6 slices), 1.2.1 (lung, 4 s")
-    assert finding.remedy == "choose one in the column series of a manifest"
+    assert finding.what.startswith("2 axial CTs lie in its folder, 1.2.2 (no description, 6 slices, axial), 1.2.")
+    assert finding.remedy == "choose one by its UID, in the column series of a manifest"
     assert ("warning", "several series", "") not in found(replace(case, series="1.2.1"))
+
+
+def test_two_cts_of_one_size_in_a_folder_are_named_and_none_is_guessed(tmp_path, monkeypatch):
+    folder = tmp_path / "dicom"
+    for name, uid in (("soft", "1.2.1"), ("lung", "1.2.2")):
+        write_series(folder / name, stack_positions(4), SeriesInstanceUID=uid, SeriesDescription=name)
+    case = replace(write_case(tmp_path), image=folder)
+    seen = []
+    real = dicom.read_header
+    monkeypatch.setattr(dicom, "read_header", lambda path: seen.append(path) or real(path))
+    (finding,) = inspect(case, ORGANS, torso.ANATOMY).findings
+    assert (finding.severity, finding.check) == ("error", "several series")
+    assert "1.2.1 (soft, 4 slices, axial), 1.2.2 (lung, 4 slices, axial): none was taken" in finding.what
+    assert finding.remedy == "choose one by its UID, in the column series of a manifest"
+    inspect(replace(case, series="1.2.1"), ORGANS, torso.ANATOMY)
+    assert len(seen) == 2 * 8  # every header once in each inspection
+
+
+def test_what_the_reader_says_to_do_is_the_remedy(tmp_path):
+    write_series(tmp_path / "dicom", [(0, 0, 0), (0, 0, 2), (0, 0, 5), (0, 0, 7.5)])
+    (finding,) = inspect(replace(write_case(tmp_path), image=tmp_path / "dicom"), ORGANS, torso.ANATOMY).findings
+    assert (finding.check, finding.remedy) == ("unreadable", "read them with straighten=true")

@@ -23,7 +23,8 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 
-from segment.data.readers.dicom import Series, holds_series, is_series, list_series, read_series
+from segment.data.readers import dicom
+from segment.data.readers.dicom import Series, SeriesFolder, holds_series, is_series
 from segment.data.readers.read import read_ct, read_label
 from segment.data.readers.scan import check_same_grid, write_mask
 from segment.errors import UserError
@@ -93,7 +94,7 @@ def test_every_voxel_keeps_its_place_and_hu(cosines, angles, start, order, numbe
             RescaleSlope=lambda k: rescale[k][0],
             RescaleIntercept=lambda k: rescale[k][1],
         )
-        scan = read_series(Path(folder), uid="1.2.3.4")
+        scan = read_ct(Path(folder), series="1.2.3.4")
     expected = [s * float(slope) + intercept for s, (slope, intercept) in zip(stored, rescale, strict=True)]
     check_voxels(scan, positions, orientation, expected)
     whole = all(np.array_equal(plane, np.rint(plane)) for plane in expected)
@@ -106,7 +107,7 @@ def test_all_48_orders_of_axes_and_slices(tmp_path, cosines, reverse):
     positions = stack_positions(3, 2.0, normal=np.cross(cosines[:3], cosines[3:]))
     order = [2, 1, 0] if reverse else [0, 1, 2]
     write_series(tmp_path, positions, order, orientation=cosines, stored=random_slice)
-    scan = read_series(tmp_path, uid="1.2.3.4")
+    scan = read_ct(tmp_path, series="1.2.3.4")
     check_voxels(scan, positions, cosines, [random_slice(k) - 1024.0 for k in range(3)])
 
 
@@ -138,7 +139,7 @@ def test_transfer_syntaxes(tmp_path, syntax, signed):
         bits = {"BitsStored": 13, "HighBit": 12} if syntax == JPEGLSLossless else {}
         write(tmp_path / f"{k}", slice_file(position, stored=stored[k], PixelPaddingValue=1, **bits), syntax)
     planes = [np.where(s == 1, -1024, s - 1024.0) for s in stored]
-    np.testing.assert_array_equal(read_series(tmp_path).data, np.stack(planes).T)
+    np.testing.assert_array_equal(read_ct(tmp_path).data, np.stack(planes).T)
 
 
 @pytest.mark.parametrize("compressor", ["JPEG", "JPEG2000"])
@@ -160,7 +161,7 @@ def test_jpeg_compressions(tmp_path, compressor):
         writer.Execute(image)
     written = pydicom.dcmread(tmp_path / "0.dcm")
     assert written.file_meta.TransferSyntaxUID.name.startswith("JPEG")
-    np.testing.assert_array_equal(read_series(tmp_path).data, np.stack([stored, stored + 1]).T)
+    np.testing.assert_array_equal(read_ct(tmp_path).data, np.stack([stored, stored + 1]).T)
 
 
 def test_padding_outside_of_the_gantry_is_air(tmp_path):
@@ -169,7 +170,7 @@ def test_padding_outside_of_the_gantry_is_air(tmp_path):
     def hu(**tags):
         shutil.rmtree(tmp_path)
         write_series(tmp_path, stack_positions(2), stored=stored, RescaleIntercept=-24, **tags)
-        return read_series(tmp_path).data[..., 0].T.tolist()
+        return read_ct(tmp_path).data[..., 0].T.tolist()
 
     assert hu() == [[-2024, -1524, -2014, -24], [-23, 16, 1000, -21]]
     assert hu(PixelPaddingValue=0) == [[-2024, -1524, -2014, -1024], [-23, 16, 1000, -21]]
@@ -184,7 +185,7 @@ def test_padding_written_without_its_sign(tmp_path):
     write(tmp_path / "0", header)
     header.ImagePositionPatient = [0, 0, 1]
     write(tmp_path / "1", header)
-    assert np.unique(read_series(tmp_path).data).tolist() == [-1024]
+    assert np.unique(read_ct(tmp_path).data).tolist() == [-1024]
 
 
 def test_tags_that_break_the_standard_are_read_in_silence(tmp_path):
@@ -192,8 +193,8 @@ def test_tags_that_break_the_standard_are_read_in_silence(tmp_path):
         path = write(tmp_path / f"{k}", slice_file(position, PixelSpacing=["0.12345678901234", "0.70"]))
         content = path.read_bytes().replace(b"0.12345678901234\\0.70 ", b"0.1234567890123456\\.7 ")
         path.write_bytes(content.replace(b"1.2.3.4\0", b"anon-01\0"))
-    assert [s.uid for s in list_series(tmp_path)] == ["anon-01"]
-    assert read_series(tmp_path).affine[1, 1] == -0.1234567890123456
+    assert [s.uid for s in SeriesFolder(tmp_path).series] == ["anon-01"]
+    assert read_ct(tmp_path).affine[1, 1] == -0.1234567890123456
 
 
 def test_kinds_are_known_when_an_anonymizer_emptied_the_uids(tmp_path):
@@ -208,11 +209,11 @@ def test_kinds_are_known_when_an_anonymizer_emptied_the_uids(tmp_path):
     header = pydicom.dcmread(capture)
     header.SOPClassUID = header.SeriesInstanceUID = ""
     header.save_as(capture)
-    assert list_series(tmp_path) == [
+    assert SeriesFolder(tmp_path).series == [
         Series("", "Abdomen", 6, "axial"),
         Series("", "Abdomen", 1, "secondary capture"),
     ]
-    assert read_series(tmp_path).shape == (4, 5, 6)
+    assert read_ct(tmp_path).shape == (4, 5, 6)
 
 
 def make_company(folder):
@@ -234,9 +235,9 @@ def make_company(folder):
 def test_only_the_axial_ct_is_read(tmp_path, caplog):
     make_company(tmp_path)
     write_series(tmp_path / "ct" / "deep", stack_positions(5), stored=random_slice, name="IM{}")
-    scan = read_series(tmp_path)
+    scan = read_ct(tmp_path)
     np.testing.assert_array_equal(scan.data, np.stack([random_slice(k) for k in range(5)]).T.astype(int) - 1024)
-    assert sorted(list_series(tmp_path), key=lambda s: (s.uid, s.kind)) == [
+    assert sorted(SeriesFolder(tmp_path).series, key=lambda s: (s.uid, s.kind)) == [
         Series("1.2.3.4", "Abdomen", 5, "axial"),
         Series("1.2.3.4", "Abdomen", 9, "localizer"),
         Series("1.2.3.5", "Abdomen", 9, "secondary capture"),
@@ -248,11 +249,11 @@ def test_only_the_axial_ct_is_read(tmp_path, caplog):
 
 def test_files_without_preamble_are_read(tmp_path):
     write_series(tmp_path, stack_positions(3), stored=random_slice, name="IM{}")
-    expected = read_series(tmp_path)
+    expected = read_ct(tmp_path)
     for path in tmp_path.iterdir():
         path.write_bytes(path.read_bytes()[132:])
     assert is_series(tmp_path)
-    np.testing.assert_array_equal(read_series(tmp_path).data, expected.data)
+    np.testing.assert_array_equal(read_ct(tmp_path).data, expected.data)
 
 
 def test_a_folder_with_dicom_files_is_told_from_others(tmp_path):
@@ -278,36 +279,48 @@ def test_a_directory_of_series_is_no_image(tmp_path, name):
 def test_the_largest_axial_ct_is_taken_and_said(tmp_path, caplog):
     write_series(tmp_path / "a", stack_positions(4), SeriesInstanceUID="1.2.1")
     write_series(tmp_path / "b", stack_positions(6), SeriesInstanceUID="1.2.2")
-    assert read_series(tmp_path).shape == (4, 5, 6)
+    assert read_ct(tmp_path).shape == (4, 5, 6)
     assert "2 axial CTs; reading the one with most slices, 1.2.2" in caplog.text
-    assert read_series(tmp_path, uid="1.2.1").shape == (4, 5, 4)
+    assert read_ct(tmp_path, series="1.2.1").shape == (4, 5, 4)
 
 
 def check_refused(folder, message, straighten=False, uid=None):
     with pytest.raises(UserError, match=message) as caught:
-        read_series(folder, uid=uid, straighten=straighten)
+        read_ct(folder, series=uid, straighten=straighten)
     for secret in PATIENT.values():
         assert secret not in str(caught.value)
 
 
 def test_series_of_equal_size_are_refused(tmp_path):
-    write_series(tmp_path / "a", stack_positions(4), SeriesInstanceUID="1.2.1")
-    write_series(tmp_path / "b", stack_positions(4), SeriesInstanceUID="1.2.2")
-    both = r"2 axial CT series .*: 1\.2\.1 \(4 slices, axial\), 1\.2\.2 \(4 slices, axial\); choose one by series=<UID>"
-    check_refused(tmp_path, both)
+    write_series(tmp_path / "a", stack_positions(4), SeriesInstanceUID="1.2.1", SeriesDescription="lung")
+    write_series(tmp_path / "b", stack_positions(4), SeriesInstanceUID="1.2.2", SeriesDescription=None)
+    both = r"2 axial CT series .*: 1\.2\.1 \(lung, 4 slices, axial\), 1\.2\.2 \(no description, 4 slices, axial\); "
+    check_refused(tmp_path, both + r"choose one by series=<UID>, in a data set by the column series of a manifest")
+
+
+def test_headers_are_read_once(tmp_path, monkeypatch):
+    write_series(tmp_path, stack_positions(4))
+    seen = []
+    real = dicom.read_header
+    monkeypatch.setattr(dicom, "read_header", lambda path: seen.append(path.name) or real(path))
+    folder = SeriesFolder(tmp_path)
+    assert (len(folder.series), folder.read().shape) == (1, (4, 5, 4))
+    assert sorted(seen) == ["000.dcm", "001.dcm", "002.dcm", "003.dcm"]
 
 
 def test_a_folder_without_the_wanted_series_is_refused(tmp_path):
     check_refused(tmp_path, "no axial CT series .* no DICOM images at all; check the path")
     make_company(tmp_path)
-    check_refused(tmp_path, r"no axial CT series .*1\.2\.3\.7 \(9 slices, MR\); choose one by series=<UID>")
+    check_refused(
+        tmp_path, r"no axial CT series .*1\.2\.3\.7 \(Abdomen, 9 slices, MR\); choose one by series=<UID>, in"
+    )
     check_refused(tmp_path, r"no CT series 1\.2\.3\.7 ", uid="1.2.3.7")
-    assert read_series(tmp_path, uid="1.2.3.6", straighten=True).shape[2] == 9
+    assert read_ct(tmp_path, series="1.2.3.6", straighten=True).shape[2] == 9
 
 
 def test_multi_frame_files_are_refused(tmp_path):
     write(tmp_path / "0", slice_file((0, 0, 0), SOPClassUID=EnhancedCTImageStorage))
-    check_refused(tmp_path, r"1\.2\.3\.4 \(1 slices, enhanced CT\); convert multi-frame files to NIfTI")
+    check_refused(tmp_path, r"1\.2\.3\.4 \(Abdomen, 1 slices, enhanced CT\); convert multi-frame files to NIfTI")
 
 
 @pytest.mark.parametrize("straighten", [False, True])
@@ -396,7 +409,7 @@ def test_a_tilted_gantry_is_refused_or_straightened(tmp_path):
     write_ramp(tmp_path, stack_positions(8, 2.5, (-8.0, 5.0, 20.0)), orientation)
     shift_mm = 7 * 2.5 * np.sin(angle)
     check_refused(tmp_path, rf"by up to {shift_mm:.3g} mm within .*tilt of 15 degrees\); .*straighten=true")
-    scan = read_series(tmp_path, straighten=True)
+    scan = read_ct(tmp_path, straighten=True)
     linear = scan.affine[:3, :3] / np.linalg.norm(scan.affine[:3, :3], axis=0)
     np.testing.assert_allclose(linear.T @ linear, np.eye(3), atol=1e-6)
     assert scan.shape == (24, 30 + int(np.ceil(shift_mm / 0.8)), 8)
@@ -408,7 +421,7 @@ def test_uneven_slices_are_refused_or_spaced_evenly(tmp_path):
     offsets = np.array([0, 1, 2, 3, 4, 5.5, 7, 8.5, 10])
     write_ramp(tmp_path, [np.array([3.0, 4.0, 5.0 + z]) for z in offsets])
     check_refused(tmp_path, "lie 1 to 1.5 mm apart; read them with straighten=true")
-    scan = read_series(tmp_path, straighten=True)
+    scan = read_ct(tmp_path, straighten=True)
     assert scan.shape == (24, 30, 9)  # the median of four gaps of 1 and four of 1.5 is 1.25
     assert scan.affine[2, 2] * (scan.shape[2] - 1) == pytest.approx(10)
     assert check_ramp(scan) == scan.data.size
@@ -418,10 +431,10 @@ def test_one_slice_out_of_place_is_refused_or_put_right(tmp_path):
     offsets = [0, 1, 2.1, 3, 4]
     write_ramp(tmp_path / "along", [np.array([3.0, 4.0, 5.0 + z]) for z in offsets])
     check_refused(tmp_path / "along", r"lie 0\.9 to 1\.1 mm apart")
-    assert check_ramp(read_series(tmp_path / "along", straighten=True)) == 24 * 30 * 5
+    assert check_ramp(read_ct(tmp_path / "along", straighten=True)) == 24 * 30 * 5
     write_ramp(tmp_path / "aside", [np.array([3.0 + (z == 2), 4.0, 5.0 + z]) for z in range(5)])
     check_refused(tmp_path / "aside", "are shifted by up to 1 mm within their planes")
-    scan = read_series(tmp_path / "aside", straighten=True)
+    scan = read_ct(tmp_path / "aside", straighten=True)
     assert scan.shape == (26, 30, 5)
     assert check_ramp(scan) >= 23 * 30 * 5
 
@@ -431,7 +444,7 @@ def test_tilt_and_uneven_gaps_at_once_are_straightened(tmp_path):
     orientation = (1, 0, 0, 0, np.cos(angle), np.sin(angle))
     offsets = [0, 1, 2, 3, 4.4, 5.8]
     write_ramp(tmp_path, [np.array([3.0, 4.0, 5.0 - z]) for z in offsets], orientation)
-    scan = read_series(tmp_path, straighten=True)
+    scan = read_ct(tmp_path, straighten=True)
     assert scan.affine[2, 2] > 0
     assert check_ramp(scan) > 24 * 28 * scan.shape[2]
 
@@ -439,7 +452,7 @@ def test_tilt_and_uneven_gaps_at_once_are_straightened(tmp_path):
 def test_a_wide_gap_that_the_scanner_counts_across_is_uneven_not_missing(tmp_path):
     offsets = [0, 1, 2, 3, 4, 6, 8]
     write_ramp(tmp_path, [np.array([3.0 + z / 1000, 4.0, 5.0 + z]) for z in offsets])  # rounding, no tilt
-    scan = read_series(tmp_path, straighten=True)
+    scan = read_ct(tmp_path, straighten=True)
     assert scan.shape == (24, 30, 9)
     assert check_ramp(scan) == scan.data.size
 
@@ -450,7 +463,7 @@ def test_uneven_slices_keep_a_shift_too_small_for_a_tilt(tmp_path):
     assert shift_mm[-1] == pytest.approx(0.55, abs=0.01)
     write_ramp(tmp_path, [np.array([3.0 + x, 4.0, 5.0 + z]) for x, z in zip(shift_mm, offsets, strict=True)])
     check_refused(tmp_path, "lie 12.5 to 13 mm apart")
-    scan = read_series(tmp_path, straighten=True)
+    scan = read_ct(tmp_path, straighten=True)
     assert scan.shape[:2] == (24, 30)
     assert check_ramp(scan) == scan.data.size
 
@@ -458,7 +471,7 @@ def test_uneven_slices_keep_a_shift_too_small_for_a_tilt(tmp_path):
 def test_a_regular_series_is_not_resampled(tmp_path):
     jitter = np.random.default_rng(0).uniform(-0.004, 0.004, (6, 3))  # rounding in the header
     write_series(tmp_path, np.array(stack_positions(6, 0.625)) + jitter, stored=random_slice)
-    one, two = read_series(tmp_path), read_series(tmp_path, straighten=True)
+    one, two = read_ct(tmp_path), read_ct(tmp_path, straighten=True)
     np.testing.assert_array_equal(one.data, two.data)
     np.testing.assert_array_equal(one.affine, two.affine)
     np.testing.assert_array_equal(one.data, np.stack([random_slice(k) for k in range(6)]).T.astype(int) - 1024)
@@ -468,12 +481,12 @@ def test_no_patient_gets_out(tmp_path, caplog):
     caplog.set_level(logging.DEBUG)
     write_series(tmp_path / "a", stack_positions(4), SeriesInstanceUID="1.2.1")
     write_series(tmp_path / "b", stack_positions(3), SeriesInstanceUID="1.2.2")
-    out = [str(list_series(tmp_path)), str(read_series(tmp_path).header), caplog.text]
+    out = [str(SeriesFolder(tmp_path).series), str(read_ct(tmp_path).header), caplog.text]
     whole = (tmp_path / "b" / "001.dcm").read_bytes()
     for length in range(140, len(whole), 100):
         (tmp_path / "b" / "001.dcm").write_bytes(whole[:length])
         with pytest.raises(UserError) as caught:
-            read_series(tmp_path, uid="1.2.2")
+            read_ct(tmp_path, series="1.2.2")
         out += [str(caught.value), repr(caught.value.__cause__)]
     for secret in PATIENT.values():
         assert not any(secret in text for text in out)

@@ -13,7 +13,6 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless, generate_uid
 
 from segment.data.annotation import SegFile, annotated
-from segment.data.readers.dicom import read_series
 from segment.data.readers.dicom_seg import read_dicom_seg, segment_names
 from segment.data.readers.read import read_ct
 from segment.data.readers.scan import Scan
@@ -89,7 +88,7 @@ def drawn(tmp_path_factory):
 
 
 def test_masks_come_back_by_name(drawn):
-    masks = read_dicom_seg(drawn / "organs.dcm", read_series(drawn / "ct"))
+    masks = read_dicom_seg(drawn / "organs.dcm", read_ct(drawn / "ct"))
     assert set(masks) == {"liver", "right_kidney"}
     np.testing.assert_array_equal(masks["liver"], random_mask(0))
     np.testing.assert_array_equal(masks["right_kidney"], random_mask(1))
@@ -102,7 +101,7 @@ def test_names_are_as_plain_as_those_of_other_sources(tmp_path):
     mask = np.ones((4, 5, 6), bool)
     write_seg(tmp_path / "a.dcm", tmp_path / "ct", {" Kidney-Left": mask, "Vena  Cava": mask})
     assert segment_names(tmp_path / "a.dcm") == {"kidney_left", "vena_cava"}
-    assert set(read_dicom_seg(tmp_path / "a.dcm", read_series(tmp_path / "ct"))) == {"kidney_left", "vena_cava"}
+    assert set(read_dicom_seg(tmp_path / "a.dcm", read_ct(tmp_path / "ct"))) == {"kidney_left", "vena_cava"}
 
 
 def test_frames_are_fewer_than_slices(drawn):
@@ -111,7 +110,7 @@ def test_frames_are_fewer_than_slices(drawn):
 
 @pytest.mark.parametrize("axes", list(itertools.permutations(range(3))), ids=str)
 def test_masks_lie_on_a_ct_in_any_orientation(drawn, axes):
-    scan = read_series(drawn / "ct")
+    scan = read_ct(drawn / "ct")
     for flips in itertools.product((1, -1), repeat=3):
         like = as_stored(scan, axes, flips)
         marked = as_stored(Scan(random_mask(1).astype(np.uint8), scan.affine, scan.header, scan.shape), axes, flips)
@@ -175,17 +174,17 @@ def moved(scan, linear=None, offset_mm=(0, 0, 0)):
     ],
 )
 def test_another_grid_is_refused(drawn, linear, offset_mm, message):
-    like = moved(read_series(drawn / "ct"), linear, offset_mm or (0, 0, 0))
+    like = moved(read_ct(drawn / "ct"), linear, offset_mm or (0, 0, 0))
     check_refused(drawn / "organs.dcm", like, message)
 
 
 def test_rounding_in_the_header_is_no_other_grid(drawn):
-    like = moved(read_series(drawn / "ct"), None, (0.004, 0, 0.004))
+    like = moved(read_ct(drawn / "ct"), None, (0.004, 0, 0.004))
     np.testing.assert_array_equal(read_dicom_seg(drawn / "organs.dcm", like)["liver"], random_mask(0))
 
 
 def test_another_size_or_direction_is_refused(drawn):
-    scan = read_series(drawn / "ct")
+    scan = read_ct(drawn / "ct")
     larger = Scan(np.zeros((4, 6, 6), np.int16), scan.affine, scan.header, (4, 6, 6))
     check_refused(drawn / "organs.dcm", larger, r"frames of \(4, 5\) voxels .* which has \(4, 6\) per slice")
     straight = Scan(scan.data, np.diag([0.7, 0.8, 2.5, 1]), scan.header, scan.shape)
@@ -193,7 +192,7 @@ def test_another_size_or_direction_is_refused(drawn):
 
 
 def test_what_is_no_segmentation_is_refused(drawn, tmp_path):
-    scan = read_series(drawn / "ct")
+    scan = read_ct(drawn / "ct")
     check_refused(drawn / "ct" / "000.dcm", scan, "cannot read .*000.dcm: it is damaged, no DICOM segmentation")
     (tmp_path / "text.dcm").write_text("liver")
     check_refused(tmp_path / "text.dcm", scan, "cannot read .*text.dcm")
@@ -205,14 +204,14 @@ def test_what_is_no_segmentation_is_refused(drawn, tmp_path):
 
 def test_a_file_cut_off_anywhere_is_refused(drawn, tmp_path):
     whole = (drawn / "organs.dcm").read_bytes()
-    scan = read_series(drawn / "ct")
+    scan = read_ct(drawn / "ct")
     for length in (0, 100, 140, 800, len(whole) // 2, len(whole) - 20, len(whole) - 4):
         (tmp_path / "cut.dcm").write_bytes(whole[:length])
         check_refused(tmp_path / "cut.dcm", scan, "cannot read .*cut.dcm")
 
 
 def test_frames_without_a_segment_or_pixels_are_refused(drawn, tmp_path):
-    scan = read_series(drawn / "ct")
+    scan = read_ct(drawn / "ct")
     file = pydicom.dcmread(drawn / "organs.dcm")
     file.SegmentSequence = file.SegmentSequence[:1]
     file.save_as(tmp_path / "lost.dcm")
