@@ -1,5 +1,6 @@
 """Configuration → objects, and checkpoint → network. With the doors, the only code that sees Hydra."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,20 +56,30 @@ def parts(cfg: DictConfig) -> Parts:
     datamodule: CTDataModule = instantiate(cfg.data, _convert_="all")
     module: SegmentationModule = instantiate(cfg.model, _convert_="all")
     module.checkpoint_facts = {"config": {key: resolved[key] for key in CHECKPOINT_KEYS}}
+    if cfg.compile:
+        _compile(module)
     trainer: pl.Trainer = instantiate(
         cfg.trainer, callbacks=callbacks, logger=loggers or False, plugins=[AtomicCheckpointIO()]
     )
     return Parts(datamodule, module, trainer)
 
 
+def _compile(module: SegmentationModule) -> None:
+    """Compile the network in place: its weights keep their names, and a copy or a checkpoint is not compiled."""
+    if not torch.cuda.is_available() and not any(map(shutil.which, ("g++", "clang++"))):
+        msg = "compile=true needs a C++ compiler on a CPU, and there is neither g++ nor clang++; install one"
+        raise UserError(msg)
+    module.net.compile()
+
+
 def steps_of(checkpoint: Path) -> int:
     """Optimizer steps that a checkpoint has behind it."""
-    return int(_read(checkpoint)["global_step"])
+    return int(read_checkpoint(checkpoint)["global_step"])
 
 
 def seen_by(checkpoint: Path) -> set[str]:
     """Voxel hashes of the CTs that a checkpoint was trained or selected on."""
-    return set(_read(checkpoint)["segment"]["voxel_hashes"])
+    return set(read_checkpoint(checkpoint)["segment"]["voxel_hashes"])
 
 
 def check_resumable(checkpoint: Path, module: SegmentationModule, other_data: bool) -> None:
@@ -82,7 +93,7 @@ def check_resumable(checkpoint: Path, module: SegmentationModule, other_data: bo
     Raises:
         UserError: With the first difference.
     """
-    before, after = _read(checkpoint), module.checkpoint_facts
+    before, after = read_checkpoint(checkpoint), module.checkpoint_facts
     organs, organs_now = before["segment"]["config"]["organs"], after["config"]["organs"]
     if organs != organs_now:
         msg = f"{checkpoint} was trained for {', '.join(organs)}, not for {', '.join(organs_now)}; train anew"
@@ -160,7 +171,7 @@ def load(path: str | Path, trust: Sequence[str] = ()) -> Trained:
     Raises:
         UserError: When the file is missing, is not such a checkpoint, or names something else.
     """
-    checkpoint = _read(Path(path))
+    checkpoint = read_checkpoint(Path(path))
     config = checked(checkpoint["segment"]["config"], trust)
     try:
         module = instantiate(config["model"], _convert_="all")
@@ -174,7 +185,7 @@ def load(path: str | Path, trust: Sequence[str] = ()) -> Trained:
     return Trained(list(config["organs"]), module.eval(), checkpoint["segment"])
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_checkpoint(path: Path) -> dict[str, Any]:
     """The content of a checkpoint of `segment train`: tensors and plain values, since it is read with weights_only."""
     if not path.is_file():
         msg = f"no such checkpoint: {path}; a run's best one is <run folder>/checkpoints/best.ckpt"

@@ -13,6 +13,7 @@ from segment import build, resume, run
 from segment.data.datamodule import CTDataModule
 from segment.door import door
 from segment.errors import UserError
+from segment.finetune import begin_from, note_checkpoint
 from segment.metrics.log import MetricsCSV
 from segment.metrics.table import print_scores
 from segment.model.patch_size import check_patch_size
@@ -34,6 +35,7 @@ def train(cfg: DictConfig) -> float:
     if cfg.from_run:
         cfg = repeated(cfg)
     check_seed(cfg.seed)
+    note_checkpoint(cfg)
     with run.begin(cfg, "train.log") as here:
         pl.seed_everything(cfg.seed, workers=True)
         parts = build.parts(cfg)
@@ -48,6 +50,8 @@ def train(cfg: DictConfig) -> float:
                 other_data = any(key.split(".")[0] in ("data", "split") for key in cfg.allow_changed)
                 build.check_resumable(here.checkpoint, module, other_data)
                 module.checkpoint_facts["voxel_hashes"] = _all_seen(here.checkpoint, datamodule)
+            elif cfg.init_from:
+                begin_from(cfg, module, datamodule)
             if trainer.is_global_zero:
                 run.record(here, cfg, datamodule.split.ids(), datamodule.content())
                 if cfg.from_run:

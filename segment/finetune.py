@@ -1,0 +1,85 @@
+"""`init_from`: a run that begins with the weights of another one."""
+
+import hashlib
+import logging
+from pathlib import Path
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from segment import build
+from segment.data.datamodule import CTDataModule
+from segment.errors import UserError
+from segment.model.module import SegmentationModule
+from segment.model.transfer import transfer
+
+log = logging.getLogger(__name__)
+
+ENOUGH = 0.5  # share of a network's weights below which the checkpoint's is another network
+PARTS = ("val", "test")  # of a split, that training does not see
+NAMED = 8  # tensors that the log names one by one
+
+
+def note_checkpoint(cfg: DictConfig) -> None:
+    """Put the SHA-256 of the checkpoint that `init_from` names into the configuration.
+
+    Raises:
+        UserError: When there is no such file, or `init_sha256` says that it was another one.
+    """
+    if not cfg.init_from:
+        return
+    path = Path(cfg.init_from)
+    if not path.is_file():
+        msg = f"no such checkpoint: init_from={path}; a run's best one is <run folder>/checkpoints/best.ckpt"
+        raise UserError(msg)
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if cfg.init_sha256 not in (None, found):
+        msg = f"init_from={path} is not the file that init_sha256={cfg.init_sha256} tells; give that file"
+        raise UserError(msg)
+    cfg.init_sha256 = found
+
+
+def begin_from(cfg: DictConfig, module: SegmentationModule, datamodule: CTDataModule) -> None:
+    """Load what fits of the checkpoint that `init_from` names, and say what does not.
+
+    Rows of the output layer are copied by organ. The CTs that the checkpoint has seen are noted as seen by this run.
+
+    Raises:
+        UserError: When the checkpoint holds another network, or has seen a test case.
+    """
+    path = Path(cfg.init_from)
+    checkpoint = build.read_checkpoint(path)
+    config, organs = checkpoint["segment"]["config"], module.organs
+    module.checkpoint_facts["voxel_hashes"] = _all_seen(path, datamodule)
+    weights = {
+        name.removeprefix("net."): value for name, value in checkpoint["state_dict"].items() if name.startswith("net.")
+    }
+    done = transfer(module.net, instantiate(cfg.model.net, _convert_="all"), organs, weights, config["organs"])
+    if done.share < ENOUGH:
+        msg = f"init_from={path} holds another network: {done.left[0]}; choose the same model/net, or init_from=null"
+        raise UserError(msg)
+    log.info("init_from=%s: %d tensors loaded, %.0f %% of the weights", path, len(done.loaded), 100 * done.share)
+    for what, names in (("not loaded", done.left), ("of the checkpoint, not used", done.unused)):
+        if names:
+            more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+            log.info("%s: %s%s", what, ", ".join(names[:NAMED]), more)
+    if new := [organ for organ in organs if organ not in config["organs"]]:
+        log.info("begin untrained: %s", ", ".join(new))
+    if config["preprocess"] != module.checkpoint_facts["config"]["preprocess"]:
+        log.warning("init_from=%s was trained with other preprocessing: its weights know other images", path)
+
+
+def _all_seen(path: Path, datamodule: CTDataModule) -> list[str]:
+    """Voxel hashes of the CTs that the checkpoint has seen and that this run will see."""
+    before, split, volumes = build.seen_by(path), datamodule.split, datamodule.volumes
+    known = {part: [c.id for c in getattr(split, part) if volumes[c.id].meta["voxel_hash"] in before] for part in PARTS}
+    if known["test"] and not split.shared:
+        msg = (
+            f"init_from={path} was trained or selected on {known['test'][0]}, which the split has in test; leave it "
+            "out by data.exclude, or take the split of that run (split=file split.path=<run>/split.json)"
+        )
+        raise UserError(msg)
+    if known["val"]:
+        log.warning("init_from=%s has seen %s: validation scores tell of memory, too", path, ", ".join(known["val"]))
+    return sorted(before | set(datamodule.voxel_hashes()))
