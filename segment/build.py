@@ -1,6 +1,7 @@
 """Configuration → objects, and checkpoint → network. With the doors, the only code that sees Hydra."""
 
 import shutil
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytorch_lightning as pl
 import torch
 from hydra.errors import HydraException
 from hydra.utils import instantiate
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.utilities.warnings import PossibleUserWarning
 from omegaconf import DictConfig, OmegaConf
 
 from segment.data.cases import Case, gather
@@ -19,6 +22,7 @@ from segment.inference.segmenter import Segmenter
 from segment.metrics.log import finish_wandb
 from segment.model.checkpoint import AtomicCheckpointIO
 from segment.model.module import SegmentationModule
+from segment.processes import environment
 from segment.trust import checked
 from segment.values import check_values
 
@@ -41,8 +45,12 @@ def cases(data: DictConfig) -> list[Case]:
     return gather(sources, data.get("exclude") or ())
 
 
-def parts(cfg: DictConfig) -> Parts:
+def parts(cfg: DictConfig, watch: pl.Callback | None = None) -> Parts:
     """Instantiate data, module and trainer of a composed training configuration.
+
+    Args:
+        cfg: The configuration.
+        watch: What watches a trial, which is one process even where a cluster or `torchrun` has started several.
 
     Raises:
         UserError: When a value is of the wrong kind or the precision is not for this machine.
@@ -58,9 +66,12 @@ def parts(cfg: DictConfig) -> Parts:
     module.checkpoint_facts = {"config": {key: resolved[key] for key in CHECKPOINT_KEYS}}
     if cfg.compile:
         _compile(module)
-    trainer: pl.Trainer = instantiate(
-        cfg.trainer, callbacks=callbacks, logger=loggers or False, plugins=[AtomicCheckpointIO()]
-    )
+    plugins: list[Any] = [AtomicCheckpointIO(), environment() if watch is None else LightningEnvironment()]
+    if watch is not None:
+        callbacks.append(watch)
+    # Lightning says so at every start where SLURM is installed, as on the machine that jobs are sent from.
+    warnings.filterwarnings("ignore", "The `srun` command is available", PossibleUserWarning)
+    trainer: pl.Trainer = instantiate(cfg.trainer, callbacks=callbacks, logger=loggers or False, plugins=plugins)
     return Parts(datamodule, module, trainer)
 
 
@@ -75,6 +86,14 @@ def _compile(module: SegmentationModule) -> None:
 def steps_of(checkpoint: Path) -> int:
     """Optimizer steps that a checkpoint has behind it."""
     return int(read_checkpoint(checkpoint)["global_step"])
+
+
+def epochs_done(checkpoint: Path, steps: int) -> float:
+    """Epochs that a checkpoint has behind it, the last one possibly in part, where an epoch has so many batches."""
+    fit = read_checkpoint(checkpoint)["loops"]["fit_loop"]
+    epochs, batches = fit["epoch_progress"]["current"], fit["epoch_loop.batch_progress"]["current"]
+    in_epoch = epochs["ready"] > epochs["processed"]
+    return float(epochs["processed"] + (batches["completed"] / steps if in_epoch else 0.0))
 
 
 def seen_by(checkpoint: Path) -> set[str]:

@@ -7,8 +7,6 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,31 +14,17 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from segment.errors import UserError
 from segment.files import write_text
 from segment.privacy import without_paths_in_log
+from segment.processes import agreed, is_first
 from segment.provenance import core_seconds, environment
-from segment.resume import find_run, last_checkpoint, portable
+from segment.resume import portable
+from segment.run_folder import ENVIRONMENT, choose, heard, slurm_job
+from segment.run_folder import Run as Run
 
 log = logging.getLogger(__name__)
 
-ENVIRONMENT = "environment.json"
-HERE = "SEGMENT_RUN_DIR"  # tells the other processes of a DDP run where the first one writes
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run folder.
-
-    Attributes:
-        folder: Where everything goes.
-        checkpoint: What to resume from; None starts anew.
-        resumed: Whether the folder holds what an earlier process of this run left.
-    """
-
-    folder: Path
-    checkpoint: Path | None
-    resumed: bool
+HERE = "SEGMENT_RUN"  # tells the processes that Lightning starts where the first one writes
 
 
 @contextmanager
@@ -54,31 +38,68 @@ def begin(cfg: DictConfig, log_name: str) -> Iterator[Run]:
     Raises:
         UserError: When the folder holds another run, or there is nothing to resume.
     """
-    run = _choose(cfg, log_name)
-    cfg.run_dir = str(run.folder)
-    log.info("run folder: %s%s", run.folder, ", going on from its last checkpoint" if run.checkpoint else "")
-    handler = logging.FileHandler(run.folder / log_name, encoding="utf-8")
+    with _chosen(cfg, log_name) as run:
+        cfg.run_dir = str(run.folder)
+        first = is_first()
+        began = time.monotonic(), core_seconds()
+        os.environ[HERE] = run.told()
+        try:
+            if first:  # to the terminal only
+                goes_on = ", going on from its last checkpoint" if run.checkpoint else ""
+                log.info("run folder: %s%s", run.folder, goes_on)
+            with _log_in(run.folder / log_name) if first else _quiet():
+                yield run
+        except BaseException:
+            # Into the file only: what the terminal shows of it is the door's choice.
+            with (run.folder / log_name).open("a", encoding="utf-8") as file:
+                file.write(without_paths_in_log(traceback.format_exc()))
+            raise
+        finally:
+            os.environ.pop(HERE, None)
+            if first:
+                _record_time(run, time.monotonic() - began[0], core_seconds() - began[1])
+
+
+@contextmanager
+def _chosen(cfg: DictConfig, log_name: str) -> Iterator[Run]:
+    """The run that all its processes write into; the first one chooses."""
+    if "LOCAL_RANK" in os.environ and HERE in os.environ:  # started by Lightning
+        yield heard(os.environ[HERE])
+        return
+    in_sweep = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+    job = HydraConfig.get().job.num if in_sweep else 0
+    with agreed(f"{log_name} {job}", lambda: choose(cfg, log_name).told()) as text:
+        yield heard(text)
+
+
+@contextmanager
+def _log_in(path: Path) -> Iterator[None]:
+    """Keep a log in a file."""
+    handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     # Lightning's messages reach the root logger only where that had handlers at the import.
     lightning = logging.getLogger("pytorch_lightning")
     loggers = [logging.getLogger()] if lightning.propagate else [logging.getLogger(), lightning]
     for logger in loggers:
         logger.addHandler(handler)
-    os.environ[HERE] = str(run.folder.resolve())
-    began = time.monotonic(), core_seconds()
     try:
-        yield run
-    except BaseException:
-        # Into the file only: what the terminal shows of it is the door's choice.
-        with (run.folder / log_name).open("a", encoding="utf-8") as file:
-            file.write(without_paths_in_log(traceback.format_exc()))
-        raise
+        yield
     finally:
-        os.environ.pop(HERE, None)
-        _record_time(run, time.monotonic() - began[0], core_seconds() - began[1])
         for logger in loggers:
             logger.removeHandler(handler)
         handler.close()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Say nothing that the first process says, too."""
+    root = logging.getLogger()
+    before = root.level
+    root.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        root.setLevel(before)
 
 
 class _Formatter(logging.Formatter):
@@ -99,7 +120,7 @@ def record(run: Run, cfg: DictConfig, split: Mapping[str, Sequence[str]], data: 
     """
     path = run.folder / ENVIRONMENT
     overrides = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
-    facts = environment(cfg.seed, overrides) | {**data}
+    facts = environment(cfg.seed, overrides) | slurm_job() | {**data}
     if run.resumed and path.exists():
         first = json.loads(path.read_text(encoding="utf-8"))
         facts = first | {"resumed": [*first.get("resumed", []), facts]}
@@ -114,56 +135,10 @@ def _record_time(run: Run, seconds: float, cores_seconds: float) -> None:
     Further processes of a DDP run write nothing, so their time is not in it.
     """
     path = run.folder / ENVIRONMENT
-    if "LOCAL_RANK" in os.environ or not path.exists():
+    if not path.exists():
         return
     facts = json.loads(path.read_text(encoding="utf-8"))
     mine = facts["resumed"][-1] if facts.get("resumed") else facts
     mine |= {"hours": round(seconds / 3600, 4), "core_hours": round(cores_seconds / 3600, 4)}
     with suppress(OSError):  # a full disk; what ended the run has more to say
         write_text(path, json.dumps(facts, indent=1))
-
-
-def _choose(cfg: DictConfig, log_name: str) -> Run:
-    if "LOCAL_RANK" in os.environ and HERE in os.environ:  # a further process of DDP
-        first = Path(os.environ[HERE])
-        return Run(first, last_checkpoint(first) if cfg.resume else None, resumed=bool(cfg.resume))
-    given = not OmegaConf.is_missing(cfg, "run_dir")  # by Python
-    fresh = _shown(Path(cfg.run_dir if given else HydraConfig.get().runtime.output_dir))
-    if cfg.get("from_run") and HydraConfig.get().mode == RunMode.RUN and not _is_named():
-        fresh = Path(cfg.output_dir) / cfg.task / fresh.name  # Hydra has made it for the task that is the default
-    if cfg.resume is not False and (folder := find_run(cfg, fresh)) is not None:
-        return Run(folder, last_checkpoint(folder), resumed=True)
-    if given or _is_named():
-        if (fresh / "config.yaml").exists():
-            msg = f"{fresh} holds a run already; choose another folder, or go on with it by resume={fresh}"
-            raise UserError(msg)
-        fresh.mkdir(parents=True, exist_ok=True)
-        return Run(fresh, None, resumed=False)
-    return Run(_claimed(fresh, log_name), None, resumed=False)
-
-
-def _shown(folder: Path) -> Path:
-    """The folder as a user would write it: relative to the current one if it lies below."""
-    here = Path.cwd()
-    return folder.relative_to(here) if folder.is_absolute() and folder.is_relative_to(here) else folder
-
-
-def _is_named() -> bool:
-    """Whether the user named the folder; else it is called after the clock."""
-    return any(o.startswith(("hydra.run.dir=", "hydra.sweep.")) for o in HydraConfig.get().overrides.hydra)
-
-
-def _claimed(folder: Path, log_name: str) -> Path:
-    """The folder, or the first free one of <folder>_1, <folder>_2 …: runs of one second must not share it.
-
-    Only one process can create its log.
-    """
-    for number in count():
-        candidate = folder.with_name(f"{folder.name}_{number}") if number else folder
-        candidate.mkdir(parents=True, exist_ok=True)
-        try:
-            (candidate / log_name).touch(exist_ok=False)
-        except FileExistsError:
-            continue
-        return candidate
-    raise AssertionError  # count() never ends

@@ -9,10 +9,11 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from segment import run as module
+from segment import run_folder as module
 from segment.door import config_dir, door
 from segment.errors import UserError
 from segment.run import HERE, Run, begin, record
+from segment.run_folder import heard
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +51,7 @@ def command(monkeypatch):
 def test_a_run_has_a_folder_with_its_records_and_its_log(command, tmp_path):
     def task(here, cfg):
         assert cfg.run_dir == str(here.folder)
-        assert os.environ[HERE] == str(here.folder.resolve())
+        assert heard(os.environ[HERE]) == here
         logging.getLogger("segment.x").info("hello")
         logging.getLogger("pytorch_lightning.x").warning("restoring from %s/some/last.ckpt", tmp_path)
 
@@ -211,14 +212,15 @@ def test_a_sweep_resumes_its_jobs_and_begins_the_rest(command):
 
 
 def test_a_further_process_of_a_run_joins_the_first(tmp_path, monkeypatch):
-    folder = tmp_path / "outputs" / "1"
-    (folder / "checkpoints").mkdir(parents=True)
-    (folder / "checkpoints" / "last.ckpt").touch()
+    (tmp_path / "outputs" / "1").mkdir(parents=True)
+    folder = Path("outputs") / "1"
     monkeypatch.setenv("LOCAL_RANK", "1")
-    for resume, checkpoint in ((False, None), (True, folder / "checkpoints" / "last.ckpt")):
-        monkeypatch.setenv(HERE, str(folder))
-        with begin(config(f"resume={resume}".lower()), "train.log") as here:
-            assert here == Run(folder, checkpoint, resumed=resume)
+    for run in (Run(folder, None, resumed=False), Run(folder, folder / "last.ckpt", resumed=True)):
+        monkeypatch.setenv(HERE, run.told())
+        with begin(config(), "train.log") as here:
+            assert here == run
+            logging.getLogger("segment.x").info("said by the first process, too")
+    assert list(folder.iterdir()) == []
 
 
 def test_python_may_name_the_folder(tmp_path):

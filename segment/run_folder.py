@@ -1,0 +1,125 @@
+"""Which folder a run writes into: a new one, or that of the run that goes on."""
+
+import json
+import os
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from segment.errors import UserError
+from segment.resume import find_run, last_checkpoint
+
+ENVIRONMENT = "environment.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder.
+
+    Attributes:
+        folder: Where everything goes.
+        checkpoint: What to resume from; None starts anew.
+        resumed: Whether the folder holds what an earlier process of this run left.
+    """
+
+    folder: Path
+    checkpoint: Path | None
+    resumed: bool
+
+    def told(self) -> str:
+        """The same as text, for other processes of the run."""
+        checkpoint = str(self.checkpoint.resolve()) if self.checkpoint else None
+        return json.dumps([str(self.folder.resolve()), checkpoint, self.resumed])
+
+
+def heard(text: str) -> Run:
+    """The run of which another process has told."""
+    folder, checkpoint, resumed = json.loads(text)
+    return Run(_shown(Path(folder)), _shown(Path(checkpoint)) if checkpoint else None, resumed)
+
+
+def choose(cfg: DictConfig, log_name: str) -> Run:
+    """The folder for this configuration.
+
+    A SLURM job that was put back into the queue goes on with its run, whether `resume` says so or not.
+
+    Args:
+        cfg: The composed configuration of a door.
+        log_name: File name of the log, which tells a folder as taken.
+
+    Raises:
+        UserError: When the folder holds another run, or there is nothing to resume.
+    """
+    given = not OmegaConf.is_missing(cfg, "run_dir")  # by Python
+    fresh = _shown(Path(cfg.run_dir if given else HydraConfig.get().runtime.output_dir))
+    if cfg.get("from_run") and HydraConfig.get().mode == RunMode.RUN and not _is_named():
+        fresh = Path(cfg.output_dir) / cfg.task / fresh.name  # Hydra has made it for the task that is the default
+    if cfg.resume is False and (folder := _begun_by_this_job(cfg, fresh)) is not None:
+        return Run(folder, last_checkpoint(folder), resumed=True)
+    if cfg.resume is not False and (folder := find_run(cfg, fresh)) is not None:
+        return Run(folder, last_checkpoint(folder), resumed=True)
+    if given or _is_named():
+        if (fresh / "config.yaml").exists():
+            msg = f"{fresh} holds a run already; choose another folder, or go on with it by resume={fresh}"
+            raise UserError(msg)
+        fresh.mkdir(parents=True, exist_ok=True)
+        return Run(fresh, None, resumed=False)
+    return Run(_claimed(fresh, log_name), None, resumed=False)
+
+
+def slurm_job() -> dict[str, str]:
+    """What environment.json tells of the SLURM job, which keeps its number when it is requeued; nothing without one."""
+    return {"slurm_job": os.environ["SLURM_JOB_ID"]} if "SLURM_JOB_ID" in os.environ else {}
+
+
+def _begun_by_this_job(cfg: DictConfig, fresh: Path) -> Path | None:
+    """The run of this configuration that this SLURM job had begun before it was requeued."""
+    if os.environ.get("SLURM_RESTART_COUNT", "0") == "0":
+        return None
+    called_after_the_clock = (Path(cfg.output_dir) / cfg.task).glob(f"*/{ENVIRONMENT}")
+    for path in (fresh / ENVIRONMENT, *called_after_the_clock):
+        if path.with_name("config.yaml").exists() and slurm_job().items() <= _last_process(path).items():
+            goes_on = cfg.copy()
+            goes_on.resume = str(path.parent)
+            try:
+                return find_run(goes_on, fresh)
+            except UserError:  # of another command of the job
+                continue
+    return None
+
+
+def _last_process(path: Path) -> dict[str, object]:
+    facts: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
+    resumed = facts.get("resumed")
+    return resumed[-1] if isinstance(resumed, list) else facts
+
+
+def _shown(folder: Path) -> Path:
+    """The folder as a user would write it: relative to the current one if it lies below."""
+    here = Path.cwd()
+    return folder.relative_to(here) if folder.is_absolute() and folder.is_relative_to(here) else folder
+
+
+def _is_named() -> bool:
+    """Whether the user named the folder; else it is called after the clock."""
+    return any(o.startswith(("hydra.run.dir=", "hydra.sweep.")) for o in HydraConfig.get().overrides.hydra)
+
+
+def _claimed(folder: Path, log_name: str) -> Path:
+    """The folder, or the first free one of <folder>_1, <folder>_2 …: runs of one second must not share it.
+
+    Only one process can create its log.
+    """
+    for number in count():
+        candidate = folder.with_name(f"{folder.name}_{number}") if number else folder
+        candidate.mkdir(parents=True, exist_ok=True)
+        try:
+            (candidate / log_name).touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        return candidate
+    raise AssertionError  # count() never ends
