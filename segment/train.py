@@ -1,7 +1,6 @@
 """`segment train`: train, test the best checkpoint, report."""
 
 import logging
-import os
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -17,6 +16,7 @@ from segment.finetune import begin_from, note_checkpoint
 from segment.metrics.log import MetricsCSV
 from segment.metrics.table import print_scores
 from segment.model.patch_size import check_patch_size
+from segment.processes import place
 from segment.repeat import repeated, tell_environment, tell_scores
 from segment.values import check_seed
 
@@ -110,10 +110,13 @@ def _best_score(trainer: pl.Trainer) -> float:
 
 def _refuse_parallel_sweep(cfg: DictConfig) -> None:
     """A sweep in one process cannot start processes per job: each would begin the whole sweep anew (hydra #2070)."""
-    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN and "LOCAL_RANK" not in os.environ:
+    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN and place() is None:
         devices = cfg.trainer.get("devices", 1)
         if devices not in (1, "1", [0]):
-            msg = f"a sweep runs its jobs in one process, so trainer.devices={devices} cannot; run the jobs one by one"
+            msg = (
+                f"trainer.devices={devices} needs as many processes for each job of a sweep; add hydra/launcher=slurm, "
+                f"or hydra/launcher=submitit_local hydra.launcher.tasks_per_node={devices} without a cluster"
+            )
             raise UserError(msg)
 
 
