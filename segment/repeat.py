@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,10 @@ def repeated(cfg: DictConfig) -> DictConfig:
     result = compose("train", [*before, *now])
     there, here = flat(OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))), flat(portable(first))
     drift = {key for key in there.keys() | here.keys() if there.get(key) != here.get(key)}
-    for key in sorted(key for key in drift if key.split(".")[0] not in OWN):
+    referring = _referring(OmegaConf.to_container(first, resolve=False))
+    for key in sorted(drift):
+        if key.split(".")[0] in OWN or any(key.startswith(f"{node}.") for node in referring):
+            continue
         log.warning(
             "conf/ has changed: %s is taken as %s, from %s; it says %s", key, there.get(key), folder, here.get(key)
         )
@@ -51,6 +55,13 @@ def repeated(cfg: DictConfig) -> DictConfig:
         elif key in there and flat(portable(result)).get(key) == here.get(key):  # else this call overrides it
             OmegaConf.update(result, key, there[key], force_add=True)
     return result
+
+
+def _referring(node: Any, prefix: str = "") -> list[str]:  # noqa: ANN401
+    """Keys of what is nothing but a reference (`${...}`): what lies within is said elsewhere."""
+    if isinstance(node, dict):
+        return [path for key, value in node.items() for path in _referring(value, f"{prefix}.{key}" if prefix else key)]
+    return [prefix] if isinstance(node, str) and re.fullmatch(r"\$\{[\w.]+\}", node) else []
 
 
 def _remove(cfg: DictConfig, key: str) -> None:

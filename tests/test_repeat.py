@@ -71,12 +71,15 @@ def test_overrides_of_the_call_come_on_top(first, command):
 def test_what_conf_says_otherwise_by_now_is_as_the_run_had_it(first, command, capsys):
     held = OmegaConf.load(first / "config.yaml")
     held.trainer.max_epochs = 77
+    held.scheduler.T_max = held.model.scheduler.T_max = 77
     held.data.batch_size = 9
     held.callbacks.gone = {"_target_": "a.b"}
     del held.callbacks.learning_rate
     OmegaConf.save(held, first / "config.yaml")
     cfg, _ = composed(command, f"from_run={first}", "data.batch_size=1")
     assert (cfg.trainer.max_epochs, cfg.data.batch_size) == (77, 1)
+    assert cfg.model.scheduler._target_.endswith("CosineAnnealingLR")
+    assert cfg.model.scheduler.T_max == 77
     assert cfg.callbacks.gone == {"_target_": "a.b"}
     assert "_target_" not in (cfg.callbacks.get("learning_rate") or {})
     assert "trainer.max_epochs is taken as 77" in capsys.readouterr().err
