@@ -19,7 +19,7 @@ from segment.data.cases import Case, gather
 from segment.data.datamodule import CTDataModule
 from segment.errors import UserError
 from segment.inference.segmenter import Segmenter
-from segment.metrics.log import finish_wandb
+from segment.metrics.wandb_run import WandbRun
 from segment.model.checkpoint import AtomicCheckpointIO
 from segment.model.module import SegmentationModule
 from segment.processes import environment
@@ -135,7 +135,8 @@ def close(trainer: pl.Trainer) -> None:
     """Finish every logger; without it the next job of a sweep would log into this one's run."""
     for logger in trainer.loggers:
         logger.finalize("success" if trainer.state.finished else "failed")
-    finish_wandb()
+        if isinstance(logger, WandbRun):
+            logger.finish()
 
 
 def check_precision(trainer: DictConfig) -> None:

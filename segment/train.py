@@ -16,6 +16,7 @@ from segment.finetune import begin_from, note_checkpoint
 from segment.metrics.log import MetricsCSV
 from segment.metrics.table import print_scores
 from segment.model.patch_size import check_patch_size
+from segment.preflight import check_preflight, preflight
 from segment.processes import place
 from segment.repeat import repeated, tell_environment, tell_scores
 from segment.values import check_seed
@@ -36,6 +37,7 @@ def train(cfg: DictConfig) -> float:
         cfg = repeated(cfg)
     check_seed(cfg.seed)
     note_checkpoint(cfg)
+    check_preflight(cfg.preflight)
     with run.begin(cfg, "train.log") as here:
         pl.seed_everything(cfg.seed, workers=True)
         parts = build.parts(cfg)
@@ -52,10 +54,14 @@ def train(cfg: DictConfig) -> float:
                 module.checkpoint_facts["voxel_hashes"] = _all_seen(here.checkpoint, datamodule)
             elif cfg.init_from:
                 begin_from(cfg, module, datamodule)
-            if trainer.is_global_zero:
+            if trainer.is_global_zero and cfg.preflight != "only":
                 run.record(here, cfg, datamodule.split.ids(), datamodule.content())
                 if cfg.from_run:
                     _warn_of_differences(Path(cfg.from_run), here.folder)
+            if trainer.is_global_zero and cfg.preflight:
+                preflight(cfg, parts, here.folder, here.checkpoint)
+            if cfg.preflight == "only":
+                return float("nan")
             _begin_logging(trainer, cfg, here)
             trainer.fit(module, datamodule=datamodule, ckpt_path=here.checkpoint, weights_only=True)
             best = getattr(trainer.checkpoint_callback, "best_model_path", "")

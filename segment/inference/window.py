@@ -60,6 +60,10 @@ class SlidingWindow:
         crop = tuple(slice(o, o + n) for o, n in zip(origin, image.shape[2:], strict=True))
         return total[(slice(None), *crop)][None]
 
+    def windows(self, size: Sequence[int]) -> int:
+        """How many patches a volume of (I,J,K) voxels takes."""
+        return sum(1 for _ in self._corners([max(n, p) for n, p in zip(size, self.patch_size, strict=True)]))
+
     def _corners(self, size: Sequence[int]) -> Iterator[tuple[int, ...]]:
         """Corners of windows that cover the volume evenly, as few as the overlap allows."""
         axes = []

@@ -1,0 +1,1 @@
+"""What a run will take, from the times of a trial and plain arithmetic."""

@@ -1,0 +1,53 @@
+"""A trial that leaves nothing behind."""
+
+import gc
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from segment.data.randomness import random_state
+from segment.errors import UserError
+
+LIGHTNING = ("pytorch_lightning", "lightning_fabric")
+
+
+@contextmanager
+def aside(seed: int) -> Iterator[None]:
+    """Seed everything for a block and put all back after it: random numbers, environment variables, memory of the GPU.
+
+    Lightning's messages are left out: the run says them again.
+
+    Args:
+        seed: In [0, 2^32).
+
+    Raises:
+        UserError: When memory is not enough for the block.
+    """
+    environment = dict(os.environ)
+    levels = {name: logging.getLogger(name).level for name in LIGHTNING}
+    on_gpu = torch.cuda.is_available()
+    states = torch.cuda.get_rng_state_all() if on_gpu else []
+    try:
+        with random_state(seed), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for name in LIGHTNING:
+                logging.getLogger(name).setLevel(logging.ERROR)
+            yield
+    except torch.OutOfMemoryError as error:
+        msg = (
+            "the GPU's memory is not enough for the run; lower data.batch_size, data.patch_size or the network's width"
+        )
+        raise UserError(msg) from error
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+        os.environ.clear()
+        os.environ.update(environment)
+        gc.collect()  # trainers and modules point at each other
+        if on_gpu:
+            torch.cuda.empty_cache()
+            torch.cuda.set_rng_state_all(states)

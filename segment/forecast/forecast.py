@@ -1,0 +1,148 @@
+"""From the times of a trial to those of the run."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Times and memory of a trial: one short epoch, one volume validated, one CT tested.
+
+    Attributes:
+        steps: Steps that were done.
+        setup_s: Once, before the first epoch.
+        step_s: From step to step.
+        waiting: Share of it in which the step waits for patches, in [0, 1].
+        epoch_s: What an epoch takes beside its steps: workers that start and the first patches, checkpoints.
+        validation_s: One validation volume.
+        test_s: One test CT, from its file to its pictures.
+        memory_bytes: Peak memory of the process and, while it trains, of its loader's workers.
+        gpu_bytes: Peak memory on the GPU; None without one.
+    """
+
+    steps: int
+    setup_s: float
+    step_s: float
+    waiting: float
+    epoch_s: float
+    validation_s: float
+    test_s: float
+    memory_bytes: int
+    gpu_bytes: int | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run has to do, from where it starts to its end.
+
+    Attributes:
+        patches: Patches of an epoch, over all processes.
+        steps: Batches of an epoch in each process.
+        begun: Epochs done before, possibly in part.
+        epochs: Epochs in all; infinite where only the time ends training.
+        validate_every: Epochs from validation to validation.
+        validation: Volumes of a validation, in multiples of the trial's.
+        test: CTs of the test, in multiples of the trial's.
+        fit_s: The most that training may take.
+        at_most: Whether training may end earlier.
+    """
+
+    patches: int
+    steps: int
+    begun: float
+    epochs: float
+    validate_every: int
+    validation: float
+    test: float
+    fit_s: float
+    at_most: bool
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a run will take from now on, in seconds and bytes.
+
+    Attributes:
+        patches_per_epoch: Patches of an epoch, over all processes.
+        step_s: One training step.
+        epoch_s: One epoch, without its validation.
+        validation_s: One validation.
+        test_s: The test; 0 without one.
+        total_s: All that is left of the run; infinite where nothing ends it.
+        at_most: Whether it may end earlier.
+        memory_bytes: Peak memory of a process and of its loader's workers.
+        gpu_bytes: Peak memory on the GPU; None without one.
+        warnings: What will go wrong, a sentence each.
+    """
+
+    patches_per_epoch: int
+    step_s: float
+    epoch_s: float
+    validation_s: float
+    test_s: float
+    total_s: float
+    at_most: bool
+    memory_bytes: int
+    gpu_bytes: int | None
+    warnings: Sequence[str] = ()
+
+    def __str__(self) -> str:
+        ends = datetime.now() + timedelta(seconds=min(self.total_s, 1e8))
+        parts = [
+            f"{self.patches_per_epoch} patches an epoch",
+            f"{duration(self.step_s)} a step",
+            f"{duration(self.epoch_s)} an epoch",
+            *([f"{duration(self.validation_s)} a validation"] if self.validation_s else []),
+            *([f"{duration(self.test_s)} for the test"] if self.test_s else []),
+            f"{'at most ' * self.at_most}{duration(self.total_s)} in all (until {ends:%a %H:%M})",
+            gigabytes(self.memory_bytes),
+            *([f"{gigabytes(self.gpu_bytes)} on the GPU"] if self.gpu_bytes else []),
+        ]
+        return ", ".join(parts)
+
+
+def forecast(trial: Trial, plan: Plan) -> Forecast:
+    """Add up what is left of a run."""
+    epoch_s = trial.epoch_s + plan.steps * trial.step_s
+    validation_s = trial.validation_s * plan.validation
+    epochs = max(0.0, plan.epochs - plan.begun)
+    # A validation that a stopped run has done already, at the end of an epoch, is not done again.
+    validations = plan.epochs if math.isinf(epochs) else plan.epochs // plan.validate_every
+    validations -= plan.begun // plan.validate_every
+    fit_s = epochs * epoch_s + (max(0.0, validations) * validation_s if validation_s else 0.0)
+    test_s = trial.test_s * plan.test
+    return Forecast(
+        patches_per_epoch=plan.patches,
+        step_s=trial.step_s,
+        epoch_s=epoch_s,
+        validation_s=validation_s,
+        test_s=test_s,
+        total_s=trial.setup_s + min(fit_s, plan.fit_s) + test_s,
+        at_most=plan.at_most,
+        memory_bytes=trial.memory_bytes,
+        gpu_bytes=trial.gpu_bytes,
+    )
+
+
+def duration(seconds: float) -> str:
+    """Such as `12 ms`, `1.2 s`, `4 min 20 s`, `3 h 05 min` or `2 d 4 h`."""
+    if math.isinf(seconds):
+        return "without end"
+    if seconds < 0.1:
+        return f"{1000 * seconds:.0f} ms"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if not minutes:
+        return f"{rest} s"
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
+
+
+def gigabytes(count: int) -> str:
+    """Such as `1.9 GB`."""
+    return f"{count / 1e9:.1f} GB"

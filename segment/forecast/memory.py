@@ -1,0 +1,35 @@
+"""Memory of this process and of the processes that draw its patches, in bytes."""
+
+import multiprocessing
+import resource
+import sys
+
+import psutil
+import torch
+
+
+def peak() -> int:
+    """The most that ever lay in memory of this process."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else 1024 * most
+
+
+def workers() -> int:
+    """What the loader's workers hold now beside the pages that they share with this process."""
+    total = 0
+    for child in multiprocessing.active_children():
+        try:
+            total += psutil.Process(child.pid).memory_full_info().uss
+        except psutil.NoSuchProcess:  # it has ended meanwhile
+            continue
+    return total
+
+
+def available() -> int:
+    """What this process could hold in all, as long as others hold what they do now."""
+    return int(psutil.virtual_memory().available + psutil.Process().memory_info().rss)
+
+
+def gpu_peak(device: torch.device) -> int | None:
+    """The most that lay on the GPU since its statistics were reset; None without one."""
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None

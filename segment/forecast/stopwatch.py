@@ -1,0 +1,126 @@
+"""The callback that takes the times of a trial."""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+
+from segment.data.volume import StoredVolume
+from segment.errors import UserError
+from segment.forecast import memory
+from segment.forecast.forecast import Trial
+
+
+class Stopwatch(pl.Callback):
+    """Take the times of one short epoch with its validation, and of a test.
+
+    Goes behind all other callbacks. The first half of the steps warms up: the machine, and the loader, whose workers
+    first fill their queue.
+
+    Args:
+        volumes: What the patches are drawn from.
+    """
+
+    def __init__(self, volumes: Sequence[StoredVolume]) -> None:
+        self.volumes = volumes
+        self.made = time.perf_counter()
+        self.begun = self.fit_ended = self.made
+        self.validation_s = self.test_s = 0.0
+        self.starts: list[float] = []  # when a batch was there
+        self.ends: list[float] = []  # when its step was done
+        self.worker_bytes = self.train_peak = 0
+
+    def trial(self, device: torch.device) -> Trial:
+        """What the trial took, on this device."""
+        in_steps = self.ends[-1] - self.starts[0]
+        return Trial(
+            steps=len(self.ends),
+            setup_s=self.begun - self.made,
+            step_s=self._step_s(),
+            waiting=self._waiting(),
+            epoch_s=self.fit_ended - self.begun - in_steps - self.validation_s,
+            validation_s=self.validation_s,
+            test_s=self.test_s,
+            memory_bytes=max(self.train_peak + self.worker_bytes, memory.peak()),
+            gpu_bytes=memory.gpu_peak(device),
+        )
+
+    def _step_s(self) -> float:
+        half = len(self.ends) // 2
+        if not half:
+            return self.ends[0] - self.starts[0]
+        return (self.ends[-1] - self.ends[half - 1]) / (len(self.ends) - half)
+
+    def _waiting(self) -> float:
+        half = len(self.ends) // 2
+        if not half:
+            return 0.0
+        waits = [start - end for start, end in zip(self.starts[half:], self.ends[half - 1 : -1], strict=True)]
+        return sum(waits) / (self.ends[-1] - self.ends[half - 1])
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin."""
+        self.begun = time.perf_counter()
+
+    def on_train_batch_start(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        batch: Any,  # noqa: ANN401
+        batch_idx: int,
+    ) -> None:
+        """A batch is there."""
+        self.starts.append(time.perf_counter())
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Mapping[str, Any],  # type: ignore[override]  # Lightning's own type is Tensor | Mapping | None
+        batch: Mapping[str, Any],
+        batch_idx: int,
+    ) -> None:
+        """A step is done.
+
+        Raises:
+            UserError: When its loss is not finite, with the cases whose preprocessed image is not.
+        """
+        loss = float(outputs["loss"])  # waits for the GPU, too
+        self.ends.append(time.perf_counter())
+        if not math.isfinite(loss):
+            msg = f"the loss of training step {batch_idx + 1} is {loss}; {self._remedy()}"
+            raise UserError(msg)
+        if trainer.is_last_batch:
+            self.worker_bytes, self.train_peak = memory.workers(), memory.peak()
+
+    def _remedy(self) -> str:
+        wrong = [volume.id for volume in self.volumes if not np.isfinite(volume.image[:]).all()]
+        if wrong:
+            return f"the preprocessed images of {', '.join(wrong)} are not finite; leave them out by data.exclude"
+        return (
+            "all images are finite, so lower model.optimizer.lr, or take another model.criterion or trainer.precision"
+        )
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Validation begins."""
+        self.validation_s -= time.perf_counter()
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Validation is done."""
+        self.validation_s += time.perf_counter()
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The epoch is done, and its checkpoints are written."""
+        self.fit_ended = time.perf_counter()
+
+    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The test begins."""
+        self.test_s -= time.perf_counter()
+
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The test is done."""
+        self.test_s += time.perf_counter()

@@ -1,0 +1,179 @@
+"""Before the first epoch: a trial of everything once, on copies, and what it says about the run."""
+
+import copy
+import dataclasses
+import json
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import Timer
+
+from segment import build
+from segment.data.cases import Case
+from segment.data.datamodule import CTDataModule
+from segment.data.patches import EpochSampler
+from segment.data.splits.split import Split
+from segment.errors import UserError
+from segment.files import write_text
+from segment.forecast import memory
+from segment.forecast.aside import aside
+from segment.forecast.forecast import Forecast, Plan, Trial, forecast
+from segment.forecast.stopwatch import Stopwatch
+from segment.forecast.trouble import little_memory, rare_organs, slow_parts, small_volumes
+
+log = logging.getLogger(__name__)
+
+MODES = (True, False, "only")
+SHARE = 0.03  # of a run's steps that its trial may do
+
+
+def check_preflight(mode: Any) -> None:  # noqa: ANN401
+    """Refuse a `preflight` that is none.
+
+    Raises:
+        UserError: With the value.
+    """
+    if mode not in MODES:
+        msg = f"preflight must be true, false or only, got {mode!r}"
+        raise UserError(msg)
+
+
+def preflight(cfg: DictConfig, parts: build.Parts, folder: Path, checkpoint: Path | None) -> Forecast:
+    """Try everything once, forecast the run, warn of what will go wrong, and leave `preflight.json`.
+
+    The trial is built anew from the configuration with the run's seed, so its first steps are those of the run, and
+    nothing of the run changes: neither weights nor random numbers. It does some steps, validates the largest volume
+    and tests the largest CT, because these need most memory. Of several processes only the first one does it, alone:
+    what they take from each other, and their exchange of gradients, is not in the forecast.
+
+    Args:
+        cfg: The composed configuration.
+        parts: The run.
+        folder: The run folder.
+        checkpoint: What the run resumes from; None: it starts anew.
+
+    Raises:
+        UserError: When a loss is not finite, or the GPU's memory is not enough.
+    """
+    datamodule, inferer = parts.datamodule, parts.module.inferer
+    shapes = {name: volume.image.shape for name, volume in datamodule.volumes.items()}
+    windows = getattr(inferer, "windows", math.prod)
+    work = {name: windows(shape) for name, shape in shapes.items()}
+    plan = _plan(cfg, parts, work, checkpoint)
+    with TemporaryDirectory(prefix=".preflight-", dir=folder) as scratch, aside(cfg.seed):
+        trial = _try(_trial_config(cfg, parts, scratch), _trial_data(parts, plan, work))
+    result = forecast(trial, plan)
+    train = [datamodule.volumes[case.id] for case in datamodule.split.train]
+    troubles = [
+        *small_volumes([shapes[volume.id] for volume in train], datamodule.patch_size),
+        *rare_organs([v.meta["classes"] for v in train], datamodule.organs, plan.patches, datamodule.foreground_share),
+        *slow_parts(trial, plan, result),
+        *little_memory(result, memory.available()),
+    ]
+    result = dataclasses.replace(result, warnings=troubles)
+    write_text(folder / "preflight.json", json.dumps(dataclasses.asdict(result), indent=1))
+    print(f"pre-flight: {result}")
+    for trouble in troubles:
+        log.warning("%s", trouble)
+    return result
+
+
+def _plan(cfg: DictConfig, parts: build.Parts, work: Mapping[str, int], checkpoint: Path | None) -> Plan:
+    """What the run has to do, in this process."""
+    datamodule, trainer = parts.datamodule, parts.trainer
+    split, world_size = datamodule.split, trainer.world_size
+    patches = datamodule.patches_per_epoch or len(split.train)
+    batches = len(EpochSampler(0, patches, datamodule.batch_size, 0, world_size)) // datamodule.batch_size
+    steps = _limited(batches, trainer.limit_train_batches)
+    epochs = math.inf if trainer.max_epochs in (None, -1) else float(trainer.max_epochs)
+    if trainer.max_steps != -1:
+        epochs = min(epochs, trainer.max_steps * trainer.accumulate_grad_batches / steps)
+    times = [timer.time_remaining() for timer in trainer.callbacks if isinstance(timer, Timer)]  # type: ignore[attr-defined]
+    return Plan(
+        patches=steps * datamodule.batch_size * world_size,
+        steps=steps,
+        begun=build.epochs_done(checkpoint, steps) if checkpoint else 0.0,
+        epochs=epochs,
+        validate_every=trainer.check_val_every_n_epoch or 1,
+        validation=_share(split.val, work, world_size, trainer.limit_val_batches),
+        test=_share(split.test, work, world_size, trainer.limit_test_batches) if cfg.test else 0.0,
+        fit_s=min((seconds for seconds in times if seconds is not None), default=math.inf),
+        at_most=bool(trainer.early_stopping_callbacks),
+    )
+
+
+def _share(cases: Sequence[Case], work: Mapping[str, int], world_size: int, limit: float) -> float:
+    """What this process does for its share of the cases, in multiples of the case that is most work."""
+    share = cases[::world_size] if len(cases) >= world_size else cases
+    amounts = [work[case.id] for case in share[: _limited(len(share), limit)]]
+    return sum(amounts) / max(work[case.id] for case in cases) if amounts else 0.0
+
+
+def _limited(count: int, limit: float) -> int:
+    """Batches that Lightning takes: `limit` is a number of them or, as a float, a share."""
+    return min(count, limit) if isinstance(limit, int) else int(count * limit)
+
+
+def _trial_config(cfg: DictConfig, parts: build.Parts, folder: str) -> DictConfig:
+    """The run's configuration for one epoch in another folder, in one process, that tells nobody."""
+    trial = cfg.copy()
+    OmegaConf.set_struct(trial, False)
+    trial.run_dir = folder
+    trial.logger = {"csv": {"_target_": "segment.metrics.log.MetricsCSV", "folder": folder}}
+    nodes = cfg.get("callbacks") or {}
+    trial.callbacks = {k: v for k, v in nodes.items() if v and not str(v.get("_target_")).endswith("ProgressBar")}
+    trial.trainer.update(
+        {
+            "enable_progress_bar": False,
+            "enable_model_summary": False,
+            "max_epochs": 1,
+            **dict.fromkeys(("min_epochs", "min_steps", "max_time"), None),
+            "max_steps": -1,
+            "limit_train_batches": 1.0,
+            "limit_val_batches": 1.0 if parts.trainer.limit_val_batches else 0,
+            "limit_test_batches": 1.0,
+            "check_val_every_n_epoch": 1,
+        }
+    )
+    if parts.trainer.world_size > 1:
+        on_cpu = parts.trainer.strategy.root_device.type == "cpu"
+        devices = 1 if on_cpu else [parts.trainer.device_ids[0]]
+        trial.trainer.update({"strategy": "auto", "devices": devices, "num_nodes": 1})
+    return trial
+
+
+def _trial_data(parts: build.Parts, plan: Plan, work: Mapping[str, int]) -> CTDataModule:
+    """The run's data for a few steps and the largest case of each other part."""
+    data = copy.copy(parts.datamodule)
+    data.trainer = None
+    # The first half fills the queue of the loader's workers, two batches each, and the second half empties it.
+    wanted = max(8, 4 * data.num_workers + 2)
+    share = SHARE * plan.steps * (plan.epochs - plan.begun)
+    data.patches_per_epoch = data.batch_size * int(min(wanted, max(4, share)))
+
+    def largest(cases: Sequence[Case]) -> tuple[Case, ...]:
+        return (max(cases, key=lambda case: work[case.id]),) if cases else ()
+
+    split = data.split
+    data.split = Split(split.train, largest(split.val), largest(split.test) if plan.test else (), split.shared)
+    return data
+
+
+def _try(cfg: DictConfig, datamodule: CTDataModule) -> Trial:
+    """Train, validate and test a little."""
+    watch = Stopwatch([datamodule.volumes[case.id] for case in datamodule.split.train])
+    parts = build.parts(cfg, watch)
+    trainer, module = parts.trainer, parts.module
+    device = trainer.strategy.root_device
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    trainer.fit(module, datamodule=datamodule)
+    if datamodule.split.test:
+        trainer.test(module, datamodule=datamodule, verbose=False)
+    return watch.trial(device)
