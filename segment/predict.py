@@ -11,7 +11,7 @@ from segment import build, ensemble
 from segment.batch import name_failures, work_through
 from segment.data.readers.dicom import holds_series, is_series
 from segment.data.readers.read import read_ct, read_label
-from segment.data.readers.scan import SUFFIXES, case_name, write_mask
+from segment.data.readers.scan import SUFFIXES, case_name, write_ct, write_mask
 from segment.door import door
 from segment.errors import UserError
 from segment.files import write_text
@@ -20,6 +20,7 @@ from segment.view.film import write_film
 from segment.view.overlay import write_overlay
 
 ENDING = "_seg"  # what the name of a CT's mask has after the CT's
+STRAIGHTENED = "_straightened"  # and the name of a CT whose mask lies on another grid than its files
 MADE_BY = "checkpoint.sha256"  # tells, as sha256sum would, whose masks a folder holds
 
 
@@ -27,8 +28,9 @@ def predict(cfg: DictConfig) -> None:
     """Segment every CT that `input` names, with the network of a checkpoint or the mean of several.
 
     Writes `<name>_seg.nii.gz` on the CT's own grid, `volumes.csv` with a row per CT and organ, `checkpoint.sha256`, and
-    with pictures=true `<name>_overlay.png` and `<name>_organs.mp4`. A CT that fails is named at the end; the others are
-    done all the same.
+    with pictures=true `<name>_overlay.png` and `<name>_organs.mp4`. A DICOM series that had to be straightened lies on
+    another grid than its mask: with it comes `<name>_straightened.nii.gz`, the CT on the mask's grid. A CT that fails
+    is named at the end; the others are done all the same.
 
     Raises:
         UserError: When there is nothing to do, the output exists already or is another checkpoint's, or CTs failed.
@@ -47,7 +49,7 @@ def predict(cfg: DictConfig) -> None:
     todo = [path for path in inputs if cfg.overwrite or path not in existing]
     _claim(output, trained, bool(existing), cfg.overwrite)
     for path in todo if cfg.overwrite else []:
-        for made in (_mask_path(output, path), *_picture_paths(output, path)):
+        for made in (_mask_path(output, path), _ct_path(output, path), *_picture_paths(output, path)):
             made.unlink(missing_ok=True)  # so that nothing old is taken for new, whatever interrupts this call
     table = VolumeTable(output / "volumes.csv", trained.organs)
     _tidy(table, output, todo, kept=[path for path in inputs if path not in todo])
@@ -59,8 +61,8 @@ def predict(cfg: DictConfig) -> None:
 def find_inputs(pattern: str) -> list[Path]:
     """CTs that a file, a folder or a glob names, sorted: files, and folders of DICOM series.
 
-    A folder is a series itself if DICOM files lie right in it, else its subfolders may be. Masks that this command has
-    written beside their CTs are no CTs.
+    A folder is a series itself if DICOM files lie right in it, else its subfolders may be. Masks and straightened CTs
+    that this command has written beside the CTs are no CTs.
 
     Raises:
         UserError: When there are none, or two would write the same mask.
@@ -77,7 +79,8 @@ def find_inputs(pattern: str) -> list[Path]:
         paths = path.iterdir() if pattern and path.is_dir() else map(Path, matches)
         found = sorted(p for p in paths if _is_ct(p))
     names = [case_name(p) for p in found]
-    found = [p for p in found if case_name(p) not in {f"{name}{ENDING}" for name in names}]
+    written = {f"{case_name(p)}{ending}" for p in found for ending in (ENDING, STRAIGHTENED)}
+    found = [p for p in found if case_name(p) not in written]
     if not found:
         msg = f"no CT at input={pattern}; name a file, a folder or a glob of {', '.join(SUFFIXES)} or DICOM series"
         raise UserError(msg)
@@ -101,6 +104,8 @@ def _predict_one(path: Path, trained: ensemble.Ensemble, table: VolumeTable, cfg
         picture, film = _picture_paths(output, path)
         write_overlay(picture, scan.data, mask, scan.affine, trained.organs, title=name)
         write_film(film, scan.data, mask, scan.affine, trained.organs)
+    if scan.is_straightened:
+        write_ct(_ct_path(output, path), scan)
     table.add(name, mask, scan.affine)
     # Last, because an existing mask tells a resumed call that the case is done.
     write_mask(_mask_path(output, path), mask, scan)
@@ -109,6 +114,10 @@ def _predict_one(path: Path, trained: ensemble.Ensemble, table: VolumeTable, cfg
 
 def _mask_path(output: Path, path: Path) -> Path:
     return output / f"{case_name(path)}{ENDING}.nii.gz"
+
+
+def _ct_path(output: Path, path: Path) -> Path:
+    return output / f"{case_name(path)}{STRAIGHTENED}.nii.gz"
 
 
 def _picture_paths(output: Path, path: Path) -> tuple[Path, Path]:

@@ -11,6 +11,7 @@ from dicom_files import slice_file, stack_positions, write
 from hydra import compose, initialize_config_dir
 
 from segment import predict as module
+from segment.data.readers.read import read_ct
 from segment.door import config_dir
 from segment.errors import UserError
 from segment.predict import find_inputs, main, predict
@@ -252,9 +253,10 @@ def test_no_input_is_an_error(tmp_path, monkeypatch, pattern):
 
 
 def test_masks_beside_their_cts_are_no_cts(tmp_path):
-    for name in ("a.nii.gz", "a_seg.nii.gz", "b.mha", "c_seg.nii.gz"):
+    for name in ("a.nii.gz", "a_seg.nii.gz", "a_straightened.nii.gz", "b.mha", "c_seg.nii.gz", "d_straightened.nii"):
         (tmp_path / name).touch()
-    assert [path.name for path in find_inputs(str(tmp_path))] == ["a.nii.gz", "b.mha", "c_seg.nii.gz"]
+    left = ["a.nii.gz", "b.mha", "c_seg.nii.gz", "d_straightened.nii"]
+    assert [path.name for path in find_inputs(str(tmp_path))] == left
 
 
 def test_two_inputs_of_one_name_are_refused(tmp_path):
@@ -305,6 +307,23 @@ def test_a_tilted_series_is_straightened_on_request(run, tmp_path):
         run(tmp_path / "ct")
     run(tmp_path / "ct", "straighten=true", "overwrite=true")
     assert volumes(tmp_path / "masks") == {("ct", "liver"): 0, ("ct", "spleen"): 0}
+    assert names(tmp_path / "masks") == ["checkpoint.sha256", "ct_seg.nii.gz", "ct_straightened.nii.gz", "volumes.csv"]
+    mask, ct = (nib.load(tmp_path / "masks" / f"ct_{what}.nii.gz") for what in ("seg", "straightened"))
+    expected = read_ct(tmp_path / "ct", straighten=True)
+    assert np.array_equal(np.asarray(ct.dataobj), expected.data)
+    assert mask.shape == ct.shape == expected.data.shape
+    for form in ("sform", "qform"):
+        (of_mask, code), (of_ct, its_code) = (getattr(i, f"get_{form}")(coded=True) for i in (mask, ct))
+        assert code == its_code
+        np.testing.assert_array_equal(of_mask, of_ct)
+        np.testing.assert_allclose(of_ct, expected.affine, atol=1e-4)
+
+
+def test_a_straightened_ct_goes_when_its_mask_is_made_anew_without(run, tmp_path):
+    write_dicom(tmp_path / "cts" / "a")
+    tiny.save(tmp_path / "masks" / "a_straightened.nii.gz", tiny.body()[0])
+    run(tmp_path / "cts", "straighten=true", "overwrite=true")
+    assert names(tmp_path / "masks") == ["a_seg.nii.gz", "checkpoint.sha256", "volumes.csv"]
 
 
 def test_dicom_files_beside_volumes_are_not_guessed_at(tmp_path):

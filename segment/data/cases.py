@@ -22,7 +22,6 @@ class Case:
         label: What is drawn on it.
         group: What splits balance beside the source, such as the scanner or the hospital; may be empty.
         series: Which series of the folder, by its UID; None: the only one, or the axial CT with most slices.
-        straighten: Whether a gantry tilt and uneven slice distances are resampled away instead of refused.
         part: Where the data set's authors put the case: train, val or test; empty where they do not say.
     """
 
@@ -33,7 +32,6 @@ class Case:
     group: str = ""
     part: str = ""
     series: str | None = None
-    straighten: bool = False
 
     def read(self) -> Scan:
         """The CT in HU.
@@ -41,7 +39,7 @@ class Case:
         Raises:
             UserError: As `read_ct`.
         """
-        return read_ct(self.image, self.series, self.straighten)
+        return read_ct(self.image, self.series)
 
 
 class Source(Protocol):

@@ -10,13 +10,10 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
-import numpy as np
-
 from segment.data.cases import Case
 from segment.data.fingerprint import content_hash, settings, voxel_hash
 from segment.data.readers.read import read_ct
-from segment.data.readers.scan import Scan, write_mask
+from segment.data.readers.scan import Scan, write_ct, write_mask
 from segment.data.splits.split import PARTS, Split
 from segment.errors import UserError
 from segment.files import write_text, written_aside
@@ -92,7 +89,7 @@ def _record(split: Split, organs: Sequence[str], names: Mapping[str, str]) -> st
             cases[names[case.id]] = {
                 "id": case.id,
                 "part": part,
-                "series": [case.series, case.straighten],
+                "series": case.series,
                 "files": [content_hash(path) for path in (case.image, *case.label.files)],
                 "label": settings(case.label.facts),
             }
@@ -149,7 +146,7 @@ def _write_case(case: Case, organs: Sequence[str], image: Path, label: Path) -> 
         if _is_plain_nifti(case.image, scan):
             _link(case.image, image)
         else:
-            _write_ct(scan, image)
+            write_ct(image, scan)
     return voxel_hash(scan.data)
 
 
@@ -168,15 +165,6 @@ def _link(source: Path, target: Path) -> None:
     except OSError:  # another disk, or one without hard links
         with written_aside(target) as aside:
             aside.write_bytes(source.read_bytes())
-
-
-def _write_ct(scan: Scan, path: Path) -> None:
-    """HU as they are: int16, or float32 where int16 would lose something."""
-    header = scan.header.copy()
-    header.set_data_dtype(scan.data.dtype)
-    image_class = nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image
-    with written_aside(path) as aside:
-        nib.save(image_class(np.asarray(scan.data), None, header), aside)
 
 
 def _write_descriptions(split: Split, organs: Sequence[str], names: Mapping[str, str], folder: Path) -> None:

@@ -28,7 +28,7 @@ def identity(case: Case, transform: tio.Transform, organs: Sequence[str]) -> dic
     """
     facts = {
         "image": content_hash(case.image),
-        "series": [case.series, case.straighten],
+        "series": case.series,
         "label files": [content_hash(path) for path in case.label.files],
         "label": case.label.facts,
         "organs": list(organs),

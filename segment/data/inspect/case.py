@@ -50,7 +50,7 @@ def inspect(case: Case, organs: Sequence[str], anatomy: Anatomy) -> Inspected:
         of_series = list(_check_series(case, folder.series)) if folder else []
         if worst(of_series) == "error":
             return Inspected(tuple(of_series))
-        scan = folder.read(case.series, case.straighten) if folder else case.read()
+        scan = folder.read(case.series) if folder else case.read()
     except UserError as error:
         return Inspected((refusal(case.id, "unreadable", error),))
     of_hu = list(check_hu(case.id, scan.data))

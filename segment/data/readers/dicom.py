@@ -3,7 +3,7 @@
 import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -98,10 +98,11 @@ class SeriesFolder:
         values = np.empty((*stack.slices[0].shape, len(stack.slices)), np.float32, order="F")
         for k, each in enumerate(stack.slices):
             values[..., k] = read_hu(each)
-        affine = stack.affine
-        if not is_regular(stack):
-            values, affine = straightened(values, stack)
-        return ct_scan(self.path, values, affine, geometry_header(values.shape, affine))
+        if is_regular(stack):
+            return ct_scan(self.path, values, stack.affine, geometry_header(values.shape, stack.affine))
+        values, affine = straightened(values, stack)
+        scan = ct_scan(self.path, values, affine, geometry_header(values.shape, affine))
+        return replace(scan, is_straightened=True)
 
 
 def _files(folder: Path) -> Iterator[Path]:

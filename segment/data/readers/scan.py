@@ -30,12 +30,14 @@ class Scan:
         affine: (4,4) float64, voxel → RAS+ mm; from the sform where its code is set, else from the qform.
         header: Geometry to write masks with (forms, their codes, units); it carries no text of the file's own header.
         shape: Stored shape; that of a 4D file with one frame is (I,J,K,1).
+        is_straightened: Whether the files lie on another grid, with a gantry tilt or uneven slice distances.
     """
 
     data: np.ndarray
     affine: np.ndarray
     header: nib.Nifti1Header
     shape: tuple[int, ...]
+    is_straightened: bool = False
 
 
 def case_name(path: str | Path) -> str:
@@ -81,6 +83,15 @@ def write_mask(path: Path, mask: np.ndarray, like: Scan) -> None:
     image = image_class(mask.reshape(like.shape), None, like.header)
     with written_aside(path) as aside:
         nib.save(image, aside)
+
+
+def write_ct(path: Path, scan: Scan) -> None:
+    """Write HU as they are, int16 or float32, as NIfTI with the geometry of the scan, whole or not at all."""
+    header = scan.header.copy()
+    header.set_data_dtype(scan.data.dtype)
+    image_class = nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image
+    with written_aside(path) as aside:
+        nib.save(image_class(np.asarray(scan.data), None, header), aside)
 
 
 def check_same_grid(image: Scan, label: Scan, image_path: str | Path, label_path: str | Path) -> None:

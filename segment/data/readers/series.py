@@ -19,6 +19,8 @@ UNEVEN = 0.05  # of the slice distance: how far a slice may lie from its place
 TILT_DEGREES = 0.1
 SHIFT_MM = 0.1
 
+_STRAIGHTEN = "segment them with straighten=true, and draw labels on the straightened CT that is then written"
+
 
 @dataclass(frozen=True)
 class Slice:
@@ -118,14 +120,12 @@ def check_regular(stack: Stack, folder: Path) -> None:
         away_mm = np.abs(stack.shifts_mm).max()
         msg = (
             f"the slices in {folder} are shifted by up to {away_mm:.3g} mm within their planes (gantry tilt of "
-            f"{tilt_degrees(stack):.3g} degrees); read them with straighten=true"
+            f"{tilt_degrees(stack):.3g} degrees); {_STRAIGHTEN}"
         )
         raise UserError(msg)
     if is_uneven(stack):
         gaps = np.diff(stack.offsets_mm)
-        msg = (
-            f"the slices in {folder} lie {gaps.min():.4g} to {gaps.max():.4g} mm apart; read them with straighten=true"
-        )
+        msg = f"the slices in {folder} lie {gaps.min():.4g} to {gaps.max():.4g} mm apart; {_STRAIGHTEN}"
         raise UserError(msg)
 
 

@@ -23,7 +23,6 @@ class Folder:
         patient_pattern: Regular expression whose first group, matched at the start of a case's name, is the patient;
             None: every case is a patient of its own.
         sides: Structures drawn under one code for both sides; see `segment.data.sides`.
-        straighten: Whether DICOM series with a gantry tilt or uneven slice distances are resampled instead of refused.
 
     Raises:
         UserError: When the pattern is not a regular expression with a group.
@@ -38,7 +37,6 @@ class Folder:
         image_suffix: str = "",
         patient_pattern: str | None = None,
         sides: Sides | None = None,
-        straighten: bool = False,
     ) -> None:
         self.root = Path(root)
         self.label_codes = label_codes
@@ -47,7 +45,6 @@ class Folder:
         self.image_suffix = image_suffix
         self.patient_pattern = pattern_of("patient_pattern", patient_pattern, groups=1)
         self.sides = sides
-        self.straighten = straighten
 
     def cases(self, source: str) -> list[Case]:
         """List the cases, sorted by name.
@@ -66,7 +63,6 @@ class Folder:
                 f"{source}/{patient_of(name, self.patient_pattern)}",
                 images[name],
                 with_sides(label_in(labels[name], self.label_codes), self.sides),
-                straighten=self.straighten,
             )
             for name in sorted(images)
         ]

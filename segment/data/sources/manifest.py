@@ -31,7 +31,6 @@ class Manifest:
         path: The table.
         label_codes: Codes of every structure in the files under `label`, by name; needed with that column alone.
         sides: As in `Folder`.
-        straighten: As in `Folder`.
     """
 
     def __init__(
@@ -39,12 +38,10 @@ class Manifest:
         path: str | Path,
         label_codes: Codes | None = None,
         sides: Sides | None = None,
-        straighten: bool = False,
     ) -> None:
         self.path = Path(path)
         self.label_codes = label_codes
         self.sides = sides
-        self.straighten = straighten
 
     def cases(self, source: str) -> list[Case]:
         """List the cases in the order of the table.
@@ -80,7 +77,6 @@ class Manifest:
             group,
             part,
             row.get("series") or None,
-            self.straighten,
         )
 
     def _label(self, name: str, row: Mapping[str, str]) -> Annotation:

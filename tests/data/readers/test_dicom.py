@@ -420,7 +420,7 @@ def test_a_tilted_gantry_is_refused_or_straightened(tmp_path):
 def test_uneven_slices_are_refused_or_spaced_evenly(tmp_path):
     offsets = np.array([0, 1, 2, 3, 4, 5.5, 7, 8.5, 10])
     write_ramp(tmp_path, [np.array([3.0, 4.0, 5.0 + z]) for z in offsets])
-    check_refused(tmp_path, "lie 1 to 1.5 mm apart; read them with straighten=true")
+    check_refused(tmp_path, "lie 1 to 1.5 mm apart; segment them with straighten=true")
     scan = read_ct(tmp_path, straighten=True)
     assert scan.shape == (24, 30, 9)  # the median of four gaps of 1 and four of 1.5 is 1.25
     assert scan.affine[2, 2] * (scan.shape[2] - 1) == pytest.approx(10)

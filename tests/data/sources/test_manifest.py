@@ -102,12 +102,12 @@ def test_no_table(tmp_path):
         Manifest(tmp_path / "cases.csv").cases("m")
 
 
-def test_a_series_is_chosen_and_straightened(tmp_path):
+def test_a_series_is_chosen(tmp_path):
     (tmp_path / "ct").mkdir()
     (tmp_path / "a.nii.gz").touch()
     (tmp_path / "m.csv").write_text("case,image,label,series\na,ct,a.nii.gz,1.2.3\nb,ct,a.nii.gz,\n")
-    cases = Manifest(tmp_path / "m.csv", {"liver": 1}, straighten=True).cases("set")
-    assert [(case.series, case.straighten) for case in cases] == [("1.2.3", True), (None, True)]
+    cases = Manifest(tmp_path / "m.csv", {"liver": 1}).cases("set")
+    assert [case.series for case in cases] == ["1.2.3", None]
 
 
 def test_a_dicom_segmentation_names_its_structures_itself(tmp_path):
