@@ -109,6 +109,6 @@ class SWA(_Average):
             msg = f"stochastic weight averaging begins at a share of trainer.max_epochs={trainer.max_epochs}; set it"
             raise UserError(msg)
         assert self._average_model is not None
-        if trainer.current_epoch < int(self.start * trainer.max_epochs):
+        if trainer.current_epoch <= int(self.start * trainer.max_epochs):
             self._average_model.n_averaged.zero_()  # the update then copies
         self._average_model.update_parameters(pl_module)

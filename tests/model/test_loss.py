@@ -1,9 +1,11 @@
 import pytest
 import torch
 from monai.losses import DiceCELoss
+from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
-from segment.model.loss import DeepSupervision
+from segment.errors import UserError
+from segment.model.loss import DeepSupervision, Ramp, Sum, class_weights, set_epoch
 
 
 def mean_of_first_class(logits, label):
@@ -53,3 +55,58 @@ def test_half_precision_does_not_overflow():
     # Cross-entropy of two equal logits is ln 2; Dice with p = 1/2 everywhere is 1 - 2·½/(½ + 1) = 1/3.
     assert loss.dtype == torch.float32
     assert float(loss) == pytest.approx(0.6931 + 1 / 3, abs=1e-3)
+
+
+class Constant(nn.Module):
+    """A criterion that is always the same number, and hangs on the logits."""
+
+    def __init__(self, value):
+        super().__init__()
+        self.value = value
+
+    def forward(self, logits, label):
+        return logits.sum() * 0 + self.value
+
+
+LOGITS, LABEL = torch.zeros(1, 2, 1, 1, 1, requires_grad=True), torch.zeros(1, 1, 1, 1, 1)
+
+
+def test_terms_are_added():
+    assert Sum({"one": Constant(2.0), "other": Constant(0.5)})(LOGITS, LABEL) == 2.5
+
+
+def test_a_ramp_is_linear_between_two_epochs():
+    ramp = Ramp(Constant(10.0), start_weight=0.0, end_weight=0.5, start_epoch=2, end_epoch=6)
+    criterion = DeepSupervision(Sum({"ramp": ramp}))
+    found = []
+    for epoch in (0, 2, 3, 4, 6, 9):
+        set_epoch(criterion, epoch)
+        found.append(criterion(LOGITS, LABEL).item())
+    assert found == pytest.approx([0, 0, 1.25, 2.5, 5, 5])
+    set_epoch(criterion, 3)
+    assert criterion(LOGITS, LABEL).item() == pytest.approx(1.25)  # nothing hangs on what was before
+
+
+def test_a_ramp_that_is_off_costs_no_time_but_can_be_differentiated():
+    def explode(logits, label):
+        raise AssertionError
+
+    loss = Ramp(explode, 0.0, 1.0, 0, 1)(LOGITS, LABEL)
+    loss.backward()
+    assert loss == 0
+
+
+def test_a_ramp_that_ends_before_it_begins_is_refused():
+    with pytest.raises(UserError, match="end_epoch=3 must come after its start_epoch=3"):
+        Ramp(Constant(1.0), 0.0, 1.0, 3, 3)
+
+
+def test_class_weights_are_given_by_name():
+    organs = ["liver", "spleen"]
+    assert class_weights(None, organs) is None
+    assert class_weights({"spleen": 2, "background": 0.5}, organs).tolist() == [0.5, 1, 2]
+    assert class_weights({"spleen": 2}, organs, include_background=False).tolist() == [1, 2]
+    with pytest.raises(UserError, match="aorta: 2 must be 0 or more, for one of background, liver, spleen"):
+        class_weights({"aorta": 2}, organs)
+    with pytest.raises(UserError, match="liver: -1 must be 0 or more"):
+        class_weights({"liver": -1}, organs)
