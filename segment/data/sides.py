@@ -10,15 +10,14 @@ from scipy.ndimage import find_objects, label
 from scipy.spatial import cKDTree
 
 from segment.data.annotation import Annotation
-from segment.data.readers.scan import Scan
+from segment.data.readers.scan import AIR_BELOW_HU, Scan
 from segment.errors import UserError
 
-BODY_HU = -300  # above: the patient, the table and clothes; below: air
 LARGE = 0.2  # of the largest piece: the share that makes a piece an organ of its own
 SMALL = 0.02  # of the largest piece: the share that may be a shrunken organ
 ACROSS = 0.25  # of a lone piece's voxels on either side of the midline: both organs, grown together
 APART_MM = 30  # two organs have their centres further apart from right to left, even beside a slim spine
-VERSION = 2  # raise it when the same files give other sides
+VERSION = 3  # raise it when the same files give other sides
 
 Sides = Mapping[str, Sequence[str]]
 
@@ -55,7 +54,7 @@ class SplitSides:
     @property
     def facts(self) -> Any:  # noqa: ANN401
         """What is split, and by which rule."""
-        rule = [VERSION, BODY_HU, LARGE, SMALL, ACROSS, APART_MM]
+        rule = [VERSION, AIR_BELOW_HU, LARGE, SMALL, ACROSS, APART_MM]
         return ["sides", self.structure, self.right, self.left, rule, self.whole.facts]
 
     def read(self, scan: Scan, image: Path, organs: Sequence[str]) -> np.ndarray:
@@ -97,6 +96,30 @@ def with_sides(annotation: Annotation, sides: Sides | None) -> Annotation:
     return annotation
 
 
+def midline_mm(hu: np.ndarray, affine: np.ndarray) -> float:
+    """RAS+ x that has as much of the body on its right as on its left; the volume's middle where all is air.
+
+    The median of what is not air and not the mean, which an arm or the end of a table moves twice as far. Voxels are
+    counted in columns along the axis that leads least to the right, each at its column's middle: exact, unless the grid
+    is turned about two axes.
+
+    Args:
+        hu: (I,J,K).
+        affine: (4,4), voxel → RAS+ mm.
+    """
+    axis = int(np.argmin(np.abs(affine[0, :3]) * hu.shape))
+    counts = np.count_nonzero(hu > AIR_BELOW_HU, axis=axis)
+    if not counts.any():
+        counts = np.ones_like(counts)
+    places = [np.arange(float(n)) for n in hu.shape]
+    places[axis] = places[axis].mean(keepdims=True)
+    x = sum(step * place for step, place in zip(affine[0, :3], np.ix_(*places), strict=True)) + affine[0, 3]
+    order = np.argsort(x, axis=None)
+    so_far = np.cumsum(counts.ravel()[order])
+    ends = [np.searchsorted(so_far, so_far[-1] / 2, side) for side in ("left", "right")]
+    return float(x.ravel()[order[ends]].mean())
+
+
 def _lacks(annotation: Annotation, structure: str) -> bool:
     """Whether a structure is certainly not drawn; a damaged file, which cannot tell, is refused when it is used."""
     try:
@@ -133,7 +156,7 @@ def right_side(mask: np.ndarray, scan: Scan, what: str) -> np.ndarray:
     centres = np.stack([np.bincount(numbers, where[:, axis])[1:] / sizes for axis in range(3)], axis=1)
     # Equal sizes are ordered by place, so that the orientation of the file does not matter.
     large = np.lexsort((*centres.round(3).T, -sizes))[:2]
-    middle = _midline_mm(scan)
+    middle = midline_mm(scan.data, scan.affine)
     # Rounded, so that what lies on the midline does so in every orientation.
     offsets_mm = (centres[:, 0] - middle).round(3)
     if count > 1 and sizes[large[1]] >= LARGE * sizes[large[0]]:
@@ -152,16 +175,6 @@ def _positions_mm(inside: np.ndarray, first: Sequence[int], affine: np.ndarray) 
     voxels = np.argwhere(inside) + first
     positions: np.ndarray = voxels @ affine[:3, :3].T + affine[:3, 3]
     return positions
-
-
-def _midline_mm(scan: Scan) -> float:
-    """Mean x of the body's voxels."""
-    body = scan.data > BODY_HU
-    along_k = np.count_nonzero(body, axis=2)
-    counts = (along_k.sum(axis=1), along_k.sum(axis=0), np.count_nonzero(body, axis=(0, 1)))
-    total = max(1, int(along_k.sum()))
-    mean = [count @ np.arange(len(count)) / total for count in counts]
-    return float(scan.affine[0, :3] @ mean + scan.affine[0, 3])
 
 
 def _nearer(where: np.ndarray, numbers: np.ndarray, centres: np.ndarray, one: int, other: int) -> np.ndarray:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from segment.data.inspect.finding import Finding
-from segment.data.readers.scan import AIR_HU
+from segment.data.readers.scan import AIR_BELOW_HU
 
 _FROM_DICOM = "convert the CT again from DICOM, with its rescale slope and intercept applied"
 _SAMPLED = 200  # voxels along an axis that suffice to count shares
@@ -68,12 +68,12 @@ def _edge(hu: np.ndarray) -> float:
 
 def _check_ends(case: str, hu: np.ndarray, low: float, high: float) -> Iterator[Finding]:
     """Numbers cut off at either end of a window."""
-    piled_low = low > AIR_HU and bool(np.count_nonzero(hu == low) > CLIPPED_LOW * hu.size)
+    piled_low = low > AIR_BELOW_HU and bool(np.count_nonzero(hu == low) > CLIPPED_LOW * hu.size)
     piled_high = high < CLIPPED_BELOW_HU and bool(np.count_nonzero(hu == high) > CLIPPED_HIGH * hu.size)
     if piled_low or piled_high:
         what = f"the image was clipped to {low:g} … {high:g}: many voxels hold the very {_ends(piled_low, piled_high)}"
         yield Finding(case, "clipped", "warning", what, "use the CT before it was windowed, or keep window_hu inside")
-    elif low > AIR_HU:
+    elif low > AIR_BELOW_HU:
         what = f"the darkest voxel has {low:g} HU: there is no air"
         yield Finding(case, "no air", "warning", what, "check that the image is a CT in HU, not cropped to the body")
 

@@ -8,7 +8,8 @@ from nibabel.affines import apply_affine
 from segment.data.inspect.anatomy import Anatomy
 from segment.data.inspect.boxes import organ_boxes
 from segment.data.inspect.finding import Finding
-from segment.data.readers.scan import AIR_HU, Scan
+from segment.data.readers.scan import Scan
+from segment.data.sides import midline_mm
 
 # An organ's centre is on the wrong side when it is this far beyond the middle of the body: shifts of the middle by a
 # table, an arm or an off-centre field stay below. The adrenals, the innermost of paired organs, lie 30 mm off it.
@@ -55,7 +56,7 @@ def check_sides(
 def _towards_own_side(scan: Scan, classes: np.ndarray, organs: Sequence[str], anatomy: Anatomy) -> dict[str, float]:
     """How far each organ's centre lies from the body's middle, in mm, on the side where it should be."""
     few, affine = _sampled(classes, scan.affine, 200)  # adrenals are not lost in so many voxels along an axis
-    middle = _middle_mm(*_sampled(scan.data, scan.affine, 60))
+    middle = midline_mm(*_sampled(scan.data, scan.affine, 60))
     away: dict[str, float] = {}
     for index, box in enumerate(organ_boxes(few, len(organs)), start=1):
         organ = organs[index - 1]
@@ -79,10 +80,3 @@ def _sampled(volume: np.ndarray, affine: np.ndarray, most: int) -> tuple[np.ndar
     """Every so many voxels, at most so many along an axis, and the affine of what is left."""
     steps = [-(-n // most) for n in volume.shape]
     return volume[tuple(slice(None, None, step) for step in steps)], affine @ np.diag([*steps, 1.0])
-
-
-def _middle_mm(hu: np.ndarray, affine: np.ndarray) -> float:
-    """RAS x of the middle of what is not air; of the volume's middle where all is air."""
-    body = hu > AIR_HU
-    voxels = np.argwhere(body if body.any() else np.ones_like(body))
-    return float(np.median(apply_affine(affine, voxels)[:, 0]))

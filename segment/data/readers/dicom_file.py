@@ -13,7 +13,7 @@ import SimpleITK
 from pydicom import config, uid
 from pydicom.dataset import Dataset
 
-from segment.data.readers.series import AIR_HU, Slice
+from segment.data.readers.series import OUTSIDE_HU, Slice
 from segment.errors import UserError
 
 CT, ENHANCED = "CT", "enhanced CT"
@@ -134,7 +134,7 @@ def read_hu(each: Slice) -> np.ndarray:
         raise UserError(msg) from error
     if each.padding_hu is not None:
         low, high = each.padding_hu
-        hu = np.where((hu >= low) & (hu <= high), np.minimum(hu, AIR_HU), hu)
+        hu = np.where((hu >= low) & (hu <= high), np.minimum(hu, OUTSIDE_HU), hu)
     return hu
 
 

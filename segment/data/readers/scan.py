@@ -14,7 +14,8 @@ log = logging.getLogger(__name__)
 
 SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha")
 
-AIR_HU = -300  # every CT of a body shows some air, which is -1000 HU, or fills it in darker than this
+# Below: lung and air, which is -1000 HU; every CT shows some, or fills it in darker. Above: patient, clothes and table.
+AIR_BELOW_HU = -300
 
 # Distance between the corners of an image and its label that still counts as the same grid. Float32 rounding in
 # headers stays below; a true mismatch is a good part of a voxel.
@@ -59,7 +60,7 @@ def ct_scan(path: Path, values: np.ndarray, affine: np.ndarray, header: nib.Nift
         if bad:
             msg = f"{path} holds {bad} voxels that are NaN or infinite; replace them, by -1024 HU where there is air"
             raise UserError(msg)
-    if values.min() > AIR_HU:
+    if values.min() > AIR_BELOW_HU:
         log.warning("%s holds %g to %g and no air: are these HU?", path, values.min(), values.max())
     return Scan(_as_hu(values), affine, header, header.get_data_shape())
 

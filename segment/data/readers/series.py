@@ -11,7 +11,7 @@ import numpy as np
 
 from segment.errors import UserError
 
-AIR_HU = -1024.0  # what lies outside of the gantry
+OUTSIDE_HU = -1024.0  # of what lies outside of the gantry, unless a scanner says darker
 ALIKE = 1e-4  # cosines and pixel spacings that differ by less are the same number, rounded twice
 SAME_PLACE_MM = 0.01
 UNEVEN = 0.05  # of the slice distance: how far a slice may lie from its place

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-from segment.data.readers.series import AIR_HU, Stack, grid_affine, is_tilted, is_uneven
+from segment.data.readers.series import OUTSIDE_HU, Stack, grid_affine, is_tilted, is_uneven
 
 
 def straightened(values: np.ndarray, stack: Stack) -> tuple[np.ndarray, np.ndarray]:
@@ -41,6 +41,6 @@ def straightened(values: np.ndarray, stack: Stack) -> tuple[np.ndarray, np.ndarr
 def _moved(plane: np.ndarray, offset: np.ndarray, size: np.ndarray) -> np.ndarray:
     """A slice (I,J) sampled at every output voxel plus the offset, in voxels; float32."""
     moved: np.ndarray = ndimage.affine_transform(
-        plane, np.ones(2), offset, tuple(size), np.float32, order=1, mode="constant", cval=AIR_HU
+        plane, np.ones(2), offset, tuple(size), np.float32, order=1, mode="constant", cval=OUTSIDE_HU
     )
     return moved
