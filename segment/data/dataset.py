@@ -15,7 +15,7 @@ from segment.data.volume import StoredVolume
 
 
 class VolumeDataset(Dataset[tio.Subject]):
-    """Whole preprocessed volumes, never augmented, with `annotated` (classes,) bool."""
+    """Whole preprocessed volumes, never augmented, with `id`, their case's, and `annotated` (classes,) bool."""
 
     def __init__(self, volumes: Sequence[StoredVolume]) -> None:
         self.volumes = list(volumes)
@@ -26,6 +26,7 @@ class VolumeDataset(Dataset[tio.Subject]):
     def __getitem__(self, index: int) -> tio.Subject:
         volume = self.volumes[index]
         return tio.Subject(
+            id=volume.id,
             image=tio.ScalarImage(tensor=torch.from_numpy(volume.image[:][None].astype(np.float32))),
             label=tio.LabelMap(tensor=torch.from_numpy(volume.label[:][None])),
             annotated=torch.tensor(volume.meta["annotated"]),

@@ -1,19 +1,15 @@
-"""Loggers: metrics.csv in the run folder, and Weights & Biases that never asks and never tells paths."""
+"""metrics.csv, the table of every logged scalar in the run folder."""
 
 import csv
 import io
-import netrc
 import os
-import shutil
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytorch_lightning as pl
-import wandb
-from pytorch_lightning.loggers import Logger, WandbLogger
+from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
 from segment.files import write_text
@@ -98,7 +94,7 @@ class MetricsCSV(Logger):
 
 
 class LogBeforeSaving(pl.Callback):
-    """Write an epoch's `train/...` scalars into metrics.csv before its checkpoints are saved.
+    """Write an epoch's `train/...` scalars into the tables before its checkpoints are saved.
 
     Lightning hands them to the loggers afterwards, so a run killed in between would resume without them.
     """
@@ -110,53 +106,3 @@ class LogBeforeSaving(pl.Callback):
         for logger in trainer.loggers:
             if isinstance(logger, MetricsCSV):
                 logger.log_metrics({**values, "epoch": trainer.current_epoch}, step=trainer.global_step - 1)
-
-
-def wandb_logger(
-    folder: str | Path, project: str, group: str | None = None, offline: bool | None = None
-) -> WandbLogger:
-    """A Weights & Biases run in the run folder, without prompts, console capture or facts about the machine.
-
-    Args:
-        folder: The run folder, after which the run is called; its files go to `<folder>/wandb/`.
-        project: Project to log into.
-        group: Runs to be compared share one.
-        offline: None leaves it to WANDB_MODE, else it is offline unless WANDB_API_KEY is set or `wandb login` has left
-            a key. An offline run is uploaded by `wandb sync`.
-    """
-    if offline is None:
-        mode = os.environ.get("WANDB_MODE", "online" if _has_key() else "offline")
-        offline = mode in ("offline", "dryrun")
-    # Meta data, and the host by default, would tell the host's name, the user's and absolute paths.
-    settings = wandb.Settings(
-        silent=True,
-        console="off",
-        host="",
-        symlink=False,
-        disable_git=True,
-        x_disable_meta=True,
-        x_disable_stats=True,
-    )
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    logger = WandbLogger(
-        project=project, name=Path(folder).name, group=group, save_dir=str(folder), offline=offline, settings=settings
-    )
-    # Lightning passes it on although wandb warns, aloud, that it means nothing any more.
-    logger._wandb_init.pop("anonymous", None)
-    return logger
-
-
-def finish_wandb() -> None:
-    """End the run, or the next job of a sweep would log into it, and drop wandb's own logs, which tell paths."""
-    if wandb.run is not None:
-        logs = wandb.run.settings.log_dir
-        wandb.finish()
-        shutil.rmtree(logs, ignore_errors=True)
-
-
-def _has_key() -> bool:
-    host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
-    try:
-        return "WANDB_API_KEY" in os.environ or netrc.netrc().authenticators(host) is not None
-    except (OSError, netrc.NetrcParseError):
-        return False

@@ -101,12 +101,14 @@ class SegmentationModule(pl.LightningModule):
         """Tell the criterion the epoch: before every batch, because an epoch may be resumed in its middle."""
         set_epoch(self.criterion, self.current_epoch)
 
-    def validation_step(self, batch: Mapping[str, Any], batch_idx: int) -> None:
-        """Loss and scores of one whole volume."""
+    def validation_step(self, batch: Mapping[str, Any], batch_idx: int) -> dict[str, Tensor]:
+        """Loss and scores of one whole volume; `pred` (1,1,I,J,K), its class indices, for callbacks."""
         image, label = batch["image"]["data"], batch["label"]["data"]
         logits, known = self.inferer(self.net, image), batch["annotated"]
         self.log("val/loss", self.criterion(marginal(logits, known), label), batch_size=1, sync_dist=True)
-        self.val_meter.update(logits.argmax(dim=1, keepdim=True), label, known)
+        pred = logits.argmax(dim=1, keepdim=True)
+        self.val_meter.update(pred, label, known)
+        return {"pred": pred}
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores of all validation patients."""

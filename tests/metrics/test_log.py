@@ -1,20 +1,12 @@
 import csv
-import json
-import os
-import socket
-import struct
-import subprocess
-from pathlib import Path
 
 import pytest
 import pytorch_lightning as pl
 import torch
-import wandb
 from pytorch_lightning.utilities import rank_zero_only
 from torch.utils.data import DataLoader
-from wandb.proto.wandb_internal_pb2 import Record
 
-from segment.metrics.log import LogBeforeSaving, MetricsCSV, finish_wandb, wandb_logger
+from segment.metrics.log import LogBeforeSaving, MetricsCSV
 
 
 def rows(path):
@@ -173,100 +165,3 @@ class TestResume:
             fit(tmp_path / "killed", 3, resume=False, callbacks=[KilledAfterSaving(tmp_path / "unused", epoch)])
         fit(tmp_path / "killed", 3, resume=True)
         assert rows(tmp_path / "killed" / "metrics.csv") == whole
-
-
-URL = "/the-remote/of-somebody"
-
-
-@pytest.fixture
-def no_key(tmp_path, monkeypatch):
-    """A home without any key for Weights & Biases."""
-    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL", "NETRC"):
-        monkeypatch.delenv(name, raising=False)
-    home = tmp_path / "home"
-    home.mkdir()
-    monkeypatch.setenv("HOME", str(home))
-    yield home
-    os.environ.pop("WANDB_MODE", None)  # Lightning's way to go offline
-
-
-@pytest.fixture
-def git_checkout(tmp_path):
-    folder = tmp_path / "checkout"
-    folder.mkdir()
-    author = ["-c", "user.name=a", "-c", "user.email=b"]
-    for command in (["init", "-q"], [*author, "commit", "-qm", "c", "--allow-empty"], ["remote", "add", "origin", URL]):
-        subprocess.run(["git", *command], cwd=folder, check=True)
-    return folder
-
-
-def records(path):
-    """What a .wandb file holds: protocol buffers in LevelDB's log format."""
-    data, position, message = path.read_bytes(), 7, b""
-    while position + 7 <= len(data):
-        if (left := 32768 - position % 32768) < 7:
-            position += left
-        _, size, kind = struct.unpack_from("<IHB", data, position)
-        message += data[position + 7 : position + 7 + size]
-        position += 7 + size
-        if kind in (1, 4):  # a whole message, or the last piece of one
-            yield Record.FromString(message)
-            message = b""
-
-
-def test_wandb_logs_offline_without_a_key_a_word_or_a_trace_of_the_machine(
-    tmp_path, no_key, git_checkout, capfd, monkeypatch
-):
-    monkeypatch.setattr(socket, "gethostname", lambda: "the-host")
-    monkeypatch.chdir(git_checkout)
-    for name in ("2026-01-01_00-00-00", "2026-01-01_00-00-01"):  # as jobs of one sweep
-        logger = wandb_logger(tmp_path / "runs" / name, project="segment", group="quick")
-        logger.log_hyperparams({"organs": ["liver"], "seed": 7})
-        logger.log_metrics({"val/dice/liver": 0.25}, step=3)
-        logger.finalize("success")
-        finish_wandb()
-        assert wandb.run is None
-    assert capfd.readouterr() == ("", "")
-    assert not [path for path in (tmp_path / "runs").rglob("*") if path.is_symlink()]
-    files = [path for path in (tmp_path / "runs").rglob("*") if path.is_file()]
-    logs = sorted(path for path in files if path.suffix == ".wandb")
-    assert [path.parts[-4] for path in logs] == ["2026-01-01_00-00-00", "2026-01-01_00-00-01"]
-    for path in files:
-        for secret in (str(tmp_path), str(Path.home()), "the-remote", "the-host"):
-            assert secret.encode() not in path.read_bytes(), path
-    for path in logs:
-        content = list(records(path))
-        (run,) = (r.run for r in content if r.WhichOneof("record_type") == "run")
-        assert (run.project, run.run_group, run.display_name, run.host) == ("segment", "quick", path.parts[-4], "")
-        config = {item.key: json.loads(item.value_json) for r in content for item in r.config.update}
-        assert (config["organs"], config["seed"]) == (["liver"], 7)
-        (history,) = (r.history for r in content if r.WhichOneof("record_type") == "history")
-        logged = {"/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in history.item}
-        assert logged["val/dice/liver"] == 0.25
-        assert logged["trainer/global_step"] == 3
-
-
-NETRC = "machine api.wandb.ai login user password 0123456789\n"
-
-
-@pytest.mark.parametrize(
-    ("environment", "netrc", "offline"),
-    [
-        ({}, None, True),
-        ({"WANDB_API_KEY": "0123456789"}, None, False),
-        ({}, NETRC, False),
-        ({}, "machine example.org login user password 0123456789\n", True),
-        ({}, "not a netrc", True),
-        ({"WANDB_BASE_URL": "https://wandb.example.org:8080"}, NETRC, True),
-        ({"WANDB_API_KEY": "0123456789", "WANDB_MODE": "offline"}, None, True),
-        ({"WANDB_MODE": "disabled"}, None, False),  # wandb itself then does nothing
-    ],
-)
-def test_wandb_is_offline_unless_there_is_a_key(tmp_path, no_key, monkeypatch, environment, netrc, offline):
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    if netrc:
-        (no_key / ".netrc").write_text(netrc)
-        (no_key / ".netrc").chmod(0o600)
-    assert wandb_logger(tmp_path / "run", project="segment")._offline is offline
-    assert wandb_logger(tmp_path / "run", project="segment", offline=not offline)._offline is not offline

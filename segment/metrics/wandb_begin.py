@@ -1,0 +1,126 @@
+"""How a Weights & Biases run begins and ends: no prompt, no facts about the machine, nothing outside the run folder."""
+
+import logging
+import netrc
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import wandb
+
+from segment.files import write_text
+
+log = logging.getLogger(__name__)
+
+INIT_SECONDS = 90  # for the server's answer
+FINISH_SECONDS = 300  # for the last uploads; what is not done then can be synced later
+
+
+def chosen_mode(offline: bool | None) -> str:
+    """`offline`, `online` or `disabled`: as told, else as WANDB_MODE says, else online if there is a key."""
+    if offline is not None:
+        return "offline" if offline else "online"
+    mode = os.environ.get("WANDB_MODE", "online" if _has_key() else "offline")
+    return "offline" if mode == "dryrun" else mode
+
+
+@contextmanager
+def caches_in(folder: Path) -> Iterator[None]:
+    """Let wandb keep caches, and the log of its service, in a run folder, not at home, unless told where.
+
+    The service, once started, lives as long as this process.
+    """
+    names = [name for name in ("WANDB_CACHE_DIR", "WANDB_DATA_DIR") if name not in os.environ]
+    os.environ.update(dict.fromkeys(names, str((folder / "wandb" / "cache").resolve())))
+    try:
+        yield
+    finally:
+        for name in names:
+            os.environ.pop(name, None)
+
+
+def begin_run(folder: Path, mode: str, about: Mapping[str, Any]) -> Any:  # noqa: ANN401
+    """Begin or go on with the run of a run folder; where no server answers, offline.
+
+    Args:
+        folder: The run folder. `wandb/run_id` in it makes the run the same for every process.
+        mode: `online` or `offline`.
+        about: More that `wandb.init` is told: project, group and so on.
+
+    Raises:
+        OSError: When the folder cannot be written.
+        Exception: What else wandb fails by.
+    """
+    own = folder / "wandb"
+    own.mkdir(parents=True, exist_ok=True)
+    if not os.access(own, os.W_OK):  # wandb would write to the temporary folder
+        msg = f"{own} cannot be written"
+        raise PermissionError(msg)
+    try:
+        return _init(folder, mode, about)
+    except Exception as error:
+        if mode == "offline":
+            raise
+        log.warning("Weights & Biases cannot be reached, so the run is logged offline: %s", error)
+        wandb.teardown()  # the service holds the run's id
+        return _init(folder, "offline", about)
+
+
+def end_run(run: Any, folder: Path, exit_code: int) -> None:  # noqa: ANN401
+    """End it, or the next job of a sweep would log into it, and drop wandb's own logs, which tell paths."""
+    logs = run.settings.log_dir
+    try:
+        run.finish(exit_code=exit_code)
+    except Exception as error:
+        log.warning("Weights & Biases did not end well: %s", error)
+    shutil.rmtree(logs, ignore_errors=True)
+    shutil.rmtree(folder / "wandb" / "cache", ignore_errors=True)
+
+
+def remove_older(run: Any, folder: Path) -> None:  # noqa: ANN401
+    """Remove what earlier processes of the run have left of it."""
+    for older in (folder / "wandb").glob(f"*run-*-{run.id}"):
+        if older.name != Path(run.settings.sync_dir).name:
+            shutil.rmtree(older, ignore_errors=True)
+
+
+def _init(folder: Path, mode: str, about: Mapping[str, Any]) -> Any:  # noqa: ANN401
+    # Meta data, and the host by default, would tell the host's name, the user's and absolute paths.
+    settings = wandb.Settings(
+        silent=True,
+        console="off",
+        host="",
+        symlink=False,
+        disable_git=True,
+        x_disable_meta=True,
+        x_disable_stats=True,
+        init_timeout=INIT_SECONDS,
+        finish_timeout=FINISH_SECONDS,
+        mode=mode,
+        resume="allow" if mode == "online" else None,
+    )
+    return wandb.init(**about, name=folder.resolve().name, id=_id(folder), dir=str(folder), settings=settings)
+
+
+def _id(folder: Path) -> str:
+    path = folder / "wandb" / "run_id"
+    if not path.exists():
+        write_text(path, uuid4().hex[:8])
+    return path.read_text(encoding="utf-8").strip()
+
+
+def _has_key() -> bool:
+    if "WANDB_API_KEY" in os.environ:
+        return True
+    # The server has moved; `wandb login` of earlier versions left its key under the old name.
+    given = os.environ.get("WANDB_BASE_URL")
+    servers = [given] if given else [wandb.Settings().base_url, "https://api.wandb.ai"]
+    with suppress(OSError, netrc.NetrcParseError):
+        keys = netrc.netrc(os.environ.get("NETRC"))
+        return any(keys.authenticators(urlsplit(server).hostname or "") for server in servers)
+    return False

@@ -1,0 +1,169 @@
+"""A Weights & Biases run that holds every row of metrics.csv once, however often the process was stopped."""
+
+import functools
+import logging
+from argparse import Namespace
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec
+
+import wandb
+from pytorch_lightning.utilities import rank_zero_only
+
+from segment.metrics.log import MetricsCSV
+from segment.metrics.wandb_begin import begin_run, caches_in, chosen_mode, end_run, remove_older
+from segment.metrics.wandb_report import best_and_last, number, pictures, save_files, send_artifacts, tables
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+
+
+def _spared(method: Callable[Concatenate["WandbRun", P], None]) -> Callable[Concatenate["WandbRun", P], None]:
+    """Training goes on when W&B fails: the first failure is told, and nothing more is logged there."""
+
+    @functools.wraps(method)
+    def spared(self: "WandbRun", /, *args: P.args, **kwargs: P.kwargs) -> None:
+        if self.mode == "disabled":
+            return
+        try:
+            method(self, *args, **kwargs)
+        except Exception as error:
+            self.mode = "disabled"
+            log.warning("Weights & Biases logs no more in this run: %s: %s", type(error).__name__, error)
+
+    return spared
+
+
+class WandbRun(MetricsCSV):
+    """Weights & Biases without prompts, console capture or facts about the machine.
+
+    Rows are kept in `<folder>/wandb/metrics.csv`, and W&B gets each one whole, with its step, when the next begins or
+    the run ends. A run that goes on has the same id and sends what W&B lacks: offline, all rows again into a new folder
+    that takes the place of the older ones; online, those behind the last step that the server has. A failure of W&B is
+    a warning; one that cannot be reached is logged offline.
+
+    Args:
+        folder: The run folder, after which the run is called; its files go to `<folder>/wandb/`.
+        project: Project to log into.
+        group: Runs to be compared share one.
+        job_type: What the run does.
+        tags: Words to find it by.
+        notes: What you want to remember of it.
+        monitor: The scalar whose highest value is the best, for the summary.
+        offline: None leaves it to WANDB_MODE, else it is offline unless WANDB_API_KEY is set or `wandb login` has left
+            a key. An offline run is uploaded by `wandb sync`.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        project: str,
+        group: str | None = None,
+        job_type: str | None = None,
+        tags: Sequence[str] = (),
+        notes: str | None = None,
+        monitor: str | None = None,
+        offline: bool | None = None,
+    ) -> None:
+        super().__init__(Path(folder) / "wandb")
+        self.folder = Path(folder)
+        self.about: dict[str, Any] = {
+            "project": project,
+            "group": group,
+            "job_type": job_type,
+            "tags": list(tags),
+            "notes": notes,
+        }
+        self.monitor = monitor
+        self.mode = chosen_mode(offline)
+        self.run: Any = None  # wandb's, from the first thing that is logged
+        self.sent = 0  # rows that it has
+        self.shown: dict[str, Any] = {}  # tables and pictures, sent at the end
+        self.has_failed = False
+
+    @rank_zero_only
+    @_spared
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        """Begin the run with its configuration, one level of names and plain values."""
+        self._begin()
+        self.run.config.update(params, allow_val_change=True)
+
+    @rank_zero_only
+    @_spared
+    def forget_from(self, step: int) -> None:
+        """Drop the rows of a step and all later ones; send the others, and remove what earlier processes left."""
+        super().forget_from(step)
+        self._begin()
+        self._send(self.rows[:-1])
+        remove_older(self.run, self.folder)
+
+    @rank_zero_only
+    @_spared
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Add values to the step's row, and send the rows before it."""
+        super().log_metrics(metrics, step)
+        self._begin()
+        self._send(self.rows[:-1])
+
+    def log_table(self, key: str, columns: Sequence[str], data: Sequence[Sequence[Any]]) -> None:
+        """Show a table when the run ends."""
+        self.shown[key] = wandb.Table(columns=list(columns), data=[list(row) for row in data])
+
+    def log_image(self, key: str, images: Sequence[str | Path]) -> None:
+        """Show pictures, given as files, when the run ends."""
+        self.shown[key] = [wandb.Image(str(path)) for path in images]
+
+    def finalize(self, status: str) -> None:
+        """Remember how the run goes: Lightning calls this after every stage."""
+        self.has_failed = status != "success"
+
+    @rank_zero_only
+    def finish(self) -> None:
+        """Send what the run folder holds and end the run."""
+        self._complete()
+        if self.run is not None:
+            end_run(self.run, self.folder, int(self.has_failed))
+            self.run = None
+
+    def _begin(self) -> None:
+        if self.run is not None:
+            return
+        with caches_in(self.folder):
+            self.run = begin_run(self.folder, self.mode, self.about)
+            if not self.run.offline:
+                send_artifacts(self.run, self.folder)
+        self.run.define_metric("global_step")
+        self.run.define_metric("*", step_metric="global_step")
+        save_files(self.run, self.folder)
+
+    def _send(self, rows: Sequence[Mapping[str, Any]], shown: Mapping[str, Any] | None = None) -> None:
+        """Send the rows that W&B lacks; `shown` goes with the last one."""
+        new = rows[self.sent :]
+        for index, row in enumerate(new, start=1):
+            step = int(row["step"])
+            values = {name: number(value) for name, value in row.items() if name != "step" and value != ""}
+            more = shown if shown and index == len(new) else {}
+            if step >= self.run.starting_step:  # the server has the others, and would refuse them
+                self.run.log({**values, "global_step": step, **more}, step=step, commit=True)
+            elif more:
+                self.run.log({**more}, commit=True)
+        self.sent = max(self.sent, len(rows))
+
+    @_spared
+    def _complete(self) -> None:
+        """Send the last row, tables, pictures, files and the summary."""
+        if self.run is None:
+            if not self.shown:
+                return
+            self._begin()
+        shown = self.shown | tables(self.folder) | pictures(self.folder)
+        for key, value in shown.items():
+            if isinstance(value, wandb.Table):
+                # Bound before it is logged, it is a file of the run; else also an artifact, staged under a full path.
+                value.bind_to_run(self.run, key, self.rows[-1]["step"] if self.rows else 0)
+        self._send(self.rows, shown)
+        if shown and not self.rows:
+            self.run.log(shown)
+        self.run.summary.update(best_and_last(self.rows, self.monitor) if self.monitor else {})
+        save_files(self.run, self.folder)
