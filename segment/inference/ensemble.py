@@ -34,10 +34,18 @@ class EnsembleSegmenter(Segmenter):
         """
         total: Tensor | None = None
         for member in self.members:
-            logits = member.logits(image)
-            for start in range(0, logits.shape[2], SLAB):  # in place, slab by slab
-                part = logits[:, :, start : start + SLAB]
-                part.copy_(part.softmax(dim=1))
-            total = logits if total is None else total.add_(logits)
+            total = _add(total, _softmax(member.logits(image)))
         assert total is not None  # there is always a member
         return total.div_(len(self.members)).clamp_(min=torch.finfo(total.dtype).tiny).log_()
+
+
+def _softmax(logits: Tensor) -> Tensor:
+    """Probabilities (1,C,I,J,K) in place of their logits, slab by slab."""
+    for start in range(0, logits.shape[2], SLAB):
+        part = logits[:, :, start : start + SLAB]
+        part.copy_(part.softmax(dim=1))
+    return logits
+
+
+def _add(total: Tensor | None, probs: Tensor) -> Tensor:
+    return probs if total is None else total.add_(probs)

@@ -1,0 +1,88 @@
+import weakref
+
+import nibabel as nib
+import numpy as np
+import torch
+import torchio as tio
+from torch import nn
+
+from segment.data.readers.scan import Scan
+from segment.inference.ensemble import EnsembleSegmenter
+from segment.inference.postprocess import KeepLargest
+from segment.inference.segmenter import Segmenter
+from segment.inference.window import SlidingWindow
+
+
+def net(weight, bias):
+    """Logits of two classes that are linear in the image's value."""
+    conv = nn.Conv3d(1, 2, 1)
+    conv.weight.data = torch.tensor(weight).reshape(2, 1, 1, 1, 1)
+    conv.bias.data = torch.tensor(bias)
+    return conv.eval()
+
+
+def segmenter(weight, bias, size=4):
+    return Segmenter(net(weight, bias), tio.Compose([]), SlidingWindow([size] * 3, 0))
+
+
+def test_the_logits_are_those_of_the_mean_probabilities():
+    members = [segmenter([0.0, 2.0], [0.0, -1.0]), segmenter([1.0, 0.0], [0.0, 0.5], size=3)]
+    image = torch.rand(1, 1, 40, 5, 6)  # more than one slab
+    with torch.inference_mode():
+        found = EnsembleSegmenter(members).logits(image)
+        expected = sum(member.logits(image).softmax(1) for member in members) / 2
+    assert found.shape == (1, 2, 40, 5, 6)
+    assert torch.allclose(found.softmax(1), expected, atol=1e-6)
+
+
+def scan(values):
+    return Scan(np.asarray(values, np.float32), np.eye(4), nib.Nifti1Header(), values.shape)
+
+
+def test_a_mask_is_where_the_mean_is_higher_whatever_one_member_says():
+    # At x the first says sigmoid(8(x - 0.5)) for the organ, the second sigmoid(8(x - 0.9)): their mean passes one half
+    # midway, at 0.7.
+    members = [segmenter([0.0, 8.0], [0.0, -4.0]), segmenter([0.0, 8.0], [0.0, -7.2])]
+    values = np.linspace(0, 1, 64).reshape(4, 4, 4)
+    assert np.array_equal(EnsembleSegmenter(members)(scan(values)), (values > 0.7).astype(np.uint8))
+
+
+def test_equal_members_segment_as_one_of_them_on_any_grid():
+    class Halve(tio.Transform):
+        def apply_transform(self, subject):
+            return tio.Resample(2.0)(subject)
+
+    values = np.random.default_rng(0).random((9, 8, 7))
+    one = Segmenter(net([0.0, 9.0], [0.0, -4.5]), Halve(), SlidingWindow([4, 4, 4], 2))
+    assert np.array_equal(EnsembleSegmenter([one, one, one])(scan(values)), one(scan(values)))
+
+
+def test_certain_members_give_finite_logits():
+    sure = [segmenter([0.0, 0.0], [0.0, value]) for value in (1e4, 1e4)]
+    with torch.inference_mode():
+        logits = EnsembleSegmenter(sure).logits(torch.zeros(1, 1, 4, 4, 4))
+    assert torch.isfinite(logits).all()
+
+
+def test_post_processing_and_modes_are_those_of_the_members():
+    one = Segmenter(net([0.0, 1.0], [0.0, 0.0]), tio.Compose([]), SlidingWindow([4] * 3, 0), KeepLargest(1.0))
+    ensemble = EnsembleSegmenter([one, one])
+    assert ensemble.postprocess is one.postprocess
+    ensemble(scan(np.ones((4, 4, 4))))
+    assert not one.net.training
+
+
+def test_beside_the_sum_only_one_member_s_logits_live():
+    made, alive = [], []
+
+    class Counting(Segmenter):
+        def logits(self, image):
+            alive.append(sum(logits() is not None for logits in made))
+            result = torch.zeros(1, 2, 4, 4, 4)
+            made.append(weakref.ref(result))
+            return result
+
+    members = [Counting(net([0.0, 1.0], [0.0, 0.0]), tio.Compose([]), None) for _ in range(4)]
+    with torch.inference_mode():
+        EnsembleSegmenter(members).logits(torch.zeros(1, 1, 4, 4, 4))
+    assert alive == [0, 1, 1, 1]
