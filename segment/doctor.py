@@ -13,14 +13,13 @@ from rich.progress import track
 from torch.utils.data import DataLoader, Dataset
 
 from segment import build, run
-from segment.data.cases import Case
+from segment.data.cases import PARTS, Case
 from segment.data.inspect.anatomy import Anatomy
 from segment.data.inspect.case import inspect
 from segment.data.inspect.finding import Finding, refusal, worst
 from segment.data.inspect.set import check_set
 from segment.data.inspect.table import findings_json, grouped, print_findings
 from segment.data.inspect.truth import drawn_in
-from segment.data.splits.split import PARTS
 from segment.door import door
 from segment.errors import UserError
 from segment.files import write_text

@@ -10,6 +10,8 @@ from segment.data.readers.read import read_ct
 from segment.data.readers.scan import Scan
 from segment.errors import UserError
 
+PARTS = ("train", "val", "test")  # of a split
+
 
 @dataclass(frozen=True)
 class Case:
@@ -22,7 +24,7 @@ class Case:
         label: What is drawn on it.
         group: What splits balance beside the source, such as the scanner or the hospital; may be empty.
         series: Which series of the folder, by its UID; None: the only one, or the axial CT with most slices.
-        part: Where the data set's authors put the case: train, val or test; empty where they do not say.
+        part: Where the data set's authors put the case, one of `PARTS`; empty where they do not say.
     """
 
     id: str

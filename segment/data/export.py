@@ -10,11 +10,11 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from segment.data.cases import Case
+from segment.data.cases import PARTS, Case
 from segment.data.fingerprint import content_hash, settings, voxel_hash
 from segment.data.readers.read import read_ct
 from segment.data.readers.scan import Scan, write_ct, write_mask
-from segment.data.splits.split import PARTS, Split
+from segment.data.splits.split import Split
 from segment.errors import UserError
 from segment.files import write_text, written_aside
 

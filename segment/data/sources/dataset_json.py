@@ -1,10 +1,10 @@
 """The description that nnU-Net and the Medical Segmentation Decathlon put beside their files."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from segment.data.json_file import read_json
 from segment.data.labels import Codes
 from segment.errors import UserError
 
@@ -24,22 +24,6 @@ def read_description(root: Path) -> dict[str, Any]:
         msg = f"{path} holds no JSON object; give the dataset.json of the data set"
         raise UserError(msg)
     return document
-
-
-def read_json(path: Path) -> Any:  # noqa: ANN401
-    """What a JSON file holds.
-
-    Raises:
-        UserError: When it cannot be read.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        msg = f"cannot read {path}: {error.strerror}; give the folder that holds it as root"
-        raise UserError(msg) from error
-    except ValueError as error:
-        msg = f"{path} is not JSON: {error}; mend it or download it again"
-        raise UserError(msg) from error
 
 
 def check_one_ct(description: Mapping[str, Any], where: Path) -> None:

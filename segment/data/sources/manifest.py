@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from segment.data.annotation import Annotation, MaskFiles, label_in
-from segment.data.cases import Case
+from segment.data.cases import PARTS, Case
+from segment.data.json_file import read_json
 from segment.data.labels import Codes, plain
 from segment.data.readers.dicom_seg import SEG_SUFFIX
 from segment.data.sides import Sides, with_sides
-from segment.data.sources.dataset_json import read_json
-from segment.data.splits.split import PARTS
 from segment.errors import UserError
 
 MASK = "label:"  # before a structure's name: the column of its masks

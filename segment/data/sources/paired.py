@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segment.data.annotation import LabelFile
-from segment.data.cases import Case
+from segment.data.cases import PARTS, Case
 from segment.data.labels import Codes
 from segment.data.sides import Sides, with_sides
 from segment.data.sources.listing import check_pairs, check_unpacked, left_by_system, patient_of, pattern_of, shown
 from segment.errors import UserError
 
 log = logging.getLogger(__name__)
-
-PARTS = ("", "train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -37,8 +35,8 @@ class Pair:
             if pattern.count("{case}") != 1:
                 msg = f"the path {pattern!r} must hold {{case}} once, for the case's name; mend it"
                 raise UserError(msg)
-        if self.part not in PARTS:
-            msg = f"the part of {self.image} is {self.part!r}; give train, val or test, or leave it out"
+        if self.part and self.part not in PARTS:
+            msg = f"the part of {self.image} is {self.part!r}; give one of {', '.join(PARTS)}, or leave it out"
             raise UserError(msg)
 
 

@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from segment.data.annotation import MaskFiles
-from segment.data.cases import Case
+from segment.data.cases import PARTS, Case
 from segment.data.labels import plain
 from segment.data.readers.scan import SUFFIXES, case_name
 from segment.data.sources.listing import left_by_system, unwrapped
-from segment.data.splits.split import PARTS
 from segment.errors import UserError
 
 TABLE = "meta.csv"

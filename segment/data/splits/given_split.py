@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from segment.data.cases import Case
-from segment.data.sources.dataset_json import read_json
-from segment.data.splits.split import PARTS, OrgansOf, Split, checked
+from segment.data.cases import PARTS, Case
+from segment.data.json_file import read_json
+from segment.data.splits.split import OrgansOf, Split, checked
 from segment.errors import UserError
 
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from segment.data.cases import PARTS as PARTS
 from segment.data.cases import Case
 from segment.errors import UserError
-
-PARTS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
