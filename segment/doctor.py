@@ -16,7 +16,7 @@ from segment import build, run
 from segment.data.cases import PARTS, Case
 from segment.data.inspect.anatomy import Anatomy
 from segment.data.inspect.case import inspect
-from segment.data.inspect.finding import Finding, refusal, worst
+from segment.data.inspect.finding import Finding, by_case, refusal, worst
 from segment.data.inspect.set import check_set
 from segment.data.inspect.table import findings_json, grouped, print_findings
 from segment.data.inspect.truth import drawn_in
@@ -87,7 +87,8 @@ def doctor(cfg: DictConfig) -> None:
         hashes = {name: one.voxel_hash for name, one in seen.items()}
         findings += check_set(cases, drawn, organs, hashes, part_of, findings)
         write_text(here.folder / "findings.json", findings_json(len(cases), findings))
-        sheets = write_sheets(here.folder, [_entry(name, one, findings) for name, one in seen.items()], organs)
+        own = by_case(findings)
+        sheets = write_sheets(here.folder, [_entry(name, seen[name], own.get(name, ())) for name in seen], organs)
         print_findings(findings, Console())
         if unjudged := sorted(known - set(organs)):
             print(f"read, but not judged, for anatomy.volume_ml does not name them: {', '.join(unjudged)}")
@@ -133,9 +134,7 @@ def _quiet() -> Iterator[None]:
         logging.disable(before)
 
 
-def _entry(name: str, seen: Seen, findings: Sequence[Finding]) -> Entry:
-    # A finding of several cases names them all.
-    own = [finding for finding in findings if name in finding.case.split(", ")]
+def _entry(name: str, seen: Seen, own: Sequence[Finding]) -> Entry:
     words = ", ".join(str(finding) for group in grouped(own) for finding in group) or "nothing found"
     return Entry(name, seen.thumbnail, worst(own), words)
 

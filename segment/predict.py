@@ -61,7 +61,8 @@ def predict(cfg: DictConfig) -> None:
 def find_inputs(pattern: str) -> list[Path]:
     """CTs that a file, a folder or a glob names, sorted: files, and folders of DICOM series.
 
-    A folder is a series itself if DICOM files lie right in it, else its subfolders may be. Masks and straightened CTs
+    A folder is a series itself if DICOM files lie right in it, else its subfolders may be; of folders in one another,
+    all of which a glob names, each series is found once, in the folder where its files lie. Masks and straightened CTs
     that this command has written beside the CTs are no CTs.
 
     Raises:
@@ -77,7 +78,7 @@ def find_inputs(pattern: str) -> list[Path]:
         # Path.glob takes no absolute pattern.
         matches = glob.glob(pattern, recursive=True)  # noqa: PTH207
         paths = path.iterdir() if pattern and path.is_dir() else map(Path, matches)
-        found = sorted(p for p in paths if _is_ct(p))
+        found = _once(sorted(p for p in paths if _is_ct(p)))
     names = [case_name(p) for p in found]
     written = {f"{case_name(p)}{ending}" for p in found for ending in (ENDING, STRAIGHTENED)}
     found = [p for p in found if case_name(p) not in written]
@@ -88,6 +89,24 @@ def find_inputs(pattern: str) -> list[Path]:
         msg = f"several inputs are called {twice[0]!r} and would write one mask; give them different names"
         raise UserError(msg)
     return found
+
+
+def _once(found: Sequence[Path]) -> list[Path]:
+    """Without folders above or below the one that holds a series' files: read with all below, they are the same CT."""
+    folders = {path for path in found if path.is_dir()}
+    above = {parent for path in folders for parent in path.parents}
+    if not above & folders:
+        return list(found)
+    holding = {path for path in folders if _holds(path)}
+    tops = {path for path in holding if not holding & {*path.parents}}
+    return [p for p in found if p not in folders or p in tops or not (p in above or tops & {*p.parents})]
+
+
+def _holds(folder: Path) -> bool:
+    try:
+        return holds_series(folder)
+    except UserError:  # a damaged file, of which its CT's turn will tell
+        return True
 
 
 def _is_ct(path: Path) -> bool:

@@ -326,6 +326,19 @@ def test_a_straightened_ct_goes_when_its_mask_is_made_anew_without(run, tmp_path
     assert names(tmp_path / "masks") == ["a_seg.nii.gz", "checkpoint.sha256", "volumes.csv"]
 
 
+def test_a_glob_lists_every_series_once(tmp_path):
+    for folder in ("p/a", "p/a/rest", "p/b/s1", "p/c/s2", "p/c/s3"):
+        write_dicom(tmp_path / folder, count=2)
+    (tmp_path / "p" / "c" / "s3" / "000").write_bytes(b"".ljust(128) + b"DICM")  # damaged
+    tiny.save(tmp_path / "p" / "d" / "ct.nii.gz", tiny.body()[0])
+
+    def found(pattern):
+        return [path.relative_to(tmp_path / "p").as_posix() for path in find_inputs(str(tmp_path / pattern))]
+
+    assert found("p/**") == ["a", "b/s1", "c/s2", "c/s3", "d/ct.nii.gz"]
+    assert found("p/*") == found("p") == ["a", "b", "c"]
+
+
 def test_dicom_files_beside_volumes_are_not_guessed_at(tmp_path):
     write_dicom(tmp_path / "cts", count=2)
     tiny.save(tmp_path / "cts" / "b.nii.gz", tiny.body()[0])

@@ -1,6 +1,7 @@
 """One thing that a data set's owner should know, or mend."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -39,6 +40,15 @@ def refusal(case: str, check: str, error: UserError, remedy: str = "") -> Findin
     """What an error says, `<what>; <what to do>`, with another remedy where one is given."""
     what, _, own = str(error).rpartition("; ")
     return Finding(case, check, "error", what or own, remedy or (own if what else "mend it"))
+
+
+def by_case(findings: Sequence[Finding]) -> Mapping[str, Sequence[Finding]]:
+    """Findings of each case, in their order; one that is about several cases is among those of each."""
+    of: dict[str, list[Finding]] = defaultdict(list)
+    for finding in findings:
+        for name in finding.case.split(", "):
+            of[name].append(finding)
+    return of
 
 
 def worst(findings: Sequence[Finding]) -> Severity | None:

@@ -1,6 +1,7 @@
 """What only shows between cases: the same CT twice, names that differ in spelling, organs that are never there."""
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
@@ -96,7 +97,7 @@ def check_absent(
 
 
 def _plain(name: str) -> str:
-    """A name without what spelling may change."""
-    words = re.findall(r"[a-z]+|\d+", name.lower())
+    """A name without what spelling may change: letters of any script stay, however their accents are stored."""
+    words = re.findall(r"[^\W\d_]+|\d+", unicodedata.normalize("NFKC", name).casefold())
     kept = [word.lstrip("0") or "0" for word in words if word not in ("copy", "kopie")]
     return " ".join(kept)

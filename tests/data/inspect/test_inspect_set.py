@@ -2,7 +2,7 @@ from pathlib import Path
 
 from segment.data.annotation import LabelFile
 from segment.data.cases import Case
-from segment.data.inspect.finding import Finding, worst
+from segment.data.inspect.finding import Finding, by_case, worst
 from segment.data.inspect.set import check_set
 
 
@@ -50,6 +50,11 @@ def test_names_that_differ_in_spelling_are_a_warning():
     assert found([case("ct_1", "p"), case("ct_01", "p")]) == []
 
 
+def test_letters_of_every_script_tell_names_apart():
+    assert found([case("Ä1"), case("1"), case("Ö1"), case("肝1"), case("Ж 1")]) == []
+    assert found([case("ä_01"), case("A\u0308-1")]) == [("warning", "similar names", "set/ä_01, set/A\u0308-1")]
+
+
 def test_an_organ_that_is_never_there_is_an_error():
     absent = [Finding(f"set/{name}", "absent", "note", "", "", "liver") for name in "ab"]
     assert found([case("a"), case("b")], findings=absent) == [("error", "always absent", "set")]
@@ -67,3 +72,22 @@ def test_the_worst_finding_counts():
     assert worst(findings) == "error"
     assert worst(findings[::2]) == "warning"
     assert worst([]) is None
+
+
+def test_findings_are_looked_up_by_case_in_one_pass():
+    class Counted(str):
+        passes = 0
+
+        def split(self, *by):
+            Counted.passes += 1
+            return super().split(*by)
+
+    names = ["set/a", "set/b", "set/a, set/b", "set"]
+    findings = [Finding(Counted(name), "x", "note", str(n), "") for n, name in enumerate(names)]
+    of = by_case(findings)
+    assert {name: [f.what for f in own] for name, own in of.items()} == {
+        "set/a": ["0", "2"],
+        "set/b": ["1", "2"],
+        "set": ["3"],
+    }
+    assert Counted.passes == len(findings)
