@@ -27,7 +27,7 @@ def find_tables(runs: Iterable[str | Path]) -> list[Path]:
         if not found:
             msg = f"no run in {run}; name run folders, or the folder of a sweep"
             raise UserError(msg)
-        tables += [_tested(folder) for folder in found]
+        tables += [tested_table(folder) for folder in found]
     tables = sorted(set(tables))
     if len(tables) < 2:
         msg = f"{len(tables)} table to merge; name the folder of a sweep, or several run folders: 'runs=[a,b]'"
@@ -35,7 +35,7 @@ def find_tables(runs: Iterable[str | Path]) -> list[Path]:
     return tables
 
 
-def _tested(run: Path) -> Path:
+def tested_table(run: Path) -> Path:
     """The cases.csv of a run, whole.
 
     Raises:

@@ -1,0 +1,28 @@
+"""Words on the command line that are no `key=value`."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def as_override(key: str, arguments: Sequence[str]) -> list[str]:
+    """The arguments with all words that stand alone gathered into one override, `key=[...]`.
+
+    A word with `=` in it stands alone, too, where it begins as no key does or is the name of a file or folder.
+    """
+    words = [argument for argument in arguments if _stands_alone(argument)]
+    rest = [argument for argument in arguments if not _stands_alone(argument)]
+    return [*rest, f"{key}=[{','.join(map(_quoted, words))}]"] if words else rest
+
+
+def _stands_alone(argument: str) -> bool:
+    if argument.startswith("-"):
+        return False
+    is_override = re.match(r"[+~]{0,2}[\w.@/]+=", argument) is not None
+    return not is_override or Path(argument).exists()
+
+
+def _quoted(text: str) -> str:
+    """In Hydra's quotes, where a backslash has a meaning only before a quote."""
+    doubled = re.sub(r'(\\+)(?="|$)', r"\1\1", text)
+    return '"' + doubled.replace('"', '\\"') + '"'

@@ -1,0 +1,151 @@
+"""Runs that differ in nothing but the seed, gathered into one arm each, with a name that tells what sets it apart."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from string import ascii_uppercase
+from typing import Any
+
+from segment.errors import UserError
+from segment.runs.find import Group
+from segment.runs.record import Record
+
+# Keys that tell where a run writes or how it is called, not what it computes.
+_FREE = {"run_dir", "resume", "allow_changed", "output_dir", "cache_dir", "task", "test", "from_run", "preflight"}
+_FREE_GROUPS = {"logger", "hydra"}
+_FREE_NAMES = {"seed", "num_workers", "cache_dir"}
+_CASES = "cases to learn from"
+_SHOWN = 3
+_ABSENT = "not set"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """Repeats of one recipe.
+
+    Attributes:
+        letter: A, B, C …
+        label: What sets it apart from the other arms, in short.
+        runs: At least one.
+        differs: All that sets it apart, dotted keys and values as text.
+    """
+
+    letter: str
+    label: str
+    runs: tuple[Record, ...]
+    differs: dict[str, str]
+
+    @property
+    def title(self) -> str:
+        """Letter, label and number of seeds."""
+        seeds = f"{len(self.runs)} seeds" if len(self.runs) > 1 else "1 seed"
+        return f"{self.letter}: {self.label} ({seeds})"
+
+
+def gather(groups: Sequence[Group]) -> tuple[list[Arm], list[str]]:
+    """Make arms, in the order in which they were named.
+
+    The runs of a sweep folder or pattern keep to themselves: one arm when they differ only in the seed, else one for
+    each configuration. Runs named one by one are one arm where configuration, training cases and code agree.
+
+    Returns:
+        The arms, and remarks on what a reader should know of how they were made.
+
+    Raises:
+        UserError: When there are fewer than two runs.
+    """
+    gathered: dict[tuple[Any, ...], list[Record]] = {}
+    homes: dict[tuple[Any, ...], str] = {}
+    remarks = [f"left out: {reason}" for group in groups for reason in group.left_out]
+    for number, group in enumerate(groups):
+        for run in group.runs:
+            home = (number,) if group.is_several else ("single", run.code)
+            key = (*home, *_signature(run))
+            gathered.setdefault(key, []).append(run)
+            homes.setdefault(key, group.name)
+    arms_of_runs = [_without_copies(runs, remarks) for runs in gathered.values()]
+    if sum(map(len, arms_of_runs)) < 2:
+        msg = "there is one run to compare; name two or more: segment compare RUN RUN"
+        raise UserError(msg)
+    arms = _named(arms_of_runs, list(homes.values()))
+    for arm in arms:
+        if len({run.code for run in arm.runs}) > 1:
+            remarks.append(f"the runs of {arm.letter} were made by different code: {_codes(arm.runs)}")
+    return arms, remarks
+
+
+def _signature(run: Record) -> tuple[Any, ...]:
+    """What two runs of one recipe share: configuration, but for what is free, and the cases to learn from."""
+    config = tuple(sorted((key, json.dumps(value)) for key, value in run.config.items() if not _is_free(key)))
+    own = run.name if not run.config else ""  # of a bare table nothing is known
+    return own, config, run.seen
+
+
+def _is_free(key: str) -> bool:
+    parts = key.split(".")
+    return parts[0] in _FREE | _FREE_GROUPS or parts[-1] in _FREE_NAMES
+
+
+def _without_copies(runs: list[Record], remarks: list[str]) -> tuple[Record, ...]:
+    """Without runs that have seed and scores of an earlier one: what is the same run twice is no repeat."""
+    kept: dict[str, Record] = {}
+    for run in runs:
+        content = repr((run.seed, sorted((case, sorted(scores.items())) for case, scores in run.cases.items())))
+        if content in kept:
+            remarks.append(f"left out: {run.name} has seed and scores of {kept[content].name}, so it is no repeat")
+        kept.setdefault(content, run)
+    return tuple(kept.values())
+
+
+def _named(arms_of_runs: Sequence[tuple[Record, ...]], homes: Sequence[str]) -> list[Arm]:
+    facts = [_facts(runs) for runs in arms_of_runs]
+    keys = sorted(
+        {key for one in facts for key in one}, key=lambda key: (any(key not in f for f in facts), *_plain(key))
+    )
+    varying = [key for key in keys if len({one.get(key, _ABSENT) for one in facts}) > 1]
+    # Of keys that vary alike, as those that repeat another, the plainest one tells all.
+    telling = list({tuple(one.get(key, _ABSENT) for one in facts): key for key in reversed(varying)}.values())[::-1]
+    labels = [", ".join(f"{key}={one.get(key, _ABSENT)}" for key in telling[:_SHOWN]) for one in facts]
+    more = f" and {len(telling) - _SHOWN} more" if len(telling) > _SHOWN else ""
+    arms = []
+    for number, (runs, one, label, home) in enumerate(zip(arms_of_runs, facts, labels, homes, strict=True)):
+        name = runs[0].name if len(runs) == 1 else home
+        text = f"{label}{more}" if labels.count(label) == 1 and label else ", ".join(filter(None, (label, name)))
+        arms.append(Arm(_letter(number), text, runs, {key: one.get(key, _ABSENT) for key in varying}))
+    return arms
+
+
+def _facts(runs: Sequence[Record]) -> dict[str, str]:
+    """Dotted keys and their values as text; a class stands for the `_target_` that names it."""
+    facts = {}
+    for key, value in runs[0].config.items():
+        if not _is_free(key):
+            parent, _, last = key.rpartition(".")
+            is_target = last == "_target_" and parent
+            facts[parent if is_target else key] = str(value).split(".")[-1] if is_target else _short(value)
+    if runs[0].seen:
+        facts[_CASES] = str(len(runs[0].seen))
+    codes = {run.code for run in runs} - {""}
+    if codes:
+        facts["code"] = codes.pop() if len(codes) == 1 else "several"
+    return facts
+
+
+def _short(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= 40 else f"{text[:39]}…"
+
+
+def _plain(key: str) -> tuple[bool, int, int, str]:
+    """Order in which what is short and read by people comes first."""
+    return key == "code", key.count("["), key.count("."), key
+
+
+def _letter(number: int) -> str:
+    """A to Z, then AA, AB and so on."""
+    rest, last = divmod(number, len(ascii_uppercase))
+    return (_letter(rest - 1) if rest else "") + ascii_uppercase[last]
+
+
+def _codes(runs: Iterable[Record]) -> str:
+    return ", ".join(sorted({run.code or "unknown" for run in runs}))

@@ -1,0 +1,114 @@
+"""Arms, what they reach, and how they differ: all that a comparison found."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from segment.errors import UserError
+from segment.runs.arms import Arm
+from segment.runs.fair import check_fair
+from segment.statistics.contrasts import Contrast, Key, Scores, Settings, Summary, contrasts, summarise
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The result.
+
+    Attributes:
+        arms: In the order in which they were named.
+        cases: Test cases, sorted.
+        organs: Those that all runs score.
+        metrics: Those that mean the same in all runs.
+        scores: By arm, then organ and metric; columns are `cases`.
+        summaries: Alike.
+        contrasts: One for every test; none when there is one arm.
+        settings: How it was tested.
+        remarks: What a reader should know.
+    """
+
+    arms: Sequence[Arm]
+    cases: Sequence[str]
+    organs: Sequence[str]
+    metrics: Sequence[str]
+    scores: Mapping[str, Mapping[Key, Scores]]
+    summaries: Mapping[str, Mapping[Key, Summary]]
+    contrasts: Sequence[Contrast]
+    settings: Settings
+    remarks: Sequence[str]
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """First and second arm of what was tested."""
+        return list(dict.fromkeys((one.first, one.second) for one in self.contrasts))
+
+    @property
+    def tests(self) -> int:
+        """How many tests Holm's correction counts."""
+        return sum(not math.isnan(one.p_holm) for one in self.contrasts)
+
+    def of_pair(self, pair: tuple[str, str], metric: str) -> list[Contrast]:
+        """One contrast for each organ."""
+        return [one for one in self.contrasts if (one.first, one.second, one.metric) == (*pair, metric)]
+
+
+def compare(
+    arms: Sequence[Arm], metrics: Sequence[str], reference: str | None, settings: Settings, remarks: Sequence[str]
+) -> Comparison:
+    """Compare arms on the test cases that they share.
+
+    Args:
+        arms: At least one.
+        metrics: Names of scores of cases.csv.
+        reference: Letter of the arm, or name of a run in it, with which the others are compared; None: all pairs.
+        settings: How to test.
+        remarks: On how the arms were made.
+
+    Raises:
+        UserError: When the comparison would not be fair, or there is no such reference.
+    """
+    pairs = _pairs(arms, reference)
+    runs = [run for arm in arms for run in arm.runs]
+    organs, metrics, more = check_fair(runs, metrics)
+    cases = sorted(runs[0].cases)
+    scores = {arm.letter: _scores(arm, cases, organs, metrics) for arm in arms}
+    return Comparison(
+        arms=arms,
+        cases=cases,
+        organs=organs,
+        metrics=metrics,
+        scores=scores,
+        summaries={
+            letter: {key: summarise(one, key[1], settings) for key, one in by_key.items()}
+            for letter, by_key in scores.items()
+        },
+        contrasts=contrasts(scores, pairs, settings),
+        settings=settings,
+        remarks=[*remarks, *more],
+    )
+
+
+def _pairs(arms: Sequence[Arm], reference: str | None) -> list[tuple[str, str]]:
+    letters = [arm.letter for arm in arms]
+    if reference is None:
+        return list(combinations(letters, 2))
+    found = [arm.letter for arm in arms if reference == arm.letter or reference in [run.name for run in arm.runs]]
+    if not found:
+        told = ", ".join(arm.title for arm in arms)
+        msg = f"reference={reference} is no arm of this comparison; give a letter: {told}"
+        raise UserError(msg)
+    return [(found[0], letter) for letter in letters if letter != found[0]]
+
+
+def _scores(arm: Arm, cases: Sequence[str], organs: Sequence[str], metrics: Sequence[str]) -> dict[Key, Scores]:
+    result = {}
+    for organ in organs:
+        rows = [[run.cases[case][organ] for case in cases] for run in arm.runs]
+        # Where only one of truth and prediction has the organ, dice is 0 and there is no distance.
+        failed = np.array([[math.isnan(score.hd95_mm) and not math.isnan(score.dice) for score in row] for row in rows])
+        for metric in metrics:
+            values = np.array([[getattr(score, metric) for score in row] for row in rows])
+            result[organ, metric] = Scores(values, failed)
+    return result

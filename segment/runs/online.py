@@ -1,0 +1,59 @@
+"""Runs that lie on a Weights & Biases server."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from segment.errors import UserError
+
+WANDB_PATH = re.compile(r"(?:wandb:)?[\w.-]+/[\w.-]+/[\w.-]+")
+_FILES = ("cases.csv", "split.json", "environment.json")
+
+
+def fetch(path: str, folder: Path) -> Path:
+    """Download what a comparison needs of a run.
+
+    Args:
+        path: `entity/project/run_id`, with or without `wandb:` before it.
+        folder: Where to; made new.
+
+    Returns:
+        The folder, which then reads as a run folder.
+
+    Raises:
+        UserError: When the server cannot be reached, has no such run, or the run did not log its table.
+    """
+    import wandb  # takes a second, and most comparisons are of folders
+
+    try:
+        run = wandb.Api().run(path.removeprefix("wandb:"))
+        # W&B keeps a config.yaml of its own, in another form.
+        config = {key: value for key, value in run.config.items() if not key.startswith("_")}
+        there = {file.name: file for file in run.files(names=list(_FILES))}
+    except (wandb.errors.Error, ValueError, OSError) as error:
+        here = "" if path.startswith("wandb:") else f"there is no folder {path} here, and "
+        msg = f"{here}cannot get {path} from W&B ({_first_line(error)}); check the path, the network and `wandb login`"
+        raise UserError(msg) from error
+    if missing := [name for name in _FILES if name not in there]:
+        msg = f"{path} has no {', '.join(missing)} on W&B; compare its run folder, or a run that was tested"
+        raise UserError(msg)
+    folder.mkdir(parents=True)
+    for file in there.values():
+        _download(file, path, folder)
+    (folder / "config.yaml").write_text(json.dumps(config), encoding="utf-8")  # JSON is YAML
+    return folder
+
+
+def _download(file: Any, path: str, folder: Path) -> None:  # noqa: ANN401  # wandb's own type is not public
+    import wandb
+
+    try:
+        file.download(root=str(folder), replace=True).close()
+    except (wandb.errors.Error, OSError) as error:
+        msg = f"cannot download {file.name} of {path} ({_first_line(error)}); try again"
+        raise UserError(msg) from error
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -1,0 +1,161 @@
+"""What a finished run tells about itself."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from segment.errors import UserError
+from segment.metrics.merge import tested_table
+from segment.metrics.scores import OrganScore
+from segment.metrics.table import read_cases
+from segment.resume import flat
+
+Cases = Mapping[str, Mapping[str, OrganScore]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Case ids of one training: those it was trained or selected on, and those it tested."""
+
+    seen: frozenset[str]
+    test: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Record:
+    """A tested run, or the folds of a cross-validation merged into one.
+
+    Attributes:
+        name: How the user called it.
+        cases: Scores by case and organ.
+        parts: One for a run, one for each fold of merged ones.
+        config: Dotted keys and their values; empty where unknown.
+        code: Commit, and whether it was changed; empty where unknown.
+        voxels: Hash of the CT by case id; empty where the run did not record it.
+    """
+
+    name: str
+    cases: Cases
+    parts: tuple[Part, ...]
+    config: Mapping[str, Any]
+    code: str
+    voxels: Mapping[str, str]
+
+    @property
+    def seed(self) -> Any:  # noqa: ANN401  # whatever config.yaml holds
+        """Of the run; None where unknown."""
+        return self.config.get("seed")
+
+    @property
+    def organs(self) -> list[str]:
+        """In the table's order."""
+        return list(dict.fromkeys(organ for scores in self.cases.values() for organ in scores))
+
+    @property
+    def seen(self) -> frozenset[str]:
+        """Cases that any part was trained or selected on."""
+        return frozenset().union(*(part.seen for part in self.parts))
+
+
+def read_run(folder: Path, name: str) -> Record:
+    """Read a run folder.
+
+    Raises:
+        UserError: When it was not tested to the end, or a file cannot be read.
+    """
+    split = _json(folder / "split.json")
+    table = tested_table(folder)
+    facts = _json(folder / "environment.json") if (folder / "environment.json").exists() else {}
+    config = _config(folder / "config.yaml") if (folder / "config.yaml").exists() else {}
+    if config.get("include_trained"):
+        msg = f"{name} was scored with include_trained=true, also on cases that it was trained on; evaluate it without"
+        raise UserError(msg)
+    seen = frozenset(split.get("train", [])) | frozenset(split.get("val", []))
+    cases = read_table(table)
+    return Record(name, cases, (Part(seen, frozenset(cases)),), config, _code(facts), facts.get("cases", {}))
+
+
+def read_folds(table: Path, folders: Iterable[Path], name: str) -> Record:
+    """Read the merged table of a cross-validation, and what its folds tell.
+
+    Raises:
+        UserError: When a fold was not tested to the end, or the table is not that of the folds.
+    """
+    folds = [read_run(folder, f"{name}/{folder.name}") for folder in folders]
+    cases = read_table(table)
+    if cases.keys() != {case for fold in folds for case in fold.cases}:
+        msg = f"{table} has other cases than the runs beside it; merge them anew: segment merge runs={table.parent}"
+        raise UserError(msg)
+    config = {key: value for key, value in folds[0].config.items() if key.split(".")[-1] != "fold"}
+    voxels = {case: content for fold in folds for case, content in fold.voxels.items()}
+    return Record(name, cases, tuple(part for fold in folds for part in fold.parts), config, folds[0].code, voxels)
+
+
+def read_alone(table: Path, name: str) -> Record:
+    """Read a cases.csv of which nothing else is known."""
+    cases = read_table(table)
+    return Record(name, cases, (Part(frozenset(), frozenset(cases)),), {}, "", {})
+
+
+def read_table(path: Path) -> Cases:
+    """Scores of a cases.csv by case and organ.
+
+    Raises:
+        UserError: When it cannot be read, is empty, or lacks an organ of a case.
+    """
+    cases: dict[str, dict[str, OrganScore]] = {}
+    try:
+        for case, score in read_cases(path):
+            cases.setdefault(case, {})[score.organ] = score
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        msg = f"cannot read {path} ({type(error).__name__}: {error}); it must be a run's cases.csv"
+        raise UserError(msg) from error
+    if not cases:
+        msg = f"{path} has no case; compare runs that were tested"
+        raise UserError(msg)
+    organs = next(iter(cases.values())).keys()
+    if torn := next((case for case, scores in cases.items() if scores.keys() != organs), None):
+        msg = f"{path} scores {', '.join(organs)}, but not for {torn}; test the run again"
+        raise UserError(msg)
+    return cases
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        msg = f"cannot read {path}: {error}; name a whole run folder"
+        raise UserError(msg) from error
+    return dict(content)
+
+
+def _config(path: Path) -> dict[str, Any]:
+    """Dotted keys, also within lists: `augment.transforms[1].p`."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        msg = f"cannot read {path}: {error}; name a whole run folder"
+        raise UserError(msg) from error
+    return {name: item for key, value in flat(content).items() for name, item in _unrolled(key, value)}
+
+
+def _unrolled(key: str, value: Any) -> list[tuple[str, Any]]:  # noqa: ANN401
+    if not isinstance(value, list) or not any(isinstance(item, dict) for item in value):
+        return [(key, value)]
+    items = [pair for index, item in enumerate(value) for pair in flat(item, f"{key}[{index}]").items()]
+    return [pair for name, item in items for pair in _unrolled(name, item)]
+
+
+def _code(facts: Mapping[str, Any]) -> str:
+    """Short name of the code that ran: equal for equal code."""
+    git = facts.get("git")
+    if not git:
+        return str(facts.get("segment", ""))
+    changes = json.dumps([git["diff"], git["untracked"]])
+    mark = f" with changes {blake2b(changes.encode(), digest_size=2).hexdigest()}" if changes != '["", []]' else ""
+    return f"{git['sha'][:7]}{mark}"

@@ -1,0 +1,1 @@
+"""A comparison of runs, told: in words, tables, a figure and a page."""
