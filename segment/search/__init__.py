@@ -1,0 +1,1 @@
+"""Searches: many trainings, each a process of its own, whose settings Optuna chooses."""

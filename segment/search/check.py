@@ -1,0 +1,46 @@
+"""What is refused before the first trial."""
+
+from collections.abc import Iterable
+
+from segment.errors import UserError
+
+# What a search sets for every trial, and where the user sets it.
+TAKEN = {
+    "seed": "seed= of the sweep",
+    "resume": "resume= of the sweep",
+    "output_dir": "output_dir= of the sweep",
+    "hydra.run.dir": "hydra.run.dir= of the sweep",
+    "logger.wandb.group": "hydra.run.dir= of the sweep, whose last name the group has",
+}
+
+
+def check_budget(trials: int | None, hours: float | None, trial_hours: float | None, seeds: int, workers: int) -> None:
+    """Refuse a budget that means nothing.
+
+    Raises:
+        UserError: With the first such value.
+    """
+    for name, value in (("trials", trials), ("seeds", seeds), ("workers", workers)):
+        if (type(value) is not int or value < 1) and not (name == "trials" and value is None):
+            msg = f"{name} must be a whole number from 1, got {value!r}"
+            raise UserError(msg)
+    for name, time in (("hours", hours), ("trial_hours", trial_hours)):
+        if time is not None and (type(time) not in (int, float) or time <= 0):
+            msg = f"{name} must be a number above 0 or null, got {time!r}"
+            raise UserError(msg)
+    if trials is None and hours is None:
+        msg = "trials and hours are both null, so the search would never end; give one of them"
+        raise UserError(msg)
+
+
+def check_free(arguments: Iterable[str]) -> None:
+    """Refuse arguments and keys that a search sets itself.
+
+    Raises:
+        UserError: With the first one.
+    """
+    for argument in arguments:
+        key = argument.partition("=")[0].lstrip("+~")
+        if key in TAKEN:
+            msg = f"{argument} is for the search to set; use {TAKEN[key]}"
+            raise UserError(msg)

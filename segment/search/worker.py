@@ -1,0 +1,134 @@
+"""A process that works on a search: some trials at once, until nothing is left to do or it is told to stop."""
+
+import logging
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from optuna.trial import FrozenTrial
+
+from segment.errors import UserError
+from segment.search.clock import Clock
+from segment.search.study import Search
+from segment.search.trial import Training, Trial
+
+log = logging.getLogger(__name__)
+
+MISTAKE = 2  # exit code of a training for what its user has to mend
+CAUSES = 3  # trials that fail by the same mistake while none does otherwise, before the search gives up
+LOOK_S = 2.0  # between two looks whether there is a trial to run
+TICK_S = 0.2
+
+
+class Worker:
+    """Runs trials.
+
+    Args:
+        search: Whose trials; other processes may work on it at the same time.
+        training: How each is trained.
+        slots: Environment variables of the trials that run at the same time, one entry for each.
+        limit: Trials that the search may have; None: any number.
+        clock: Its budget in hours; when it is used up, no trial begins, and those that run are finished.
+        ended: Called with every trial that ended here.
+    """
+
+    def __init__(
+        self,
+        search: Search,
+        training: Training,
+        slots: Sequence[Mapping[str, str]],
+        limit: int | None,
+        clock: Clock,
+        ended: Callable[[FrozenTrial], None],
+    ) -> None:
+        self.search = search
+        self.training = training
+        self.slots = slots
+        self.limit = limit
+        self.clock = clock
+        self.ended = ended
+        self.running: dict[int, Trial] = {}  # by slot
+        self.signals = 0
+        self.looked_at = -LOOK_S
+
+    def run(self) -> bool:
+        """Work until nothing is left.
+
+        Returns:
+            Whether it was stopped by SIGINT or SIGTERM: trainings have then saved a checkpoint, and their trials go on
+            another time. A second signal kills them.
+
+        Raises:
+            UserError: When all trials so far have failed because of the same mistake.
+        """
+        with self._listening():
+            try:
+                while self._fill() or self.running:
+                    self._step()
+                    if self.signals:
+                        self._stop()
+                        return True
+                    time.sleep(TICK_S)
+            finally:
+                for trial in self.running.values():
+                    trial.leave()
+        return False
+
+    def _fill(self) -> bool:
+        """Begin trials in free slots; whether there may be more to begin."""
+        if self.clock.over():
+            return False
+        if len(self.running) == len(self.slots) or time.monotonic() - self.looked_at < LOOK_S:
+            return True
+        for slot in sorted(set(range(len(self.slots))) - self.running.keys()):
+            claim = self.search.claim(self.limit, {trial.claim.number for trial in self.running.values()})
+            if claim is None:
+                self.looked_at = time.monotonic()
+                return False
+            chosen = ", ".join(f"{key}={_shown(value)}" for key, value in claim.params.items())
+            log.info("trial %d %s: %s", claim.number, "begins" if claim.is_new else "goes on", chosen)
+            self.running[slot] = Trial(self.search, claim, self.training, self.slots[slot])
+        return True
+
+    def _step(self) -> None:
+        for slot, trial in list(self.running.items()):
+            if trial.step():
+                del self.running[slot]
+                self.looked_at = -LOOK_S
+                self.ended(self.search.trial(trial.claim.number))
+                self._check_mistake()
+
+    def _check_mistake(self) -> None:
+        ends = [trial.user_attrs for trial in self.search.trials() if trial.state.is_finished()]
+        whys = {facts["why"] if facts.get("exit") == MISTAKE else None for facts in ends}
+        if len(ends) >= min(CAUSES, self.limit or CAUSES) and len(whys) == 1 and None not in whys:
+            msg = f"every training fails: {whys.pop()}"
+            raise UserError(msg)
+
+    def _stop(self) -> None:
+        log.warning("stopping %d trials, which go on at a resume; once more to kill them", len(self.running))
+        for trial in self.running.values():
+            trial.stop()
+        while self.signals < 2 and sum(trial.is_running() for trial in self.running.values()):
+            time.sleep(TICK_S)
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        """Count signals that ask for the end."""
+
+        def note(number: int, frame: FrameType | None) -> None:
+            self.signals += 1
+
+        before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401
+    return f"{value:.4g}" if type(value) is float else str(value)

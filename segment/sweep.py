@@ -1,0 +1,198 @@
+"""`segment sweep`: search for the best settings of a training, one process per trial."""
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra import compose
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from optuna.pruners import NopPruner
+from optuna.trial import FrozenTrial
+
+from segment import run
+from segment.door import door
+from segment.errors import UserError
+from segment.files import write_text
+from segment.resume import portable
+from segment.search.check import check_budget, check_free
+from segment.search.clock import Clock
+from segment.search.importance import importance
+from segment.search.propose import Direction, Method
+from segment.search.slots import DEVICES, slots
+from segment.search.space import Space, override, quoted, read_space, some
+from segment.search.study import Search
+from segment.search.table import best_trial, print_table, rows, write_best, write_table, write_yaml
+from segment.search.trial import Training
+from segment.search.wandb_sweep import wandb_sweep
+from segment.search.worker import Worker
+from segment.values import check_seed
+from segment.view.search import write_history, write_importance
+
+log = logging.getLogger(__name__)
+
+STOPPED = 143
+# As Optuna and as Lightning's checkpoints call them.
+DIRECTIONS: dict[str, Direction] = {
+    "maximize": "maximize",
+    "minimize": "minimize",
+    "max": "maximize",
+    "min": "minimize",
+}
+
+
+def sweep(cfg: DictConfig) -> float:
+    """Work on a search in its folder until its budget is used up.
+
+    Returns:
+        The best value.
+
+    Raises:
+        UserError: When the settings cannot be trained, another search is in the folder, or no trial has finished.
+    """
+    cfg = _taken_up(cfg)
+    check_seed(cfg.seed)
+    check_budget(cfg.trials, cfg.hours, cfg.trial_hours, cfg.seeds, cfg.workers)
+    space = read_space(OmegaConf.to_container(cfg.space, resolve=True))  # type: ignore[arg-type]
+    overrides = [*cfg.overrides, f"output_dir={quoted(cfg.output_dir)}"]
+    check_free([*cfg.overrides, *space])
+    train = _composed(overrides, space)
+    with run.begin(cfg, "sweep.log") as here:
+        method = _method(cfg, space, train)
+        if train.logger.get("wandb"):
+            overrides.append(f"logger.wandb.group={quoted(here.folder.name)}")
+        training = _training(cfg, overrides, train)
+        if not here.resumed:
+            theirs = wandb_sweep(space, list(cfg.overrides), training.monitor, method.direction, cfg.trials)
+            write_yaml(here.folder / "wandb_sweep.yaml", theirs)
+            write_text(here.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(portable(cfg))))
+        search = Search(here.folder, method)
+        stopped = _work(cfg, search, training)
+        return _end(cfg, search, training.monitor, train, stopped)
+
+
+def _taken_up(cfg: DictConfig) -> DictConfig:
+    """The configuration of the sweep that is resumed, where the command names only its folder and a budget."""
+    given = {argument.partition("=")[0].lstrip("+~") for argument in HydraConfig.get().overrides.task}
+    if cfg.resume is not False:
+        folder = Path(str(cfg.resume))
+        if cfg.resume is True or not (folder / "journal.log").exists():
+            msg = f"resume={cfg.resume} is not a sweep's folder; name one, such as outputs/quick/sweeps/<date_time>"
+            raise UserError(msg)
+        if given <= {"resume", *cfg.allow_changed}:
+            before = OmegaConf.load(folder / "config.yaml")
+            if not before.complete:
+                msg = f"{folder} does not keep its absolute paths; repeat its whole command, with resume={folder}"
+                raise UserError(msg)
+            before.run_dir = "???"
+            kept = {key: cfg[key] for key in (*given, "allow_changed")}
+            return OmegaConf.merge(before, kept)  # type: ignore[return-value]
+    whole = cfg.copy()
+    whole.run_dir, whole.resume, whole.allow_changed = ".", False, []
+    cfg.complete = OmegaConf.to_container(whole, resolve=True) == portable(cfg)
+    return cfg
+
+
+def _composed(overrides: list[str], space: Space) -> DictConfig:
+    """A trial's configuration; composes a few, for what Hydra refuses to be known before the first begins."""
+    for params in some(space):
+        cfg = compose("train", overrides=[*overrides, *(override(key, value) for key, value in params.items())])
+    if not cfg.logger.get("csv"):
+        msg = "a search reads metrics.csv; keep logger=csv among the overrides' loggers"
+        raise UserError(msg)
+    return cfg
+
+
+def _method(cfg: DictConfig, space: Space, train: DictConfig) -> Method:
+    mode = cfg.direction or (train.callbacks.get("checkpoint") or {}).get("mode")
+    if mode not in DIRECTIONS:
+        msg = f"direction must be maximize or minimize, got {mode!r}"
+        raise UserError(msg)
+    sampler = instantiate(cfg.sampler, _convert_="all")
+    pruner = instantiate(cfg.pruner, _convert_="all") if cfg.pruner else NopPruner()
+    return Method(space, DIRECTIONS[mode], sampler, pruner, cfg.seed)
+
+
+def _training(cfg: DictConfig, overrides: list[str], train: DictConfig) -> Training:
+    return Training(
+        command=[sys.executable, "-m", "segment.train"],
+        overrides=overrides,
+        monitor=cfg.monitor or train.monitor,
+        seeds=range(cfg.seed, cfg.seed + cfg.seeds),
+        limit_s=None if cfg.trial_hours is None else 3600 * cfg.trial_hours,
+    )
+
+
+def _work(cfg: DictConfig, search: Search, training: Training) -> bool:
+    """Run trials; whether a signal has stopped it."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    visible = os.environ.get(DEVICES)
+    devices = [str(i) for i in range(torch.cuda.device_count())] if visible is None else visible.split(",")
+
+    def ended(trial: FrozenTrial) -> None:
+        tell = f"{training.monitor} {trial.value:.4f}" if trial.value is not None else ""
+        why = trial.user_attrs.get("why", "")
+        log.info("trial %d %s: %s", trial.number, trial.state.name.lower(), ", ".join(filter(None, (tell, why))))
+        _write(cfg, search, training.monitor)
+
+    clock = Clock(search.folder / "clock.json", cfg.hours)
+    shares = slots(cfg.workers, cores, devices, os.environ)
+    return Worker(search, training, shares, cfg.trials, clock, ended).run()
+
+
+def _write(cfg: DictConfig, search: Search, monitor: str) -> None:
+    """Table and pictures of all trials so far."""
+    trials, folder, direction = search.trials(), search.folder, search.method.direction
+    write_table(folder / "trials.csv", trials)
+    if best := best_trial(trials, direction):
+        write_best(folder / "best.yaml", best, list(cfg.overrides))
+    points = [(trial.number, trial.state.name.lower(), trial.value) for trial in trials]
+    write_history(folder / "history.png", points, monitor, direction)
+    if shares := importance(trials, direction):
+        write_importance(folder / "importance.png", shares, monitor)
+
+
+def _end(cfg: DictConfig, search: Search, monitor: str, train: DictConfig, stopped: bool) -> float:
+    _write(cfg, search, monitor)
+    trials = search.trials()
+    print_table(trials, monitor, search.method.direction)
+    print(f"sweep folder: {search.folder}")
+    if stopped:
+        log.warning("stopped; go on by segment sweep resume=%s", search.folder)
+        sys.exit(STOPPED)
+    if running := sum(not trial.state.is_finished() for trial in trials):
+        log.info("%d trials are not done: other workers run them, or resume=%s will", running, search.folder)
+    elif train.logger.get("wandb"):
+        _show_in_wandb(train.logger.wandb, search.folder, trials)
+    best = best_trial(trials, search.method.direction)
+    if best is None and not running:
+        msg = f"none of {len(trials)} trials has finished; trial 0: {trials[0].user_attrs.get('why')}"
+        raise UserError(msg)
+    return float("nan") if best is None or best.value is None else best.value
+
+
+def _show_in_wandb(node: DictConfig, folder: Path, trials: list[FrozenTrial]) -> None:
+    """Table and pictures as one more run of the group that the trials are in."""
+    logger = instantiate(node, folder=str(folder), group=folder.name)
+    table = rows(trials)
+    logger.log_table("trials", columns=list(table[0]), data=_columns_of_one_kind(table))
+    for name in ("history", "importance"):
+        if (path := folder / f"{name}.png").exists():
+            logger.log_image(name, [str(path)])
+    logger.finish()
+
+
+def _columns_of_one_kind(table: list[dict[str, Any]]) -> list[list[Any]]:
+    """Rows in which a column holds numbers or words, as W&B demands."""
+    words = {key for key in table[0] if any(isinstance(row[key], str) for row in table)}
+    return [[str(value) if key in words else value for key, value in row.items()] for row in table]
+
+
+main = door("sweep")(sweep)
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""A stand-in for `segment train`: the same arguments, files, signals and exit codes, without a network.
+
+Run as a script it trains; imported, it makes searches that use it.
+"""
+
+import csv
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+MONITOR = "val/dice/mean"
+
+
+def main() -> None:
+    given = dict(argument.split("=", 1) for argument in sys.argv[1:])
+    folder = Path(given["hydra.run.dir"].strip("'"))
+    with (folder / "calls.txt").open("a") as file:
+        print(os.getpid(), given["resume"], file=file)
+    what = given.get("what", "learn")
+    if given["resume"] == "true":
+        assert (folder / "config.yaml").exists()
+    (folder / "config.yaml").touch()
+    signal.signal(signal.SIGTERM, lambda *_: stop(folder))
+    if what == "crash":
+        msg = f"cannot read {folder.resolve()}/x"
+        raise RuntimeError(msg)
+    if what == "mistake":
+        print("error: no such key: modle.lr; see /home/someone/conf", file=sys.stderr)
+        sys.exit(2)
+    if what == "memory":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if what == "hang":
+        # Deaf, with a child that would outlive it.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        (folder / "child.txt").write_text(str(child.pid))
+        time.sleep(600)
+    if what == "silent":
+        return
+    learn(folder, given)
+
+
+def learn(folder: Path, given: dict[str, str]) -> None:
+    """Epoch e has the value lr + seed/100 + e/1000; then one more epoch that is worse."""
+    pause, epochs = float(given.get("pause", 0)), int(given.get("epochs", 4))
+    values = [float(given["lr"]) + int(given["seed"]) / 100 + epoch / 1000 for epoch in range(epochs)]
+    for epoch, value in enumerate([*values, 0.0]):
+        done = [] if not (folder / "metrics.csv").exists() else (folder / "metrics.csv").read_text().splitlines()
+        if len(done) > 2 * epoch + 1:  # resumed: it was done before
+            continue
+        time.sleep(pause)
+        with (folder / "metrics.csv").open("a", newline="") as file:
+            rows = csv.writer(file, lineterminator="\n")
+            if not done:
+                rows.writerow(["step", "lr-Adam", MONITOR, "epoch"])
+            rows.writerow([2 * epoch, 0.1, "", ""])
+            rows.writerow([2 * epoch + 1, "", value, epoch])
+
+
+def stop(folder: Path) -> None:
+    (folder / "stopped.txt").touch()
+    sys.exit(143)
+
+
+def calls(folder: Path) -> list[tuple[int, str]]:
+    """Process and `resume` of every training in a run folder."""
+    lines = (folder / "calls.txt").read_text().splitlines() if (folder / "calls.txt").exists() else []
+    return [(int(pid), resume) for pid, resume in (re.split(" ", line) for line in lines)]
+
+
+def lives(pid: int) -> bool:
+    """Whether a process runs; a zombie does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+if __name__ == "__main__":
+    main()

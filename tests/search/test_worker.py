@@ -1,0 +1,242 @@
+"""Searches as processes that are crashed, hung, killed and joined; the training is a stand-in."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import searches
+import stand_in
+from optuna.pruners import MedianPruner
+from optuna.trial import TrialState
+
+from segment.errors import UserError
+from segment.search import clock, worker
+from segment.search.table import best_trial
+
+COMPLETE, PRUNED, FAIL, RUNNING = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.RUNNING
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch):
+    monkeypatch.setattr(worker, "TICK_S", 0.02)
+
+
+def start(folder: Path, limit: int, *overrides: str, slots: int = 1, space: dict | None = None) -> subprocess.Popen:
+    call = [sys.executable, searches.__file__, str(folder), str(limit), str(slots), "4", json.dumps(space), *overrides]
+    return subprocess.Popen(call, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(condition, seconds: float = 30) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def states(search) -> list[TrialState]:
+    return [trial.state for trial in search.trials()]
+
+
+def test_a_trial_s_value_is_that_of_its_best_epoch(tmp_path):
+    search = searches.search(tmp_path)
+    assert searches.worker(search, searches.training(), 2).run() is False
+    for trial in search.trials():
+        assert trial.state == COMPLETE
+        assert trial.value == pytest.approx(trial.params["lr"] + 0.003)  # not the last epoch's 0
+        assert sorted(trial.intermediate_values) == [0, 1, 2, 3, 4]
+
+
+def test_seeds_are_trained_in_turn_and_averaged(tmp_path):
+    search = searches.search(tmp_path)
+    searches.worker(search, searches.training(seeds=3), 1).run()
+    (trial,) = search.trials()
+    assert trial.value == pytest.approx(trial.params["lr"] + 0.003 + (0 + 0.01 + 0.02) / 3)
+    assert trial.user_attrs["seeds"].keys() == {"0", "1", "2"}
+    assert trial.intermediate_values[0] == pytest.approx(trial.params["lr"])  # of the first seed
+    assert [len(stand_in.calls(tmp_path / "trials" / "0" / f"seed{seed}")) for seed in range(3)] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [
+        ("crash", "RuntimeError: cannot read x"),
+        ("memory", "killed by SIGKILL, perhaps because memory ran out"),
+        ("silent", "no val/dice/mean in its metrics.csv"),
+    ],
+)
+def test_a_trial_that_fails_is_recorded_and_the_search_goes_on(tmp_path, what, why):
+    search = searches.search(tmp_path, {"lr": searches.LR, "what": ["learn", what]})
+    searches.worker(search, searches.training(), 6).run()
+    for trial in search.trials():
+        failed = trial.params["what"] == what
+        assert trial.state == (FAIL if failed else COMPLETE)
+        assert trial.user_attrs.get("why") == (why if failed else None)
+    assert {FAIL, COMPLETE} == set(states(search))
+
+
+def test_a_trial_that_hangs_is_ended_with_all_its_processes(tmp_path):
+    search = searches.search(tmp_path)
+    searches.worker(search, searches.training("what=hang", limit_s=1.5, grace_s=0.3), 1).run()
+    (trial,) = search.trials()
+    assert (trial.state, trial.user_attrs["why"]) == (FAIL, "not done within 0.000417 h")
+    folder = tmp_path / "trials" / "0"
+    pids = [int((folder / "child.txt").read_text()), stand_in.calls(folder)[0][0]]
+    wait_for(lambda: not any(map(stand_in.lives, pids)), 5)
+
+
+def test_hopeless_trials_are_pruned_by_what_they_reach_on_the_way(tmp_path):
+    pruner = MedianPruner(n_startup_trials=1, n_warmup_steps=1)
+    search = searches.search(tmp_path, {"lr": {"low": 0.1, "high": 0.9}}, pruner)
+    searches.worker(search, searches.training("pause=0.1", "epochs=12"), 5).run()
+    pruned = [trial for trial in search.trials() if trial.state == PRUNED]
+    assert pruned
+    best = best_trial(search.trials(), "maximize")
+    for trial in pruned:
+        assert trial.params["lr"] < best.params["lr"]
+        assert len(trial.intermediate_values) < 12
+        assert trial.user_attrs["why"].startswith("hopeless after epoch ")
+        assert (tmp_path / "trials" / str(trial.number) / "stopped.txt").exists()  # gently
+
+
+def test_several_trials_at_once_are_no_more_than_the_budget(tmp_path):
+    search = searches.search(tmp_path)
+    searches.worker(search, searches.training("pause=0.1"), 5, slots=3).run()
+    assert states(search) == [COMPLETE] * 5
+    begun = sorted(trial.datetime_start for trial in search.trials())
+    assert begun[2] < min(trial.datetime_complete for trial in search.trials())  # three ran together
+
+
+def test_nothing_begins_when_the_hours_are_over(tmp_path, monkeypatch):
+    monkeypatch.setattr(clock, "TICK_S", 0.1)
+    search = searches.search(tmp_path)
+    searches.worker(search, searches.training("pause=0.2"), None, hours=1.5 / 3600).run()
+    count = len(search.trials())
+    assert 1 <= count <= 2  # of a second each, begun before the end
+    assert states(search) == [COMPLETE] * count  # what was begun is finished
+    searches.worker(search, searches.training(), None, hours=1.5 / 3600).run()
+    assert len(search.trials()) == count
+
+
+def test_a_mistake_that_stops_every_training_stops_the_search(tmp_path):
+    search = searches.search(tmp_path)
+    with pytest.raises(UserError, match=r"every training fails: no such key: modle.lr; see conf"):
+        searches.worker(search, searches.training("what=mistake"), 20).run()
+    assert states(search) == [FAIL] * 3
+
+
+def test_mistakes_of_some_configurations_do_not_stop_the_search(tmp_path):
+    search = searches.search(tmp_path, {"lr": searches.LR, "what": ["mistake", "learn"]})
+    searches.worker(search, searches.training(), 8).run()
+    assert set(states(search)) == {COMPLETE, FAIL}
+    assert len(search.trials()) == 8
+
+
+def test_a_search_ends_when_everything_was_tried_once(tmp_path):
+    search = searches.search(tmp_path, {"lr": [0.1, 0.2, 0.3], "epochs": {"low": 1, "high": 2}})
+    searches.worker(search, searches.training(), 50).run()
+    assert sorted((t.params["lr"], t.params["epochs"]) for t in search.trials()) == [
+        (lr, epochs) for lr in (0.1, 0.2, 0.3) for epochs in (1, 2)
+    ]
+
+
+def test_twelve_trials_with_a_crash_a_hang_and_a_kill_of_everything_are_twelve(tmp_path):
+    space = {"lr": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6], "what": ["learn", "crash", "hang"]}
+    process = start(tmp_path, 12, "pause=0.15", slots=2, space=space)
+    search = searches.search(tmp_path, space)
+    wait_for(lambda: sum(state == COMPLETE for state in states(search)) >= 2 and RUNNING in states(search))
+    running = [trial for trial in search.trials() if trial.state == RUNNING]
+    pids = [pid for trial in running for pid, _ in stand_in.calls(tmp_path / "trials" / str(trial.number))]
+    process.kill()
+    process.communicate()
+    wait_for(lambda: not any(map(stand_in.lives, pids)), 5)  # no training outlives its search
+    before = {trial.number: trial.params for trial in search.trials()}
+    second = start(tmp_path, 12, "pause=0.15", slots=2, space=space)
+    _, stderr = second.communicate(timeout=100)
+    assert second.returncode == 0, stderr
+    trials = search.trials()
+    assert [trial.number for trial in trials] == list(range(12))
+    assert all(trial.state.is_finished() for trial in trials)
+    assert len({tuple(trial.params.items()) for trial in trials}) == 12  # none twice
+    assert before.items() <= {trial.number: trial.params for trial in trials}.items()
+    for trial in trials:
+        assert trial.state == (COMPLETE if trial.params["what"] == "learn" else FAIL)
+        twice = trial.number in {one.number for one in running}
+        assert len(stand_in.calls(tmp_path / "trials" / str(trial.number))) == (2 if twice else 1)
+    assert {trial.params["what"] for trial in trials} == {"learn", "crash", "hang"}
+
+
+def test_workers_that_join_share_one_budget(tmp_path):
+    workers = [start(tmp_path, 8, "pause=0.1", slots=2) for _ in range(2)]
+    for process in workers:
+        _, stderr = process.communicate(timeout=60)
+        assert process.returncode == 0, stderr
+        assert "begins" in stderr
+    search = searches.search(tmp_path)
+    assert states(search) == [COMPLETE] * 8
+    assert all(len(stand_in.calls(tmp_path / "trials" / str(number))) == 1 for number in range(8))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_trials_gently_and_they_go_on_at_a_resume(tmp_path, number):
+    process = start(tmp_path, 2, "pause=0.4")
+    first = tmp_path / "trials" / "0"
+    wait_for(lambda: (first / "metrics.csv").exists())
+    process.send_signal(number)
+    process.communicate(timeout=20)
+    assert process.returncode == 143
+    assert (first / "stopped.txt").exists()
+    search = searches.search(tmp_path)
+    assert states(search) == [RUNNING]
+    searches.worker(search, searches.training(), 2).run()
+    assert states(search) == [COMPLETE] * 2
+    assert [resume for _, resume in stand_in.calls(first)] == ["false", "true"]
+    assert sorted(search.trials()[0].intermediate_values) == [0, 1, 2, 3, 4]
+
+
+def test_a_second_signal_kills(tmp_path):
+    process = start(tmp_path, 1, "what=hang")
+    folder = tmp_path / "trials" / "0"
+    wait_for(lambda: (folder / "child.txt").exists())
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=10)
+    assert process.returncode == 143
+    wait_for(lambda: not stand_in.lives(stand_in.calls(folder)[0][0]), 5)
+
+
+def test_a_trial_that_somebody_still_trains_is_left_to_it(tmp_path):
+    search = searches.search(tmp_path)
+    claim = search.claim(1, ())
+    # As an orphan that the kernel did not kill: only it holds the lock.
+    call = searches.training("what=learn", "pause=0.5").call(claim, 0)
+    orphan = subprocess.Popen(call, pass_fds=[claim.lock])
+    claim.release()
+    searches.worker(search, searches.training(), 1).run()
+    assert states(search) == [RUNNING]
+    orphan.wait()
+    searches.worker(search, searches.training(), 1).run()
+    assert states(search) == [COMPLETE]
+    assert [resume for _, resume in stand_in.calls(tmp_path / "trials" / "0")] == ["false", "true"]
+
+
+def test_a_worker_that_cannot_go_on_leaves_nothing_running(tmp_path):
+    search = searches.search(tmp_path, {"lr": searches.LR, "epochs": {"low": 1, "high": 30}})
+    failing = searches.worker(search, searches.training("pause=0.1"), 3, slots=3)
+
+    def ended(trial):
+        msg = "disk full"
+        raise OSError(msg)
+
+    failing.ended = ended
+    with pytest.raises(OSError, match="disk full"):
+        failing.run()
+    pids = [pid for n in range(len(search.trials())) for pid, _ in stand_in.calls(tmp_path / "trials" / str(n))]
+    assert len(pids) >= 2
+    assert not any(map(stand_in.lives, pids))
+    assert os.getpid() not in pids
