@@ -23,12 +23,13 @@ from segment.errors import UserError
 from segment.files import write_text
 from segment.forecast import memory
 from segment.forecast.aside import aside
-from segment.forecast.forecast import Forecast, Plan, Trial, forecast
+from segment.forecast.forecast import Cases, Forecast, Plan, Trial, forecast
 from segment.forecast.stopwatch import Stopwatch
 from segment.forecast.trouble import little_memory, rare_organs, slow_parts, small_volumes
 
 log = logging.getLogger(__name__)
 
+Sizes = Mapping[str, tuple[int, int]]  # voxels and windows by case id
 MODES = (True, False, "only")
 SHARE = 0.03  # of a run's steps that its trial may do
 
@@ -64,10 +65,10 @@ def preflight(cfg: DictConfig, parts: build.Parts, folder: Path, checkpoint: Pat
     datamodule, inferer = parts.datamodule, parts.module.inferer
     shapes = {name: volume.image.shape for name, volume in datamodule.volumes.items()}
     windows = getattr(inferer, "windows", math.prod)
-    work = {name: windows(shape) for name, shape in shapes.items()}
-    plan = _plan(cfg, parts, work, checkpoint)
+    sizes = {name: (math.prod(shape), windows(shape)) for name, shape in shapes.items()}
+    plan = _plan(cfg, parts, sizes, checkpoint)
     with TemporaryDirectory(prefix=".preflight-", dir=folder) as scratch, aside(cfg.seed):
-        trial = _try(_trial_config(cfg, parts, scratch), _trial_data(parts, plan, work))
+        trial = _try(_trial_config(cfg, parts, scratch), _trial_data(parts, plan, sizes))
     result = forecast(trial, plan)
     train = [datamodule.volumes[case.id] for case in datamodule.split.train]
     troubles = [
@@ -84,7 +85,7 @@ def preflight(cfg: DictConfig, parts: build.Parts, folder: Path, checkpoint: Pat
     return result
 
 
-def _plan(cfg: DictConfig, parts: build.Parts, work: Mapping[str, int], checkpoint: Path | None) -> Plan:
+def _plan(cfg: DictConfig, parts: build.Parts, sizes: Sizes, checkpoint: Path | None) -> Plan:
     """What the run has to do, in this process."""
     datamodule, trainer = parts.datamodule, parts.trainer
     split, world_size = datamodule.split, trainer.world_size
@@ -101,18 +102,26 @@ def _plan(cfg: DictConfig, parts: build.Parts, work: Mapping[str, int], checkpoi
         begun=build.epochs_done(checkpoint, steps) if checkpoint else 0.0,
         epochs=epochs,
         validate_every=trainer.check_val_every_n_epoch or 1,
-        validation=_share(split.val, work, world_size, trainer.limit_val_batches),
-        test=_share(split.test, work, world_size, trainer.limit_test_batches) if cfg.test else 0.0,
+        validation=_share(split.val, split.val, sizes, world_size, trainer.limit_val_batches),
+        test=_share(split.test, split.val, sizes, world_size, trainer.limit_test_batches) if cfg.test else None,
         fit_s=min((seconds for seconds in times if seconds is not None), default=math.inf),
         at_most=bool(trainer.early_stopping_callbacks),
     )
 
 
-def _share(cases: Sequence[Case], work: Mapping[str, int], world_size: int, limit: float) -> float:
-    """What this process does for its share of the cases, in multiples of the case that is most work."""
+def _share(cases: Sequence[Case], val: Sequence[Case], sizes: Sizes, world_size: int, limit: float) -> Cases | None:
+    """What this process does for its share of the cases; None: nothing."""
     share = cases[::world_size] if len(cases) >= world_size else cases
-    amounts = [work[case.id] for case in share[: _limited(len(share), limit)]]
-    return sum(amounts) / max(work[case.id] for case in cases) if amounts else 0.0
+    share = share[: _limited(len(share), limit)]
+    if not share:
+        return None
+    voxels, windows = (sum(amounts) for amounts in zip(*(sizes[case.id] for case in share), strict=True))
+    largest = sizes[_largest(cases, sizes).id]
+    return Cases(windows / largest[1], voxels / largest[0], largest[1] / sizes[_largest(val, sizes).id][1])
+
+
+def _largest(cases: Sequence[Case], sizes: Sizes) -> Case:
+    return max(cases, key=lambda case: sizes[case.id])
 
 
 def _limited(count: int, limit: float) -> int:
@@ -121,18 +130,19 @@ def _limited(count: int, limit: float) -> int:
 
 
 def _trial_config(cfg: DictConfig, parts: build.Parts, folder: str) -> DictConfig:
-    """The run's configuration for one epoch in another folder, in one process, that tells nobody."""
+    """The run's configuration in another folder, in one process, without limits and progress bar."""
     trial = cfg.copy()
     OmegaConf.set_struct(trial, False)
     trial.run_dir = folder
     trial.logger = {"csv": {"_target_": "segment.metrics.log.MetricsCSV", "folder": folder}}
     nodes = cfg.get("callbacks") or {}
     trial.callbacks = {k: v for k, v in nodes.items() if v and not str(v.get("_target_")).endswith("ProgressBar")}
+    if guard := nodes.get("guard"):  # what it finds, the run would find
+        trial.callbacks.guard = OmegaConf.to_container(guard, resolve=True)
     trial.trainer.update(
         {
             "enable_progress_bar": False,
             "enable_model_summary": False,
-            "max_epochs": 1,
             **dict.fromkeys(("min_epochs", "min_steps", "max_time"), None),
             "max_steps": -1,
             "limit_train_batches": 1.0,
@@ -148,7 +158,7 @@ def _trial_config(cfg: DictConfig, parts: build.Parts, folder: str) -> DictConfi
     return trial
 
 
-def _trial_data(parts: build.Parts, plan: Plan, work: Mapping[str, int]) -> CTDataModule:
+def _trial_data(parts: build.Parts, plan: Plan, sizes: Sizes) -> CTDataModule:
     """The run's data for a few steps and the largest case of each other part."""
     data = copy.copy(parts.datamodule)
     data.trainer = None
@@ -156,18 +166,15 @@ def _trial_data(parts: build.Parts, plan: Plan, work: Mapping[str, int]) -> CTDa
     wanted = max(8, 4 * data.num_workers + 2)
     share = SHARE * plan.steps * (plan.epochs - plan.begun)
     data.patches_per_epoch = data.batch_size * int(min(wanted, max(4, share)))
-
-    def largest(cases: Sequence[Case]) -> tuple[Case, ...]:
-        return (max(cases, key=lambda case: work[case.id]),) if cases else ()
-
     split = data.split
-    data.split = Split(split.train, largest(split.val), largest(split.test) if plan.test else (), split.shared)
+    test = (_largest(split.test, sizes),) if plan.test else ()
+    data.split = Split(split.train, (_largest(split.val, sizes),), test, split.shared)
     return data
 
 
 def _try(cfg: DictConfig, datamodule: CTDataModule) -> Trial:
     """Train, validate and test a little."""
-    watch = Stopwatch([datamodule.volumes[case.id] for case in datamodule.split.train])
+    watch = Stopwatch()
     parts = build.parts(cfg, watch)
     trainer, module = parts.trainer, parts.module
     device = trainer.strategy.root_device

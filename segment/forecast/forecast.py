@@ -12,25 +12,42 @@ class Trial:
 
     Attributes:
         steps: Steps that were done.
-        setup_s: Once, before the first epoch.
+        once_s: Before the first epoch and after the last one.
         step_s: From step to step.
         waiting: Share of it in which the step waits for patches, in [0, 1].
         epoch_s: What an epoch takes beside its steps: workers that start and the first patches, checkpoints.
-        validation_s: One validation volume.
+        volume_s: One validation volume.
+        validation_s: What a validation takes beside its volumes.
         test_s: One test CT, from its file to its pictures.
         memory_bytes: Peak memory of the process and, while it trains, of its loader's workers.
         gpu_bytes: Peak memory on the GPU; None without one.
     """
 
     steps: int
-    setup_s: float
+    once_s: float
     step_s: float
     waiting: float
     epoch_s: float
+    volume_s: float
     validation_s: float
     test_s: float
     memory_bytes: int
     gpu_bytes: int | None
+
+
+@dataclass(frozen=True)
+class Cases:
+    """Cases of a part, in multiples of the one that is tried.
+
+    Attributes:
+        windows: Patches that the network sees.
+        voxels: Preprocessed voxels.
+        tried: Windows of the case that is tried, in multiples of those of the validation volume that is tried.
+    """
+
+    windows: float
+    voxels: float
+    tried: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -43,8 +60,8 @@ class Plan:
         begun: Epochs done before, possibly in part.
         epochs: Epochs in all; infinite where only the time ends training.
         validate_every: Epochs from validation to validation.
-        validation: Volumes of a validation, in multiples of the trial's.
-        test: CTs of the test, in multiples of the trial's.
+        validation: What a validation validates; None: there is none.
+        test: What is tested; None: nothing is.
         fit_s: The most that training may take.
         at_most: Whether training may end earlier.
     """
@@ -54,8 +71,8 @@ class Plan:
     begun: float
     epochs: float
     validate_every: int
-    validation: float
-    test: float
+    validation: Cases | None
+    test: Cases | None
     fit_s: float
     at_most: bool
 
@@ -106,24 +123,35 @@ class Forecast:
 def forecast(trial: Trial, plan: Plan) -> Forecast:
     """Add up what is left of a run."""
     epoch_s = trial.epoch_s + plan.steps * trial.step_s
-    validation_s = trial.validation_s * plan.validation
+    validation_s = trial.validation_s + trial.volume_s * plan.validation.windows if plan.validation else 0.0
     epochs = max(0.0, plan.epochs - plan.begun)
-    # A validation that a stopped run has done already, at the end of an epoch, is not done again.
-    validations = plan.epochs if math.isinf(epochs) else plan.epochs // plan.validate_every
-    validations -= plan.begun // plan.validate_every
-    fit_s = epochs * epoch_s + (max(0.0, validations) * validation_s if validation_s else 0.0)
-    test_s = trial.test_s * plan.test
+    fit_s = epochs * epoch_s + (_validations(plan) * validation_s if validation_s else 0.0)
+    test_s = _test_s(trial, plan.test) if plan.test else 0.0
     return Forecast(
         patches_per_epoch=plan.patches,
         step_s=trial.step_s,
         epoch_s=epoch_s,
         validation_s=validation_s,
         test_s=test_s,
-        total_s=trial.setup_s + min(fit_s, plan.fit_s) + test_s,
+        total_s=trial.once_s + min(fit_s, plan.fit_s) + test_s,
         at_most=plan.at_most,
         memory_bytes=trial.memory_bytes,
         gpu_bytes=trial.gpu_bytes,
     )
+
+
+def _validations(plan: Plan) -> float:
+    if math.isinf(plan.epochs):
+        return math.inf
+    # One that a stopped run has done already, at the end of an epoch, is not done again.
+    return max(0.0, plan.epochs // plan.validate_every - plan.begun // plan.validate_every)
+
+
+def _test_s(trial: Trial, cases: Cases) -> float:
+    """The network's time grows with the windows, that of reading, surfaces and pictures with the voxels."""
+    network_s = min(trial.test_s, trial.volume_s * cases.tried)
+    per_case_s = trial.test_s - network_s
+    return network_s * cases.windows + per_case_s * cases.voxels
 
 
 def duration(seconds: float) -> str:
@@ -132,7 +160,7 @@ def duration(seconds: float) -> str:
         return "without end"
     if seconds < 0.1:
         return f"{1000 * seconds:.0f} ms"
-    if seconds < 10:
+    if seconds < 9.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if not minutes:

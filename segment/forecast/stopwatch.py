@@ -2,36 +2,30 @@
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 
-from segment.data.volume import StoredVolume
 from segment.errors import UserError
 from segment.forecast import memory
 from segment.forecast.forecast import Trial
 
 
 class Stopwatch(pl.Callback):
-    """Take the times of one short epoch with its validation, and of a test.
+    """Take the times of an epoch with its validation, after which it ends training, and of a test.
 
     Goes behind all other callbacks. The first half of the steps warms up: the machine, and the loader, whose workers
     first fill their queue.
-
-    Args:
-        volumes: What the patches are drawn from.
     """
 
-    def __init__(self, volumes: Sequence[StoredVolume]) -> None:
-        self.volumes = volumes
+    def __init__(self) -> None:
         self.made = time.perf_counter()
-        self.begun = self.fit_ended = self.made
-        self.validation_s = self.test_s = 0.0
+        self.begun = self.trained = self.ended = self.made
         self.starts: list[float] = []  # when a batch was there
         self.ends: list[float] = []  # when its step was done
+        self.validation_s = self.volume_s = self.test_s = 0.0
         self.worker_bytes = self.train_peak = 0
 
     def trial(self, device: torch.device) -> Trial:
@@ -39,11 +33,12 @@ class Stopwatch(pl.Callback):
         in_steps = self.ends[-1] - self.starts[0]
         return Trial(
             steps=len(self.ends),
-            setup_s=self.begun - self.made,
+            once_s=self.begun - self.made + self.ended - self.trained,
             step_s=self._step_s(),
             waiting=self._waiting(),
-            epoch_s=self.fit_ended - self.begun - in_steps - self.validation_s,
-            validation_s=self.validation_s,
+            epoch_s=self.trained - self.begun - in_steps - self.validation_s,
+            volume_s=self.volume_s,
+            validation_s=self.validation_s - self.volume_s,
             test_s=self.test_s,
             memory_bytes=max(self.train_peak + self.worker_bytes, memory.peak()),
             gpu_bytes=memory.gpu_peak(device),
@@ -87,35 +82,50 @@ class Stopwatch(pl.Callback):
         """A step is done.
 
         Raises:
-            UserError: When its loss is not finite, with the cases whose preprocessed image is not.
+            UserError: When its loss is not finite.
         """
         loss = float(outputs["loss"])  # waits for the GPU, too
         self.ends.append(time.perf_counter())
         if not math.isfinite(loss):
-            msg = f"the loss of training step {batch_idx + 1} is {loss}; {self._remedy()}"
+            cases = ", ".join(batch["case"])
+            msg = (
+                f"the loss of step {batch_idx + 1} ({cases}) is {loss}; look at these cases, or lower the learning rate"
+            )
             raise UserError(msg)
         if trainer.is_last_batch:
             self.worker_bytes, self.train_peak = memory.workers(), memory.peak()
 
-    def _remedy(self) -> str:
-        wrong = [volume.id for volume in self.volumes if not np.isfinite(volume.image[:]).all()]
-        if wrong:
-            return f"the preprocessed images of {', '.join(wrong)} are not finite; leave them out by data.exclude"
-        return (
-            "all images are finite, so lower model.optimizer.lr, or take another model.criterion or trainer.precision"
-        )
-
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Validation begins."""
-        self.validation_s -= time.perf_counter()
+        self.validation_s = self.volume_s = -time.perf_counter()
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,  # noqa: ANN401
+        batch: Any,  # noqa: ANN401
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Its volume is done."""
+        self.volume_s += time.perf_counter()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Validation is done."""
+        """So is what follows the volumes."""
         self.validation_s += time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """One epoch is enough; the schedule of learning rates is that of all."""
+        trainer.should_stop = True
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """The epoch is done, and its checkpoints are written."""
-        self.fit_ended = time.perf_counter()
+        self.trained = time.perf_counter()
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """So is what follows the last epoch."""
+        self.ended = time.perf_counter()
 
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """The test begins."""

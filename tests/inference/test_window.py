@@ -35,6 +35,7 @@ def test_an_identity_returns_its_input(size, axes, batch_size):
     torch.testing.assert_close(logits, image, rtol=1e-5, atol=1e-6)
     assert {tuple(batch.shape[2:]) for batch in net.batches} == {patch_size}
     assert max(len(batch) for batch in net.batches) <= batch_size
+    assert SlidingWindow(patch_size, overlap).windows(size) == sum(len(batch) for batch in net.batches)
 
 
 @settings(deadline=None)

@@ -1,0 +1,53 @@
+import logging
+import os
+import random
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from segment.errors import UserError
+from segment.forecast.aside import aside
+
+
+def seed_all(seed):
+    torch.manual_seed(seed)
+    np.random.seed(seed)
+    random.seed(seed)
+
+
+def draws():
+    return torch.rand(3).tolist(), np.random.random(3).tolist(), random.random()
+
+
+def test_a_block_is_seeded_and_leaves_no_trace(monkeypatch):
+    monkeypatch.setenv("SEGMENT_KEPT", "before")
+    monkeypatch.setenv("SEGMENT_GONE", "before")
+    level = logging.getLogger("pytorch_lightning").level
+    seed_all(5)
+    expected = draws()
+    seed_all(5)
+    inside = []
+    for _ in range(2):
+        with aside(7):
+            inside.append(draws())
+            torch.rand(1000)
+            os.environ["SEGMENT_KEPT"] = "changed"
+            os.environ["SEGMENT_NEW"] = "new"
+            del os.environ["SEGMENT_GONE"]
+            warnings.warn("said again by the run", stacklevel=1)
+    assert inside[0] == inside[1] != expected
+    assert draws() == expected
+    assert (os.environ["SEGMENT_KEPT"], os.environ["SEGMENT_GONE"]) == ("before", "before")
+    assert "SEGMENT_NEW" not in os.environ
+    assert logging.getLogger("pytorch_lightning").level == level
+
+
+def test_too_little_memory_on_the_gpu_is_the_users_to_mend():
+    torch.manual_seed(5)
+    with pytest.raises(UserError, match=r"GPU's memory is not enough for the run; lower data\.batch_size"), aside(7):
+        raise torch.OutOfMemoryError
+    after = torch.rand(1)
+    torch.manual_seed(5)
+    assert torch.equal(after, torch.rand(1))

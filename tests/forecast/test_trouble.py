@@ -1,0 +1,61 @@
+import dataclasses
+
+import pytest
+from test_forecast import PLAN, TRIAL
+
+from segment.forecast.forecast import Cases, forecast
+from segment.forecast.trouble import little_memory, rare_organs, slow_parts, small_volumes
+
+ORGANS = ["liver", "spleen"]
+
+
+def test_axes_along_which_most_volumes_are_shorter_than_a_patch_are_named():
+    shapes = [(80, 64, 40), (64, 70, 30), (50, 64, 50), (90, 64, 70)]
+    (found,) = small_volumes(shapes, (64, 64, 64))
+    assert "64 voxels along K, 75% of the training volumes have fewer (median 45)" in found
+    assert len(small_volumes(shapes, (100, 100, 100))) == 3
+    assert small_volumes(shapes, (64, 64, 50)) == []
+
+
+def test_an_organ_that_few_cases_show_is_named():
+    shown = [[1]] * 20 + [[1, 2]]
+    (found,) = rare_organs(shown, ORGANS, patches=1000, foreground_share=0.5)
+    assert "only 1 of 21 training cases show spleen" in found
+    assert rare_organs([[1], [1], [2]], ORGANS, patches=100, foreground_share=0.5) == []
+
+
+def test_organs_that_an_epoch_hardly_draws_are_named():
+    # Of 8 patches 4 are placed around an organ, 2 in each volume, of which the second shares them out: liver gets 3.
+    shown = [[1], [1, 2]]
+    assert rare_organs(shown, ORGANS, patches=8, foreground_share=0.5) == []
+    (found,) = rare_organs(shown, ORGANS, patches=7, foreground_share=0.5)
+    assert "fewer than one patch an epoch is placed around spleen (0.88 at the least)" in found
+    assert rare_organs(shown, ORGANS, patches=1, foreground_share=0.0) == []  # none is placed on purpose
+
+
+@pytest.mark.parametrize(("validate_every", "validation_s", "every"), [(1, 40.0, 4), (2, 40.0, 4), (4, 40.0, None)])
+def test_a_validation_that_takes_longer_than_training_names_the_interval_that_mends_it(
+    validate_every, validation_s, every
+):
+    plan = dataclasses.replace(PLAN, validation=Cases(1, 1), validate_every=validate_every)
+    trial = dataclasses.replace(TRIAL, volume_s=validation_s)  # an epoch takes 12 s
+    found = slow_parts(trial, plan, forecast(trial, plan))
+    assert [f"check_val_every_n_epoch={every} " in sentence for sentence in found] == ([True] if every else [])
+
+
+def test_a_validation_of_a_moment_is_left_alone():
+    plan = dataclasses.replace(PLAN, validation=Cases(1, 1), steps=1)
+    assert slow_parts(TRIAL, plan, forecast(TRIAL, plan)) == []
+
+
+def test_a_loader_that_training_waits_for_is_told():
+    trial = dataclasses.replace(TRIAL, waiting=0.45)
+    (found,) = slow_parts(trial, PLAN, forecast(trial, PLAN))
+    assert "waits for patches 45% of its time; raise data.num_workers" in found
+
+
+def test_more_memory_than_there_is_is_told():
+    result = forecast(TRIAL, PLAN)
+    assert little_memory(result, 1_900_000_000) == []
+    (found,) = little_memory(result, 1_600_000_000)
+    assert "needs 1.9 GB of memory and 1.6 GB are free" in found
