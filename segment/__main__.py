@@ -5,17 +5,22 @@ import runpy
 import sys
 
 from segment import __version__
+from segment.positional import as_override
 
 COMMANDS = {
     "prepare": ("get data sets and preprocess them once", "segment prepare data=flare22 accept_licence=true"),
     "doctor": ("inspect a data set before training", "segment doctor data=flare22"),
     "train": ("train a network, test its best checkpoint", "segment train experiment=quick trainer.max_epochs=5"),
+    "sweep": ("search for the best settings", "segment sweep sweep=quick trials=24"),
     "evaluate": ("score a checkpoint on labelled CTs", "segment evaluate ckpt=best.ckpt data=flare22"),
+    "compare": ("tell which runs are better, and how sure that is", "segment compare outputs/quick/sweeps/<date_time>"),
     "merge": ("one table of several runs, such as folds", "segment merge runs=outputs/quick/sweeps/<date_time>"),
     "predict": ("segment CTs", "segment predict ckpt=best.ckpt input=ct.nii.gz output=masks"),
     "demo": ("train on synthetic CTs, then segment a real one", "segment demo"),
 }
-CONFIGURED = ("prepare", "doctor", "train", "evaluate", "merge", "predict")  # those with a conf/<command>.yaml
+# Those with a conf/<command>.yaml.
+CONFIGURED = ("prepare", "doctor", "train", "sweep", "evaluate", "compare", "merge", "predict")
+POSITIONAL = {"compare": "runs"}  # the key of words that stand without one
 # What is asked of the configuration, not of the command.
 QUESTIONS = {"-h", "--help", "--hydra-help", "-c", "--cfg", "-i", "--info", "-sc", "--shell-completion"}
 
@@ -40,6 +45,8 @@ def main() -> None:
 
 
 def _run(command: str, arguments: list[str]) -> None:
+    if command in POSITIONAL:
+        arguments = as_override(POSITIONAL[command], arguments)
     sys.argv = [sys.argv[0], *arguments]
     if command in CONFIGURED and not QUESTIONS.isdisjoint(arguments):
         # Hydra answers by itself: nobody should wait for torch at a press of the tab key.
