@@ -85,8 +85,9 @@ def find_run(cfg: DictConfig, fresh: Path) -> Path | None:
 
 def _runs(root: Path) -> list[Path]:
     """Run folders below a folder, the newest first."""
-    # W&B writes a config.yaml of its own, but no environment.json.
-    configs = [path for path in root.rglob("config.yaml") if path.with_name("environment.json").exists()]
+    # W&B has a config.yaml of its own, beside a copy of environment.json.
+    found = (path for path in root.rglob("config.yaml") if "wandb" not in path.relative_to(root).parts)
+    configs = [path for path in found if path.with_name("environment.json").exists()]
     return [path.parent for path in sorted(configs, key=lambda path: path.stat().st_mtime_ns, reverse=True)]
 
 

@@ -128,6 +128,7 @@ def test_the_config_yaml_of_wandb_is_none_of_ours(make_run, tmp_path):
     files = wanted / "wandb" / "run-1" / "files"
     files.mkdir(parents=True)
     (files / "config.yaml").write_text("_wandb: {value: 1}\n")
+    (files / "environment.json").write_text("{}")
     found = find_run(config("resume=true"), tmp_path / "fresh")
     assert found is not None
     assert found.resolve() == wanted
