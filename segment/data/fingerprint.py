@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -18,18 +18,27 @@ from segment.errors import UserError
 VERSION = 4  # raise it when code changes what preprocessing computes or what a stored volume consists of
 
 
-def identity(case: Case, transform: tio.Transform, organs: Sequence[str]) -> dict[str, Any]:
+def identity(
+    case: Case, transform: tio.Transform, organs: Sequence[str], hash_of: Callable[[Path], str] | None = None
+) -> dict[str, Any]:
     """All that decides a preprocessed volume, as plain values: the files' content, settings, and the code's `VERSION`.
 
     Names and places of the files do not matter, but for the suffix that tells how to read them.
 
+    Args:
+        case: The case.
+        transform: Its preprocessing.
+        organs: Class i is organs[i-1].
+        hash_of: What knows `content_hash` without reading a file again; None: nothing does.
+
     Raises:
         UserError: When a file cannot be read, or the preprocessing holds something that has no plain value.
     """
+    hash_of = hash_of or content_hash
     facts = {
-        "image": content_hash(case.image),
+        "image": hash_of(case.image),
         "series": case.series,
-        "label files": [content_hash(path) for path in case.label.files],
+        "label files": [hash_of(path) for path in case.label.files],
         "label": case.label.facts,
         "organs": list(organs),
         "preprocess": settings(transform),
@@ -52,7 +61,7 @@ def content_hash(path: Path) -> str:
     """
     digest = blake2b(path.name.removeprefix(case_name(path)).encode(), digest_size=16)
     try:
-        for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
+        for file in files_of(path):
             with file.open("rb") as stream:
                 while block := stream.read(1 << 20):
                     digest.update(block)
@@ -60,6 +69,11 @@ def content_hash(path: Path) -> str:
         msg = f"cannot read {path}: {error.strerror}; check the file, or where it links to"
         raise UserError(msg) from error
     return digest.hexdigest()
+
+
+def files_of(path: Path) -> list[Path]:
+    """A file itself, or the files of a folder in the order of their names."""
+    return sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
 
 
 def voxel_hash(data: np.ndarray) -> str:

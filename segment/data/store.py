@@ -18,10 +18,13 @@ from torch.utils.data import DataLoader, Dataset
 
 from segment.data.annotation import annotated
 from segment.data.cases import Case
+from segment.data.content import ContentRecord
 from segment.data.fingerprint import fingerprint, identity, voxel_hash
 from segment.data.preprocess import preprocess
 from segment.data.volume import StoredVolume, discard, write_volume
 from segment.errors import UserError
+
+CONTENT = ".content"  # folder of the store with what is known of files that were read
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +42,7 @@ class Store:
         self.root = root
         self.transform = transform
         self.organs = list(organs)
+        self.content = ContentRecord(root / CONTENT)
 
     def prepare(self, cases: Sequence[Case], num_workers: int = 0) -> dict[str, StoredVolume]:
         """Preprocess what is missing and return every case's volume by its id.
@@ -70,7 +74,7 @@ class Store:
         Raises:
             UserError: When the case cannot be used, or the volume cannot be written.
         """
-        decides = identity(case, self.transform, self.organs)
+        decides = identity(case, self.transform, self.organs, self.content.hash)
         folder = self.root / fingerprint(decides)
         if folder.is_dir() and not StoredVolume(case.id, folder).is_intact():
             log.warning("the stored volume of %s is damaged, and is prepared again", case.id)

@@ -14,6 +14,7 @@ import torch
 import torchio as tio
 from small_ct import CODES, ORGANS, transform, write_case
 
+from segment.data import content
 from segment.data import store as module
 from segment.data.labels import LabelMap
 from segment.data.preprocess import preprocess
@@ -291,3 +292,21 @@ def test_opening_keeps_no_file_open_and_can_be_sent_to_another_process(volumes):
     again = pickle.loads(pickle.dumps(volumes[0]))
     assert np.array_equal(again.image[:2, :2, :2], kept[0])
     assert again.meta == volumes[0].meta
+
+
+def test_a_second_start_reads_no_ct_again_until_one_changes(store, tmp_path, monkeypatch):
+    for seed, name in enumerate("ab"):
+        write_case(tmp_path, name, seed=seed)
+    cases = list_cases(tmp_path)
+    now = content.time.time_ns() + 120 * 10**9  # long after the files were written
+    monkeypatch.setattr(content.time, "time_ns", lambda: now)
+    before = store.prepare(cases)
+    read = []
+    real = content.content_hash
+    monkeypatch.setattr(content, "content_hash", lambda path: read.append(path) or real(path))
+    assert store.prepare(cases) == before
+    assert read == []
+    write_case(tmp_path, "a", seed=9)
+    after = store.prepare(cases)
+    assert read == [cases[0].image, *cases[0].label.files]
+    assert [name for name in before if before[name].folder != after[name].folder] == [cases[0].id]
