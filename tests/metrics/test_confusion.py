@@ -1,0 +1,80 @@
+import csv
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from torchmetrics.functional.classification import multiclass_confusion_matrix
+
+from segment.metrics.confusion import confusion, dice, shares, worst_and_median, write_confusion
+
+MASKS = arrays.arrays(np.uint8, (3, 4, 2), elements=st.integers(0, 2))
+
+
+def test_true_classes_are_rows_and_predicted_ones_columns():
+    truth = np.array([[[0, 1, 1]], [[2, 2, 2]]], dtype=np.uint8)
+    pred = np.array([[[0, 1, 2]], [[2, 0, 0]]], dtype=np.uint8)
+    assert confusion(pred, truth, 3).tolist() == [[1, 0, 0], [0, 1, 1], [2, 0, 1]]
+
+
+@given(MASKS, MASKS)
+def test_it_counts_as_torchmetrics_does(pred, truth):
+    wanted = multiclass_confusion_matrix(torch.from_numpy(pred), torch.from_numpy(truth), num_classes=3)
+    assert np.array_equal(confusion(pred, truth, 3), wanted.numpy())
+
+
+@given(MASKS, MASKS)
+def test_its_dice_is_that_of_the_masks(pred, truth):
+    for index, value in enumerate(dice(confusion(pred, truth, 3)), start=1):
+        both, size = ((pred == index) & (truth == index)).sum(), (pred == index).sum() + (truth == index).sum()
+        assert math.isnan(value) if size == 0 else value == pytest.approx(2 * both / size)
+
+
+def test_what_a_case_does_not_annotate_is_left_out():
+    """Where an unknown organ is found, nobody knows what is right."""
+    truth = np.array([[[0, 0, 1]]], dtype=np.uint8)
+    pred = np.array([[[2, 0, 1]]], dtype=np.uint8)
+    annotated = [True, True, False]
+    matrix = confusion(pred, truth, 3, annotated)
+    assert matrix.tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 0]]
+    assert str(dice(matrix, annotated)) == str([1.0, math.nan])
+
+
+def test_shares_of_a_true_class_add_up_to_one_and_those_of_none_are_nan():
+    share = shares(np.array([[3, 1], [0, 0]]))
+    assert share[0].tolist() == [0.75, 0.25]
+    assert np.isnan(share[1]).all()
+
+
+def test_the_table_has_a_row_for_every_pair(tmp_path):
+    write_confusion(tmp_path / "confusion.csv", np.array([[6, 2], [1, 3]]), ["liver"])
+    with (tmp_path / "confusion.csv").open(newline="") as file:
+        rows = [tuple(row.values()) for row in csv.DictReader(file)]
+    assert rows == [
+        ("background", "background", "0.75", "6"),
+        ("background", "liver", "0.25", "2"),
+        ("liver", "background", "0.25", "1"),
+        ("liver", "liver", "0.75", "3"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("means", "worst", "median"),
+    [
+        ({"a": 0.5}, "a", "a"),
+        ({"a": 0.5, "b": 0.2}, "b", "b"),
+        ({"a": 0.9, "b": 0.2, "c": 0.5}, "b", "c"),
+        ({"a": 0.9, "b": 0.2, "c": 0.5, "d": 0.7}, "b", "c"),
+        ({"a": math.nan, "b": 0.2, "c": 0.5}, "b", "b"),
+    ],
+)
+def test_the_worst_and_the_median_case_are_those_of_the_mean_dice(means, worst, median):
+    assert worst_and_median((case, [mean, math.nan, mean]) for case, mean in means.items()) == (worst, median)
+
+
+def test_without_a_score_no_case_is_the_worst():
+    with pytest.raises(ValueError, match="no case has a score"):
+        worst_and_median([("a", [math.nan])])
