@@ -49,6 +49,8 @@ def begin(cfg: DictConfig, log_name: str) -> Iterator[Run]:
                 log.info("run folder: %s%s", run.folder, goes_on)
             with _log_in(run.folder / log_name) if first else _quiet():
                 yield run
+        except SystemExit:  # stopped, not failed
+            raise
         except BaseException:
             # Into the file only: what the terminal shows of it is the door's choice.
             with (run.folder / log_name).open("a", encoding="utf-8") as file:
@@ -76,6 +78,7 @@ def _chosen(cfg: DictConfig, log_name: str) -> Iterator[Run]:
 def _log_in(path: Path) -> Iterator[None]:
     """Keep a log in a file."""
     handler = logging.FileHandler(path, encoding="utf-8")
+    handler.addFilter(lambda record: record.name != "submitit")  # it names machines
     handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     # Lightning's messages reach the root logger only where that had handlers at the import.
     lightning = logging.getLogger("pytorch_lightning")

@@ -77,22 +77,25 @@ def slurm_job() -> dict[str, str]:
 
 
 def _begun_by_this_job(cfg: DictConfig, fresh: Path) -> Path | None:
-    """The run of this configuration that this SLURM job had begun before it was requeued."""
-    if os.environ.get("SLURM_RESTART_COUNT", "0") == "0":
+    """The run that this command of this SLURM job had begun before the job was requeued.
+
+    Raises:
+        UserError: When its configuration is another one, because `conf/` has changed since.
+    """
+    if os.environ.get("SLURM_RESTART_COUNT", "0") == "0" or not HydraConfig.initialized():
         return None
+    mine = slurm_job() | {"overrides": list(HydraConfig.get().overrides.task)}
     called_after_the_clock = (Path(cfg.output_dir) / cfg.task).glob(f"*/{ENVIRONMENT}")
-    for path in (fresh / ENVIRONMENT, *called_after_the_clock):
-        if path.with_name("config.yaml").exists() and slurm_job().items() <= _last_process(path).items():
+    for path in (fresh / ENVIRONMENT, *sorted(called_after_the_clock)):
+        if path.with_name("config.yaml").exists() and mine.items() <= _last_process(path).items():
             goes_on = cfg.copy()
             goes_on.resume = str(path.parent)
-            try:
-                return find_run(goes_on, fresh)
-            except UserError:  # of another command of the job
-                continue
+            return find_run(goes_on, fresh)
     return None
 
 
 def _last_process(path: Path) -> dict[str, object]:
+    """What environment.json tells of the process that wrote there last."""
     facts: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
     resumed = facts.get("resumed")
     return resumed[-1] if isinstance(resumed, list) else facts

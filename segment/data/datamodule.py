@@ -18,6 +18,7 @@ from segment.data.patches import EpochSampler, PatchDataset, PatchLoader
 from segment.data.splits.split import PARTS, Split, Splitter
 from segment.data.store import Store
 from segment.data.volume import StoredVolume
+from segment.data.workers import heed_only_the_parent
 from segment.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -151,6 +152,7 @@ class CTDataModule(pl.LightningDataModule):
             sampler=EpochSampler(self.trainer.current_epoch, num_samples, self.batch_size, rank, world_size),
             batch_size=self.batch_size,
             num_workers=self.num_workers,
+            worker_init_fn=heed_only_the_parent,
             # Each loader gets a generator of its own: making worker seeds must not move torch's global random state.
             generator=torch.Generator(),
         )

@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 # The end of a SLURM job is told by the signal it was submitted with (SIGUSR1 or SIGUSR2), or by SIGTERM.
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 STOPPED = 128 + signal.SIGTERM  # exit code
+PATIENCE_S = 120
 Handler = Callable[[int, FrameType | None], Any] | int | None
 
 
@@ -23,8 +24,9 @@ class Interrupt(Checkpoint):
     """Write the checkpoint `last` within epochs, so that a run that is stopped loses little or nothing.
 
     It is written at the end of a training step: after every `minutes`, and when a signal has come. Then the signal goes
-    on to who handled it before, such as submitit, which requeues the job; where nobody did, the run ends with exit code
-    143. A signal during validation ends the run at once: the epoch's last steps are done again.
+    on to who handled it before; where nobody did, the run ends with exit code 143. submitit requeues the job at SIGUSR2
+    and lets it go on at SIGTERM: SLURM does not requeue a job that ends between the SIGTERM of a pre-emption and its
+    SIGKILL. A signal during validation ends the run at once: the epoch's last steps are done again.
 
     No checkpoint is written between the batches whose gradients add up to one step, nor after the last batch of an
     epoch: the epoch's own follows its validation.
@@ -71,14 +73,14 @@ class Interrupt(Checkpoint):
             trainer.save_checkpoint(self.path)
             self.saved_at = time.monotonic()
         if ends:
-            log.warning("stopped after step %d; go on with resume=true", trainer.global_step)
-            self._end()
+            log.warning("told to end: saved after step %d; go on with resume=true", trainer.global_step)
+            self._pass_on(trainer)
 
-    def on_validation_batch_end(self, *args: Any) -> None:  # noqa: ANN401
+    def on_validation_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:  # noqa: ANN401
         """End if a signal has come."""
         if self.received is not None:
-            log.warning("stopped during validation; go on with resume=true")
-            self._end()
+            log.warning("told to end during validation; go on with resume=true")
+            self._pass_on(trainer)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Leave signals to who handled them before."""
@@ -89,9 +91,15 @@ class Interrupt(Checkpoint):
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.received = number
 
-    def _end(self) -> None:
+    def _pass_on(self, trainer: pl.Trainer) -> None:
         number = self.received or signal.SIGTERM  # another process has got the signal
         handler = self.before.get(number)
-        if callable(handler):
-            handler(number, None)
-        raise SystemExit(STOPPED)
+        if not callable(handler):
+            raise SystemExit(STOPPED)
+        self.received = None
+        handler(number, None)
+        if number != signal.SIGTERM and not trainer.is_global_zero:
+            # The first process requeues the job, which kills this one; should it end first, it might take that along.
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            time.sleep(PATIENCE_S)
+            raise SystemExit(STOPPED)

@@ -33,13 +33,12 @@ print("ended", flush=True)
 @pytest.mark.skipif(sys.platform != "linux", reason="who has sent a signal is told on Linux only")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2])
 def test_a_signal_to_the_whole_job_is_taken_once_and_no_worker_dies_of_it(number):
-    process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, text=True, start_new_session=True
-    )
-    assert process.stdout.readline() == "batch\n"
-    os.killpg(process.pid, number)
-    lines = process.stdout.read().split("\n")
-    assert process.wait() == 0
+    command = [sys.executable, "-c", PROGRAM]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stdout.readline() == "batch\n"
+        os.killpg(process.pid, number)
+        lines = process.stdout.read().split("\n")
+    assert process.returncode == 0
     assert lines.count(f"run {number:d}") == 1
     assert {"15", "ended"} <= {*lines}
 
