@@ -41,6 +41,10 @@ def compare_runs(cfg: DictConfig) -> None:
     comparison = compare(arms, list(cfg.metrics), reference, settings, remarks)
     print_comparison(comparison, Console())
     _write(comparison, Path(cfg.output))
+    if cfg.wandb is not None:
+        from segment.view.comparison.online import log_comparison  # wandb takes a second to import
+
+        log_comparison(comparison, Path(cfg.output), str(cfg.wandb))
     print(f"page, figure and tables: {cfg.output}")
 
 

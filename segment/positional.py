@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
+from glob import glob
 
 
 def as_override(key: str, arguments: Sequence[str]) -> list[str]:
     """The arguments with all words that stand alone gathered into one override, `key=[...]`.
 
-    A word with `=` in it stands alone, too, where it begins as no key does or is the name of a file or folder.
+    A word with `=` in it stands alone, too, where it begins as no key does or names a file or folder that is there.
     """
     words = [argument for argument in arguments if _stands_alone(argument)]
     rest = [argument for argument in arguments if not _stands_alone(argument)]
@@ -19,7 +19,7 @@ def _stands_alone(argument: str) -> bool:
     if argument.startswith("-"):
         return False
     is_override = re.match(r"[+~]{0,2}[\w.@/]+=", argument) is not None
-    return not is_override or Path(argument).exists()
+    return not is_override or bool(glob(argument))  # noqa: PTH207  # patterns may be absolute
 
 
 def _quoted(text: str) -> str:

@@ -45,8 +45,8 @@ class Arm:
 def gather(groups: Sequence[Group]) -> tuple[list[Arm], list[str]]:
     """Make arms, in the order in which they were named.
 
-    The runs of a sweep folder or pattern keep to themselves: one arm when they differ only in the seed, else one for
-    each configuration. Runs named one by one are one arm where configuration, training cases and code agree.
+    The runs of a sweep folder, a pattern or a table keep to themselves: one arm when they differ only in the seed, else
+    one for each configuration. Runs named one by one are one arm where configuration, training cases and code agree.
 
     Returns:
         The arms, and remarks on what a reader should know of how they were made.
@@ -59,7 +59,7 @@ def gather(groups: Sequence[Group]) -> tuple[list[Arm], list[str]]:
     remarks = [f"left out: {reason}" for group in groups for reason in group.left_out]
     for number, group in enumerate(groups):
         for run in group.runs:
-            home = (number,) if group.is_several else ("single", run.code)
+            home = (number,) if group.is_apart else ("single", run.code)
             key = (*home, *_signature(run))
             gathered.setdefault(key, []).append(run)
             homes.setdefault(key, group.name)

@@ -12,6 +12,8 @@ from segment.metrics.merge import tested_table
 from segment.runs.online import WANDB_PATH, fetch
 from segment.runs.record import Record, read_alone, read_folds, read_run
 
+TABLE = "cases.csv"  # what runs and merging call it; other files are only tables
+
 
 @dataclass(frozen=True)
 class Group:
@@ -20,13 +22,13 @@ class Group:
     Attributes:
         name: The argument, as it may be shown.
         runs: At least one.
-        is_several: Whether it names several runs, as a sweep folder or a pattern does.
+        is_apart: Whether its runs keep to themselves: those of a sweep folder, a pattern or a merged table.
         left_out: What was passed over, and why.
     """
 
     name: str
     runs: tuple[Record, ...]
-    is_several: bool
+    is_apart: bool
     left_out: tuple[str, ...] = ()
 
 
@@ -47,7 +49,7 @@ def find_runs(arguments: Sequence[str], scratch: Path) -> list[Group]:
     for number, argument in enumerate(arguments):
         if not Path(argument).exists() and WANDB_PATH.fullmatch(argument):
             folder = fetch(argument, scratch / str(number))
-            groups.append(Group(argument, (read_run(folder, argument),), is_several=False))
+            groups.append(Group(argument, (read_run(folder, argument),), is_apart=False))
             continue
         units = [unit for place in _places(argument) for unit in _units(place)]
         for unit in units:
@@ -79,11 +81,11 @@ def _places(argument: str) -> list[Path]:
 def _units(place: Path) -> list[Path]:
     """Run folders, or the one merged table of a cross-validation's folds."""
     if place.is_file():
-        return [place.parent] if (place.parent / "split.json").exists() else [place]
+        return [place.parent] if place.name == TABLE and (place.parent / "split.json").exists() else [place]
     if (place / "split.json").exists():
         return [place]
     runs = _runs_below(place)
-    table = place / "cases.csv"
+    table = place / TABLE
     tests = {tuple(json.loads((run / "split.json").read_text(encoding="utf-8"))["test"]) for run in runs}
     return [table] if len(tests) > 1 and table.exists() else runs
 
@@ -112,13 +114,14 @@ def _group(argument: str, units: Iterable[Path]) -> Group:
     if not runs:
         msg = f"no tested run in {argument}; name run folders, the folder of a sweep, or a cases.csv"
         raise UserError(msg)
-    return Group(shown(Path(argument)), tuple(runs), len(units) > 1, tuple(left_out))
+    is_apart = len(units) > 1 or units[0].is_file()
+    return Group(shown(Path(argument)), tuple(runs), is_apart, tuple(left_out))
 
 
 def _read(unit: Path) -> Record:
     if unit.is_dir():
         return read_run(unit, shown(unit))
-    folds = _runs_below(unit.parent)
+    folds = _runs_below(unit.parent) if unit.name == TABLE else []
     return read_folds(unit, folds, shown(unit.parent)) if folds else read_alone(unit, shown(unit))
 
 

@@ -19,6 +19,7 @@ _DPI = 130
 _WIDTH = 4.6  # inches, of one metric
 _ARM, _ORGAN = 0.26, 0.42  # inches, of one line of scores and of differences
 _HEAD = 0.95
+_BELOW = 0.14  # of a line: intervals lie above the patients, not upon them
 # Okabe & Ito, those that stand out on white.
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666")
 _INK, _FAINT, _OPEN = "#222222", "#BBBBBB", "#777777"
@@ -61,14 +62,16 @@ def _draw_scores(axes: Axes, comparison: Comparison, metric: str) -> None:
         lines = [block * (count + 0.6) + place for place in range(count)]
         scores = [comparison.scores[arm.letter][organ, metric].values for arm in comparison.arms]
         patients = np.array([nan_means(one, axis=0) for one in scores])  # (arms, patients)
-        axes.plot(patients, lines, color=_FAINT, linewidth=0.5, zorder=1)
+        axes.plot(patients, np.add(lines, _BELOW), color=_FAINT, linewidth=0.5, zorder=1)
         for arm, line, one, each in zip(comparison.arms, lines, scores, patients, strict=True):
             color = _color(comparison, arm.letter)
-            axes.plot(each, np.full(len(each), line), "o", color=color, markersize=3.2, alpha=0.45, mew=0, zorder=2)
+            axes.plot(
+                each, np.full(len(each), line + _BELOW), "o", color=color, markersize=3.2, alpha=0.45, mew=0, zorder=2
+            )
             if len(one) > 1:
-                axes.plot(seed_means(one), np.full(len(one), line - 0.3), "|", color=color, markersize=5, zorder=3)
+                axes.plot(seed_means(one), np.full(len(one), line - 0.4), "|", color=color, markersize=5, zorder=3)
             summary = comparison.summaries[arm.letter][organ, metric]
-            _draw_interval(axes, line, summary.mean, (summary.low, summary.high), color)
+            _draw_interval(axes, line - _BELOW, summary.mean, (summary.low, summary.high), color)
     middles = [block * (count + 0.6) + (count - 1) / 2 for block in range(len(comparison.organs))]
     _finish(axes, comparison, middles, TITLES[metric], len(comparison.organs) * (count + 0.6) - 1.1)
 
@@ -81,10 +84,10 @@ def _draw_differences(axes: Axes, comparison: Comparison, pair: tuple[str, str],
         left, right = (nan_means(comparison.scores[arm][one.organ, metric].values, axis=0) for arm in pair)
         each = scaled(metric, 1.0) * (right - left)
         color = _color(comparison, one.better) if one.better else _OPEN
-        axes.plot(each, line + _spread(each), "o", color=color, markersize=3.2, alpha=0.45, mew=0, zorder=2)
+        axes.plot(each, line + _BELOW + _spread(each), "o", color=color, markersize=3.2, alpha=0.45, mew=0, zorder=2)
         found = one.difference
         mean, low, high = (scaled(metric, value) for value in (found.mean, found.low, found.high))
-        _draw_interval(axes, line, mean, (low, high), color)
+        _draw_interval(axes, line - _BELOW, mean, (low, high), color)
     better = ("lower" if metric in comparison.settings.lower_is_better else "higher") + " is better"
     label = f"{second} minus {first}, {TITLES[metric].split()[0]} in {unit(metric)} ({better})"
     _finish(axes, comparison, list(range(len(comparison.organs))), label, len(comparison.organs) - 0.5)
@@ -97,7 +100,7 @@ def _draw_interval(axes: Axes, line: float, mean: float, ends: tuple[float, floa
 
 def _spread(values: np.ndarray) -> np.ndarray:
     """Small steps up and down, so that equal values do not hide each other."""
-    steps: np.ndarray = 0.09 * (np.arange(len(values)) % 5 - 2)
+    steps: np.ndarray = 0.07 * (np.arange(len(values)) % 5 - 1)
     return steps
 
 

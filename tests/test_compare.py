@@ -1,0 +1,507 @@
+"""`segment compare` as its command, on run folders whose truth is known."""
+
+import base64
+import csv
+import io
+import json
+import math
+import re
+import runpy
+import shlex
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from run_folders import ORGANS, Study, write_run
+
+from segment.metrics.merge import find_tables, merge_cases, write_merged
+
+DOCUMENT = Path(__file__).parents[1] / "docs" / "compare.md"
+
+
+@pytest.fixture
+def compare(tmp_path, monkeypatch, capsys):
+    """Runs the command in a folder of its own; returns exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+
+    def call(*arguments):
+        words = [str(argument) for argument in arguments]
+        few = [] if any("resamples" in word for word in words) else ["resamples=999"]
+        monkeypatch.setattr(sys, "argv", ["segment", "compare", *words, *few])
+        code = 0
+        try:
+            runpy.run_module("segment", run_name="__main__", alter_sys=True)
+        except SystemExit as end:
+            code = end.code
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
+
+
+def read(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def verdict(folder):
+    """The sentences of all pairs."""
+    facts = json.loads((folder / "comparison.json").read_text())
+    return [sentence for one in facts["verdicts"] for sentence in one["sentences"]]
+
+
+def test_five_seeds_against_five_others_are_no_difference(compare, tmp_path):
+    study = Study()
+    study.sweep(tmp_path / "first", range(5))
+    study.sweep(tmp_path / "second", range(5, 10))
+    code, out, err = compare("first", "second", "output=out")
+    assert (code, err) == (0, "")
+    assert "A: first (5 seeds)" in out
+    assert "B: second (5 seeds)" in out
+    assert "2 arms on 20 test cases: 0 of 9 tests show a difference" in out
+    assert "is better" not in out
+    assert all(row["better"] == "" for row in read(tmp_path / "out" / "differences.csv"))
+
+
+def test_one_sweep_of_five_seeds_is_one_arm_whose_seeds_are_told(compare, tmp_path):
+    Study().sweep(tmp_path / "sweep", range(5))
+    code, out, _ = compare("sweep", "output=out")
+    assert code == 0
+    assert "There is one arm: 5 runs of one configuration, so there is nothing to tell apart" in out
+    assert read(tmp_path / "out" / "differences.csv") == []
+    rows = read(tmp_path / "out" / "summary.csv")
+    dice = {run: [float(row["dice"]) for row in read(run) if row["organ"] == "liver"] for run in tables(tmp_path)}
+    assert float(rows[0]["sd_seeds"]) == pytest.approx(np.std([np.mean(each) for each in dice.values()], ddof=1))
+    assert (rows[0]["patients"], rows[0]["seeds"], rows[0]["organ"]) == ("20", "5", "liver")
+
+
+def tables(folder):
+    return sorted((folder / "sweep").glob("*/cases.csv"))
+
+
+def test_a_crippled_recipe_is_told_from_a_good_one(compare, tmp_path):
+    study = Study()
+    study.sweep(tmp_path / "sweep", range(3), channels=16)
+    for seed in range(3):
+        study.run(tmp_path / "sweep" / f"crippled{seed}", seed, shift=-0.05, channels=2)
+    code, out, _ = compare("sweep", "output=out")
+    assert code == 0
+    assert "A: model.net.base_channels=16 (3 seeds)" in out
+    assert "B: model.net.base_channels=2 (3 seeds)" in out
+    rows = read(tmp_path / "out" / "differences.csv")
+    assert {row["better"] for row in rows} == {"A"}
+    assert re.search(r"Dice: A is better than B on liver by \d\.\d points \[\d\.\d, \d\.\d\], right kidney by", out)
+    assert re.search(r"HD95 in mm: A is better than B on liver by \d\.\d mm \[", out)
+    liver = next(row for row in rows if row["organ"] == "liver" and row["metric"] == "dice")
+    assert float(liver["difference"]) == pytest.approx(-0.05, abs=0.02)
+    assert float(liver["low"]) < float(liver["difference"]) < float(liver["high"]) < 0
+    assert float(liver["p_holm"]) < 0.05
+
+
+def test_one_seed_each_tells_of_networks_not_of_recipes(compare, tmp_path):
+    study = Study()
+    study.run(tmp_path / "a", shift=0.0)
+    study.run(tmp_path / "b", shift=-0.05, channels=2)
+    code, out, _ = compare("a", "b", "output=out")
+    assert code == 0
+    assert "A is better than B on liver" in out
+    assert "One seed each: this holds of these trained networks; the spread between seeds is unknown" in out
+
+
+def test_one_seed_against_several_borrows_their_spread(compare, tmp_path):
+    study = Study()
+    study.sweep(tmp_path / "many", range(4))
+    study.run(tmp_path / "one", 9, channels=2)
+    _, out, _ = compare("many", "one", "output=out")
+    assert "B has one seed; its seeds are taken to spread as those of A do." in out
+
+
+def test_five_patients_cannot_show_anything_and_that_is_said(compare, tmp_path):
+    study = Study(patients=5)
+    study.run(tmp_path / "a")
+    study.run(tmp_path / "b", shift=-0.3, channels=2)
+    code, out, _ = compare("a", "b", "output=out", "metrics=[dice]")
+    assert code == 0
+    assert "is better" not in out
+    assert "(5 patients cannot show it: Wilcoxon's p is 0.062 at best, and 0.19 corrected for 3 test(s))" in out
+
+
+def test_runs_named_one_by_one_are_gathered_by_configuration(compare, tmp_path):
+    study = Study()
+    for seed in range(2):
+        study.run(tmp_path / f"wide{seed}", seed)
+        study.run(tmp_path / f"narrow{seed}", seed, channels=2, task="another")
+    _, out, _ = compare("wide0", "narrow0", "wide1", "narrow1", "output=out")
+    assert "A: model.net.base_channels=16 (2 seeds)" in out
+    assert "B: model.net.base_channels=2 (2 seeds)" in out
+
+
+def test_a_pattern_is_an_arm_and_absolute_paths_are_not_told(compare, tmp_path):
+    study = Study()
+    for seed in range(2):
+        study.run(tmp_path / "runs" / f"lr=0.1,{seed}", seed)
+        study.run(tmp_path / "runs" / f"lr=0.2,{seed}", seed + 2)
+    code, out, err = compare(tmp_path / "runs" / "lr=0.1*", "runs/lr=0.2*", "output=out")
+    assert (code, err) == (0, "")
+    assert "B: runs/lr=0.2* (2 seeds)" in out
+    assert str(tmp_path) not in (tmp_path / "out" / "index.html").read_text()
+
+
+def test_a_run_given_by_a_path_with_an_equals_sign(compare, tmp_path):
+    study = Study()
+    study.run(tmp_path / "a=1")
+    study.run(tmp_path / 'b"2')
+    code, out, _ = compare("a=1", 'b"2', "output=out")
+    assert code == 0
+    assert "There is one arm: 2 runs" in out
+
+
+def test_the_reference_is_compared_with_each_other_arm(compare, tmp_path):
+    study = Study()
+    for channels in (2, 4, 8):
+        study.run(tmp_path / str(channels), channels=channels)
+    compare("2", "4", "8", "output=all")
+    compare("2", "4", "8", "output=letter", "reference=B")
+    compare("2", "4", "8", "output=name", "reference=4")
+    pairs = [
+        {(row["first"], row["second"]) for row in read(tmp_path / name / "differences.csv")}
+        for name in ("all", "letter", "name")
+    ]
+    assert pairs == [{("A", "B"), ("A", "C"), ("B", "C")}, {("B", "A"), ("B", "C")}, {("B", "A"), ("B", "C")}]
+    code, _, err = compare("2", "4", "8", "output=none", "reference=Z")
+    assert code == 2
+    assert err.startswith("error: reference=Z is no arm of this comparison; give a letter: A: ")
+
+
+def merged_folds(study, folder, shift=0.0):
+    """Three folds of a cross-validation, each trained on what the others test, and their merged table."""
+    dice = study.dice(shift)
+    for fold in range(3):
+        test = study.test[fold::3]
+        train = [case for case in study.test if case not in test]
+        write_run(folder / str(fold), test, {organ: each[fold::3] for organ, each in dice.items()}, train)
+    write_merged(folder / "cases.csv", merge_cases(find_tables([folder])))
+    return folder
+
+
+def test_merged_folds_are_compared_as_one_run(compare, tmp_path):
+    """Every case is learnt from in some fold and tested in another, which is no leak."""
+    study = Study()
+    merged_folds(study, tmp_path / "good")
+    merged_folds(study, tmp_path / "bad", shift=-0.05)
+    code, out, err = compare("good", "bad/cases.csv", "output=out")
+    assert (code, err) == (0, "")
+    assert "A: good (1 seed)" in out
+    assert "A is better than B on liver" in out
+    assert "2 arms on 20 test cases" in out
+
+
+def test_a_table_alone_is_compared_too(compare, tmp_path):
+    study = Study()
+    study.run(tmp_path / "a")
+    (study.run(tmp_path / "b", shift=-0.05) / "cases.csv").rename(tmp_path / "table.csv")
+    code, out, _ = compare("a", "table.csv", "output=out")
+    assert code == 0
+    assert "A is better than B on liver" in out
+    assert "note: what table.csv was trained on is not recorded beside its scores" in out
+
+
+def test_folds_without_a_merged_table_are_refused_with_the_remedy(compare, tmp_path):
+    merged_folds(Study(), tmp_path / "folds")
+    (tmp_path / "folds" / "cases.csv").unlink()
+    code, _, err = compare("folds", "output=out")
+    assert code == 2
+    assert "merge the folds of each setting: segment merge" in err
+
+
+@pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
+def test_other_test_cases_are_refused(compare, tmp_path, order):
+    study, other = Study(), Study()
+    other.test = ["set/train_03", *study.test[1:]]
+    other.train = ["set/test_00", *[case for case in study.train if case != "set/train_03"]]
+    study.run(tmp_path / "a")
+    other.run(tmp_path / "b", channels=2)
+    code, out, err = compare(*order, "output=out")
+    assert (code, out) == (2, "")
+    only = {"a": "only a tested set/test_00", "b": "only b tested set/train_03"}
+    assert err.startswith(f"error: the test cases differ: {only[order[0]]} and {only[order[1]]}, and ")
+    assert "was trained or selected on" in err
+    assert "give all runs the same split, such as split.seed=0" in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_trained_on_anothers_test_case_under_another_name_is_refused(compare, tmp_path):
+    study = Study()
+    contents = {case: f"content of {case}" for case in [*study.train, *study.test]}
+    study.run(tmp_path / "a")
+    study.run(tmp_path / "b", channels=2, voxels=contents | {"set/train_07": "content of set/test_04"})
+    code, _, err = compare("a", "b", "output=out")
+    assert code == 2
+    assert err == (
+        "error: b was trained or selected on set/test_04 under the name set/train_07, which b tested; "
+        "compare runs that have not seen their test cases\n"
+    )
+
+
+def test_where_only_the_other_run_knows_the_content_the_leak_is_found(compare, tmp_path):
+    study = Study()
+    contents = {case: f"content of {case}" for case in [*study.train, *study.test]}
+    study.run(tmp_path / "a")
+    study.run(tmp_path / "b", channels=2, voxels={"set/train_07": contents["set/test_04"]})
+    code, _, err = compare("a", "b", "output=out")
+    assert code == 2
+    assert "b was trained or selected on set/test_04 under the name set/train_07, which a tested" in err
+
+
+def test_other_voxels_under_the_same_name_are_refused(compare, tmp_path):
+    study = Study()
+    contents = {case: f"content of {case}" for case in [*study.train, *study.test]}
+    study.run(tmp_path / "a")
+    study.run(tmp_path / "b", channels=2, voxels=contents | {"set/test_04": "another CT"})
+    code, _, err = compare("a", "b", "output=out")
+    assert code == 2
+    assert err.startswith("error: set/test_04 has other voxels in a than in b")
+
+
+def test_another_truth_is_refused(compare, tmp_path):
+    study = Study()
+    study.run(tmp_path / "a")
+    table = study.run(tmp_path / "b", channels=2) / "cases.csv"
+    table.write_text(table.read_text().replace(",104.0,", ",90.0,"))
+    code, _, err = compare("a", "b", "output=out")
+    assert code == 2
+    assert err.startswith("error: the true liver of set/test_04 has 104.0 mL in a and 90.0 mL in b: labels or data")
+
+
+def test_runs_of_older_versions_are_known_by_names_and_that_is_said(compare, tmp_path):
+    study = Study()
+    study.run(tmp_path / "a", voxels={})
+    study.run(tmp_path / "b", channels=2)
+    code, out, _ = compare("a", "b", "output=out")
+    assert code == 0
+    assert "note: a did not record the content of the CTs: its cases are known by their names alone" in out
+
+
+def test_shared_organs_are_compared_and_the_others_named(compare, tmp_path):
+    study = Study()
+    study.run(tmp_path / "a")
+    dice = study.dice()
+    write_run(tmp_path / "b", study.test, {"liver": dice["liver"]}, study.train, channels=2)
+    code, out, _ = compare("a", "b", "output=out")
+    assert code == 0
+    assert "note: left out: right_kidney, spleen, which not every run scores" in out
+    assert {row["organ"] for row in read(tmp_path / "out" / "summary.csv")} == {"liver"}
+    write_run(tmp_path / "c", study.test, {"aorta": dice["liver"]}, study.train, channels=2)
+    code, _, err = compare("b", "c", "output=out2")
+    assert code == 2
+    assert err == "error: b scores liver, c aorta: no organ is shared; compare runs of the same organs\n"
+
+
+def test_nsd_at_another_tolerance_is_another_metric(compare, tmp_path):
+    study = Study()
+    study.run(tmp_path / "a")
+    study.run(tmp_path / "b", channels=2, tolerance=5)
+    code, out, _ = compare("a", "b", "output=out")
+    assert code == 0
+    assert "note: nsd is left out: tolerance_mm.liver is 3, 5 in different runs" in out
+    assert {row["metric"] for row in read(tmp_path / "out" / "summary.csv")} == {"dice", "hd95_mm"}
+
+
+def test_distances_that_leave_out_failures_are_no_claim(compare, tmp_path):
+    """B finds no spleen in three patients and has the smaller distances in the others."""
+    study = Study()
+    good = study.dice()
+    near = {organ: 60 * (1 - each) for organ, each in good.items()}
+    write_run(tmp_path / "a", study.test, good, study.train, hd95_mm=near)
+    dice, nearer = {**good, "spleen": good["spleen"].copy()}, {**near, "spleen": near["spleen"] - 1.0}
+    dice["spleen"][:3], nearer["spleen"][:3] = 0.0, math.nan
+    write_run(tmp_path / "b", study.test, dice, study.train, hd95_mm=nearer, channels=2)
+    code, out, _ = compare("a", "b", "output=out")
+    assert code == 0
+    (row,) = [
+        r for r in read(tmp_path / "out" / "differences.csv") if (r["organ"], r["metric"]) == ("spleen", "hd95_mm")
+    ]
+    assert (row["patients"], row["better"]) == ("17", "")
+    assert float(row["p_holm"]) < 0.05
+    assert (
+        "spleen can't be told apart (B failed in 3.0 patients, which the difference of 17 patients leaves out)" in out
+    )
+
+
+def test_a_repeat_that_is_a_copy_does_not_count(compare, tmp_path):
+    study = Study()
+    dice = study.dice()
+    for name, seed in (("0", 0), ("1", 0), ("2", 1)):
+        write_run(tmp_path / "sweep" / name, study.test, dice, study.train, seed=seed)
+    code, out, _ = compare("sweep", "output=out")
+    assert code == 0
+    assert "note: left out: sweep/1 has seed and scores of sweep/0, so it is no repeat" in out
+    assert "(2 seeds)" in out
+
+
+def test_a_sweep_goes_on_without_runs_that_were_not_tested(compare, tmp_path):
+    study = Study()
+    study.sweep(tmp_path / "sweep", range(3))
+    (tmp_path / "sweep" / "1" / "cases.csv").unlink()
+    code, out, _ = compare("sweep", "output=out")
+    assert code == 0
+    assert "note: left out: sweep/1 was not tested to the end: set/test_00 is not in its cases.csv" in out
+    code, _, err = compare("sweep/1", "sweep/2", "output=out2")
+    assert code == 2
+    assert err.startswith("error: sweep/1 was not tested to the end")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a"], "there is one run to compare; name two or more: segment compare RUN RUN"),
+        (["a", "a"], "a is named twice, by a and by a; name it once"),
+        (["a", "nowhere"], "no run in nowhere: there is no such file or folder, nor is it a W&B path entity/project/"),
+        (["a", "empty"], "no tested run in empty; name run folders, the folder of a sweep, or a cases.csv"),
+        (["a", "b", "metrics=[volume]"], "metrics must be a list out of dice, hd95_mm, nsd, got ['volume']"),
+        (["a", "b", "alpha=5"], "alpha must be between 0 and 1, such as 0.05, got 5"),
+        (["a", "b", "resamples=10"], "resamples must be a whole number of at least 999, got 10"),
+        (["a", "b", "seed=-1"], "seed must be a whole number from 0"),
+        (["a", "b", "output=a"], "a exists; choose another output="),
+        ([], "no value for runs; give it, such as runs=…"),
+        (["a", "c"], "c was scored with include_trained=true, also on cases that it was trained on"),
+        (["a", "torn.csv"], "cannot read torn.csv (KeyError: 'case'); it must be a run's cases.csv"),
+    ],
+)
+def test_what_a_user_has_to_mend_is_one_sentence(compare, tmp_path, arguments, message):
+    study = Study(patients=6)
+    study.run(tmp_path / "a")
+    study.run(tmp_path / "b", channels=2)
+    study.run(tmp_path / "c", channels=2)
+    with (tmp_path / "c" / "config.yaml").open("a") as file:
+        file.write("include_trained: true\n")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "torn.csv").write_text("nothing\n1\n")
+    before = sorted(tmp_path.rglob("*"))
+    code, _, err = compare(*arguments)
+    assert code == 2
+    assert err.startswith(f"error: {message}")
+    assert len(err.splitlines()) == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+class Page(HTMLParser):
+    """Collects what a browser would show and fetch, and whether tags match."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.text, self.sources = [], [], []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        if tag not in ("meta", "img", "br"):
+            self.open.append(tag)
+        self.sources += [value for name, value in attributes if name in ("src", "href")]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def test_the_page_stands_alone_and_escapes_names(compare, tmp_path):
+    study = Study()
+    study.run(tmp_path / "<script>alert(1)<" / "a&b")
+    study.run(tmp_path / "plain", channels=2)
+    code, _, _ = compare("<script>alert(1)</a&b", "plain", "output=out")
+    assert code == 0
+    page = Page((tmp_path / "out" / "index.html").read_text(encoding="utf-8"))
+    assert page.open == []
+    assert len(page.sources) == 1
+    assert page.sources[0].startswith("data:image/png;base64,")
+    picture = base64.b64decode(page.sources[0].partition(",")[2])
+    assert picture == (tmp_path / "out" / "figure.png").read_bytes()
+    shown = " ".join(page.text)
+    for words in (
+        "<script>alert(1)</a&b",
+        "model.net.base_channels=16",
+        "right kidney",
+        "Paired differences",
+        "One seed",
+    ):
+        assert words in shown
+
+
+def test_the_figure_shows_every_arm_in_its_colour(compare, tmp_path):
+    study = Study()
+    study.run(tmp_path / "a")
+    study.run(tmp_path / "b", shift=-0.05, channels=2)
+    compare("a", "b", "output=out", "metrics=[dice]")
+    with Image.open(io.BytesIO((tmp_path / "out" / "figure.png").read_bytes())) as picture:
+        colors = {color for _, color in picture.convert("RGB").getcolors(1 << 24)}
+        assert picture.width > 500
+    for blue_or_vermillion in ((0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)):
+        assert blue_or_vermillion in colors
+
+
+def test_many_arms_and_organs_without_scores_are_shown_too(compare, tmp_path):
+    study = Study(patients=8)
+    for channels in range(1, 6):
+        dice = study.dice() | {"aorta": np.full(8, np.nan)}
+        write_run(tmp_path / str(channels), study.test, dice, study.train, channels=channels)
+    code, out, err = compare("1", "2", "3", "4", "5", "output=out")
+    assert (code, err) == (0, "")
+    assert "… and 4 pairs more, in differences.csv" in out
+    assert "aorta can't be told apart (0 patient(s) with a score in both)" in out
+
+
+def test_each_patients_scores_are_written(compare, tmp_path):
+    study = Study(patients=6)
+    study.sweep(tmp_path / "a", range(2))
+    study.run(tmp_path / "b", channels=2)
+    compare("a", "b", "output=out", "metrics=[dice]")
+    rows = read(tmp_path / "out" / "patients.csv")
+    assert len(rows) == 6 * len(ORGANS) * 2
+    runs = [read(tmp_path / "a" / str(number) / "cases.csv")[0] for number in range(2)]
+    (mine,) = [r for r in rows if (r["case"], r["organ"], r["arm"]) == (runs[0]["case"], runs[0]["organ"], "A")]
+    assert float(mine["score"]) == pytest.approx(np.mean([float(run["dice"]) for run in runs]))
+
+
+def test_the_same_comparison_twice_gives_the_same_files(compare, tmp_path):
+    study = Study(patients=7)
+    study.sweep(tmp_path / "a", range(2))
+    study.sweep(tmp_path / "b", range(2), channels=2)
+    for name in ("out1", "out2"):
+        compare("a", "b", f"output={name}")
+    for name in ("summary.csv", "differences.csv", "patients.csv", "comparison.json", "index.html"):
+        assert (tmp_path / "out1" / name).read_bytes() == (tmp_path / "out2" / name).read_bytes()
+
+
+def test_without_a_network_a_wandb_path_is_one_sentence(compare, tmp_path, monkeypatch):
+    Study(patients=6).run(tmp_path / "a")
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    code, _, err = compare("a", "team/project/abc123", "output=out")
+    assert code == 2
+    assert err.startswith("error: there is no folder team/project/abc123 here, and cannot get team/project/abc123 from")
+    assert len(err.splitlines()) == 1
+
+
+def test_every_command_of_the_document_runs(compare, tmp_path):
+    study = Study()
+    sweeps = tmp_path / "outputs" / "quick" / "sweeps"
+    study.sweep(sweeps / "2026-11-25_10-00-00", range(3))
+    study.sweep(sweeps / "2026-11-25_12-00-00", range(3), shift=-0.05, channels=2)
+    merged_folds(study, tmp_path / "outputs" / "folds" / "small")
+    merged_folds(study, tmp_path / "outputs" / "folds" / "large")
+    blocks = re.findall(r"```bash\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), flags=re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines() if line.startswith("segment compare")]
+    assert len(lines) >= 5
+    for number, line in enumerate(lines):
+        if "my-team" not in line:  # lies on a server
+            code, out, err = compare(*shlex.split(line)[2:], f"output=out{number}")
+            assert (code, err) == (0, ""), line
+            assert f"page, figure and tables: out{number}" in out
