@@ -20,6 +20,10 @@ class RandomSplit:
     organs. The result hangs on the seed and on the patients' names, groups and organs: neither the order of files nor
     other sources matter. A source of one patient only trains.
 
+    Organs are those of the experiment: balanced by all that labels show, sets of organs would be nearly as many as
+    patients, and folds no better than without. So folds of other organs are others, unless both experiments name the
+    same `frozen` file.
+
     Patients whom a data set's authors keep for the test (`Case.part`) test, and count towards the share.
 
     The test patients are the same for every fold, and those of the split without folds; the others take turns in

@@ -100,6 +100,19 @@ def test_a_frozen_split_takes_new_cases_in_without_moving_old_ones(tmp_path, fol
     assert fewer == before
 
 
+def test_experiments_with_other_organs_share_folds_through_a_frozen_split(tmp_path):
+    def organs_of(shown):
+        return lambda cases: {case.id: shown(case) for case in cases}
+
+    odd, all_alike = organs_of(lambda case: ODD[case.id]), organs_of(lambda _: [1])
+    alone = RandomSplit(0.15, 0.2, 3)
+    assert alone(TWENTY, 0, odd).ids() != alone(TWENTY, 0, all_alike).ids()
+    frozen = RandomSplit(0.15, 0.2, 3, frozen=tmp_path / "set.json")
+    first = frozen(TWENTY, 0, odd).ids()
+    assert first == alone(TWENTY, 0, odd).ids()
+    assert frozen(TWENTY, 0, all_alike).ids() == first
+
+
 def test_a_frozen_split_of_other_settings_is_refused(tmp_path):
     path = tmp_path / "set.json"
     RandomSplit(0.15, 0.2, 3, frozen=path)(TWENTY)
