@@ -13,7 +13,8 @@ from segment.errors import UserError
 TRUSTED = (
     *("segment.data.normalize", "segment.data.resample"),
     *("segment.inference.postprocess", "segment.inference.window"),
-    *("segment.model.criterion", "segment.model.loss", "segment.model.module", "segment.model.vnet"),
+    *("segment.model.criterion", "segment.model.loss", "segment.model.module", "segment.model.schedule"),
+    "segment.model.vnet",
     *(f"monai.losses.{name}" for name in ("dice", "focal_loss", "tversky", "unified_focal_loss", "hausdorff_loss")),
     *(f"monai.networks.nets.{name}" for name in ("attentionunet", "basic_unet", "basic_unetplusplus", "dynunet")),
     *(f"monai.networks.nets.{name}" for name in ("segresnet", "segresnet_ds", "swin_unetr", "unet", "unetr", "vnet")),
