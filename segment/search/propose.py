@@ -2,20 +2,20 @@
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import optuna
 from optuna.pruners import BasePruner
-from optuna.samplers import BaseSampler
+from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from segment.search.space import Space, configurations, count
 
 STUDY = "sweep"  # Hyperband deals its brackets by name and number
 ATTEMPTS = 10  # of a sampler to find what was not tried yet
-ENUMERABLE = 100_000  # configurations; in larger spaces a sampler does not run into the same one by necessity
+ENUMERABLE = 100_000  # configurations; in larger spaces one at random is new
 
 
 Direction = Literal["maximize", "minimize"]
@@ -52,7 +52,7 @@ def propose(trials: Sequence[FrozenTrial], method: Method) -> FrozenTrial | None
         if _key(trial.params) not in tried:
             return trial
     if count(method.space) > ENUMERABLE:
-        return trial
+        return _ask(trials, replace(method, make_sampler=RandomSampler), ATTEMPTS)
     untried = [params for params in configurations(method.space) if _key(params) not in tried]
     if not untried:
         return None

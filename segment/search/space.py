@@ -3,6 +3,8 @@
 import itertools
 import json
 import math
+import re
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -45,7 +47,8 @@ def override(key: str, value: Any) -> str:  # noqa: ANN401
 
 def quoted(text: str) -> str:
     """A word that may hold any characters, as the value of an argument."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    # Hydra reads a backslash as such unless a quote follows the run of backslashes that it is in.
+    escaped = re.sub(r"(\\*)('|$)", lambda found: 2 * found[1] + ("\\'" if found[2] else ""), text)
     return f"'{escaped}'"
 
 
@@ -76,7 +79,9 @@ def values(distribution: BaseDistribution) -> list[Any]:
     if isinstance(distribution, IntDistribution):
         return list(range(distribution.low, distribution.high + 1, distribution.step))
     assert isinstance(distribution, FloatDistribution)
-    return [distribution.low + index * (distribution.step or 0) for index in range(int(_count(distribution)))]
+    step = distribution.step or 0
+    # Rounding must not lead beyond the end.
+    return [min(distribution.low + index * step, distribution.high) for index in range(int(_count(distribution)))]
 
 
 def _first(distribution: BaseDistribution) -> Any:  # noqa: ANN401
@@ -119,10 +124,15 @@ def _range(key: str, node: Mapping[str, Any]) -> IntDistribution | FloatDistribu
         msg = f"space.{key} needs numbers for low and high, got {dict(node)}"
         raise UserError(msg)
     try:
-        if all(type(number) is int for number in numbers):
-            return IntDistribution(low, high, log=bool(log), step=1 if step is None else step)
-        return FloatDistribution(low, high, log=bool(log), step=step)
-    except ValueError as error:  # in Optuna's words: low above high, log from 0, log with step
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            if all(type(number) is int for number in numbers):
+                return IntDistribution(low, high, log=bool(log), step=1 if step is None else step)
+            return FloatDistribution(low, high, log=bool(log), step=step)
+    except (
+        ValueError,
+        UserWarning,
+    ) as error:  # in Optuna's words: low above high, log from 0, a step that does not fit
         msg = f"space.{key}: {error}"
         raise UserError(msg) from error
 
