@@ -81,7 +81,11 @@ class Store:
             discard(folder, unless_intact=True)
         if not folder.is_dir():
             scan = case.read()
-            volume = preprocess(self.transform, scan, case.label.read(scan, case.image, self.organs))
+            label = case.label.read(scan, case.image, self.organs)
+            if identity(case, self.transform, self.organs, self.content.hash) != decides:
+                msg = f"{case.image} or its label changed while it was read; start again when it is written"
+                raise UserError(msg)
+            volume = preprocess(self.transform, scan, label)
             facts = {
                 "case": case.id,
                 "annotated": annotated(case.label, self.organs),

@@ -310,3 +310,21 @@ def test_a_second_start_reads_no_ct_again_until_one_changes(store, tmp_path, mon
     after = store.prepare(cases)
     assert read == [cases[0].image, *cases[0].label.files]
     assert [name for name in before if before[name].folder != after[name].folder] == [cases[0].id]
+
+
+def test_a_file_that_changes_between_its_hash_and_its_reading_is_not_stored(store, tmp_path, monkeypatch):
+    write_case(tmp_path, "a")
+    (case,) = list_cases(tmp_path)
+    real = module.fingerprint
+
+    def meanwhile(decides):
+        write_case(tmp_path, "a", seed=1)
+        return real(decides)
+
+    monkeypatch.setattr(module, "fingerprint", meanwhile)
+    with pytest.raises(UserError, match=r"a\.nii\.gz or its label changed while it was read; start again"):
+        store.add(case)
+    monkeypatch.undo()
+    assert not list(store.root.glob("[!.]*"))
+    again, anew = (each.prepare([case])[case.id] for each in (store, Store(tmp_path / "new", transform(), ORGANS)))
+    np.testing.assert_array_equal(again.image[:], anew.image[:])
