@@ -4,7 +4,6 @@ import itertools
 import json
 import math
 import re
-import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -123,16 +122,14 @@ def _range(key: str, node: Mapping[str, Any]) -> IntDistribution | FloatDistribu
     if low is None or high is None or not all(type(number) in (int, float) for number in numbers):
         msg = f"space.{key} needs numbers for low and high, got {dict(node)}"
         raise UserError(msg)
+    if step and abs((high - low) / step - round((high - low) / step)) > 1e-6:
+        msg = f"space.{key} cannot go from low={low} to high={high} in steps of {step}; choose another high"
+        raise UserError(msg)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            if all(type(number) is int for number in numbers):
-                return IntDistribution(low, high, log=bool(log), step=1 if step is None else step)
-            return FloatDistribution(low, high, log=bool(log), step=step)
-    except (
-        ValueError,
-        UserWarning,
-    ) as error:  # in Optuna's words: low above high, log from 0, a step that does not fit
+        if all(type(number) is int for number in numbers):
+            return IntDistribution(low, high, log=bool(log), step=1 if step is None else step)
+        return FloatDistribution(low, high, log=bool(log), step=step)
+    except ValueError as error:  # in Optuna's words: low above high, log from 0, log with step
         msg = f"space.{key}: {error}"
         raise UserError(msg) from error
 

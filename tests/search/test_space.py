@@ -40,6 +40,7 @@ def test_keys_may_be_nested_or_dotted_and_ranges_are_of_the_kind_that_is_written
         ({"a": {"low": 1, "high": 2, "base": 10}}, "space.a has base, which is none of low, high, log and step"),
         ({"a": {"b": {"low": 3.0, "high": 2}}}, r"space.a.b: `low <= high` must hold"),
         ({"a": {"low": 0.0, "high": 2, "log": True}}, "space.a: `low > 0` must hold"),
+        ({"a": {"low": 2, "high": 7, "step": 2}}, "space.a cannot go from low=2 to high=7 in steps of 2"),
     ],
 )
 def test_a_space_that_cannot_be_searched_is_refused_with_its_key(node, message):
@@ -63,9 +64,8 @@ def test_any_path_can_be_quoted(text):
 
 
 def test_configurations_are_counted_and_listed():
-    space = read_space(
-        {"a": ["x", None], "b": {"low": 2, "high": 7, "step": 2}, "c": {"low": 0, "high": 0.3, "step": 0.1}}
-    )
+    steps = {"b": {"low": 2, "high": 6, "step": 2}, "c": {"low": 0, "high": 0.3, "step": 0.1}}
+    space = read_space({"a": ["x", None], **steps})
     assert values(space["b"]) == [2, 4, 6]
     assert values(space["c"]) == pytest.approx([0, 0.1, 0.2, 0.3])
     listed = [tuple(each.values()) for each in configurations(space)]
