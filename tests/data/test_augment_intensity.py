@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from segment.data import resample
 from segment.data.augment import (
     RandomBlur,
     RandomBrightness,
@@ -186,6 +187,15 @@ def test_low_resolution_leaves_other_axes_and_ramps_alone(scale, axis):
     ramp = np.arange(size[other], dtype=float).reshape([-1 if a == other else 1 for a in range(3)])
     data = np.broadcast_to(ramp, size)
     assert np.allclose(changed(RandomLowResolution([scale, scale], p=1, axes=[axis]), data), data, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(40, 70, 33), (1, 5, 64)])
+@pytest.mark.parametrize("scale", [0.5, 0.73, 0.99])
+def test_low_resolution_is_a_coarse_volume_interpolated(size, scale):
+    data = torch.from_numpy(np.random.default_rng(0).normal(size=(1, *size)).astype(np.float32))
+    coarse = resample.linear(data, [max(1, round(n * scale)) for n in size])
+    expected = torch.nn.functional.interpolate(coarse[None], size, mode="trilinear")[0, 0]
+    assert np.allclose(changed(RandomLowResolution([scale, scale], p=1), data[0]), expected, atol=5e-5)
 
 
 def test_the_lower_the_resolution_the_less_noise_is_left():

@@ -4,6 +4,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torchio as tio
 from torch import Tensor
@@ -26,12 +27,12 @@ class IntensityChange(tio.IntensityTransform):  # type: ignore[misc]
         """Change every intensity image."""
         subject = sharing(subject)
         for image in self.get_images(subject):
-            image.set_data(self.change(image.data.to(torch.float32, copy=True)))
+            image.set_data(self.change(image.data.float()))
         return subject
 
     @abstractmethod
     def change(self, data: Tensor) -> Tensor:
-        """The changed image (1,I,J,K); may overwrite the given one."""
+        """The changed image (1,I,J,K), float32 as the given one, which stays as it is."""
 
 
 class RandomNoise(IntensityChange):
@@ -67,7 +68,7 @@ class RandomBrightness(IntensityChange):
 
     def change(self, data: Tensor) -> Tensor:
         """Multiply."""
-        return data.mul_(log_uniform(*self.factor))
+        return data * log_uniform(*self.factor)
 
 
 class RandomContrast(IntensityChange):
@@ -109,26 +110,34 @@ class RandomGamma(IntensityChange):
         low, high = (float(value) for value in torch.aminmax(data))
         if low == high:
             return data
-        mean = float(data.mean())
-        deviation = _centre(data)
-        start, width = (high - mean, low - high) if self.inverted else (low - mean, high - low)
-        # Through the logarithm, which takes half the time of pow; it maps 0 to 0, too.
-        data.sub_(start).div_(width).log2_().mul_(log_uniform(*self.gamma)).exp2_()
-        factor = deviation / _centre(data)
-        return data.mul_(-factor if self.inverted else factor).add_(mean)
+        mean = data.mean()
+        deviation = _root_mean_square(data - mean)
+        scaled = high - data if self.inverted else data - low
+        power = _raise(scaled.div_(high - low), log_uniform(*self.gamma))
+        power.sub_(power.mean())
+        factor = deviation / _root_mean_square(power)
+        return power.mul_(-factor if self.inverted else factor).add_(mean)
 
 
 def add_noise(data: Tensor, deviation: float) -> Tensor:
-    """Add white noise of this standard deviation, in place."""
-    return data.add_(torch.randn(data.shape), alpha=deviation)
+    """Add white noise of this standard deviation."""
+    return torch.randn(data.shape).mul_(deviation).add_(data)
 
 
 def change_contrast(data: Tensor, factor: float) -> Tensor:
-    """Multiply deviations from the mean, in place."""
-    return data.mul_(factor).add_((1 - factor) / factor * data.mean())
+    """Multiply deviations from the mean."""
+    return data.mean().lerp(data, factor)
 
 
-def _centre(data: Tensor) -> float:
-    """Subtract the mean in place and return the standard deviation; a tenth of the time of `std`."""
-    line = data.sub_(data.mean()).flatten()
+def _raise(data: Tensor, exponent: float) -> Tensor:
+    """Raise numbers ≥ 0 to a power > 0, in place; in a third of the time of pow."""
+    values = data.numpy()
+    with np.errstate(divide="ignore"):  # 0 becomes -inf, and then 0 again
+        np.log(values, out=values)
+    return data.mul_(exponent / math.log(2)).exp2_()
+
+
+def _root_mean_square(data: Tensor) -> float:
+    """Of centred data, which is their standard deviation; a tenth of the time of `std`."""
+    line = data.flatten()
     return math.sqrt(float(line.dot(line)) / line.numel())

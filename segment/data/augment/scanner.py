@@ -36,7 +36,7 @@ class RandomIntensity(IntensityChange):
         if happens(self.p):
             data = change_contrast(data, log_uniform(1 / (1 + self.contrast), 1 + self.contrast))
         if happens(self.p):
-            data.add_(torch.randn(()) * self.brightness)
+            data = data + torch.randn(()) * self.brightness
         if happens(self.p):
             data = add_noise(data, uniform(0, self.noise))
         if happens(self.p):

@@ -4,14 +4,12 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 
+from segment.data.augment.banded import apply_banded
 from segment.data.augment.draw import checked_range, uniform
 from segment.data.augment.intensity import IntensityChange
-from segment.data.resample import linear
+from segment.data.resample import centred_positions, linear_weights
 from segment.errors import UserError
-
-SLAB_SLICES = 8
 
 
 class RandomBlur(IntensityChange):
@@ -52,21 +50,20 @@ class RandomLowResolution(IntensityChange):
 
     def change(self, data: Tensor) -> Tensor:
         """Coarser and back."""
-        scale, size = uniform(*self.scale), data.shape[1:]
-        coarse = [max(1, round(n * scale)) if axis in self.axes else n for axis, n in enumerate(size)]
-        return interpolate(linear(data, coarse)[None], size, mode="trilinear")[0]
+        scale = uniform(*self.scale)
+        coarse = [max(1, round(n * scale)) if axis in self.axes else n for axis, n in enumerate(data.shape[1:])]
+        return apply_banded(data, [_there_and_back(n, m) for n, m in zip(data.shape[1:], coarse, strict=True)])
 
 
 def gaussian_blur(data: Tensor, sigma: Sequence[float]) -> Tensor:
-    """Blur an image (C,I,J,K) with these standard deviations along I, J, K in voxels; may overwrite it."""
-    data = data.contiguous()
-    along_i, along_j, along_k = (_gaussian_weights(n, s) for n, s in zip(data.shape[1:], sigma, strict=True))
-    for channel in data:
-        for slab in channel.split(SLAB_SLICES):  # small enough for a core's cache
-            slab.copy_(along_j @ slab @ along_k.T)
-        for columns in channel.flatten(1).split(SLAB_SLICES * data.shape[3], dim=1):
-            columns.copy_(along_i @ columns)
-    return data
+    """Blur an image (C,I,J,K) with these standard deviations along I, J, K in voxels."""
+    return apply_banded(data, [_gaussian_weights(n, s) for n, s in zip(data.shape[1:], sigma, strict=True)])
+
+
+def _there_and_back(size: int, coarse: int) -> Tensor:
+    """Matrix (size, size) that averages a line of voxels to `coarse` ones and interpolates linearly between them."""
+    there = linear_weights(size, centred_positions(size, coarse), width=size / coarse)
+    return linear_weights(coarse, centred_positions(coarse, size)) @ there
 
 
 def _gaussian_weights(size: int, sigma: float) -> Tensor:
