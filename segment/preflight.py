@@ -48,10 +48,11 @@ def check_preflight(mode: Any) -> None:  # noqa: ANN401
 def preflight(cfg: DictConfig, parts: build.Parts, folder: Path, checkpoint: Path | None) -> Forecast:
     """Try everything once, forecast the run, warn of what will go wrong, and leave `preflight.json`.
 
-    The trial is built anew from the configuration with the run's seed, so its first steps are those of the run, and
-    nothing of the run changes: neither weights nor random numbers. It does some steps, validates the largest volume
-    and tests the largest CT, because these need most memory. Of several processes only the first one does it, alone:
-    what they take from each other, and their exchange of gradients, is not in the forecast.
+    The trial is built anew from the configuration and begins with the run's weights and seed, so its first steps are
+    those of a new run, and nothing of the run changes: neither weights nor random numbers. It does some steps,
+    validates the largest volume and tests the largest CT, because these need most memory. Of several processes only
+    the first one does it, alone: what they take from each other, and their exchange of gradients, is not in the
+    forecast.
 
     Args:
         cfg: The composed configuration.
@@ -68,7 +69,7 @@ def preflight(cfg: DictConfig, parts: build.Parts, folder: Path, checkpoint: Pat
     sizes = {name: (math.prod(shape), windows(shape)) for name, shape in shapes.items()}
     plan = _plan(cfg, parts, sizes, checkpoint)
     with TemporaryDirectory(prefix=".preflight-", dir=folder) as scratch, aside(cfg.seed):
-        trial = _try(_trial_config(cfg, parts, scratch), _trial_data(parts, plan, sizes))
+        trial = _try(_trial_config(cfg, parts, scratch), parts, _trial_data(parts, plan, sizes))
     result = forecast(trial, plan)
     train = [datamodule.volumes[case.id] for case in datamodule.split.train]
     troubles = [
@@ -172,11 +173,12 @@ def _trial_data(parts: build.Parts, plan: Plan, sizes: Sizes) -> CTDataModule:
     return data
 
 
-def _try(cfg: DictConfig, datamodule: CTDataModule) -> Trial:
-    """Train, validate and test a little."""
+def _try(cfg: DictConfig, run: build.Parts, datamodule: CTDataModule) -> Trial:
+    """Train, validate and test a little, beginning with the run's weights."""
     watch = Stopwatch()
     parts = build.parts(cfg, watch)
     trainer, module = parts.trainer, parts.module
+    module.load_state_dict(run.module.state_dict())
     device = trainer.strategy.root_device
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)

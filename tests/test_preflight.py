@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import random
 from pathlib import Path
 
@@ -129,7 +130,7 @@ def test_a_loss_that_is_no_number_ends_the_run_before_training(tmp_path, cache, 
 class Spy:
     """Takes the trial's place and keeps what it was to do."""
 
-    def __call__(self, cfg, datamodule):
+    def __call__(self, cfg, run, datamodule):
         self.cfg, self.datamodule = cfg, datamodule
         return TRIAL
 
@@ -220,3 +221,11 @@ def test_random_numbers_are_as_before(tmp_path, cache, tried):
     assert_equal(weights, dict(parts.module.state_dict()))
     assert parts.trainer.global_step == 0
     assert dataclasses.asdict(result)["test_s"] > 0
+
+
+def test_the_trial_begins_with_the_weights_of_the_run(tmp_path, cache, tried):
+    cfg = config(tmp_path, cache, "callbacks.guard=null")
+    parts = build.parts(cfg)
+    next(parts.module.parameters()).data.fill_(math.nan)
+    with pytest.raises(UserError, match=r"the loss of step 1 \(.*\) is nan"):
+        preflight.preflight(cfg, parts, tmp_path, None)
