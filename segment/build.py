@@ -22,7 +22,7 @@ from segment.inference.segmenter import Segmenter
 from segment.metrics.wandb_run import WandbRun
 from segment.model.checkpoint import AtomicCheckpointIO
 from segment.model.module import SegmentationModule
-from segment.processes import environment
+from segment.processes import check_number, environment
 from segment.trust import checked
 from segment.values import check_values
 
@@ -72,6 +72,8 @@ def parts(cfg: DictConfig, watch: pl.Callback | None = None) -> Parts:
     # Lightning says so at every start where SLURM is installed, as on the machine that jobs are sent from.
     warnings.filterwarnings("ignore", "The `srun` command is available", PossibleUserWarning)
     trainer: pl.Trainer = instantiate(cfg.trainer, callbacks=callbacks, logger=loggers or False, plugins=plugins)
+    if watch is None:
+        check_number(trainer)
     return Parts(datamodule, module, trainer)
 
 

@@ -127,6 +127,12 @@ def _reason(error: Exception) -> str | None:
             return str(cause)
     if isinstance(error, OSError) and error.errno in REFUSALS:
         return f"{error.strerror}: {error.filename or 'writing a file'}"
+    if type(error).__module__.startswith("submitit."):  # a job on another machine; not imported: it may not be there
+        what = " ".join(str(error).split("\n")[:2])  # the rest is its log
+        rest = "; what else was sent goes on by itself, and resume=true takes this job up"
+        return what + (rest if what.startswith("Job ") else "")
+    if isinstance(error, RuntimeError) and "are you indeed on a slurm cluster" in str(error):
+        return "there is no SLURM here: srun is not found; start the sweep where sbatch works, or without this launcher"
     if isinstance(error, OverrideParseException):
         what = str(error).splitlines()[0]
         return f"cannot read the override {error.override!r} ({what}); quote special characters: 'key=\"value\"'"

@@ -1,21 +1,17 @@
-"""The processes of one run that srun, torchrun or submitit started: which of them this is, and how they agree."""
+"""The processes of one run that srun, torchrun or submitit started: which of them this is."""
 
 import os
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
+import pytorch_lightning as pl
 from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
-from torch.distributed import DistError, TCPStore  # type: ignore[attr-defined]
 
 from segment.errors import UserError
 
-PATIENCE = timedelta(minutes=10)  # processes of one job start within this time
-FAILED = "error: "
 PORTS = range(12000, 32000)  # below those that Linux gives out by itself
 
 
@@ -125,72 +121,26 @@ class Started(ClusterEnvironment):
         """Number of this machine."""
         return self.here.node_rank
 
-    def validate_settings(self, num_devices: int, num_nodes: int) -> None:
-        """Refuse a number of processes that is not the one configured.
 
-        Raises:
-            UserError: With both numbers.
-        """
-        if num_devices * num_nodes != self.here.world_size:
-            msg = (
-                f"{self.here.world_size} processes were started, but trainer.devices={num_devices} and "
-                f"trainer.num_nodes={num_nodes} mean {num_devices * num_nodes}; make them equal"
-            )
-            raise UserError(msg)
-
-
-@contextmanager
-def agreed(topic: str, choose: Callable[[], str]) -> Iterator[str]:
-    """What process 0 chooses, for all.
-
-    Args:
-        topic: What it is about; unlike any other of these processes.
-        choose: Called in process 0 only.
+def check_number(trainer: pl.Trainer) -> None:
+    """Refuse a number of processes that is not the one configured.
 
     Raises:
-        UserError: When process 0 raises one, and when the processes do not find each other.
+        UserError: With both numbers.
     """
-    here = place()
-    if here is None:
-        yield choose()
-        return
-    try:
-        store = _store(here)
-        answer = _answer(choose) if here.rank == 0 else ""
-        choice = _exchanged(store, here, f"segment/{here.attempt}/{topic}", answer)
-    except DistError as error:
+    here, wanted = place(), trainer.num_devices * trainer.num_nodes
+    if here is not None and here.world_size != wanted:
         msg = (
-            f"the {here.world_size} processes of this run do not find each other at {here.address}:{here.port}; "
-            "look for an earlier message of one of them, or set MASTER_PORT to another port"
+            f"{here.world_size} processes were started, but trainer.devices={trainer.num_devices} and "
+            f"trainer.num_nodes={trainer.num_nodes} mean {wanted}; make them equal (trainer=ddp trainer.devices=…, "
+            "or srun --ntasks-per-node=…)"
         )
-        raise UserError(msg) from error
-    if choice.startswith(FAILED):
-        raise UserError(choice.removeprefix(FAILED))
-    yield choice
-    del store  # not before: it answers as long as it is held
+        raise UserError(msg)
 
 
-def _answer(choose: Callable[[], str]) -> str:
-    try:
-        return choose()
-    except UserError as error:
-        return FAILED + str(error)
-
-
-def _exchanged(store: TCPStore, here: Place, key: str, answer: str) -> str:
-    """The answer of process 0, which waits until the others have it: they would look for it for long."""
-    if here.rank == 0:
-        store.set(key, answer)
-        store.wait([f"{key}/{rank}" for rank in range(1, here.world_size)])
-        return answer
-    found: str = store.get(key).decode()
-    store.set(f"{key}/{here.rank}", "")
-    return found
-
-
-def _store(here: Place) -> TCPStore:
-    """A connection to what the processes will train through; multi_tenant: Lightning opens it once more."""
-    by_torchrun = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
-    first = here.rank == 0 and not by_torchrun
-    address, port, size = here.address, here.port, here.world_size
-    return TCPStore(address, port, size, first, PATIENCE, wait_for_workers=False, multi_tenant=True)
+def stand_alone() -> None:
+    """Make this process, and those it starts, forget that others were started beside it: they share no run."""
+    for name in ("TORCHELASTIC_RUN_ID", "RANK", "LOCAL_RANK", "SUBMITIT_LOCAL_NTASKS", "SLURM_STEP_NUM_TASKS"):
+        os.environ.pop(name, None)
+    if "SLURM_PROCID" in os.environ:
+        os.environ["SLURM_PROCID"] = "0"  # where Lightning looks, too

@@ -14,9 +14,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from segment.agreement import agreed
 from segment.files import write_text
 from segment.privacy import without_paths_in_log
-from segment.processes import agreed, is_first
+from segment.processes import is_first
 from segment.provenance import core_seconds, environment
 from segment.resume import portable
 from segment.run_folder import ENVIRONMENT, choose, heard, slurm_job

@@ -18,6 +18,7 @@ from segment import run
 from segment.door import door
 from segment.errors import UserError
 from segment.files import write_text
+from segment.processes import stand_alone
 from segment.resume import portable
 from segment.search.check import check_budget, check_free
 from segment.search.clock import Clock
@@ -36,6 +37,7 @@ from segment.view.search import write_history, write_importance
 log = logging.getLogger(__name__)
 
 STOPPED = 143
+TRAIN = (sys.executable, "-m", "segment.train")
 # As Optuna and as Lightning's checkpoints call them.
 DIRECTIONS: dict[str, Direction] = {
     "maximize": "maximize",
@@ -54,6 +56,7 @@ def sweep(cfg: DictConfig) -> float:
     Raises:
         UserError: When the settings cannot be trained, another search is in the folder, or no trial has finished.
     """
+    stand_alone()  # `srun --ntasks=4 segment sweep` means four workers
     cfg = _taken_up(cfg)
     check_seed(cfg.seed)
     check_budget(cfg.trials, cfg.hours, cfg.trial_hours, cfg.seeds, cfg.workers)
@@ -61,8 +64,8 @@ def sweep(cfg: DictConfig) -> float:
     overrides = [*cfg.overrides, f"output_dir={quoted(cfg.output_dir)}"]
     check_free([*cfg.overrides, *space])
     train = _composed(overrides, space)
+    method = _method(cfg, space, train)
     with run.begin(cfg, "sweep.log") as here:
-        method = _method(cfg, space, train)
         if train.logger.get("wandb"):
             overrides.append(f"logger.wandb.group={quoted(here.folder.name)}")
         training = _training(cfg, overrides, train)
@@ -119,7 +122,7 @@ def _method(cfg: DictConfig, space: Space, train: DictConfig) -> Method:
 
 def _training(cfg: DictConfig, overrides: list[str], train: DictConfig) -> Training:
     return Training(
-        command=[sys.executable, "-m", "segment.train"],
+        command=TRAIN,
         overrides=overrides,
         monitor=cfg.monitor or train.monitor,
         seeds=range(cfg.seed, cfg.seed + cfg.seeds),
@@ -177,7 +180,8 @@ def _end(cfg: DictConfig, search: Search, monitor: str, train: DictConfig, stopp
 
 def _show_in_wandb(node: DictConfig, folder: Path, trials: list[FrozenTrial]) -> None:
     """Table and pictures as one more run of the group that the trials are in."""
-    logger = instantiate(node, folder=str(folder), group=folder.name)
+    logger = instantiate(node, folder=str(folder), group=folder.name, job_type="sweep")
+    logger.forget_from(0)  # what it showed before the sweep went on
     table = rows(trials)
     logger.log_table("trials", columns=list(table[0]), data=_columns_of_one_kind(table))
     for name in ("history", "importance"):
