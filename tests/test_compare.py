@@ -8,6 +8,7 @@ import math
 import re
 import runpy
 import shlex
+import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
@@ -490,18 +491,41 @@ def test_without_a_network_a_wandb_path_is_one_sentence(compare, tmp_path, monke
     assert len(err.splitlines()) == 1
 
 
-def test_every_command_of_the_document_runs(compare, tmp_path):
+def commands(start):
+    """Lines of the document's code that start so."""
+    blocks = re.findall(r"```sh\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), flags=re.DOTALL)
+    return [line for block in blocks for line in block.splitlines() if line.startswith(start)]
+
+
+def test_every_comparison_of_the_document_runs(compare, tmp_path):
     study = Study()
     sweeps = tmp_path / "outputs" / "quick" / "sweeps"
     study.sweep(sweeps / "2026-11-25_10-00-00", range(3))
     study.sweep(sweeps / "2026-11-25_12-00-00", range(3), shift=-0.05, channels=2)
     merged_folds(study, tmp_path / "outputs" / "folds" / "small")
     merged_folds(study, tmp_path / "outputs" / "folds" / "large")
-    blocks = re.findall(r"```bash\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), flags=re.DOTALL)
-    lines = [line for block in blocks for line in block.splitlines() if line.startswith("segment compare")]
-    assert len(lines) >= 5
-    for number, line in enumerate(lines):
-        if "my-team" not in line:  # lies on a server
-            code, out, err = compare(*shlex.split(line)[2:], f"output=out{number}")
-            assert (code, err) == (0, ""), line
-            assert f"page, figure and tables: out{number}" in out
+    here = [line for line in commands("segment compare") if "my-team" not in line]  # that one needs a server
+    assert len(here) == 5
+    for number, line in enumerate(here):
+        code, out, err = compare(*shlex.split(line)[2:], f"output=out{number}")
+        assert (code, err) == (0, ""), line
+        assert f"page, figure and tables: out{number}" in out
+
+
+@pytest.mark.slow
+def test_the_sweep_of_the_document_is_compared(compare, tmp_path, monkeypatch):
+    """Real runs of `segment train`, small: their scores, split, configuration and contents."""
+    monkeypatch.setenv("SEGMENT_CACHE", str(tmp_path / "cache"))
+    (line,) = commands("segment train")
+    shrunk = line.replace("quick", "smoke").replace("seed=0,1,2", "seed=0,1").replace("channels=8,16", "channels=4")
+    few = ["trainer.max_epochs=1", "callbacks.cases.overlay=false", "logger=csv", "hydra.sweep.dir=sweep"]
+    done = subprocess.run(
+        [sys.executable, "-m", *shlex.split(shrunk), *few], capture_output=True, text=True, timeout=500, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    code, out, err = compare("sweep", "output=out")
+    assert (code, err) == (0, "")
+    assert "There is one arm: 2 runs of one configuration" in out
+    assert "did not record" not in out
+    rows = read(tmp_path / "out" / "summary.csv")
+    assert {(row["patients"], row["seeds"]) for row in rows if row["metric"] == "nsd"} == {("2", "2")}

@@ -17,6 +17,7 @@ _FREE_NAMES = {"seed", "num_workers", "cache_dir"}
 _CASES = "cases to learn from"
 _SHOWN = 3
 _ABSENT = "not set"
+_MIXED = "several"  # of code: then it sets no arm apart
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,9 @@ def _named(arms_of_runs: Sequence[tuple[Record, ...]], homes: Sequence[str]) -> 
     keys = sorted(
         {key for one in facts for key in one}, key=lambda key: (any(key not in f for f in facts), *_plain(key))
     )
-    varying = [key for key in keys if len({one.get(key, _ABSENT) for one in facts}) > 1]
+    varying = [
+        key for key in keys if len(values := {one.get(key, _ABSENT) for one in facts}) > 1 and _MIXED not in values
+    ]
     # Of keys that vary alike, as those that repeat another, the plainest one tells all.
     telling = list({tuple(one.get(key, _ABSENT) for one in facts): key for key in reversed(varying)}.values())[::-1]
     labels = [", ".join(f"{key}={one.get(key, _ABSENT)}" for key in telling[:_SHOWN]) for one in facts]
@@ -127,7 +130,7 @@ def _facts(runs: Sequence[Record]) -> dict[str, str]:
         facts[_CASES] = str(len(runs[0].seen))
     codes = {run.code for run in runs} - {""}
     if codes:
-        facts["code"] = codes.pop() if len(codes) == 1 else "several"
+        facts["code"] = codes.pop() if len(codes) == 1 else _MIXED
     return facts
 
 
