@@ -95,6 +95,7 @@ def _init(folder: Path, mode: str, about: Mapping[str, Any]) -> Any:  # noqa: AN
         silent=True,
         console="off",
         host="",
+        program="segment",
         symlink=False,
         disable_git=True,
         x_disable_meta=True,

@@ -132,10 +132,16 @@ class WandbRun(MetricsCSV):
         with caches_in(self.folder):
             self.run = begin_run(self.folder, self.mode, self.about)
             if not self.run.offline:
-                send_artifacts(self.run, self.folder)
+                self._send_artifacts()
         self.run.define_metric("global_step")
         self.run.define_metric("*", step_metric="global_step")
         save_files(self.run, self.folder)
+
+    def _send_artifacts(self) -> None:
+        try:
+            send_artifacts(self.run, self.folder)
+        except Exception as error:
+            log.warning("Weights & Biases takes neither code nor split: %s: %s", type(error).__name__, error)
 
     def _send(self, rows: Sequence[Mapping[str, Any]], shown: Mapping[str, Any] | None = None) -> None:
         """Send the rows that W&B lacks; `shown` goes with the last one."""
