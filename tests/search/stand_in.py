@@ -16,7 +16,7 @@ MONITOR = "val/dice/mean"
 
 
 def main() -> None:
-    given = dict(argument.split("=", 1) for argument in sys.argv[1:])
+    given = dict(argument.lstrip("+").split("=", 1) for argument in sys.argv[1:])
     folder = Path(given["hydra.run.dir"].strip("'"))
     with (folder / "calls.txt").open("a") as file:
         print(os.getpid(), given["resume"], file=file)
@@ -47,7 +47,7 @@ def main() -> None:
 def learn(folder: Path, given: dict[str, str]) -> None:
     """Epoch e has the value lr + seed/100 + e/1000; then one more epoch that is worse."""
     pause, epochs = float(given.get("pause", 0)), int(given.get("epochs", 4))
-    values = [float(given["lr"]) + int(given["seed"]) / 100 + epoch / 1000 for epoch in range(epochs)]
+    values = [float(given.get("lr") or given["model.optimizer.lr"]) + int(given["seed"]) / 100 + epoch / 1000 for epoch in range(epochs)]
     for epoch, value in enumerate([*values, 0.0]):
         done = [] if not (folder / "metrics.csv").exists() else (folder / "metrics.csv").read_text().splitlines()
         if len(done) > 2 * epoch + 1:  # resumed: it was done before

@@ -1,0 +1,192 @@
+"""`segment sweep` as users run it: with a stand-in for the training, and once with the real one."""
+
+import csv
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import stand_in
+import yaml
+from hydra import compose, initialize_config_dir
+
+from segment import sweep
+from segment.door import config_dir
+
+SMOKE = '"experiment=smoke","test=false","logger=csv"'
+QUIET = ["sweep=smoke", f"overrides=[{SMOKE}]", "hydra.run.dir=here"]
+DOCS = Path(__file__).parents[1] / "docs" / "sweeps.md"
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys):
+    """Runs the door with the stand-in; returns the exit code and what it prints."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sweep, "TRAIN", (sys.executable, stand_in.__file__))
+    for name in list(os.environ):
+        if name.startswith("WANDB"):
+            monkeypatch.delenv(name)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["segment", *arguments])
+        code = 0
+        try:
+            sweep.main()
+        except SystemExit as end:
+            code = end.code
+        return code, *capsys.readouterr()
+
+    return call
+
+
+def table(folder: Path) -> list[dict[str, str]]:
+    with (folder / "trials.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def files(folder: Path) -> list[Path]:
+    return [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+
+
+def test_a_sweep_leaves_table_best_pictures_and_a_yaml_for_agents(command, tmp_path):
+    code, out, err = command(*QUIET, "trials=6", "seeds=2", "seed=5")
+    assert code == 0, err
+    here = tmp_path / "here"
+    names = {path.name for path in here.iterdir() if not path.name.startswith(".")}
+    assert names == {
+        *("config.yaml", "sweep.log", "journal.log", "trials", "trials.csv", "best.yaml"),
+        *("history.png", "importance.png", "wandb_sweep.yaml"),
+    }
+    rows = table(here)
+    assert [row["state"] for row in rows] == ["complete"] * 6
+    assert {path.name for path in (here / "trials" / "3").iterdir()} == {".lock", "seed5", "seed6"}
+    best = max(rows, key=lambda row: float(row["value"]))
+    said = yaml.safe_load((here / "best.yaml").read_text())
+    assert (said["trial"], said["value"]) == (int(best["trial"]), float(best["value"]))
+    assert "6 trials, 6 finished" in out
+    assert "sweep folder: here" in out
+    assert f"trial {best['trial']} complete: val/dice/mean {float(best['value']):.4f}" in err
+    with initialize_config_dir(config_dir(), version_base="1.3"):
+        cfg = compose("train", overrides=said["overrides"])
+    assert cfg.model.optimizer.lr == float(best["model.optimizer.lr"])
+    agents = yaml.safe_load((here / "wandb_sweep.yaml").read_text())
+    assert agents["parameters"].keys() == {"model.optimizer.lr", "data.foreground_share"}
+    assert agents["command"][2:6] == ["train", "experiment=smoke", "test=false", "logger=csv"]
+
+
+def test_a_sweep_goes_on_by_its_folder_alone_with_a_larger_budget(command, tmp_path):
+    assert command(*QUIET, "trials=2", "seed=3")[0] == 0
+    before = table(tmp_path / "here")
+    code, _, err = command("resume=here", "trials=4")
+    assert code == 0, err
+    after = table(tmp_path / "here")
+    assert after[:2] == before
+    assert [row["state"] for row in after] == ["complete"] * 4
+    assert [stand_in.calls(tmp_path / "here" / "trials" / str(n))[0][1] for n in range(4)] == ["false"] * 4
+    assert {path.parts[0] for path in files(tmp_path)} == {"here"}
+    assert command("resume=here")[0] == 0  # by the budget that it began with, nothing is left to do
+    assert table(tmp_path / "here") == after
+
+
+def test_the_whole_command_with_resume_goes_on_too(command, tmp_path):
+    # Absolute paths are not kept.
+    absolute = [QUIET[0], f'overrides=[{SMOKE},"cache_dir={tmp_path}/cache"]', "hydra.run.dir=here"]
+    assert command(*absolute, "trials=1")[0] == 0
+    kept = [path.read_text() for path in (tmp_path / "here").iterdir() if path.suffix in (".yaml", ".csv", ".log")]
+    assert str(tmp_path) not in "".join(kept)
+    code, _, err = command("resume=here", "trials=2")
+    assert code == 2
+    assert "here does not keep its absolute paths; repeat its whole command, with resume=here" in err
+    code, _, err = command(*absolute[:2], "trials=2", "resume=here")
+    assert code == 0, err
+    assert len(table(tmp_path / "here")) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["overrides=[modle.lr=1]"], "cannot read the override"),
+        (['overrides=["modle.lr=1"]'], "Could not override 'modle.lr'"),
+        (["+space.modle.lr=[1,2]"], "Could not override 'modle.lr'"),
+        (['overrides=["seed=3"]'], "seed=3 is for the search to set; use seed= of the sweep"),
+        (['overrides=["logger=wandb"]'], "a search reads metrics.csv"),
+        (["+space.data.batch_size.low=1"], "space.data.batch_size needs numbers for low and high"),
+        (["trials=null"], "trials and hours are both null"),
+        (["direction=up"], "direction must be maximize or minimize, got 'up'"),
+        (["resume=outputs/quick"], "resume=outputs/quick is not a sweep's folder; name one"),
+        (["resume=true"], "resume=True is not a sweep's folder; name one"),
+        (["seed=-1"], "seed must be a whole number"),
+    ],
+)
+def test_mistakes_end_in_one_sentence_before_the_first_trial(command, tmp_path, arguments, message):
+    code, _, err = command("sweep=smoke", *arguments)
+    assert code == 2
+    assert message in err
+    assert len(err.splitlines()) == 1
+    assert not list(tmp_path.rglob("trials"))
+
+
+def test_a_space_of_one_s_own_is_a_file_and_its_groups_are_checked(command, tmp_path):
+    mine = tmp_path / "conf" / "sweep" / "mine.yaml"
+    mine.parent.mkdir(parents=True)
+    text = "# @package _global_\noverrides: [experiment=smoke, logger=csv]\nspace:\n  model.optimizer.lr: [0.1, 0.2]\n"
+    mine.write_text(text + "  model/net: [vnet, wnet]\n")
+    code, _, err = command("--config-dir", "conf", "sweep=mine", "hydra.run.dir=here")
+    assert code == 2
+    assert "Could not find 'model/net/wnet'" in err
+    mine.write_text(text + "  model/net: [vnet, unet]\n")
+    assert command("--config-dir", "conf", "sweep=mine", "hydra.run.dir=here")[0] == 0
+    assert sorted(row["model/net"] for row in table(tmp_path / "here")) == ["unet", "unet", "vnet", "vnet"]
+
+
+def test_a_sweep_of_another_space_is_refused_with_the_difference(command, tmp_path):
+    assert command(*QUIET, "trials=1")[0] == 0
+    code, _, err = command(*QUIET[:2], "trials=5", "space.model.optimizer.lr.high=0.5", "resume=here")
+    assert code == 2
+    assert "the configuration is not that of here: space.model.optimizer.lr.high was 0.1, is 0.5" in err
+    assert "trials was" not in err
+    assert len(table(tmp_path / "here")) == 1
+
+
+def test_a_sweep_in_which_nothing_finishes_says_why(command):
+    crash = 'overrides=["experiment=smoke","logger=csv","+what=crash"]'
+    code, out, err = command(QUIET[0], crash, QUIET[2], "trials=2")
+    assert code == 2
+    assert "none of 2 trials has finished; trial 0: RuntimeError: cannot read x" in err
+    assert "2 trials, 0 finished" in out
+
+
+START = """
+import sys
+import stand_in
+from segment import sweep
+sweep.TRAIN = (sys.executable, stand_in.__file__)
+sweep.main()
+"""
+
+
+def test_a_signal_stops_the_command_and_its_exit_code_says_so(tmp_path):
+    environment = os.environ | {"PYTHONPATH": str(Path(stand_in.__file__).parent)}
+    call = [sys.executable, "-c", START, QUIET[0], 'overrides=["experiment=smoke","logger=csv","+pause=1"]', QUIET[2]]
+    process = subprocess.Popen(call, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 60
+    while not (tmp_path / "here" / "trials" / "0" / "metrics.csv").exists():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert "stopped; go on by segment sweep resume=here" in err
+    assert (tmp_path / "here" / "trials" / "0" / "stopped.txt").exists()
+    assert [row["state"] for row in table(tmp_path / "here")] == ["running"]
+
+
+def commands() -> list[list[str]]:
+    """What docs/sweeps.md tells to type."""
+    blocks = re.findall(r"```sh\n(.*?)```", DOCS.read_text(), re.DOTALL)
+    return [shlex.split(line, comments=True) for block in blocks for line in block.splitlines() if line.strip()]
