@@ -137,7 +137,7 @@ def test_an_offline_run_is_synced_later_from_wherever_its_folder_is(server, fold
     moved = folder.rename(tmp_path / "moved")
     (path,) = moved.glob("wandb/offline-run-*")
     command = [sys.executable, "-m", "wandb", "sync", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=100)
     assert done.returncode == 0, done.stdout + done.stderr
     (run,) = server.runs
     assert run == offline.run.run_id
