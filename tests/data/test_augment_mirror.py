@@ -67,6 +67,17 @@ def test_what_is_annotated_is_swapped_too():
     assert before["annotated"].tolist() == [True, True, True, False, False]
 
 
+@pytest.mark.parametrize("count", [0, 1, 3, 4, 40])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.float32])
+def test_any_number_of_pairs_is_swapped(count, dtype):
+    sides = [(f"right_{number}", f"left_{number}") for number in range(count)]
+    organs = ["liver", *(right for right, _ in sides), *(left for _, left in sides)]
+    label = torch.from_numpy(np.random.default_rng(0).choice([*range(2 * count + 2), 255], (1, 9, 8, 7))).to(dtype)
+    swapped = [0, 1, *range(count + 2, 2 * count + 2), *range(2, count + 2), *range(2 * count + 2, 256)]
+    after = flipped(subject(torch.rand(label.shape), label), organs, sides).label.data
+    assert torch.equal(after, torch.tensor(swapped)[label.flip(1).long()].to(dtype))
+
+
 def test_values_that_are_no_class_stay():
     label = torch.full((1, 4, 4, 4), 255, dtype=torch.uint8)
     assert (flipped(subject(label.float(), label)).label.data == 255).all()

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from segment.data.augment.warp import slabs
 
-BAND_ROWS = 32  # fewer leave out more zeros, but multiply less efficiently
+BAND_ROWS = 16  # fewer leave out more zeros, but multiply less efficiently
 NOTHING = 1e-9  # A weight below this is lost in the rounding of float32.
 
 Band = tuple[slice, slice, Tensor]  # rows, columns, and the part of the matrix that they cut out

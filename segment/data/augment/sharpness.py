@@ -68,6 +68,7 @@ def _there_and_back(size: int, coarse: int) -> Tensor:
 
 def _gaussian_weights(size: int, sigma: float) -> Tensor:
     """Matrix (size, size) that blurs a line of voxels; at the ends the weights inside are scaled up to a sum of 1."""
-    places = torch.arange(size, dtype=torch.float32)
-    weights = torch.exp(-0.5 * ((places[:, None] - places) / max(sigma, 1e-3)) ** 2)
+    distance = torch.arange(size)
+    profile = torch.exp(-0.5 * (distance / max(sigma, 1e-3)) ** 2)
+    weights = profile[(distance[:, None] - distance).abs()]
     return weights / weights.sum(dim=1, keepdim=True)
