@@ -163,6 +163,8 @@ class WandbRun(MetricsCSV):
             if not self.shown:
                 return
             self._begin()
+        if self.has_failed and not self.run.offline:
+            return  # a row of a server stays as it is, and the newest may lack what a run that goes on will add
         shown = self.shown | tables(self.folder) | pictures(self.folder)
         for key, value in shown.items():
             if isinstance(value, wandb.Table):

@@ -116,6 +116,20 @@ def test_a_run_that_goes_on_online_has_every_step_once(server, folder, no_code):
     assert server.rows(run)[-1]["cases"]["_type"] == "table-file"
 
 
+def test_a_row_that_a_failure_left_in_part_is_sent_whole_by_the_run_that_goes_on(server, folder, no_code):
+    first = begin(folder, 0)
+    log_steps(first, range(2))
+    first.log_metrics({"epoch": 2}, step=2)  # the score does not come any more
+    first.finalize("failed")
+    first.finish()
+    (run,) = server.runs
+    assert scalars(server, run) == wanted(2)
+    second = begin(folder, 2)
+    log_steps(second, range(2, 4))
+    second.finish()
+    assert scalars(server, run) == wanted(4)
+
+
 def test_a_run_begun_offline_goes_on_online_as_a_whole(server, folder, no_code):
     first = begin(folder, 0, offline=True)
     log_steps(first, range(3))
