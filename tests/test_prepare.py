@@ -70,10 +70,10 @@ def test_every_set_comes_in_with_its_organs_where_they_are(tmp_path, name):
         assert np.array_equal(classes, wanted)
     with (tmp_path / "cache" / "manifests" / f"{name}.csv").open() as file:
         assert [row["case"] for row in csv.DictReader(file)] == [case.id for case in cases]
-    stored = list((tmp_path / "cache" / "volumes").iterdir())
+    stored = list((tmp_path / "cache" / "volumes").glob("[!.]*"))
     assert len(stored) == len(cases)
     run(f"data={name}", f"organs=[{','.join(organs)}]", "accept_licence=true", "spacing_mm=[3,3,5]")
-    assert sorted((tmp_path / "cache" / "volumes").iterdir()) == sorted(stored)
+    assert sorted((tmp_path / "cache" / "volumes").glob("[!.]*")) == sorted(stored)
 
 
 def test_a_licence_that_binds_is_asked_for(tmp_path):
@@ -96,7 +96,7 @@ def test_the_store_is_listed_explained_and_pruned(tmp_path, capsys):
     assert capsys.readouterr().out.count(": in the store: ") == 4
     run("data=phantom_small", "data.sources.phantom.num_cases=4", "cache=explain", "spacing_mm=[9,9,9]")
     assert capsys.readouterr().out.count("its CT is, with another preprocess") == 4
-    for folder in (tmp_path / "cache" / "volumes").iterdir():
+    for folder in (tmp_path / "cache" / "volumes").glob("[!.]*"):
         os.utime(folder, (0, 0))
     run("cache=prune")
     assert "removed 4 volumes" in capsys.readouterr().out

@@ -12,7 +12,7 @@ import torchio as tio
 from small_ct import CODES, ORGANS, all_48, write_case
 
 from segment.data import fingerprint as module
-from segment.data.augment import RandomIntensity, RandomSpatial
+from segment.data.augment import RandomGamma, RandomLowResolution, RandomSpatial
 from segment.data.fingerprint import fingerprint, identity, voxel_hash
 from segment.data.normalize import Standardize, WindowHU
 from segment.data.resample import Resample
@@ -101,9 +101,12 @@ OURS = {
             *({"p": 0.6}, {"p_rotate": 0.5}, {"p_scale": 0.5}, {"p_elastic": 0.5}),
         )
     ],
-    RandomIntensity: [
-        {"contrast": 0.1, "brightness": 0.1, "noise": 0.1, "blur": 0.1, "p": 0.1} | change
-        for change in ({}, {"contrast": 0.2}, {"brightness": 0.2}, {"noise": 0.2}, {"blur": 0.2}, {"p": 0.2})
+    RandomGamma: [
+        {"gamma": [0.7, 1.5], "inverted": False, "p": 0.1} | change
+        for change in ({}, {"gamma": [0.7, 1.4]}, {"inverted": True}, {"p": 0.2})
+    ],
+    RandomLowResolution: [
+        {"scale": [0.5, 1], "p": 0.1} | change for change in ({}, {"scale": [0.4, 1]}, {"axes": [2]}, {"p": 0.2})
     ],
 }
 

@@ -10,13 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_ct import ORGANS, write_case
 
-from segment.data.augment import RandomIntensity, RandomSpatial
+from segment.data.augment import RandomBlur, RandomContrast, RandomSpatial
 from segment.data.patches import EpochSampler, PatchDataset, PatchLoader
 from segment.data.sources.folder import Folder
 from segment.data.store import Store
 
 AUGMENT = tio.Compose(
-    [RandomSpatial(degrees=15, scale=0.2), RandomIntensity(0.2, 0.1, 0.1, 0.5, p=0.5), tio.RandomNoise()]
+    [
+        RandomSpatial(degrees=15, scale=0.2),
+        RandomContrast([0.8, 1.2], p=0.5),
+        RandomBlur([0.2, 0.5], p=0.5),
+        tio.RandomNoise(),
+    ]
 )
 KEYS = [(epoch, index) for epoch in (0, 1) for index in range(8)]
 
