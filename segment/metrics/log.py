@@ -106,3 +106,13 @@ class LogBeforeSaving(pl.Callback):
         for logger in trainer.loggers:
             if isinstance(logger, MetricsCSV):
                 logger.log_metrics({**values, "epoch": trainer.current_epoch}, step=trainer.global_step - 1)
+
+
+def number(value: Any) -> int | float | str:  # noqa: ANN401
+    """A value of a table, of the file or not yet, as the number it is; words stay."""
+    for kind in (int, float):
+        try:
+            return kind(str(value))
+        except ValueError:
+            continue
+    return str(value)

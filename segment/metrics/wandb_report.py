@@ -10,6 +10,7 @@ from typing import Any
 import wandb
 
 import segment
+from segment.metrics.log import number
 
 # No config.yaml: W&B has one of its own.
 FILES = ("split.json", "environment.json", "cases.csv", "confusion.csv", "validation/cases.csv")
@@ -85,16 +86,6 @@ def send_artifacts(run: Any, folder: Path) -> None:  # noqa: ANN401
         split = wandb.Artifact("segment-split", type="split")
         split.add_file(str(folder / "split.json"), skip_cache=True)
         run.log_artifact(split)
-
-
-def number(value: Any) -> int | float | str:  # noqa: ANN401
-    """A value of a table, of the file or not yet, as the number it is; words stay."""
-    for kind in (int, float):
-        try:
-            return kind(str(value))
-        except ValueError:
-            continue
-    return str(value)
 
 
 def _read(path: Path) -> list[dict[str, Any]]:

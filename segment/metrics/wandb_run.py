@@ -10,9 +10,9 @@ from typing import Any, Concatenate, ParamSpec
 import wandb
 from pytorch_lightning.utilities import rank_zero_only
 
-from segment.metrics.log import MetricsCSV
+from segment.metrics.log import MetricsCSV, number
 from segment.metrics.wandb_begin import begin_run, caches_in, chosen_mode, end_run, remove_older
-from segment.metrics.wandb_report import best_and_last, number, pictures, save_files, send_artifacts, tables
+from segment.metrics.wandb_report import best_and_last, pictures, save_files, send_artifacts, tables
 
 log = logging.getLogger(__name__)
 
