@@ -26,6 +26,7 @@ def fetch(path: str, folder: Path) -> Path:
     """
     import wandb  # takes a second, and most comparisons are of folders
 
+    wandb.setup(settings=wandb.Settings(silent=True))  # else it tells where it found the key
     try:
         run = wandb.Api().run(path.removeprefix("wandb:"))
         # W&B keeps a config.yaml of its own, in another form.

@@ -45,7 +45,7 @@ def _log(run: Any, comparison: Comparison, folder: Path) -> None:  # noqa: ANN40
     run.config.update({"alpha": settings.alpha, "resamples": settings.resamples, "seed": settings.seed})
     run.config.update({"arms": {arm.letter: [one.name for one in arm.runs] for arm in comparison.arms}})
     tables = {
-        "summary": _table(SUMMARY, summary_rows(comparison)),
+        "scores": _table(SUMMARY, summary_rows(comparison)),
         "differences": _table(DIFFERENCES, difference_rows(comparison)),
         "verdicts": _table(
             ("first", "second", "verdict"), [(v.first, v.second, " ".join(v.sentences)) for v in verdicts(comparison)]
