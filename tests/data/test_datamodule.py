@@ -13,7 +13,7 @@ from hydra import compose, initialize_config_dir
 from small_ct import CODES, ORGANS, transform, write_case
 
 from segment.data.annotation import LabelFile
-from segment.data.augment import RandomIntensity
+from segment.data.augment import RandomNoise
 from segment.data.datamodule import CTDataModule
 from segment.data.dataset import LabelledScan
 from segment.data.sources.folder import Folder
@@ -26,7 +26,7 @@ def build(sources, cache_dir, **changes):
     arguments = {
         "organs": ORGANS,
         "preprocess": transform(),
-        "augment": RandomIntensity(0.2, 0.2, 0.2, 0.5, p=1),
+        "augment": RandomNoise([0.1, 0.2], p=1),
         "split": RandomSplit(val=0.2, test=0.2, seed=0),
         "patch_size": [8, 8, 8],
         "patches_per_epoch": 6,

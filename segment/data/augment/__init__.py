@@ -5,7 +5,6 @@ All randomness comes from torch's global generator, so that a seeded sample is a
 
 from segment.data.augment.intensity import RandomBrightness, RandomContrast, RandomGamma, RandomNoise
 from segment.data.augment.mirror import RandomLeftRightFlip
-from segment.data.augment.scanner import RandomIntensity
 from segment.data.augment.sharpness import RandomBlur, RandomLowResolution
 from segment.data.augment.spatial import RandomSpatial
 
@@ -14,7 +13,6 @@ __all__ = [
     "RandomBrightness",
     "RandomContrast",
     "RandomGamma",
-    "RandomIntensity",
     "RandomLeftRightFlip",
     "RandomLowResolution",
     "RandomNoise",

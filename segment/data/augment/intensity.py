@@ -50,7 +50,8 @@ class RandomNoise(IntensityChange):
 
     def change(self, data: Tensor) -> Tensor:
         """Add noise."""
-        return add_noise(data, uniform(*self.deviation))
+        deviation = uniform(*self.deviation)
+        return torch.randn(data.shape).mul_(deviation).add_(data)
 
 
 class RandomBrightness(IntensityChange):
@@ -87,7 +88,7 @@ class RandomContrast(IntensityChange):
     def change(self, data: Tensor) -> Tensor:
         """Stretch or squeeze around the mean."""
         low, high = (float(value) for value in torch.aminmax(data))
-        return change_contrast(data, log_uniform(*self.factor)).clamp_(low, high)
+        return data.mean().lerp(data, log_uniform(*self.factor)).clamp_(low, high)
 
 
 class RandomGamma(IntensityChange):
@@ -117,16 +118,6 @@ class RandomGamma(IntensityChange):
         power.sub_(power.mean())
         factor = deviation / _root_mean_square(power)
         return power.mul_(-factor if self.inverted else factor).add_(mean)
-
-
-def add_noise(data: Tensor, deviation: float) -> Tensor:
-    """Add white noise of this standard deviation."""
-    return torch.randn(data.shape).mul_(deviation).add_(data)
-
-
-def change_contrast(data: Tensor, factor: float) -> Tensor:
-    """Multiply deviations from the mean."""
-    return data.mean().lerp(data, factor)
 
 
 def _raise(data: Tensor, exponent: float) -> Tensor:

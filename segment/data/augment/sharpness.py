@@ -27,7 +27,7 @@ class RandomBlur(IntensityChange):
 
     def change(self, data: Tensor) -> Tensor:
         """Blur along every axis."""
-        return gaussian_blur(data, [uniform(*self.sigma) for _ in range(3)])
+        return apply_banded(data, [_gaussian_weights(n, uniform(*self.sigma)) for n in data.shape[1:]])
 
 
 class RandomLowResolution(IntensityChange):
@@ -53,11 +53,6 @@ class RandomLowResolution(IntensityChange):
         scale = uniform(*self.scale)
         coarse = [max(1, round(n * scale)) if axis in self.axes else n for axis, n in enumerate(data.shape[1:])]
         return apply_banded(data, [_there_and_back(n, m) for n, m in zip(data.shape[1:], coarse, strict=True)])
-
-
-def gaussian_blur(data: Tensor, sigma: Sequence[float]) -> Tensor:
-    """Blur an image (C,I,J,K) with these standard deviations along I, J, K in voxels."""
-    return apply_banded(data, [_gaussian_weights(n, s) for n, s in zip(data.shape[1:], sigma, strict=True)])
 
 
 def _there_and_back(size: int, coarse: int) -> Tensor:
