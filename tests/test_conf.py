@@ -36,6 +36,7 @@ GROUPS = [
     "logger",
     "experiment",
     "model/net",
+    "model/criterion",
 ]
 CHOICES = [(group, option) for group in GROUPS for option in options(group)]
 # What has no default on purpose.

@@ -1,0 +1,250 @@
+"""Every part of a training recipe is one override away and trains; docs/recipes.md names them."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from hypothesis import given
+from hypothesis import strategies as st
+from test_conf import options, train_config
+
+from segment import build
+from segment.data.randomness import random_state
+from segment.door import config_dir
+from segment.errors import UserError
+from segment.model.loss import set_epoch
+from segment.model.marginal import marginal
+from segment.train import train
+
+DOCS = Path(__file__).parents[1] / "docs" / "recipes.md"
+# One worker runs this file, for its runs share prepared volumes.
+pytestmark = pytest.mark.xdist_group("recipes")
+TINY = [
+    *("experiment=smoke", "augment=none", "logger=none", "test=false", "++preflight=false", "data.num_workers=0"),
+    *("data.batch_size=1", "data.patches_per_epoch=2", "data.patch_size=[16,16,16]", "trainer.max_epochs=1"),
+    *("model.inferer.patch_size=[32,32,32]", "spacing_mm=[10,10,10]"),
+    *("+trainer.enable_progress_bar=false", "+trainer.enable_model_summary=false"),
+]
+NEEDED = ("checkpoint", "last", "reseed", "interrupt", "guard", "average", "freeze", "stop")  # no pictures and the like
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def run(tmp_path, cache, monkeypatch):
+    """Trains in this process, into a folder by name; returns its last checkpoint."""
+    monkeypatch.setenv("SEGMENT_CACHE", str(cache))
+    monkeypatch.setenv("PL_GLOBAL_SEED", "0")  # training sets both; this puts them back
+    monkeypatch.setenv("PL_SEED_WORKERS", "0")
+    monkeypatch.chdir(tmp_path)
+
+    def call(name, *overrides):
+        with initialize_config_dir(config_dir(), version_base="1.3"):
+            cfg = compose("train", [*TINY, f"run_dir={name}", *overrides])
+        cfg.callbacks = {name: node for name, node in cfg.callbacks.items() if name in NEEDED}
+        with random_state(0):
+            train(cfg)
+        return torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True)
+
+    return call
+
+
+def documented():
+    """Overrides of docs/recipes.md: what stands in code marks and looks like one."""
+    text = re.sub(r"```.*?```", "", DOCS.read_text(encoding="utf-8"), flags=re.DOTALL)
+    found = re.findall(r"`([\w./]+=[^`]*)`", text)
+    return [shlex.split(line) if "{" not in line else [line] for line in found if line != "weights_only=True"]
+
+
+@pytest.mark.parametrize("overrides", documented(), ids=" ".join)
+def test_every_override_of_the_document_composes(overrides):
+    cfg = train_config(*(o.replace("<", "").replace(">", "") for o in overrides))
+    instantiate(cfg.model, _convert_="all")
+    build.instantiate(cfg.callbacks, _convert_="all")
+
+
+def test_the_document_names_every_choice():
+    text = DOCS.read_text(encoding="utf-8")
+    for group, form in (("scheduler", "{}={}"), ("model/criterion", "{}={}"), ("callbacks", "{}=[default,{}]")):
+        for option in options(group):
+            if option not in ("default", "none"):
+                assert form.format(group, option) in text
+
+
+CHOICES = [
+    *(["model/criterion=" + name] for name in options("model/criterion")),
+    *(["scheduler=" + name] for name in options("scheduler")),
+    ["callbacks=[default,ema]"],
+    ["callbacks=[default,swa]", "scheduler=swa"],
+    ["callbacks=[default,freeze]", "callbacks.freeze.until_epoch=1"],
+    ["class_weights={background: 0.2, spleen: 3}"],
+    ["model.net.deep_supervision=true"],
+    ["trainer.accumulate_grad_batches=2", "trainer.gradient_clip_val=0.5"],
+]
+
+
+@pytest.mark.filterwarnings("ignore")  # Lightning's, of few batches and no workers
+@pytest.mark.parametrize("overrides", CHOICES, ids=" ".join)
+def test_every_choice_trains_and_its_checkpoint_can_be_used(run, tmp_path, overrides):
+    last = run("a", *overrides)
+    assert last["global_step"] == (1 if "trainer.accumulate_grad_batches=2" in overrides else 2)
+    assert all(torch.isfinite(value).all() for value in last["state_dict"].values())
+    trained = build.load(tmp_path / "a" / "checkpoints" / "best.ckpt")
+    assert len(trained.module(torch.zeros(1, 1, 16, 16, 16))[0]) == 5
+
+
+class Stopped(Exception):  # noqa: N818
+    """The run was told to."""
+
+
+class Stop(pl.Callback):
+    """Ends a run before a batch, as a power cut would."""
+
+    def __init__(self, epoch, batch):
+        self.at = (epoch, batch)
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        if (trainer.current_epoch, batch_idx) == self.at:
+            raise Stopped
+
+
+RECIPES = [
+    ["callbacks=[default,ema,freeze]", "callbacks.freeze.until_epoch=1", "scheduler=one_cycle"],
+    ["callbacks=[default,swa]", "callbacks.average.start=0.4", "scheduler=swa", "model/criterion=boundary"],
+    ["scheduler=warmup_poly", "trainer.accumulate_grad_batches=2", "model.net.norm=batch"],
+]
+
+
+def same(one, other, at=""):
+    """Where two checkpoints differ."""
+    if isinstance(one, torch.Tensor):
+        return [] if torch.equal(one, other) else [at]
+    if isinstance(one, dict):
+        assert one.keys() == other.keys(), at
+        return [place for key in one for place in same(one[key], other[key], f"{at}.{key}")]
+    if isinstance(one, list | tuple):
+        assert len(one) == len(other), at
+        return [p for index, (a, b) in enumerate(zip(one, other, strict=True)) for p in same(a, b, f"{at}.{index}")]
+    return [] if one == other else [f"{at}: {one} {other}"]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("recipe", RECIPES, ids=" ".join)
+def test_resumed_anywhere_a_recipe_ends_as_if_never_stopped(run, recipe):
+    recipe = [*recipe, "trainer.max_epochs=3", "data.patches_per_epoch=4", "callbacks.interrupt.minutes=0"]
+    whole = run("whole", *recipe)
+    parts = ["state_dict", "current_model_state", "averaging_state", "optimizer_states", "lr_schedulers", "losses"]
+    for number, (epoch, batch) in enumerate([(0, 2), (1, 0), (2, 2)]):
+        stop = f"+callbacks.stop={{_target_: test_recipes.Stop, epoch: {epoch}, batch: {batch}}}"
+        with pytest.raises(Stopped):
+            run(f"run{number}", *recipe, stop)
+        resumed = run(f"run{number}", *recipe, "resume=true", "allow_changed=[callbacks.stop]")
+        assert [place for part in parts if part in whole for place in same(whole[part], resumed[part], part)] == []
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_accumulated_gradients_are_those_of_the_larger_batch(run):
+    sgd = ["model.optimizer._target_=torch.optim.SGD", "model.optimizer.lr=0.1", "scheduler=none"]
+    each = ["model.criterion.criterion.batch=false"]  # Dice of every patch, so that a batch is its patches' mean
+    large = run("large", *sgd, *each, "data.batch_size=2")["state_dict"]
+    small = run("small", *sgd, *each, "trainer.accumulate_grad_batches=2")["state_dict"]
+    assert all(torch.allclose(value, large[name], atol=1e-6) for name, value in small.items())
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_run_begins_with_another_one_s_weights_by_organ(run, tmp_path, caplog):
+    caplog.set_level("INFO")
+    first = run("first")
+    still = ["model.optimizer.lr=0", "model.optimizer.weight_decay=0"]
+    begin = ["init_from=first/checkpoints/last.ckpt", "organs=[spleen,liver]"]
+    second = run("second", *begin, *still)
+    bias, before = (each["state_dict"]["net.heads.0.bias"] for each in (second, first))
+    assert torch.equal(bias, before[[0, 4, 1]])
+    rest = [key for key in first["state_dict"] if ".heads." not in key]
+    assert all(torch.equal(first["state_dict"][key], second["state_dict"][key]) for key in rest)
+    assert "init_from=first/checkpoints/last.ckpt: 51 tensors loaded, 100 % of the weights" in caplog.text
+    assert set(first["segment"]["voxel_hashes"]) <= set(second["segment"]["voxel_hashes"])
+    with pytest.raises(UserError, match="which the split has in test"):
+        run("third", begin[0], "split.seed=5")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_network_is_compiled_under_its_own_names(run, monkeypatch):
+    compiled = []
+    real = torch.nn.Module.compile
+    # Another backend than the default: that one compiles C++ for a minute.
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: (compiled.append(self), real(self, backend="eager")))
+    assert run("a", "compile=true")["state_dict"].keys() == run("b")["state_dict"].keys()
+    assert len(compiled) == 1
+
+
+def criterion_of(name):
+    cfg = train_config(f"model/criterion={name}", "class_weights={background: 0.5, liver: 2}")
+    criterion = instantiate(cfg.model.criterion, _convert_="all")
+    set_epoch(criterion, 5)  # where ramps have begun
+    return criterion
+
+
+CRITERIA = {name: criterion_of(name) for name in options("model/criterion")}
+
+
+@given(
+    st.sampled_from(sorted(CRITERIA)),
+    st.lists(st.booleans(), min_size=4, max_size=4),
+    st.sampled_from([0.1, 5.0, 200.0]),
+    st.integers(0, 1000),
+)
+def test_losses_and_gradients_are_finite_whatever_is_unknown(name, known, size, seed):
+    generator = torch.Generator().manual_seed(seed)
+    logits = (torch.randn(2, 5, 4, 4, 4, generator=generator) * size).requires_grad_()
+    annotated = torch.tensor([[True, *known], [True] * 5])
+    label = torch.randint(0, 5, (2, 1, 4, 4, 4), generator=generator).to(torch.uint8)
+    label[0][~annotated[0][label[0].long()]] = 0
+    loss = CRITERIA[name](marginal(logits, annotated), label)
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert torch.isfinite(logits.grad).all()
+
+
+@given(st.sampled_from(sorted(CRITERIA)), st.integers(1, 4), st.integers(0, 1000))
+def test_an_unknown_organ_is_background_to_every_loss(name, unknown, seed):
+    """Probability moved from the background to an unknown organ changes nothing."""
+    generator = torch.Generator().manual_seed(seed)
+    probs = torch.rand(1, 5, 4, 4, 4, generator=generator).softmax(dim=1)
+    moved = probs.clone()
+    moved[:, unknown] += 0.9 * moved[:, 0]
+    moved[:, 0] *= 0.1
+    annotated = torch.ones(1, 5, dtype=torch.bool)
+    annotated[0, unknown] = False
+    label = torch.randint(0, 5, (1, 1, 4, 4, 4), generator=generator)
+    label[label == unknown] = 0
+    one, other = (CRITERIA[name](marginal(p.log(), annotated), label).item() for p in (probs, moved))
+    assert one == pytest.approx(other, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", sorted(CRITERIA))
+def test_the_truth_costs_less_than_anything_else(name):
+    label = torch.randint(0, 5, (2, 1, 6, 6, 6), generator=torch.Generator().manual_seed(0))
+    right = 20.0 * torch.nn.functional.one_hot(label[:, 0], 5).movedim(-1, 1).float()
+    wrong = right.roll(1, dims=1)
+    losses = [CRITERIA[name](logits, label).item() for logits in (right, torch.zeros_like(right), wrong)]
+    assert losses == sorted(losses)
+    assert losses[0] < losses[1]
+
+
+@pytest.mark.parametrize("name", sorted(CRITERIA))
+def test_a_weight_counts_in_every_loss(name):
+    generator = torch.Generator().manual_seed(0)
+    logits, label = torch.randn(2, 5, 4, 4, 4, generator=generator), torch.randint(0, 5, (2, 1, 4, 4, 4))
+    cfg = train_config(f"model/criterion={name}")
+    plain = instantiate(cfg.model.criterion, _convert_="all")
+    set_epoch(plain, 5)
+    assert CRITERIA[name](logits, label).item() != pytest.approx(plain(logits, label).item(), rel=1e-3)
