@@ -3,8 +3,9 @@
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 from hydra import compose
@@ -12,7 +13,6 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from optuna.pruners import NopPruner
-from optuna.trial import FrozenTrial
 
 from segment import run
 from segment.door import door
@@ -22,17 +22,17 @@ from segment.processes import stand_alone
 from segment.resume import portable
 from segment.search.check import check_budget, check_free
 from segment.search.clock import Clock
-from segment.search.importance import importance
+from segment.search.lock import held
 from segment.search.propose import Direction, Method
 from segment.search.slots import DEVICES, slots
 from segment.search.space import Space, override, quoted, read_space, some
 from segment.search.study import Search
-from segment.search.table import best_trial, print_table, rows, write_best, write_table, write_yaml
+from segment.search.table import best_trial, print_table, write_yaml
 from segment.search.trial import Training
 from segment.search.wandb_sweep import wandb_sweep
 from segment.search.worker import Worker
+from segment.sweep_report import Report
 from segment.values import check_seed
-from segment.view.search import write_history, write_importance
 
 log = logging.getLogger(__name__)
 
@@ -57,25 +57,48 @@ def sweep(cfg: DictConfig) -> float:
         UserError: When the settings cannot be trained, another search is in the folder, or no trial has finished.
     """
     stand_alone()  # `srun --ntasks=4 segment sweep` means four workers
-    cfg = _taken_up(cfg)
-    check_seed(cfg.seed)
-    check_budget(cfg.trials, cfg.hours, cfg.trial_hours, cfg.seeds, cfg.workers)
-    space = read_space(OmegaConf.to_container(cfg.space, resolve=True))  # type: ignore[arg-type]
-    overrides = [*cfg.overrides, f"output_dir={quoted(cfg.output_dir)}"]
-    check_free([*cfg.overrides, *space])
-    train = _composed(overrides, space)
-    method = _method(cfg, space, train)
-    with run.begin(cfg, "sweep.log") as here:
-        if train.logger.get("wandb"):
-            overrides.append(f"logger.wandb.group={quoted(here.folder.name)}")
-        training = _training(cfg, overrides, train)
-        if not here.resumed:
-            theirs = wandb_sweep(space, list(cfg.overrides), training.monitor, method.direction, cfg.trials)
-            write_yaml(here.folder / "wandb_sweep.yaml", theirs)
-            write_text(here.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(portable(cfg))))
-        search = Search(here.folder, method)
-        stopped = _work(cfg, search, training)
-        return _end(cfg, search, training.monitor, train, stopped)
+    with ExitStack() as beginning:
+        if cfg.resume is True:  # of several that begin at once, the first begins and the others join
+            cfg.resume = beginning.enter_context(_begun_in_named_folder())
+        cfg = _taken_up(cfg)
+        check_seed(cfg.seed)
+        check_budget(cfg.trials, cfg.hours, cfg.trial_hours, cfg.seeds, cfg.workers)
+        space = read_space(OmegaConf.to_container(cfg.space, resolve=True))  # type: ignore[arg-type]
+        overrides = [*cfg.overrides, f"output_dir={quoted(cfg.output_dir)}"]
+        check_free([*cfg.overrides, *space])
+        train = _composed(overrides, space)
+        method = _method(cfg, space, train)
+        with run.begin(cfg, "sweep.log") as here:
+            if train.logger.get("wandb"):
+                overrides.append(f"logger.wandb.group={quoted(here.folder.name)}")
+            training = _training(cfg, overrides, train)
+            if not here.resumed:
+                theirs = wandb_sweep(space, list(cfg.overrides), training.monitor, method.direction, cfg.trials)
+                write_yaml(here.folder / "wandb_sweep.yaml", theirs)
+                write_text(here.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(portable(cfg))))
+            beginning.close()
+            report = Report(Search(here.folder, method), training.monitor, list(cfg.overrides))
+            stopped = _work(cfg, report, training)
+            return _end(report, train, stopped)
+
+
+@contextmanager
+def _begun_in_named_folder() -> Iterator[str | bool]:
+    """What resume=true means for the folder that the command names: it, or false while nothing has begun there.
+
+    No other process of the same command begins while the block runs.
+    """
+    if not any(argument.startswith("hydra.run.dir=") for argument in HydraConfig.get().overrides.hydra):
+        msg = "resume=true does not say which sweep; give hydra.run.dir=<folder>, or resume=<folder>"
+        raise UserError(msg)
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    with held(folder / ".begin.lock"):
+        yield str(folder) if _is_sweep(folder) else False
+
+
+def _is_sweep(folder: Path) -> bool:
+    path = folder / "config.yaml"
+    return path.exists() and "space" in OmegaConf.load(path)
 
 
 def _taken_up(cfg: DictConfig) -> DictConfig:
@@ -83,7 +106,7 @@ def _taken_up(cfg: DictConfig) -> DictConfig:
     given = {argument.partition("=")[0].lstrip("+~") for argument in HydraConfig.get().overrides.task}
     if cfg.resume is not False:
         folder = Path(str(cfg.resume))
-        if cfg.resume is True or not (folder / "journal.log").exists():
+        if not _is_sweep(folder):
             msg = f"resume={cfg.resume} is not a sweep's folder; name one, such as outputs/quick/sweeps/<date_time>"
             raise UserError(msg)
         if given <= {"resume", *cfg.allow_changed}:
@@ -130,70 +153,33 @@ def _training(cfg: DictConfig, overrides: list[str], train: DictConfig) -> Train
     )
 
 
-def _work(cfg: DictConfig, search: Search, training: Training) -> bool:
+def _work(cfg: DictConfig, report: Report, training: Training) -> bool:
     """Run trials; whether a signal has stopped it."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     visible = os.environ.get(DEVICES)
     devices = [str(i) for i in range(torch.cuda.device_count())] if visible is None else visible.split(",")
-
-    def ended(trial: FrozenTrial) -> None:
-        tell = f"{training.monitor} {trial.value:.4f}" if trial.value is not None else ""
-        why = trial.user_attrs.get("why", "")
-        log.info("trial %d %s: %s", trial.number, trial.state.name.lower(), ", ".join(filter(None, (tell, why))))
-        _write(cfg, search, training.monitor)
-
-    clock = Clock(search.folder / "clock.json", cfg.hours)
     shares = slots(cfg.workers, cores, devices, os.environ)
-    return Worker(search, training, shares, cfg.trials, clock, ended).run()
+    clock = Clock(report.search.folder / "clock.json", cfg.hours)
+    return Worker(report.search, training, shares, cfg.trials, clock, report.ended).run()
 
 
-def _write(cfg: DictConfig, search: Search, monitor: str) -> None:
-    """Table and pictures of all trials so far."""
-    trials, folder, direction = search.trials(), search.folder, search.method.direction
-    write_table(folder / "trials.csv", trials)
-    if best := best_trial(trials, direction):
-        write_best(folder / "best.yaml", best, list(cfg.overrides))
-    points = [(trial.number, trial.state.name.lower(), trial.value) for trial in trials]
-    write_history(folder / "history.png", points, monitor, direction)
-    if shares := importance(trials, direction):
-        write_importance(folder / "importance.png", shares, monitor)
-
-
-def _end(cfg: DictConfig, search: Search, monitor: str, train: DictConfig, stopped: bool) -> float:
-    _write(cfg, search, monitor)
-    trials = search.trials()
-    print_table(trials, monitor, search.method.direction)
-    print(f"sweep folder: {search.folder}")
+def _end(report: Report, train: DictConfig, stopped: bool) -> float:
+    report.write()
+    trials, folder = report.search.trials(), report.search.folder
+    print_table(trials, report.monitor, report.search.method.direction)
+    print(f"sweep folder: {folder}")
     if stopped:
-        log.warning("stopped; go on by segment sweep resume=%s", search.folder)
+        log.warning("stopped; go on by segment sweep resume=%s", folder)
         sys.exit(STOPPED)
     if running := sum(not trial.state.is_finished() for trial in trials):
-        log.info("%d trials are not done: other workers run them, or resume=%s will", running, search.folder)
+        log.info("%d trials are not done: other workers run them, or resume=%s will", running, folder)
     elif train.logger.get("wandb"):
-        _show_in_wandb(train.logger.wandb, search.folder, trials)
-    best = best_trial(trials, search.method.direction)
+        report.show_in_wandb(instantiate(train.logger.wandb, folder=str(folder), group=folder.name, job_type="sweep"))
+    best = best_trial(trials, report.search.method.direction)
     if best is None and not running:
         msg = f"none of {len(trials)} trials has finished; trial 0: {trials[0].user_attrs.get('why')}"
         raise UserError(msg)
     return float("nan") if best is None or best.value is None else best.value
-
-
-def _show_in_wandb(node: DictConfig, folder: Path, trials: list[FrozenTrial]) -> None:
-    """Table and pictures as one more run of the group that the trials are in."""
-    logger = instantiate(node, folder=str(folder), group=folder.name, job_type="sweep")
-    logger.forget_from(0)  # what it showed before the sweep went on
-    table = rows(trials)
-    logger.log_table("trials", columns=list(table[0]), data=_columns_of_one_kind(table))
-    for name in ("history", "importance"):
-        if (path := folder / f"{name}.png").exists():
-            logger.log_image(name, [str(path)])
-    logger.finish()
-
-
-def _columns_of_one_kind(table: list[dict[str, Any]]) -> list[list[Any]]:
-    """Rows in which a column holds numbers or words, as W&B demands."""
-    words = {key for key in table[0] if any(isinstance(row[key], str) for row in table)}
-    return [[str(value) if key in words else value for key, value in row.items()] for row in table]
 
 
 main = door("sweep")(sweep)

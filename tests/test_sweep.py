@@ -17,6 +17,7 @@ from hydra import compose, initialize_config_dir
 
 from segment import sweep
 from segment.door import config_dir
+from segment.search import clock, worker
 
 SMOKE = '"experiment=smoke","test=false","logger=csv"'
 QUIET = ["sweep=smoke", f"overrides=[{SMOKE}]", "hydra.run.dir=here"]
@@ -28,6 +29,7 @@ def command(tmp_path, monkeypatch, capsys):
     """Runs the door with the stand-in; returns the exit code and what it prints."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sweep, "TRAIN", (sys.executable, stand_in.__file__))
+    monkeypatch.setattr(worker, "TICK_S", 0.02)
     for name in list(os.environ):
         if name.startswith("WANDB"):
             monkeypatch.delenv(name)
@@ -119,7 +121,7 @@ def test_the_whole_command_with_resume_goes_on_too(command, tmp_path):
         (["trials=null"], "trials and hours are both null"),
         (["direction=up"], "direction must be maximize or minimize, got 'up'"),
         (["resume=outputs/quick"], "resume=outputs/quick is not a sweep's folder; name one"),
-        (["resume=true"], "resume=True is not a sweep's folder; name one"),
+        (["resume=true"], "resume=true does not say which sweep; give hydra.run.dir=<folder>, or resume=<folder>"),
         (["seed=-1"], "seed must be a whole number"),
     ],
 )
@@ -170,6 +172,7 @@ sweep.main()
 """
 
 
+@pytest.mark.slow
 def test_a_signal_stops_the_command_and_its_exit_code_says_so(tmp_path):
     environment = os.environ | {"PYTHONPATH": str(Path(stand_in.__file__).parent)}
     call = [sys.executable, "-c", START, QUIET[0], 'overrides=["experiment=smoke","logger=csv","+pause=1"]', QUIET[2]]
@@ -186,7 +189,55 @@ def test_a_signal_stops_the_command_and_its_exit_code_says_so(tmp_path):
     assert [row["state"] for row in table(tmp_path / "here")] == ["running"]
 
 
+@pytest.mark.slow
+def test_the_same_command_begins_joins_and_resumes(tmp_path):
+    environment = os.environ | {"PYTHONPATH": str(Path(stand_in.__file__).parent)}
+    call = [sys.executable, "-c", START, *QUIET, "trials=6", "resume=true"]
+    both = [subprocess.Popen(call, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    errors = [process.communicate(timeout=120)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], errors
+    assert [row["state"] for row in table(tmp_path / "here")] == ["complete"] * 6
+    assert [len(stand_in.calls(tmp_path / "here" / "trials" / str(number))) for number in range(6)] == [1] * 6
+    assert subprocess.run(call, cwd=tmp_path, env=environment, check=False, timeout=60).returncode == 0
+
+
 def commands() -> list[list[str]]:
     """What docs/sweeps.md tells to type."""
     blocks = re.findall(r"```sh\n(.*?)```", DOCS.read_text(), re.DOTALL)
     return [shlex.split(line, comments=True) for block in blocks for line in block.splitlines() if line.strip()]
+
+
+SWEEPS = [words[2:] for words in commands() if words[:2] == ["segment", "sweep"]]
+
+
+def test_the_page_tells_of_grids_searches_resumes_and_agents():
+    assert [words[:2] for words in commands()] == [
+        ["segment", "train"],
+        *[["segment", "sweep"]] * 7,
+        ["wandb", "sweep"],
+        ["wandb", "agent"],
+    ]
+
+
+@pytest.mark.slow
+def test_every_search_of_the_page_runs(command, tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    monkeypatch.setattr(clock, "TICK_S", 0.05)
+    (begun,) = [words for words in SWEEPS if "trials=24" in words]
+    for words in SWEEPS:
+        folder = next(iter(sorted((tmp_path / "outputs" / "quick" / "sweeps").glob("2*"))), None)
+        words = [
+            word.replace("outputs/quick/sweeps/<date_time>", str(folder and folder.relative_to(tmp_path)))
+            for word in words
+        ]
+        # The stand-in takes a moment instead of hours.
+        words = [word.replace("hours=8", "hours=0.0005") for word in words]
+        words = [
+            word.replace("trials=24", "trials=2").replace("trials=48", "trials=3").replace("trials=64", "trials=2")
+            for word in words
+        ]
+        few = [] if any(word.startswith(("trials=", "resume=out")) for word in words) else ["trials=2"]
+        code, _, err = command(*words, *few)
+        assert code == 0, (words, err)
+    assert begun == SWEEPS[0]
+    assert len(table(folder)) == 3

@@ -21,6 +21,8 @@ MISTAKE = 2  # exit code of a training for what its user has to mend
 CAUSES = 3  # trials that fail by the same mistake while none does otherwise, before the search gives up
 LOOK_S = 2.0  # between two looks whether there is a trial to run
 TICK_S = 0.2
+# Of the keyboard, of a terminal that closes, and those by which SLURM tells a job's end.
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
 
 
 class Worker:
@@ -58,7 +60,7 @@ class Worker:
         """Work until nothing is left.
 
         Returns:
-            Whether it was stopped by SIGINT or SIGTERM: trainings have then saved a checkpoint, and their trials go on
+            Whether it was stopped by a signal: trainings have then saved a checkpoint, and their trials go on
             another time. A second signal kills them.
 
         Raises:
@@ -67,11 +69,11 @@ class Worker:
         with self._listening():
             try:
                 while self._fill() or self.running:
-                    self._step()
-                    if self.signals:
+                    time.sleep(TICK_S)
+                    if self.signals:  # first, for trainings that got one, too, have not failed
                         self._stop()
                         return True
-                    time.sleep(TICK_S)
+                    self._step()
             finally:
                 for trial in self.running.values():
                     trial.leave()
@@ -122,7 +124,10 @@ class Worker:
         def note(number: int, frame: FrameType | None) -> None:
             self.signals += 1
 
-        before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+        numbers = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
+        # `nohup` has one ignored, which stays so.
+        heard = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+        before = {number: signal.signal(number, note) for number in heard}
         try:
             yield
         finally:
