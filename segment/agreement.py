@@ -1,9 +1,9 @@
 """How the processes of one run agree before they train: the first decides, the others ask it."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import timedelta
+from functools import cache
 
 from torch.distributed import DistError, TCPStore  # type: ignore[attr-defined]
 
@@ -14,8 +14,7 @@ PATIENCE = timedelta(minutes=10)  # processes of one job start within this time
 FAILED = "error: "
 
 
-@contextmanager
-def agreed(topic: str, choose: Callable[[], str]) -> Iterator[str]:
+def agreed(topic: str, choose: Callable[[], str]) -> str:
     """What process 0 chooses, for all.
 
     Args:
@@ -27,8 +26,7 @@ def agreed(topic: str, choose: Callable[[], str]) -> Iterator[str]:
     """
     here = place()
     if here is None:
-        yield choose()
-        return
+        return choose()
     try:
         store = _store(here)
         answer = _answer(choose) if here.rank == 0 else ""
@@ -41,8 +39,7 @@ def agreed(topic: str, choose: Callable[[], str]) -> Iterator[str]:
         raise UserError(msg) from error
     if choice.startswith(FAILED):
         raise UserError(choice.removeprefix(FAILED))
-    yield choice
-    del store  # not before: it answers as long as it is held
+    return choice
 
 
 def _answer(choose: Callable[[], str]) -> str:
@@ -63,8 +60,12 @@ def _exchanged(store: TCPStore, here: Place, key: str, answer: str) -> str:
     return found
 
 
+@cache
 def _store(here: Place) -> TCPStore:
-    """A connection to what the processes will train through; multi_tenant: Lightning opens it once more."""
+    """A connection to what the processes will train through; multi_tenant: Lightning opens it once more.
+
+    It is kept: that of the first process answers the others as long as it is held.
+    """
     by_torchrun = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     first = here.rank == 0 and not by_torchrun
     address, port, size = here.address, here.port, here.world_size

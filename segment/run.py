@@ -39,40 +39,37 @@ def begin(cfg: DictConfig, log_name: str) -> Iterator[Run]:
     Raises:
         UserError: When the folder holds another run, or there is nothing to resume.
     """
-    with _chosen(cfg, log_name) as run:
-        cfg.run_dir = str(run.folder)
-        first = is_first()
-        began = time.monotonic(), core_seconds()
-        os.environ[HERE] = run.told()
-        try:
-            if first:  # to the terminal only
-                goes_on = ", going on from its last checkpoint" if run.checkpoint else ""
-                log.info("run folder: %s%s", run.folder, goes_on)
-            with _log_in(run.folder / log_name) if first else _quiet():
-                yield run
-        except SystemExit:  # stopped, not failed
-            raise
-        except BaseException:
-            # Into the file only: what the terminal shows of it is the door's choice.
-            with (run.folder / log_name).open("a", encoding="utf-8") as file:
-                file.write(without_paths_in_log(traceback.format_exc()))
-            raise
-        finally:
-            os.environ.pop(HERE, None)
-            if first:
-                _record_time(run, time.monotonic() - began[0], core_seconds() - began[1])
+    run = _chosen(cfg, log_name)
+    cfg.run_dir = str(run.folder)
+    first = is_first()
+    began = time.monotonic(), core_seconds()
+    os.environ[HERE] = run.told()
+    try:
+        if first:  # to the terminal only
+            goes_on = ", going on from its last checkpoint" if run.checkpoint else ""
+            log.info("run folder: %s%s", run.folder, goes_on)
+        with _log_in(run.folder / log_name) if first else _quiet():
+            yield run
+    except SystemExit:  # stopped, not failed
+        raise
+    except BaseException:
+        # Into the file only: what the terminal shows of it is the door's choice.
+        with (run.folder / log_name).open("a", encoding="utf-8") as file:
+            file.write(without_paths_in_log(traceback.format_exc()))
+        raise
+    finally:
+        os.environ.pop(HERE, None)
+        if first:
+            _record_time(run, time.monotonic() - began[0], core_seconds() - began[1])
 
 
-@contextmanager
-def _chosen(cfg: DictConfig, log_name: str) -> Iterator[Run]:
+def _chosen(cfg: DictConfig, log_name: str) -> Run:
     """The run that all its processes write into; the first one chooses."""
     if "LOCAL_RANK" in os.environ and HERE in os.environ:  # started by Lightning
-        yield heard(os.environ[HERE])
-        return
+        return heard(os.environ[HERE])
     in_sweep = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
     job = HydraConfig.get().job.num if in_sweep else 0
-    with agreed(f"{log_name} {job}", lambda: choose(cfg, log_name).told()) as text:
-        yield heard(text)
+    return heard(agreed(f"{log_name} {job}", lambda: choose(cfg, log_name).told()))
 
 
 @contextmanager

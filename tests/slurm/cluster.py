@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -104,10 +104,10 @@ class Cluster:
                 )
             )
 
-    def run(self, *command: str, check: bool = True) -> str:
+    def run(self, *command: str, check: bool = True, environment: Mapping[str, str] = os.environ) -> str:
         """What a command of SLURM prints."""
         done = subprocess.run(
-            command, env=os.environ | self.environment, capture_output=True, text=True, timeout=60, check=False
+            command, env={**environment, **self.environment}, capture_output=True, text=True, timeout=60, check=False
         )
         assert not check or done.returncode == 0, done.stderr
         return done.stdout

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,9 @@ from typing import Any
 import pytest
 import torch
 from cluster import Cluster, wait
+from hydra import compose, initialize_config_dir
+
+from segment.door import config_dir
 
 pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
 
@@ -18,6 +22,8 @@ TINY = ["experiment=smoke", "data.batch_size=1", "trainer.max_epochs=3", "data.p
 TINY += ["callbacks.progress=null", "callbacks.cases.overlay=false", "callbacks.interrupt.minutes=0", "preflight=false"]
 DDP = ["trainer=ddp", "trainer.accelerator=cpu"]
 LIMIT_S = 400
+PAGE = (Path(__file__).parents[2] / "docs" / "clusters.md").read_text()
+BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
 
 
 @pytest.fixture(scope="module")
@@ -129,3 +135,73 @@ def test_of_a_sweep_one_job_is_requeued_one_is_cancelled_and_one_just_ends(slurm
     finished(command("seed=1", "hydra.run.dir=sweep/1", "resume=true", "data.num_workers=1"))
     finished(command("seed=1", "hydra.run.dir=whole", "data.num_workers=1"))
     assert differences(runs[1], place / "whole") == []
+
+
+def test_a_ddp_job_of_a_sweep_is_requeued_and_ends_as_one_that_lightning_started(slurm, command, place):
+    launcher = ["hydra/launcher=slurm", "hydra.sweep.dir=ddp"]
+    sweep = command("-m", *DDP, "seed=0", *launcher)
+    run = place / "ddp" / "0"
+    wait_for(run / "checkpoints" / "last.ckpt")
+    (job,) = [job for job, state in slurm.jobs().items() if state == "RUNNING"]
+    slurm.run("scancel", "--signal=USR2", job)
+    alone = command(*DDP, "seed=0", "hydra.run.dir=ddp_reference")
+    finished(sweep)
+    finished(alone)
+    assert len(facts(run)["resumed"]) == 1
+    assert differences(run, place / "ddp_reference") == []
+    assert len({path.name.split("-")[-1] for path in (run / "wandb").glob("offline-run-*")}) == 1
+    assert sorted(path.name for path in (place / "ddp").iterdir()) == [".submitit", "0", "multirun.yaml"]
+    # What the run keeps does not name the machine; what SLURM's own messages say is beside it.
+    name = slurm.run("squeue", "-h", "-t", "all", "-j", job, "-o", "%N").strip()
+    assert not [path for path in run.glob("*") if path.is_file() and f" on {name}" in path.read_text(errors="replace")]
+
+
+def script(experiment: list[str]) -> str:
+    """The batch script of docs/clusters.md for a node without GPUs."""
+    (text,) = [block for block in BLOCKS if block.startswith("#!/bin/bash")]
+    lines = [line for line in text.splitlines() if "--gpus" not in line]
+    program = f"{sys.executable} -m segment.train {' '.join(experiment)}"
+    return "\n".join(lines).replace("segment train experiment=abdomen", program) + "\n"
+
+
+def test_a_pre_empted_job_goes_on_with_its_run_and_a_cancelled_one_stays_away(slurm, environment, place, reference):
+    def submit(*options: str) -> str:
+        return slurm.run("sbatch", "--parsable", f"--chdir={place}", *options, environment=environment).strip()
+
+    (place / "train.sh").write_text(script([*TINY, "seed=0", "task=first"]))
+    (place / "other.sh").write_text(script([*TINY, "seed=1", "task=other"]))
+    job, other = submit("train.sh"), submit("other.sh")
+    for task in ("first", "other"):
+        wait(lambda task=task: list(place.glob(f"outputs/{task}/*/checkpoints/last.ckpt")), LIMIT_S, "no checkpoint")
+    slurm.run("scancel", other)
+    urgent = submit("--partition=urgent", "--exclusive", "--wrap=true")
+    wait(lambda: slurm.jobs()[urgent] == "COMPLETED", LIMIT_S, "nothing was pre-empted")
+    (run,) = place.glob("outputs/first/*")
+    wait_for(run / "cases.csv")
+    wait(lambda: slurm.jobs()[job] == "COMPLETED", LIMIT_S, "the job does not end")
+    assert list(place.glob("outputs/first/*")) == [run]
+    assert [process["slurm_job"] for process in facts(run)["resumed"]] == [job]
+    assert differences(run, reference) == []
+    assert slurm.jobs()[other] == "CANCELLED"
+    assert not list(place.glob("outputs/other/*/cases.csv"))
+
+
+def test_processes_that_are_not_the_devices_are_refused(slurm, environment, place):
+    call = ["srun", "--ntasks=2", sys.executable, "-m", "segment.train", *TINY, "hydra.run.dir=refused"]
+    done = subprocess.run(
+        call, env=environment, cwd=place, capture_output=True, text=True, timeout=LIMIT_S, check=False
+    )
+    assert done.returncode == 2
+    assert "error: 2 processes were started, but trainer.devices=1" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("line", [line for block in BLOCKS for line in block.splitlines() if "hydra/launcher=" in line])
+def test_the_sweeps_of_the_page_ask_for_what_they_say(line):
+    _, _, _, *overrides = line.split()
+    with initialize_config_dir(config_dir(), version_base="1.3"):
+        launcher = compose("train", [o for o in overrides if "=0,1" not in o], return_hydra_config=True).hydra.launcher
+    assert launcher.tasks_per_node == {True: 4, False: 2}["devices=4" in line] if "trainer=ddp" in line else 1
+    assert launcher.nodes == (2 if "num_nodes=2" in line else 1)
+    assert launcher.gpus_per_node == (1 if "gpus_per_node=1" in line else None)
+    assert launcher.additional_parameters == {"requeue": True}

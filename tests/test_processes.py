@@ -1,0 +1,220 @@
+"""Which process of a run this is, and runs of two processes as torchrun and submitit start them."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+
+from segment import processes
+from segment.errors import UserError
+from segment.processes import Place, place
+
+TORCHRUN = {"TORCHELASTIC_RUN_ID": "none", "RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "GROUP_RANK": "1"}
+TORCHRUN |= {"MASTER_ADDR": "node1", "MASTER_PORT": "29500", "TORCHELASTIC_RESTART_COUNT": "2"}
+# As `srun` of 2 tasks on each of 2 machines sets it.
+SRUN = {"SLURM_JOB_ID": "17", "SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "4", "SLURM_STEP_NUM_NODES": "2"}
+SRUN |= {"SLURM_PROCID": "3", "SLURM_LOCALID": "1", "SLURM_NODEID": "1", "SLURM_STEP_NODELIST": "gpu[07-08]"}
+SUBMITIT = {"SUBMITIT_LOCAL_JOB_ID": "4242", "SUBMITIT_LOCAL_NTASKS": "2", "SUBMITIT_LOCAL_GLOBALID": "1"}
+SUBMITIT |= {"SUBMITIT_LOCAL_LOCALID": "1", "SUBMITIT_LOCAL_NODEID": "0"}
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch):
+    for name in {*os.environ} & {*TORCHRUN, *SRUN, *SUBMITIT}:
+        monkeypatch.delenv(name)
+
+
+def put(monkeypatch, variables):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        (TORCHRUN, Place(3, 4, 1, 1, "node1", 29500, "2")),
+        (SRUN | {"MASTER_PORT": "5555"}, Place(3, 4, 1, 1, "gpu07", 5555)),
+        (SRUN | {"SLURM_STEP_NUM_NODES": "1", "MASTER_PORT": "5555"}, Place(3, 4, 1, 1, "127.0.0.1", 5555)),
+    ],
+)
+def test_a_place_is_what_the_launcher_says(monkeypatch, variables, expected):
+    put(monkeypatch, variables)
+    assert place() == expected
+    assert not processes.is_first()
+
+
+def test_ports_differ_between_jobs_and_steps_but_not_within_one(monkeypatch):
+    ports = set()
+    for job, step in (("17", "0"), ("17", "1"), ("18", "0")):
+        put(monkeypatch, SRUN | {"SLURM_JOB_ID": job, "SLURM_STEP_ID": step})
+        port = place().port
+        monkeypatch.setenv("SLURM_PROCID", "0")
+        assert place().port == port
+        ports.add(port)
+    assert len(ports) == 3
+    assert all(port in processes.PORTS for port in ports)
+
+
+def test_tasks_of_submitit_are_on_this_machine(monkeypatch):
+    put(monkeypatch, SUBMITIT)
+    here = place()
+    assert (here.rank, here.world_size, here.local_rank, here.address) == (1, 2, 1, "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"LOCAL_RANK": "1"},  # started by Lightning
+        {"SLURM_JOB_ID": "17", "SLURM_NTASKS": "2", "SLURM_PROCID": "0", "SLURM_NODEID": "0"},  # a batch script
+        SRUN | {"SLURM_STEP_NUM_TASKS": "1", "SLURM_NTASKS": "2", "SLURM_PROCID": "0"},
+        SRUN | {"SLURM_PTY_PORT": "40001", "SLURM_PROCID": "0"},  # a shell by srun --pty
+    ],
+)
+def test_alone_or_in_a_shell_of_a_job_lightning_starts_the_processes(monkeypatch, variables):
+    put(monkeypatch, variables)
+    assert place() is None
+    assert isinstance(processes.environment(), LightningEnvironment)
+    assert processes.is_first() == ("LOCAL_RANK" not in variables)
+
+
+def test_lightning_is_told_of_processes_that_were_started(monkeypatch):
+    put(monkeypatch, SRUN)
+    told = processes.environment()
+    assert (told.global_rank(), told.world_size(), told.local_rank(), told.node_rank()) == (3, 4, 1, 1)
+    assert (told.main_address, told.creates_processes_externally) == ("gpu07", True)
+
+
+def test_another_number_of_processes_than_configured_is_refused(monkeypatch):
+    put(monkeypatch, SRUN)
+    processes.check_number(SimpleNamespace(num_devices=2, num_nodes=2))
+    with pytest.raises(UserError, match=r"4 processes were started, but trainer.devices=1 and trainer.num_nodes=1"):
+        processes.check_number(SimpleNamespace(num_devices=1, num_nodes=1))
+
+
+@pytest.mark.parametrize("variables", [TORCHRUN, SRUN, SUBMITIT])
+def test_who_stands_alone_is_no_part_of_others(monkeypatch, variables):
+    put(monkeypatch, variables)
+    processes.stand_alone()
+    assert place() is None
+    assert processes.is_first()
+
+
+# Process 0 of a run of three says a word; the others repeat it.
+AGREE = """
+import sys
+from segment.agreement import agreed
+from segment.errors import UserError
+
+def choose():
+    if sys.argv[1] == "fails":
+        raise UserError("that folder is taken")
+    return "outputs/x"
+
+try:
+    for topic in ("one", "two"):
+        print(topic, agreed(topic, choose))
+except UserError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "heard"), [("works", "one outputs/x\ntwo outputs/x\n"), ("fails", "that folder is taken\n")]
+)
+def test_all_processes_hear_what_the_first_one_says(how, heard):
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", AGREE, how],
+            env=os.environ
+            | SRUN
+            | {"SLURM_STEP_NUM_TASKS": "3", "SLURM_STEP_NUM_NODES": "1", "SLURM_PROCID": str(rank)}
+            | {"SLURM_JOB_ID": f"{os.getpid()}{how}"},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for rank in (2, 1, 0)
+    ]
+    assert [child.communicate(timeout=300)[0] for child in children] == [heard] * 3
+
+
+TINY = ["experiment=smoke", "data.patches_per_epoch=8", "callbacks.progress=null", "callbacks.cases.overlay=false"]
+# A loss that is the mean over samples, and a step that is proportional to the gradient: Adam turns rounding errors of
+# gradients that are zero, such as those of biases before a normalisation, into whole steps.
+TINY += ["model.criterion.criterion.batch=false", "preflight=false"]
+TINY += ["model.optimizer={_target_: torch.optim.SGD, _partial_: true, lr: 0.1, momentum: 0.9}"]
+TWO = ["trainer=ddp", "trainer.accelerator=cpu", "data.batch_size=1"]
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("WANDB", "HYDRA"))}
+    return kept | {"SEGMENT_CACHE": str(tmp_path_factory.mktemp("cache")), "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="module")
+def by_torchrun(tmp_path_factory, environment) -> Path:
+    """The run of two processes, in a folder called after the clock; what it printed beside it."""
+    place = tmp_path_factory.mktemp("torchrun")
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m"]
+    done = run([*torchrun, "segment.train", *TINY, *TWO], environment, place)
+    (config,) = place.glob("outputs/smoke/*/config.yaml")
+    (place / "printed.txt").write_text(done)
+    assert [path.name for path in (place / "outputs" / "smoke").iterdir()] == [config.parent.name]
+    return config.parent
+
+
+def run(call, environment, place) -> str:
+    done = subprocess.run(call, env=environment, cwd=place, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+def scalars(folder: Path) -> list[dict[str, str]]:
+    with (folder / "metrics.csv").open() as file:
+        return [{k: float(v) for k, v in row.items() if v and not k.startswith("time")} for row in csv.DictReader(file)]
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("ddp")
+def test_two_processes_by_torchrun_are_one_run(by_torchrun):
+    printed = (by_torchrun.parents[2] / "printed.txt").read_text()
+    assert printed.count("test cases, means over patients") == 1
+    assert printed.count("run folder: ") == 2  # at the start and at the end
+    assert len(list((by_torchrun / "wandb").glob("offline-run-*"))) == 1
+    lines = (by_torchrun / "train.log").read_text().splitlines()
+    assert len(lines) == len({line[24:] for line in lines})  # nothing twice
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("ddp")
+def test_two_processes_are_as_one_of_twice_the_batch(by_torchrun, environment, tmp_path):
+    """Stated tolerance: 1e-5 in weights, losses and scores."""
+    run([sys.executable, "-m", "segment.train", *TINY, "data.batch_size=2", "hydra.run.dir=one"], environment, tmp_path)
+    one, two = (
+        torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for folder in (tmp_path / "one", by_torchrun)
+    )
+    torch.testing.assert_close(one, two, rtol=0, atol=1e-5)
+    rows = scalars(tmp_path / "one"), scalars(by_torchrun)
+    assert [sorted(row) for row in rows[0]] == [sorted(row) for row in rows[1]]
+    for mine, theirs in zip(*rows, strict=True):
+        assert mine == pytest.approx(theirs, abs=1e-5, nan_ok=True)
+    assert {"train/loss", "val/loss", "val/dice/mean", "test/dice/mean"} <= {key for row in rows[0] for key in row}
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("ddp")
+def test_a_sweep_of_ddp_jobs_runs_where_submitit_starts_a_process_per_task(by_torchrun, environment, tmp_path):
+    launcher = ["hydra/launcher=submitit_local", "hydra.launcher.tasks_per_node=2", "hydra.sweep.dir=sweep"]
+    run([sys.executable, "-m", "segment.train", "-m", *TINY, *TWO, *launcher, "seed=0"], environment, tmp_path)
+    assert sorted(path.name for path in (tmp_path / "sweep").iterdir()) == [".submitit", "0", "multirun.yaml"]
+    job = tmp_path / "sweep" / "0"
+    assert scalars(job) == scalars(by_torchrun)
+    assert len(list((job / "wandb").glob("offline-run-*"))) == 1
