@@ -4,14 +4,19 @@ import re
 from collections.abc import Sequence
 from glob import glob
 
+# Hydra's options that a word follows.
+_ASK = {"-c", "--cfg", "-i", "--info", "-p", "--package", "-cn", "--config-name", "-cd", "--config-dir"}
+
 
 def as_override(key: str, arguments: Sequence[str]) -> list[str]:
     """The arguments with all words that stand alone gathered into one override, `key=[...]`.
 
     A word with `=` in it stands alone, too, where it begins as no key does or names a file or folder that is there.
     """
-    words = [argument for argument in arguments if _stands_alone(argument)]
-    rest = [argument for argument in arguments if not _stands_alone(argument)]
+    words: list[str] = []
+    rest: list[str] = []
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        (words if before not in _ASK and _stands_alone(argument) else rest).append(argument)
     return [*rest, f"{key}=[{','.join(map(_quoted, words))}]"] if words else rest
 
 

@@ -6,7 +6,6 @@ import io
 import json
 import math
 import re
-import runpy
 import shlex
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import pytest
 from PIL import Image
 from run_folders import ORGANS, Study, write_run
 
+from segment.__main__ import main
 from segment.metrics.merge import find_tables, merge_cases, write_merged
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "compare.md"
@@ -33,9 +33,10 @@ def compare(tmp_path, monkeypatch, capsys):
         words = [str(argument) for argument in arguments]
         few = [] if any("resamples" in word for word in words) else ["resamples=999"]
         monkeypatch.setattr(sys, "argv", ["segment", "compare", *words, *few])
+        monkeypatch.delitem(sys.modules, "segment.compare", raising=False)  # runs as a module, and is new each time
         code = 0
         try:
-            runpy.run_module("segment", run_name="__main__", alter_sys=True)
+            main()
         except SystemExit as end:
             code = end.code
         out, err = capsys.readouterr()
@@ -150,6 +151,22 @@ def test_a_pattern_is_an_arm_and_absolute_paths_are_not_told(compare, tmp_path):
     assert (code, err) == (0, "")
     assert "B: runs/lr=0.2* (2 seeds)" in out
     assert str(tmp_path) not in (tmp_path / "out" / "index.html").read_text()
+
+
+def test_evaluations_of_two_checkpoints_are_named_after_their_folders(compare, tmp_path):
+    """They hold no training cases, and configurations that differ in nothing that tells a reader anything."""
+    study = Study()
+    for name, shift in (("before", 0.0), ("after", -0.05)):
+        folder = study.run(tmp_path / name, shift=shift)
+        with (folder / "config.yaml").open("a") as file:
+            file.write(f"ckpt: best.ckpt\nckpt_sha256: {name}\n")
+        (folder / "split.json").write_text(json.dumps({"test": study.test}))
+    code, out, _ = compare("before", "after", "output=out")
+    assert code == 0
+    assert "A: before (1 seed)" in out
+    assert "B: after (1 seed)" in out
+    assert "A is better than B on liver" in out
+    assert "note: what before and 1 more was trained on is not recorded beside its scores" in out
 
 
 def test_a_run_given_by_a_path_with_an_equals_sign(compare, tmp_path):
@@ -359,7 +376,7 @@ def test_a_sweep_goes_on_without_runs_that_were_not_tested(compare, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["a"], "there is one run to compare; name two or more: segment compare RUN RUN"),
+        (["a"], "1 run(s) to compare; name two or more: segment compare RUN RUN"),
         (["a", "a"], "a is named twice, by a and by a; name it once"),
         (["a", "nowhere"], "no run in nowhere: there is no such file or folder, nor is it a W&B path entity/project/"),
         (["a", "empty"], "no tested run in empty; name run folders, the folder of a sweep, or a cases.csv"),
@@ -368,7 +385,7 @@ def test_a_sweep_goes_on_without_runs_that_were_not_tested(compare, tmp_path):
         (["a", "b", "resamples=10"], "resamples must be a whole number of at least 999, got 10"),
         (["a", "b", "seed=-1"], "seed must be a whole number from 0"),
         (["a", "b", "output=a"], "a exists; choose another output="),
-        ([], "no value for runs; give it, such as runs=…"),
+        ([], "0 run(s) to compare; name two or more: segment compare RUN RUN"),
         (["a", "c"], "c was scored with include_trained=true, also on cases that it was trained on"),
         (["a", "torn.csv"], "cannot read torn.csv (KeyError: 'case'); it must be a run's cases.csv"),
     ],
@@ -455,6 +472,20 @@ def test_many_arms_and_organs_without_scores_are_shown_too(compare, tmp_path):
     assert (code, err) == (0, "")
     assert "… and 4 pairs more, in differences.csv" in out
     assert "aorta can't be told apart (0 patient(s) with a score in both)" in out
+
+
+def test_a_hundred_pairs_need_a_reference(compare, tmp_path):
+    study = Study(patients=6)
+    for channels in range(1, 17):
+        study.run(tmp_path / "sweep" / str(channels), channels=channels)
+    code, _, err = compare("sweep", "output=out")
+    assert code == 2
+    assert err.startswith(
+        "error: 16 arms make 1080 tests, too many to find anything; name the arm to compare with: ref"
+    )
+    code, out, _ = compare("sweep", "reference=A", "output=out", "metrics=[dice]")
+    assert code == 0
+    assert "16 arms on 6 test cases" in out
 
 
 def test_each_patients_scores_are_written(compare, tmp_path):

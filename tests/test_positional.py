@@ -15,9 +15,11 @@ def runs(arguments):
 
 def test_words_without_a_key_become_a_list(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    rest, found = runs(["a", "alpha=0.1", "outputs/x/*", "model/net=unet", "+new=1", "~old=2", "--cfg", "wandb:e/p/i"])
+    rest, found = runs(
+        ["a", "alpha=0.1", "outputs/x/*", "model/net=unet", "+new=1", "~old=2", "--cfg", "job", "wandb:e/p/i"]
+    )
     assert found == ["a", "outputs/x/*", "wandb:e/p/i"]
-    assert rest == ["alpha=0.1", "model/net=unet", "+new=1", "~old=2", "--cfg"]
+    assert rest == ["alpha=0.1", "model/net=unet", "+new=1", "~old=2", "--cfg", "job"]
 
 
 def test_names_with_an_equals_sign_are_words_where_they_are_there(tmp_path, monkeypatch):

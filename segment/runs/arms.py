@@ -65,8 +65,8 @@ def gather(groups: Sequence[Group]) -> tuple[list[Arm], list[str]]:
             gathered.setdefault(key, []).append(run)
             homes.setdefault(key, group.name)
     arms_of_runs = [_without_copies(runs, remarks) for runs in gathered.values()]
-    if sum(map(len, arms_of_runs)) < 2:
-        msg = "there is one run to compare; name two or more: segment compare RUN RUN"
+    if (count := sum(map(len, arms_of_runs))) < 2:
+        msg = f"{count} run(s) to compare; name two or more: segment compare RUN RUN"
         raise UserError(msg)
     arms = _named(arms_of_runs, list(homes.values()))
     for arm in arms:
@@ -122,7 +122,7 @@ def _facts(runs: Sequence[Record]) -> dict[str, str]:
     """Dotted keys and their values as text; a class stands for the `_target_` that names it."""
     facts = {}
     for key, value in runs[0].config.items():
-        if not _is_free(key):
+        if not _is_free(key) and not key.endswith("sha256"):  # which tells a reader nothing
             parent, _, last = key.rpartition(".")
             is_target = last == "_target_" and parent
             facts[parent if is_target else key] = str(value).split(".")[-1] if is_target else _short(value)
