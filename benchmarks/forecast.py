@@ -57,8 +57,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for number, (name, overrides) in enumerate(({"given": given} if given else RUNS).items()):
             calls = [*CALM, f"cache_dir={folder}/cache", *overrides]
-            table.add_row(name, *measure(Path(folder) / str(number), calls, cores))
-            print(f"{name} is done, load {os.getloadavg()[0]:.1f}", flush=True)
+            cells = measure(Path(folder) / str(number), calls, cores)
+            table.add_row(name, *cells)
+            print(name, *cells, f"load {os.getloadavg()[0]:.1f}", flush=True)
     Console(width=120).print(table)
 
 
