@@ -8,8 +8,8 @@ from nibabel.affines import apply_affine
 from segment.data.inspect.anatomy import Anatomy
 from segment.data.inspect.boxes import organ_boxes
 from segment.data.inspect.finding import Finding
+from segment.data.midline import midline_mm
 from segment.data.readers.scan import Scan
-from segment.data.sides import midline_mm
 
 # An organ's centre is on the wrong side when it is this far beyond the middle of the body: shifts of the middle by a
 # table, an arm or an off-centre field stay below. The adrenals, the innermost of paired organs, lie 30 mm off it.
