@@ -65,21 +65,21 @@ def test_the_configuration_is_that_of_the_run(first, command):
 def test_overrides_of_the_call_come_on_top(first, command):
     cfg, _ = composed(command, f"from_run={first}", "seed=4", "scheduler=poly")
     assert (cfg.seed, cfg.model.net.base_channels) == (4, 4)
-    assert cfg.scheduler._target_.endswith("PolynomialLR")
+    assert cfg.scheduler._target_.endswith("schedule.Poly")
 
 
 def test_what_conf_says_otherwise_by_now_is_as_the_run_had_it(first, command, capsys):
     held = OmegaConf.load(first / "config.yaml")
     held.trainer.max_epochs = 77
-    held.scheduler.T_max = held.model.scheduler.T_max = 77
+    held.scheduler.epochs = held.model.scheduler.epochs = 77
     held.data.batch_size = 9
     held.callbacks.gone = {"_target_": "a.b"}
     del held.callbacks.learning_rate
     OmegaConf.save(held, first / "config.yaml")
     cfg, _ = composed(command, f"from_run={first}", "data.batch_size=1")
     assert (cfg.trainer.max_epochs, cfg.data.batch_size) == (77, 1)
-    assert cfg.model.scheduler._target_.endswith("CosineAnnealingLR")
-    assert cfg.model.scheduler.T_max == 77
+    assert cfg.model.scheduler._target_.endswith("schedule.Cosine")
+    assert cfg.model.scheduler.epochs == 77
     assert cfg.callbacks.gone == {"_target_": "a.b"}
     assert "_target_" not in (cfg.callbacks.get("learning_rate") or {})
     assert "trainer.max_epochs is taken as 77" in capsys.readouterr().err

@@ -1,7 +1,9 @@
-"""Learning rates that change with every optimizer step, as factors of the optimizer's own.
+"""Learning rates over a run, as factors of the optimizer's own.
 
 All are closed formulas of the step and of the number of steps, so a resumed run goes on exactly, and one that is
-lengthened goes on along the longer curve. `SegmentationModule` gives `total_steps`.
+lengthened goes on along the longer curve. (Torch's own keep the length that they were made with: lengthened, a cosine
+would rise again.) Those by epochs are stepped after each; those by optimizer steps are given `total_steps` by
+`SegmentationModule`.
 """
 
 import math
@@ -11,8 +13,33 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 
+class Cosine(LambdaLR):
+    """Half a cosine wave down to zero (Loshchilov and Hutter 2017, arXiv 1608.03983, eq. 5), stepped after every epoch.
+
+    Args:
+        optimizer: Whose learning rate it scales.
+        epochs: Epochs of the whole run.
+    """
+
+    def __init__(self, optimizer: Optimizer, epochs: int) -> None:
+        super().__init__(optimizer, _warmed_up(epochs, 0, _half_wave))
+
+
+class Poly(LambdaLR):
+    """(1 - progress)^power, as nnU-Net (doi:10.1038/s41592-020-01008-z), stepped after every epoch.
+
+    Args:
+        optimizer: Whose learning rate it scales.
+        epochs: Epochs of the whole run.
+        power: Exponent, positive.
+    """
+
+    def __init__(self, optimizer: Optimizer, epochs: int, power: float) -> None:
+        super().__init__(optimizer, _warmed_up(epochs, 0, lambda progress: (1 - progress) ** power))
+
+
 class WarmupCosine(LambdaLR):
-    """Linear warm-up, then half a cosine wave down to zero (Loshchilov and Hutter 2017, arXiv 1608.03983, eq. 5).
+    """Linear warm-up, then as `Cosine`, by optimizer steps.
 
     Args:
         optimizer: Whose learning rate it scales.
@@ -25,7 +52,7 @@ class WarmupCosine(LambdaLR):
 
 
 class WarmupPoly(LambdaLR):
-    """Linear warm-up, then (1 - progress)^power, as nnU-Net without warm-up (doi:10.1038/s41592-020-01008-z).
+    """Linear warm-up, then as `Poly`, by optimizer steps.
 
     Args:
         optimizer: Whose learning rate it scales.

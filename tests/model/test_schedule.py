@@ -4,9 +4,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, PolynomialLR
 
-from segment.model.schedule import CosineToConstant, OneCycle, WarmupCosine, WarmupPoly
+from segment.model.schedule import Cosine, CosineToConstant, OneCycle, Poly, WarmupCosine, WarmupPoly
 
 
 def optimizer():
@@ -37,10 +37,15 @@ def test_or_a_power():
     assert found == pytest.approx([0.1, 0.2, *[0.2 * (1 - step / 8) ** 0.9 for step in range(9)]])
 
 
-def test_without_warm_up_the_power_is_torch_s():
-    found = rates(lambda sgd: WarmupPoly(sgd, 8, warmup=0, power=0.9), 8)
-    reference = rates(lambda sgd: torch.optim.lr_scheduler.PolynomialLR(sgd, 8, power=0.9), 8)
-    assert found == pytest.approx(reference)
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (lambda sgd: Cosine(sgd, 8), lambda sgd: CosineAnnealingLR(sgd, 8)),
+        (lambda sgd: Poly(sgd, 8, 0.9), lambda sgd: PolynomialLR(sgd, 8, power=0.9)),
+    ],
+)
+def test_those_by_epochs_are_torch_s(ours, theirs):
+    assert rates(ours, 8) == pytest.approx(rates(theirs, 8), abs=1e-12)
 
 
 @given(st.integers(10, 200), st.sampled_from([0.2, 0.3, 0.5]))
@@ -59,6 +64,8 @@ def test_a_constant_follows_the_wave():
 
 
 SCHEDULES = [
+    Cosine,
+    lambda sgd, total: Poly(sgd, total, 0.9),
     lambda sgd, total: WarmupCosine(sgd, total, 0.1),
     lambda sgd, total: WarmupPoly(sgd, total, 0.1, 0.9),
     lambda sgd, total: OneCycle(sgd, total, 0.3),
