@@ -72,6 +72,9 @@ def _draw_scores(axes: Axes, comparison: Comparison, metric: str) -> None:
                 axes.plot(seed_means(one), np.full(len(one), line - 0.4), "|", color=color, markersize=5, zorder=3)
             summary = comparison.summaries[arm.letter][organ, metric]
             _draw_interval(axes, line - _BELOW, summary.mean, (summary.low, summary.high), color)
+            if count > 1:  # colours come again after seven arms
+                place = axes.get_yaxis_transform()
+                axes.text(1.005, line, arm.letter, transform=place, color=color, fontsize=8, va="center")
     middles = [block * (count + 0.6) + (count - 1) / 2 for block in range(len(comparison.organs))]
     _finish(axes, comparison, middles, TITLES[metric], len(comparison.organs) * (count + 0.6) - 1.1)
 
