@@ -12,10 +12,10 @@ import torchio as tio
 from torch.utils.data import DataLoader, Dataset
 
 from segment.data.annotation import unknown_organs
-from segment.data.cases import Case, Source, gather
+from segment.data.cases import PARTS, Case, Source, gather
 from segment.data.dataset import LabelledScan, ScanDataset, Stream, VolumeDataset
 from segment.data.patches import EpochSampler, PatchDataset, PatchLoader
-from segment.data.splits.split import PARTS, Split, Splitter
+from segment.data.splits.split import Split, Splitter
 from segment.data.store import Store
 from segment.data.volume import StoredVolume
 from segment.data.workers import heed_only_the_parent
