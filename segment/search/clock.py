@@ -8,6 +8,7 @@ from segment.files import write_text
 from segment.search.lock import held
 
 TICK_S = 5.0  # between two notes; what a killed process worked after its last is not counted
+GAP_S = 60.0  # without a note means that nobody worked
 
 
 class Clock:
@@ -38,6 +39,6 @@ class Clock:
             now = time.time()  # the machines' clocks need to agree to seconds only
             before = json.loads(self.path.read_text()) if self.path.exists() else {"worked_s": 0.0, "last": now}
             gap = now - before["last"]
-            worked = float(before["worked_s"]) + (gap if 0 < gap <= 3 * TICK_S else 0)
+            worked = float(before["worked_s"]) + (gap if 0 < gap <= GAP_S else 0)
             write_text(self.path, json.dumps({"worked_s": worked, "last": max(now, before["last"])}))
         return worked
