@@ -1,8 +1,10 @@
 """What real runs of `segment train` log to Weights & Biases, read back from the offline files."""
 
 import csv
+import inspect
 import math
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -10,7 +12,11 @@ import time
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
 from wandb_file import WandbFile, offline_runs
+
+from segment.door import config_dir
+from segment.metrics.wandb_run import WandbRun
 
 pytestmark = pytest.mark.xdist_group("wandb")
 
@@ -88,6 +94,17 @@ def assert_complete(run: WandbFile, folder: Path, seed: int) -> None:
     assert run.summary["best/epoch"] == scores[max(scores)]
     assert run.summary["last/val/dice/mean"] == next(iter(scores))
     assert run.summary["test/dice/mean"] == table(folder)[-1]["test/dice/mean"]
+
+
+def test_the_commands_of_the_page_about_it_compose():
+    page = (Path(__file__).parents[1] / "docs" / "wandb.md").read_text(encoding="utf-8")
+    calls = [shlex.split(line)[2:] for line in page.splitlines() if line.startswith("segment train ")]
+    assert len(calls) == 2
+    for overrides in calls:
+        values = [override for override in overrides if override != "-m" and "," not in override.split("seed=")[-1]]
+        with initialize_config_dir(config_dir(), version_base="1.3"):
+            node = compose("train", ["run_dir=.", *values]).logger.wandb
+        assert set(node) == {"_target_", *inspect.signature(WandbRun).parameters} - {"offline"}
 
 
 @pytest.fixture(scope="module")

@@ -111,7 +111,9 @@ def _init(folder: Path, mode: str, about: Mapping[str, Any]) -> Any:  # noqa: AN
 def _id(folder: Path) -> str:
     path = folder / "wandb" / "run_id"
     if not path.exists():
-        write_text(path, uuid4().hex[:8])
+        # Where `wandb agent` has started this process, the server has given the run an id already.
+        given = os.environ.get("WANDB_RUN_ID") if "WANDB_SWEEP_ID" in os.environ else None
+        write_text(path, given or uuid4().hex[:8])
     return path.read_text(encoding="utf-8").strip()
 
 

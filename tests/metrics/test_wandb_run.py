@@ -289,6 +289,25 @@ def test_it_is_offline_unless_there_is_a_key(home, monkeypatch, environment, net
     assert chosen_mode(offline=False) == "online"
 
 
+@pytest.fixture
+def fresh_wandb():
+    """It reads its environment once for all runs of a process."""
+    wandb.teardown()
+    yield
+    wandb.teardown()
+
+
+@pytest.mark.parametrize("is_agent", [True, False])
+def test_the_run_of_an_agent_has_the_id_that_the_server_gave_it(tmp_path, monkeypatch, fresh_wandb, is_agent):
+    monkeypatch.setenv("WANDB_RUN_ID", "0given00")
+    if is_agent:
+        monkeypatch.setenv("WANDB_SWEEP_ID", "sweep")
+    logger = WandbRun(tmp_path, project="segment")
+    logger.log_metrics({"a": 1}, step=0)
+    logger.finish()
+    assert (offline_runs(tmp_path)[0].run.run_id == "0given00") == is_agent
+
+
 def test_disabled_nothing_is_written(tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "disabled")
     log_through(WandbRun(tmp_path, project="segment"))
