@@ -8,6 +8,7 @@ from statistics import median
 from segment.forecast.forecast import Forecast, Plan, Trial, duration, gigabytes
 
 WAITING = 0.3  # share of a step
+ENOUGH = 8  # steps that tell how a loader keeps up
 SHORT_S = 5.0  # a validation that nobody minds
 
 
@@ -68,7 +69,7 @@ def slow_parts(trial: Trial, plan: Plan, forecast: Forecast) -> list[str]:
             f"a validation takes {duration(forecast.validation_s)}, the training in between {duration(training_s)}; "
             f"trainer.check_val_every_n_epoch={every} would spend less than half of the time on it"
         )
-    if trial.waiting > WAITING:
+    if trial.waiting > WAITING and trial.steps >= ENOUGH:
         found.append(
             f"training waits for patches {trial.waiting:.0%} of its time; raise data.num_workers, or augment less"
         )

@@ -52,6 +52,8 @@ def test_a_loader_that_training_waits_for_is_told():
     trial = dataclasses.replace(TRIAL, waiting=0.45)
     (found,) = slow_parts(trial, PLAN, forecast(trial, PLAN))
     assert "waits for patches 45% of its time; raise data.num_workers" in found
+    short = dataclasses.replace(trial, steps=7)  # too few to tell
+    assert slow_parts(short, PLAN, forecast(short, PLAN)) == []
 
 
 def test_more_memory_than_there_is_is_told():
