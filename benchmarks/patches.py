@@ -9,7 +9,8 @@ thread each. Contenders take turns, so that a machine that slows down slows them
 Targets: twice nnU-Net, five times MONAI (docs/design.md).
 
 What differs: nnU-Net's loader reads a larger patch and crops it when it has been turned, so that less has to be padded;
-we repeat the border. It interpolates labels per class, we take the nearest voxel.
+we repeat the border. It interpolates labels per class, we take the nearest voxel. Contenders share a process, so that
+the memory which our transforms make it keep (segment/data/augment/share.py) saves the others page faults, too.
 
 MONAI comes with the project. nnU-Net brings some thirty packages that the project does not need: `pip install -c
 constraints.txt -e . nnunetv2` in an environment of its own. Without it, its rows are left out.
@@ -72,7 +73,9 @@ class Contender:
     cpu: list[float] = field(default_factory=list)
 
     def turn(self, count: int) -> None:
-        """Make patches by the clock."""
+        """Make patches by the clock, the same ones in every run."""
+        torch.manual_seed(len(self.wall))
+        np.random.seed(len(self.wall))
         wall, cpu = time.perf_counter(), time.process_time()
         self.make(count)
         self.wall.append((time.perf_counter() - wall) / count)
