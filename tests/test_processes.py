@@ -148,7 +148,7 @@ TINY = ["experiment=smoke", "data.patches_per_epoch=8", "callbacks.progress=null
 # A loss that is the mean over samples, and a step that is proportional to the gradient: Adam turns rounding errors of
 # gradients that are zero, such as those of biases before a normalisation, into whole steps.
 TINY += ["model.criterion.criterion.batch=false", "preflight=false"]
-TINY += ["model.optimizer={_target_: torch.optim.SGD, _partial_: true, lr: 0.1, momentum: 0.9}"]
+TINY += ["model.optimizer._target_=torch.optim.SGD", "model.optimizer.lr=0.1", "+model.optimizer.momentum=0.9"]
 TWO = ["trainer=ddp", "trainer.accelerator=cpu", "data.batch_size=1"]
 
 
@@ -178,7 +178,7 @@ def run(call, environment, place) -> str:
 
 def scalars(folder: Path) -> list[dict[str, str]]:
     with (folder / "metrics.csv").open() as file:
-        return [{k: float(v) for k, v in row.items() if v and not k.startswith("time")} for row in csv.DictReader(file)]
+        return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
 
 
 @pytest.mark.slow
@@ -216,5 +216,5 @@ def test_a_sweep_of_ddp_jobs_runs_where_submitit_starts_a_process_per_task(by_to
     run([sys.executable, "-m", "segment.train", "-m", *TINY, *TWO, *launcher, "seed=0"], environment, tmp_path)
     assert sorted(path.name for path in (tmp_path / "sweep").iterdir()) == [".submitit", "0", "multirun.yaml"]
     job = tmp_path / "sweep" / "0"
-    assert scalars(job) == scalars(by_torchrun)
+    assert (job / "metrics.csv").read_text() == (by_torchrun / "metrics.csv").read_text()
     assert len(list((job / "wandb").glob("offline-run-*"))) == 1
