@@ -27,7 +27,13 @@ from rich.table import Table
 
 KILLS = 5  # of one run
 QUICK = ["experiment=smoke", "data.patches_per_epoch=12", "data.batch_size=1", "trainer.max_epochs=3"]
-QUICK += ["callbacks.interrupt.minutes=0", "callbacks.cases.overlay=false", "callbacks.progress=null", "logger=[csv]"]
+QUICK += [
+    "preflight=false",
+    "callbacks.interrupt.minutes=0",
+    "callbacks.cases.overlay=false",
+    "callbacks.progress=null",
+    "logger=[csv]",
+]
 
 
 def main() -> None:

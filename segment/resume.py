@@ -27,7 +27,7 @@ def portable(cfg: DictConfig) -> dict[str, Any]:
     copy = cfg.copy()
     copy.run_dir, copy.resume, copy.allow_changed = ".", False, []
     if "from_run" in copy:
-        copy.from_run = None
+        copy.from_run, copy.preflight = None, True
     result: dict[str, Any] = without_paths(OmegaConf.to_container(copy, resolve=True))
     return result
 

@@ -12,7 +12,7 @@ import torch
 
 ROOT = Path(__file__).parents[1]
 RUN = ["experiment=smoke", "data.patches_per_epoch=6", "data.batch_size=1", "trainer.max_epochs=2", "test=false"]
-RUN += ["callbacks.progress=null", "logger=[csv]", "trainer.accumulate_grad_batches=2"]
+RUN += ["callbacks.progress=null", "logger=[csv]", "trainer.accumulate_grad_batches=2", "preflight=false"]
 pytestmark = pytest.mark.xdist_group("kill")
 
 

@@ -50,7 +50,7 @@ def test_the_newest_run_of_the_same_configuration_goes_on(make_run, tmp_path):
 
 
 def test_how_a_run_is_called_does_not_matter(make_run, tmp_path):
-    wanted = make_run("1", "resume=true", "allow_changed=[seed]", "output_dir=/somewhere/outputs")
+    wanted = make_run("1", "resume=true", "allow_changed=[seed]", "preflight=false", "output_dir=/somewhere/outputs")
     cfg = config("resume=true", f"output_dir={tmp_path / 'outputs'}")
     assert find_run(cfg, tmp_path / "fresh") == wanted
 
