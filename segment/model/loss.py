@@ -126,8 +126,11 @@ def class_weights(
         return None
     names = ["background", *organs]
     for name, weight in weights.items():
-        if name not in names or weight < 0:
-            msg = f"class_weights: {name}: {weight} must be 0 or more, for one of {', '.join(names)}"
+        if name not in names:
+            msg = f"class_weights names {name}, which is none of {', '.join(names)}; take it out or add it to organs"
+            raise UserError(msg)
+        if weight < 0:
+            msg = f"class_weights: {name} is {weight}; a weight is 0 or more"
             raise UserError(msg)
     return torch.tensor([float(weights.get(name, 1)) for name in (names if include_background else organs)])
 
