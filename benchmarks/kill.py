@@ -31,6 +31,7 @@ QUICK += [
     "preflight=false",
     "callbacks.interrupt.minutes=0",
     "callbacks.cases.overlay=false",
+    "callbacks.validation.overlay=false",
     "callbacks.progress=null",
     "logger=[csv]",
 ]
