@@ -12,7 +12,6 @@ from hydra import compose
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from optuna.pruners import NopPruner
 
 from segment import run
 from segment.door import door
@@ -139,8 +138,12 @@ def _method(cfg: DictConfig, space: Space, train: DictConfig) -> Method:
         msg = f"direction must be maximize or minimize, got {mode!r}"
         raise UserError(msg)
     sampler = instantiate(cfg.sampler, _convert_="all")
-    pruner = instantiate(cfg.pruner, _convert_="all") if cfg.pruner else NopPruner()
-    return Method(space, DIRECTIONS[mode], sampler, pruner, cfg.seed)
+    try:
+        sampler(seed=cfg.seed)
+    except (TypeError, ValueError) as error:
+        msg = f"sampler must be _partial_ and take a seed: {error}"
+        raise UserError(msg) from error
+    return Method(space, DIRECTIONS[mode], sampler, instantiate(cfg.pruner, _convert_="all"), cfg.seed)
 
 
 def _training(cfg: DictConfig, overrides: list[str], train: DictConfig) -> Training:

@@ -22,6 +22,9 @@ from segment.search import clock, worker
 
 SMOKE = '"experiment=smoke","test=false","logger=csv"'
 QUIET = ["sweep=smoke", f"overrides=[{SMOKE}]", "hydra.run.dir=here"]
+METHODS = [
+    f"{group}={path.stem}" for group in ("sampler", "pruner") for path in Path(config_dir(), group).glob("*.yaml")
+]
 SEGMENT = str(Path(sys.executable).with_name("segment"))
 DOCS = Path(__file__).parents[1] / "docs" / "sweeps.md"
 
@@ -124,6 +127,9 @@ def test_the_whole_command_with_resume_goes_on_too(command, tmp_path):
         (["direction=up"], "direction must be maximize or minimize, got 'up'"),
         (["resume=outputs/quick"], "resume=outputs/quick is not a sweep's folder; name one"),
         (["resume=true"], "resume=true does not say which sweep; give hydra.run.dir=<folder>, or resume=<folder>"),
+        (["sampler._partial_=false"], "sampler must be _partial_ and take a seed: 'TPESampler' object is not callable"),
+        (["sampler=gp", "+sampler.kernel=x"], "unexpected keyword argument 'kernel'"),
+        (["sampler=tpee"], "Could not find 'sampler/tpee'"),
         (["seed=-1"], "seed must be a whole number"),
     ],
 )
@@ -146,6 +152,12 @@ def test_a_space_of_one_s_own_is_a_file_and_its_groups_are_checked(command, tmp_
     mine.write_text(text + "  model/net: [vnet, unet]\n")
     assert command("--config-dir", "conf", "sweep=mine", "hydra.run.dir=here")[0] == 0
     assert sorted(row["model/net"] for row in table(tmp_path / "here")) == ["unet", "unet", "vnet", "vnet"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_sampler_and_pruner_searches(command, tmp_path, method):
+    assert command(*QUIET, "trials=2", method)[0] == 0
+    assert [row["state"] for row in table(tmp_path / "here")] == ["complete"] * 2
 
 
 def test_a_sweep_of_another_space_is_refused_with_the_difference(command, tmp_path):
@@ -278,7 +290,7 @@ def test_the_page_s_grid_runs(shell, tmp_path):
 def test_real_trainings_are_searched_killed_and_resumed(shell, tmp_path):
     short = '"trainer.max_epochs=12","data.patches_per_epoch=2","callbacks.early_stopping=null"'
     process = shell(
-        *("sweep", "sweep=smoke", "trials=3", "hydra.run.dir=here", "pruner=null"),
+        *("sweep", "sweep=smoke", "trials=3", "hydra.run.dir=here", "pruner=none"),
         f'overrides=["experiment=smoke","test=false","preflight=false",{short}]',
     )
     trials = tmp_path / "here" / "trials"

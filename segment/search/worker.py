@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 MISTAKE = 2  # exit code of a training for what its user has to mend
 CAUSES = 3  # trials that fail by the same mistake while none does otherwise, before the search gives up
 LOOK_S = 2.0  # between two looks whether there is a trial to run
+PATIENCE_S = 10.0  # for trials that others seem to run: what a killed training had started takes seconds to end
 TICK_S = 0.2
 # Of the keyboard, of a terminal that closes, and those by which SLURM tells a job's end.
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
@@ -55,6 +56,7 @@ class Worker:
         self.running: dict[int, Trial] = {}  # by slot
         self.signals = 0
         self.looked_at = -LOOK_S
+        self.idle_since: float | None = None
 
     def run(self) -> bool:
         """Work until nothing is left.
@@ -68,7 +70,7 @@ class Worker:
         """
         with self._listening():
             try:
-                while self._fill() or self.running:
+                while self._fill() or self.running or self._waits():
                     time.sleep(TICK_S)
                     if self.signals:  # first, for trainings that got one, too, have not failed
                         self._stop()
@@ -93,7 +95,15 @@ class Worker:
             chosen = ", ".join(f"{key}={_shown(value)}" for key, value in claim.params.items())
             log.info("trial %d %s: %s", claim.number, "begins" if claim.is_new else "goes on", chosen)
             self.running[slot] = Trial(self.search, claim, self.training, self.slots[slot])
+            self.idle_since = None
         return True
+
+    def _waits(self) -> bool:
+        """Whether a trial that is held elsewhere may be free in a moment."""
+        if self.idle_since is None:
+            self.idle_since = time.monotonic()
+        is_patient = time.monotonic() - self.idle_since < PATIENCE_S and not self.clock.over()
+        return is_patient and any(not trial.state.is_finished() for trial in self.search.trials())
 
     def _step(self) -> None:
         for slot, trial in list(self.running.items()):

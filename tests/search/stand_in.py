@@ -47,7 +47,8 @@ def main() -> None:
 def learn(folder: Path, given: dict[str, str]) -> None:
     """Epoch e has the value lr + seed/100 + e/1000; then one more epoch that is worse."""
     pause, epochs = float(given.get("pause", 0)), int(given.get("epochs", 4))
-    values = [float(given.get("lr") or given["model.optimizer.lr"]) + int(given["seed"]) / 100 + epoch / 1000 for epoch in range(epochs)]
+    lr = float(given.get("lr") or given["model.optimizer.lr"])
+    values = [lr + int(given["seed"]) / 100 + epoch / 1000 for epoch in range(epochs)]
     for epoch, value in enumerate([*values, 0.0]):
         done = [] if not (folder / "metrics.csv").exists() else (folder / "metrics.csv").read_text().splitlines()
         if len(done) > 2 * epoch + 1:  # resumed: it was done before

@@ -24,6 +24,7 @@ COMPLETE, PRUNED, FAIL, RUNNING = TrialState.COMPLETE, TrialState.PRUNED, TrialS
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch):
     monkeypatch.setattr(worker, "TICK_S", 0.02)
+    monkeypatch.setattr(worker, "PATIENCE_S", 0.3)
 
 
 def start(folder: Path, limit: int, *overrides: str, slots: int = 1, space: dict | None = None) -> subprocess.Popen:
@@ -210,7 +211,7 @@ def test_a_second_signal_kills(tmp_path):
     wait_for(lambda: not stand_in.lives(stand_in.calls(folder)[0][0]), 5)
 
 
-def test_a_trial_that_somebody_still_trains_is_left_to_it(tmp_path):
+def test_a_trial_that_somebody_still_trains_is_left_to_it(tmp_path, monkeypatch):
     search = searches.search(tmp_path)
     claim = search.claim(1, ())
     # As an orphan that the kernel did not kill: only it holds the lock.
@@ -219,8 +220,9 @@ def test_a_trial_that_somebody_still_trains_is_left_to_it(tmp_path):
     claim.release()
     searches.worker(search, searches.training(), 1).run()
     assert states(search) == [RUNNING]
-    orphan.wait()
-    searches.worker(search, searches.training(), 1).run()
+    monkeypatch.setattr(worker, "PATIENCE_S", 20)
+    searches.worker(search, searches.training(), 1).run()  # it waits for a while, and takes it when it is free
+    assert orphan.wait(0) == 0
     assert states(search) == [COMPLETE]
     assert [resume for _, resume in stand_in.calls(tmp_path / "trials" / "0")] == ["false", "true"]
 
