@@ -23,6 +23,8 @@ NAMED = 8  # tensors that the log names one by one
 def note_checkpoint(cfg: DictConfig) -> None:
     """Put the SHA-256 of the checkpoint that `init_from` names into the configuration.
 
+    A run that goes on does not need the file; without it, `allow_changed=[init_sha256]` tells that it may be gone.
+
     Raises:
         UserError: When there is no such file, or `init_sha256` says that it was another one.
     """
@@ -30,6 +32,8 @@ def note_checkpoint(cfg: DictConfig) -> None:
         return
     path = Path(cfg.init_from)
     if not path.is_file():
+        if cfg.resume is not False:
+            return
         msg = f"no such checkpoint: init_from={path}; a run's best one is <run folder>/checkpoints/best.ckpt"
         raise UserError(msg)
     with path.open("rb") as file:

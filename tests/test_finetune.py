@@ -19,12 +19,12 @@ def _here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def setting(organs=("liver", "spleen"), held=None, **init):
+def setting(organs=("liver", "spleen"), held=None):
     """A configuration and its module, as the door has them before training."""
     config = held or tiny.config()
     config["organs"] = config["model"]["organs"] = list(organs)
     config["model"]["tolerance_mm"] = dict.fromkeys(organs, 3)
-    cfg = OmegaConf.create({"init_from": "a.ckpt", "init_sha256": None, "model": config["model"], **init})
+    cfg = OmegaConf.create({"init_from": "a.ckpt", "init_sha256": None, "resume": False, "model": config["model"]})
     torch.manual_seed(0)
     module = instantiate(cfg.model, _convert_="all")
     module.checkpoint_facts = {"config": config, "split": {}, "voxel_hashes": []}
@@ -102,6 +102,9 @@ def test_the_checkpoint_is_told_by_its_content(tmp_path):
     cfg.init_from = "none.ckpt"
     with pytest.raises(UserError, match=r"no such checkpoint: init_from=none\.ckpt"):
         note_checkpoint(cfg)
+    cfg.resume = True  # by then the file may be gone
+    note_checkpoint(cfg)
+    assert cfg.init_sha256 is None
 
 
 def test_a_hostile_file_is_refused(tmp_path):

@@ -172,8 +172,13 @@ def test_a_run_begins_with_another_one_s_weights_by_organ(run, tmp_path, caplog)
     assert all(torch.equal(first["state_dict"][key], second["state_dict"][key]) for key in rest)
     assert "init_from=first/checkpoints/last.ckpt: 51 tensors loaded, 100 % of the weights" in caplog.text
     assert set(first["segment"]["voxel_hashes"]) <= set(second["segment"]["voxel_hashes"])
+    (tmp_path / "first" / "checkpoints" / "last.ckpt").rename(tmp_path / "moved.ckpt")
+    longer = ["trainer.max_epochs=2", "resume=true", "allow_changed=[init_sha256,trainer.max_epochs]"]
+    resumed = run("second", *begin, *still, *longer)  # from its own checkpoint
+    assert resumed["epoch"] == 1
+    assert set(first["segment"]["voxel_hashes"]) <= set(resumed["segment"]["voxel_hashes"])
     with pytest.raises(UserError, match="which the split has in test"):
-        run("third", begin[0], "split.seed=5")
+        run("third", "init_from=moved.ckpt", "split.seed=5")
 
 
 @pytest.mark.filterwarnings("ignore")
