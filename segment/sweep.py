@@ -176,10 +176,10 @@ def _end(report: Report, train: DictConfig, stopped: bool) -> float:
         sys.exit(STOPPED)
     if running := sum(not trial.state.is_finished() for trial in trials):
         log.info("%d trials are not done: other workers run them, or resume=%s will", running, folder)
-    elif train.logger.get("wandb"):
+    elif trials and train.logger.get("wandb"):
         report.show_in_wandb(instantiate(train.logger.wandb, folder=str(folder), group=folder.name, job_type="sweep"))
     best = best_trial(trials, report.search.method.direction)
-    if best is None and not running:
+    if best is None and trials and not running:
         msg = f"none of {len(trials)} trials has finished; trial 0: {trials[0].user_attrs.get('why')}"
         raise UserError(msg)
     return float("nan") if best is None or best.value is None else best.value

@@ -22,9 +22,8 @@ from segment.search import clock, worker
 
 SMOKE = '"experiment=smoke","test=false","logger=csv"'
 QUIET = ["sweep=smoke", f"overrides=[{SMOKE}]", "hydra.run.dir=here"]
-METHODS = [
-    f"{group}={path.stem}" for group in ("sampler", "pruner") for path in Path(config_dir(), group).glob("*.yaml")
-]
+GROUPS = ("sampler", "pruner")
+METHODS = [f"{group}={path.stem}" for group in GROUPS for path in Path(config_dir(), group).glob("*.yaml")]
 SEGMENT = str(Path(sys.executable).with_name("segment"))
 DOCS = Path(__file__).parents[1] / "docs" / "sweeps.md"
 

@@ -39,6 +39,8 @@ def main() -> None:
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
         (folder / "child.txt").write_text(str(child.pid))
         time.sleep(600)
+    if what == "deaf":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if what == "silent":
         return
     learn(folder, given)

@@ -90,6 +90,26 @@ def test_a_trial_that_hangs_is_ended_with_all_its_processes(tmp_path):
     wait_for(lambda: not any(map(stand_in.lives, pids)), 5)
 
 
+@pytest.mark.parametrize(("seeds", "state"), [(1, COMPLETE), (2, FAIL)])
+def test_a_training_that_is_done_in_spite_of_its_limit_counts(tmp_path, seeds, state):
+    search = searches.search(tmp_path)
+    late = searches.training("what=deaf", "pause=0.2", seeds=seeds, limit_s=0.5)  # it takes 1 s
+    searches.worker(search, late, 1).run()
+    (trial,) = search.trials()
+    assert trial.state == state
+    assert trial.user_attrs["seeds"] == {"0": pytest.approx(trial.params["lr"] + 0.003)}  # no second one began
+
+
+def test_a_trial_that_was_trained_but_not_recorded_is_recorded(tmp_path):
+    search = searches.search(tmp_path)
+    claim = search.claim(1, ())
+    search.note(0, "seeds", {"0": 0.25, "1": 0.75})
+    claim.release()
+    searches.worker(search, searches.training(seeds=2), 1).run()
+    assert [(trial.state, trial.value) for trial in search.trials()] == [(COMPLETE, 0.5)]
+    assert list(tmp_path.rglob("calls.txt")) == []
+
+
 def test_hopeless_trials_are_pruned_by_what_they_reach_on_the_way(tmp_path):
     pruner = MedianPruner(n_startup_trials=1, n_warmup_steps=1)
     search = searches.search(tmp_path, {"lr": {"low": 0.1, "high": 0.9}}, pruner)
