@@ -20,7 +20,7 @@ from segment.resume import flat, portable
 log = logging.getLogger(__name__)
 
 # Who calls, and where he writes, is this run's own.
-OWN = ("from_run", "preflight", "resume", "allow_changed", "run_dir", "output_dir", "cache_dir")
+OWN = ("from_run", "init_sha256", "preflight", "resume", "allow_changed", "run_dir", "output_dir", "cache_dir")
 
 
 def repeated(cfg: DictConfig) -> DictConfig:
