@@ -20,7 +20,7 @@ from segment.resume import flat, portable
 log = logging.getLogger(__name__)
 
 # Who calls, and where he writes, is this run's own.
-OWN = ("from_run", "init_sha256", "preflight", "resume", "allow_changed", "run_dir", "output_dir", "cache_dir")
+OWN = ("from_run", "preflight", "resume", "allow_changed", "run_dir", "output_dir", "cache_dir")
 
 
 def repeated(cfg: DictConfig) -> DictConfig:
@@ -47,9 +47,9 @@ def repeated(cfg: DictConfig) -> DictConfig:
     for key in sorted(drift):
         if key.split(".")[0] in OWN or any(key.startswith(f"{node}.") for node in referring):
             continue
-        log.warning(
-            "conf/ has changed: %s is taken as %s, from %s; it says %s", key, there.get(key), folder, here.get(key)
-        )
+        if key != "init_sha256":  # which is filled in, and has to be that of the same file again
+            held = there.get(key), folder, here.get(key)
+            log.warning("conf/ has changed: %s is taken as %s, from %s; it says %s", key, *held)
         if key in flat(portable(result)) and key not in there:
             _remove(result, key)
         elif key in there and flat(portable(result)).get(key) == here.get(key):  # else this call overrides it

@@ -86,11 +86,12 @@ class SegmentationModule(pl.LightningModule):
         """Loss of a batch of patches."""
         image, label = batch["image"]["data"], batch["label"]["data"]
         loss: Tensor = self.criterion(marginal(self.net(image), batch["annotated"]), label)
-        self.losses = self.losses.to(loss.device) + torch.stack([loss.detach().float(), torch.ones_like(loss)])
-        self.log("loss", loss, prog_bar=True, logger=False)
+        value = loss.detach().float()
+        self.losses = self.losses.to(value.device) + torch.stack([value, torch.ones_like(value)])
+        self.log("loss", loss, prog_bar=True, logger=False, batch_size=len(image))
         if self.trainer.is_last_batch:
             mean = self.losses[0] / self.losses[1]
-            self.log("train/loss", mean, on_step=False, on_epoch=True, sync_dist=True)
+            self.log("train/loss", mean, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
         return loss
 
     def on_train_epoch_start(self) -> None:
