@@ -34,16 +34,22 @@ def main() -> None:
     if what == "memory":
         os.kill(os.getpid(), signal.SIGKILL)
     if what == "hang":
-        # Deaf, with a child that would outlive it.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-        (folder / "child.txt").write_text(str(child.pid))
+        leave_child(folder)
         time.sleep(600)
+    if what == "litter":
+        leave_child(folder)
     if what == "deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if what == "silent":
         return
     learn(folder, given)
+
+
+def leave_child(folder: Path) -> None:
+    """Start a process that would outlive this one."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    (folder / "child.txt").write_text(str(child.pid))
 
 
 def learn(folder: Path, given: dict[str, str]) -> None:

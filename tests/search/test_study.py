@@ -1,3 +1,6 @@
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
 import pytest
 import searches
 from optuna.trial import TrialState
@@ -18,6 +21,15 @@ def test_the_budget_counts_every_trial_of_whatever_end(tmp_path):
         claim.release()
     assert search.claim(4, ()) is None
     assert search.claim(5, ()).number == 4
+
+
+def test_processes_that_ask_at_the_same_time_get_trials_of_their_own(tmp_path):
+    searches.search(tmp_path)
+    with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
+        numbers = list(pool.map(searches.claim_all, [tmp_path] * 4, [10] * 4))
+    assert sorted(number for each in numbers for number in each) == list(range(10))
+    assert sum(bool(each) for each in numbers) > 1  # they did ask at the same time
+    assert len(searches.search(tmp_path).trials()) == 10
 
 
 def test_a_trial_whose_holder_is_gone_goes_on_with_its_number_and_parameters(tmp_path):

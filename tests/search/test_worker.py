@@ -90,6 +90,24 @@ def test_a_trial_that_hangs_is_ended_with_all_its_processes(tmp_path):
     wait_for(lambda: not any(map(stand_in.lives, pids)), 5)
 
 
+def test_what_a_training_leaves_running_is_ended(tmp_path):
+    search = searches.search(tmp_path)
+    searches.worker(search, searches.training("what=litter"), 1).run()
+    assert states(search) == [COMPLETE]
+    child = int((tmp_path / "trials" / "0" / "child.txt").read_text())
+    wait_for(lambda: not stand_in.lives(child), 5)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the kernel does not end it")
+def test_no_training_outlives_a_search_that_is_killed(tmp_path):
+    process = start(tmp_path, 1, "pause=60")
+    folder = tmp_path / "trials" / "0"
+    wait_for(lambda: (folder / "config.yaml").exists())
+    process.kill()
+    process.communicate()
+    wait_for(lambda: not stand_in.lives(stand_in.calls(folder)[0][0]), 5)
+
+
 @pytest.mark.parametrize(("seeds", "state"), [(1, COMPLETE), (2, FAIL)])
 def test_a_training_that_is_done_in_spite_of_its_limit_counts(tmp_path, seeds, state):
     search = searches.search(tmp_path)
