@@ -41,40 +41,62 @@ def train(cfg: DictConfig) -> float:
     with run.begin(cfg, "train.log") as here:
         pl.seed_everything(cfg.seed, workers=True)
         parts = build.parts(cfg)
-        datamodule, module, trainer = parts.datamodule, parts.module, parts.trainer
         try:
-            check_patch_size(module.net, datamodule.patch_size, datamodule.batch_size)
-            if window := getattr(module.inferer, "patch_size", None):
-                check_patch_size(module.net, window, 1, inference=True)
-            hashes = datamodule.voxel_hashes()
-            module.checkpoint_facts |= {"split": datamodule.split.ids(), "voxel_hashes": hashes}
-            if here.checkpoint is not None:
-                other_data = any(key.split(".")[0] in ("data", "split") for key in cfg.allow_changed)
-                build.check_resumable(here.checkpoint, module, other_data)
-                module.checkpoint_facts["voxel_hashes"] = _all_seen(here.checkpoint, datamodule)
-            elif cfg.init_from:
-                begin_from(cfg, module, datamodule)
-            if trainer.is_global_zero and cfg.preflight != "only":
-                run.record(here, cfg, datamodule.split.ids(), datamodule.content())
-                if cfg.from_run:
-                    _warn_of_differences(Path(cfg.from_run), here.folder)
-            if trainer.is_global_zero and cfg.preflight:
-                preflight(cfg, parts, here.folder, here.checkpoint)
+            _check(cfg, parts, here)
+            if parts.trainer.is_global_zero:
+                _record(cfg, parts, here)
             if cfg.preflight == "only":
                 return float("nan")
-            _begin_logging(trainer, cfg, here)
-            trainer.fit(module, datamodule=datamodule, ckpt_path=here.checkpoint, weights_only=True)
-            best = getattr(trainer.checkpoint_callback, "best_model_path", "")
-            if cfg.test and datamodule.split.test and best:
-                trainer.test(module, datamodule=datamodule, ckpt_path=best, weights_only=True, verbose=False)
-            if trainer.is_global_zero:
-                print_scores(here.folder / "cases.csv")
-                if cfg.from_run:
-                    _tell_repeat(Path(cfg.from_run), here.folder)
-                print(f"run folder: {here.folder}")
-            return _best_score(trainer)
+            _begin_logging(parts.trainer, cfg, here)
+            _fit_and_test(cfg, parts, here)
+            return _best_score(parts.trainer)
         finally:
-            build.close(trainer)
+            build.close(parts.trainer)
+
+
+def _check(cfg: DictConfig, parts: build.Parts, here: run.Run) -> None:
+    """Find what cannot work, and note in the module what its checkpoints tell of the cases."""
+    datamodule, module = parts.datamodule, parts.module
+    check_patch_size(module.net, datamodule.patch_size, datamodule.batch_size)
+    if window := getattr(module.inferer, "patch_size", None):
+        check_patch_size(module.net, window, 1, inference=True)
+    hashes = datamodule.voxel_hashes()
+    module.checkpoint_facts |= {"split": datamodule.split.ids(), "voxel_hashes": hashes}
+    if here.checkpoint is not None:
+        other_data = any(key.split(".")[0] in ("data", "split") for key in cfg.allow_changed)
+        build.check_resumable(here.checkpoint, module, other_data)
+        module.checkpoint_facts["voxel_hashes"] = _all_seen(here.checkpoint, datamodule)
+    elif cfg.init_from:
+        begin_from(cfg, module, datamodule)
+
+
+def _record(cfg: DictConfig, parts: build.Parts, here: run.Run) -> None:
+    """Write what the run is, and what it will take."""
+    if cfg.preflight != "only":
+        run.record(here, cfg, parts.datamodule.split.ids(), parts.datamodule.content())
+        if cfg.from_run:
+            for sentence in tell_environment(Path(cfg.from_run), here.folder):
+                log.warning("not as in %s: %s", cfg.from_run, sentence)
+    if cfg.preflight:
+        preflight(cfg, parts, here.folder, here.checkpoint)
+
+
+def _fit_and_test(cfg: DictConfig, parts: build.Parts, here: run.Run) -> None:
+    """Train, test the best checkpoint, and print the scores."""
+    datamodule, module, trainer = parts.datamodule, parts.module, parts.trainer
+    trainer.fit(module, datamodule=datamodule, ckpt_path=here.checkpoint, weights_only=True)
+    best = getattr(trainer.checkpoint_callback, "best_model_path", "")
+    if cfg.test and datamodule.split.test and best:
+        trainer.test(module, datamodule=datamodule, ckpt_path=best, weights_only=True, verbose=False)
+    if not trainer.is_global_zero:
+        return
+    table = here.folder / "cases.csv"
+    print_scores(table)
+    if cfg.from_run:
+        before = Path(cfg.from_run) / "cases.csv"
+        both = before.exists() and table.exists()
+        print(tell_scores(before, table) if both else "there are no test scores to compare")
+    print(f"run folder: {here.folder}")
 
 
 def _begin_logging(trainer: pl.Trainer, cfg: DictConfig, here: run.Run) -> None:
@@ -97,16 +119,6 @@ def _all_seen(checkpoint: Path, datamodule: CTDataModule) -> list[str]:
         msg = f"{checkpoint} was trained or selected on {leaked[0]}, which the split has in test; train anew"
         raise UserError(msg)
     return sorted(before | set(datamodule.voxel_hashes()))
-
-
-def _warn_of_differences(before: Path, now: Path) -> None:
-    for sentence in tell_environment(before, now):
-        log.warning("not as in %s: %s", before, sentence)
-
-
-def _tell_repeat(before: Path, after: Path) -> None:
-    tables = before / "cases.csv", after / "cases.csv"
-    print(tell_scores(*tables) if all(map(Path.exists, tables)) else "there are no test scores to compare")
 
 
 def _best_score(trainer: pl.Trainer) -> float:
