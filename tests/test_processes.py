@@ -106,44 +106,6 @@ def test_who_stands_alone_is_no_part_of_others(monkeypatch, variables):
     assert processes.is_first()
 
 
-# Process 0 of a run of three says a word; the others repeat it.
-AGREE = """
-import sys
-from segment.agreement import agreed
-from segment.errors import UserError
-
-def choose():
-    if sys.argv[1] == "fails":
-        raise UserError("that folder is taken")
-    return "outputs/x"
-
-try:
-    for topic in ("one", "two"):
-        print(topic, agreed(topic, choose))
-except UserError as error:
-    print(error)
-"""
-
-
-@pytest.mark.parametrize(
-    ("how", "heard"), [("works", "one outputs/x\ntwo outputs/x\n"), ("fails", "that folder is taken\n")]
-)
-def test_all_processes_hear_what_the_first_one_says(how, heard):
-    children = [
-        subprocess.Popen(
-            [sys.executable, "-c", AGREE, how],
-            env=os.environ
-            | SRUN
-            | {"SLURM_STEP_NUM_TASKS": "3", "SLURM_STEP_NUM_NODES": "1", "SLURM_PROCID": str(rank)}
-            | {"SLURM_JOB_ID": f"{os.getpid()}{how}"},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for rank in (2, 1, 0)
-    ]
-    assert [child.communicate(timeout=300)[0] for child in children] == [heard] * 3
-
-
 TINY = ["experiment=smoke", "data.patches_per_epoch=8", "callbacks.progress=null", "callbacks.cases.overlay=false"]
 # A loss that is the mean over samples, and a step that is proportional to the gradient: Adam turns rounding errors of
 # gradients that are zero, such as those of biases before a normalisation, into whole steps.

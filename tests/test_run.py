@@ -19,7 +19,7 @@ from segment.run_folder import heard
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name in (HERE, "LOCAL_RANK", "SEGMENT_CACHE"):
+    for name in (HERE, "LOCAL_RANK", "SEGMENT_CACHE", "SLURM_JOB_ID", "SLURM_RESTART_COUNT"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -221,6 +221,46 @@ def test_a_further_process_of_a_run_joins_the_first(tmp_path, monkeypatch):
             assert here == run
             logging.getLogger("segment.x").info("said by the first process, too")
     assert list(folder.iterdir()) == []
+
+
+def requeued(monkeypatch, job, times):
+    monkeypatch.setenv("SLURM_JOB_ID", job)
+    monkeypatch.setenv("SLURM_RESTART_COUNT", str(times))
+
+
+def test_a_requeued_job_goes_on_with_its_own_run_and_no_other(command, monkeypatch):
+    requeued(monkeypatch, "7", 0)
+    (mine,) = command("seed=1")
+    (second,) = command("seed=2")  # of the same batch script
+    requeued(monkeypatch, "8", 0)
+    (other,) = command("seed=1")
+    assert len({mine.folder, second.folder, other.folder}) == 3
+    for times in (1, 2):
+        requeued(monkeypatch, "7", times)
+        assert [command(f"seed={seed}")[0].folder for seed in (1, 2)] == [mine.folder, second.folder]
+    (new,) = command("seed=3")  # it had not begun
+    assert not new.resumed
+    assert new.folder not in (mine.folder, second.folder, other.folder)
+
+
+def test_a_requeued_job_is_refused_when_its_configuration_has_changed(command, monkeypatch, capsys):
+    requeued(monkeypatch, "7", 0)
+    (here,) = command("seed=1")
+    config = here.folder / "config.yaml"
+    config.write_text(config.read_text().replace("gradient_clip_val: 12", "gradient_clip_val: 13"))
+    requeued(monkeypatch, "7", 1)
+    with pytest.raises(SystemExit) as end:
+        command("seed=1")
+    assert end.value.code == 2
+    assert "trainer.gradient_clip_val was 13, is 12" in capsys.readouterr().err
+
+
+def test_a_requeued_sweep_goes_on_in_its_folder(command, monkeypatch):
+    requeued(monkeypatch, "7", 0)
+    (here,) = command("-m", "seed=1", "hydra.sweep.dir=sweep")
+    requeued(monkeypatch, "7", 1)
+    (again,) = command("-m", "seed=1", "hydra.sweep.dir=sweep")
+    assert (again.folder, again.resumed) == (here.folder, True)
 
 
 def test_python_may_name_the_folder(tmp_path):

@@ -12,9 +12,6 @@ from typing import Any
 import pytest
 import torch
 from cluster import Cluster, wait
-from hydra import compose, initialize_config_dir
-
-from segment.door import config_dir
 
 pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
 
@@ -205,14 +202,3 @@ def test_processes_that_are_not_the_devices_are_refused(slurm, environment, plac
     assert done.returncode == 2
     assert "error: 2 processes were started, but trainer.devices=1" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-@pytest.mark.parametrize("line", [line for block in BLOCKS for line in block.splitlines() if "hydra/launcher=" in line])
-def test_the_sweeps_of_the_page_ask_for_what_they_say(line):
-    _, _, _, *overrides = line.split()
-    with initialize_config_dir(config_dir(), version_base="1.3"):
-        launcher = compose("train", [o for o in overrides if "=0,1" not in o], return_hydra_config=True).hydra.launcher
-    assert launcher.tasks_per_node == {True: 4, False: 2}["devices=4" in line] if "trainer=ddp" in line else 1
-    assert launcher.nodes == (2 if "num_nodes=2" in line else 1)
-    assert launcher.gpus_per_node == (1 if "gpus_per_node=1" in line else None)
-    assert launcher.additional_parameters == {"requeue": True}
