@@ -11,6 +11,7 @@ from segment.statistics.interval import mean_interval
 from segment.statistics.seeds import Error, combined, seed_error
 
 POWER = 0.8
+_EXACT = 50  # values that are not zero, up to which p is counted out
 
 
 @dataclass(frozen=True)
@@ -113,11 +114,24 @@ def difference(first: np.ndarray, second: np.ndarray, alpha: float, resamples: i
 def _wilcoxon(each: np.ndarray) -> float:
     """Two-sided p of the signed-rank test (Wilcoxon 1945); zeros keep their ranks (Pratt 1959).
 
-    Exact up to 50 patients, with zeros or ties up to 13, else by the normal distribution corrected for continuity.
+    Exact where up to 50 patients are not zero, whatever ties and zeros there are, else by the normal distribution
+    corrected for continuity. With few that are not zero among many, the normal one falls below the least p possible.
     """
     if not each.any():
         return 1.0
-    return float(stats.wilcoxon(each, zero_method="pratt", correction=True, method="auto").pvalue)
+    if np.count_nonzero(each) <= _EXACT:
+        return _exact(each)
+    return float(stats.wilcoxon(each, zero_method="pratt", correction=True, method="asymptotic").pvalue)
+
+
+def _exact(each: np.ndarray) -> float:
+    """The share of all ways to sign the ranks, ties and zeros as they are, that lie as far out on either side."""
+    ranks = np.rint(2 * stats.rankdata(np.abs(each))).astype(int)  # doubled, since ties share halves
+    chances = np.ones(1)  # of every sum of positive ranks
+    for rank in ranks[each != 0]:
+        chances = (np.pad(chances, (0, rank)) + np.pad(chances, (rank, 0))) / 2
+    positive, negative = ranks[each > 0].sum(), ranks[each < 0].sum()
+    return min(1.0, 2 * float(chances[max(positive, negative) :].sum()))
 
 
 def _seed_test(mean: float, error: Error, seeds: Error) -> float:

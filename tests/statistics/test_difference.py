@@ -1,10 +1,12 @@
 import math
+from itertools import product
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy import stats
 from simulated import at_most, scores, within
 
 from segment.statistics.difference import difference
@@ -142,6 +144,41 @@ def test_differences_of_zero_keep_their_ranks():
     first = np.zeros((1, 9))
     second = np.array([[0, 0, 0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6]])
     assert compared(first, second).p == pytest.approx(2 / 64)
+
+
+@pytest.mark.parametrize(("patients", "differing"), [(20, 4), (20, 6), (40, 5), (60, 7)])
+def test_few_patients_who_differ_among_many_equal_ones_fool_nobody(patients, differing):
+    """As of networks that both find nothing, or all, in most patients."""
+    rng, trials, alpha = np.random.default_rng(6), 150, 0.05
+    least, fooled = 2.0 ** (1 - differing), {0.01: 0, alpha: 0}
+    for _ in range(trials):
+        second = np.zeros((1, patients))
+        second[0, :differing] = rng.choice([-1, 1], differing) * rng.uniform(0.01, 0.3, differing)
+        found = compared(np.zeros((1, patients)), second, resamples=9)
+        assert found.p >= found.smallest_p == least
+        for level in fooled:
+            fooled[level] += found.p <= level
+    for level, count in fooled.items():
+        assert at_most(count, trials, level)
+        assert count == 0 or level >= least
+
+
+@settings(max_examples=50)
+@given(st.lists(st.integers(-4, 4), min_size=2, max_size=10))
+def test_p_with_zeros_and_ties_is_that_of_all_ways_to_sign_the_ranks(steps):
+    each = np.array(steps) / 10
+    ranks = stats.rankdata(np.abs(each).round(9))[each != 0]
+    seen = abs(float((ranks * np.sign(each[each != 0])).sum()))
+    sums = [abs(sum(signs)) for signs in product(*((rank, -rank) for rank in ranks))]
+    expected = sum(one >= seen - 1e-9 for one in sums) / len(sums) if seen else 1.0
+    assert compared(np.zeros((1, len(each))), each[None], resamples=9).p == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("patients", "method"), [(14, "exact"), (50, "exact"), (51, "asymptotic")])
+def test_p_without_zeros_and_ties_is_that_of_scipy(patients, method):
+    each = np.random.default_rng(8).normal(0.005, 0.02, (1, patients))
+    expected = stats.wilcoxon(each[0], correction=True, method=method).pvalue
+    assert compared(np.zeros((1, patients)), each, resamples=9).p == pytest.approx(expected)
 
 
 @settings(max_examples=25)
