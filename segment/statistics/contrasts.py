@@ -166,7 +166,7 @@ def _within(bounds: tuple[float, float], low: float, high: float) -> tuple[float
 
 def _claimed(one: Difference, p_holm: float, alpha: float) -> int:
     """1 when the second may be called larger, -1 when the first may, else 0: test and interval must agree."""
-    if not p_holm <= alpha or one.low <= 0 <= one.high:
+    if not p_holm <= alpha or not (one.low > 0 or one.high < 0):  # an interval that is not known stops it, too
         return 0
     sign = 1 if one.mean > 0 else -1
     return sign if sign == one.direction else 0

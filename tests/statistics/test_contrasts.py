@@ -88,6 +88,15 @@ def test_mean_and_median_that_disagree_are_no_claim():
     assert contrast.better == ""
 
 
+def test_an_interval_that_is_not_known_stops_a_claim(monkeypatch):
+    first, second = np.full((1, 12), 0.8), np.full((1, 12), 0.9) + np.arange(12) / 1000
+    assert one(plain(first), plain(second)).better == "B"
+    monkeypatch.setattr("segment.statistics.difference.mean_interval", lambda *_: (math.nan, math.nan))
+    contrast = one(plain(first), plain(second))
+    assert contrast.p_holm < 0.05
+    assert contrast.better == ""
+
+
 def test_a_summary_by_hand():
     summary = summarise(plain([[0.9, 0.7, np.nan], [0.8, 0.6, np.nan]]), "dice", SETTINGS)
     assert (summary.patients, summary.seeds) == (2, 2)
