@@ -38,7 +38,7 @@ def compare_runs(cfg: DictConfig) -> None:
         arms, remarks = gather(find_runs(arguments, Path(scratch)))
     settings = Settings(cfg.alpha, cfg.resamples, cfg.seed, LOWER_IS_BETTER, BOUNDS)
     reference = None if cfg.reference is None else str(cfg.reference)
-    comparison = compare(arms, list(cfg.metrics), reference, settings, remarks)
+    comparison = compare(arms, list(dict.fromkeys(cfg.metrics)), reference, settings, remarks)
     print_comparison(comparison, Console())
     _write(comparison, Path(cfg.output))
     if cfg.wandb is not None:

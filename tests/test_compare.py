@@ -329,6 +329,17 @@ def test_nsd_at_another_tolerance_is_another_metric(compare, tmp_path):
     assert {row["metric"] for row in read(tmp_path / "out" / "summary.csv")} == {"dice", "hd95_mm"}
 
 
+def test_a_metric_named_twice_is_compared_once(compare, tmp_path):
+    study = Study(patients=8)
+    study.run(tmp_path / "a")
+    study.run(tmp_path / "b", channels=2)
+    code, out, _ = compare("a", "b", "output=out", "metrics=[dice,dice]")
+    assert code == 0
+    assert "2 arms on 8 test cases: 0 of 3 tests" in out
+    assert len(verdict(tmp_path / "out")) == 2  # of Dice, and of seeds
+    assert len(read(tmp_path / "out" / "differences.csv")) == 3
+
+
 def test_distances_that_leave_out_failures_are_no_claim(compare, tmp_path):
     """B finds no spleen in three patients and has the smaller distances in the others."""
     study = Study()
