@@ -39,12 +39,15 @@ class RandomSplit:
             out without moving those who are there. None: all are dealt anew.
 
     Raises:
-        UserError: When the numbers leave nothing to train on.
+        UserError: When a number is out of its range, or they leave nothing to train on.
     """
 
     def __init__(self, val: float, test: float, seed: int, folds: int = 5, frozen: str | Path | None = None) -> None:
-        if not (0 < val < 1 and 0 <= test < 1 and val + test < 1):
-            msg = f"shares of the split must leave cases to train: val={val}, test={test}"
+        if not (0 < val < 1 and 0 <= test < 1):
+            msg = f"shares of the split must be 0 < val < 1 and 0 <= test < 1, got val={val}, test={test}; change that"
+            raise UserError(msg)
+        if val + test >= 1:
+            msg = f"shares of the split must leave cases to train: val={val}, test={test}; make one of them smaller"
             raise UserError(msg)
         if folds < (least := 2 if test else 3):
             msg = f"split.folds={folds} leaves nothing to train on; take {least} or more"

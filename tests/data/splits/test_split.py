@@ -69,9 +69,15 @@ def test_every_source_gives_its_share_and_keeps_its_split_in_other_company():
     assert "one/x" in mixed["train"]
 
 
-@pytest.mark.parametrize(("val", "test"), [(0, 0.2), (1, 0), (0.5, 0.5), (0.2, -0.1), (-0.1, 0.3), (0.2, 1)])
+@pytest.mark.parametrize(("val", "test"), [(0, 0.2), (1, 0), (0.2, -0.1), (-0.1, 0.3), (0.2, 1)])
+def test_shares_out_of_their_range(val, test):
+    with pytest.raises(UserError, match=rf"must be 0 < val < 1 and 0 <= test < 1, got val={val}, test={test};"):
+        RandomSplit(val, test, 0)
+
+
+@pytest.mark.parametrize(("val", "test"), [(0.5, 0.5), (0.6, 0.5)])
 def test_shares_that_leave_nothing(val, test):
-    with pytest.raises(UserError, match=rf"shares of the split must leave cases to train: val={val}, test={test}"):
+    with pytest.raises(UserError, match=rf"shares of the split must leave cases to train: val={val}, test={test};"):
         RandomSplit(val, test, 0)
 
 
