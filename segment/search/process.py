@@ -49,12 +49,13 @@ class Process:
 
     def poll(self) -> int | None:
         """Exit code, negative for a signal; None while it runs."""
-        if self.deadline is not None and time.monotonic() > self.deadline:
-            self.kill()
-        code = self.process.poll()
-        if code is not None:
-            self._signal_group(signal.SIGKILL)  # what it has left behind
-        return code
+        if self.process.returncode is None:
+            if self.deadline is not None and time.monotonic() > self.deadline:
+                self.kill()
+            if self.process.poll() is not None:
+                # What it has left behind. Only now: later the number may be another's.
+                self._signal_group(signal.SIGKILL)
+        return self.process.returncode
 
     def tail(self) -> str:
         """The end of what it printed."""
@@ -70,7 +71,8 @@ class Process:
 
     def kill(self) -> None:
         """End it and all that it has started, at once."""
-        self._signal_group(signal.SIGKILL)
+        if self.process.returncode is None:
+            self._signal_group(signal.SIGKILL)
 
     def wait(self) -> int:
         """Wait for its end."""
