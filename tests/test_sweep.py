@@ -65,7 +65,7 @@ def test_a_sweep_leaves_table_best_pictures_and_a_yaml_for_agents(command, tmp_p
     here = tmp_path / "here"
     names = {path.name for path in here.iterdir() if not path.name.startswith(".")}
     assert names == {
-        *("config.yaml", "sweep.log", "journal.log", "trials", "trials.csv", "best.yaml"),
+        *("config.yaml", "sweep.log", "journal.log", "trials", "trials.csv", "best.yaml", "clock.json"),
         *("history.png", "importance.png", "wandb_sweep.yaml"),
     }
     rows = table(here)

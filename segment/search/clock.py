@@ -16,7 +16,7 @@ class Clock:
 
     Args:
         path: A file that all these processes share.
-        hours: The budget; None: no end.
+        hours: The budget; None: no end, but it counts for a resume that has one.
     """
 
     def __init__(self, path: Path, hours: float | None) -> None:
@@ -27,12 +27,10 @@ class Clock:
 
     def over(self) -> bool:
         """Whether the budget is used up; called often, it keeps the count."""
-        if self.hours is None:
-            return False
         if time.monotonic() - self.noted_at >= TICK_S:
             self.worked_s = self._note()
             self.noted_at = time.monotonic()
-        return self.worked_s >= 3600 * self.hours
+        return self.hours is not None and self.worked_s >= 3600 * self.hours
 
     def _note(self) -> float:
         with held(self.path.with_name(f".{self.path.name}.lock")):

@@ -36,6 +36,8 @@ def test_workers_at_the_same_time_do_not_count_twice(now, tmp_path):
     assert work(now, 20, *clocks) == [True] * 3
 
 
-def test_no_budget_is_never_over(now, tmp_path):
-    assert work(now, 1000, Clock(tmp_path / "clock.json", None)) == [False]
-    assert list(tmp_path.iterdir()) == []
+def test_no_budget_is_never_over_but_what_was_worked_counts_for_a_later_one(now, tmp_path):
+    path = tmp_path / "clock.json"
+    assert work(now, 1000, Clock(path, None)) == [False]
+    assert work(now, 1, Clock(path, 0.28)) == [False]  # of 1008 s
+    assert work(now, 20, Clock(path, 0.28)) == [True]
