@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from segment.data.randomness import random_state
+from segment.data.threads import one_thread
 from segment.data.volume import StoredVolume
 
 Key = tuple[int, int]  # (epoch, index)
@@ -20,8 +21,8 @@ Key = tuple[int, int]  # (epoch, index)
 class PatchDataset(Dataset[tio.Subject]):
     """Random patches; patch i of epoch e is a pure function of (seed, e, i).
 
-    So neither the number of workers nor what was drawn before changes a sample, and a resumed run meets the patches
-    it would have met. Within an epoch every volume is drawn equally often, up to one.
+    So neither the number of workers or threads nor what was drawn before changes a sample, and a resumed run meets the
+    patches it would have met. Within an epoch every volume is drawn equally often, up to one.
 
     A sample is a subject of `image` (1,*patch_size) float32 and `label` (1,*patch_size) uint8, whose affine holds the
     voxel size in mm, so that augmentation can turn millimetres; and `annotated` (classes,) bool, background first:
@@ -51,7 +52,10 @@ class PatchDataset(Dataset[tio.Subject]):
         self.seed = seed
 
     def __getitem__(self, key: Key) -> tio.Subject:
-        epoch, index = key
+        with one_thread():
+            return self._draw(*key)
+
+    def _draw(self, epoch: int, index: int) -> tio.Subject:
         rng = np.random.default_rng((self.seed, epoch, index))
         # Every pass over the volumes is one shuffled deck, shared by the indices of that pass.
         deck = np.random.default_rng((self.seed, epoch, index // len(self.volumes), 1 << 31))

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 import torchio as tio
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
 from hypothesis import given
 from hypothesis import strategies as st
 from small_ct import ORGANS, write_case
@@ -14,6 +16,7 @@ from segment.data.augment import RandomBlur, RandomContrast, RandomSpatial
 from segment.data.patches import EpochSampler, PatchDataset, PatchLoader
 from segment.data.sources.folder import Folder
 from segment.data.store import Store
+from segment.door import config_dir
 
 AUGMENT = tio.Compose(
     [
@@ -87,6 +90,50 @@ def test_workers_make_no_difference(volumes, num_workers):
             assert torch.equal(batch["image"]["data"][position], expected["image"].data)
             assert torch.equal(batch["label"]["data"][position], expected["label"].data)
     assert number == 3
+
+
+@pytest.fixture
+def threads():
+    """Sets the number of torch's threads, as long as a test takes."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def augmentation(*overrides):
+    with initialize_config_dir(config_dir(), version_base="1.3"):
+        cfg = compose("train", overrides=["organs=[liver,spleen]", *overrides])
+    return instantiate(cfg.augment, _convert_="all")
+
+
+ELASTIC = ["+augment.transforms.spatial.elastic_mm=15", "+augment.transforms.spatial.p_elastic=1"]
+CHOICES = [("augment=light",), ("augment=strong",), ("augment=nnunet",), ("augment=nnunet", *ELASTIC)]
+
+
+@pytest.mark.parametrize("overrides", CHOICES, ids=["light", "strong", "nnunet", "elastic"])
+def test_threads_make_no_difference_to_any_transform(tmp_path, threads, overrides):
+    # Large enough for torch to share the work; some of the volume is cropped away, some of the patch is padding.
+    volumes = numbered(tmp_path, (48, 52, 40), [np.s_[9:20, 9:20, 9:20]])
+    for transform in augmentation(*overrides):
+        transform.probability = 1.0
+        dataset = patches(volumes, (44, 44, 44), augment=transform)
+        for key in KEYS[:4]:
+            threads(1)
+            expected = dataset[key]
+            threads(2)
+            assert same(dataset[key], expected), transform
+
+
+def test_the_number_of_threads_stays_whatever_happens(volumes, threads):
+    def fail(subject):
+        raise RuntimeError
+
+    threads(2)
+    patches(volumes)[(0, 0)]
+    assert torch.get_num_threads() == 2
+    with pytest.raises(RuntimeError):
+        patches(volumes, augment=fail)[(0, 0)]
+    assert torch.get_num_threads() == 2
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
