@@ -361,6 +361,24 @@ def test_distances_that_leave_out_failures_are_no_claim(compare, tmp_path):
     )
 
 
+def test_failures_of_the_worse_arm_are_not_to_blame(compare, tmp_path):
+    """B finds no spleen in one patient; in many others it is a little nearer, in three far off: its mean is worse."""
+    study = Study(patients=30)
+    good = study.dice()
+    near = {organ: 60 * (1 - each) for organ, each in good.items()}
+    write_run(tmp_path / "a", study.test, good, study.train, hd95_mm=near)
+    dice, other = {**good, "spleen": good["spleen"].copy()}, {**near, "spleen": near["spleen"] - 0.1}
+    other["spleen"][-3:] += 60
+    dice["spleen"][0], other["spleen"][0] = 0.0, math.nan
+    write_run(tmp_path / "b", study.test, dice, study.train, hd95_mm=other, channels=2)
+    _, out, _ = compare("a", "b", "output=out", "metrics=[hd95_mm]")
+    (row,) = [one for one in read(tmp_path / "out" / "differences.csv") if one["organ"] == "spleen"]
+    assert float(row["difference"]) > 0
+    assert float(row["p_holm"]) < 0.05
+    assert (row["better"], row["remark"]) == ("", "test and interval disagree")
+    assert "failed in" not in out
+
+
 def test_a_repeat_that_is_a_copy_does_not_count(compare, tmp_path):
     study = Study()
     dice = study.dice()

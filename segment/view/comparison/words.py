@@ -69,7 +69,7 @@ def reason(one: Contrast, comparison: Comparison) -> str:
             f"{found.patients} patients cannot show it: Wilcoxon's p is {chance(found.smallest_p)} at best, and "
             f"{chance(min(1.0, found.smallest_p * tests))} corrected for {tests} test(s)"
         )
-    if one.p_holm <= alpha and one.hidden[0] != one.hidden[1]:
+    if one.p_holm <= alpha and _favours_failures(one, comparison):
         return f"{_hidden(one)}, which the difference of {found.patients} patients leaves out"
     if found.p_patients <= alpha < found.p_seeds:
         return "patients agree, but seeds alone differ as much"
@@ -121,6 +121,13 @@ def _seeds(comparison: Comparison, pair: tuple[str, str]) -> list[str]:
         other = pair[0] if single[0] == pair[1] else pair[1]
         return [f"{single[0]} has one seed; its seeds are taken to spread as those of {other} do."]
     return []
+
+
+def _favours_failures(one: Contrast, comparison: Comparison) -> bool:
+    """Whether the arm that looks better has more of the failures that the difference leaves out."""
+    second_looks_better = (one.difference.mean > 0) != (one.metric in comparison.settings.lower_is_better)
+    better, worse = one.hidden[::-1] if second_looks_better else one.hidden
+    return better > worse
 
 
 def _hidden(one: Contrast) -> str:
