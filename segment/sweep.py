@@ -21,8 +21,9 @@ from segment.processes import stand_alone
 from segment.resume import portable
 from segment.search.check import check_budget, check_free
 from segment.search.clock import Clock
+from segment.search.goal import read_direction
 from segment.search.lock import held
-from segment.search.propose import Direction, Method
+from segment.search.propose import Method
 from segment.search.slots import DEVICES, slots
 from segment.search.space import Space, override, quoted, read_space, some
 from segment.search.study import Search
@@ -37,13 +38,6 @@ log = logging.getLogger(__name__)
 
 STOPPED = 143
 TRAIN = (sys.executable, "-m", "segment.train")
-# As Optuna and as Lightning's checkpoints call them.
-DIRECTIONS: dict[str, Direction] = {
-    "maximize": "maximize",
-    "minimize": "minimize",
-    "max": "maximize",
-    "min": "minimize",
-}
 
 
 def sweep(cfg: DictConfig) -> float:
@@ -133,17 +127,15 @@ def _composed(overrides: list[str], space: Space) -> DictConfig:
 
 
 def _method(cfg: DictConfig, space: Space, train: DictConfig) -> Method:
-    mode = cfg.direction or (train.callbacks.get("checkpoint") or {}).get("mode")
-    if mode not in DIRECTIONS:
-        msg = f"direction must be maximize or minimize, got {mode!r}"
-        raise UserError(msg)
+    best = train.callbacks.get("checkpoint") or {}
+    direction = read_direction(cfg.monitor or train.monitor, cfg.direction, best.get("monitor"), best.get("mode"))
     sampler = instantiate(cfg.sampler, _convert_="all")
     try:
         sampler(seed=cfg.seed)
     except (TypeError, ValueError) as error:
         msg = f"sampler must be _partial_ and take a seed: {error}"
         raise UserError(msg) from error
-    return Method(space, DIRECTIONS[mode], sampler, instantiate(cfg.pruner, _convert_="all"), cfg.seed)
+    return Method(space, direction, sampler, instantiate(cfg.pruner, _convert_="all"), cfg.seed)
 
 
 def _training(cfg: DictConfig, overrides: list[str], train: DictConfig) -> Training:

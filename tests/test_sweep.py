@@ -124,6 +124,8 @@ def test_the_whole_command_with_resume_goes_on_too(command, tmp_path):
         (["+space.data.batch_size.low=1"], "space.data.batch_size needs numbers for low and high"),
         (["trials=null"], "trials and hours are both null"),
         (["direction=up"], "direction must be maximize or minimize, got 'up'"),
+        (["monitor=val/loss"], "monitor=val/loss does not tell whether more is better; give direction="),
+        (["monitor=test/dice/mean", "direction=max"], "monitor=test/dice/mean would choose by the test set"),
         (["resume=outputs/quick"], "resume=outputs/quick is not a sweep's folder; name one"),
         (["resume=true"], "resume=true does not say which sweep; give hydra.run.dir=<folder>, or resume=<folder>"),
         (["sampler._partial_=false"], "sampler must be _partial_ and take a seed: 'TPESampler' object is not callable"),

@@ -7,7 +7,7 @@ import optuna
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
-from segment.search.propose import Direction
+from segment.search.goal import Direction
 
 ENOUGH = 4  # finished trials; fewer say nothing
 BEST = 5  # trials, at least, whose parameters are set against the others', as the method's documentation advises

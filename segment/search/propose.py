@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import optuna
@@ -11,14 +11,12 @@ from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from segment.search.goal import Direction
 from segment.search.space import Space, configurations, count
 
 STUDY = "sweep"  # Hyperband deals its brackets by name and number
 ATTEMPTS = 10  # of a sampler to find what was not tried yet
 ENUMERABLE = 100_000  # configurations; in larger spaces one at random is new
-
-
-Direction = Literal["maximize", "minimize"]
 
 
 @dataclass(frozen=True)
