@@ -14,6 +14,8 @@ from segment.search.space import override, quoted
 from segment.search.study import Claim, Search
 from segment.search.watch import best, reason, scores
 
+MISTAKE = 2  # exit code of a training for what its user has to mend
+
 
 @dataclass(frozen=True)
 class Training:
@@ -141,7 +143,8 @@ class Trial:
     def _seed_done(self) -> bool:
         values = self._scores().values()
         if not values:
-            return self._end(TrialState.FAIL, f"no {self.training.monitor} in its metrics.csv", 0)
+            why = f"no value of {self.training.monitor} in its metrics.csv; monitor= takes one of its columns"
+            return self._end(TrialState.FAIL, why, MISTAKE)
         assert self.seed is not None
         self.values[self.seed] = best(values, self.search.method.direction)
         self.search.note(self.claim.number, "seeds", {str(seed): value for seed, value in self.values.items()})

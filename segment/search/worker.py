@@ -13,11 +13,10 @@ from optuna.trial import FrozenTrial
 from segment.errors import UserError
 from segment.search.clock import Clock
 from segment.search.study import Search
-from segment.search.trial import Training, Trial
+from segment.search.trial import MISTAKE, Training, Trial
 
 log = logging.getLogger(__name__)
 
-MISTAKE = 2  # exit code of a training for what its user has to mend
 CAUSES = 3  # trials that fail by the same mistake while none does otherwise, before the search gives up
 LOOK_S = 2.0  # between two looks whether there is a trial to run
 PATIENCE_S = 10.0  # for trials that others seem to run: what a killed training had started takes seconds to end

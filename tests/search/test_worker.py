@@ -67,7 +67,7 @@ def test_seeds_are_trained_in_turn_and_averaged(tmp_path):
     [
         ("crash", "RuntimeError: cannot read x"),
         ("memory", "killed by SIGKILL, perhaps because memory ran out"),
-        ("silent", "no val/dice/mean in its metrics.csv"),
+        ("silent", "no value of val/dice/mean in its metrics.csv; monitor= takes one of its columns"),
     ],
 )
 def test_a_trial_that_fails_is_recorded_and_the_search_goes_on(tmp_path, what, why):
@@ -161,10 +161,14 @@ def test_nothing_begins_when_the_hours_are_over(tmp_path, monkeypatch):
     assert len(search.trials()) == count
 
 
-def test_a_mistake_that_stops_every_training_stops_the_search(tmp_path):
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [("mistake", "no such key: modle.lr; see conf"), ("silent", "no value of val/dice/mean in its metrics.csv")],
+)
+def test_a_mistake_that_stops_every_training_stops_the_search(tmp_path, what, why):
     search = searches.search(tmp_path)
-    with pytest.raises(UserError, match=r"every training fails: no such key: modle.lr; see conf"):
-        searches.worker(search, searches.training("what=mistake"), 20).run()
+    with pytest.raises(UserError, match=f"every training fails: {why}"):
+        searches.worker(search, searches.training(f"what={what}"), 20).run()
     assert states(search) == [FAIL] * 3
 
 
