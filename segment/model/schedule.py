@@ -12,6 +12,8 @@ from collections.abc import Callable
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from segment.errors import UserError
+
 
 class Cosine(LambdaLR):
     """Half a cosine wave down to zero (Loshchilov and Hutter 2017, arXiv 1608.03983, eq. 5), stepped after every epoch.
@@ -19,10 +21,13 @@ class Cosine(LambdaLR):
     Args:
         optimizer: Whose learning rate it scales.
         epochs: Epochs of the whole run.
+
+    Raises:
+        UserError: When their number is not known.
     """
 
-    def __init__(self, optimizer: Optimizer, epochs: int) -> None:
-        super().__init__(optimizer, _warmed_up(epochs, 0, _half_wave))
+    def __init__(self, optimizer: Optimizer, epochs: int | None) -> None:
+        super().__init__(optimizer, _warmed_up(_known(epochs), 0, _half_wave))
 
 
 class Poly(LambdaLR):
@@ -32,10 +37,13 @@ class Poly(LambdaLR):
         optimizer: Whose learning rate it scales.
         epochs: Epochs of the whole run.
         power: Exponent, positive.
+
+    Raises:
+        UserError: When their number is not known.
     """
 
-    def __init__(self, optimizer: Optimizer, epochs: int, power: float) -> None:
-        super().__init__(optimizer, _warmed_up(epochs, 0, lambda progress: (1 - progress) ** power))
+    def __init__(self, optimizer: Optimizer, epochs: int | None, power: float) -> None:
+        super().__init__(optimizer, _warmed_up(_known(epochs), 0, lambda progress: (1 - progress) ** power))
 
 
 class WarmupCosine(LambdaLR):
@@ -102,6 +110,17 @@ class CosineToConstant(LambdaLR):
         super().__init__(
             optimizer, lambda step: floor + (1 - floor) * _half_wave(_share(step, int(start * total_steps)))
         )
+
+
+def _known(epochs: int | None) -> int:
+    """The number of epochs, where Lightning takes None or -1 for no end."""
+    if epochs is None or epochs < 1:
+        msg = (
+            f"a schedule by epochs needs their number, and trainer.max_epochs={epochs} is none; set it, or take "
+            "scheduler=none"
+        )
+        raise UserError(msg)
+    return epochs
 
 
 def _warmed_up(total_steps: int, warmup: float, decay: Callable[[float], float]) -> Callable[[int], float]:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, PolynomialLR
 
+from segment.errors import UserError
 from segment.model.schedule import Cosine, CosineToConstant, OneCycle, Poly, WarmupCosine, WarmupPoly
 
 
@@ -46,6 +47,13 @@ def test_or_a_power():
 )
 def test_those_by_epochs_are_torch_s(ours, theirs):
     assert rates(ours, 8) == pytest.approx(rates(theirs, 8), abs=1e-12)
+
+
+@pytest.mark.parametrize("make", [Cosine, lambda sgd, epochs: Poly(sgd, epochs, 0.9)])
+@pytest.mark.parametrize("epochs", [None, -1, 0])
+def test_those_by_epochs_want_to_know_how_many(make, epochs):
+    with pytest.raises(UserError, match=f"trainer.max_epochs={epochs} is none; set it, or take scheduler=none"):
+        make(optimizer(), epochs)
 
 
 @given(st.integers(10, 200), st.sampled_from([0.2, 0.3, 0.5]))
