@@ -6,7 +6,7 @@ import os
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,9 @@ from segment.privacy import without_paths_in_log
 from segment.processes import is_first
 from segment.provenance import core_seconds, environment
 from segment.resume import portable
-from segment.run_folder import ENVIRONMENT, choose, heard, slurm_job
+from segment.run_folder import ENVIRONMENT, choose, heard, seen_again, slurm_job
 from segment.run_folder import Run as Run
+from segment.run_lock import alone_in
 
 log = logging.getLogger(__name__)
 
@@ -29,18 +30,27 @@ HERE = "SEGMENT_RUN"  # tells the processes that Lightning starts where the firs
 
 
 @contextmanager
-def begin(cfg: DictConfig, log_name: str) -> Iterator[Run]:
+def begin(cfg: DictConfig, log_name: str, shared: bool = False) -> Iterator[Run]:
     """Choose the run folder, put it into `cfg.run_dir`, and keep a log in it while the block runs.
 
     Args:
         cfg: The composed configuration of a door.
         log_name: File name of the log.
+        shared: Whether several commands may write into the folder at once.
 
     Raises:
-        UserError: When the folder holds another run, or there is nothing to resume.
+        UserError: When the folder holds another run, another command writes it, or there is nothing to resume.
     """
-    run = _chosen(cfg, log_name)
-    cfg.run_dir = str(run.folder)
+    with ExitStack() as lock:
+        run = _chosen(cfg, log_name, None if shared else lock)
+        cfg.run_dir = str(run.folder)
+        with _told(run, log_name):
+            yield run
+
+
+@contextmanager
+def _told(run: Run, log_name: str) -> Iterator[None]:
+    """Tell the run to processes that Lightning starts, and keep its log and its time while the block runs."""
     first = is_first()
     began = time.monotonic(), core_seconds()
     os.environ[HERE] = run.told()
@@ -49,7 +59,7 @@ def begin(cfg: DictConfig, log_name: str) -> Iterator[Run]:
             goes_on = ", going on from its last checkpoint" if run.checkpoint else ""
             log.info("run folder: %s%s", run.folder, goes_on)
         with _log_in(run.folder / log_name) if first else _quiet():
-            yield run
+            yield
     except SystemExit:  # stopped, not failed
         raise
     except BaseException:
@@ -63,13 +73,21 @@ def begin(cfg: DictConfig, log_name: str) -> Iterator[Run]:
             _record_time(run, time.monotonic() - began[0], core_seconds() - began[1])
 
 
-def _chosen(cfg: DictConfig, log_name: str) -> Run:
-    """The run that all its processes write into; the first one chooses."""
+def _chosen(cfg: DictConfig, log_name: str, lock: ExitStack | None) -> Run:
+    """The run that all its processes write into; the first one chooses, and locks the folder until `lock` is closed."""
     if "LOCAL_RANK" in os.environ and HERE in os.environ:  # started by Lightning
         return heard(os.environ[HERE])
+
+    def choice() -> str:
+        run = choose(cfg, log_name)
+        if lock is not None:
+            lock.enter_context(alone_in(run.folder))
+            run = seen_again(run)
+        return run.told()
+
     in_sweep = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
     job = HydraConfig.get().job.num if in_sweep else 0
-    return heard(agreed(f"{log_name} {job}", lambda: choose(cfg, log_name).told()))
+    return heard(agreed(f"{log_name} {job}", choice))
 
 
 @contextmanager

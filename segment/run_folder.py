@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
@@ -63,12 +63,28 @@ def choose(cfg: DictConfig, log_name: str) -> Run:
     if cfg.resume is not False and (folder := find_run(cfg, fresh)) is not None:
         return Run(folder, last_checkpoint(folder), resumed=True)
     if given or _is_named():
-        if (fresh / "config.yaml").exists():
-            msg = f"{fresh} holds a run already; choose another folder, or go on with it by resume={fresh}"
-            raise UserError(msg)
+        _refuse_taken(fresh)
         fresh.mkdir(parents=True, exist_ok=True)
         return Run(fresh, None, resumed=False)
     return Run(_claimed(fresh, log_name), None, resumed=False)
+
+
+def seen_again(run: Run) -> Run:
+    """The chosen run as it is now that no other process writes its folder.
+
+    Raises:
+        UserError: When another one has begun there meanwhile.
+    """
+    if not run.resumed:
+        _refuse_taken(run.folder)
+        return run
+    return replace(run, checkpoint=last_checkpoint(run.folder))
+
+
+def _refuse_taken(folder: Path) -> None:
+    if (folder / "config.yaml").exists():
+        msg = f"{folder} holds a run already; choose another folder, or go on with it by resume={folder}"
+        raise UserError(msg)
 
 
 def slurm_job() -> dict[str, str]:

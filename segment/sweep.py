@@ -61,7 +61,7 @@ def sweep(cfg: DictConfig) -> float:
         check_free([*cfg.overrides, *space])
         train = _composed(overrides, space)
         method = _method(cfg, space, train)
-        with run.begin(cfg, "sweep.log") as here:
+        with run.begin(cfg, "sweep.log", shared=True) as here:
             if train.logger.get("wandb"):
                 overrides.append(f"logger.wandb.group={quoted(here.folder.name)}")
             training = _training(cfg, overrides, train)

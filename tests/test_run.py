@@ -2,6 +2,7 @@ import json
 import logging
 import os
 import sys
+import threading
 from datetime import datetime
 from pathlib import Path
 
@@ -10,10 +11,12 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from segment import run_folder as module
+from segment import run_lock
 from segment.door import config_dir, door
 from segment.errors import UserError
 from segment.run import HERE, Run, begin, record
 from segment.run_folder import heard
+from segment.run_lock import alone_in
 
 
 @pytest.fixture(autouse=True)
@@ -270,3 +273,55 @@ def test_python_may_name_the_folder(tmp_path):
     assert here.folder == Path("x/y")
     with pytest.raises(UserError, match="x/y holds a run already"), begin(config("run_dir=x/y"), "train.log"):
         pass
+
+
+def test_a_run_that_still_goes_is_not_joined(command, monkeypatch, capsys):
+    monkeypatch.setattr(run_lock, "PATIENCE_S", 0.3)
+    (here,) = command("seed=1")
+    config = (here.folder / "config.yaml").read_bytes()
+    with alone_in(here.folder), pytest.raises(SystemExit) as end:
+        command("seed=1", "resume=true", "trainer.max_epochs=99", "allow_changed=[trainer.max_epochs]")
+    assert end.value.code == 2
+    assert f"error: {here.folder} is being written by another process; wait for it" in capsys.readouterr().err
+    assert (here.folder / "config.yaml").read_bytes() == config
+    (again,) = command("seed=1", "resume=true")
+    assert again.resumed
+
+
+def ends_soon(folder, *left):
+    """Another process that writes a run folder for a moment and leaves files there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    writing = alone_in(folder)
+    writing.__enter__()
+
+    def end():
+        for path in left:
+            path.parent.mkdir(exist_ok=True)
+            path.touch()
+        writing.__exit__(None, None, None)
+
+    threading.Timer(2, end).start()
+
+
+def test_of_two_that_begin_together_in_a_named_folder_one_gets_it(command, capsys):
+    ends_soon(Path("mine"), Path("mine") / "config.yaml")
+    with pytest.raises(SystemExit):
+        command("hydra.run.dir=mine")
+    assert "error: mine holds a run already; choose another folder" in capsys.readouterr().err
+
+
+def test_a_run_goes_on_from_what_the_process_before_it_has_left(tmp_path):
+    cfg = config("run_dir=x")
+    with begin(cfg, "train.log") as here:
+        record(here, cfg, {}, {})
+    last = Path("x") / "checkpoints" / "last.ckpt"
+    ends_soon(Path("x"), last)
+    with begin(config("run_dir=x", "resume=x"), "train.log") as here:
+        assert here.checkpoint == last
+
+
+def test_several_commands_may_share_a_folder_where_that_is_meant(monkeypatch):
+    monkeypatch.setattr(run_lock, "PATIENCE_S", 0.3)
+    Path("x").mkdir()
+    with alone_in(Path("x")), begin(config("run_dir=x"), "sweep.log", shared=True) as here:
+        assert here.folder == Path("x")

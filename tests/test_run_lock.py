@@ -1,0 +1,80 @@
+import errno
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from segment import run_lock as lock
+from segment.errors import UserError
+from segment.run_lock import LOCK, alone_in
+
+HOLD = """
+import os, sys, time
+from pathlib import Path
+from segment.run_lock import alone_in
+
+with alone_in(Path(sys.argv[1])):
+    if os.fork():
+        print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(lock, "PATIENCE_S", 0.3)
+
+
+def test_a_run_folder_is_that_of_one_process_and_nothing_is_left_in_it(tmp_path, impatient):
+    with alone_in(tmp_path):
+        with pytest.raises(UserError, match="is being written by another process; wait for it, or choose another"):
+            alone_in(tmp_path).__enter__()
+        assert [path.name for path in tmp_path.iterdir()] == [LOCK]
+    assert not list(tmp_path.iterdir())
+    with alone_in(tmp_path):
+        pass
+
+
+def test_who_waits_gets_the_folder_when_the_other_is_done(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock, "PATIENCE_S", 20)
+    ours = alone_in(tmp_path)
+    ours.__enter__()
+    threading.Timer(0.3, lambda: ours.__exit__(None, None, None)).start()
+    with alone_in(tmp_path):
+        monkeypatch.setattr(lock, "PATIENCE_S", 0.3)
+        with pytest.raises(UserError, match="is being written"):  # by a lock of the file that is there now
+            alone_in(tmp_path).__enter__()
+
+
+def test_killed_a_process_leaves_the_folder_free_though_a_worker_of_it_lives_on(tmp_path, impatient):
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, tmp_path], stdout=subprocess.PIPE, start_new_session=True)
+    try:
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(UserError, match="is being written"):
+            alone_in(tmp_path).__enter__()
+        holder.kill()
+        holder.wait()
+        with alone_in(tmp_path):
+            pass
+        os.killpg(holder.pid, 0)  # it does live on
+    finally:
+        os.killpg(holder.pid, signal.SIGKILL)
+        holder.stdout.close()
+
+
+def test_a_file_system_without_locks_locks_nothing(tmp_path, monkeypatch):
+    def refused(number, operation):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(lock.fcntl, "flock", refused)
+    with alone_in(tmp_path), alone_in(tmp_path):
+        assert not list(tmp_path.iterdir())
+
+
+def test_windows_locks_no_run_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock, "fcntl", None)
+    with alone_in(tmp_path), alone_in(tmp_path):
+        pass
