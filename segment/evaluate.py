@@ -33,6 +33,7 @@ def evaluate(cfg: DictConfig) -> None:
     trained = ensemble.load(cfg.ckpt, cfg.trust)
     trained.to(build.device(cfg.device))
     cfg.ckpt_sha256 = trained.sha256 if len(trained.sha256) > 1 else trained.sha256[0]
+    cfg.tolerance_mm = trained.tolerance_mm
     cases = build.cases(cfg.data)
     if cfg.get("split"):
         cases = list(instantiate(cfg.split, _convert_="all")(cases).test)

@@ -329,6 +329,27 @@ def test_nsd_at_another_tolerance_is_another_metric(compare, tmp_path):
     assert {row["metric"] for row in read(tmp_path / "out" / "summary.csv")} == {"dice", "hd95_mm"}
 
 
+def test_nsd_of_unknown_tolerance_is_told(compare, tmp_path):
+    study = Study()
+    study.run(tmp_path / "a")
+    study.run(tmp_path / "b", channels=2).joinpath("cases.csv").rename(tmp_path / "b.csv")
+    told = "note: b.csv did not record tolerance_mm: nsd is comparable only if it is the same in all"
+    assert told in compare("a", "b.csv", "output=out")[1]
+    assert "did not record tolerance_mm" not in compare("a", "b.csv", "output=out2", "metrics=[dice]")[1]
+
+
+def test_where_no_metric_is_left_that_is_said(compare, tmp_path):
+    study = Study(patients=6)
+    study.run(tmp_path / "a")
+    study.run(tmp_path / "b", channels=2, tolerance=5)
+    code, _, err = compare("a", "b", "output=out", "metrics=[nsd]")
+    assert code == 2
+    assert err == (
+        "error: nsd cannot be compared: tolerance_mm.liver is 3, 5 in different runs; "
+        "ask for other metrics, such as metrics=[dice,hd95_mm]\n"
+    )
+
+
 def test_a_metric_named_twice_is_compared_once(compare, tmp_path):
     study = Study(patients=8)
     study.run(tmp_path / "a")

@@ -92,6 +92,7 @@ def test_the_run_folder_tells_what_was_scored(run, tmp_path, caplog, monkeypatch
     assert json.loads((folder / "split.json").read_text()) == {"test": ["folder/case2"]}
     assert "git" in json.loads((folder / "environment.json").read_text())
     config = OmegaConf.load(folder / "config.yaml")
+    assert config.tolerance_mm == {"liver": 5, "spleen": 3}
     assert (config.ckpt, len(config.ckpt_sha256), config.run_dir) == ("best.ckpt", 64, ".")
     assert str(tmp_path) not in (folder / "config.yaml").read_text()
     assert {path.name for path in (folder / "cases" / "folder-case2").iterdir()} == {"overlay.png", "organs.mp4"}

@@ -101,13 +101,28 @@ def _check_truth(first: Record, other: Record, organs: Sequence[str]) -> None:
 def _same_tolerance(
     runs: Sequence[Record], organs: Sequence[str], metrics: Sequence[str]
 ) -> tuple[list[str], list[str]]:
-    """Metrics without nsd where it was taken at different tolerances."""
+    """Metrics without nsd where it was taken at different tolerances; a remark where nobody knows.
+
+    Raises:
+        UserError: When no other metric is left.
+    """
+    if "nsd" not in metrics:
+        return list(metrics), []
+    unknown = []
     for organ in organs:
-        found = {value for run in runs if (value := run.config.get(f"tolerance_mm.{organ}")) is not None}
-        if "nsd" in metrics and len(found) > 1:
-            values = ", ".join(map(str, sorted(found)))
-            remark = f"nsd is left out: tolerance_mm.{organ} is {values} in different runs"
-            return [metric for metric in metrics if metric != "nsd"], [remark]
+        tolerances = {run.name: run.config.get(f"tolerance_mm.{organ}") for run in runs}
+        found = {value for value in tolerances.values() if value is not None}
+        if len(found) > 1:
+            why = f"tolerance_mm.{organ} is {', '.join(map(str, sorted(found)))} in different runs"
+            kept = [metric for metric in metrics if metric != "nsd"]
+            if not kept:
+                msg = f"nsd cannot be compared: {why}; ask for other metrics, such as metrics=[dice,hd95_mm]"
+                raise UserError(msg)
+            return kept, [f"nsd is left out: {why}"]
+        unknown += [name for name, value in tolerances.items() if value is None]
+    if unknown:
+        names = _names(list(dict.fromkeys(unknown)))
+        return list(metrics), [f"{names} did not record tolerance_mm: nsd is comparable only if it is the same in all"]
     return list(metrics), []
 
 
@@ -116,9 +131,13 @@ def _remarks(runs: Sequence[Record], organs: Sequence[str]) -> list[str]:
     if more := sorted({organ for run in runs for organ in run.organs} - set(organs)):
         remarks.append(f"left out: {', '.join(more)}, which not every run scores")
     if unknown := [run.name for run in runs if any(not run.voxels.get(case) for case in run.cases)]:
-        names = unknown[0] if len(unknown) == 1 else f"{unknown[0]} and {len(unknown) - 1} more"
-        remarks.append(f"{names} did not record the content of the CTs: its cases are known by their names alone")
+        remarks.append(
+            f"{_names(unknown)} did not record the content of the CTs: its cases are known by their names alone"
+        )
     if unseen := [run.name for run in runs if not run.seen]:
-        names = unseen[0] if len(unseen) == 1 else f"{unseen[0]} and {len(unseen) - 1} more"
-        remarks.append(f"what {names} was trained on is not recorded beside its scores")
+        remarks.append(f"what {_names(unseen)} was trained on is not recorded beside its scores")
     return remarks
+
+
+def _names(runs: Sequence[str]) -> str:
+    return runs[0] if len(runs) == 1 else f"{runs[0]} and {len(runs) - 1} more"
