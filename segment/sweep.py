@@ -57,7 +57,8 @@ def sweep(cfg: DictConfig) -> float:
         check_seed(cfg.seed)
         check_budget(cfg.trials, cfg.hours, cfg.trial_hours, cfg.seeds, cfg.workers)
         space = read_space(OmegaConf.to_container(cfg.space, resolve=True))  # type: ignore[arg-type]
-        overrides = [*cfg.overrides, f"output_dir={quoted(cfg.output_dir)}"]
+        given = _given(cfg)
+        overrides = [*given, f"output_dir={quoted(cfg.output_dir)}"]
         check_free([*cfg.overrides, *space])
         train = _composed(overrides, space)
         method = _method(cfg, space, train)
@@ -66,11 +67,11 @@ def sweep(cfg: DictConfig) -> float:
                 overrides.append(f"logger.wandb.group={quoted(here.folder.name)}")
             training = _training(cfg, overrides, train)
             if not here.resumed:
-                theirs = wandb_sweep(space, list(cfg.overrides), training.monitor, method.direction, cfg.trials)
+                theirs = wandb_sweep(space, given, training.monitor, method.direction, cfg.trials)
                 write_yaml(here.folder / "wandb_sweep.yaml", theirs)
                 write_text(here.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(portable(cfg))))
             beginning.close()
-            report = Report(Search(here.folder, method), training.monitor, list(cfg.overrides))
+            report = Report(Search(here.folder, method), training.monitor, given)
             stopped = _work(cfg, report, training)
             return _end(report, train, stopped)
 
@@ -96,6 +97,7 @@ def _is_sweep(folder: Path) -> bool:
 
 def _taken_up(cfg: DictConfig) -> DictConfig:
     """The configuration of the sweep that is resumed, where the command names only its folder and a budget."""
+    cfg.searchpath = _searchpath()
     given = {argument.partition("=")[0].lstrip("+~") for argument in HydraConfig.get().overrides.task}
     if cfg.resume is not False:
         folder = Path(str(cfg.resume))
@@ -114,6 +116,20 @@ def _taken_up(cfg: DictConfig) -> DictConfig:
     whole.run_dir, whole.resume, whole.allow_changed = ".", False, []
     cfg.complete = OmegaConf.to_container(whole, resolve=True) == portable(cfg)
     return cfg
+
+
+def _searchpath() -> list[str]:
+    """Where `--config-dir` and `hydra.searchpath` look for configuration, relative to this folder if it is within."""
+    sources = HydraConfig.get().runtime.config_sources
+    own = [source for source in sources if source.provider.startswith(("command-line", "hydra.searchpath"))]
+    here = f"{Path.cwd()}{os.sep}"
+    return [f"{source.schema}://{source.path.removeprefix(here)}" for source in own]
+
+
+def _given(cfg: DictConfig) -> list[str]:
+    """Arguments of every trial that the user decides."""
+    folders = ",".join(map(quoted, cfg.searchpath))
+    return [*([f"hydra.searchpath=[{folders}]"] if folders else []), *cfg.overrides]
 
 
 def _composed(overrides: list[str], space: Space) -> DictConfig:

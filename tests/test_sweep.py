@@ -24,6 +24,7 @@ SMOKE = '"experiment=smoke","test=false","logger=csv"'
 QUIET = ["sweep=smoke", f"overrides=[{SMOKE}]", "hydra.run.dir=here"]
 GROUPS = ("sampler", "pruner")
 METHODS = [f"{group}={path.stem}" for group in GROUPS for path in Path(config_dir(), group).glob("*.yaml")]
+TRAIN = sweep.TRAIN
 SEGMENT = str(Path(sys.executable).with_name("segment"))
 DOCS = Path(__file__).parents[1] / "docs" / "sweeps.md"
 
@@ -153,6 +154,51 @@ def test_a_space_of_one_s_own_is_a_file_and_its_groups_are_checked(command, tmp_
     mine.write_text(text + "  model/net: [vnet, unet]\n")
     assert command("--config-dir", "conf", "sweep=mine", "hydra.run.dir=here")[0] == 0
     assert sorted(row["model/net"] for row in table(tmp_path / "here")) == ["unet", "unet", "vnet", "vnet"]
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A folder of configuration with an experiment and a space of its own."""
+    for group in ("experiment", "sweep"):
+        (tmp_path / "conf" / group).mkdir(parents=True)
+    text = "# @package _global_\ndefaults: [smoke, override /logger: csv]\ntask: own\n"
+    (tmp_path / "conf" / "experiment" / "own.yaml").write_text(text)
+    text = "# @package _global_\noverrides: [experiment=own]\nspace:\n  model.optimizer.lr: [0.1, 0.2, 0.3]\n"
+    (tmp_path / "conf" / "sweep" / "own.yaml").write_text(text)
+    return tmp_path / "conf"
+
+
+@pytest.mark.parametrize("argument", ["--config-dir=conf", "hydra.searchpath=[file://conf]"])
+def test_an_experiment_of_one_s_own_is_found_at_a_resume_and_by_who_trains_the_best(command, tmp_path, own, argument):
+    code, _, err = command(argument, "sweep=own", "hydra.run.dir=here", "trials=1")
+    assert code == 0, err
+    code, _, err = command("resume=here", "trials=2")
+    assert code == 0, err
+    assert len(table(tmp_path / "here")) == 2
+    said = yaml.safe_load((tmp_path / "here" / "best.yaml").read_text())["overrides"]
+    with initialize_config_dir(config_dir(), version_base="1.3"):
+        assert compose("train", overrides=said).task == "own"
+    assert said[0] in yaml.safe_load((tmp_path / "here" / "wandb_sweep.yaml").read_text())["command"]
+
+
+def test_an_experiment_of_one_s_own_is_found_by_every_training(command, tmp_path, own, monkeypatch):
+    monkeypatch.setattr(sweep, "TRAIN", (*TRAIN, "--cfg", "job"))
+    call = ["--config-dir", str(own), "sweep=own", "hydra.run.dir=here", "trials=1"]
+    command(*call)  # it only shows its configuration
+    assert "\ntask: own\n" in (tmp_path / "here" / "trials" / "0" / "output.log").read_text()
+
+
+def test_a_folder_of_configuration_elsewhere_is_asked_for_again(command, tmp_path, own, monkeypatch):
+    there = tmp_path / "there"
+    there.mkdir()
+    monkeypatch.chdir(there)
+    call = ["--config-dir", str(own), "sweep=own", "trials=1"]
+    assert command(*call, "hydra.run.dir=here")[0] == 0
+    assert str(tmp_path) not in (there / "here" / "config.yaml").read_text()
+    code, _, err = command("resume=here", "trials=2")
+    assert code == 2
+    assert "here does not keep its absolute paths" in err
+    assert command(*call, "resume=here")[0] == 0
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -10,6 +10,7 @@ TAKEN = {
     "resume": "resume= of the sweep",
     "output_dir": "output_dir= of the sweep",
     "hydra.run.dir": "hydra.run.dir= of the sweep",
+    "hydra.searchpath": "--config-dir of the sweep",
     "logger.wandb.group": "hydra.run.dir= of the sweep, whose last name the group has",
 }
 

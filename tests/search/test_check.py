@@ -27,7 +27,9 @@ def test_a_budget_that_means_nothing_is_refused(wrong, message):
         check_budget(**GOOD | wrong)
 
 
-@pytest.mark.parametrize("argument", ["seed=3", "++hydra.run.dir=x", "resume=true", "logger.wandb.group=a", "seed"])
+@pytest.mark.parametrize(
+    "argument", ["seed=3", "++hydra.run.dir=x", "resume=true", "hydra.searchpath=[a]", "logger.wandb.group=a", "seed"]
+)
 def test_what_the_search_sets_is_refused(argument):
     with pytest.raises(UserError, match="is for the search to set; use "):
         check_free(["experiment=quick", argument])

@@ -71,7 +71,7 @@ def test_seeds_are_trained_in_turn_and_averaged(tmp_path):
     ],
 )
 def test_a_trial_that_fails_is_recorded_and_the_search_goes_on(tmp_path, what, why):
-    search = searches.search(tmp_path, {"lr": searches.LR, "what": ["learn", what]})
+    search = searches.search(tmp_path, {"lr": searches.LR, "what": [what, "learn"]})
     searches.worker(search, searches.training(), 6).run()
     for trial in search.trials():
         failed = trial.params["what"] == what
