@@ -191,8 +191,8 @@ def test_a_network_is_compiled_under_its_own_names(run, monkeypatch):
     assert len(compiled) == 1
 
 
-def criterion_of(name):
-    cfg = train_config(f"model/criterion={name}", "class_weights={background: 0.5, liver: 2}")
+def criterion_of(name, weights="{background: 0.5, liver: 2}"):
+    cfg = train_config(f"model/criterion={name}", f"class_weights={weights}")
     criterion = instantiate(cfg.model.criterion, _convert_="all")
     set_epoch(criterion, 5)  # where ramps have begun
     return criterion
@@ -214,6 +214,15 @@ def test_losses_and_gradients_are_finite_whatever_is_unknown(name, known, size, 
     label = torch.randint(0, 5, (2, 1, 4, 4, 4), generator=generator).to(torch.uint8)
     label[0][~annotated[0][label[0].long()]] = 0
     loss = CRITERIA[name](marginal(logits, annotated), label)
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert torch.isfinite(logits.grad).all()
+
+
+@pytest.mark.parametrize("name", sorted(CRITERIA))
+def test_losses_and_gradients_are_finite_without_an_organ_where_the_background_weighs_nothing(name):
+    logits = torch.randn(2, 5, 4, 4, 4, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    loss = criterion_of(name, "{background: 0}")(logits, torch.zeros(2, 1, 4, 4, 4, dtype=torch.uint8))
     loss.backward()
     assert torch.isfinite(loss)
     assert torch.isfinite(logits.grad).all()

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from monai.losses import DiceCELoss
 from scipy import ndimage
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
@@ -46,6 +47,21 @@ class CrossEntropy(nn.Module):
             return (hardness * surprise).mean()
         weight = self.weight[target]
         return (weight * hardness * surprise).sum() / weight.sum().clamp(min=1e-12)
+
+
+class DiceCrossEntropy(DiceCELoss):  # type: ignore[misc]
+    """MONAI's `DiceCELoss`, but for patches whose voxels all weigh nothing: their cross-entropy is 0 and not 0 / 0.
+
+    Such are patches without organs where `class_weights={background: 0}`.
+    """
+
+    def ce(self, logits: Tensor, label: Tensor) -> Tensor:
+        """Cross-entropy of logits (B,C,I,J,K) against label (B,1,I,J,K): mean over voxels; 0 where all weights are."""
+        weight = self.cross_entropy.weight
+        if weight is not None and not weight[label.long()].any():
+            return logits.sum() * 0  # still hangs on the logits
+        loss: Tensor = super().ce(logits, label)
+        return loss
 
 
 class Tversky(nn.Module):

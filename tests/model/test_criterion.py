@@ -5,12 +5,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from monai.losses import FocalLoss, TverskyLoss
+from monai.losses import DiceCELoss, DiceLoss, FocalLoss, TverskyLoss
 from scipy.spatial import cKDTree
 from torch.nn import functional as F  # noqa: N812
 
 from segment.errors import UserError
-from segment.model.criterion import Boundary, CrossEntropy, Tversky, signed_distance
+from segment.model.criterion import Boundary, CrossEntropy, DiceCrossEntropy, Tversky, signed_distance
 
 
 def some(seed=0, classes=3, size=5, batch=2):
@@ -51,6 +51,33 @@ def test_focal_loss_by_hand():
 def test_cross_entropy_where_nothing_weighs_is_0():
     logits, label = some()
     assert CrossEntropy(torch.zeros(3), gamma=1.0)(logits, label) == 0
+
+
+def dice_and_cross_entropy(make, weight, include_background=False):
+    return make(to_onehot_y=True, softmax=True, include_background=include_background, batch=True, weight=weight)
+
+
+@pytest.mark.parametrize("include_background", [True, False])
+@pytest.mark.parametrize("weight", [None, torch.tensor([0.0, 1.0, 3.0])], ids=["plain", "weighted"])
+def test_dice_and_cross_entropy_are_monai_s_bit_for_bit(weight, include_background):
+    logits, label = some()
+    ours, theirs = (
+        dice_and_cross_entropy(make, weight, include_background)(logits, label)
+        for make in (DiceCrossEntropy, DiceCELoss)
+    )
+    assert ours == theirs
+
+
+def test_without_weight_only_dice_is_left_of_dice_and_cross_entropy():
+    logits, label = some()
+    label = label.to(torch.uint8) * 0
+    logits.requires_grad_()
+    weight = torch.tensor([0.0, 1.0, 3.0])
+    loss = dice_and_cross_entropy(DiceCrossEntropy, weight)(logits, label)
+    dice = DiceLoss(to_onehot_y=True, softmax=True, include_background=False, batch=True, weight=weight[1:])
+    assert loss == dice(logits, label)
+    loss.backward()
+    assert torch.isfinite(logits.grad).all()
 
 
 @pytest.mark.parametrize("batch", [True, False])
