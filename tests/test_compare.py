@@ -424,6 +424,34 @@ def test_a_sweep_goes_on_without_runs_that_were_not_tested(compare, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("file", "cut", "message"),
+    [
+        ("cases.csv", -20, "cannot read sweep/1/cases.csv (TypeError: "),
+        ("split.json", -20, "cannot read sweep/1/split.json: Expecting "),
+        ("split.json", 0, "cannot read sweep/1/split.json: Expecting value"),
+    ],
+)
+def test_a_damaged_run_is_left_out_of_a_sweep_and_refused_alone(compare, tmp_path, file, cut, message):
+    Study().sweep(tmp_path / "sweep", range(3))
+    path = tmp_path / "sweep" / "1" / file
+    path.write_text(path.read_text()[:cut])
+    code, out, _ = compare("sweep", "output=out")
+    assert code == 0
+    assert f"note: left out: {message}" in out
+    code, _, err = compare("sweep/1", "sweep/2", "output=out2")
+    assert code == 2
+    assert err.startswith(f"error: {message}")
+    assert len(err.splitlines()) == 1
+
+
+def test_a_damaged_fold_beside_a_merged_table_is_named(compare, tmp_path):
+    merged_folds(Study(), tmp_path / "folds")
+    (tmp_path / "folds" / "1" / "split.json").write_text('{"train": []}')
+    code, _, err = compare("folds", "folds/0", "output=out")
+    assert (code, err) == (2, "error: folds/1/split.json names no test cases; name a whole run folder\n")
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["a"], "1 run(s) to compare; name two or more: segment compare RUN RUN"),

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from segment.errors import UserError
 from segment.files import write_text
@@ -39,14 +40,54 @@ def tested_table(run: Path) -> Path:
     """The cases.csv of a run, whole.
 
     Raises:
-        UserError: When a test case is not in it.
+        UserError: When a test case is not in it, or a file of the run is damaged.
     """
     path = run / "cases.csv"
-    done = {case for case, _ in read_cases(path)} if path.is_file() else set()
-    if missing := set(json.loads((run / "split.json").read_text(encoding="utf-8"))["test"]) - done:
+    done = {case for case, _ in read_scores(path)} if path.is_file() else set()
+    if missing := set(tested_ids(run)) - done:
         msg = f"{run} was not tested to the end: {min(missing)} is not in its cases.csv; finish it by resume={run}"
         raise UserError(msg)
     return path
+
+
+def tested_ids(run: Path) -> list[str]:
+    """Ids of a run's test cases.
+
+    Raises:
+        UserError: When its split.json is damaged.
+    """
+    path = run / "split.json"
+    test = read_facts(path).get("test")
+    if not isinstance(test, list):
+        msg = f"{path} names no test cases; name a whole run folder"
+        raise UserError(msg)
+    return test
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """What a JSON file of a run tells.
+
+    Raises:
+        UserError: When it cannot be read.
+    """
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        msg = f"cannot read {path}: {error}; name a whole run folder"
+        raise UserError(msg) from error
+
+
+def read_scores(path: Path) -> list[tuple[str, OrganScore]]:
+    """Case and score of every row of a cases.csv.
+
+    Raises:
+        UserError: When it cannot be read.
+    """
+    try:
+        return read_cases(path)
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        msg = f"cannot read {path} ({type(error).__name__}: {error}); it must be a run's cases.csv"
+        raise UserError(msg) from error
 
 
 def merge_cases(tables: Sequence[Path]) -> dict[str, list[OrganScore]]:
@@ -61,7 +102,7 @@ def merge_cases(tables: Sequence[Path]) -> dict[str, list[OrganScore]]:
     rows: dict[str, dict[str, list[OrganScore]]] = defaultdict(lambda: defaultdict(list))
     organs: dict[Path, list[str]] = {}
     for path in tables:
-        scores = read_cases(path)
+        scores = read_scores(path)
         organs[path] = list(dict.fromkeys(score.organ for _, score in scores))
         for case, score in scores:
             rows[case][score.organ].append(score)

@@ -1,6 +1,5 @@
 """From what a user names to runs: folders, sweeps, patterns, tables, W&B paths."""
 
-import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from glob import glob
 from pathlib import Path
 
 from segment.errors import UserError
-from segment.metrics.merge import tested_table
+from segment.metrics.merge import tested_ids, tested_table
 from segment.runs.online import WANDB_PATH, fetch
 from segment.runs.record import Record, read_alone, read_folds, read_run
 
@@ -86,8 +85,8 @@ def _units(place: Path) -> list[Path]:
         return [place]
     runs = _runs_below(place)
     table = place / TABLE
-    tests = {tuple(json.loads((run / "split.json").read_text(encoding="utf-8"))["test"]) for run in runs}
-    return [table] if len(tests) > 1 and table.exists() else runs
+    is_merged = table.exists() and len({tuple(tested_ids(run)) for run in runs}) > 1
+    return [table] if is_merged else runs
 
 
 def _runs_below(folder: Path) -> list[Path]:

@@ -10,9 +10,8 @@ from typing import Any
 import yaml
 
 from segment.errors import UserError
-from segment.metrics.merge import tested_table
+from segment.metrics.merge import read_facts, read_scores, tested_table
 from segment.metrics.scores import OrganScore
-from segment.metrics.table import read_cases
 from segment.resume import flat
 
 Cases = Mapping[str, Mapping[str, OrganScore]]
@@ -68,9 +67,9 @@ def read_run(folder: Path, name: str) -> Record:
     Raises:
         UserError: When it was not tested to the end, or a file cannot be read.
     """
-    split = _json(folder / "split.json")
+    split = read_facts(folder / "split.json")
     table = tested_table(folder)
-    facts = _json(folder / "environment.json") if (folder / "environment.json").exists() else {}
+    facts = read_facts(folder / "environment.json") if (folder / "environment.json").exists() else {}
     config = _config(folder / "config.yaml") if (folder / "config.yaml").exists() else {}
     if config.get("include_trained"):
         msg = f"{name} was scored with include_trained=true, also on cases that it was trained on; evaluate it without"
@@ -109,12 +108,8 @@ def read_table(path: Path) -> Cases:
         UserError: When it cannot be read, is empty, or lacks an organ of a case.
     """
     cases: dict[str, dict[str, OrganScore]] = {}
-    try:
-        for case, score in read_cases(path):
-            cases.setdefault(case, {})[score.organ] = score
-    except (OSError, KeyError, ValueError, TypeError) as error:
-        msg = f"cannot read {path} ({type(error).__name__}: {error}); it must be a run's cases.csv"
-        raise UserError(msg) from error
+    for case, score in read_scores(path):
+        cases.setdefault(case, {})[score.organ] = score
     if not cases:
         msg = f"{path} has no case; compare runs that were tested"
         raise UserError(msg)
@@ -123,15 +118,6 @@ def read_table(path: Path) -> Cases:
         msg = f"{path} scores {', '.join(organs)}, but not for {torn}; test the run again"
         raise UserError(msg)
     return cases
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        msg = f"cannot read {path}: {error}; name a whole run folder"
-        raise UserError(msg) from error
-    return dict(content)
 
 
 def _config(path: Path) -> dict[str, Any]:
