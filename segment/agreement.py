@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from functools import cache
 
@@ -22,15 +23,15 @@ def agreed(topic: str, choose: Callable[[], str]) -> str:
         choose: Called in process 0 only.
 
     Raises:
-        UserError: When process 0 raises one, and when the processes do not find each other.
+        UserError: Elsewhere, when process 0 fails in whatever way, which it raises itself; and when the processes do
+            not find each other.
     """
     here = place()
     if here is None:
         return choose()
     try:
         store = _store(here)
-        answer = _answer(choose) if here.rank == 0 else ""
-        choice = _exchanged(store, here, f"segment/{here.attempt}/{topic}", answer)
+        choice = _exchanged(store, here, f"segment/{here.attempt}/{topic}", choose)
     except DistError as error:
         msg = (
             f"the {here.world_size} processes of this run do not find each other at {here.address}:{here.port}; "
@@ -42,22 +43,29 @@ def agreed(topic: str, choose: Callable[[], str]) -> str:
     return choice
 
 
-def _answer(choose: Callable[[], str]) -> str:
-    try:
-        return choose()
-    except UserError as error:
-        return FAILED + str(error)
-
-
-def _exchanged(store: TCPStore, here: Place, key: str, answer: str) -> str:
+def _exchanged(store: TCPStore, here: Place, key: str, choose: Callable[[], str]) -> str:
     """The answer of process 0, which waits until the others have it: they would look for it for long."""
     if here.rank == 0:
-        store.set(key, answer)
-        store.wait([f"{key}/{rank}" for rank in range(1, here.world_size)])
+        try:
+            answer = choose()
+        except Exception as error:
+            with suppress(DistError):  # what went wrong first has more to say
+                _tell(store, here, key, FAILED + _told(error))
+            raise
+        _tell(store, here, key, answer)
         return answer
     found: str = store.get(key).decode()
     store.set(f"{key}/{here.rank}", "")
     return found
+
+
+def _tell(store: TCPStore, here: Place, key: str, answer: str) -> None:
+    store.set(key, answer)
+    store.wait([f"{key}/{rank}" for rank in range(1, here.world_size)])
+
+
+def _told(error: Exception) -> str:
+    return str(error) if isinstance(error, UserError) else f"the first process failed: {type(error).__name__}: {error}"
 
 
 @cache

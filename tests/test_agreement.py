@@ -15,20 +15,32 @@ from segment.errors import UserError
 def choose():
     if sys.argv[1] == "fails":
         raise UserError("that folder is taken")
+    if sys.argv[1] == "is refused":
+        raise PermissionError(13, "Permission denied", "outputs")
     return "outputs/x"
 
 try:
     for topic in ("one", "two"):
         print(topic, agreed(topic, choose))
-except UserError as error:
-    print(error)
+except Exception as error:
+    print(f"{type(error).__name__}: {error}")
 """
 
 
+REFUSED = "PermissionError: [Errno 13] Permission denied: 'outputs'\n"
+AGREED = "one outputs/x\ntwo outputs/x\n"
+TAKEN = "UserError: that folder is taken\n"
+
+
 @pytest.mark.parametrize(
-    ("how", "heard"), [("works", "one outputs/x\ntwo outputs/x\n"), ("fails", "that folder is taken\n")]
+    ("how", "others", "first"),
+    [
+        ("works", AGREED, AGREED),
+        ("fails", TAKEN, TAKEN),
+        ("is refused", f"UserError: the first process failed: {REFUSED}", REFUSED),
+    ],
 )
-def test_all_processes_hear_what_the_first_one_says(how, heard):
+def test_all_processes_hear_what_the_first_one_says(how, others, first):
     children = [
         subprocess.Popen(
             [sys.executable, "-c", AGREE, how],
@@ -38,4 +50,4 @@ def test_all_processes_hear_what_the_first_one_says(how, heard):
         )
         for rank in (2, 1, 0)
     ]
-    assert [child.communicate(timeout=300)[0] for child in children] == [heard] * 3
+    assert [child.communicate(timeout=300)[0] for child in children] == [others, others, first]
