@@ -30,9 +30,9 @@ class MetricsCSV(Logger):
         self.path = Path(folder) / "metrics.csv"
         self.rows: list[dict[str, Any]] = []
         if self.path.exists():
-            with self.path.open(newline="") as file:
-                # Of a row that a power cut tore, not even the step is sure.
-                self.rows = [row for row in csv.DictReader(file) if None not in row.values()]
+            # Of a row that a power cut tore, no value is sure: it has no end, or not all columns.
+            whole = self.path.read_bytes().rpartition(b"\n")[0].decode()
+            self.rows = [row for row in csv.DictReader(io.StringIO(whole)) if None not in row.values()]
         self.columns = list(self.rows[0]) if self.rows else []
         self.last = -1  # where the last row begins in the file; -1: unknown yet
 
@@ -74,6 +74,13 @@ class MetricsCSV(Logger):
         else:
             self._write_last(is_new)
 
+    @rank_zero_only
+    def flush(self) -> None:
+        """Wait until the rows are on the disk, which a power cut spares."""
+        if self.path.exists():
+            with self.path.open("r+b") as file:
+                os.fsync(file.fileno())
+
     def _write_all(self) -> None:
         """Write the table, whole or not at all."""
         lines = [self._line(dict(zip(self.columns, self.columns, strict=True))), *map(self._line, self.rows)]
@@ -101,11 +108,23 @@ class LogBeforeSaving(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log what is known at the end of the epoch; Lightning's own call then changes nothing."""
-        # Those of the last validation linger, also where this epoch has none.
-        values = {name: float(v) for name, v in trainer.logged_metrics.items() if name.startswith("train/")}
+        # Those of the last validation linger, also where this epoch has none; so do `train/...` where it ends half-way.
+        known = trainer.logged_metrics.items() if trainer.is_last_batch else ()
+        values = {name: float(value) for name, value in known if name.startswith("train/")}
         for logger in trainer.loggers:
             if isinstance(logger, MetricsCSV):
                 logger.log_metrics({**values, "epoch": trainer.current_epoch}, step=trainer.global_step - 1)
+
+    def on_save_checkpoint(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        checkpoint: dict[str, Any],
+    ) -> None:
+        """Bring the tables to the disk before any checkpoint, which a run would go on from without their rows."""
+        for logger in trainer.loggers:
+            if isinstance(logger, MetricsCSV):
+                logger.flush()
 
 
 def number(value: Any) -> int | float | str:  # noqa: ANN401

@@ -1,8 +1,10 @@
 import csv
+import os
 
 import pytest
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.plugins.io import TorchCheckpointIO
 from pytorch_lightning.utilities import rank_zero_only
 from torch.utils.data import DataLoader
 
@@ -60,8 +62,9 @@ def test_a_resumed_run_goes_on_with_the_table(tmp_path):
     assert path.read_text() == "step,new\n0,1\n"
 
 
-def test_a_row_that_a_power_cut_tore_is_dropped(tmp_path):
-    (tmp_path / "metrics.csv").write_text("step,a,b\n0,1,2\n1,3")
+@pytest.mark.parametrize("torn", ["1,3", "1,3,", "1,3,0.1", "\0\0\0"])
+def test_a_row_that_a_power_cut_tore_is_dropped(tmp_path, torn):
+    (tmp_path / "metrics.csv").write_text(f"step,a,b\n0,1,2\n{torn}")
     MetricsCSV(tmp_path).log_metrics({"a": 4}, step=2)
     assert (tmp_path / "metrics.csv").read_text() == "step,a,b\n0,1,2\n2,4,\n"
 
@@ -118,6 +121,29 @@ def fit(folder, max_epochs, resume, callbacks=()):
     loader, module = DataLoader(torch.ones(2, 1), batch_size=1), Line()
     trainer.fit(module, loader, loader, ckpt_path=last if resume else None, weights_only=True)
     trainer.test(module, loader, verbose=False)
+
+
+@pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers")
+def test_the_table_is_on_the_disk_before_a_checkpoint_is(tmp_path, monkeypatch):
+    """A power cut between the two would leave a run that goes on behind rows that are lost."""
+    table, events, on_disk = tmp_path / "metrics.csv", [], os.fsync
+
+    def fsync(number):
+        if table.exists() and os.path.samestat(os.fstat(number), table.stat()):
+            events.append(("table", table.read_text()))
+        on_disk(number)
+
+    def save(self, checkpoint, path, storage_options=None):
+        events.append(("checkpoint", table.read_text()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(TorchCheckpointIO, "save_checkpoint", save)
+    fit(tmp_path, 3, resume=False)
+    saved = [index for index, (what, _) in enumerate(events) if what == "checkpoint"]
+    assert len(saved) == 3
+    for index in saved:
+        assert events[index - 1] == ("table", events[index][1])
+    assert len(events) == 6  # no row is flushed by itself
 
 
 class KilledAfterSaving(pl.callbacks.ModelCheckpoint):
