@@ -15,6 +15,9 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+# What a file system without `flock` answers, such as NFS without its lock service or Lustre mounted without it.
+LOCKLESS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
+
 
 def hold(path: Path, wait: bool = False) -> int | None:
     """Lock a file, which is made if it is missing, until the returned number is closed in all processes that have it.
@@ -41,6 +44,12 @@ def hold(path: Path, wait: bool = False) -> int | None:
         os.close(number)
         if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
             return None
+        if error.errno in LOCKLESS:
+            msg = (
+                f"{path.parent} cannot hold a sweep: its file system has no locks ({error.strerror}); "
+                "put the sweep on another one by hydra.run.dir=<folder>"
+            )
+            raise UserError(msg) from error
         raise
     except BaseException:
         os.close(number)

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import subprocess
@@ -62,4 +63,14 @@ def test_a_writer_that_was_killed_keeps_nobody_waiting(tmp_path):
 def test_a_system_without_locks_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(lock, "fcntl", None)
     with pytest.raises(UserError, match="needs locks that Windows lacks"):
+        hold(tmp_path / ".lock")
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_refused(tmp_path, monkeypatch, number):
+    def flock(file, operation):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(lock.fcntl, "flock", flock)
+    with pytest.raises(UserError, match=rf"its file system has no locks \({os.strerror(number)}\); put the sweep on"):
         hold(tmp_path / ".lock")
