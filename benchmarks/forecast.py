@@ -43,6 +43,10 @@ RUNS = {
         "data.patches_per_epoch=30",
         "test=false",
     ],
+    "loss that rises": [
+        *["experiment=smoke", "model/criterion=boundary", "data.patches_per_epoch=40"],
+        "trainer.max_epochs=4",
+    ],
     "quick": ["trainer.max_epochs=3"],
 }
 

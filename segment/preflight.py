@@ -24,6 +24,7 @@ from segment.files import write_text
 from segment.forecast import memory
 from segment.forecast.aside import aside
 from segment.forecast.forecast import Cases, Forecast, Plan, Trial, forecast
+from segment.forecast.middle import begin_at
 from segment.forecast.stopwatch import Stopwatch
 from segment.forecast.trouble import little_memory, rare_organs, slow_parts, small_volumes
 
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 Sizes = Mapping[str, tuple[int, int]]  # voxels and windows by case id
 MODES = (True, False, "only")
 SHARE = 0.03  # of a run's steps that its trial may do
+ENDLESS = 10**9  # the middle of epochs without end: all that changes over epochs has done so
 
 
 def check_preflight(mode: Any) -> None:  # noqa: ANN401
@@ -48,11 +50,11 @@ def check_preflight(mode: Any) -> None:  # noqa: ANN401
 def preflight(cfg: DictConfig, parts: build.Parts, folder: Path, checkpoint: Path | None) -> Forecast:
     """Try everything once, forecast the run, warn of what will go wrong, and leave `preflight.json`.
 
-    The trial is built anew from the configuration and begins with the run's weights and seed, so its first steps are
-    those of a new run, and nothing of the run changes: neither weights nor random numbers. It does some steps,
-    validates the largest volume and tests the largest CT, because these need most memory. Of several processes only
-    the first one does it, alone: what they take from each other, and their exchange of gradients, is not in the
-    forecast.
+    The trial is built anew from the configuration and begins with the run's weights, seed and patches, and nothing of
+    the run changes: neither weights nor random numbers. It does some steps, validates the largest volume and tests the
+    largest CT, because these need most memory. Losses that rise over epochs and parts that are frozen for some are as
+    in the middle of what is left of the run. Of several processes only the first one does it, alone: what they take
+    from each other, and their exchange of gradients, is not in the forecast.
 
     Args:
         cfg: The composed configuration.
@@ -69,7 +71,8 @@ def preflight(cfg: DictConfig, parts: build.Parts, folder: Path, checkpoint: Pat
     sizes = {name: (math.prod(shape), windows(shape)) for name, shape in shapes.items()}
     plan = _plan(cfg, parts, sizes, checkpoint)
     with TemporaryDirectory(prefix=".preflight-", dir=folder) as scratch, aside(cfg.seed):
-        trial = _try(_trial_config(cfg, parts, scratch), parts, _trial_data(parts, plan, sizes))
+        middle = int(min((plan.begun + plan.epochs) / 2, ENDLESS))
+        trial = _try(_trial_config(cfg, parts, scratch), parts, _trial_data(parts, plan, sizes), middle)
     result = forecast(trial, plan)
     train = [datamodule.volumes[case.id] for case in datamodule.split.train]
     troubles = [
@@ -173,12 +176,13 @@ def _trial_data(parts: build.Parts, plan: Plan, sizes: Sizes) -> CTDataModule:
     return data
 
 
-def _try(cfg: DictConfig, run: build.Parts, datamodule: CTDataModule) -> Trial:
-    """Train, validate and test a little, beginning with the run's weights."""
+def _try(cfg: DictConfig, run: build.Parts, datamodule: CTDataModule, epoch: int) -> Trial:
+    """Train, validate and test a little, beginning with the run's weights, and as in this epoch."""
     watch = Stopwatch()
     parts = build.parts(cfg, watch)
     trainer, module = parts.trainer, parts.module
     module.load_state_dict(run.module.state_dict())
+    begin_at(epoch, module.criterion, trainer.callbacks)  # type: ignore[attr-defined]
     device = trainer.strategy.root_device
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)

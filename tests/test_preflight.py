@@ -17,6 +17,7 @@ from segment import build, preflight
 from segment.door import config_dir
 from segment.errors import UserError
 from segment.forecast.forecast import Trial
+from segment.model.loss import Ramp
 from segment.train import train
 
 # One worker runs this file, for its tests share a finished run.
@@ -130,8 +131,8 @@ def test_a_loss_that_is_no_number_ends_the_run_before_training(tmp_path, cache, 
 class Spy:
     """Takes the trial's place and keeps what it was to do."""
 
-    def __call__(self, cfg, run, datamodule):
-        self.cfg, self.datamodule = cfg, datamodule
+    def __call__(self, cfg, run, datamodule, epoch):
+        self.cfg, self.datamodule, self.epoch = cfg, datamodule, epoch
         return TRIAL
 
 
@@ -205,6 +206,32 @@ def test_a_short_run_has_a_short_trial(tmp_path, cache, tried, spy):
     assert spy.datamodule.patches_per_epoch == 6  # 3 % of 200 steps
     forecast(tmp_path, cache, "data.patches_per_epoch=10", "data.batch_size=2", "data.num_workers=3")
     assert spy.datamodule.patches_per_epoch == 2 * 4
+
+
+def test_the_trial_computes_what_the_middle_of_the_run_does(tmp_path, cache, tried, monkeypatch):
+    weights, frozen = [], []
+    real = Ramp.forward
+
+    def forward(ramp, logits, label):
+        weights.append(ramp.weight)
+        frozen.append(logits.grad_fn is not None and not all(p.requires_grad for p in parts[-1].module.parameters()))
+        return real(ramp, logits, label)
+
+    monkeypatch.setattr(Ramp, "forward", forward)
+    parts, make = [], build.parts
+    monkeypatch.setattr(build, "parts", lambda *given: parts.append(make(*given)) or parts[-1])
+    rising = ["model/criterion=boundary", "callbacks=[default,freeze]", "callbacks.freeze.until_epoch=2"]
+    forecast(tmp_path, cache, *rising, "trainer.max_epochs=4")
+    assert set(weights) == {0.25}  # epoch 2 of a rise from 0 to 0.5 over 4
+    assert len(weights) > 4  # validation, too
+    assert not any(frozen)
+
+
+def test_a_trial_is_as_in_the_middle_of_what_is_left(tmp_path, cache, tried, spy):
+    forecast(tmp_path, cache, "trainer.max_epochs=8", checkpoint=tried / "checkpoints" / "last.ckpt")
+    assert spy.epoch == 5  # two are done
+    forecast(tmp_path, cache, "trainer.max_epochs=-1", "scheduler=none")
+    assert spy.epoch == 10**9
 
 
 def test_random_numbers_are_as_before(tmp_path, cache, tried):
