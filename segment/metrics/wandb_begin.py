@@ -13,20 +13,30 @@ from uuid import uuid4
 
 import wandb
 
+from segment.errors import UserError
 from segment.files import write_text
 
 log = logging.getLogger(__name__)
 
 INIT_SECONDS = 90  # for the server's answer
-FINISH_SECONDS = 300  # for the last uploads; what is not done then can be synced later
+# For the last uploads; what is not done then can be synced later. A run that was told to end has no more than 120 s.
+FINISH_SECONDS = 60
+MODES = {"online": "online", "run": "online", "offline": "offline", "dryrun": "offline", "disabled": "disabled"}
 
 
 def chosen_mode(offline: bool | None) -> str:
-    """`offline`, `online` or `disabled`: as told, else as WANDB_MODE says, else online if there is a key."""
+    """`offline`, `online` or `disabled`: as told, else as WANDB_MODE says, else online if there is a key.
+
+    Raises:
+        UserError: When WANDB_MODE is another word.
+    """
     if offline is not None:
         return "offline" if offline else "online"
-    mode = os.environ.get("WANDB_MODE", "online" if _has_key() else "offline")
-    return "offline" if mode == "dryrun" else mode
+    mode = os.environ.get("WANDB_MODE") or ("online" if _has_key() else "offline")
+    if mode not in MODES:
+        msg = f"WANDB_MODE must be online, offline or disabled, got {mode!r}; set it to one of them or unset it"
+        raise UserError(msg)
+    return MODES[mode]
 
 
 @contextmanager

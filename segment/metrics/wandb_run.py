@@ -38,7 +38,8 @@ def _spared(method: Callable[Concatenate["WandbRun", P], None]) -> Callable[Conc
 class WandbRun(MetricsCSV):
     """Weights & Biases without prompts, console capture or facts about the machine.
 
-    Rows are kept in `<folder>/wandb/metrics.csv`, and W&B gets each one whole, with its step, when the next begins or
+    Rows are kept in `<folder>/wandb/metrics.csv`, and a run that goes on takes those that are only in the run's own
+    table, as after a failure of W&B. W&B gets each one whole, with its step, when the next begins or
     the run ends. A run that goes on has the same id and sends what W&B lacks: offline, all rows again into a new folder
     that takes the place of the older ones; online, those behind the last step that the server has. A failure of W&B is
     a warning; one that cannot be reached is logged offline.
@@ -93,6 +94,9 @@ class WandbRun(MetricsCSV):
     @_spared
     def forget_from(self, step: int) -> None:
         """Drop the rows of a step and all later ones; send the others, and remove what earlier processes left."""
+        table = MetricsCSV(self.folder)
+        if len(table.rows) >= len(self.rows):  # an earlier process has failed here, or logged nothing on purpose
+            self.rows, self.columns = table.rows, table.columns
         super().forget_from(step)
         self._begin()
         self._send(self.rows[:-1])
@@ -105,6 +109,12 @@ class WandbRun(MetricsCSV):
         super().log_metrics(metrics, step)
         self._begin()
         self._send(self.rows[:-1])
+
+    @rank_zero_only
+    @_spared
+    def flush(self) -> None:
+        """Wait until the rows are on the disk."""
+        super().flush()
 
     def log_table(self, key: str, columns: Sequence[str], data: Sequence[Sequence[Any]]) -> None:
         """Show a table when the run ends."""

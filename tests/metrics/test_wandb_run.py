@@ -12,10 +12,13 @@ from PIL import Image
 from pytorch_lightning.utilities import rank_zero_only
 from wandb_file import offline_runs
 
+from segment.errors import UserError
 from segment.metrics import wandb_begin
+from segment.metrics.log import MetricsCSV
 from segment.metrics.wandb_begin import chosen_mode
 from segment.metrics.wandb_report import best_and_last
 from segment.metrics.wandb_run import WandbRun
+from segment.model.interrupt import PATIENCE_S
 
 URL = "/the-remote/of-somebody"
 NETRC = "machine api.wandb.ai login user password 0123456789\n"
@@ -252,6 +255,35 @@ def test_a_failure_in_the_middle_is_a_warning_and_no_more(tmp_path, caplog):
     assert wandb.run is None
 
 
+@pytest.mark.parametrize("how", ["fails", "is disabled"])
+def test_a_run_that_goes_on_sends_the_rows_that_a_process_without_it_logged(tmp_path, monkeypatch, how):
+    first, table = WandbRun(tmp_path, project="segment"), MetricsCSV(tmp_path)
+    if how == "fails":
+        first.log_metrics({"val/dice/mean": 0.0}, step=0)
+        first.run.log = None
+    else:
+        first.mode = "disabled"
+    for step in range(4):
+        for logger in (table, first):
+            logger.log_metrics({"val/dice/mean": step / 4}, step=step)
+            logger.log_metrics({"epoch": step}, step=step)
+    if first.run is not None:
+        leave_unfinished(first)
+    second = WandbRun(tmp_path, project="segment")
+    second.forget_from(3)
+    second.log_metrics({"val/dice/mean": 0.5, "epoch": 3}, step=3)
+    second.finish()
+    (run,) = offline_runs(tmp_path)
+    wanted = [(0, 0.0), (1, 0.25), (2, 0.5), (3, 0.5)]
+    assert [(row["global_step"], row["val/dice/mean"]) for row in run.history] == wanted
+    assert [row["epoch"] for row in run.history] == [0, 1, 2, 3]
+
+
+def test_a_run_that_is_told_to_end_has_ended_before_it_is_killed():
+    """The seconds between the signal and the kill are also those of the last step and its checkpoint."""
+    assert wandb_begin.FINISH_SECONDS <= PATIENCE_S / 2
+
+
 def test_without_an_answer_from_the_server_a_run_is_logged_offline(tmp_path, caplog, monkeypatch):
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")  # nobody listens there
@@ -276,6 +308,9 @@ def test_without_an_answer_from_the_server_a_run_is_logged_offline(tmp_path, cap
         ({"WANDB_API_KEY": "0123456789", "WANDB_MODE": "offline"}, None, "offline"),
         ({"WANDB_API_KEY": "0123456789", "WANDB_MODE": "dryrun"}, None, "offline"),
         ({"WANDB_MODE": "disabled"}, None, "disabled"),
+        ({"WANDB_MODE": "run"}, None, "online"),
+        ({"WANDB_MODE": ""}, None, "offline"),
+        ({"WANDB_MODE": ""}, NETRC, "online"),
     ],
 )
 def test_it_is_offline_unless_there_is_a_key(home, monkeypatch, environment, netrc, mode):
@@ -287,6 +322,13 @@ def test_it_is_offline_unless_there_is_a_key(home, monkeypatch, environment, net
     assert chosen_mode(None) == mode
     assert chosen_mode(offline=True) == "offline"
     assert chosen_mode(offline=False) == "online"
+
+
+def test_a_mode_that_is_none_is_refused(monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "onlin")
+    with pytest.raises(UserError, match="WANDB_MODE must be online, offline or disabled, got 'onlin'; set it to one"):
+        chosen_mode(None)
+    assert chosen_mode(offline=True) == "offline"
 
 
 @pytest.fixture
