@@ -2,12 +2,14 @@
 
 import hashlib
 import logging
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from segment import build
+from segment.data.cases import Case
 from segment.data.datamodule import CTDataModule
 from segment.errors import UserError
 from segment.model.module import SegmentationModule
@@ -16,7 +18,6 @@ from segment.model.transfer import transfer
 log = logging.getLogger(__name__)
 
 ENOUGH = 0.5  # share of a network's weights below which the checkpoint's is another network
-PARTS = ("val", "test")  # of a split, that training does not see
 NAMED = 8  # tensors that the log names one by one
 
 
@@ -55,10 +56,12 @@ def begin_from(cfg: DictConfig, module: SegmentationModule, datamodule: CTDataMo
     path = Path(cfg.init_from)
     checkpoint = build.read_checkpoint(path)
     config, organs = checkpoint["segment"]["config"], module.organs
-    module.checkpoint_facts["voxel_hashes"] = _all_seen(path, datamodule)
+    module.checkpoint_facts["voxel_hashes"] = all_seen(path, f"init_from={path}", datamodule)
     weights = {
         name.removeprefix("net."): value for name, value in checkpoint["state_dict"].items() if name.startswith("net.")
     }
+    if known := _known(datamodule.split.val, build.seen_by(path), datamodule):
+        log.warning("init_from=%s has seen %s: validation scores tell of memory, too", path, ", ".join(known))
     done = transfer(module.net, instantiate(cfg.model.net, _convert_="all"), organs, weights, config["organs"])
     if done.share < ENOUGH:
         msg = f"init_from={path} holds another network: {done.left[0]}; choose the same model/net, or init_from=null"
@@ -74,16 +77,27 @@ def begin_from(cfg: DictConfig, module: SegmentationModule, datamodule: CTDataMo
         log.warning("init_from=%s was trained with other preprocessing: its weights know other images", path)
 
 
-def _all_seen(path: Path, datamodule: CTDataModule) -> list[str]:
-    """Voxel hashes of the CTs that the checkpoint has seen and that this run will see."""
-    before, split, volumes = build.seen_by(path), datamodule.split, datamodule.volumes
-    known = {part: [c.id for c in getattr(split, part) if volumes[c.id].meta["voxel_hash"] in before] for part in PARTS}
-    if known["test"] and not split.shared:
+def all_seen(path: Path, name: str, datamodule: CTDataModule) -> list[str]:
+    """Voxel hashes of the CTs that a checkpoint was trained or selected on, and of those that this run will be.
+
+    Args:
+        path: The checkpoint.
+        name: What to call it.
+        datamodule: The run's cases.
+
+    Raises:
+        UserError: When a test case is among the former.
+    """
+    before, split = build.seen_by(path), datamodule.split
+    leaked = _known(split.test, before, datamodule)
+    if leaked and not split.shared:
         msg = (
-            f"init_from={path} was trained or selected on {known['test'][0]}, which the split has in test; leave it "
+            f"{name} was trained or selected on {leaked[0]}, which the split has in test; leave it "
             "out by data.exclude, or take the split of that run (split=file split.path=<run>/split.json)"
         )
         raise UserError(msg)
-    if known["val"]:
-        log.warning("init_from=%s has seen %s: validation scores tell of memory, too", path, ", ".join(known["val"]))
     return sorted(before | set(datamodule.voxel_hashes()))
+
+
+def _known(cases: Sequence[Case], seen: Collection[str], datamodule: CTDataModule) -> list[str]:
+    return [case.id for case in cases if datamodule.volumes[case.id].meta["voxel_hash"] in seen]

@@ -43,9 +43,12 @@ def repeated(cfg: DictConfig) -> DictConfig:
     result = compose("train", [*before, *now])
     there, here = flat(OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))), flat(portable(first))
     drift = {key for key in there.keys() | here.keys() if there.get(key) != here.get(key)}
+    named = {o.lstrip("+~").split("=")[0].replace("/", ".") for o in now}
     referring = _referring(OmegaConf.to_container(first, resolve=False))
     for key in sorted(drift):
         if key.split(".")[0] in OWN or any(key.startswith(f"{node}.") for node in referring):
+            continue
+        if any(key == name or key.startswith(f"{name}.") for name in named):  # this call says it
             continue
         if key != "init_sha256":  # which is filled in, and has to be that of the same file again
             held = there.get(key), folder, here.get(key)

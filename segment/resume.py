@@ -15,7 +15,7 @@ from segment.privacy import without_paths
 
 log = logging.getLogger(__name__)
 
-IN_CHECKPOINT = ("model.optimizer", "model.scheduler", "scheduler")
+IN_CHECKPOINT = ("model.optimizer", "model.scheduler", "scheduler", "callbacks.average")
 
 
 def portable(cfg: DictConfig) -> dict[str, Any]:

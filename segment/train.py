@@ -9,12 +9,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from segment import build, resume, run
-from segment.data.datamodule import CTDataModule
 from segment.door import door
 from segment.errors import UserError
-from segment.finetune import begin_from, note_checkpoint
+from segment.finetune import all_seen, begin_from, note_checkpoint
 from segment.metrics.log import MetricsCSV
 from segment.metrics.table import print_scores
+from segment.model.interrupt import ending_well
 from segment.model.patch_size import check_patch_size
 from segment.preflight import check_preflight, preflight
 from segment.processes import place
@@ -38,7 +38,7 @@ def train(cfg: DictConfig) -> float:
     check_seed(cfg.seed)
     note_checkpoint(cfg)
     check_preflight(cfg.preflight)
-    with run.begin(cfg, "train.log") as here:
+    with ending_well(), run.begin(cfg, "train.log") as here:
         pl.seed_everything(cfg.seed, workers=True)
         parts = build.parts(cfg)
         try:
@@ -65,7 +65,10 @@ def _check(cfg: DictConfig, parts: build.Parts, here: run.Run) -> None:
     if here.checkpoint is not None:
         other_data = any(key.split(".")[0] in ("data", "split") for key in cfg.allow_changed)
         build.check_resumable(here.checkpoint, module, other_data)
-        module.checkpoint_facts["voxel_hashes"] = _all_seen(here.checkpoint, datamodule)
+        learnt = build.read_checkpoint(here.checkpoint)["segment"]["split"].get("train", [])
+        if moved := [case.id for case in datamodule.split.val if case.id in learnt and not datamodule.split.shared]:
+            log.warning("the run has trained on %s: validation scores tell of memory, too", ", ".join(moved))
+        module.checkpoint_facts["voxel_hashes"] = all_seen(here.checkpoint, str(here.checkpoint), datamodule)
     elif cfg.init_from:
         begin_from(cfg, module, datamodule)
 
@@ -105,20 +108,6 @@ def _begin_logging(trainer: pl.Trainer, cfg: DictConfig, here: run.Run) -> None:
         logger.log_hyperparams(resume.flat(resume.portable(cfg)))
         if isinstance(logger, MetricsCSV):
             logger.forget_from(build.steps_of(here.checkpoint) if here.checkpoint else 0)
-
-
-def _all_seen(checkpoint: Path, datamodule: CTDataModule) -> list[str]:
-    """Voxel hashes of the CTs that a checkpoint was trained or selected on, and of those that it will be.
-
-    Raises:
-        UserError: When a test case is among the former.
-    """
-    before, split, volumes = build.seen_by(checkpoint), datamodule.split, datamodule.volumes
-    leaked = [case.id for case in split.test if volumes[case.id].meta["voxel_hash"] in before]
-    if leaked and not split.shared:
-        msg = f"{checkpoint} was trained or selected on {leaked[0]}, which the split has in test; train anew"
-        raise UserError(msg)
-    return sorted(before | set(datamodule.voxel_hashes()))
 
 
 def _best_score(trainer: pl.Trainer) -> float:

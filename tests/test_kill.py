@@ -13,6 +13,13 @@ import torch
 ROOT = Path(__file__).parents[1]
 RUN = ["experiment=smoke", "data.patches_per_epoch=6", "data.batch_size=1", "trainer.max_epochs=2", "test=false"]
 RUN += ["callbacks.progress=null", "logger=[csv]", "trainer.accumulate_grad_batches=2", "preflight=false"]
+LATE = """
+import os, signal
+import pytorch_lightning as pl
+class Late(pl.Callback):
+    def on_test_batch_start(self, *args):
+        os.kill(os.getpid(), signal.SIGTERM)
+"""
 pytestmark = pytest.mark.xdist_group("kill")
 
 
@@ -39,6 +46,24 @@ def test_killed_at_random_instants_runs_end_as_if_never_killed(environment):
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "3 kills" in done.stdout
+
+
+def test_a_run_that_stopped_early_stays_stopped(tmp_path, environment):
+    stop = ["callbacks.early_stopping.patience=1", "callbacks.early_stopping.min_delta=1", "trainer.max_epochs=6"]
+    run = tmp_path / "run"
+    assert start(run, environment, *stop).wait() == 0, said(run).read_text()
+    rows = (run / "metrics.csv").read_text()
+    assert start(run, environment, *stop, "resume=true").wait() == 0, said(run).read_text()
+    assert (run / "metrics.csv").read_text() == rows
+
+
+def test_told_to_end_in_its_test_a_run_does_not_look_finished(tmp_path, environment):
+    (tmp_path / "late.py").write_text(LATE)
+    late = ["test=true", "+callbacks.late._target_=late.Late", "trainer.max_epochs=1"]
+    environment = environment | {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    run = tmp_path / "run"
+    assert start(run, environment, *late).wait() == 143
+    assert not list(run.glob("nan"))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])

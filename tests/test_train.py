@@ -16,8 +16,8 @@ import tiny
 import torch
 
 from segment.errors import UserError
+from segment.finetune import all_seen
 from segment.metrics.table import read_cases
-from segment.train import _all_seen
 
 ORGANS = ["liver", "right_kidney", "left_kidney", "spleen"]
 # One worker runs this file, for its tests share a finished run.
@@ -252,7 +252,7 @@ def data_of(train, test, shared=False):
 
 def test_what_was_seen_is_remembered_when_training_goes_on_with_other_data(tmp_path):
     ckpt = tiny.write_checkpoint(tmp_path / "last.ckpt", voxel_hashes=["a", "b"])
-    assert _all_seen(ckpt, data_of(["b", "c"], ["d"])) == ["a", "b", "c"]
+    assert all_seen(ckpt, "it", data_of(["b", "c"], ["d"])) == ["a", "b", "c"]
     with pytest.raises(UserError, match=r"last\.ckpt was trained or selected on a, which the split has in test"):
-        _all_seen(ckpt, data_of(["b", "c"], ["d", "a"]))
-    assert _all_seen(ckpt, data_of(["a"], ["a"], shared=True)) == ["a", "b"]
+        all_seen(ckpt, "it", data_of(["b", "c"], ["d", "a"]))
+    assert all_seen(ckpt, "it", data_of(["a"], ["a"], shared=True)) == ["a", "b"]

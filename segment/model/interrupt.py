@@ -3,7 +3,8 @@
 import logging
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -18,6 +19,30 @@ SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 STOPPED = 128 + signal.SIGTERM  # exit code
 PATIENCE_S = 120
 Handler = Callable[[int, FrameType | None], Any] | int | None
+
+
+@contextmanager
+def ending_well() -> Iterator[None]:
+    """Let a block that is told to end by a signal end the process with `STOPPED`.
+
+    So do SIGUSR1 and SIGUSR2 where nobody handles them, and Lightning's way to end a test at SIGTERM, which would
+    look like success.
+    """
+    before = {number: signal.getsignal(number) for number in (signal.SIGUSR1, signal.SIGUSR2)}
+    free = [number for number, handler in before.items() if handler is signal.SIG_DFL]
+    for number in free:
+        signal.signal(number, _end)
+    try:
+        yield
+    except SystemExit as stop:
+        raise SystemExit(STOPPED if stop.code is None else stop.code) from stop
+    finally:
+        for number in free:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(STOPPED)
 
 
 class Interrupt(Checkpoint):
@@ -83,10 +108,13 @@ class Interrupt(Checkpoint):
             self._pass_on(trainer)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Leave signals to who handled them before."""
+        """Leave signals to who handled them before, also one that came after the last step and validation."""
         for number, handler in self.before.items():
             if signal.getsignal(number) == self._note:
                 signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+        if self.received is not None:
+            log.warning("told to end after training; go on with resume=true")
+            self._pass_on(trainer)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.received = number
@@ -94,9 +122,9 @@ class Interrupt(Checkpoint):
     def _pass_on(self, trainer: pl.Trainer) -> None:
         number = self.received or signal.SIGTERM  # another process has got the signal
         handler = self.before.get(number)
+        self.received = None
         if not callable(handler):
             raise SystemExit(STOPPED)
-        self.received = None
         handler(number, None)
         if number != signal.SIGTERM and not trainer.is_global_zero:
             # The first process requeues the job, which kills this one; should it end first, it might take that along.

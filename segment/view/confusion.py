@@ -28,6 +28,12 @@ class ConfusionReport(pl.Callback):
         self.organs = list(organs)
         self.matrix = np.zeros((0, 0), dtype=np.int64)
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Forget the test of an earlier end."""
+        if trainer.is_global_zero:
+            for name in ("confusion.csv", "confusion.png"):
+                (self.folder / name).unlink(missing_ok=True)
+
     def on_test_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin anew."""
         self.matrix = np.zeros((1 + len(self.organs), 1 + len(self.organs)), dtype=np.int64)

@@ -30,6 +30,11 @@ class CaseReport(pl.Callback):
         self.overlay = overlay
         self.film = film
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Forget the test of an earlier end: a run that trains on is another network's."""
+        if trainer.is_global_zero:
+            (self.folder / "cases.csv").unlink(missing_ok=True)
+
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin the table anew."""
         if trainer.is_global_zero:

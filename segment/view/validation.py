@@ -99,6 +99,8 @@ class ValidationReport(pl.Callback):
     def _draw(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         worst, median = self._worst_and_median()
         cases = {case.id: case for case in trainer.datamodule.split.val}  # type: ignore[attr-defined]
+        if not {worst, median} <= cases.keys():  # since the best epoch, the split was changed
+            return
         segmenter: Segmenter = pl_module.segmenter  # type: ignore[assignment]
         for case, name in {median: "median.png", worst: "worst.png"}.items():
             labelled = ScanDataset([cases[case]], self.organs)[0]
