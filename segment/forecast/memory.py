@@ -1,11 +1,14 @@
 """Memory of this process and of the processes that draw its patches, in bytes."""
 
 import multiprocessing
+import os
 import resource
 import sys
 
 import psutil
 import torch
+
+from segment.forecast import limit
 
 
 def peak() -> int:
@@ -26,8 +29,9 @@ def workers() -> int:
 
 
 def available() -> int:
-    """What this process could hold in all, as long as others hold what they do now."""
-    return int(psutil.virtual_memory().available + psutil.Process().memory_info().rss)
+    """What this process could hold in all, as long as others hold what they do now and its job keeps to its limits."""
+    free = min(psutil.virtual_memory().available, limit.free_in_groups())
+    return int(min(free + psutil.Process().memory_info().rss, limit.slurm_limit(os.environ)))
 
 
 def gpu_peak(device: torch.device) -> int | None:

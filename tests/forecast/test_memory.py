@@ -40,5 +40,12 @@ def test_available_memory_holds_this_process():
     assert memory.peak() // 10 < memory.available() < 10**14
 
 
+def test_a_job_s_limits_bound_what_is_available(monkeypatch):
+    monkeypatch.setattr(memory.limit, "free_in_groups", lambda: 10**6)
+    assert memory.available() <= memory.peak() + 10**6
+    monkeypatch.setenv("SLURM_MEM_PER_NODE", "3")
+    assert memory.available() == 3 * 2**20
+
+
 def test_without_a_gpu_there_is_no_peak_of_one():
     assert memory.gpu_peak(torch.device("cpu")) is None
