@@ -7,13 +7,14 @@ from statistics import median
 
 from segment.forecast.forecast import Forecast, Plan, Trial, duration, gigabytes
 
+SMALL = 0.2  # of the training volumes
 WAITING = 0.3  # share of a step
 ENOUGH = 8  # steps that tell how a loader keeps up
 SHORT_S = 5.0  # a validation that nobody minds
 
 
 def small_volumes(shapes: Sequence[Sequence[int]], patch_size: Sequence[int]) -> list[str]:
-    """Axes along which a patch is longer than most training volumes.
+    """Axes along which a patch is longer than many training volumes.
 
     Args:
         shapes: (I,J,K) of every training volume.
@@ -22,7 +23,7 @@ def small_volumes(shapes: Sequence[Sequence[int]], patch_size: Sequence[int]) ->
     found = []
     for axis, patch, lengths in zip("IJK", patch_size, zip(*shapes, strict=True), strict=True):
         share = sum(length < patch for length in lengths) / len(lengths)
-        if share > 0.5:
+        if share >= SMALL:
             found.append(
                 f"a patch has {patch} voxels along {axis}, {share:.0%} of the training volumes have fewer (median "
                 f"{median(lengths):.0f}) and are padded with air; a shorter data.patch_size costs less time"
