@@ -18,7 +18,7 @@ from PIL import Image
 from run_folders import ORGANS, Study, write_run
 
 from segment.__main__ import main
-from segment.metrics.merge import find_tables, merge_cases, write_merged
+from segment.metrics.merge import merge_cases, write_merged
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "compare.md"
 
@@ -195,14 +195,15 @@ def test_the_reference_is_compared_with_each_other_arm(compare, tmp_path):
     assert err.startswith("error: reference=Z is no arm of this comparison; give a letter: A: ")
 
 
-def merged_folds(study, folder, shift=0.0):
+def merged_folds(study, folder, shift=0.0, channels=(16, 16, 16)):
     """Three folds of a cross-validation, each trained on what the others test, and their merged table."""
     dice = study.dice(shift)
     for fold in range(3):
         test = study.test[fold::3]
         train = [case for case in study.test if case not in test]
-        write_run(folder / str(fold), test, {organ: each[fold::3] for organ, each in dice.items()}, train)
-    write_merged(folder / "cases.csv", merge_cases(find_tables([folder])))
+        mine = {organ: each[fold::3] for organ, each in dice.items()}
+        write_run(folder / str(fold), test, mine, train, channels=channels[fold])
+    write_merged(folder / "cases.csv", merge_cases([folder / str(fold) / "cases.csv" for fold in range(3)]))
     return folder
 
 
@@ -216,6 +217,18 @@ def test_merged_folds_are_compared_as_one_run(compare, tmp_path):
     assert "A: good (1 seed)" in out
     assert "A is better than B on liver" in out
     assert "2 arms on 20 test cases" in out
+
+
+def test_a_merged_table_of_several_recipes_is_refused(compare, tmp_path):
+    study = Study()
+    merged_folds(study, tmp_path / "grid", channels=(16, 16, 2))
+    merged_folds(study, tmp_path / "folds")
+    code, _, err = compare("grid", "folds", "output=out")
+    assert code == 2
+    assert err == (
+        "error: grid/0 and grid/2 are of different recipes, not folds of one: model.net.base_channels is 16 in the "
+        "first and 2 in the other; merge the folds of each recipe by themselves: 'runs=[a,b]'\n"
+    )
 
 
 def test_a_table_alone_is_compared_too(compare, tmp_path):

@@ -9,6 +9,7 @@ from typing import Any
 
 from segment.errors import UserError
 from segment.files import write_text
+from segment.metrics.recipe import read_config, shared_config
 from segment.metrics.scores import OrganScore, nan_mean
 from segment.metrics.table import COLUMNS, csv_text, read_cases
 
@@ -19,7 +20,8 @@ def find_tables(runs: Iterable[str | Path]) -> list[Path]:
     """The cases.csv of run folders, and of the runs of sweep folders, sorted.
 
     Raises:
-        UserError: When a folder holds no run, a run was not tested to the end, or there is only one in all.
+        UserError: When a folder holds no run, a run was not tested to the end, there is only one in all, or they are
+            of several recipes.
     """
     tables: list[Path] = []
     for run in map(Path, runs):
@@ -33,6 +35,7 @@ def find_tables(runs: Iterable[str | Path]) -> list[Path]:
     if len(tables) < 2:
         msg = f"{len(tables)} table to merge; name the folder of a sweep, or several run folders: 'runs=[a,b]'"
         raise UserError(msg)
+    shared_config({str(table.parent): read_config(table.parent) for table in tables})
     return tables
 
 

@@ -7,13 +7,10 @@ from string import ascii_uppercase
 from typing import Any
 
 from segment.errors import UserError
+from segment.metrics.recipe import is_free
 from segment.runs.find import Group
 from segment.runs.record import Record
 
-# Keys that tell where a run writes or how it is called, not what it computes.
-_FREE = {"run_dir", "resume", "allow_changed", "output_dir", "cache_dir", "task", "test", "from_run", "preflight"}
-_FREE_GROUPS = {"logger", "hydra"}
-_FREE_NAMES = {"seed", "num_workers", "cache_dir"}
 _CASES = "cases to learn from"
 _SHOWN = 3
 _ABSENT = "not set"
@@ -77,14 +74,9 @@ def gather(groups: Sequence[Group]) -> tuple[list[Arm], list[str]]:
 
 def _signature(run: Record) -> tuple[Any, ...]:
     """What two runs of one recipe share: configuration, but for what is free, and the cases to learn from."""
-    config = tuple(sorted((key, json.dumps(value)) for key, value in run.config.items() if not _is_free(key)))
+    config = tuple(sorted((key, json.dumps(value)) for key, value in run.config.items() if not is_free(key)))
     own = run.name if not run.config else ""  # of a bare table nothing is known
     return own, config, run.seen
-
-
-def _is_free(key: str) -> bool:
-    parts = key.split(".")
-    return parts[0] in _FREE | _FREE_GROUPS or parts[-1] in _FREE_NAMES
 
 
 def _without_copies(runs: list[Record], remarks: list[str]) -> tuple[Record, ...]:
@@ -122,7 +114,7 @@ def _facts(runs: Sequence[Record]) -> dict[str, str]:
     """Dotted keys and their values as text; a class stands for the `_target_` that names it."""
     facts = {}
     for key, value in runs[0].config.items():
-        if not _is_free(key) and not key.endswith("sha256"):  # which tells a reader nothing
+        if not is_free(key) and not key.endswith("sha256"):  # which tells a reader nothing
             parent, _, last = key.rpartition(".")
             is_target = last == "_target_" and parent
             facts[parent if is_target else key] = str(value).split(".")[-1] if is_target else _short(value)

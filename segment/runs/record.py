@@ -7,12 +7,10 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from segment.errors import UserError
 from segment.metrics.merge import read_facts, read_scores, tested_table
+from segment.metrics.recipe import read_config, shared_config
 from segment.metrics.scores import OrganScore
-from segment.resume import flat
 
 Cases = Mapping[str, Mapping[str, OrganScore]]
 
@@ -70,7 +68,7 @@ def read_run(folder: Path, name: str) -> Record:
     split = read_facts(folder / "split.json")
     table = tested_table(folder)
     facts = read_facts(folder / "environment.json") if (folder / "environment.json").exists() else {}
-    config = _config(folder / "config.yaml") if (folder / "config.yaml").exists() else {}
+    config = read_config(folder)
     if config.get("include_trained"):
         msg = f"{name} was scored with include_trained=true, also on cases that it was trained on; evaluate it without"
         raise UserError(msg)
@@ -83,14 +81,15 @@ def read_folds(table: Path, folders: Iterable[Path], name: str) -> Record:
     """Read the merged table of a cross-validation, and what its folds tell.
 
     Raises:
-        UserError: When a fold was not tested to the end, or the table is not that of the folds.
+        UserError: When a fold was not tested to the end, the table is not that of the folds, or they are of several
+            recipes.
     """
     folds = [read_run(folder, f"{name}/{folder.name}") for folder in folders]
     cases = read_table(table)
     if cases.keys() != {case for fold in folds for case in fold.cases}:
         msg = f"{table} has other cases than the runs beside it; merge them anew: segment merge runs={table.parent}"
         raise UserError(msg)
-    config = {key: value for key, value in folds[0].config.items() if key.split(".")[-1] != "fold"}
+    config = shared_config({fold.name: fold.config for fold in folds})
     voxels = {case: content for fold in folds for case, content in fold.voxels.items()}
     return Record(name, cases, tuple(part for fold in folds for part in fold.parts), config, folds[0].code, voxels)
 
@@ -118,23 +117,6 @@ def read_table(path: Path) -> Cases:
         msg = f"{path} scores {', '.join(organs)}, but not for {torn}; test the run again"
         raise UserError(msg)
     return cases
-
-
-def _config(path: Path) -> dict[str, Any]:
-    """Dotted keys, also within lists: `augment.transforms[1].p`."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        msg = f"cannot read {path}: {error}; name a whole run folder"
-        raise UserError(msg) from error
-    return {name: item for key, value in flat(content).items() for name, item in _unrolled(key, value)}
-
-
-def _unrolled(key: str, value: Any) -> list[tuple[str, Any]]:  # noqa: ANN401
-    if not isinstance(value, list) or not any(isinstance(item, dict) for item in value):
-        return [(key, value)]
-    items = [pair for index, item in enumerate(value) for pair in flat(item, f"{key}[{index}]").items()]
-    return [pair for name, item in items for pair in _unrolled(name, item)]
 
 
 def _code(facts: Mapping[str, Any]) -> str:

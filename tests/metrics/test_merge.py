@@ -51,6 +51,14 @@ def test_runs_of_other_organs_are_not_merged(tmp_path):
         merge_cases(find_tables([tmp_path]))
 
 
+def test_runs_of_other_recipes_are_not_merged(tmp_path):
+    for fold, lr in enumerate((0.1, 0.2)):
+        run = table(tmp_path / str(fold), **{f"case{fold}": [score("liver", 0.5)]})
+        (run / "config.yaml").write_text(f"data: {{fold: {fold}}}\nlr: {lr}\n")
+    with pytest.raises(UserError, match=r"0 and .*1 are of different recipes, not folds of one: lr is 0\.1 "):
+        find_tables([tmp_path])
+
+
 def test_nothing_to_merge(tmp_path):
     with pytest.raises(UserError, match=r"no run in .*empty; name run folders"):
         find_tables([tmp_path / "empty"])
