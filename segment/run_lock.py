@@ -41,7 +41,8 @@ def alone_in(folder: Path) -> Iterator[None]:
         yield
     finally:
         if number in _not_for_children:  # not in a forked child
-            (folder / LOCK).unlink(missing_ok=True)
+            if _is_same(number, folder / LOCK):  # else it was removed by hand, and the new one is another process's
+                (folder / LOCK).unlink()
             _not_for_children.remove(number)
             os.close(number)
 

@@ -49,6 +49,18 @@ def test_who_waits_gets_the_folder_when_the_other_is_done(tmp_path, monkeypatch)
             alone_in(tmp_path).__enter__()
 
 
+def test_the_lock_of_another_process_is_left_alone(tmp_path, impatient):
+    first, second = alone_in(tmp_path), alone_in(tmp_path)
+    first.__enter__()
+    (tmp_path / LOCK).unlink()  # by hand: the file server keeps the lock of a machine that is gone
+    second.__enter__()
+    first.__exit__(None, None, None)
+    with pytest.raises(UserError, match="is being written"):
+        alone_in(tmp_path).__enter__()
+    second.__exit__(None, None, None)
+    assert not list(tmp_path.iterdir())
+
+
 def test_killed_a_process_leaves_the_folder_free_though_a_worker_of_it_lives_on(tmp_path, impatient):
     holder = subprocess.Popen([sys.executable, "-c", HOLD, tmp_path], stdout=subprocess.PIPE, start_new_session=True)
     try:
