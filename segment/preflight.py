@@ -98,7 +98,8 @@ def _plan(cfg: DictConfig, parts: build.Parts, sizes: Sizes, checkpoint: Path | 
     steps = _limited(batches, trainer.limit_train_batches)
     epochs = math.inf if trainer.max_epochs in (None, -1) else float(trainer.max_epochs)
     if trainer.max_steps != -1:
-        epochs = min(epochs, trainer.max_steps * trainer.accumulate_grad_batches / steps)
+        # What an epoch's end leaves of the batches to accumulate is a step, too.
+        epochs = min(epochs, trainer.max_steps / math.ceil(steps / trainer.accumulate_grad_batches))
     times = [timer.time_remaining() for timer in trainer.callbacks if isinstance(timer, Timer)]  # type: ignore[attr-defined]
     return Plan(
         patches=steps * datamodule.batch_size * world_size,
@@ -140,7 +141,9 @@ def _trial_config(cfg: DictConfig, parts: build.Parts, folder: str) -> DictConfi
     trial.run_dir = folder
     trial.logger = {"csv": {"_target_": "segment.metrics.log.MetricsCSV", "folder": folder}}
     nodes = cfg.get("callbacks") or {}
-    trial.callbacks = {k: v for k, v in nodes.items() if v and not str(v.get("_target_")).endswith("ProgressBar")}
+    # A signal is for the run: the trial's checkpoints lie in a folder that goes.
+    left = ("ProgressBar", "interrupt.Interrupt")
+    trial.callbacks = {k: v for k, v in nodes.items() if v and not str(v.get("_target_")).endswith(left)}
     if guard := nodes.get("guard"):  # what it finds, the run would find
         trial.callbacks.guard = OmegaConf.to_container(guard, resolve=True)
     trial.trainer.update(
