@@ -424,6 +424,28 @@ def test_a_repeat_that_is_a_copy_does_not_count(compare, tmp_path):
     assert "(2 seeds)" in out
 
 
+def test_runs_of_one_seed_are_one_repeat_by_their_mean(compare, tmp_path):
+    """They differ by rounding only, which says nothing of how far seeds spread."""
+    study = Study(patients=8)
+    first, second = study.dice(), study.dice()
+    second["spleen"][0] = 0.0
+    for number, dice in enumerate((first, second)):
+        far = {organ: np.where(each == 0, np.nan, 60 * (1 - each)) for organ, each in dice.items()}
+        write_run(tmp_path / "a" / str(number), study.test, dice, study.train, hd95_mm=far)
+    study.run(tmp_path / "b", channels=2)
+    _, out, _ = compare("a", "b", "output=out")
+    assert "A: model.net.base_channels=16 (1 seed)" in out
+    assert "note: 2 runs of A have the seed 0: they count as one, by their mean" in out
+    assert "One seed each" in out
+    liver, *_ = read(tmp_path / "out" / "summary.csv")
+    assert (liver["seeds"], liver["sd_seeds"]) == ("1", "nan")
+    assert float(liver["mean"]) == pytest.approx((first["liver"].mean() + second["liver"].mean()) / 2)
+    rows = [row for row in read(tmp_path / "out" / "patients.csv") if row["arm"] == "A" and row["organ"] == "spleen"]
+    scores = {row["metric"]: float(row["score"]) for row in rows if row["case"] == "set/test_00"}
+    assert scores["dice"] == pytest.approx(first["spleen"][0] / 2)
+    assert math.isnan(scores["hd95_mm"])  # the one that found nothing is not passed over
+
+
 def test_a_sweep_goes_on_without_runs_that_were_not_tested(compare, tmp_path):
     study = Study()
     study.sweep(tmp_path / "sweep", range(3))

@@ -36,8 +36,16 @@ class Arm:
     @property
     def title(self) -> str:
         """Letter, label and number of seeds."""
-        seeds = f"{len(self.runs)} seeds" if len(self.runs) > 1 else "1 seed"
-        return f"{self.letter}: {self.label} ({seeds})"
+        count = len(self.by_seed)
+        return f"{self.letter}: {self.label} ({f'{count} seeds' if count > 1 else '1 seed'})"
+
+    @property
+    def by_seed(self) -> list[list[Record]]:
+        """Runs of one seed together: they vary less than seeds do, so they are one repeat. Unknown seeds differ."""
+        gathered: dict[object, list[Record]] = {}
+        for number, run in enumerate(self.runs):
+            gathered.setdefault(("unknown", number) if run.seed is None else run.seed, []).append(run)
+        return list(gathered.values())
 
 
 def gather(groups: Sequence[Group]) -> tuple[list[Arm], list[str]]:
@@ -69,6 +77,11 @@ def gather(groups: Sequence[Group]) -> tuple[list[Arm], list[str]]:
     for arm in arms:
         if len({run.code for run in arm.runs}) > 1:
             remarks.append(f"the runs of {arm.letter} were made by different code: {_codes(arm.runs)}")
+        remarks += [
+            f"{len(runs)} runs of {arm.letter} have the seed {runs[0].seed}: they count as one, by their mean"
+            for runs in arm.by_seed
+            if len(runs) > 1
+        ]
     return arms, remarks
 
 

@@ -8,6 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from segment.errors import UserError
+from segment.metrics.scores import OrganScore
 from segment.runs.arms import Arm
 from segment.runs.fair import check_fair
 from segment.statistics.contrasts import Contrast, Key, Scores, Settings, Summary, contrasts, summarise
@@ -110,12 +111,17 @@ def _pairs(arms: Sequence[Arm], reference: str | None) -> list[tuple[str, str]]:
 
 
 def _scores(arm: Arm, cases: Sequence[str], organs: Sequence[str], metrics: Sequence[str]) -> dict[Key, Scores]:
+    """Rows are seeds. Of several runs of one seed the mean counts, which is unknown where it is in any of them."""
     result = {}
     for organ in organs:
-        rows = [[run.cases[case][organ] for case in cases] for run in arm.runs]
-        # Where only one of truth and prediction has the organ, dice is 0 and there is no distance.
-        failed = np.array([[math.isnan(score.hd95_mm) and not math.isnan(score.dice) for score in row] for row in rows])
+        seeds = [[[run.cases[case][organ] for run in runs] for case in cases] for runs in arm.by_seed]
+        failed = np.array([[any(map(_is_failure, same)) for same in row] for row in seeds])
         for metric in metrics:
-            values = np.array([[getattr(score, metric) for score in row] for row in rows])
-            result[organ, metric] = Scores(values, failed)
+            values = [[float(np.mean([getattr(score, metric) for score in same])) for same in row] for row in seeds]
+            result[organ, metric] = Scores(np.array(values), failed)
     return result
+
+
+def _is_failure(score: OrganScore) -> bool:
+    """Where only one of truth and prediction has the organ, dice is 0 and there is no distance."""
+    return math.isnan(score.hd95_mm) and not math.isnan(score.dice)

@@ -110,7 +110,7 @@ def _detectable(ones: Sequence[Contrast], metric: str) -> str:
 
 def _seeds(comparison: Comparison, pair: tuple[str, str]) -> list[str]:
     """What is not known of seeds."""
-    seeds = {arm.letter: len(arm.runs) for arm in comparison.arms}
+    seeds = {arm.letter: len(arm.by_seed) for arm in comparison.arms}
     single = [letter for letter in pair if seeds[letter] == 1]
     if len(single) == 2:
         return [
