@@ -236,14 +236,21 @@ sweep.main()
 @pytest.mark.slow
 def test_a_signal_stops_the_command_and_its_exit_code_says_so(tmp_path):
     environment = os.environ | {"PYTHONPATH": str(Path(stand_in.__file__).parent)}
-    call = [sys.executable, "-c", START, QUIET[0], 'overrides=["experiment=smoke","logger=csv","+pause=1"]', QUIET[2]]
+    call = [
+        sys.executable,
+        "-c",
+        START,
+        QUIET[0],
+        'overrides=["experiment=smoke","logger=csv","+until=never"]',
+        QUIET[2],
+    ]
     process = subprocess.Popen(call, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while not (tmp_path / "here" / "trials" / "0" / "metrics.csv").exists():
         assert time.monotonic() < until
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 143
     assert "stopped; go on by segment sweep resume=here" in err
     assert (tmp_path / "here" / "trials" / "0" / "stopped.txt").exists()
@@ -259,7 +266,7 @@ def test_the_same_command_begins_joins_and_resumes(tmp_path):
     assert [process.returncode for process in both] == [0, 0], errors
     assert [row["state"] for row in table(tmp_path / "here")] == ["complete"] * 6
     assert [len(stand_in.calls(tmp_path / "here" / "trials" / str(number))) for number in range(6)] == [1] * 6
-    assert subprocess.run(call, cwd=tmp_path, env=environment, check=False, timeout=60).returncode == 0
+    assert subprocess.run(call, cwd=tmp_path, env=environment, check=False, timeout=120).returncode == 0
 
 
 def commands() -> list[list[str]]:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -50,9 +51,12 @@ def _slow(seed: int) -> TPESampler:
     return TPESampler(seed=seed)
 
 
-def claim_all(folder: Path, limit: int) -> list[int]:
-    """Numbers of the trials that this process gets, each of which ends at once."""
+def claim_all(folder: Path, limit: int, processes: int) -> list[int]:
+    """Numbers of the trials that this one of some processes gets, each of which ends at once."""
     mine, numbers = search(folder), []
+    (folder / f"{os.getpid()}.ready").touch()
+    while len(list(folder.glob("*.ready"))) < processes:
+        time.sleep(0.01)
     mine.method = replace(mine.method, make_sampler=_slow)  # so that others ask in between, if they can
     while (claim := mine.claim(limit, ())) is not None:
         numbers.append(claim.number)

@@ -33,14 +33,14 @@ def main() -> None:
         sys.exit(2)
     if what == "memory":
         os.kill(os.getpid(), signal.SIGKILL)
-    if what == "hang":
+    if what == "hang" or given.get("lr") == given.get("hang", "never"):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         leave_child(folder)
         time.sleep(600)
     if what == "litter":
         leave_child(folder)
     if what == "deaf":
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: (folder / "told.txt").touch())
     if what == "silent":
         return
     learn(folder, given)
@@ -53,7 +53,10 @@ def leave_child(folder: Path) -> None:
 
 
 def learn(folder: Path, given: dict[str, str]) -> None:
-    """Epoch e has the value lr + seed/100 + e/1000; then one more epoch that is worse."""
+    """Epoch e has the value lr + seed/100 + e/1000; then one more epoch that is worse.
+
+    After the first one it waits until the file `until`, if one is given, is there.
+    """
     pause, epochs = float(given.get("pause", 0)), int(given.get("epochs", 4))
     lr = float(given.get("lr") or given["model.optimizer.lr"])
     values = [lr + int(given["seed"]) / 100 + epoch / 1000 for epoch in range(epochs)]
@@ -68,6 +71,8 @@ def learn(folder: Path, given: dict[str, str]) -> None:
                 rows.writerow(["step", "lr-Adam", MONITOR, "epoch"])
             rows.writerow([2 * epoch, 0.1, "", ""])
             rows.writerow([2 * epoch + 1, "", value, epoch])
+        while "until" in given and not Path(given["until"]).exists():
+            time.sleep(0.02)
 
 
 def stop(folder: Path) -> None:

@@ -38,6 +38,6 @@ def test_workers_at_the_same_time_do_not_count_twice(now, tmp_path):
 
 def test_no_budget_is_never_over_but_what_was_worked_counts_for_a_later_one(now, tmp_path):
     path = tmp_path / "clock.json"
-    assert work(now, 1000, Clock(path, None)) == [False]
-    assert work(now, 1, Clock(path, 0.28)) == [False]  # of 1008 s
-    assert work(now, 20, Clock(path, 0.28)) == [True]
+    assert work(now, 300, Clock(path, None)) == [False]
+    assert work(now, 1, Clock(path, 0.085)) == [False]  # of 306 s
+    assert work(now, 20, Clock(path, 0.085)) == [True]

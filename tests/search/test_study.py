@@ -26,7 +26,7 @@ def test_the_budget_counts_every_trial_of_whatever_end(tmp_path):
 def test_processes_that_ask_at_the_same_time_get_trials_of_their_own(tmp_path):
     searches.search(tmp_path)
     with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
-        numbers = list(pool.map(searches.claim_all, [tmp_path] * 4, [10] * 4))
+        numbers = list(pool.map(searches.claim_all, [tmp_path] * 4, [10] * 4, [4] * 4))
     assert sorted(number for each in numbers for number in each) == list(range(10))
     assert sum(bool(each) for each in numbers) > 1  # they did ask at the same time
     assert len(searches.search(tmp_path).trials()) == 10
