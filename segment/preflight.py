@@ -189,6 +189,7 @@ def _try(cfg: DictConfig, run: build.Parts, datamodule: CTDataModule, epoch: int
     device = trainer.strategy.root_device
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
+    watch.start()
     trainer.fit(module, datamodule=datamodule)
     if datamodule.split.test:
         trainer.test(module, datamodule=datamodule, verbose=False)

@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 from segment import build, preflight
 from segment.door import config_dir
 from segment.errors import UserError
+from segment.forecast import stopwatch
 from segment.forecast.forecast import Trial
 from segment.model.loss import Ramp
 from segment.train import train
@@ -233,6 +234,25 @@ def test_a_trial_is_as_in_the_middle_of_what_is_left(tmp_path, cache, tried, spy
     assert spy.epoch == 5  # two are done
     forecast(tmp_path, cache, "trainer.max_epochs=-1", "scheduler=none")
     assert spy.epoch == 10**9
+
+
+def test_what_the_run_has_made_already_is_not_forecast_again(tmp_path, cache, tried, monkeypatch):
+    make, begun, clock = build.parts, [], stopwatch.time
+
+    class Clock:
+        """Time to which making the parts adds 1000 s."""
+
+        @staticmethod
+        def perf_counter():
+            return clock.perf_counter() + 1000 * len(begun)
+
+    def slow(*given):
+        begun.append(given)
+        return make(*given)
+
+    monkeypatch.setattr(build, "parts", slow)
+    monkeypatch.setattr(stopwatch, "time", Clock)
+    assert forecast(tmp_path, cache).total_s < 1000
 
 
 def test_random_numbers_are_as_before(tmp_path, cache, tried):

@@ -21,19 +21,22 @@ class Stopwatch(pl.Callback):
     """
 
     def __init__(self) -> None:
-        self.made = time.perf_counter()
-        self.begun = self.trained = self.ended = self.made
+        self.started = self.begun = self.trained = self.ended = time.perf_counter()
         self.starts: list[float] = []  # when a batch was there
         self.ends: list[float] = []  # when its step was done
         self.validation_s = self.volume_s = self.test_s = 0.0
         self.worker_bytes = self.train_peak = 0
+
+    def start(self) -> None:
+        """Training is about to start: data, network and trainer, which the run has made already, are made."""
+        self.started = time.perf_counter()
 
     def trial(self, device: torch.device) -> Trial:
         """What the trial took, on this device."""
         in_steps = self.ends[-1] - self.starts[0]
         return Trial(
             steps=len(self.ends),
-            once_s=self.begun - self.made + self.ended - self.trained,
+            once_s=self.begun - self.started + self.ended - self.trained,
             step_s=self._step_s(),
             waiting=self._waiting(),
             epoch_s=self.trained - self.begun - in_steps - self.validation_s,
