@@ -19,9 +19,11 @@ from segment.data.cases import Case, gather
 from segment.data.datamodule import CTDataModule
 from segment.errors import UserError
 from segment.inference.segmenter import Segmenter
+from segment.metrics.recipe import recipe
 from segment.metrics.wandb_run import WandbRun
 from segment.model.checkpoint import AtomicCheckpointIO
 from segment.model.module import SegmentationModule
+from segment.privacy import without_paths
 from segment.processes import check_number, environment
 from segment.trust import checked
 from segment.values import check_values
@@ -63,7 +65,10 @@ def parts(cfg: DictConfig, watch: pl.Callback | None = None) -> Parts:
     callbacks = [instantiate(node) for node in (cfg.get("callbacks") or {}).values() if node]
     datamodule: CTDataModule = instantiate(cfg.data, _convert_="all")
     module: SegmentationModule = instantiate(cfg.model, _convert_="all")
-    module.checkpoint_facts = {"config": {key: resolved[key] for key in CHECKPOINT_KEYS}}
+    module.checkpoint_facts = {
+        "config": {key: resolved[key] for key in CHECKPOINT_KEYS},
+        "trained": recipe(without_paths(resolved)),
+    }
     if cfg.compile:
         _compile(module)
     plugins: list[Any] = [AtomicCheckpointIO(), environment() if watch is None else LightningEnvironment()]
@@ -167,7 +172,8 @@ class Trained:
     Attributes:
         organs: Class i is organs[i-1].
         module: The module with its weights, in evaluation mode.
-        facts: What the checkpoint says of itself: `config`, and from training `split` and `voxel_hashes`.
+        facts: What the checkpoint says of itself: `config`, `trained`, the dotted keys of the recipe and the seed, and
+            from training `split` and `voxel_hashes`.
     """
 
     organs: list[str]

@@ -44,7 +44,9 @@ def evaluate(cfg: DictConfig) -> None:
         cases = _held_out(cases, contents, seen, trained.cases)
     cfg.data_sha256 = _data_sha256(cases, contents)
     with run.begin(cfg, "evaluate.log") as here:
-        run.record(here, cfg, {"test": [case.id for case in cases]}, {"cases": {c.id: contents[c.id] for c in cases}})
+        recipes = [member.facts.get("trained", {}) for member in trained.members]
+        facts = {"cases": {case.id: contents[case.id] for case in cases}, "trained": recipes}
+        run.record(here, cfg, {"test": [case.id for case in cases]}, facts)
         failed = _score(cases, trained, cfg.pictures, here.folder)
         print_scores(here.folder / "cases.csv")
         print(f"run folder: {here.folder}")

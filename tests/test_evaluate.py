@@ -7,10 +7,12 @@ import nibabel as nib
 import numpy as np
 import pytest
 import tiny
+import torch
 import torchio as tio
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from segment import build
 from segment.data.datamodule import CTDataModule
 from segment.data.fingerprint import voxel_hash
 from segment.data.readers.read import read_ct
@@ -20,6 +22,8 @@ from segment.door import config_dir
 from segment.errors import UserError
 from segment.evaluate import evaluate, main
 from segment.metrics.table import read_cases
+from segment.runs.arms import gather
+from segment.runs.find import find_runs
 from segment.view import report
 
 
@@ -97,6 +101,29 @@ def test_the_run_folder_tells_what_was_scored(run, tmp_path, caplog, monkeypatch
     assert str(tmp_path) not in (folder / "config.yaml").read_text()
     assert {path.name for path in (folder / "cases" / "folder-case2").iterdir()} == {"overlay.png", "organs.mp4"}
     assert "folder/case2: liver 1.000, spleen 1.000" in (folder / "evaluate.log").read_text()
+
+
+def test_evaluations_of_the_seeds_of_one_recipe_are_one_arm(run, ckpt, tmp_path):
+    for name, width, seed in (("a", 8, 0), ("b", 8, 1), ("c", 4, 1)):
+        content = torch.load(ckpt, weights_only=True)
+        content["segment"]["trained"] = {"seed": seed, "model.width": width}
+        torch.save(content, ckpt.with_name(f"{name}.ckpt"))
+        run(f"ckpt={ckpt.with_name(name)}.ckpt", f"run_dir={tmp_path / 'runs' / name}")
+        table = tmp_path / "runs" / name / "cases.csv"
+        table.write_text(table.read_text().replace("liver,1.0", f"liver,0.9{name.encode()[0]}"))  # else copies
+    groups = find_runs([str(tmp_path / "runs" / name) for name in "abc"], tmp_path)
+    arms, _ = gather(groups)
+    assert [[one.seed for one in arm.runs] for arm in arms] == [[0, 1], [1]]
+    assert [arm.label for arm in arms] == ["trained.model.width=8", "trained.model.width=4"]
+
+
+def test_training_tells_checkpoints_its_recipe(tmp_path):
+    with initialize_config_dir(config_dir(), version_base="1.3"):
+        cfg = compose("train", ["experiment=smoke", "seed=3", "logger=csv", f"run_dir={tmp_path}/run", "compile=false"])
+    told = build.parts(cfg).module.checkpoint_facts["trained"]
+    assert (told["seed"], told["model.net._target_"]) == (3, "segment.model.vnet.VNet")
+    assert "run_dir" not in told
+    assert str(tmp_path) not in json.dumps(told)
 
 
 def split_file(tmp_path, test):

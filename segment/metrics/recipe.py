@@ -24,6 +24,11 @@ def is_free(key: str) -> bool:
     return parts[0] in _FREE | _FREE_GROUPS or parts[-1] in _FREE_NAMES
 
 
+def recipe(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The seed, and of a training's configuration the dotted keys in which repeats of it agree."""
+    return {key: value for key, value in dotted(config).items() if key == "seed" or not is_free(key)}
+
+
 def shared_config(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """What the folds of one cross-validation, or its repeats, have in common.
 
@@ -68,7 +73,7 @@ def read_config(run: Path) -> dict[str, Any]:
     return dotted(content)
 
 
-def dotted(content: Any) -> dict[str, Any]:  # noqa: ANN401  # whatever YAML holds
+def dotted(content: Any) -> dict[str, Any]:  # noqa: ANN401  # whatever a file holds
     """Nested dictionaries and lists of them as one level of dotted keys."""
     return {name: item for key, value in flat(content).items() for name, item in _unrolled(key, value)}
 

@@ -1,7 +1,7 @@
 """What a finished run tells about itself."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -68,7 +68,7 @@ def read_run(folder: Path, name: str) -> Record:
     split = read_facts(folder / "split.json")
     table = tested_table(folder)
     facts = read_facts(folder / "environment.json") if (folder / "environment.json").exists() else {}
-    config = read_config(folder)
+    config = _of_training(read_config(folder), facts.get("trained", []))
     if config.get("include_trained"):
         msg = f"{name} was scored with include_trained=true, also on cases that it was trained on; evaluate it without"
         raise UserError(msg)
@@ -117,6 +117,18 @@ def read_table(path: Path) -> Cases:
         msg = f"{path} scores {', '.join(organs)}, but not for {torn}; test the run again"
         raise UserError(msg)
     return cases
+
+
+def _of_training(config: dict[str, Any], recipes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The configuration of an evaluation with recipe and seed of its checkpoint in place of the checkpoint's name.
+
+    Ensembles, and checkpoints that do not tell their recipe, are known by their content.
+    """
+    if len(recipes) != 1 or not recipes[0]:
+        return config
+    own = {key: value for key, value in config.items() if key not in ("ckpt", "ckpt_sha256")}
+    training = {f"trained.{key}": value for key, value in recipes[0].items() if key != "seed"}
+    return own | training | {"seed": recipes[0].get("seed")}
 
 
 def _code(facts: Mapping[str, Any]) -> str:

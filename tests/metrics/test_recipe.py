@@ -1,9 +1,14 @@
 import pytest
 
 from segment.errors import UserError
-from segment.metrics.recipe import dotted, is_free, read_config, shared_config
+from segment.metrics.recipe import dotted, is_free, read_config, recipe, shared_config
 
 COMMON = {"seed": 0, "data": {"fold": 0, "split": {"path": "a"}}, "model": {"width": 8}, "output_dir": "x"}
+
+
+def test_a_recipe_is_what_computes_and_the_seed():
+    config = {**COMMON, "model": {"seed": 0, "nets": [{"width": 8}]}}
+    assert recipe(config) == {"seed": 0, "data.fold": 0, "data.split.path": "a", "model.nets[0].width": 8}
 
 
 def test_folds_share_what_is_neither_fold_nor_split_nor_free():
