@@ -24,7 +24,6 @@ SMOKE = '"experiment=smoke","test=false","logger=csv"'
 QUIET = ["sweep=smoke", f"overrides=[{SMOKE}]", "hydra.run.dir=here"]
 GROUPS = ("sampler", "pruner")
 METHODS = [f"{group}={path.stem}" for group in GROUPS for path in Path(config_dir(), group).glob("*.yaml")]
-TRAIN = sweep.TRAIN
 SEGMENT = str(Path(sys.executable).with_name("segment"))
 DOCS = Path(__file__).parents[1] / "docs" / "sweeps.md"
 
@@ -182,10 +181,11 @@ def test_an_experiment_of_one_s_own_is_found_at_a_resume_and_by_who_trains_the_b
 
 
 def test_an_experiment_of_one_s_own_is_found_by_every_training(command, tmp_path, own, monkeypatch):
-    monkeypatch.setattr(sweep, "TRAIN", (*TRAIN, "--cfg", "job"))
+    show = "import hydra; hydra.main(version_base='1.3', config_path={!r}, config_name='train')(print)()"
+    monkeypatch.setattr(sweep, "TRAIN", (sys.executable, "-c", show.format(config_dir())))
     call = ["--config-dir", str(own), "sweep=own", "hydra.run.dir=here", "trials=1"]
     command(*call)  # it only shows its configuration
-    assert "\ntask: own\n" in (tmp_path / "here" / "trials" / "0" / "output.log").read_text()
+    assert "'task': 'own'" in (tmp_path / "here" / "trials" / "0" / "output.log").read_text()
 
 
 def test_a_folder_of_configuration_elsewhere_is_asked_for_again(command, tmp_path, own, monkeypatch):
