@@ -52,7 +52,7 @@ def begin(cfg: DictConfig, log_name: str, shared: bool = False) -> Iterator[Run]
 def _told(run: Run, log_name: str) -> Iterator[None]:
     """Tell the run to processes that Lightning starts, and keep its log and its time while the block runs."""
     first = is_first()
-    began = time.monotonic(), core_seconds()
+    began, before = (time.monotonic(), core_seconds()), _stamp(run)
     os.environ[HERE] = run.told()
     try:
         if first:  # to the terminal only
@@ -69,7 +69,7 @@ def _told(run: Run, log_name: str) -> Iterator[None]:
         raise
     finally:
         os.environ.pop(HERE, None)
-        if first:
+        if first and _stamp(run) != before:  # else this process came to nothing, and the hours are another's
             _record_time(run, time.monotonic() - began[0], core_seconds() - began[1])
 
 
@@ -148,14 +148,18 @@ def record(run: Run, cfg: DictConfig, split: Mapping[str, Sequence[str]], data: 
     write_text(run.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(portable(cfg))))
 
 
+def _stamp(run: Run) -> int | None:
+    """When environment.json was written."""
+    path = run.folder / ENVIRONMENT
+    return path.stat().st_mtime_ns if path.exists() else None
+
+
 def _record_time(run: Run, seconds: float, cores_seconds: float) -> None:
     """Add to environment.json how long this process has worked; one that is killed cannot tell.
 
     Further processes of a DDP run write nothing, so their time is not in it.
     """
     path = run.folder / ENVIRONMENT
-    if not path.exists():
-        return
     facts = json.loads(path.read_text(encoding="utf-8"))
     mine = facts["resumed"][-1] if facts.get("resumed") else facts
     mine |= {"hours": round(seconds / 3600, 4), "core_hours": round(cores_seconds / 3600, 4)}

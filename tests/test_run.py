@@ -196,6 +196,18 @@ def test_a_resumed_run_writes_where_it_wrote(command, tmp_path):
     assert len(json.loads((first.folder / "environment.json").read_text())["resumed"]) == 2
 
 
+def test_a_process_that_comes_to_nothing_leaves_the_hours_of_the_one_before(monkeypatch, tmp_path):
+    folder = tmp_path / "x"
+    with begin(config(f"run_dir={folder}"), "train.log") as here:
+        record(here, config(f"run_dir={folder}"), {}, {})
+    facts = json.loads((folder / "environment.json").read_text())
+    facts["hours"] = 5
+    (folder / "environment.json").write_text(json.dumps(facts))
+    with pytest.raises(UserError), begin(config(f"run_dir={folder}", f"resume={folder}"), "train.log"):
+        raise UserError
+    assert json.loads((folder / "environment.json").read_text())["hours"] == 5
+
+
 def test_jobs_of_a_sweep_have_folders_of_their_own(command):
     first, second = command("-m", "seed=1,2")
     assert (first.folder.name, second.folder.name) == ("0", "1")
