@@ -23,8 +23,8 @@ from segment.metrics.recipe import recipe
 from segment.metrics.wandb_run import WandbRun
 from segment.model.checkpoint import AtomicCheckpointIO
 from segment.model.module import SegmentationModule
-from segment.privacy import without_paths
 from segment.processes import check_number, environment
+from segment.resume import portable
 from segment.trust import checked
 from segment.values import check_values
 
@@ -67,7 +67,7 @@ def parts(cfg: DictConfig, watch: pl.Callback | None = None) -> Parts:
     module: SegmentationModule = instantiate(cfg.model, _convert_="all")
     module.checkpoint_facts = {
         "config": {key: resolved[key] for key in CHECKPOINT_KEYS},
-        "trained": recipe(without_paths(resolved)),
+        "trained": recipe(portable(cfg)),
     }
     if cfg.compile:
         _compile(module)
