@@ -14,8 +14,8 @@ from segment.errors import UserError
 class Freeze(pl.Callback):
     """Keep parameters whose names match as they are: no gradient, so neither step nor weight decay.
 
-    A normalisation all of whose own parameters and buffers match keeps its running statistics. What is frozen is a function
-    of the epoch alone, so a resumed run goes on exactly.
+    A normalisation all of whose own parameters and buffers match keeps its running statistics. What is frozen is a
+    function of the epoch alone, so a resumed run goes on exactly.
 
     Args:
         patterns: Shell patterns of parameter names within the network, such as `encoder.*`.
