@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from monai.metrics.utils import create_table_neighbour_code_to_surface_area
 from scipy.ndimage import distance_transform_edt
 
 from segment.errors import UserError
@@ -137,6 +136,9 @@ def _surface(mask: np.ndarray, spacing_mm: np.ndarray) -> Surface:
 
     Outside of the array is outside of the organ, so an organ is closed at the border of a scan.
     """
+    # Loads all of MONAI, which takes seconds; who reads a table needs none of it.
+    from monai.metrics.utils import create_table_neighbour_code_to_surface_area
+
     padded = np.pad(mask, 1).astype(np.uint8)
     size = np.array(padded.shape) - 1
     code = np.zeros(size, np.uint8)
