@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import math
+import os
 import re
 import shlex
 import subprocess
@@ -623,16 +624,17 @@ def test_the_same_comparison_twice_gives_the_same_files(compare, tmp_path):
         assert (tmp_path / "out1" / name).read_bytes() == (tmp_path / "out2" / name).read_bytes()
 
 
-def test_without_a_network_a_wandb_path_is_one_sentence(compare, tmp_path, monkeypatch):
+def test_without_a_network_a_wandb_path_is_one_sentence(tmp_path):
     Study(patients=6).run(tmp_path / "a")
-    monkeypatch.delenv("WANDB_API_KEY", raising=False)
-    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
-    code, _, err = compare("a", "team/project/abc123", "output=out")
-    assert code == 2
-    assert err.startswith("error: there is no folder team/project/abc123 here, and cannot get team/project/abc123 from")
-    assert len(err.splitlines()) == 1
+    nobody = {"HOME": str(tmp_path), "NETRC": str(tmp_path / "none"), "WANDB_BASE_URL": "http://127.0.0.1:9"}
+    # And a process of its own: W&B keeps the account, and leaves its service to child processes.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")} | nobody
+    call = [sys.executable, "-m", "segment", "compare", "a", "team/project/abc123", "output=out"]
+    done = subprocess.run(call, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    said = "error: there is no folder team/project/abc123 here, and cannot get team/project/abc123 from"
+    assert done.stderr.startswith(said)
+    assert len(done.stderr.splitlines()) == 1
 
 
 def commands(start):
