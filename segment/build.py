@@ -15,6 +15,7 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.utilities.warnings import PossibleUserWarning
 from omegaconf import DictConfig, OmegaConf
 
+from segment.configuration import portable
 from segment.data.cases import Case, gather
 from segment.data.datamodule import CTDataModule
 from segment.errors import UserError
@@ -23,8 +24,7 @@ from segment.metrics.recipe import recipe
 from segment.metrics.wandb_run import WandbRun
 from segment.model.checkpoint import AtomicCheckpointIO
 from segment.model.module import SegmentationModule
-from segment.processes import check_number, environment
-from segment.resume import portable
+from segment.run.processes import check_number, environment
 from segment.trust import checked
 from segment.values import check_values
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from omegaconf import DictConfig, ListConfig
 from rich.console import Console
 
+from segment.comparison.arms import gather
+from segment.comparison.comparison import Comparison, compare
+from segment.comparison.find import find_runs
 from segment.door import door
 from segment.errors import UserError
 from segment.files import write_text, written_aside
-from segment.runs.arms import gather
-from segment.runs.comparison import Comparison, compare
-from segment.runs.find import find_runs
 from segment.statistics.contrasts import Settings
 from segment.values import check_seed
 from segment.view.comparison.figure import draw_comparison

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import track
 from torch.utils.data import DataLoader, Dataset
 
-from segment import build, run
+from segment import build
 from segment.data.cases import PARTS, Case
 from segment.data.inspect.anatomy import Anatomy
 from segment.data.inspect.case import inspect
@@ -23,6 +23,8 @@ from segment.data.inspect.truth import drawn_in
 from segment.door import door
 from segment.errors import UserError
 from segment.files import write_text
+from segment.run.begin import begin
+from segment.run.record import record
 from segment.view.sheet import Entry, write_sheets
 from segment.view.thumbnail import draw_thumbnail
 
@@ -79,9 +81,9 @@ def doctor(cfg: DictConfig) -> None:
     drawn = {case.id: drawn_in(case.label) for case in cases}
     known = {structure for structures in drawn.values() for structure in structures}
     organs = [organ for organ in anatomy.volume_ml if organ in known]
-    with run.begin(cfg, "doctor.log") as here:
+    with begin(cfg, "doctor.log") as here:
         part_of, findings = _parts(cfg, cases)
-        run.record(here, cfg, {part: [name for name in part_of if part_of[name] == part] for part in PARTS}, {})
+        record(here, cfg, {part: [name for name in part_of if part_of[name] == part] for part in PARTS}, {})
         seen = _inspect(Inspection(cases, organs, anatomy), cfg.num_workers)
         findings += [finding for one in seen.values() for finding in one.findings]
         hashes = {name: one.voxel_hash for name, one in seen.items()}

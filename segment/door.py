@@ -18,8 +18,8 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from segment.configuration import flat
 from segment.errors import UserError
-from segment.resume import flat
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 FILLED_IN = {"run_dir"}  # what a configuration leaves open and a door sets itself

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 
 from segment import build
+from segment.configuration import flat
 from segment.errors import UserError
 from segment.inference.ensemble import EnsembleSegmenter
 from segment.inference.segmenter import Segmenter
-from segment.resume import flat
 
 # What members must share: what they were fed with and what becomes of their mask.
 SHARED = ("organs", "preprocess", "postprocess", "tolerance_mm")

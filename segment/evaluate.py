@@ -7,7 +7,7 @@ from pathlib import Path
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from segment import build, ensemble, run
+from segment import build, ensemble
 from segment.batch import name_failures, work_through
 from segment.data.annotation import unknown_organs
 from segment.data.cases import Case
@@ -17,6 +17,8 @@ from segment.door import door
 from segment.errors import UserError
 from segment.metrics.scores import score_case
 from segment.metrics.table import begin_cases, print_scores, read_cases
+from segment.run.begin import begin
+from segment.run.record import record
 from segment.view.report import CaseReport
 
 
@@ -43,10 +45,10 @@ def evaluate(cfg: DictConfig) -> None:
     if seen and not cfg.include_trained:
         cases = _held_out(cases, contents, seen, trained.cases)
     cfg.data_sha256 = _data_sha256(cases, contents)
-    with run.begin(cfg, "evaluate.log") as here:
+    with begin(cfg, "evaluate.log") as here:
         recipes = [member.facts.get("trained", {}) for member in trained.members]
         facts = {"cases": {case.id: contents[case.id] for case in cases}, "trained": recipes}
-        run.record(here, cfg, {"test": [case.id for case in cases]}, facts)
+        record(here, cfg, {"test": [case.id for case in cases]}, facts)
         failed = _score(cases, trained, cfg.pictures, here.folder)
         print_scores(here.folder / "cases.csv")
         print(f"run folder: {here.folder}")

@@ -13,17 +13,18 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from segment import run
+from segment.configuration import portable
 from segment.door import door
 from segment.errors import UserError
 from segment.files import write_text
-from segment.processes import stand_alone
-from segment.resume import portable
+from segment.run.begin import begin
+from segment.run.processes import stand_alone
 from segment.search.check import check_budget, check_free
 from segment.search.clock import Clock
 from segment.search.goal import read_direction
 from segment.search.lock import held
 from segment.search.propose import Method
+from segment.search.report import Report
 from segment.search.slots import DEVICES, slots
 from segment.search.space import Space, override, quoted, read_space, some
 from segment.search.study import Search
@@ -31,7 +32,6 @@ from segment.search.table import best_trial, print_table, write_yaml
 from segment.search.trial import Training
 from segment.search.wandb_sweep import wandb_sweep
 from segment.search.worker import Worker
-from segment.sweep_report import Report
 from segment.values import check_seed
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ def sweep(cfg: DictConfig) -> float:
         check_free([*cfg.overrides, *space])
         train = _composed(overrides, space)
         method = _method(cfg, space, train)
-        with run.begin(cfg, "sweep.log", shared=True) as here:
+        with begin(cfg, "sweep.log", shared=True) as here:
             if train.logger.get("wandb"):
                 overrides.append(f"logger.wandb.group={quoted(here.folder.name)}")
             training = _training(cfg, overrides, train)

@@ -8,17 +8,21 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from segment import build, resume, run
+from segment import build
+from segment.configuration import flat, portable
 from segment.door import door
 from segment.errors import UserError
 from segment.finetune import all_seen, begin_from, note_checkpoint
+from segment.forecast.preflight import check_preflight, preflight
 from segment.metrics.log import MetricsCSV
 from segment.metrics.table import print_scores
 from segment.model.interrupt import ending_well
 from segment.model.patch_size import check_patch_size
-from segment.preflight import check_preflight, preflight
-from segment.processes import place
-from segment.repeat import repeated, tell_environment, tell_scores
+from segment.run.begin import begin
+from segment.run.folder import Run
+from segment.run.processes import place
+from segment.run.record import record
+from segment.run.repeat import repeated, tell_environment, tell_scores
 from segment.values import check_seed
 
 log = logging.getLogger(__name__)
@@ -38,7 +42,7 @@ def train(cfg: DictConfig) -> float:
     check_seed(cfg.seed)
     note_checkpoint(cfg)
     check_preflight(cfg.preflight)
-    with ending_well(), run.begin(cfg, "train.log") as here:
+    with ending_well(), begin(cfg, "train.log") as here:
         pl.seed_everything(cfg.seed, workers=True)
         parts = build.parts(cfg)
         try:
@@ -54,7 +58,7 @@ def train(cfg: DictConfig) -> float:
             build.close(parts.trainer)
 
 
-def _check(cfg: DictConfig, parts: build.Parts, here: run.Run) -> None:
+def _check(cfg: DictConfig, parts: build.Parts, here: Run) -> None:
     """Find what cannot work, and note in the module what its checkpoints tell of the cases."""
     datamodule, module = parts.datamodule, parts.module
     check_patch_size(module.net, datamodule.patch_size, datamodule.batch_size)
@@ -73,10 +77,10 @@ def _check(cfg: DictConfig, parts: build.Parts, here: run.Run) -> None:
         begin_from(cfg, module, datamodule)
 
 
-def _record(cfg: DictConfig, parts: build.Parts, here: run.Run) -> None:
+def _record(cfg: DictConfig, parts: build.Parts, here: Run) -> None:
     """Write what the run is, and what it will take."""
     if cfg.preflight != "only":
-        run.record(here, cfg, parts.datamodule.split.ids(), parts.datamodule.content())
+        record(here, cfg, parts.datamodule.split.ids(), parts.datamodule.content())
         if cfg.from_run:
             for sentence in tell_environment(Path(cfg.from_run), here.folder):
                 log.warning("not as in %s: %s", cfg.from_run, sentence)
@@ -84,7 +88,7 @@ def _record(cfg: DictConfig, parts: build.Parts, here: run.Run) -> None:
         preflight(cfg, parts, here.folder, here.checkpoint)
 
 
-def _fit_and_test(cfg: DictConfig, parts: build.Parts, here: run.Run) -> None:
+def _fit_and_test(cfg: DictConfig, parts: build.Parts, here: Run) -> None:
     """Train, test the best checkpoint, and print the scores."""
     datamodule, module, trainer = parts.datamodule, parts.module, parts.trainer
     trainer.fit(module, datamodule=datamodule, ckpt_path=here.checkpoint, weights_only=True)
@@ -102,10 +106,10 @@ def _fit_and_test(cfg: DictConfig, parts: build.Parts, here: run.Run) -> None:
     print(f"run folder: {here.folder}")
 
 
-def _begin_logging(trainer: pl.Trainer, cfg: DictConfig, here: run.Run) -> None:
+def _begin_logging(trainer: pl.Trainer, cfg: DictConfig, here: Run) -> None:
     """Tell every logger the configuration and take rows back that a resumed run will write again."""
     for logger in trainer.loggers:
-        logger.log_hyperparams(resume.flat(resume.portable(cfg)))
+        logger.log_hyperparams(flat(portable(cfg)))
         if isinstance(logger, MetricsCSV):
             logger.forget_from(build.steps_of(here.checkpoint) if here.checkpoint else 0)
 

@@ -8,7 +8,8 @@ from omegaconf import OmegaConf
 
 from segment.metrics.scores import OrganScore
 from segment.metrics.table import append_case, begin_cases
-from segment.run import Run, record
+from segment.run.folder import Run
+from segment.run.record import record
 
 ORGANS = ("liver", "right_kidney", "spleen")
 

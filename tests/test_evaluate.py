@@ -13,6 +13,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from segment import build
+from segment.comparison.arms import gather
+from segment.comparison.find import find_runs
 from segment.data.datamodule import CTDataModule
 from segment.data.fingerprint import voxel_hash
 from segment.data.readers.read import read_ct
@@ -22,8 +24,6 @@ from segment.door import config_dir
 from segment.errors import UserError
 from segment.evaluate import evaluate, main
 from segment.metrics.table import read_cases
-from segment.runs.arms import gather
-from segment.runs.find import find_runs
 from segment.view import report
 
 

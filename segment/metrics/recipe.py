@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
+from segment.configuration import flat
 from segment.errors import UserError
-from segment.resume import flat
 
 # Keys that tell where a run writes or how it is called, not what it computes.
 _FREE = {"run_dir", "resume", "allow_changed", "output_dir", "cache_dir", "task", "test", "from_run", "preflight"}

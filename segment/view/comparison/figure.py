@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from segment.runs.comparison import Comparison
+from segment.comparison.comparison import Comparison
 from segment.statistics.average import nan_means
 from segment.statistics.seeds import seed_means
 from segment.view.comparison.numbers import TITLES, scaled, unit

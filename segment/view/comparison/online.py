@@ -8,8 +8,8 @@ from typing import Any
 
 import wandb
 
+from segment.comparison.comparison import Comparison
 from segment.metrics.wandb_begin import begin_run, caches_in, chosen_mode, end_run
-from segment.runs.comparison import Comparison
 from segment.view.comparison.tables import DIFFERENCES, SUMMARY, difference_rows, summary_rows
 from segment.view.comparison.words import overview, verdicts
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from segment import __version__
-from segment.runs.arms import Arm
-from segment.runs.comparison import Comparison
+from segment.comparison.arms import Arm
+from segment.comparison.comparison import Comparison
 from segment.view.comparison.numbers import TITLES
 from segment.view.comparison.tables import difference_cells, mean_cell, spread_cells
 from segment.view.comparison.words import overview, reason, verdicts

@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from segment.comparison.comparison import Comparison
 from segment.files import write_text
 from segment.metrics.table import csv_text
-from segment.runs.comparison import Comparison
 from segment.statistics.average import nan_means
 from segment.statistics.contrasts import Contrast, Summary
 from segment.view.comparison.numbers import TITLES, chance, gap, level, span, unit

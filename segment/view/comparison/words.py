@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from segment.runs.comparison import Comparison
+from segment.comparison.comparison import Comparison
 from segment.statistics.contrasts import Contrast
 from segment.view.comparison.numbers import TITLES, chance, gap, span, unit
 

@@ -7,14 +7,14 @@ import threading
 
 import pytest
 
-from segment import run_lock as lock
 from segment.errors import UserError
-from segment.run_lock import LOCK, alone_in
+from segment.run import lock
+from segment.run.lock import LOCK, alone_in
 
 HOLD = """
 import os, sys, time
 from pathlib import Path
-from segment.run_lock import alone_in
+from segment.run.lock import alone_in
 
 with alone_in(Path(sys.argv[1])):
     if os.fork():

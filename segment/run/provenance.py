@@ -28,7 +28,7 @@ def environment(seed: int, overrides: Sequence[str]) -> dict[str, Any]:
     """
     facts = {
         "segment": __version__,
-        "git": _git(Path(__file__).resolve().parents[1]),
+        "git": _git(Path(__file__).resolve().parents[2]),
         "python": platform.python_version(),
         "packages": {name: metadata.version(name) for name in PACKAGES},
         "platform": platform.platform(),

@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from itertools import combinations
 
+from segment.comparison.record import Record
 from segment.errors import UserError
-from segment.runs.record import Record
 
 
 def check_fair(runs: Sequence[Record], metrics: Sequence[str]) -> tuple[list[str], list[str], list[str]]:

@@ -4,12 +4,13 @@ import sys
 import pytest
 from omegaconf import OmegaConf
 
-from segment import run
+from segment.configuration import portable
 from segment.door import door
 from segment.metrics.scores import OrganScore
 from segment.metrics.table import append_case, begin_cases
-from segment.repeat import repeated, tell_environment, tell_scores
-from segment.resume import portable
+from segment.run.begin import begin
+from segment.run.record import record
+from segment.run.repeat import repeated, tell_environment, tell_scores
 
 
 @pytest.fixture(autouse=True)
@@ -34,8 +35,8 @@ def first(command, tmp_path):
     """A run that was begun by some overrides."""
 
     def task(cfg):
-        with run.begin(cfg, "train.log") as here:
-            run.record(here, cfg, {"train": ["a"]}, {"volumes": {"a": "01", "b": "02"}})
+        with begin(cfg, "train.log") as here:
+            record(here, cfg, {"train": ["a"]}, {"volumes": {"a": "01", "b": "02"}})
 
     command(task, "experiment=smoke", "model.net.base_channels=4", "seed=3", "hydra.run.dir=first")
     return tmp_path / "first"
@@ -47,8 +48,8 @@ def composed(command, *arguments):
 
     def task(cfg):
         cfg = repeated(cfg)
-        with run.begin(cfg, "train.log") as here:
-            run.record(here, cfg, {}, {})
+        with begin(cfg, "train.log") as here:
+            record(here, cfg, {}, {})
         seen.append((cfg, here.folder))
 
     command(task, *arguments)

@@ -1,28 +1,24 @@
-"""The run folder: where a run writes, and what it records at the start."""
+"""Where a run writes, and the log it keeps there."""
 
-import json
 import logging
 import os
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from segment.agreement import agreed
-from segment.files import write_text
 from segment.privacy import without_paths_in_log
-from segment.processes import is_first
-from segment.provenance import core_seconds, environment
-from segment.resume import portable
-from segment.run_folder import ENVIRONMENT, choose, heard, seen_again, slurm_job
-from segment.run_folder import Run as Run
-from segment.run_lock import alone_in
+from segment.run.agreement import agreed
+from segment.run.folder import Run, choose, heard, seen_again
+from segment.run.lock import alone_in
+from segment.run.processes import is_first
+from segment.run.provenance import core_seconds
+from segment.run.record import record_time, stamp
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +48,7 @@ def begin(cfg: DictConfig, log_name: str, shared: bool = False) -> Iterator[Run]
 def _told(run: Run, log_name: str) -> Iterator[None]:
     """Tell the run to processes that Lightning starts, and keep its log and its time while the block runs."""
     first = is_first()
-    began, before = (time.monotonic(), core_seconds()), _stamp(run)
+    began, before = (time.monotonic(), core_seconds()), stamp(run)
     os.environ[HERE] = run.told()
     try:
         if first:  # to the terminal only
@@ -69,8 +65,8 @@ def _told(run: Run, log_name: str) -> Iterator[None]:
         raise
     finally:
         os.environ.pop(HERE, None)
-        if first and _stamp(run) != before:  # else this process came to nothing, and the hours are another's
-            _record_time(run, time.monotonic() - began[0], core_seconds() - began[1])
+        if first and stamp(run) != before:  # else this process came to nothing, and the hours are another's
+            record_time(run, time.monotonic() - began[0], core_seconds() - began[1])
 
 
 def _chosen(cfg: DictConfig, log_name: str, lock: ExitStack | None) -> Run:
@@ -124,44 +120,3 @@ def _quiet() -> Iterator[None]:
 class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         return without_paths_in_log(super().format(record))
-
-
-def record(run: Run, cfg: DictConfig, split: Mapping[str, Sequence[str]], data: Mapping[str, Any]) -> None:
-    """Write split.json, environment.json and, last, config.yaml.
-
-    environment.json tells of the start; every later process of the run adds its own under `resumed`.
-
-    Args:
-        run: The run.
-        cfg: Its configuration.
-        split: Ids of the cases of each part.
-        data: What tells the cases' content, as plain values: `cases`, hashes of the CTs' voxels by id, and more.
-    """
-    path = run.folder / ENVIRONMENT
-    overrides = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
-    facts = environment(cfg.seed, overrides) | slurm_job() | {**data}
-    if run.resumed and path.exists():
-        first = json.loads(path.read_text(encoding="utf-8"))
-        facts = first | {"resumed": [*first.get("resumed", []), facts]}
-    write_text(path, json.dumps(facts, indent=1))
-    write_text(run.folder / "split.json", json.dumps(split, indent=1))
-    write_text(run.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(portable(cfg))))
-
-
-def _stamp(run: Run) -> int | None:
-    """When environment.json was written."""
-    path = run.folder / ENVIRONMENT
-    return path.stat().st_mtime_ns if path.exists() else None
-
-
-def _record_time(run: Run, seconds: float, cores_seconds: float) -> None:
-    """Add to environment.json how long this process has worked; one that is killed cannot tell.
-
-    Further processes of a DDP run write nothing, so their time is not in it.
-    """
-    path = run.folder / ENVIRONMENT
-    facts = json.loads(path.read_text(encoding="utf-8"))
-    mine = facts["resumed"][-1] if facts.get("resumed") else facts
-    mine |= {"hours": round(seconds / 3600, 4), "core_hours": round(cores_seconds / 3600, 4)}
-    with suppress(OSError):  # a full disk; what ended the run has more to say
-        write_text(path, json.dumps(facts, indent=1))

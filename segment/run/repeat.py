@@ -12,10 +12,10 @@ from hydra import compose
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from segment.configuration import flat, portable
 from segment.errors import UserError
 from segment.metrics.scores import OrganScore
 from segment.metrics.table import read_cases
-from segment.resume import flat, portable
 
 log = logging.getLogger(__name__)
 

@@ -7,10 +7,10 @@ from itertools import combinations
 
 import numpy as np
 
+from segment.comparison.arms import Arm
+from segment.comparison.fair import check_fair
 from segment.errors import UserError
 from segment.metrics.scores import OrganScore
-from segment.runs.arms import Arm
-from segment.runs.fair import check_fair
 from segment.statistics.contrasts import Contrast, Key, Scores, Settings, Summary, contrasts, summarise
 
 MOST_TESTS = 1000  # after Holm, of 20 patients only p below 0.00005 count, and each takes a hundredth of a second

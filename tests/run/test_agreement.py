@@ -9,7 +9,7 @@ SRUN = {"SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "3", "SLURM_LOCALID": "0",
 # Process 0 of a run of three says a word; the others repeat it.
 AGREE = """
 import sys
-from segment.agreement import agreed
+from segment.run.agreement import agreed
 from segment.errors import UserError
 
 def choose():

@@ -11,7 +11,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from segment.errors import UserError
-from segment.resume import find_run, last_checkpoint
+from segment.run.resume import find_run, last_checkpoint
 
 ENVIRONMENT = "environment.json"
 

@@ -9,7 +9,7 @@ from functools import cache
 from torch.distributed import DistError, TCPStore  # type: ignore[attr-defined]
 
 from segment.errors import UserError
-from segment.processes import Place, place
+from segment.run.processes import Place, place
 
 PATIENCE = timedelta(minutes=10)  # processes of one job start within this time
 FAILED = "error: "

@@ -11,9 +11,9 @@ import pytest
 import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
-from segment import processes
 from segment.errors import UserError
-from segment.processes import Place, place
+from segment.run import processes
+from segment.run.processes import Place, place
 
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "none", "RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "GROUP_RANK": "1"}
 TORCHRUN |= {"MASTER_ADDR": "node1", "MASTER_PORT": "29500", "TORCHELASTIC_RESTART_COUNT": "2"}

@@ -10,35 +10,12 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from segment.configuration import flat, portable
 from segment.errors import UserError
-from segment.privacy import without_paths
 
 log = logging.getLogger(__name__)
 
 IN_CHECKPOINT = ("model.optimizer", "model.scheduler", "scheduler", "callbacks.average")
-
-
-def portable(cfg: DictConfig) -> dict[str, Any]:
-    """The resolved configuration as equal runs have it on any machine.
-
-    The run folder is `.`, what only tells how the run was called is as by default, and of an absolute path the last
-    name stays.
-    """
-    copy = cfg.copy()
-    copy.run_dir, copy.resume, copy.allow_changed = ".", False, []
-    if "from_run" in copy:
-        copy.from_run, copy.preflight = None, True
-    result: dict[str, Any] = without_paths(OmegaConf.to_container(copy, resolve=True))
-    return result
-
-
-def flat(node: Any, prefix: str = "") -> dict[str, Any]:  # noqa: ANN401
-    """Nested dictionaries as one level of dotted keys."""
-    if not isinstance(node, dict) or not node:
-        return {prefix: node}
-    return {
-        k: v for key, value in node.items() for k, v in flat(value, f"{prefix}.{key}" if prefix else str(key)).items()
-    }
 
 
 def last_checkpoint(folder: Path) -> Path | None:

@@ -11,7 +11,7 @@ import yaml
 from run_folders import Study
 from wandb_server import KEY, PROJECT, VIEWER, Handler, Server
 
-from segment.resume import flat
+from segment.configuration import flat
 
 pytestmark = pytest.mark.xdist_group("wandb")
 

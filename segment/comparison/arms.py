@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from string import ascii_uppercase
 from typing import Any
 
+from segment.comparison.find import Group
+from segment.comparison.record import Record
 from segment.errors import UserError
 from segment.metrics.recipe import is_free
-from segment.runs.find import Group
-from segment.runs.record import Record
 
 _CASES = "cases to learn from"
 _SHOWN = 3

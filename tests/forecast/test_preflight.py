@@ -13,10 +13,10 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from segment import build, preflight
+from segment import build
 from segment.door import config_dir
 from segment.errors import UserError
-from segment.forecast import stopwatch
+from segment.forecast import preflight, stopwatch
 from segment.forecast.forecast import Trial
 from segment.model.loss import Ramp
 from segment.train import train
@@ -109,7 +109,7 @@ def test_only_the_trial_leaves_no_run(tmp_path, cache, tried, capsys):
     train(config(tmp_path, cache, "preflight=only"))
     assert {path.name for path in tmp_path.iterdir()} == {"preflight.json", "train.log"}
     assert "pre-flight: 3 patches an epoch, " in capsys.readouterr().out
-    assert "WARNING segment.preflight: fewer than one patch" in (tmp_path / "train.log").read_text()
+    assert "WARNING segment.forecast.preflight: fewer than one patch" in (tmp_path / "train.log").read_text()
 
 
 def test_a_mode_that_is_none_is_refused(tmp_path, cache):

@@ -10,13 +10,14 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from segment import run_folder as module
-from segment import run_lock
 from segment.door import config_dir, door
 from segment.errors import UserError
-from segment.run import HERE, Run, begin, record
-from segment.run_folder import heard
-from segment.run_lock import alone_in
+from segment.run import folder as module
+from segment.run import lock
+from segment.run.begin import HERE, begin
+from segment.run.folder import Run, heard
+from segment.run.lock import alone_in
+from segment.run.record import record
 
 
 @pytest.fixture(autouse=True)
@@ -113,7 +114,7 @@ def test_a_failing_run_leaves_its_traceback_in_the_log_without_folders(command, 
     (log,) = tmp_path.rglob("train.log")
     text = log.read_text()
     assert "UserError: no such file x.nii.gz" in text
-    assert 'File "segment/run.py"' in text
+    assert 'File "segment/run/begin.py"' in text
     assert str(tmp_path) not in text
     assert not any(isinstance(handler, logging.FileHandler) for handler in logging.getLogger().handlers)
     assert not any(isinstance(h, logging.FileHandler) for h in logging.getLogger("pytorch_lightning").handlers)
@@ -288,7 +289,7 @@ def test_python_may_name_the_folder(tmp_path):
 
 
 def test_a_run_that_still_goes_is_not_joined(command, monkeypatch, capsys):
-    monkeypatch.setattr(run_lock, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(lock, "PATIENCE_S", 0.3)
     (here,) = command("seed=1")
     config = (here.folder / "config.yaml").read_bytes()
     with alone_in(here.folder), pytest.raises(SystemExit) as end:
@@ -333,7 +334,7 @@ def test_a_run_goes_on_from_what_the_process_before_it_has_left(tmp_path):
 
 
 def test_several_commands_may_share_a_folder_where_that_is_meant(monkeypatch):
-    monkeypatch.setattr(run_lock, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(lock, "PATIENCE_S", 0.3)
     Path("x").mkdir()
     with alone_in(Path("x")), begin(config("run_dir=x"), "sweep.log", shared=True) as here:
         assert here.folder == Path("x")

@@ -5,10 +5,13 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 
-from segment import run
+from segment.configuration import flat, portable
 from segment.door import config_dir
 from segment.errors import UserError
-from segment.resume import find_run, flat, last_checkpoint, portable
+from segment.run import record as record_module
+from segment.run.folder import Run
+from segment.run.record import record
+from segment.run.resume import find_run, last_checkpoint
 
 
 @pytest.fixture(autouse=True)
@@ -25,14 +28,14 @@ def config(*overrides):
 @pytest.fixture
 def make_run(tmp_path, monkeypatch):
     """Leaves the records of a run, each one younger than those before."""
-    monkeypatch.setattr(run, "environment", lambda seed, overrides: {"seed": seed})
+    monkeypatch.setattr(record_module, "environment", lambda seed, overrides: {"seed": seed})
     started = int(time.time()) - 1000
 
     def make(name, *overrides):
         nonlocal started
         folder = tmp_path / "outputs" / "quick" / name
         folder.mkdir(parents=True)
-        run.record(run.Run(folder, None, resumed=False), config(f"run_dir={folder}", *overrides), {"train": []}, {})
+        record(Run(folder, None, resumed=False), config(f"run_dir={folder}", *overrides), {"train": []}, {})
         started += 10
         os.utime(folder / "config.yaml", (started, started))
         return folder

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from segment import __version__, provenance
-from segment.provenance import environment
+from segment import __version__
+from segment.run import provenance
+from segment.run.provenance import environment
 
 
 def git(folder, *command):
@@ -27,7 +28,7 @@ def checkout(tmp_path, monkeypatch):
     git(tmp_path, "init", "-q")
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "-qm", "first")
-    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "segment" / "provenance.py"))
+    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "segment" / "run" / "provenance.py"))
     return tmp_path
 
 
@@ -61,7 +62,7 @@ def test_a_users_git_settings_do_not_change_the_record(checkout):
 def test_without_a_commit_or_a_checkout_there_is_none(checkout, tmp_path, monkeypatch):
     git(checkout, "update-ref", "-d", "HEAD")
     assert environment(0, [])["git"] is None
-    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "site-packages" / "segment" / "provenance.py"))
+    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "site-packages" / "segment" / "run" / "provenance.py"))
     assert environment(0, [])["git"] is None
 
 

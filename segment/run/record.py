@@ -1,0 +1,55 @@
+"""What a run's folder tells of it: configuration, split, environment, hours."""
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from segment.configuration import portable
+from segment.files import write_text
+from segment.run.folder import ENVIRONMENT, Run, slurm_job
+from segment.run.provenance import environment
+
+
+def record(run: Run, cfg: DictConfig, split: Mapping[str, Sequence[str]], data: Mapping[str, Any]) -> None:
+    """Write split.json, environment.json and, last, config.yaml.
+
+    environment.json tells of the start; every later process of the run adds its own under `resumed`.
+
+    Args:
+        run: The run.
+        cfg: Its configuration.
+        split: Ids of the cases of each part.
+        data: What tells the cases' content, as plain values: `cases`, hashes of the CTs' voxels by id, and more.
+    """
+    path = run.folder / ENVIRONMENT
+    overrides = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
+    facts = environment(cfg.seed, overrides) | slurm_job() | {**data}
+    if run.resumed and path.exists():
+        first = json.loads(path.read_text(encoding="utf-8"))
+        facts = first | {"resumed": [*first.get("resumed", []), facts]}
+    write_text(path, json.dumps(facts, indent=1))
+    write_text(run.folder / "split.json", json.dumps(split, indent=1))
+    write_text(run.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(portable(cfg))))
+
+
+def stamp(run: Run) -> int | None:
+    """When environment.json was written."""
+    path = run.folder / ENVIRONMENT
+    return path.stat().st_mtime_ns if path.exists() else None
+
+
+def record_time(run: Run, seconds: float, cores_seconds: float) -> None:
+    """Add to environment.json how long this process has worked; one that is killed cannot tell.
+
+    Further processes of a DDP run write nothing, so their time is not in it.
+    """
+    path = run.folder / ENVIRONMENT
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    mine = facts["resumed"][-1] if facts.get("resumed") else facts
+    mine |= {"hours": round(seconds / 3600, 4), "core_hours": round(cores_seconds / 3600, 4)}
+    with suppress(OSError):  # a full disk; what ended the run has more to say
+        write_text(path, json.dumps(facts, indent=1))
