@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
-from segment import build
 from segment.configuration import flat
 from segment.errors import UserError
 from segment.inference.ensemble import EnsembleSegmenter
 from segment.inference.segmenter import Segmenter
+from segment.trained import Trained, rebuild
 
 # What members must share: what they were fed with and what becomes of their mask.
 SHARED = ("organs", "preprocess", "postprocess", "tolerance_mm")
@@ -29,7 +29,7 @@ class Ensemble:
     """
 
     paths: list[Path]
-    members: list[build.Trained]
+    members: list[Trained]
 
     @property
     def organs(self) -> list[str]:
@@ -74,13 +74,13 @@ def load(ckpt: str | Sequence[str], trust: Sequence[str] = ()) -> Ensemble:
 
     Args:
         ckpt: A file, a glob, or a list of them.
-        trust: More modules to allow; see `segment.build.load`.
+        trust: More modules to allow; see `segment.trained.rebuild`.
 
     Raises:
         UserError: When a file is missing or no such checkpoint, or when the networks do not fit together.
     """
     paths = _paths([ckpt] if isinstance(ckpt, str) else list(ckpt))
-    members = [build.load(path, trust) for path in paths]
+    members = [rebuild(path, trust) for path in paths]
     first = _shared(members[0])
     for path, member in zip(paths[1:], members[1:], strict=True):
         other = _shared(member)
@@ -106,6 +106,6 @@ def _paths(patterns: Sequence[str]) -> list[Path]:
     return paths
 
 
-def _shared(member: build.Trained) -> dict[str, Any]:
+def _shared(member: Trained) -> dict[str, Any]:
     config = member.facts["config"]
     return flat({key: config.get(key, config["model"].get(key)) for key in SHARED})

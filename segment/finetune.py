@@ -8,12 +8,12 @@ from pathlib import Path
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from segment import build
 from segment.data.cases import Case
 from segment.data.datamodule import CTDataModule
 from segment.errors import UserError
 from segment.model.module import SegmentationModule
 from segment.model.transfer import transfer
+from segment.trained import read_checkpoint, seen_by
 
 log = logging.getLogger(__name__)
 
@@ -54,13 +54,13 @@ def begin_from(cfg: DictConfig, module: SegmentationModule, datamodule: CTDataMo
         UserError: When the checkpoint holds another network, or has seen a test case.
     """
     path = Path(cfg.init_from)
-    checkpoint = build.read_checkpoint(path)
+    checkpoint = read_checkpoint(path)
     config, organs = checkpoint["segment"]["config"], module.organs
     module.checkpoint_facts["voxel_hashes"] = all_seen(path, f"init_from={path}", datamodule)
     weights = {
         name.removeprefix("net."): value for name, value in checkpoint["state_dict"].items() if name.startswith("net.")
     }
-    if known := _known(datamodule.split.val, build.seen_by(path), datamodule):
+    if known := _known(datamodule.split.val, seen_by(path), datamodule):
         log.warning("init_from=%s has seen %s: validation scores tell of memory, too", path, ", ".join(known))
     done = transfer(module.net, instantiate(cfg.model.net, _convert_="all"), organs, weights, config["organs"])
     if done.share < ENOUGH:
@@ -88,7 +88,7 @@ def all_seen(path: Path, name: str, datamodule: CTDataModule) -> list[str]:
     Raises:
         UserError: When a test case is among the former.
     """
-    before, split = build.seen_by(path), datamodule.split
+    before, split = seen_by(path), datamodule.split
     leaked = _known(split.test, before, datamodule)
     if leaked and not split.shared:
         msg = (

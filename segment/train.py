@@ -23,6 +23,7 @@ from segment.run.folder import Run
 from segment.run.processes import place
 from segment.run.record import record
 from segment.run.repeat import repeated, tell_environment, tell_scores
+from segment.trained import check_resumable, read_checkpoint, steps_of
 from segment.values import check_seed
 
 log = logging.getLogger(__name__)
@@ -68,8 +69,8 @@ def _check(cfg: DictConfig, parts: build.Parts, here: Run) -> None:
     module.checkpoint_facts |= {"split": datamodule.split.ids(), "voxel_hashes": hashes}
     if here.checkpoint is not None:
         other_data = any(key.split(".")[0] in ("data", "split") for key in cfg.allow_changed)
-        build.check_resumable(here.checkpoint, module, other_data)
-        learnt = build.read_checkpoint(here.checkpoint)["segment"]["split"].get("train", [])
+        check_resumable(here.checkpoint, module, other_data)
+        learnt = read_checkpoint(here.checkpoint)["segment"]["split"].get("train", [])
         if moved := [case.id for case in datamodule.split.val if case.id in learnt and not datamodule.split.shared]:
             log.warning("the run has trained on %s: validation scores tell of memory, too", ", ".join(moved))
         module.checkpoint_facts["voxel_hashes"] = all_seen(here.checkpoint, str(here.checkpoint), datamodule)
@@ -111,7 +112,7 @@ def _begin_logging(trainer: pl.Trainer, cfg: DictConfig, here: Run) -> None:
     for logger in trainer.loggers:
         logger.log_hyperparams(flat(portable(cfg)))
         if isinstance(logger, MetricsCSV):
-            logger.forget_from(build.steps_of(here.checkpoint) if here.checkpoint else 0)
+            logger.forget_from(steps_of(here.checkpoint) if here.checkpoint else 0)
 
 
 def _best_score(trainer: pl.Trainer) -> float:

@@ -20,6 +20,7 @@ from segment.errors import UserError
 from segment.model.loss import set_epoch
 from segment.model.marginal import marginal
 from segment.train import train
+from segment.trained import rebuild
 
 DOCS = Path(__file__).parents[1] / "docs" / "recipes.md"
 # One worker runs this file, for its runs share prepared volumes.
@@ -97,7 +98,7 @@ def test_every_choice_trains_and_its_checkpoint_can_be_used(run, tmp_path, overr
     last = run("a", *overrides)
     assert last["global_step"] == (1 if "trainer.accumulate_grad_batches=2" in overrides else 2)
     assert all(torch.isfinite(value).all() for value in last["state_dict"].values())
-    trained = build.load(tmp_path / "a" / "checkpoints" / "best.ckpt")
+    trained = rebuild(tmp_path / "a" / "checkpoints" / "best.ckpt")
     assert len(trained.module(torch.zeros(1, 1, 16, 16, 16))[0]) == 5
 
 

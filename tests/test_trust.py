@@ -7,9 +7,9 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from segment import build
 from segment.door import config_dir
 from segment.errors import UserError
+from segment.trained import CHECKPOINT_KEYS, rebuild
 from segment.trust import checked
 
 CONF = Path(config_dir())
@@ -122,7 +122,7 @@ def test_our_own_configurations_are_trusted(choice):
     with initialize_config_dir(config_dir(), version_base="1.3"):
         cfg = compose("train", overrides=["run_dir=.", choice])
     held = OmegaConf.to_container(cfg, resolve=True)
-    for key in build.CHECKPOINT_KEYS:
+    for key in CHECKPOINT_KEYS:
         assert checked(held[key]) == held[key]
 
 
@@ -131,5 +131,5 @@ def test_a_hostile_checkpoint_runs_nothing(tmp_path, monkeypatch):
     held = tiny.config()
     held["model"]["postprocess"] = {"_target_": "torch.nn.functional.os.system", "_args_": ["touch mark"]}
     with pytest.raises(UserError, match=r"'torch\.nn\.functional\.os\.system', which is not allowed"):
-        build.load(tiny.write_checkpoint(tmp_path / "x.ckpt", held))
+        rebuild(tiny.write_checkpoint(tmp_path / "x.ckpt", held))
     assert not (tmp_path / "mark").exists()

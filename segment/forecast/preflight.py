@@ -27,6 +27,7 @@ from segment.forecast.forecast import Cases, Forecast, Plan, Trial, forecast
 from segment.forecast.middle import begin_at
 from segment.forecast.stopwatch import Stopwatch
 from segment.forecast.trouble import little_memory, rare_organs, slow_parts, small_volumes
+from segment.trained import epochs_done
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +105,7 @@ def _plan(cfg: DictConfig, parts: build.Parts, sizes: Sizes, checkpoint: Path | 
     return Plan(
         patches=steps * datamodule.batch_size * world_size,
         steps=steps,
-        begun=build.epochs_done(checkpoint, steps) if checkpoint else 0.0,
+        begun=epochs_done(checkpoint, steps) if checkpoint else 0.0,
         epochs=epochs,
         validate_every=trainer.check_val_every_n_epoch or 1,
         validation=_share(split.val, split.val, sizes, world_size, trainer.limit_val_batches),

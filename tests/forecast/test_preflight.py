@@ -20,6 +20,7 @@ from segment.forecast import preflight, stopwatch
 from segment.forecast.forecast import Trial
 from segment.model.loss import Ramp
 from segment.train import train
+from segment.trained import epochs_done
 
 # One worker runs this file, for its tests share a finished run.
 pytestmark = [
@@ -177,14 +178,14 @@ def test_a_resumed_run_is_forecast_from_where_it_is(tmp_path, cache, tried, spy)
     one_patch = "model.inferer.patch_size=[128,128,128]"
     result = forecast(tmp_path, cache, "trainer.max_epochs=5", one_patch, checkpoint=last)
     assert result.total_s == pytest.approx(1 + 3 * (2 + 1.5 + 3) + 4)
-    assert build.epochs_done(last, 3) == 2
+    assert epochs_done(last, 3) == 2
     content = checkpoint(tried)
     fit = content["loops"]["fit_loop"]
     # As in the middle of the third epoch.
     fit["epoch_progress"]["current"] |= {"ready": 3, "started": 3, "processed": 2, "completed": 2}
     fit["epoch_loop.batch_progress"]["current"]["completed"] = 2
     torch.save(content, tmp_path / "middle.ckpt")
-    assert build.epochs_done(tmp_path / "middle.ckpt", 4) == 2.5
+    assert epochs_done(tmp_path / "middle.ckpt", 4) == 2.5
 
 
 def test_the_largest_cases_are_tried_in_a_few_steps(tmp_path, cache, tried, spy):
