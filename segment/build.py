@@ -54,6 +54,7 @@ def parts(cfg: DictConfig, watch: pl.Callback | None = None) -> Parts:
     resolved: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     check_values(resolved)
     check_precision(cfg.trainer)
+    check_validation(cfg.trainer)
     loggers = [instantiate(node) for node in (cfg.get("logger") or {}).values() if node]
     callbacks = [instantiate(node) for node in (cfg.get("callbacks") or {}).values() if node]
     datamodule: CTDataModule = instantiate(cfg.data, _convert_="all")
@@ -69,6 +70,8 @@ def parts(cfg: DictConfig, watch: pl.Callback | None = None) -> Parts:
         callbacks.append(watch)
     # Lightning says so at every start where SLURM is installed, as on the machine that jobs are sent from.
     warnings.filterwarnings("ignore", "The `srun` command is available", PossibleUserWarning)
+    # Scores are those of all processes before they are logged (metrics/meter.py).
+    warnings.filterwarnings("ignore", r"It is recommended to use `self.log\('(val|test)/", PossibleUserWarning)
     trainer: pl.Trainer = instantiate(cfg.trainer, callbacks=callbacks, logger=loggers or False, plugins=plugins)
     if watch is None:
         check_number(trainer)
@@ -108,6 +111,18 @@ def check_precision(trainer: DictConfig) -> None:
         if not capable:
             msg = f"trainer.precision={precision} is far slower than float32 on this CPU; use trainer.precision=32-true"
             raise UserError(msg)
+
+
+def check_validation(trainer: DictConfig) -> None:
+    """Refuse validation within an epoch: resumed from a checkpoint just before, a run would leave it out.
+
+    Raises:
+        UserError: With what to do instead.
+    """
+    interval = trainer.get("val_check_interval")
+    if interval is not None and (interval != 1 or isinstance(interval, int)):  # 1 would be every batch
+        msg = f"trainer.val_check_interval={interval} validates within an epoch; lower data.patches_per_epoch instead"
+        raise UserError(msg)
 
 
 def device(name: str) -> torch.device:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from segment.data.cases import Case
 from segment.data.datamodule import CTDataModule
@@ -24,7 +24,7 @@ NAMED = 8  # tensors that the log names one by one
 def note_checkpoint(cfg: DictConfig) -> None:
     """Put the SHA-256 of the checkpoint that `init_from` names into the configuration.
 
-    A run that goes on does not need the file; without it, `allow_changed=[init_sha256]` tells that it may be gone.
+    A run that goes on does not need the file; see `keep_note`.
 
     Raises:
         UserError: When there is no such file, or `init_sha256` says that it was another one.
@@ -43,6 +43,12 @@ def note_checkpoint(cfg: DictConfig) -> None:
         msg = f"init_from={path} is not the file that init_sha256={cfg.init_sha256} tells; give that file"
         raise UserError(msg)
     cfg.init_sha256 = found
+
+
+def keep_note(cfg: DictConfig, folder: Path) -> None:
+    """Of a run that goes on while the file of `init_from` is gone, keep what config.yaml says of it."""
+    if cfg.init_from and cfg.init_sha256 is None:
+        cfg.init_sha256 = OmegaConf.load(folder / "config.yaml").init_sha256
 
 
 def begin_from(cfg: DictConfig, module: SegmentationModule, datamodule: CTDataModule) -> None:

@@ -12,7 +12,7 @@ from segment import build
 from segment.configuration import flat, portable
 from segment.door import door
 from segment.errors import UserError
-from segment.finetune import all_seen, begin_from, note_checkpoint
+from segment.finetune import all_seen, begin_from, keep_note, note_checkpoint
 from segment.forecast.preflight import check_preflight, preflight
 from segment.metrics.log import MetricsCSV
 from segment.metrics.table import print_scores
@@ -44,6 +44,8 @@ def train(cfg: DictConfig) -> float:
     note_checkpoint(cfg)
     check_preflight(cfg.preflight)
     with ending_well(), begin(cfg, "train.log") as here:
+        if here.resumed:
+            keep_note(cfg, here.folder)
         pl.seed_everything(cfg.seed, workers=True)
         parts = build.parts(cfg)
         try:

@@ -43,6 +43,14 @@ def test_half_floats_are_not_bfloats(monkeypatch):
         build.check_precision(OmegaConf.create({"precision": "16-mixed", "accelerator": "cpu"}))
 
 
+@pytest.mark.parametrize("interval", [0.5, 1, 3, "00:10:00:00"])
+def test_validation_within_an_epoch_is_refused(interval):
+    with pytest.raises(UserError, match=rf"val_check_interval={interval} .* lower data.patches_per_epoch"):
+        build.check_validation(OmegaConf.create({"val_check_interval": interval}))
+    build.check_validation(OmegaConf.create({"val_check_interval": 1.0}))
+    build.check_validation(OmegaConf.create({}))
+
+
 def test_devices_by_name(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert build.device("auto") == build.device("cpu") == torch.device("cpu")

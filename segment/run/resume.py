@@ -72,6 +72,8 @@ def _changed(cfg: DictConfig, folder: Path) -> dict[str, tuple[Any, Any]]:
     """Keys whose value differs from that of an earlier run, with both values, but for those that may."""
     before, now = flat(OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))), flat(portable(cfg))
     differing = {key for key in before.keys() | now.keys() if before.get(key) != now.get(key)}
+    if cfg.get("init_from") and cfg.init_sha256 is None:  # the file is gone, and not needed any more
+        differing.discard("init_sha256")
     written = flat(OmegaConf.to_container(cfg, resolve=False))
     return {
         key: (before.get(key), now.get(key))
