@@ -138,7 +138,7 @@ def differences(one: Path, other: Path) -> list[str]:
 
 def unequal(one: Any, other: Any, name: str) -> list[str]:
     """Names of the values that differ."""
-    if isinstance(one, torch.Tensor):
+    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
         return [] if torch.equal(one, other) else [name]
     if isinstance(one, dict) and isinstance(other, dict):
         keys = sorted(one.keys() | other.keys(), key=str)
@@ -146,6 +146,8 @@ def unequal(one: Any, other: Any, name: str) -> list[str]:
     if isinstance(one, list | tuple) and isinstance(other, list | tuple) and len(one) == len(other):
         pairs = enumerate(zip(one, other, strict=True))
         return [path for index, pair in pairs for path in unequal(*pair, f"{name}/{index}")]
+    if type(one) is not type(other):
+        return [f"{name}: {one} / {other}"]
     return [] if one == other or (one != one and other != other) else [f"{name}: {one} / {other}"]
 
 

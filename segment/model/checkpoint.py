@@ -62,3 +62,4 @@ class RelativeCheckpoint(ModelCheckpoint):
             state[key] = str(folder / state[key]) if state[key] else ""
         state["best_k_models"] = {str(folder / name): score for name, score in state["best_k_models"].items()}
         super().load_state_dict(state)
+        self.current_score = state["current_score"]  # Lightning leaves it out: the next checkpoint would lack it

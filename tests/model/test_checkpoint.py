@@ -70,6 +70,19 @@ def test_a_run_goes_on_after_its_folder_was_moved(tmp_path):
     assert epochs == {"best.ckpt": 1, "last.ckpt": 3}
 
 
+@pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
+@pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers")
+def test_what_callbacks_remember_survives_a_resume(tmp_path):
+    scores = [0.1, 0.7, 0.3, 0.5]
+    fit(tmp_path / "one", scores)
+    fit(tmp_path / "other", scores[:3])
+    fit(tmp_path / "other", scores, ckpt_path=tmp_path / "other" / "checkpoints" / "last.ckpt")
+    one, other = (
+        torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True) for name in ("one", "other")
+    )
+    assert one["callbacks"] == other["callbacks"]
+
+
 @pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers")
 def test_a_checkpoint_tells_no_path(tmp_path):
     fit(tmp_path, [0.1])
