@@ -33,7 +33,9 @@ def start(folder: Path, environment: dict[str, str], *overrides: str) -> subproc
     """A run that says what goes wrong in `<folder>.txt`."""
     call = [sys.executable, "-m", "segment.train", *RUN, f"hydra.run.dir={folder}", *overrides]
     with said(folder).open("wb") as output:
-        return subprocess.Popen(call, env=environment, stderr=output, stdout=subprocess.DEVNULL)
+        # Tests may run in the background, where Ctrl+C is ignored.
+        heeds = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
+        return subprocess.Popen(call, env=environment, stderr=output, stdout=subprocess.DEVNULL, preexec_fn=heeds)
 
 
 def said(folder: Path) -> Path:
@@ -66,8 +68,8 @@ def test_told_to_end_in_its_test_a_run_does_not_look_finished(tmp_path, environm
     assert not list(run.glob("nan"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
-def test_told_to_end_a_run_saves_its_step_and_goes_on_with_the_next(tmp_path, environment, number):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGUSR1, 143), (signal.SIGINT, 130)])
+def test_told_to_end_a_run_saves_its_step_and_goes_on_with_the_next(tmp_path, environment, number, code):
     reference, run = tmp_path / "reference", tmp_path / "run"
     assert start(reference, environment).wait() == 0, said(reference).read_text()
     process = start(run, environment, "callbacks.interrupt.minutes=0")
@@ -78,7 +80,7 @@ def test_told_to_end_a_run_saves_its_step_and_goes_on_with_the_next(tmp_path, en
         assert time.monotonic() < end
         time.sleep(0.005)
     process.send_signal(number)
-    assert process.wait() == 143
+    assert process.wait() == code
     assert "go on with resume=true" in said(run).read_text()
     stopped_at = torch.load(last, weights_only=True)["global_step"]
     assert 0 < stopped_at < 6

@@ -15,8 +15,9 @@ from pytorch_lightning.callbacks import Checkpoint
 log = logging.getLogger(__name__)
 
 # The end of a SLURM job is told by the signal it was submitted with (SIGUSR1 or SIGUSR2), or by SIGTERM.
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
-STOPPED = 128 + signal.SIGTERM  # exit code
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+STOPPED = 128 + signal.SIGTERM  # exit code; as a shell tells it
+STOPPED_BY_HAND = 128 + signal.SIGINT
 PATIENCE_S = 120
 Handler = Callable[[int, FrameType | None], Any] | int | None
 
@@ -49,9 +50,10 @@ class Interrupt(Checkpoint):
     """Write the checkpoint `last` within epochs, so that a run that is stopped loses little or nothing.
 
     It is written at the end of a training step: after every `minutes`, and when a signal has come. Then the signal goes
-    on to who handled it before; where nobody did, the run ends with exit code 143. submitit requeues the job at SIGUSR2
-    and lets it go on at SIGTERM: SLURM does not requeue a job that ends between the SIGTERM of a pre-emption and its
-    SIGKILL. A signal during validation ends the run at once: the epoch's last steps are done again.
+    on to who handled it before; where nobody did, the run ends with exit code 143, or 130 after Ctrl+C, and a second
+    Ctrl+C ends it at once. submitit requeues the job at SIGUSR2 and lets it go on at SIGTERM: SLURM does not requeue a
+    job that ends between the SIGTERM of a pre-emption and its SIGKILL. A signal during validation ends the run at once:
+    the epoch's last steps are done again.
 
     No checkpoint is written between the batches whose gradients add up to one step, nor after the last batch of an
     epoch: the epoch's own follows its validation.
@@ -73,6 +75,8 @@ class Interrupt(Checkpoint):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Remember who handles signals, before Lightning does, whose way to stop saves nothing."""
         self.before = {number: signal.getsignal(number) for number in SIGNALS}
+        if self.before[signal.SIGINT] == signal.SIG_IGN:  # in the background of a script
+            del self.before[signal.SIGINT]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Listen to signals."""
@@ -117,12 +121,18 @@ class Interrupt(Checkpoint):
             self._pass_on(trainer)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGINT:
+            if self.received == signal.SIGINT:
+                signal.default_int_handler(number, frame)
+            log.warning("Ctrl+C: the run ends when this step is saved; Ctrl+C once more ends it at once")
         self.received = number
 
     def _pass_on(self, trainer: pl.Trainer) -> None:
         number = self.received or signal.SIGTERM  # another process has got the signal
         handler = self.before.get(number)
         self.received = None
+        if number == signal.SIGINT:  # Python's own handler would have Lightning tear down a run that is saved
+            raise SystemExit(STOPPED_BY_HAND)
         if not callable(handler):
             raise SystemExit(STOPPED)
         handler(number, None)

@@ -30,6 +30,12 @@ def test_where_nobody_handled_the_signal_the_run_ends(before):
     assert end.value.code == 143
 
 
+def test_ctrl_c_twice_waits_no_longer():
+    interrupt = told(signal.SIGINT, {signal.SIGINT: signal.default_int_handler})
+    with pytest.raises(KeyboardInterrupt):
+        interrupt._note(signal.SIGINT, None)
+
+
 def test_only_the_first_process_ends_where_the_job_is_requeued(monkeypatch):
     waited = []
     monkeypatch.setattr("segment.model.interrupt.time.sleep", waited.append)
