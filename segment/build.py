@@ -1,4 +1,4 @@
-"""Configuration → data, module and trainer. With the doors and the run folder, the only code that sees Hydra."""
+"""Configuration → data, module and trainer."""
 
 import shutil
 import warnings
@@ -54,7 +54,7 @@ def parts(cfg: DictConfig, watch: pl.Callback | None = None) -> Parts:
     resolved: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     check_values(resolved)
     check_precision(cfg.trainer)
-    check_validation(cfg.trainer)
+    check_length(cfg.trainer)
     loggers = [instantiate(node) for node in (cfg.get("logger") or {}).values() if node]
     callbacks = [instantiate(node) for node in (cfg.get("callbacks") or {}).values() if node]
     datamodule: CTDataModule = instantiate(cfg.data, _convert_="all")
@@ -113,12 +113,21 @@ def check_precision(trainer: DictConfig) -> None:
             raise UserError(msg)
 
 
-def check_validation(trainer: DictConfig) -> None:
-    """Refuse validation within an epoch: resumed from a checkpoint just before, a run would leave it out.
+def check_length(trainer: DictConfig) -> None:
+    """Refuse what Lightning does not resume exactly.
+
+    Resumed from a checkpoint just before it, a run would leave out a validation within an epoch; with a number of
+    steps as its length it would log some of them twice.
 
     Raises:
         UserError: With what to do instead.
     """
+    if trainer.get("max_steps") not in (None, -1):
+        msg = (
+            f"trainer.max_steps={trainer.max_steps} ends a run within an epoch, where no resume is exact; give "
+            "trainer.max_epochs, and data.patches_per_epoch as their length"
+        )
+        raise UserError(msg)
     interval = trainer.get("val_check_interval")
     if interval is not None and (interval != 1 or isinstance(interval, int)):  # 1 would be every batch
         msg = f"trainer.val_check_interval={interval} validates within an epoch; lower data.patches_per_epoch instead"

@@ -84,6 +84,7 @@ def _facts(comparison: Comparison) -> dict[str, object]:
         "remarks": list(comparison.remarks),
         "settings": {name: getattr(comparison.settings, name) for name in ("alpha", "resamples", "seed")},
         "cases": list(comparison.cases),
+        "patients": len(comparison.patients),
         "arms": [
             {
                 "arm": arm.letter,

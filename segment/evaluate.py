@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from segment import build, ensemble
 from segment.batch import name_failures, work_through
 from segment.data.annotation import unknown_organs
-from segment.data.cases import Case
+from segment.data.cases import Case, of_one_patient
 from segment.data.dataset import ScanDataset
 from segment.data.fingerprint import voxel_hash
 from segment.door import door
@@ -47,7 +47,11 @@ def evaluate(cfg: DictConfig) -> None:
     cfg.data_sha256 = _data_sha256(cases, contents)
     with begin(cfg, "evaluate.log") as here:
         recipes = [member.facts.get("trained", {}) for member in trained.members]
-        facts = {"cases": {case.id: contents[case.id] for case in cases}, "trained": recipes}
+        facts = {
+            "cases": {case.id: contents[case.id] for case in cases},
+            "patients": of_one_patient(cases),
+            "trained": recipes,
+        }
         record(here, cfg, {"test": [case.id for case in cases]}, facts)
         failed = _score(cases, trained, cfg.pictures, here.folder)
         print_scores(here.folder / "cases.csv")

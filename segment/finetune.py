@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def note_checkpoint(cfg: DictConfig) -> None:
         return
     path = Path(cfg.init_from)
     if not path.is_file():
-        if cfg.resume is not False:
+        if cfg.resume is not False or os.environ.get("SLURM_RESTART_COUNT", "0") != "0":
             return
         msg = f"no such checkpoint: init_from={path}; a run's best one is <run folder>/checkpoints/best.ckpt"
         raise UserError(msg)

@@ -22,7 +22,7 @@ from segment.run.begin import begin
 from segment.run.folder import Run
 from segment.run.processes import place
 from segment.run.record import record
-from segment.run.repeat import repeated, tell_environment, tell_scores
+from segment.run.repeat import repeated, tell_environment, tell_resumed, tell_scores
 from segment.trained import check_resumable, read_checkpoint, steps_of
 from segment.values import check_seed
 
@@ -87,6 +87,9 @@ def _record(cfg: DictConfig, parts: build.Parts, here: Run) -> None:
         if cfg.from_run:
             for sentence in tell_environment(Path(cfg.from_run), here.folder):
                 log.warning("not as in %s: %s", cfg.from_run, sentence)
+        if here.resumed:
+            for sentence in tell_resumed(here.folder):
+                log.warning("not as when the run was stopped: %s", sentence)
     if cfg.preflight:
         preflight(cfg, parts, here.folder, here.checkpoint)
 

@@ -49,10 +49,23 @@ class Study:
         return folder
 
 
-def write_run(folder: Path, test, dice, train, seed=0, channels=16, voxels=None, hd95_mm=None, tolerance=3, task="t"):
+def write_run(
+    folder: Path,
+    test,
+    dice,
+    train,
+    seed=0,
+    channels=16,
+    voxels=None,
+    hd95_mm=None,
+    tolerance=3,
+    task="t",
+    same=None,
+):
     """Write config.yaml, split.json, environment.json and cases.csv.
 
-    `dice` and `hd95_mm` hold (patients,) by organ; `voxels` maps case ids to contents, None: each case its own.
+    `dice` and `hd95_mm` hold (patients,) by organ; `voxels` maps case ids to contents, None: each case its own; `same`
+    maps ids of cases to the first one of their patient.
     """
     folder.mkdir(parents=True)
     cfg = OmegaConf.create(
@@ -65,7 +78,7 @@ def write_run(folder: Path, test, dice, train, seed=0, channels=16, voxels=None,
     )
     contents = {case: f"content of {case}" for case in [*train, *test]} if voxels is None else voxels
     split = {"train": list(train[:-2]), "val": list(train[-2:]), "test": list(test)}
-    record(Run(folder, None, resumed=False), cfg, split, {"cases": contents})
+    record(Run(folder, None, resumed=False), cfg, split, {"cases": contents, "patients": same or {}})
     begin_cases(folder / "cases.csv")
     for index, case in enumerate(test):
         append_case(folder / "cases.csv", case, [_score(organ, index, dice, hd95_mm) for organ in dice])

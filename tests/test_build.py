@@ -46,9 +46,15 @@ def test_half_floats_are_not_bfloats(monkeypatch):
 @pytest.mark.parametrize("interval", [0.5, 1, 3, "00:10:00:00"])
 def test_validation_within_an_epoch_is_refused(interval):
     with pytest.raises(UserError, match=rf"val_check_interval={interval} .* lower data.patches_per_epoch"):
-        build.check_validation(OmegaConf.create({"val_check_interval": interval}))
-    build.check_validation(OmegaConf.create({"val_check_interval": 1.0}))
-    build.check_validation(OmegaConf.create({}))
+        build.check_length(OmegaConf.create({"val_check_interval": interval}))
+    build.check_length(OmegaConf.create({"val_check_interval": 1.0}))
+    build.check_length(OmegaConf.create({}))
+
+
+def test_a_length_in_steps_is_refused():
+    with pytest.raises(UserError, match=r"trainer\.max_steps=9 .* give trainer\.max_epochs"):
+        build.check_length(OmegaConf.create({"max_steps": 9}))
+    build.check_length(OmegaConf.create({"max_steps": -1}))
 
 
 def test_devices_by_name(monkeypatch):

@@ -1,14 +1,17 @@
 """Every file of the configuration composes, and what it names can be built."""
 
+import re
 from pathlib import Path
 
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
+from segment.data.sources.folder import Folder
 from segment.door import config_dir
 from segment.model.module import SegmentationModule
 from segment.model.patch_size import check_patch_size
@@ -84,7 +87,9 @@ def test_every_network_is_one_override_away(net, experiment):
 
 
 def test_an_organ_without_a_tolerance_is_refused_before_training():
-    with pytest.raises(InstantiationException, match="tolerance_mm has no value for aorta; add one"):
+    with pytest.raises(
+        InstantiationException, match=r"tolerance_mm has no value for aorta; add it in mm: \+tolerance_mm"
+    ):
         instantiate(train_config("organs=[liver,aorta]").model, _convert_="all")
 
 
@@ -135,3 +140,22 @@ def test_organs_reach_every_part():
     module = instantiate(cfg.model, _convert_="all")
     datamodule = instantiate(cfg.data, _convert_="all")
     assert module.organs == datamodule.organs == ["liver", "spleen"]
+
+
+def test_the_readme_s_examples_of_extending_it_work(tmp_path, monkeypatch):
+    readme = (CONF.parent / "README.md").read_text(encoding="utf-8")
+    files = re.findall(
+        r"`conf/(\S+\.yaml)`, then\s+`segment train (\S+)`:\s+```yaml\n(.*?)```", readme, flags=re.DOTALL
+    )
+    for path, _, text in files:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    assert len(files) == 3
+    monkeypatch.setenv("CLINIC_ROOT", str(tmp_path))
+    cfg = train_config(*(override for _, override, _ in files), f"hydra.searchpath=[file://{tmp_path}]")
+    module = instantiate(cfg.model, _convert_="all")
+    image, label = torch.randn(1, 1, 32, 32, 32), torch.ones(1, 1, 32, 32, 32, dtype=torch.uint8)
+    with torch.no_grad():
+        assert float(module.criterion(module.net(image), label)) > 0
+    (source,) = (instantiate(node, _convert_="all") for node in cfg.data.sources.values())
+    assert isinstance(source, Folder)

@@ -87,7 +87,7 @@ def test_a_test_case_that_the_checkpoint_has_seen_is_refused(tmp_path, caplog):
     assert "init_from=a.ckpt has seen p: validation scores tell of memory" in caplog.text
 
 
-def test_the_checkpoint_is_told_by_its_content(tmp_path):
+def test_the_checkpoint_is_told_by_its_content(tmp_path, monkeypatch):
     path = tiny.write_checkpoint(tmp_path / "a.ckpt")
     cfg, _ = setting()
     note_checkpoint(cfg)
@@ -102,7 +102,10 @@ def test_the_checkpoint_is_told_by_its_content(tmp_path):
     cfg.init_from = "none.ckpt"
     with pytest.raises(UserError, match=r"no such checkpoint: init_from=none\.ckpt"):
         note_checkpoint(cfg)
-    cfg.resume = True  # by then the file may be gone
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")  # the job goes on with its run, and the file may be gone
+    note_checkpoint(cfg)
+    monkeypatch.delenv("SLURM_RESTART_COUNT")
+    cfg.resume = True
     note_checkpoint(cfg)
     assert cfg.init_sha256 is None
 

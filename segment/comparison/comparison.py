@@ -3,14 +3,16 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 
 from segment.comparison.arms import Arm
 from segment.comparison.fair import check_fair
+from segment.comparison.record import Record
 from segment.errors import UserError
 from segment.metrics.scores import OrganScore
+from segment.statistics.average import nan_means
 from segment.statistics.contrasts import Contrast, Key, Scores, Settings, Summary, contrasts, summarise
 
 MOST_TESTS = 1000  # after Holm, of 20 patients only p below 0.00005 count, and each takes a hundredth of a second
@@ -23,9 +25,10 @@ class Comparison:
     Attributes:
         arms: In the order in which they were named.
         cases: Test cases, sorted.
+        patients: Each by the first of its test cases.
         organs: Those that all runs score.
         metrics: Those that mean the same in all runs.
-        scores: By arm, then organ and metric; columns are `cases`.
+        scores: By arm, then organ and metric; columns are `patients`, each the mean over its cases.
         summaries: Alike.
         contrasts: One for every test; none when there is one arm.
         settings: How it was tested.
@@ -34,6 +37,7 @@ class Comparison:
 
     arms: Sequence[Arm]
     cases: Sequence[str]
+    patients: Sequence[str]
     organs: Sequence[str]
     metrics: Sequence[str]
     scores: Mapping[str, Mapping[Key, Scores]]
@@ -81,10 +85,16 @@ def compare(
         )
         raise UserError(msg)
     cases = sorted(runs[0].cases)
-    scores = {arm.letter: _scores(arm, cases, organs, metrics) for arm in arms}
+    patients = _by_patient(runs, cases)
+    scores = {arm.letter: _scores(arm, list(patients.values()), organs, metrics) for arm in arms}
+    if len(patients) < len(cases):
+        more.append(
+            f"{len(cases)} test cases are of {len(patients)} patients, whose score is the mean over their cases"
+        )
     return Comparison(
         arms=arms,
         cases=cases,
+        patients=list(patients),
         organs=organs,
         metrics=metrics,
         scores=scores,
@@ -110,16 +120,43 @@ def _pairs(arms: Sequence[Arm], reference: str | None) -> list[tuple[str, str]]:
     return [(found[0], letter) for letter in letters if letter != found[0]]
 
 
-def _scores(arm: Arm, cases: Sequence[str], organs: Sequence[str], metrics: Sequence[str]) -> dict[Key, Scores]:
+def _by_patient(runs: Sequence[Record], cases: Sequence[str]) -> dict[str, list[str]]:
+    """Test cases by the first one of their patient: two are of one where any run says so."""
+    first = {case: case for case in cases}
+    for run in runs:
+        gathered: dict[str, set[str]] = {}
+        for case in cases:
+            gathered.setdefault(run.patients.get(case, case), set()).add(first[case])
+        for same in gathered.values():
+            first = {case: min(same) if other in same else other for case, other in first.items()}
+    patients: dict[str, list[str]] = {}
+    for case, patient in first.items():
+        patients.setdefault(patient, []).append(case)
+    return patients
+
+
+def _scores(
+    arm: Arm, patients: Sequence[Sequence[str]], organs: Sequence[str], metrics: Sequence[str]
+) -> dict[Key, Scores]:
     """Rows are seeds. Of several runs of one seed the mean counts, which is unknown where it is in any of them."""
     result = {}
+    cases = [case for patient in patients for case in patient]
+    starts = np.cumsum([0, *map(len, patients)])
+    columns = [slice(start, end) for start, end in pairwise(starts)]
     for organ in organs:
         seeds = [[[run.cases[case][organ] for run in runs] for case in cases] for runs in arm.by_seed]
         failed = np.array([[any(map(_is_failure, same)) for same in row] for row in seeds])
         for metric in metrics:
             values = [[float(np.mean([getattr(score, metric) for score in same])) for same in row] for row in seeds]
-            result[organ, metric] = Scores(np.array(values), failed)
+            result[organ, metric] = _of_patients(np.array(values), failed, columns)
     return result
+
+
+def _of_patients(values: np.ndarray, failed: np.ndarray, columns: Sequence[slice]) -> Scores:
+    """Means over the columns of each patient, unknown where one of its cases has failed without a score."""
+    lost = np.where(failed & np.isnan(values), np.inf, values)  # no mean leaves it out
+    means = np.stack([nan_means(lost[:, of], axis=1) for of in columns], axis=1)
+    return Scores(np.where(np.isinf(means), np.nan, means), np.stack([failed[:, of].any(1) for of in columns], axis=1))
 
 
 def _is_failure(score: OrganScore) -> bool:

@@ -11,6 +11,7 @@ from segment.errors import UserError
 from segment.metrics.merge import read_facts, read_scores, tested_table
 from segment.metrics.recipe import read_config, shared_config
 from segment.metrics.scores import OrganScore
+from segment.run.folder import ENVIRONMENT, last_process
 
 Cases = Mapping[str, Mapping[str, OrganScore]]
 
@@ -32,8 +33,9 @@ class Record:
         cases: Scores by case and organ.
         parts: One for a run, one for each fold of merged ones.
         config: Dotted keys and their values; empty where unknown.
-        code: Commit, and whether it was changed; empty where unknown.
+        code: Commit, and whether it was changed, of every process in turn; empty where unknown.
         voxels: Hash of the CT by case id; empty where the run did not record it.
+        patients: By id of a case whose patient has several: the first of them. Any other case is a patient.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Record:
     config: Mapping[str, Any]
     code: str
     voxels: Mapping[str, str]
+    patients: Mapping[str, str]
 
     @property
     def seed(self) -> Any:  # noqa: ANN401  # whatever config.yaml holds
@@ -67,14 +70,17 @@ def read_run(folder: Path, name: str) -> Record:
     """
     split = read_facts(folder / "split.json")
     table = tested_table(folder)
-    facts = read_facts(folder / "environment.json") if (folder / "environment.json").exists() else {}
-    config = _of_training(read_config(folder), facts.get("trained", []))
+    facts = read_facts(folder / ENVIRONMENT) if (folder / ENVIRONMENT).exists() else {}
+    last = last_process(facts)
+    config = _of_training(read_config(folder), last.get("trained", []))
     if config.get("include_trained"):
         msg = f"{name} was scored with include_trained=true, also on cases that it was trained on; evaluate it without"
         raise UserError(msg)
     seen = frozenset(split.get("train", [])) | frozenset(split.get("val", []))
     cases = read_table(table)
-    return Record(name, cases, (Part(seen, frozenset(cases)),), config, _code(facts), facts.get("cases", {}))
+    code = " then ".join(dict.fromkeys(_code(process) for process in (facts, *facts.get("resumed", []))))
+    parts = (Part(seen, frozenset(cases)),)
+    return Record(name, cases, parts, config, code, last.get("cases", {}), last.get("patients", {}))
 
 
 def read_folds(table: Path, folders: Iterable[Path], name: str) -> Record:
@@ -91,13 +97,15 @@ def read_folds(table: Path, folders: Iterable[Path], name: str) -> Record:
         raise UserError(msg)
     config = shared_config({fold.name: fold.config for fold in folds})
     voxels = {case: content for fold in folds for case, content in fold.voxels.items()}
-    return Record(name, cases, tuple(part for fold in folds for part in fold.parts), config, folds[0].code, voxels)
+    patients = {case: first for fold in folds for case, first in fold.patients.items()}
+    parts = tuple(part for fold in folds for part in fold.parts)
+    return Record(name, cases, parts, config, folds[0].code, voxels, patients)
 
 
 def read_alone(table: Path, name: str) -> Record:
     """Read a cases.csv of which nothing else is known."""
     cases = read_table(table)
-    return Record(name, cases, (Part(frozenset(), frozenset(cases)),), {}, "", {})
+    return Record(name, cases, (Part(frozenset(), frozenset(cases)),), {}, "", {}, {})
 
 
 def read_table(path: Path) -> Cases:
@@ -137,5 +145,6 @@ def _code(facts: Mapping[str, Any]) -> str:
     if not git:
         return str(facts.get("segment", ""))
     changes = json.dumps([git["diff"], git["untracked"]])
-    mark = f" with changes {blake2b(changes.encode(), digest_size=2).hexdigest()}" if changes != '["", []]' else ""
+    is_changed = git["diff"] or git["untracked"]
+    mark = f" with changes {blake2b(changes.encode(), digest_size=2).hexdigest()}" if is_changed else ""
     return f"{git['sha'][:7]}{mark}"

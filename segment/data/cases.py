@@ -1,6 +1,6 @@
 """Cases, where they come from, and who they belong to."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -75,3 +75,11 @@ def gather(sources: Mapping[str, Source], exclude: Sequence[str] = ()) -> list[C
         msg = f"data.exclude names {min(unknown)!r}, but there is no such case; the first is {cases[0].id!r}"
         raise UserError(msg)
     return [case for case in cases if case.id not in exclude]
+
+
+def of_one_patient(cases: Iterable[Case]) -> dict[str, str]:
+    """By id of every case whose patient has several: the first of these, so that patients need no name."""
+    ids: dict[str, set[str]] = {}
+    for case in cases:
+        ids.setdefault(case.patient, set()).add(case.id)
+    return {name: min(same) for same in ids.values() if len(same) > 1 for name in sorted(same)}

@@ -12,7 +12,7 @@ import torchio as tio
 from torch.utils.data import DataLoader, Dataset
 
 from segment.data.annotation import unknown_organs
-from segment.data.cases import PARTS, Case, Source, gather
+from segment.data.cases import PARTS, Case, Source, gather, of_one_patient
 from segment.data.dataset import LabelledScan, ScanDataset, Stream, VolumeDataset
 from segment.data.patches import EpochSampler, PatchDataset, PatchLoader
 from segment.data.splits.split import Split, Splitter
@@ -128,14 +128,16 @@ class CTDataModule(pl.LightningDataModule):
         return sorted({self.volumes[case.id].meta["voxel_hash"] for case in (*self.split.train, *self.split.val)})
 
     def content(self) -> dict[str, dict[str, str]]:
-        """Hashes that tell the cases of all parts by content.
+        """What tells the cases of all parts by content, without names of patients.
 
         Returns:
-            By case id: `cases`, of the CT's voxels alone; `volumes`, of image and label files and preprocessing.
+            By case id: `cases`, of the CT's voxels alone; `volumes`, of image and label files and preprocessing; and
+            `patients`, which cases are of one patient.
         """
         return {
             "cases": {name: volume.meta["voxel_hash"] for name, volume in sorted(self.volumes.items())},
             "volumes": {name: volume.folder.name for name, volume in sorted(self.volumes.items())},
+            "patients": of_one_patient([case for part in PARTS for case in getattr(self.split, part)]),
         }
 
     def train_dataloader(self) -> DataLoader[tio.Subject]:

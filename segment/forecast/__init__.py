@@ -1,1 +1,1 @@
-"""What a run will take, from the times of a trial and plain arithmetic."""
+"""The pre-flight: a small trial of a run, and the forecast of time and memory from it."""

@@ -98,9 +98,6 @@ def _plan(cfg: DictConfig, parts: build.Parts, sizes: Sizes, checkpoint: Path | 
     batches = len(EpochSampler(0, patches, datamodule.batch_size, 0, world_size)) // datamodule.batch_size
     steps = _limited(batches, trainer.limit_train_batches)
     epochs = math.inf if trainer.max_epochs in (None, -1) else float(trainer.max_epochs)
-    if trainer.max_steps != -1:
-        # What an epoch's end leaves of the batches to accumulate is a step, too.
-        epochs = min(epochs, trainer.max_steps / math.ceil(steps / trainer.accumulate_grad_batches))
     times = [timer.time_remaining() for timer in trainer.callbacks if isinstance(timer, Timer)]  # type: ignore[attr-defined]
     return Plan(
         patches=steps * datamodule.batch_size * world_size,
@@ -152,7 +149,6 @@ def _trial_config(cfg: DictConfig, parts: build.Parts, folder: str) -> DictConfi
             "enable_progress_bar": False,
             "enable_model_summary": False,
             **dict.fromkeys(("min_epochs", "min_steps", "max_time"), None),
-            "max_steps": -1,
             "limit_train_batches": 1.0,
             "limit_val_batches": 1.0 if parts.trainer.limit_val_batches else 0,
             "limit_test_batches": 1.0,

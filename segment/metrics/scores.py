@@ -70,7 +70,7 @@ def score_case(
         UserError: When an organ has no tolerance.
     """
     if missing := [organ for organ in organs if organ not in tolerance_mm]:
-        msg = f"tolerance_mm has no value for {', '.join(missing)}; add one in mm for every organ"
+        msg = f"tolerance_mm has no value for {', '.join(missing)}; add it in mm: +tolerance_mm.{missing[0]}=3"
         raise UserError(msg)
     if pred.shape != truth.shape:
         msg = f"prediction and truth must lie on one grid, got shapes {pred.shape} and {truth.shape}"

@@ -3,7 +3,7 @@
 import csv
 import math
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +40,13 @@ def pictures(folder: Path) -> dict[str, Any]:
     return {key: wandb.Image(str(folder / name)) for key, name in PICTURES.items() if (folder / name).exists()}
 
 
-def best_and_last(rows: Sequence[Mapping[str, Any]], monitor: str) -> dict[str, Any]:
-    """The scores of validation in the row with the highest `monitor`, the first of equals, and in the last one.
+def best_and_last(rows: Sequence[Mapping[str, Any]], monitor: str, better: Callable[..., Any] = max) -> dict[str, Any]:
+    """The scores of validation in the row with the best `monitor`, the first of equals, and in the last one.
 
     Args:
         rows: Rows of metrics.csv.
         monitor: A column.
+        better: `max`, or `min` where the lowest is the best.
 
     Returns:
         `best/<column>` and `last/<column>` of all columns `val/…`, of epoch and step; empty when none was validated.
@@ -53,7 +54,7 @@ def best_and_last(rows: Sequence[Mapping[str, Any]], monitor: str) -> dict[str, 
     scored = [row for row in rows if row.get(monitor, "") != "" and not math.isnan(float(row[monitor]))]
     if not scored:
         return {}
-    chosen = {"best": max(scored, key=lambda row: float(row[monitor])), "last": scored[-1]}
+    chosen = {"best": better(scored, key=lambda row: float(row[monitor])), "last": scored[-1]}
     return {
         f"{which}/{name}": number(value)
         for which, row in chosen.items()

@@ -51,7 +51,8 @@ class WandbRun(MetricsCSV):
         job_type: What the run does.
         tags: Words to find it by.
         notes: What you want to remember of it.
-        monitor: The scalar whose highest value is the best, for the summary.
+        monitor: The scalar that tells the best epoch, for the summary.
+        mode: `max` where its highest value is the best, `min` where its lowest is.
         offline: None leaves it to WANDB_MODE, else it is offline unless WANDB_API_KEY is set or `wandb login` has left
             a key. An offline run is uploaded by `wandb sync`.
     """
@@ -65,6 +66,7 @@ class WandbRun(MetricsCSV):
         tags: Sequence[str] = (),
         notes: str | None = None,
         monitor: str | None = None,
+        mode: str = "max",
         offline: bool | None = None,
     ) -> None:
         super().__init__(Path(folder) / "wandb")
@@ -77,6 +79,7 @@ class WandbRun(MetricsCSV):
             "notes": notes,
         }
         self.monitor = monitor
+        self.better = max if mode == "max" else min
         self.mode = chosen_mode(offline)
         self.run: Any = None  # wandb's, from the first thing that is logged
         self.sent = 0  # rows that it has
@@ -183,5 +186,5 @@ class WandbRun(MetricsCSV):
         self._send(self.rows, shown)
         if shown and not self.rows:
             self.run.log(shown)
-        self.run.summary.update(best_and_last(self.rows, self.monitor) if self.monitor else {})
+        self.run.summary.update(best_and_last(self.rows, self.monitor, self.better) if self.monitor else {})
         save_files(self.run, self.folder)

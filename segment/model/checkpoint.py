@@ -44,6 +44,15 @@ class RelativeCheckpoint(ModelCheckpoint):
     after the run folder has moved.
     """
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # Lightning's, which are many
+        super().__init__(*args, **kwargs)
+        if self.save_top_k not in (0, 1) and "{" not in (self.filename or ""):
+            msg = (
+                f"callbacks.checkpoint.save_top_k={self.save_top_k} needs a name for each file, such as "
+                "callbacks.checkpoint.filename='{epoch}'; under one name the last one written would stay, not the best"
+            )
+            raise UserError(msg)
+
     def state_dict(self) -> dict[str, Any]:
         """State with file names in place of paths."""
         state = super().state_dict()

@@ -60,7 +60,7 @@ class SegmentationModule(pl.LightningModule):
     ) -> None:
         super().__init__()
         if missing := [organ for organ in organs if organ not in tolerance_mm]:
-            msg = f"tolerance_mm has no value for {', '.join(missing)}; add one in mm for every organ"
+            msg = f"tolerance_mm has no value for {', '.join(missing)}; add it in mm: +tolerance_mm.{missing[0]}=3"
             raise UserError(msg)
         self.organs = list(organs)
         self.net = net(out_channels=1 + len(self.organs))

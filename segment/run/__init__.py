@@ -1,1 +1,1 @@
-"""The run folder: which one, whose, what it records and may tell, and the processes that share it."""
+"""The run folder: which one, whose, what it records, and the processes that share it."""

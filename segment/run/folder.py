@@ -2,9 +2,11 @@
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -103,18 +105,18 @@ def _begun_by_this_job(cfg: DictConfig, fresh: Path) -> Path | None:
     mine = slurm_job() | {"overrides": list(HydraConfig.get().overrides.task)}
     called_after_the_clock = (Path(cfg.output_dir) / cfg.task).glob(f"*/{ENVIRONMENT}")
     for path in (fresh / ENVIRONMENT, *sorted(called_after_the_clock)):
-        if path.with_name("config.yaml").exists() and mine.items() <= _last_process(path).items():
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        if path.with_name("config.yaml").exists() and mine.items() <= last_process(facts).items():
             goes_on = cfg.copy()
             goes_on.resume = str(path.parent)
             return find_run(goes_on, fresh)
     return None
 
 
-def _last_process(path: Path) -> dict[str, object]:
-    """What environment.json tells of the process that wrote there last."""
-    facts: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
+def last_process(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What environment.json tells of the process that wrote there last, whose are config.yaml and split.json."""
     resumed = facts.get("resumed")
-    return resumed[-1] if isinstance(resumed, list) else facts
+    return resumed[-1] if resumed else facts
 
 
 def _shown(folder: Path) -> Path:

@@ -1,10 +1,13 @@
 """What a run was made with: code, versions, hardware."""
 
+import hashlib
+import logging
 import os
 import platform
 import resource
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,9 @@ from segment.privacy import without_paths
 PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "torchio", "torchmetrics", "monai", "numpy", "nibabel", "wandb")
 # What of a checkout decides how a run goes; its data, notebooks and outputs do not belong into a record.
 CODE = ("segment", "conf", "pyproject.toml", "constraints.txt")
+TEXT_BYTES = 100_000  # of a file that git does not track yet
+
+log = logging.getLogger(__name__)
 
 
 def environment(seed: int, overrides: Sequence[str]) -> dict[str, Any]:
@@ -64,10 +70,26 @@ def _git(root: Path) -> dict[str, Any] | None:
         return {
             "sha": _ask_git(root, "rev-parse", "HEAD").strip(),
             "diff": _ask_git(root, "diff", "--no-ext-diff", "--no-color", "HEAD", "--", *CODE),
-            "untracked": _ask_git(root, "ls-files", "--others", "--exclude-standard", "--", *CODE).splitlines(),
+            "untracked": {name: _content(root / name) for name in _untracked(root)},
         }
-    except (OSError, subprocess.CalledProcessError):  # no git program, or no commit yet
+    except (OSError, subprocess.CalledProcessError) as error:  # no git program, no commit yet, another's checkout
+        said = getattr(error, "stderr", None) or str(error).encode()
+        log.warning("the code's state is not recorded: %s", said.decode(errors="replace").strip().partition("\n")[0])
         return None
+
+
+def _untracked(root: Path) -> list[str]:
+    names = _ask_git(root, "ls-files", "-z", "--others", "--exclude-standard", "--", *CODE)
+    return [name for name in names.split("\0") if name]
+
+
+def _content(path: Path) -> str:
+    """A small file's text; of another the SHA-256."""
+    content = path.read_bytes()
+    with suppress(UnicodeDecodeError):
+        if len(content) <= TEXT_BYTES:
+            return content.decode()
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 def _ask_git(root: Path, *command: str) -> str:

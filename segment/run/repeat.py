@@ -16,6 +16,7 @@ from segment.configuration import flat, portable
 from segment.errors import UserError
 from segment.metrics.scores import OrganScore
 from segment.metrics.table import read_cases
+from segment.run.folder import ENVIRONMENT, last_process
 
 log = logging.getLogger(__name__)
 
@@ -33,10 +34,10 @@ def repeated(cfg: DictConfig) -> DictConfig:
         UserError: When that is no run folder.
     """
     folder = Path(cfg.from_run)
-    if not (folder / "config.yaml").exists() or not (folder / "environment.json").exists():
+    if not (folder / "config.yaml").exists() or not (folder / ENVIRONMENT).exists():
         msg = f"from_run={folder} is not a run folder: it lacks config.yaml or environment.json"
         raise UserError(msg)
-    facts = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
+    facts = json.loads((folder / ENVIRONMENT).read_text(encoding="utf-8"))
     before = [o for o in facts.get("overrides", []) if o.lstrip("+~").split("=")[0] not in OWN]
     now = list(HydraConfig.get().overrides.task)
     first = compose("train", [*before, "run_dir=."])
@@ -75,9 +76,20 @@ def _remove(cfg: DictConfig, key: str) -> None:
     OmegaConf.set_struct(cfg, True)
 
 
+def tell_resumed(folder: Path) -> list[str]:
+    """What differs between the last two processes of a run, as `tell_environment`."""
+    facts = json.loads((folder / ENVIRONMENT).read_text(encoding="utf-8"))
+    processes = [facts, *facts.get("resumed", [])]
+    return _differences(*processes[-2:]) if len(processes) > 1 else []
+
+
 def tell_environment(before: Path, after: Path) -> list[str]:
     """What differs between the records of two runs that may make their scores differ, one sentence each."""
-    one, other = (json.loads((run / "environment.json").read_text(encoding="utf-8")) for run in (before, after))
+    one, other = (json.loads((run / ENVIRONMENT).read_text(encoding="utf-8")) for run in (before, after))
+    return _differences(last_process(one), last_process(other))
+
+
+def _differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     told = []
     for key in ("git", "python", "platform", "cpu_cores", "torch_threads", "gpus", "cuda"):
         if one.get(key) != other.get(key):
@@ -111,6 +123,8 @@ def tell_scores(before: Path, after: Path) -> str:
         after: cases.csv of the other.
     """
     one, other = ({(case, s.organ): s for case, s in read_cases(path)} for path in (before, after))
+    if not one and not other:
+        return "there are no test scores to compare"
     if one.keys() != other.keys():
         return "the scores cannot be compared: other cases or organs were tested"
     differences = {key: _difference(one[key], other[key]) for key in one}

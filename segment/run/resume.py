@@ -43,7 +43,7 @@ def find_run(cfg: DictConfig, fresh: Path) -> Path | None:
         _refuse_other_steps(cfg, folder)
         return folder
     if cfg.resume is not True:
-        msg = f"resume={folder} is not a run folder: it has no config.yaml; name one such as outputs/train/<date_time>"
+        msg = f"resume={folder} is not a run folder: it has no config.yaml; name one such as outputs/quick/<date_time>"
         raise UserError(msg)
     root = Path(cfg.output_dir) / cfg.task
     # The run that is being repeated has the same configuration, but is another.
@@ -68,17 +68,24 @@ def _runs(root: Path) -> list[Path]:
     return [path.parent for path in sorted(configs, key=lambda path: path.stat().st_mtime_ns, reverse=True)]
 
 
-def _changed(cfg: DictConfig, folder: Path) -> dict[str, tuple[Any, Any]]:
-    """Keys whose value differs from that of an earlier run, with both values, but for those that may."""
+def _changed(cfg: DictConfig, folder: Path, telling: Collection[str] | None = None) -> dict[str, tuple[Any, Any]]:
+    """Keys whose value differs from that of an earlier run, with both values, but for those that may.
+
+    Args:
+        cfg: The configuration.
+        folder: The earlier run's.
+        telling: Keys that those which repeat them are left out for; None: all.
+    """
     before, now = flat(OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))), flat(portable(cfg))
     differing = {key for key in before.keys() | now.keys() if before.get(key) != now.get(key)}
     if cfg.get("init_from") and cfg.init_sha256 is None:  # the file is gone, and not needed any more
         differing.discard("init_sha256")
     written = flat(OmegaConf.to_container(cfg, resolve=False))
+    sources = {key for key in differing if telling is None or any(_is_within(key, name) for name in telling)}
     return {
         key: (before.get(key), now.get(key))
         for key in sorted(differing)
-        if not _repeats(key, written, differing) and not any(_is_within(key, allowed) for allowed in cfg.allow_changed)
+        if not _repeats(key, written, sources) and not any(_is_within(key, allowed) for allowed in cfg.allow_changed)
     }
 
 
@@ -90,7 +97,8 @@ def _refuse_other_steps(cfg: DictConfig, folder: Path) -> None:
     """
     copy = cfg.copy()
     copy.allow_changed = []
-    fixed = [key for key in _changed(copy, folder) if any(_is_within(key, name) for name in IN_CHECKPOINT)]
+    changed = _changed(copy, folder, telling=(*IN_CHECKPOINT, "trainer.max_epochs"))
+    fixed = [key for key in changed if any(_is_within(key, name) for name in IN_CHECKPOINT)]
     if fixed and last_checkpoint(folder) is not None:
         msg = f"{fixed[0]} cannot change in a run that goes on: its checkpoint decides; begin a new run with it"
         raise UserError(msg)

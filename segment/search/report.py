@@ -7,6 +7,7 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from segment.search.importance import importance
+from segment.search.lock import held
 from segment.search.study import Search
 from segment.search.table import best_trial, rows, write_best, write_table
 from segment.view.search import write_history, write_importance
@@ -48,13 +49,14 @@ class Report:
 
     def show_in_wandb(self, logger: Any) -> None:  # noqa: ANN401  # a WandbRun, or another that logs tables and pictures
         """Send table and pictures as one more run of the group that the trials are in."""
-        logger.forget_from(0)  # what it showed before the sweep went on
-        table = rows(self.search.trials())
-        logger.log_table("trials", columns=list(table[0]), data=_columns_of_one_kind(table))
-        for name in ("history", "importance"):
-            if (path := self.search.folder / f"{name}.png").exists():
-                logger.log_image(name, [str(path)])
-        logger.finish()
+        with held(self.search.folder / ".wandb.lock"):  # of workers that end together, each would remove the other's
+            logger.forget_from(0)  # what it showed before the sweep went on
+            table = rows(self.search.trials())
+            logger.log_table("trials", columns=list(table[0]), data=_columns_of_one_kind(table))
+            for name in ("history", "importance"):
+                if (path := self.search.folder / f"{name}.png").exists():
+                    logger.log_image(name, [str(path)])
+            logger.finish()
 
 
 def _columns_of_one_kind(table: list[dict[str, Any]]) -> list[list[Any]]:

@@ -33,7 +33,7 @@ class Worker:
         training: How each is trained.
         slots: Environment variables of the trials that run at the same time, one entry for each.
         limit: Trials that the search may have; None: any number.
-        clock: Its budget in hours; when it is used up, no trial begins, and those that run are finished.
+        clock: Its budget in hours; when it is used up, no trial begins, and those that have begun are finished.
         ended: Called with every trial that ended here.
     """
 
@@ -81,13 +81,15 @@ class Worker:
         return False
 
     def _fill(self) -> bool:
-        """Begin trials in free slots; whether there may be more to begin."""
-        if self.clock.over():
-            return False
+        """Begin trials in free slots; whether there may be more to begin.
+
+        When the hours are used up, only trials that a process has left are taken up.
+        """
+        limit = 0 if self.clock.over() else self.limit
         if len(self.running) == len(self.slots) or time.monotonic() - self.looked_at < LOOK_S:
             return True
         for slot in sorted(set(range(len(self.slots))) - self.running.keys()):
-            claim = self.search.claim(self.limit, {trial.claim.number for trial in self.running.values()})
+            claim = self.search.claim(limit, {trial.claim.number for trial in self.running.values()})
             if claim is None:
                 self.looked_at = time.monotonic()
                 return False
@@ -101,7 +103,7 @@ class Worker:
         """Whether a trial that is held elsewhere may be free in a moment."""
         if self.idle_since is None:
             self.idle_since = time.monotonic()
-        is_patient = time.monotonic() - self.idle_since < PATIENCE_S and not self.clock.over()
+        is_patient = time.monotonic() - self.idle_since < PATIENCE_S
         return is_patient and any(not trial.state.is_finished() for trial in self.search.trials())
 
     def _step(self) -> None:

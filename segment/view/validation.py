@@ -66,7 +66,8 @@ class ValidationReport(pl.Callback):
         best = trainer.checkpoint_callback
         if trainer.sanity_checking or not isinstance(best, ModelCheckpoint) or best.monitor is None:
             return
-        if best.check_monitor_top_k(trainer, trainer.callback_metrics.get(best.monitor)):
+        score = trainer.callback_metrics.get(best.monitor)
+        if best.check_monitor_top_k(trainer, score) and _is_better(score, best):
             scores = self._of_all_processes(trainer)
             if trainer.is_global_zero:
                 self._write(scores)
@@ -124,6 +125,13 @@ class ValidationReport(pl.Callback):
             for row in csv.DictReader(file):
                 values.setdefault(row["case"], []).append(float(row["dice"]))
         return worst_and_median(values.items())
+
+
+def _is_better(score: torch.Tensor | None, best: ModelCheckpoint) -> bool:
+    """Whether a score is the best so far, not only one of the best that are kept."""
+    if score is None or best.best_model_score is None:
+        return True
+    return bool(score < best.best_model_score if best.mode == "min" else score > best.best_model_score)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 import pytest
 from small_ct import CODES, touch
 
-from segment.data.cases import gather
+from segment.data.cases import Case, gather, of_one_patient
 from segment.data.sources.folder import Folder
 from segment.errors import UserError
 
@@ -22,3 +22,10 @@ def test_no_source():
 def test_options_of_a_source_that_is_not_chosen(tmp_path):
     with pytest.raises(UserError, match=r"data\.sources\.phantom\.seed set, but the data set phantom is not chosen"):
         gather({"set": Folder(tmp_path, CODES), "phantom": {"seed": 1}})
+
+
+def test_cases_of_one_patient_are_told_without_the_patient(tmp_path):
+    patients = {"s/b": "s/Doe", "s/a": "s/Doe", "s/c": "s/Roe"}
+    cases = [Case(name, patient, tmp_path, None) for name, patient in patients.items()]
+    assert of_one_patient(cases) == {"s/a": "s/a", "s/b": "s/a"}
+    assert of_one_patient([]) == {}

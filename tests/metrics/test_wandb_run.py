@@ -369,6 +369,7 @@ def test_the_summary_has_the_best_and_the_last_validation():
         "last/val/dice/mean": 0.5,
         "last/val/loss": 1.0,
     }
+    assert best_and_last(rows, "val/loss", min)["best/val/loss"] == 1.0
     assert best_and_last(rows[1:2], "val/dice/mean") == {}
     json.dumps(best_and_last(rows, "val/dice/mean"))
 

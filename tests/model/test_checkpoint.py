@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from torch.utils.data import DataLoader
 
 from segment.errors import UserError
-from segment.model.checkpoint import AtomicCheckpointIO
+from segment.model.checkpoint import AtomicCheckpointIO, RelativeCheckpoint
 
 CALLBACKS = Path(__file__).parents[2] / "conf" / "callbacks" / "default.yaml"
 
@@ -37,7 +37,8 @@ class Line(pl.LightningModule):
 
 def fit(folder, scores, ckpt_path=None):
     """Train with the checkpoints of the real configuration; the best one's callback."""
-    cfg = OmegaConf.create({"run_dir": str(folder), "monitor": "val/score", "callbacks": OmegaConf.load(CALLBACKS)})
+    facts = {"run_dir": str(folder), "monitor": "val/score", "monitor_mode": "max"}
+    cfg = OmegaConf.create({**facts, "callbacks": OmegaConf.load(CALLBACKS)})
     callbacks = [instantiate(cfg.callbacks[name]) for name in ("checkpoint", "last")]
     trainer = pl.Trainer(
         accelerator="cpu",
@@ -81,6 +82,12 @@ def test_what_callbacks_remember_survives_a_resume(tmp_path):
         torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True) for name in ("one", "other")
     )
     assert one["callbacks"] == other["callbacks"]
+
+
+def test_several_best_files_need_names_of_their_own(tmp_path):
+    with pytest.raises(UserError, match=r"save_top_k=3 needs a name for each file"):
+        RelativeCheckpoint(tmp_path, "best", monitor="a", save_top_k=3)
+    RelativeCheckpoint(tmp_path, "{epoch}", monitor="a", save_top_k=3)
 
 
 @pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers")

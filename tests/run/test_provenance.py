@@ -1,4 +1,5 @@
 import getpass
+import hashlib
 import json
 import platform
 import subprocess
@@ -33,19 +34,23 @@ def checkout(tmp_path, monkeypatch):
 
 
 def test_a_clean_checkout_is_its_commit(checkout):
-    assert environment(0, [])["git"] == {"sha": git(checkout, "rev-parse", "HEAD"), "diff": "", "untracked": []}
+    assert environment(0, [])["git"] == {"sha": git(checkout, "rev-parse", "HEAD"), "diff": "", "untracked": {}}
 
 
 def test_changed_and_new_code_is_told_and_nothing_else_of_the_checkout(checkout):
     (checkout / "conf" / "folder.yaml").write_text("root: /home/jane/patients/flare22\n")
     (checkout / "segment" / "mynet.py").write_text("1\n")
+    (checkout / "segment" / "mÿ net.py").write_text("2\n")
+    large = b"#" * 200_000
+    (checkout / "segment" / "large.py").write_bytes(large)
     (checkout / "segment" / "odd.bin").write_bytes(b"\xff\xfe")
     git(checkout, "add", "segment/odd.bin")
     (checkout / "notes.md").write_text("Jane's notes\n")
     (checkout / "data").mkdir()
     (checkout / "data" / "Doe^Jane.nii.gz").touch()
     found = environment(0, [])["git"]
-    assert found["untracked"] == ["segment/mynet.py"]
+    assert found["untracked"].pop("segment/large.py") == f"sha256:{hashlib.sha256(large).hexdigest()}"
+    assert found["untracked"] == {"segment/mynet.py": "1\n", "segment/mÿ net.py": "2\n"}
     lines = found["diff"].splitlines()
     assert "+root: flare22" in lines
     assert "--- a/conf/folder.yaml" in lines
@@ -59,9 +64,10 @@ def test_a_users_git_settings_do_not_change_the_record(checkout):
     assert environment(0, [])["git"]["diff"].splitlines()[-2:] == ["-root: x", "+root: y"]
 
 
-def test_without_a_commit_or_a_checkout_there_is_none(checkout, tmp_path, monkeypatch):
+def test_without_a_commit_or_a_checkout_there_is_none(checkout, tmp_path, monkeypatch, caplog):
     git(checkout, "update-ref", "-d", "HEAD")
     assert environment(0, [])["git"] is None
+    assert "the code's state is not recorded: fatal: " in caplog.text  # git's own reason
     monkeypatch.setattr(provenance, "__file__", str(tmp_path / "site-packages" / "segment" / "run" / "provenance.py"))
     assert environment(0, [])["git"] is None
 

@@ -10,7 +10,7 @@ from segment.metrics.scores import OrganScore
 from segment.metrics.table import append_case, begin_cases
 from segment.run.begin import begin
 from segment.run.record import record
-from segment.run.repeat import repeated, tell_environment, tell_scores
+from segment.run.repeat import repeated, tell_environment, tell_resumed, tell_scores
 
 
 @pytest.fixture(autouse=True)
@@ -99,6 +99,23 @@ def test_only_a_run_can_be_repeated(command, tmp_path, capsys):
         composed(command, f"from_run={tmp_path}")
     assert stopped.value.code == 2
     assert "is not a run folder" in capsys.readouterr().err
+
+
+def test_what_has_changed_since_the_run_was_stopped_is_told(first):
+    path = first / "environment.json"
+    facts = json.loads(path.read_text())
+    assert tell_resumed(first) == []
+    now = {**facts, "packages": {**facts["packages"], "torch": "1.0"}}
+    path.write_text(json.dumps({**facts, "resumed": [now]}))
+    assert tell_resumed(first) == [f"torch was {facts['packages']['torch']}, is 1.0"]
+    path.write_text(json.dumps({**facts, "resumed": [now, now]}))
+    assert tell_resumed(first) == []
+
+
+def test_tables_without_a_case_do_not_agree_nor_differ(tmp_path):
+    for name in ("a", "b"):
+        begin_cases(tmp_path / name)
+    assert tell_scores(tmp_path / "a", tmp_path / "b") == "there are no test scores to compare"
 
 
 def test_other_versions_code_and_cases_are_told(first, tmp_path):

@@ -185,6 +185,17 @@ def test_optimizer_and_schedule_cannot_change_in_a_run_that_goes_on(make_run, tm
     assert find_run(config(*longer), tmp_path / "fresh").resolve() == folder
 
 
+def test_a_learning_rate_under_another_name_cannot_change_either(make_run, tmp_path):
+    """As where an experiment writes `model.optimizer.lr: ${lr}`."""
+    ours = ["+lr=0.1", "model.optimizer.lr=${lr}"]
+    folder = make_run("1", *ours)
+    (folder / "checkpoints").mkdir()
+    (folder / "checkpoints" / "last.ckpt").touch()
+    changed = ["resume=true", "+lr=0.2", "model.optimizer.lr=${lr}", "allow_changed=[lr]"]
+    with pytest.raises(UserError, match=r"model\.optimizer\.lr cannot change"):
+        find_run(config(*changed), tmp_path / "fresh")
+
+
 def test_the_run_that_is_repeated_is_not_the_one_to_go_on(make_run, tmp_path):
     first, second = make_run("1"), make_run("2")
     found = find_run(config("resume=true", f"from_run={second}"), tmp_path / "fresh")

@@ -177,6 +177,13 @@ def test_nothing_begins_when_the_hours_are_over(tmp_path, monkeypatch):
     assert len(search.trials()) == count
 
 
+def test_what_a_process_left_is_finished_when_the_hours_are_over(tmp_path):
+    search = searches.search(tmp_path)
+    search.claim(None, ()).release()  # begun by a process that is gone
+    searches.worker(search, searches.training(), None, hours=0).run()
+    assert states(search) == [COMPLETE]
+
+
 @pytest.mark.parametrize(
     ("what", "why"),
     [("mistake", "no such key: modle.lr; see conf"), ("silent", "no value of val/dice/mean in its metrics.csv")],

@@ -57,7 +57,7 @@ def patient_rows(comparison: Comparison) -> Iterator[tuple[object, ...]]:
     """Rows of `PATIENTS`: what was compared, each score the mean of an arm's seeds."""
     for letter, by_key in comparison.scores.items():
         for (organ, metric), scores in by_key.items():
-            for case, value in zip(comparison.cases, nan_means(scores.values, axis=0), strict=True):
+            for case, value in zip(comparison.patients, nan_means(scores.values, axis=0), strict=True):
                 yield case, organ, metric, letter, float(value)
 
 

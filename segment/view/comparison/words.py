@@ -44,8 +44,11 @@ def overview(comparison: Comparison) -> str:
         )
     claimed = sum(bool(one.better) for one in comparison.contrasts)
     alpha = f"{100 * comparison.settings.alpha:g} %"
+    cases = f"{len(comparison.cases)} test cases"
+    if len(comparison.patients) < len(comparison.cases):
+        cases += f" of {len(comparison.patients)} patients"
     return (
-        f"{count} arms on {len(comparison.cases)} test cases: {claimed} of {comparison.tests} tests show a difference "
+        f"{count} arms on {cases}: {claimed} of {comparison.tests} tests show a difference "
         f"(Holm, {alpha} chance of any false claim)."
     )
 

@@ -1,0 +1,71 @@
+import math
+
+import numpy as np
+import pytest
+
+from segment.comparison.arms import Arm
+from segment.comparison.comparison import compare
+from segment.comparison.record import Part, Record
+from segment.metrics.scores import OrganScore
+from segment.statistics.contrasts import Settings
+
+NAN = math.nan
+SETTINGS = Settings(0.05, 999, 0, ("hd95_mm",), {"dice": (0, 1), "hd95_mm": (0, math.inf), "nsd": (0, 1)})
+
+
+def run(name, dice, patients=None, hd95_mm=None):
+    """A run with one organ, of which these are the scores by case."""
+    far = hd95_mm or dict.fromkeys(dice, 1.0)
+    cases = {case: {"liver": OrganScore("liver", dice[case], far[case], 1.0, 100.0, 100.0)} for case in dice}
+    return Record(name, cases, (Part(frozenset(), frozenset(cases)),), {}, "", {}, patients or {})
+
+
+def arms(*runs):
+    return [Arm(letter, letter, (run,), {}) for letter, run in zip("AB", runs, strict=True)]
+
+
+def test_cases_of_one_patient_count_as_one():
+    one = run("a", {"p/1": 0.5, "p/2": 0.7, "q": 0.9, "r": 1.0}, {"p/1": "p/1", "p/2": "p/1"})
+    other = run("b", {"p/1": 0.6, "p/2": 0.6, "q": 0.8, "r": 1.0})  # recorded nothing of patients
+    found = compare(arms(one, other), ["dice"], None, SETTINGS, [])
+    assert (list(found.cases), list(found.patients)) == (["p/1", "p/2", "q", "r"], ["p/1", "q", "r"])
+    assert found.scores["A"]["liver", "dice"].values == pytest.approx(np.array([[0.6, 0.9, 1.0]]))
+    assert found.scores["B"]["liver", "dice"].values == pytest.approx(np.array([[0.6, 0.8, 1.0]]))
+    assert found.summaries["A"]["liver", "dice"].patients == 3
+    assert "4 test cases are of 3 patients, whose score is the mean over their cases" in found.remarks
+
+
+def test_runs_that_know_different_cases_of_a_patient_agree_on_the_largest_group():
+    dice = {"a": 0.5, "b": 0.6, "c": 0.7, "d": 0.8}
+    one, other = run("a", dice, {"a": "a", "b": "a"}), run("b", dice, {"b": "b", "c": "b"})
+    assert list(compare(arms(one, other), ["dice"], None, SETTINGS, []).patients) == ["a", "d"]
+
+
+def test_a_patient_of_whom_one_case_failed_has_no_distance_and_an_absent_organ_no_say():
+    patients = {"p/1": "p/1", "p/2": "p/1", "q/1": "q/1", "q/2": "q/1"}
+    dice = {"p/1": 0.0, "p/2": 0.8, "q/1": NAN, "q/2": 0.6}  # p/1: found nothing; q/1: there is none
+    far = {"p/1": NAN, "p/2": 3.0, "q/1": NAN, "q/2": 5.0}
+    found = compare(
+        arms(run("a", dice, patients, far), run("b", dice, patients, far)), ["dice", "hd95_mm"], None, SETTINGS, []
+    )
+    scores = found.scores["A"]
+    assert scores["liver", "dice"].values == pytest.approx(np.array([[0.4, 0.6]]))
+    assert scores["liver", "hd95_mm"].values == pytest.approx(np.array([[NAN, 5.0]]), nan_ok=True)
+    assert scores["liver", "hd95_mm"].failed.tolist() == [[True, False]]
+
+
+def test_repeated_scans_of_few_patients_do_not_make_a_difference_out_of_nothing():
+    """Ten patients of four CTs, between whom two equal arms differ by chance: 5 % of comparisons may claim anything."""
+    rng = np.random.default_rng(0)
+    claims = 0
+    for _ in range(100):
+        scores: dict[str, dict[str, float]] = {"a": {}, "b": {}}
+        for patient in range(10):
+            shift = rng.normal(0, 0.02)
+            for scan in range(4):
+                scores["a"][f"{patient}/{scan}"] = 0.8
+                scores["b"][f"{patient}/{scan}"] = 0.8 + shift + rng.normal(0, 0.005)
+        same = {case: f"{case.split('/')[0]}/0" for case in scores["a"]}
+        found = compare(arms(run("a", scores["a"], same), run("b", scores["b"], same)), ["dice"], None, SETTINGS, [])
+        claims += bool(found.contrasts[0].better)
+    assert claims <= 10
