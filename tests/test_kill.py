@@ -57,6 +57,9 @@ def test_a_run_that_stopped_early_stays_stopped(tmp_path, environment):
     rows = (run / "metrics.csv").read_text()
     assert start(run, environment, *stop, "resume=true").wait() == 0, said(run).read_text()
     assert (run / "metrics.csv").read_text() == rows
+    more = ["callbacks.early_stopping.patience=2", "allow_changed=[callbacks.early_stopping.patience]"]
+    assert start(run, environment, *stop, *more, "resume=true").wait() == 0, said(run).read_text()
+    assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] == 2  # one epoch more
 
 
 def test_told_to_end_in_its_test_a_run_does_not_look_finished(tmp_path, environment):
