@@ -23,11 +23,8 @@ class StopEarly(EarlyStopping):
         super().load_state_dict(state_dict)
         self.patience = patience
         if self.stopping_reason is EarlyStoppingReason.PATIENCE_EXHAUSTED and self.wait_count < patience:
-            self.stopping_reason, self.stopping_reason_message, self.stopped_epoch = (
-                EarlyStoppingReason.NOT_STOPPED,
-                None,
-                0,
-            )
+            self.stopping_reason, self.stopping_reason_message = EarlyStoppingReason.NOT_STOPPED, None
+            self.stopped_epoch = 0
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stay stopped."""
