@@ -105,8 +105,10 @@ def _begun_by_this_job(cfg: DictConfig, fresh: Path) -> Path | None:
     mine = slurm_job() | {"overrides": list(HydraConfig.get().overrides.task)}
     called_after_the_clock = (Path(cfg.output_dir) / cfg.task).glob(f"*/{ENVIRONMENT}")
     for path in (fresh / ENVIRONMENT, *sorted(called_after_the_clock)):
+        if not (path.exists() and path.with_name("config.yaml").exists()):
+            continue
         facts = json.loads(path.read_text(encoding="utf-8"))
-        if path.with_name("config.yaml").exists() and mine.items() <= last_process(facts).items():
+        if mine.items() <= last_process(facts).items():
             goes_on = cfg.copy()
             goes_on.resume = str(path.parent)
             return find_run(goes_on, fresh)
