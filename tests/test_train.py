@@ -167,6 +167,7 @@ def test_two_processes_train_and_test_each_case_once(tmp_path, cache):
     run = only_run(tmp_path)
     cases = [(case, score.organ) for case, score in read_cases(run / "cases.csv")]
     assert len(cases) == len(set(cases)) == 8
+    assert list(dict.fromkeys(case for case, _ in cases)) == json.loads((run / "split.json").read_text())["test"]
     assert len(list((run / "wandb").glob("offline-run-*"))) == 1
     (row,) = [row for row in scalars(run) if row["test/dice/mean"]]
     assert 0 <= float(row["test/dice/mean"]) <= 1

@@ -28,6 +28,13 @@ def append_case(path: Path, case: str, scores: Sequence[OrganScore]) -> None:
         file.write(text.encode())
 
 
+def sort_cases(path: Path, order: Sequence[str]) -> None:
+    """Put the cases into an order; rows of one stay as they are."""
+    place = {case: number for number, case in enumerate(order)}
+    rows = sorted(read_cases(path), key=lambda row: place[row[0]])
+    write_text(path, csv_text([COLUMNS, *((case, *asdict(score).values()) for case, score in rows)]))
+
+
 def read_cases(path: Path) -> list[tuple[str, OrganScore]]:
     """Case and score of every row of a cases.csv."""
     with path.open(encoding="utf-8", newline="") as file:

@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 
 from segment.data.dataset import LabelledScan
 from segment.metrics.scores import OrganScore
-from segment.metrics.table import append_case, begin_cases
+from segment.metrics.table import append_case, begin_cases, sort_cases
 from segment.view.film import write_film
 from segment.view.overlay import write_overlay
 
@@ -52,6 +52,14 @@ class CaseReport(pl.Callback):
     ) -> None:
         """Add the case."""
         self.add(batch, outputs["mask"], outputs["scores"])
+
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Give the table of several processes, whose rows are in it as they came, the order of one process."""
+        if trainer.world_size > 1:
+            trainer.strategy.barrier()
+            if trainer.is_global_zero:
+                tested = trainer.datamodule.split.test  # type: ignore[attr-defined]
+                sort_cases(self.folder / "cases.csv", [case.id for case in tested])
 
     def add(self, labelled: LabelledScan, mask: np.ndarray, scores: list[OrganScore]) -> None:
         """Write a case's rows and pictures."""

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from segment.metrics.scores import OrganScore
-from segment.metrics.table import append_case, begin_cases, print_scores, read_cases
+from segment.metrics.table import append_case, begin_cases, print_scores, read_cases, sort_cases
 
 NAN = math.nan
 FIRST = [OrganScore("liver", 0.9, 4.0, 0.95, 1500.0, 1400.5), OrganScore("spleen", 0.5, 20.0, 0.25, 200.0, 100.0)]
@@ -16,6 +16,14 @@ SECOND = [OrganScore("liver", 0.7, 10.0, 0.85, 1300.0, 1200.0), OrganScore("sple
 def path(tmp_path):
     begin_cases(tmp_path / "run" / "cases.csv")
     return tmp_path / "run" / "cases.csv"
+
+
+def test_cases_are_put_in_order(path):
+    for case in ("b", "c", "a"):
+        append_case(path, case, FIRST)
+    before = path.read_text().splitlines()
+    sort_cases(path, ["a", "x", "b", "c"])
+    assert path.read_text().splitlines() == [before[0], *before[5:7], *before[1:5]]
 
 
 def test_cases_come_back_as_they_were_written(path):
