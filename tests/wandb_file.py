@@ -2,6 +2,7 @@
 
 import json
 import struct
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from wandb.proto.wandb_internal_pb2 import Record
 
 BLOCK = 32768
+QUIET_S = 3.0  # without another byte a run without an end will have none
 WHOLE, LAST = 1, 4  # kinds of pieces that end a message
 
 
@@ -68,7 +70,17 @@ def read(path: Path) -> WandbFile:
 
 def offline_runs(folder: Path) -> list[WandbFile]:
     """Every offline run below a folder."""
-    return [read(path) for path in sorted(folder.rglob("*.wandb"))]
+    return [read_whole(path) for path in sorted(folder.rglob("*.wandb"))]
+
+
+def read_whole(path: Path) -> WandbFile:
+    """A run whose file W&B's service may still be writing, which it does after `finish`; or that was killed."""
+    found, size, since = read(path), path.stat().st_size, time.monotonic()
+    while found.exit_code is None and time.monotonic() - since < QUIET_S:
+        time.sleep(0.05)
+        if path.stat().st_size != size:
+            found, size, since = read(path), path.stat().st_size, time.monotonic()
+    return found
 
 
 def _put(values: dict[str, Any], items: Any) -> dict[str, Any]:
