@@ -73,7 +73,8 @@ def preflight(cfg: DictConfig, parts: build.Parts, folder: Path, checkpoint: Pat
     plan = _plan(cfg, parts, sizes, checkpoint)
     with TemporaryDirectory(prefix=".preflight-", dir=folder) as scratch, aside(cfg.seed):
         middle = int(min((plan.begun + plan.epochs) / 2, ENDLESS))
-        trial = _try(_trial_config(cfg, parts, scratch), parts, _trial_data(parts, plan, sizes), middle)
+        steps = _trial_steps(plan, datamodule.num_workers)
+        trial = _try(_trial_config(cfg, parts, scratch, steps), parts, _trial_data(parts, plan, sizes, steps), middle)
     result = forecast(trial, plan)
     train = [datamodule.volumes[case.id] for case in datamodule.split.train]
     troubles = [
@@ -132,7 +133,18 @@ def _limited(count: int, limit: float) -> int:
     return min(count, limit) if isinstance(limit, int) else int(count * limit)
 
 
-def _trial_config(cfg: DictConfig, parts: build.Parts, folder: str) -> DictConfig:
+def _trial_steps(plan: Plan, num_workers: int) -> int:
+    """Steps of the trial: the first half empties the queue that workers fill meanwhile, the second is as any."""
+    wanted = max(8, 2 * _queue(num_workers) + 2)
+    return int(min(wanted, max(4, SHARE * plan.steps * (plan.epochs - plan.begun))))
+
+
+def _queue(num_workers: int) -> int:
+    """Batches that a DataLoader's workers make in advance."""
+    return 2 * num_workers
+
+
+def _trial_config(cfg: DictConfig, parts: build.Parts, folder: str, steps: int) -> DictConfig:
     """The run's configuration in another folder, in one process, without limits and progress bar."""
     trial = cfg.copy()
     OmegaConf.set_struct(trial, False)
@@ -149,7 +161,7 @@ def _trial_config(cfg: DictConfig, parts: build.Parts, folder: str) -> DictConfi
             "enable_progress_bar": False,
             "enable_model_summary": False,
             **dict.fromkeys(("min_epochs", "min_steps", "max_time"), None),
-            "limit_train_batches": 1.0,
+            "limit_train_batches": steps,
             "limit_val_batches": 1.0 if parts.trainer.limit_val_batches else 0,
             "limit_test_batches": 1.0,
             "check_val_every_n_epoch": 1,
@@ -162,14 +174,12 @@ def _trial_config(cfg: DictConfig, parts: build.Parts, folder: str) -> DictConfi
     return trial
 
 
-def _trial_data(parts: build.Parts, plan: Plan, sizes: Sizes) -> CTDataModule:
+def _trial_data(parts: build.Parts, plan: Plan, sizes: Sizes, steps: int) -> CTDataModule:
     """The run's data for a few steps and the largest case of each other part."""
     data = copy.copy(parts.datamodule)
     data.trainer = None
-    # The first half fills the queue of the loader's workers, two batches each, and the second half empties it.
-    wanted = max(8, 4 * data.num_workers + 2)
-    share = SHARE * plan.steps * (plan.epochs - plan.begun)
-    data.patches_per_epoch = data.batch_size * int(min(wanted, max(4, share)))
+    # More than the steps take: workers that had nothing left to do would leave their cores to the last steps.
+    data.patches_per_epoch = data.batch_size * (steps + _queue(data.num_workers))
     split = data.split
     test = (_largest(split.test, sizes),) if plan.test else ()
     data.split = Split(split.train, (_largest(split.val, sizes),), test, split.shared)

@@ -189,7 +189,8 @@ def test_a_resumed_run_is_forecast_from_where_it_is(tmp_path, cache, tried, spy)
 def test_the_largest_cases_are_tried_in_a_few_steps(tmp_path, cache, tried, spy):
     forecast(tmp_path, cache, "split.val=0.4", "data.patches_per_epoch=1000", "data.num_workers=3")
     data = spy.datamodule
-    assert data.patches_per_epoch == 4 * 3 + 2
+    assert spy.cfg.trainer.limit_train_batches == 4 * 3 + 2
+    assert data.patches_per_epoch == 4 * 3 + 2 + 2 * 3  # workers have work to the last step, as in the run
     windows = build.parts(spy.cfg).module.inferer.windows
     amounts = {case: windows(volume.image.shape) for case, volume in data.volumes.items()}
     whole = config(tmp_path, cache, "split.val=0.4", "data.num_workers=3")
@@ -204,9 +205,10 @@ def test_the_largest_cases_are_tried_in_a_few_steps(tmp_path, cache, tried, spy)
 
 def test_a_short_run_has_a_short_trial(tmp_path, cache, tried, spy):
     forecast(tmp_path, cache, "data.patches_per_epoch=100", "data.num_workers=3")
-    assert spy.datamodule.patches_per_epoch == 6  # 3 % of 200 steps
+    assert spy.cfg.trainer.limit_train_batches == 6  # 3 % of 200 steps
     forecast(tmp_path, cache, "data.patches_per_epoch=10", "data.batch_size=2", "data.num_workers=3")
-    assert spy.datamodule.patches_per_epoch == 2 * 4
+    assert spy.cfg.trainer.limit_train_batches == 4
+    assert spy.datamodule.patches_per_epoch == 2 * (4 + 6)
 
 
 def test_the_trial_computes_what_the_middle_of_the_run_does(tmp_path, cache, tried, monkeypatch):
