@@ -146,9 +146,8 @@ def unequal(one: Any, other: Any, name: str) -> list[str]:
     if isinstance(one, list | tuple) and isinstance(other, list | tuple) and len(one) == len(other):
         pairs = enumerate(zip(one, other, strict=True))
         return [path for index, pair in pairs for path in unequal(*pair, f"{name}/{index}")]
-    if type(one) is not type(other):
-        return [f"{name}: {one} / {other}"]
-    return [] if one == other or (one != one and other != other) else [f"{name}: {one} / {other}"]
+    same = type(one) is type(other) and (one == other or (one != one and other != other))  # NaN equals NaN
+    return [] if same else [f"{name}: {one} / {other}"]
 
 
 if __name__ == "__main__":

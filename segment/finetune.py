@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from segment.data.datamodule import CTDataModule
 from segment.errors import UserError
 from segment.model.module import SegmentationModule
 from segment.model.transfer import transfer
+from segment.run.folder import is_requeued
 from segment.trained import read_checkpoint, seen_by
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ def note_checkpoint(cfg: DictConfig) -> None:
         return
     path = Path(cfg.init_from)
     if not path.is_file():
-        if cfg.resume is not False or os.environ.get("SLURM_RESTART_COUNT", "0") != "0":
+        if cfg.resume is not False or is_requeued():
             return
         msg = f"no such checkpoint: init_from={path}; a run's best one is <run folder>/checkpoints/best.ckpt"
         raise UserError(msg)

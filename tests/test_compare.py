@@ -614,6 +614,16 @@ def test_each_patients_scores_are_written(compare, tmp_path):
     assert float(mine["score"]) == pytest.approx(np.mean([float(run["dice"]) for run in runs]))
 
 
+def test_ct_s_of_one_patient_count_as_one(compare, tmp_path):
+    study = Study(patients=6)
+    same = dict.fromkeys(study.test[:2], study.test[0])
+    study.sweep(tmp_path / "a", range(2), same=same)
+    study.sweep(tmp_path / "b", range(2), channels=2, same=same)
+    _, out, _ = compare("a", "b", "output=out", "metrics=[dice]")
+    assert "2 arms on 6 test cases of 5 patients" in " ".join(out.split())
+    assert len(read(tmp_path / "out" / "patients.csv")) == 5 * len(ORGANS) * 2
+
+
 def test_the_same_comparison_twice_gives_the_same_files(compare, tmp_path):
     study = Study(patients=7)
     study.sweep(tmp_path / "a", range(2))

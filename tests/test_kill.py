@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,7 @@ def start(folder: Path, environment: dict[str, str], *overrides: str) -> subproc
     call = [sys.executable, "-m", "segment.train", *RUN, f"hydra.run.dir={folder}", *overrides]
     with said(folder).open("wb") as output:
         # Tests may run in the background, where Ctrl+C is ignored.
-        heeds = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
+        heeds = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
         return subprocess.Popen(call, env=environment, stderr=output, stdout=subprocess.DEVNULL, preexec_fn=heeds)
 
 

@@ -11,7 +11,7 @@ from segment.errors import UserError
 from segment.metrics.merge import read_facts, read_scores, tested_table
 from segment.metrics.recipe import read_config, shared_config
 from segment.metrics.scores import OrganScore
-from segment.run.folder import ENVIRONMENT, last_process
+from segment.run.folder import ENVIRONMENT, processes_of
 
 Cases = Mapping[str, Mapping[str, OrganScore]]
 
@@ -71,14 +71,15 @@ def read_run(folder: Path, name: str) -> Record:
     split = read_facts(folder / "split.json")
     table = tested_table(folder)
     facts = read_facts(folder / ENVIRONMENT) if (folder / ENVIRONMENT).exists() else {}
-    last = last_process(facts)
+    processes = processes_of(facts)
+    last = processes[-1]
     config = _of_training(read_config(folder), last.get("trained", []))
     if config.get("include_trained"):
         msg = f"{name} was scored with include_trained=true, also on cases that it was trained on; evaluate it without"
         raise UserError(msg)
     seen = frozenset(split.get("train", [])) | frozenset(split.get("val", []))
     cases = read_table(table)
-    code = " then ".join(dict.fromkeys(_code(process) for process in (facts, *facts.get("resumed", []))))
+    code = " then ".join(dict.fromkeys(map(_code, processes)))
     parts = (Part(seen, frozenset(cases)),)
     return Record(name, cases, parts, config, code, last.get("cases", {}), last.get("patients", {}))
 

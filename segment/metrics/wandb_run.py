@@ -52,7 +52,7 @@ class WandbRun(MetricsCSV):
         tags: Words to find it by.
         notes: What you want to remember of it.
         monitor: The scalar that tells the best epoch, for the summary.
-        mode: `max` where its highest value is the best, `min` where its lowest is.
+        monitor_mode: `max` where its highest value is the best, `min` where its lowest is.
         offline: None leaves it to WANDB_MODE, else it is offline unless WANDB_API_KEY is set or `wandb login` has left
             a key. An offline run is uploaded by `wandb sync`.
     """
@@ -66,7 +66,7 @@ class WandbRun(MetricsCSV):
         tags: Sequence[str] = (),
         notes: str | None = None,
         monitor: str | None = None,
-        mode: str = "max",
+        monitor_mode: str = "max",
         offline: bool | None = None,
     ) -> None:
         super().__init__(Path(folder) / "wandb")
@@ -79,7 +79,7 @@ class WandbRun(MetricsCSV):
             "notes": notes,
         }
         self.monitor = monitor
-        self.better = max if mode == "max" else min
+        self.better = max if monitor_mode == "max" else min
         self.mode = chosen_mode(offline)
         self.run: Any = None  # wandb's, from the first thing that is logged
         self.sent = 0  # rows that it has

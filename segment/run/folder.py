@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -100,7 +99,7 @@ def _begun_by_this_job(cfg: DictConfig, fresh: Path) -> Path | None:
     Raises:
         UserError: When its configuration is another one, because `conf/` has changed since.
     """
-    if os.environ.get("SLURM_RESTART_COUNT", "0") == "0" or not HydraConfig.initialized():
+    if not is_requeued() or not HydraConfig.initialized():
         return None
     mine = slurm_job() | {"overrides": list(HydraConfig.get().overrides.task)}
     called_after_the_clock = (Path(cfg.output_dir) / cfg.task).glob(f"*/{ENVIRONMENT}")
@@ -108,17 +107,21 @@ def _begun_by_this_job(cfg: DictConfig, fresh: Path) -> Path | None:
         if not (path.exists() and path.with_name("config.yaml").exists()):
             continue
         facts = json.loads(path.read_text(encoding="utf-8"))
-        if mine.items() <= last_process(facts).items():
+        if mine.items() <= processes_of(facts)[-1].items():
             goes_on = cfg.copy()
             goes_on.resume = str(path.parent)
             return find_run(goes_on, fresh)
     return None
 
 
-def last_process(facts: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What environment.json tells of the process that wrote there last, whose are config.yaml and split.json."""
-    resumed = facts.get("resumed")
-    return resumed[-1] if resumed else facts
+def is_requeued() -> bool:
+    """Whether this is a SLURM job that was put back into the queue."""
+    return os.environ.get("SLURM_RESTART_COUNT", "0") != "0"
+
+
+def processes_of(facts: dict[str, Any]) -> list[dict[str, Any]]:
+    """What environment.json tells of every process of a run, in turn; config.yaml and split.json are the last one's."""
+    return [facts, *facts.get("resumed", [])]
 
 
 def _shown(folder: Path) -> Path:

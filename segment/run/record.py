@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from segment.configuration import portable
 from segment.files import write_text
-from segment.run.folder import ENVIRONMENT, Run, slurm_job
+from segment.run.folder import ENVIRONMENT, Run, processes_of, slurm_job
 from segment.run.provenance import environment
 
 
@@ -49,7 +49,6 @@ def record_time(run: Run, seconds: float, cores_seconds: float) -> None:
     """
     path = run.folder / ENVIRONMENT
     facts = json.loads(path.read_text(encoding="utf-8"))
-    mine = facts["resumed"][-1] if facts.get("resumed") else facts
-    mine |= {"hours": round(seconds / 3600, 4), "core_hours": round(cores_seconds / 3600, 4)}
+    processes_of(facts)[-1] |= {"hours": round(seconds / 3600, 4), "core_hours": round(cores_seconds / 3600, 4)}
     with suppress(OSError):  # a full disk; what ended the run has more to say
         write_text(path, json.dumps(facts, indent=1))

@@ -16,7 +16,7 @@ from segment.configuration import flat, portable
 from segment.errors import UserError
 from segment.metrics.scores import OrganScore
 from segment.metrics.table import read_cases
-from segment.run.folder import ENVIRONMENT, last_process
+from segment.run.folder import ENVIRONMENT, processes_of
 
 log = logging.getLogger(__name__)
 
@@ -79,14 +79,14 @@ def _remove(cfg: DictConfig, key: str) -> None:
 def tell_resumed(folder: Path) -> list[str]:
     """What differs between the last two processes of a run, as `tell_environment`."""
     facts = json.loads((folder / ENVIRONMENT).read_text(encoding="utf-8"))
-    processes = [facts, *facts.get("resumed", [])]
+    processes = processes_of(facts)
     return _differences(*processes[-2:]) if len(processes) > 1 else []
 
 
 def tell_environment(before: Path, after: Path) -> list[str]:
     """What differs between the records of two runs that may make their scores differ, one sentence each."""
     one, other = (json.loads((run / ENVIRONMENT).read_text(encoding="utf-8")) for run in (before, after))
-    return _differences(last_process(one), last_process(other))
+    return _differences(processes_of(one)[-1], processes_of(other)[-1])
 
 
 def _differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:

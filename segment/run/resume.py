@@ -74,7 +74,7 @@ def _changed(cfg: DictConfig, folder: Path, telling: Collection[str] | None = No
     Args:
         cfg: The configuration.
         folder: The earlier run's.
-        telling: Keys that those which repeat them are left out for; None: all.
+        telling: Keys that stand for those which only repeat them; None: any key does.
     """
     before, now = flat(OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))), flat(portable(cfg))
     differing = {key for key in before.keys() | now.keys() if before.get(key) != now.get(key)}
