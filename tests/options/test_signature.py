@@ -12,6 +12,7 @@ from hydra.utils import get_object
 from omegaconf import OmegaConf
 
 from segment.configuration import config_dir
+from segment.options.kind import Misfit, fitted
 from segment.options.signature import signature
 
 SOURCE = """
@@ -21,7 +22,7 @@ from .elsewhere import Parent, renamed as function
 from .starred import *
 
 class Plain:
-    def __init__(self, count: int, *, size: "list[int]" = (), mode: Literal["a", "b"] = "a", tensor: "float | Tensor"):
+    def __init__(self, count: int, *, size: "list[int]" = (), mode: Literal["a", "b"] = "a"):
         pass
 
 class Open(Plain):
@@ -30,6 +31,9 @@ class Open(Plain):
 
 class Child(Parent):
     pass
+
+class Scaled:
+    def __init__(self, rate: "float | Tensor"): ...
 
 class Unknown(Missing):
     pass
@@ -63,14 +67,13 @@ def module(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "parameters", "is_open"),
     [
-        ("Plain", {"count": int, "size": list[int], "mode": Literal["a", "b"], "tensor": float}, False),
+        ("Plain", {"count": int, "size": list[int], "mode": Literal["a", "b"]}, False),
         (
             "Open",
             {
                 "count": int,
                 "size": list[int],
                 "mode": Literal["a", "b"],
-                "tensor": float,
                 "extra": bool | None,
             },
             False,
@@ -87,6 +90,13 @@ def test_parameters_are_read_from_the_source(module, name, parameters, is_open):
     assert dict(found.parameters) == parameters
     assert found.is_open is is_open
     assert module not in sys.modules
+
+
+def test_no_option_is_a_tensor(module):
+    hint = signature(f"{module}.Scaled").parameters["rate"]
+    assert fitted(1e-3, hint) == 1e-3
+    with pytest.raises(Misfit):
+        fitted("fast", hint)
 
 
 @pytest.mark.parametrize("name", ["Unknown", "Nothing", "nothing.Nothing", "Plain.method"])
