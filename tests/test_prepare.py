@@ -105,8 +105,6 @@ def test_the_store_is_listed_explained_and_pruned(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["cache=clear"], "cache=clear is none of list, explain, prune"),
-        (["export=monai"], "export=monai is not known; there is export=nnunet"),
         (["export=nnunet", "data=phantom_small"], "export=nnunet needs a folder; name it by export_to="),
     ],
 )

@@ -107,18 +107,28 @@ def test_no_record_names_a_place_on_this_machine(command, tmp_path, monkeypatch)
 def test_a_failing_run_leaves_its_traceback_in_the_log_without_folders(command, tmp_path):
     def task(here, cfg):
         msg = f"no such file {tmp_path}/data/x.nii.gz"
-        raise UserError(msg)
+        raise FileNotFoundError(msg)
 
     with pytest.raises(SystemExit):
         command(task=task)
     (log,) = tmp_path.rglob("train.log")
     text = log.read_text()
-    assert "UserError: no such file x.nii.gz" in text
+    assert "FileNotFoundError: no such file x.nii.gz" in text
     assert 'File "segment/run/begin.py"' in text
     assert str(tmp_path) not in text
     assert not any(isinstance(handler, logging.FileHandler) for handler in logging.getLogger().handlers)
     assert not any(isinstance(h, logging.FileHandler) for h in logging.getLogger("pytorch_lightning").handlers)
     assert HERE not in os.environ
+
+
+def test_a_run_that_cannot_begin_leaves_nothing(command, tmp_path):
+    def task(here, cfg):
+        msg = "no such data set"
+        raise UserError(msg)
+
+    with pytest.raises(SystemExit):
+        command(task=task)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_runs_of_one_second_have_folders_of_their_own(tmp_path):
