@@ -10,8 +10,9 @@ from segment.data.cases import Case
 from segment.data.inspect.boxes import organ_boxes
 from segment.data.inspect.finding import Finding, refusal
 from segment.data.labels import MAX_ORGANS
-from segment.data.readers.read import read_ct, read_label
-from segment.data.readers.scan import Scan, check_same_grid
+from segment.data.readers.grid import check_placed
+from segment.data.readers.read import read_ct, read_grid, read_label
+from segment.data.readers.scan import Scan
 from segment.data.sides import SplitSides
 from segment.errors import UserError
 
@@ -77,16 +78,15 @@ def _reason(case: Case, scan: Scan, error: UserError) -> Finding:
 def _of_file(path: Path, case: Case, scan: Scan) -> Finding | None:
     """What is wrong with one file of codes or one mask, if anything."""
     try:
-        stored = read_label(path)
+        read_label(path)
     except UserError as damage:
         if _holds_numbers(path):
             return refusal(case.id, "interpolated label", damage, _NEAREST)
         return refusal(case.id, "unreadable", damage, "copy or download the label again")
     try:
-        check_same_grid(scan, stored, case.image, path)
+        check_placed(read_grid(path), scan.grid, path, case.image)
     except UserError as apart:
-        remedy = "resample the label onto the CT's grid, or mend the header that is wrong"
-        return refusal(case.id, "label grid", apart, remedy)
+        return refusal(case.id, "label grid", apart)
     return None
 
 

@@ -26,7 +26,7 @@ from pydicom.uid import (
 from segment.data.readers import dicom
 from segment.data.readers.dicom import Series, SeriesFolder, holds_series, is_series
 from segment.data.readers.read import read_ct, read_label
-from segment.data.readers.scan import check_same_grid, write_mask
+from segment.data.readers.scan import on_grid_of, write_mask
 from segment.errors import UserError
 
 SHARED = Path(__file__).parents[3].parent / "shared" / "data"
@@ -123,7 +123,7 @@ def test_a_series_is_a_scan_like_any_other(tmp_path):
     np.testing.assert_allclose(mask.get_qform(), expected, atol=1e-4)
     np.testing.assert_allclose(mask.get_sform(), expected, atol=1e-4)
     assert mask.header.get_xyzt_units()[0] == "mm"
-    check_same_grid(scan, read_label(tmp_path / "mask.nii.gz"), "ct", "mask")
+    on_grid_of(read_label(tmp_path / "mask.nii.gz"), scan, "mask", "ct")
 
 
 @pytest.mark.parametrize(
@@ -504,6 +504,6 @@ def test_a_real_series_is_read_as_itk_reads_it():
         expected = np.array(image.TransformIndexToPhysicalPoint(index)) * (-1, -1, 1)
         np.testing.assert_allclose(scan.affine[:3] @ [*index, 1], expected, atol=1e-3)
     label = SHARED / "dicom_ct_label" / "label.nii.gz"
-    check_same_grid(scan, read_label(label), "dicom_ct", label)
+    on_grid_of(read_label(label), scan, label, "dicom_ct")
     liver = scan.data[read_label(label).data == 1]
     assert 0 < np.median(liver) < 200

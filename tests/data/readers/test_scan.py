@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segment.data.readers.read import read_ct, read_label
-from segment.data.readers.scan import Scan, case_name, check_same_grid, write_mask
+from segment.data.readers.scan import Scan, case_name, on_grid_of, write_mask
 from segment.errors import UserError
 
 SHAPE = (4, 5, 6)
@@ -366,30 +366,28 @@ def scan_at(affine, shape=SHAPE):
 @pytest.mark.parametrize(("order", "signs"), ORIENTATIONS[:8])
 def test_one_grid_up_to_rounding_of_headers(order, signs):
     affine = oriented(order, signs, degrees=12)
-    check_same_grid(
-        scan_at(affine, (512, 512, 300)), scan_at(affine.astype(np.float32), (512, 512, 300)), "ct", "label"
-    )
+    on_grid_of(scan_at(affine.astype(np.float32), (512, 512, 3)), scan_at(affine, (512, 512, 3)), "label", "ct")
 
 
 def test_grids_that_differ_are_named_with_both_values():
     affine, moved = np.eye(4), np.eye(4)
     moved[2, 3] = 0.5
     with pytest.raises(UserError, match=r"label l\.nii has shape \(4, 5, 7\) but its CT c\.nii has \(4, 5, 6\)"):
-        check_same_grid(scan_at(affine), scan_at(affine, (4, 5, 7)), "c.nii", "l.nii")
+        on_grid_of(scan_at(affine, (4, 5, 7)), scan_at(affine), "l.nii", "c.nii")
     with pytest.raises(UserError, match=r"l\.nii lies up to 0\.5 mm away from its CT c\.nii: affines .*0\.5.* and "):
-        check_same_grid(scan_at(affine), scan_at(moved), "c.nii", "l.nii")
+        on_grid_of(scan_at(moved), scan_at(affine), "l.nii", "c.nii")
 
 
 def test_a_small_error_of_spacing_that_grows_over_the_volume_is_seen():
     stretched = np.diag([1.0, 1.0, 1.001, 1.0])
     with pytest.raises(UserError, match=r"up to 0\.299 mm"):
-        check_same_grid(scan_at(np.eye(4), (9, 9, 300)), scan_at(stretched, (9, 9, 300)), "c", "l")
+        on_grid_of(scan_at(stretched, (9, 9, 300)), scan_at(np.eye(4), (9, 9, 300)), "l", "c")
 
 
 def test_one_frame_and_none_are_one_grid(tmp_path):
     image = read_ct(save(tmp_path / "ct.nii", hu(shape=(*SHAPE, 1)), np.eye(4)))
     label = read_label(save(tmp_path / "label.nii", np.zeros(SHAPE, np.uint8), np.eye(4)))
-    check_same_grid(image, label, "ct", "label")
+    on_grid_of(label, image, "label", "ct")
 
 
 @pytest.mark.parametrize(("low", "high", "reported"), [(0, 255, True), (0, 1, True), (-1024, 800, False)])
