@@ -9,6 +9,7 @@ from segment.data.annotation import Annotation, LabelFile, MaskFiles
 from segment.data.cases import Case
 from segment.data.inspect.boxes import organ_boxes
 from segment.data.inspect.finding import Finding, refusal
+from segment.data.inspect.label_grid import check_label_grid
 from segment.data.labels import MAX_ORGANS
 from segment.data.readers.grid import check_placed
 from segment.data.readers.read import read_ct, read_grid, read_label
@@ -46,7 +47,9 @@ def read_truth(case: Case, scan: Scan, organs: Sequence[str]) -> tuple[np.ndarra
         classes = case.label.read(scan, case.image, names)
     except UserError as error:
         return None, [_reason(case, scan, error)]
-    findings = list(_check_interpolated(case, classes, names)) if isinstance(case.label, LabelFile) else []
+    findings = list(check_label_grid(case, scan))
+    if isinstance(case.label, LabelFile):
+        findings += _check_interpolated(case, classes, names)
     table = np.array([0, *(organs.index(name) + 1 if name in organs else 0 for name in names)], np.uint8)
     return table[classes], findings
 

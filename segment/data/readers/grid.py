@@ -92,9 +92,7 @@ def check_geometry(path: Path, affine: np.ndarray, spacing_mm: Sequence[float] |
         msg = f"{path} states a voxel size of {sizes} mm, but its axes {lengths} mm; convert it again from DICOM"
         raise UserError(msg)
     if abs(np.linalg.det(affine[:3, :3] / lengths_mm)) < COPLANAR:
-        msg = (
-            f"{path} has an unusable affine {affine[:3].tolist()}, its axes lie in a plane; convert it again from DICOM"
-        )
+        msg = f"{path} has an unusable affine {affine[:3].tolist()}: axes in one plane; convert it again from DICOM"
         raise UserError(msg)
 
 

@@ -69,7 +69,8 @@ def read_label(path: str | Path) -> Scan:
     values = scan.data
     if values.dtype.kind == "f":
         whole = np.rint(values)
-        odd = ~((np.abs(values) < 2**31) & (np.abs(values - whole) <= NOISE))
+        near = np.isclose(values, whole, rtol=0, atol=NOISE)  # not for NaN
+        odd = ~(near & (np.abs(values) < 2**31))
         if odd.any():
             msg = f"label file {path} holds {values[odd][0]}, which is not an integer; give a label map, not an image"
             raise UserError(msg)

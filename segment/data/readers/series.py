@@ -154,10 +154,14 @@ def _check_alike(slices: Sequence[Slice]) -> None:
 
 
 def _apart(one: Slice, other: Slice) -> float:
-    """Largest distance, in pixels, between equal corners of two slices of one size, the first ones put together."""
+    """Largest distance between equal corners of two slices of one size, the first corners put together.
+
+    In pixels, along I or J, and out of the plane against the smaller side of a pixel.
+    """
     steps_mm = other.axes * other.spacing_mm[:, None] - one.axes * one.spacing_mm[:, None]  # (2,3) along I, J
-    ends = np.array([[1, 0], [0, 1], [1, 1]]) * (np.array(one.shape) - 1)
-    return float(np.linalg.norm(ends @ steps_mm, axis=1).max() / one.spacing_mm.min())
+    corners_mm = np.array([[1, 0], [0, 1], [1, 1]]) * (np.array(one.shape) - 1) @ steps_mm
+    frame = np.stack([*one.axes, np.cross(*one.axes)])  # (3,3)
+    return float(np.abs(corners_mm @ frame.T / [*one.spacing_mm, one.spacing_mm.min()]).max())
 
 
 def _check_gaps(order: Sequence[Slice], gaps_mm: np.ndarray) -> None:

@@ -21,7 +21,9 @@ _ORIENTED = (*_SPACES, "lps", "ras", "las")
 # ITK turns these spaces into LPS only where they have no time.
 _LEFT_TO_US = {"right-anterior-superior-time": (1.0, 1.0, 1.0), "left-anterior-superior-time": (-1.0, 1.0, 1.0)}
 _WITH_TIME = {"lpst": f"{_SPACES[0]}-time", "rast": f"{_SPACES[1]}-time", "last": f"{_SPACES[2]}-time"}
-_OTHER_UNITS = re.compile(r"(?!mm$|milli)(\w*met(er|re)s?|microns?|[cdnuµμ]?m|in|inch(es)?)$", re.IGNORECASE)
+_OTHER_UNITS = re.compile(
+    r"(?!mm$|milli)(\w*met(er|re)s?|microns?|[cdnu]?m|[^\x00-\x7f]m|in|inch(es)?)$", re.IGNORECASE
+)
 _UNSTATED = np.full((3, 3), np.nan)
 
 
@@ -59,7 +61,7 @@ def stated(path: Path) -> Stated:
 def _fields(content: bytes, end: bytes, sign: str) -> Mapping[str, str]:
     """Fields by name, in lower case; none of a header that has no end."""
     text, found, _ = content.replace(b"\r\n", b"\n").partition(end)
-    lines = text.decode("latin-1").splitlines() if found else []
+    lines = text.decode(errors="replace").splitlines() if found else []
     pairs = (line.partition(sign) for line in lines)
     return {name.strip().lower(): value.strip() for name, is_field, value in pairs if is_field}
 
