@@ -43,6 +43,7 @@ def _opened(path: Path) -> tuple[Stated, SimpleITK.ImageFileReader]:
     if header.axes_mm is not None:
         check_geometry(path, header.axes_mm, header.spacing_mm)
     reader = SimpleITK.ImageFileReader()
+    reader.SetImageIO("NrrdImageIO" if path.name.lower().endswith(".nrrd") else "MetaImageIO")
     reader.SetFileName(str(path))
     reader.ReadImageInformation()
     if reader.GetNumberOfComponents() != 1:
