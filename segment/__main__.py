@@ -1,11 +1,11 @@
-"""`segment <command>`: lists the commands and imports none before it is chosen."""
+"""`segment <command>`: lists the commands, and imports none before its options are known to be right."""
 
 import os
 import runpy
 import sys
 
 from segment import __version__
-from segment.positional import as_override
+from segment.errors import UserError
 
 COMMANDS = {
     "prepare": ("get data sets and preprocess them once", "segment prepare data=flare22 accept_licence=true"),
@@ -13,16 +13,21 @@ COMMANDS = {
     "train": ("train a network, test its best checkpoint", "segment train experiment=quick trainer.max_epochs=5"),
     "sweep": ("search for the best settings", "segment sweep sweep=quick trials=24"),
     "evaluate": ("score a checkpoint on labelled CTs", "segment evaluate ckpt=best.ckpt data=flare22"),
-    "compare": ("tell which runs are better, and how sure that is", "segment compare outputs/quick/sweeps/<date_time>"),
+    "compare": ("show which runs are better, and how sure that is", "segment compare outputs/quick/sweeps/<date_time>"),
     "merge": ("one table of several runs, such as folds", "segment merge runs=outputs/quick/sweeps/<date_time>"),
     "predict": ("segment CTs", "segment predict ckpt=best.ckpt input=ct.nii.gz output=masks"),
     "demo": ("train on synthetic CTs, then segment a real one", "segment demo"),
 }
-# Those with a conf/<command>.yaml.
-CONFIGURED = ("prepare", "doctor", "train", "sweep", "evaluate", "compare", "merge", "predict")
+# Those with a conf/<command>.yaml, and the keys that have to be given.
+CONFIGURED = {
+    **dict.fromkeys(("prepare", "doctor", "train", "sweep", "compare"), ()),
+    "evaluate": ("ckpt",),
+    "merge": ("runs",),
+    "predict": ("ckpt", "input", "output"),
+}
 POSITIONAL = {"compare": "runs"}  # the key of words that stand without one
-# What is asked of the configuration, not of the command.
-QUESTIONS = {"-h", "--help", "--hydra-help", "-c", "--cfg", "-i", "--info", "-sc", "--shell-completion"}
+# Hydra answers these by itself.
+QUESTIONS = ("--hydra-help", "--version", "--cfg", "--info", "-sc", "--shell-completion")
 
 
 def main() -> None:
@@ -31,30 +36,64 @@ def main() -> None:
     Running it as a module makes `__main__` name the command, which lets Lightning start further processes (DDP).
     """
     arguments = sys.argv[1:]
-    if arguments[:1] in (["-sc"], ["--shell-completion"]):
-        _complete()
-    elif not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(_help())
-    elif arguments[0] == "--version":
-        print(f"segment {__version__}")
-    elif arguments[0] not in COMMANDS:
-        print(f"error: no command {arguments[0]!r}; there are {', '.join(COMMANDS)}", file=sys.stderr)
+    try:
+        if arguments[:1] in (["-sc"], ["--shell-completion"]):
+            _complete()
+        elif not arguments or arguments[0] in ("-h", "--help", "help"):
+            print(_help())
+        elif arguments[0] == "--version":
+            print(f"segment {__version__}")
+        elif arguments[0] not in COMMANDS:
+            raise UserError(_no_command(arguments[0]))
+        elif arguments[0] in CONFIGURED:
+            _run_configured(arguments[0], arguments[1:])
+        else:
+            _run(arguments[0], arguments[1:])
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+
+
+def _no_command(word: str) -> str:
+    from segment.options.nearest import nearest_word
+
+    near = nearest_word(word, COMMANDS)
+    return f"there is no command {word}; " + (f"did you mean {near}?" if near else f"there are {', '.join(COMMANDS)}")
+
+
+def _run_configured(command: str, words: list[str]) -> None:
+    """Check a command's options before it is imported: nobody should wait for torch to learn of a typing error.
+
+    Raises:
+        UserError: When they are wrong.
+    """
+    from segment.options.arguments import as_override, taken_apart
+
+    what, example = COMMANDS[command]
+    arguments = taken_apart(words, paths=command in POSITIONAL)
+    if arguments.words and command in POSITIONAL:
+        gathered = as_override(POSITIONAL[command], arguments.words)
+        arguments = taken_apart([*arguments.options, *arguments.overrides, gathered])
+    line = [*arguments.options, *arguments.overrides]
+    if arguments.has("-h", "--help"):
+        from segment.options.help import help_page
+
+        print(help_page(command, what, example, arguments.overrides, arguments.of("--config-dir")))
+    elif arguments.has(*QUESTIONS):
+        from segment.door import door
+
+        sys.argv = [sys.argv[0], *line]
+        door(command)(_never_called)()
     else:
-        _run(arguments[0], arguments[1:])
+        from segment.options.composition import check_arguments
+
+        check_arguments(command, arguments, CONFIGURED[command], example)
+        _run(command, line)
 
 
 def _run(command: str, arguments: list[str]) -> None:
-    if command in POSITIONAL:
-        arguments = as_override(POSITIONAL[command], arguments)
     sys.argv = [sys.argv[0], *arguments]
-    if command in CONFIGURED and not QUESTIONS.isdisjoint(arguments):
-        # Hydra answers by itself: nobody should wait for torch at a press of the tab key.
-        from segment.door import door
-
-        door(command)(_never_called)()
-    else:
-        runpy.run_module(f"segment.{command}", run_name="__main__", alter_sys=True)
+    runpy.run_module(f"segment.{command}", run_name="__main__", alter_sys=True)
 
 
 def _never_called(cfg: object) -> None:
@@ -83,10 +122,10 @@ def _complete() -> None:
     program, _, rest = line.partition(" ")
     command, space, overrides = rest.lstrip().partition(" ")
     if "query" not in " ".join(sys.argv[1:]):
-        _run("train", sys.argv[1:])
+        _run_configured("train", sys.argv[1:])
     elif command in CONFIGURED and space:
         os.environ["COMP_LINE"] = f"{program} {overrides}"
-        _run(command, sys.argv[1:])
+        _run_configured(command, sys.argv[1:])
     elif not space:
         print("\n".join(name for name in COMMANDS if name.startswith(command)))
 

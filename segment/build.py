@@ -22,7 +22,6 @@ from segment.model.checkpoint import AtomicCheckpointIO
 from segment.model.module import SegmentationModule
 from segment.run.processes import check_number, environment
 from segment.trained import CHECKPOINT_KEYS
-from segment.values import check_values
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,6 @@ def parts(cfg: DictConfig, watch: pl.Callback | None = None) -> Parts:
         HydraException: When a constructor refuses its arguments.
     """
     resolved: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
-    check_values(resolved)
     check_precision(cfg.trainer)
     check_length(cfg.trainer)
     loggers = [instantiate(node) for node in (cfg.get("logger") or {}).values() if node]

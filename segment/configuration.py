@@ -1,10 +1,18 @@
-"""The composed configuration as plain values, to compare, record and log."""
+"""Where configuration lies, and the composed one as plain values, to compare, record and log."""
 
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from segment.privacy import without_paths
+
+
+def config_dir() -> str:
+    """Folder of the configuration: beside the package in a checkout, inside it in a wheel."""
+    package = Path(__file__).resolve().parent
+    inside = package / "conf"
+    return str(inside if inside.is_dir() else package.parent / "conf")
 
 
 def portable(cfg: DictConfig) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from segment import build
+from segment.configuration import config_dir
 from segment.data.sources.lidc import Lidc
-from segment.door import config_dir
 from segment.errors import UserError
 from segment.metrics.scores import nan_mean
 from segment.metrics.table import read_cases

@@ -7,35 +7,30 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, InstantiationException, OverrideParseException
+from hydra.errors import HydraException, InstantiationException
 from hydra.types import RunMode
-from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from segment.configuration import flat
+from segment.configuration import config_dir
 from segment.errors import UserError
+from segment.files import remove_if_empty
+from segment.options.arguments import taken_apart
+from segment.options.check import checked
+from segment.options.composition import not_composed, one_line, spellings
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
-FILLED_IN = {"run_dir"}  # what a configuration leaves open and a door sets itself
 # The system's refusals that a user can mend; others are bugs.
 REFUSALS = (
     *(errno.EACCES, errno.EPERM, errno.EROFS),
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
     *(errno.EEXIST, errno.ENOTDIR),
 )
-
-
-def config_dir() -> str:
-    """Folder of the configuration: beside the package in a checkout, inside it in a wheel."""
-    package = Path(__file__).resolve().parent
-    inside = package / "conf"
-    return str(inside if inside.is_dir() else package.parent / "conf")
 
 
 def door(config_name: str) -> Callable[[Callable[[Any], Any]], Callable[[], None]]:
@@ -48,8 +43,9 @@ def door(config_name: str) -> Callable[[Callable[[Any], Any]], Callable[[], None
 
     def decorate(task: Callable[[Any], Any]) -> Callable[[], None]:
         def main() -> None:
-            # argparse takes overrides before -m or behind it, but not on both sides.
-            sys.argv[1:] = sorted(sys.argv[1:], key=lambda argument: argument not in ("-m", "--multirun"))
+            # argparse takes overrides before its options or behind them, but not on both sides.
+            arguments = taken_apart(sys.argv[1:])
+            sys.argv[1:] = [*arguments.options, *arguments.rest]
             verbose = os.environ.get(FULL_ERROR) == "1"
             failed: list[Exception] = []
 
@@ -58,8 +54,8 @@ def door(config_name: str) -> Callable[[Callable[[Any], Any]], Callable[[], None
                 try:
                     # Processes that the task starts find the variable as the user set it.
                     with _full_error("1" if verbose else None):
-                        _check_given(cfg)
-                        return task(cfg)
+                        overrides = HydraConfig.get().overrides.task
+                        return task(checked(config_name, cfg, spellings(overrides)))
                 except Exception as error:
                     if HydraConfig.get().mode != RunMode.MULTIRUN:
                         _show(error, verbose)
@@ -69,13 +65,15 @@ def door(config_name: str) -> Callable[[Callable[[Any], Any]], Callable[[], None
                     _show(error, verbose)
                     raise
                 finally:
-                    _remove_if_empty(Path(HydraConfig.get().runtime.output_dir))
+                    remove_if_empty(Path(HydraConfig.get().runtime.output_dir), cfg.get("output_dir"))
 
             try:
                 with _full_error("1"):  # Hydra then lets errors through to here
                     hydra.main(version_base="1.3", config_path=config_dir(), config_name=config_name)(job)()
             except Exception as error:
                 if not failed:  # else it is the first of these, shown already
+                    if isinstance(error, HydraException):
+                        error = not_composed(error, config_name, arguments)
                     _show(error, verbose)
                 sys.exit(min(map(_exit_code, failed or [error])))
 
@@ -95,21 +93,6 @@ def _full_error(value: str | None) -> Iterator[None]:
         os.environ.pop(FULL_ERROR, None)
         if before is not None:
             os.environ[FULL_ERROR] = before
-
-
-def _check_given(cfg: Any) -> None:  # noqa: ANN401
-    values = flat(OmegaConf.to_container(cfg, resolve=False))
-    missing = [key for key, value in values.items() if value == "???" and key not in FILLED_IN]
-    if missing:
-        msg = f"no value for {', '.join(missing)}; give it, such as {missing[0]}=…"
-        raise UserError(msg)
-
-
-def _remove_if_empty(folder: Path) -> None:
-    """Hydra makes a folder for every job, also for one that fails at once or goes on elsewhere."""
-    if folder != Path.cwd():
-        with suppress(OSError):
-            folder.rmdir()
 
 
 def _show(error: Exception, verbose: bool) -> None:
@@ -133,16 +116,10 @@ def _reason(error: Exception) -> str | None:
         return what + (rest if what.startswith("Job ") else "")
     if isinstance(error, RuntimeError) and "are you indeed on a slurm cluster" in str(error):
         return "there is no SLURM here: srun is not found; start the sweep where sbatch works, or without this launcher"
-    if isinstance(error, OverrideParseException):
-        what = str(error).splitlines()[0]
-        return f"cannot read the override {error.override!r} ({what}); quote special characters: 'key=\"value\"'"
     if isinstance(error, InstantiationException) and error.__cause__ is not None:
         where = re.search(r"full_key: (\S+)", str(error))
         return f"{where[1] if where else 'configuration'}: {error.__cause__}"
-    if isinstance(error, HydraException | OmegaConfBaseException):
-        lines = [line.strip() for line in str(error).split("Config search path:")[0].splitlines()]
-        return " ".join(line for line in lines if line and not line.startswith(("full_key:", "object_type=")))
-    return None
+    return one_line(error) if isinstance(error, HydraException | OmegaConfBaseException) else None
 
 
 def _exit_code(error: Exception) -> int:

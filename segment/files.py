@@ -38,6 +38,20 @@ def write_text(path: Path, text: str) -> None:
         aside.write_text(text, encoding="utf-8", newline="")
 
 
+def remove_if_empty(folder: Path, above: str | None = None) -> None:
+    """Remove a folder in which nothing has been written, and the folders around it that are then empty, too.
+
+    Args:
+        folder: The folder; the current one stays.
+        above: The outermost of the folders around it that may go; None: they all stay.
+    """
+    around = [parent for parent in folder.parents if above and parent.is_relative_to(above)]
+    with suppress(OSError):  # it holds something, or is not there
+        for empty in (folder, *around):
+            if empty.resolve() != Path.cwd():
+                empty.rmdir()
+
+
 def _flush(path: Path) -> None:
     """Wait until a file's content, or the names in a folder, are on the disk."""
     if not path.is_dir():

@@ -10,16 +10,16 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
+from segment.configuration import config_dir
 from segment.data.cache import entries, explain, prune
 from segment.data.cases import Case
 from segment.data.datamodule import CTDataModule
 from segment.data.export import export_nnunet
 from segment.data.fetch.obtain import obtain
 from segment.data.fingerprint import identity
-from segment.door import config_dir, door
+from segment.door import door
 from segment.errors import UserError
 from segment.files import write_text
-from segment.values import check_seed
 
 
 def prepare(cfg: DictConfig) -> None:
@@ -29,13 +29,6 @@ def prepare(cfg: DictConfig) -> None:
         UserError: When a data set cannot be had, an option is unknown, or cases cannot be used: all of them are named,
             after the others are done.
     """
-    check_seed(cfg.seed)
-    if cfg.cache not in (None, "list", "explain", "prune"):
-        msg = f"cache={cfg.cache} is none of list, explain, prune"
-        raise UserError(msg)
-    if cfg.export not in (None, "nnunet"):
-        msg = f"export={cfg.export} is not known; there is export=nnunet"
-        raise UserError(msg)
     root = Path(cfg.data.cache_dir)
     if cfg.cache == "list":
         _list(root)

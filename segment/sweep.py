@@ -8,7 +8,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import torch
-from hydra import compose
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
@@ -17,6 +16,8 @@ from segment.configuration import portable
 from segment.door import door
 from segment.errors import UserError
 from segment.files import write_text
+from segment.options.check import checked
+from segment.options.composition import composed, spellings
 from segment.run.begin import begin
 from segment.run.processes import stand_alone
 from segment.search.check import check_budget, check_free
@@ -32,7 +33,6 @@ from segment.search.table import best_trial, print_table, write_yaml
 from segment.search.trial import Training
 from segment.search.wandb_sweep import wandb_sweep
 from segment.search.worker import Worker
-from segment.values import check_seed
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +54,7 @@ def sweep(cfg: DictConfig) -> float:
         if cfg.resume is True:  # of several that begin at once, the first begins and the others join
             cfg.resume = beginning.enter_context(_begun_in_named_folder())
         cfg = _taken_up(cfg)
-        check_seed(cfg.seed)
-        check_budget(cfg.trials, cfg.hours, cfg.trial_hours, cfg.seeds, cfg.workers)
+        check_budget(cfg.trials, cfg.hours)
         space = read_space(OmegaConf.to_container(cfg.space, resolve=True))  # type: ignore[arg-type]
         given = _given(cfg)
         overrides = [*given, f"output_dir={quoted(cfg.output_dir)}"]
@@ -135,7 +134,8 @@ def _given(cfg: DictConfig) -> list[str]:
 def _composed(overrides: list[str], space: Space) -> DictConfig:
     """A trial's configuration; composes a few, for what Hydra refuses to be known before the first begins."""
     for params in some(space):
-        cfg = compose("train", overrides=[*overrides, *(override(key, value) for key, value in params.items())])
+        arguments = [*overrides, *(override(key, value) for key, value in params.items())]
+        cfg = checked("train", composed("train", arguments), spellings(arguments))
     if not cfg.logger.get("csv"):
         msg = "a search reads metrics.csv; keep logger=csv among the overrides' loggers"
         raise UserError(msg)

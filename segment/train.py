@@ -13,7 +13,7 @@ from segment.configuration import flat, portable
 from segment.door import door
 from segment.errors import UserError
 from segment.finetune import all_seen, begin_from, keep_note, note_checkpoint
-from segment.forecast.preflight import check_preflight, preflight
+from segment.forecast.preflight import preflight
 from segment.metrics.log import MetricsCSV
 from segment.metrics.table import print_scores
 from segment.model.interrupt import ending_well
@@ -24,7 +24,6 @@ from segment.run.processes import place
 from segment.run.record import record
 from segment.run.repeat import repeated, tell_environment, tell_resumed, tell_scores
 from segment.trained import check_resumable, read_checkpoint, steps_of
-from segment.values import check_seed
 
 log = logging.getLogger(__name__)
 
@@ -40,9 +39,7 @@ def train(cfg: DictConfig) -> float:
     _refuse_parallel_sweep(cfg)
     if cfg.from_run:
         cfg = repeated(cfg)
-    check_seed(cfg.seed)
     note_checkpoint(cfg)
-    check_preflight(cfg.preflight)
     with ending_well(), begin(cfg, "train.log") as here:
         if here.resumed:
             keep_note(cfg, here.folder)

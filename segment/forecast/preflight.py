@@ -8,7 +8,6 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -19,7 +18,6 @@ from segment.data.cases import Case
 from segment.data.datamodule import CTDataModule
 from segment.data.patches import EpochSampler
 from segment.data.splits.split import Split
-from segment.errors import UserError
 from segment.files import write_text
 from segment.forecast import memory
 from segment.forecast.aside import aside
@@ -35,17 +33,6 @@ Sizes = Mapping[str, tuple[int, int]]  # voxels and windows by case id
 MODES = (True, False, "only")
 SHARE = 0.03  # of a run's steps that its trial may do
 ENDLESS = 10**9  # the middle of epochs without end: all that changes over epochs has done so
-
-
-def check_preflight(mode: Any) -> None:  # noqa: ANN401
-    """Refuse a `preflight` that is none.
-
-    Raises:
-        UserError: With the value.
-    """
-    if mode not in MODES:
-        msg = f"preflight must be true, false or only, got {mode!r}"
-        raise UserError(msg)
 
 
 def preflight(cfg: DictConfig, parts: build.Parts, folder: Path, checkpoint: Path | None) -> Forecast:

@@ -9,9 +9,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from segment.errors import UserError
+from segment.files import remove_if_empty
 from segment.privacy import without_paths_in_log
 from segment.run.agreement import agreed
 from segment.run.folder import Run, choose, heard, seen_again
@@ -40,8 +43,15 @@ def begin(cfg: DictConfig, log_name: str, shared: bool = False) -> Iterator[Run]
     with ExitStack() as lock:
         run = _chosen(cfg, log_name, None if shared else lock)
         cfg.run_dir = str(run.folder)
-        with _told(run, log_name):
-            yield run
+        try:
+            with _told(run, log_name):
+                yield run
+        except (UserError, HydraException):
+            lock.close()
+            if not run.resumed and [path.name for path in run.folder.iterdir()] == [log_name]:  # it has not begun
+                (run.folder / log_name).unlink()
+                remove_if_empty(run.folder, str(cfg.output_dir))
+            raise
 
 
 @contextmanager

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hydra import compose
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
@@ -16,6 +15,8 @@ from segment.configuration import flat, portable
 from segment.errors import UserError
 from segment.metrics.scores import OrganScore
 from segment.metrics.table import read_cases
+from segment.options.check import checked
+from segment.options.composition import composed, spellings
 from segment.run.folder import ENVIRONMENT, processes_of
 
 log = logging.getLogger(__name__)
@@ -40,8 +41,8 @@ def repeated(cfg: DictConfig) -> DictConfig:
     facts = json.loads((folder / ENVIRONMENT).read_text(encoding="utf-8"))
     before = [o for o in facts.get("overrides", []) if o.lstrip("+~").split("=")[0] not in OWN]
     now = list(HydraConfig.get().overrides.task)
-    first = compose("train", [*before, "run_dir=."])
-    result = compose("train", [*before, *now])
+    first = composed("train", [*before, "run_dir=."])
+    result = composed("train", [*before, *now])
     there, here = flat(OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))), flat(portable(first))
     drift = {key for key in there.keys() | here.keys() if there.get(key) != here.get(key)}
     named = {o.lstrip("+~").split("=")[0].replace("/", ".") for o in now}
@@ -58,7 +59,7 @@ def repeated(cfg: DictConfig) -> DictConfig:
             _remove(result, key)
         elif key in there and flat(portable(result)).get(key) == here.get(key):  # else this call overrides it
             OmegaConf.update(result, key, there[key], force_add=True)
-    return result
+    return checked("train", result, spellings([*before, *now]))
 
 
 def _referring(node: Any, prefix: str = "") -> list[str]:  # noqa: ANN401

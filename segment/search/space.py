@@ -15,6 +15,7 @@ from optuna.distributions import (
 )
 
 from segment.errors import UserError
+from segment.options.kind import Misfit, fitted
 
 Space = Mapping[str, BaseDistribution]
 RANGE = {"low", "high", "log", "step"}
@@ -117,7 +118,12 @@ def _range(key: str, node: Mapping[str, Any]) -> IntDistribution | FloatDistribu
     if unknown := sorted(node.keys() - RANGE):
         msg = f"space.{key} has {unknown[0]}, which is none of low, high, log and step"
         raise UserError(msg)
-    low, high, step, log = (node.get(name) for name in ("low", "high", "step", "log"))
+    low, high, step = (node.get(name) for name in ("low", "high", "step"))
+    try:
+        log = fitted(node.get("log", False), bool)
+    except Misfit as error:
+        msg = f"space.{key}.log must be true or false, got {node['log']}"
+        raise UserError(msg) from error
     numbers = [number for number in (low, high, step) if number is not None]
     if low is None or high is None or not all(type(number) in (int, float) for number in numbers):
         msg = f"space.{key} needs numbers for low and high, got {dict(node)}"
@@ -127,8 +133,8 @@ def _range(key: str, node: Mapping[str, Any]) -> IntDistribution | FloatDistribu
         raise UserError(msg)
     try:
         if all(type(number) is int for number in numbers):
-            return IntDistribution(low, high, log=bool(log), step=1 if step is None else step)
-        return FloatDistribution(low, high, log=bool(log), step=step)
+            return IntDistribution(low, high, log=log, step=1 if step is None else step)
+        return FloatDistribution(low, high, log=log, step=step)
     except ValueError as error:  # in Optuna's words: low above high, log from 0, log with step
         msg = f"space.{key}: {error}"
         raise UserError(msg) from error

@@ -1,0 +1,1 @@
+"""The options of every command: their names and types, checked before torch is imported."""

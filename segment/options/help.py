@@ -1,0 +1,92 @@
+"""The help page of a command: the groups it chooses from, and every option with the comments of the YAML."""
+
+import re
+import textwrap
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import yaml
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
+from hydra.errors import HydraException
+from hydra.types import RunMode
+
+from segment.configuration import config_dir
+from segment.options.composition import explained, hydra_of
+
+
+def help_page(command: str, what: str, example: str, overrides: Sequence[str], folder: str | None) -> str:
+    """What can be set, as text.
+
+    Args:
+        command: The command.
+        what: What it does.
+        example: How it is called.
+        overrides: Choices of groups, whose options are then the ones shown.
+        folder: Where configuration is looked for before the project's own (`--config-dir`).
+
+    Raises:
+        UserError: When a choice does not exist.
+    """
+    with hydra_of(folder):
+        loader = GlobalHydra.instance().config_loader()
+        try:
+            defaults = loader.compute_defaults_list(command, list(overrides), RunMode.RUN).defaults
+        except HydraException as error:
+            raise explained(error, command, overrides) from error
+        chosen = {str(entry.config_path): str(entry.package or "") for entry in defaults}
+        chosen = {path: package for path, package in chosen.items() if not path.startswith("hydra/")}
+        folders = [*([Path(folder)] if folder else []), Path(config_dir())]
+        texts = {path: _text(path, folders) for path in chosen}
+        groups = {path.rpartition("/")[0] for path in chosen if "/" in path} | set(_unchosen(texts.values()))
+        choices = {group: loader.get_group_options(group, ObjectType.CONFIG) for group in sorted(groups)}
+    sections = [_section(package, path, texts[path]) for path, package in reversed(chosen.items())]
+    return "\n".join(
+        [
+            f"segment {command}: {what}\n  {example}\n",
+            *_groups(choices, chosen),
+            "Options, set by key=value; -m key=a,b runs once for each value",
+            *(section for section in sections if section),
+        ]
+    )
+
+
+def _groups(choices: Mapping[str, Sequence[str]], chosen: Collection[str]) -> Iterator[str]:
+    if choices:
+        yield "Groups, chosen by group=option; * is the choice here"
+    width = max(map(len, choices), default=0)
+    for group, options in choices.items():
+        marked = ", ".join(f"{name}*" if f"{group}/{name}" in chosen else name for name in options)
+        yield f"  {group:<{width}}  {marked}"
+    yield ""
+
+
+def _unchosen(texts: Iterable[str]) -> Iterator[str]:
+    """Groups of the defaults lists of which nothing is chosen."""
+    for text in texts:
+        for entry in (yaml.safe_load(text) or {}).get("defaults", []):
+            if isinstance(entry, dict):
+                yield from (group for group, choice in entry.items() if choice is None and "override" not in group)
+
+
+def _text(path: str, folders: Sequence[Path]) -> str:
+    files = (folder / f"{path}.yaml" for folder in folders)
+    return next((file.read_text(encoding="utf-8") for file in files if file.is_file()), "")
+
+
+def _section(package: str, path: str, text: str) -> str:
+    """One file's options under the key that they belong to."""
+    text = re.sub(r"^hydra:.*\n(?:[ #].*\n|\n)*", "", text, flags=re.MULTILINE)  # which has a help page of its own
+    text = re.sub(r"^defaults:.*\n(?:[ \-].*\n|\n)*", _explained_choices, text, flags=re.MULTILINE)
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("# @package")]
+    if not any(not line.startswith("#") for line in lines):
+        return ""
+    keys = package.split(".") if package else []
+    head = [f"{'  ' * depth}{key}:" for depth, key in enumerate(keys)]
+    return "\n".join([f"\n# ─── {'='.join(path.rsplit('/', 1))}", *head, *("  " * len(keys) + line for line in lines)])
+
+
+def _explained_choices(defaults: re.Match[str]) -> str:
+    """Of a defaults list, which stands above already, the choices that have a comment."""
+    choices = re.findall(r"(?:^ *#.*\n)+^ *- .*\n", defaults[0], flags=re.MULTILINE)
+    return textwrap.dedent("".join(choices)).replace("- ", "")

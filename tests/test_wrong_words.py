@@ -1,0 +1,166 @@
+"""Command lines that are wrong in their words: one sentence, exit code 2, nothing written, no wait for torch."""
+
+import shlex
+import sys
+
+import pytest
+
+from segment.__main__ import main
+
+# The command line, and words of the sentence that the user has to read.
+WRONG = {
+    # commands
+    "trian": "there is no command trian; did you mean train?",
+    "fit": "there is no command fit; there are prepare, doctor, train",
+    "Train": "there is no command Train; did you mean train?",
+    "--epochs 5": "there is no command --epochs; there are",
+    # keys without their place
+    "train max_epochs=3": "there is no option max_epochs; did you mean trainer.max_epochs=3?",
+    "train lr=1e-3": "there is no option lr; did you mean model.optimizer.lr=1e-3?",
+    "train optimizer.lr=1e-3": "there is no option optimizer.lr; did you mean model.optimizer.lr=1e-3?",
+    "train batch_size=4": "there is no option batch_size; did you mean data.batch_size=4?",
+    "train patch_size=[64,64,64]": "did you mean data.patch_size=[64,64,64]?",
+    "train base_channels=8": "did you mean model.net.base_channels=8?",
+    "train patience=3": "did you mean callbacks.early_stopping.patience=3?",
+    "train fold=0": "did you mean data.fold=0?",
+    "train num_workers=0": "did you mean data.num_workers=0?",
+    "train devices=2": "did you mean trainer.devices=2?",
+    "train folds=3": "did you mean split.folds=3?",
+    "train weight_decay=0": "did you mean model.optimizer.weight_decay=0?",
+    "train data.split.folds=3": "did you mean split.folds=3?",
+    # misspelt keys
+    "train trainer.max_epoch=3": "there is no option trainer.max_epoch; did you mean trainer.max_epochs=3?",
+    "train trainr.max_epochs=3": "there is no option trainr.max_epochs; did you mean trainer.max_epochs=3?",
+    "train data.batchsize=4": "did you mean data.batch_size=4?",
+    "train Seed=3": "did you mean seed=3?",
+    "train init_form=a.ckpt": "did you mean init_from=a.ckpt?",
+    "train resum=true": "did you mean resume=true?",
+    "train preflght=only": "did you mean preflight=only?",
+    "predict ckpt=a inputs=b output=c": "there is no option inputs; did you mean input=b?",
+    "predict ckpt=a input=b ouput=c": "there is no option ouput; did you mean output=c?",
+    "predict checkpoint=a input=b output=c": "there is no option checkpoint; `segment predict --help` lists them",
+    "evaluate ckpt=a include_train=yes": "did you mean include_trained=yes?",
+    "doctor strct=true": "did you mean strict=true?",
+    "prepare accept_license=true": "did you mean accept_licence=true?",
+    "sweep trial=3": "there is no option trial; did you mean trials=3?",
+    "compare metric=[dice]": "there is no option metric; did you mean metrics=[dice]?",
+    "merge run=x": "there is no option run; did you mean runs=x?",
+    "train gpus=1": "there is no option gpus; `segment train --help` lists them",
+    # with a plus, which Hydra would take
+    "train +max_epochs=3": "there is no option max_epochs; did you mean trainer.max_epochs?",
+    "train ++max_epochs=3": "there is no option max_epochs; did you mean trainer.max_epochs?",
+    "train +trainer.max_epoch=3": "there is no option trainer.max_epoch; did you mean trainer.max_epochs?",
+    "train +model.optimizer.lrr=3": "there is no option model.optimizer.lrr; did you mean model.optimizer.lr?",
+    "train +model.net.depth=3": "there is no option model.net.depth; model.net takes ",
+    "predict +outptu=3 ckpt=a input=b output=c": "there is no option outptu; did you mean output?",
+    "evaluate ckpt=a +data.exlude=[x]": "there is no option data.exlude; did you mean data.exclude?",
+    # what has to be added
+    "train trainer.limit_train_batches=2": "is not set in conf/; to add it, write +trainer.limit_train_batches=2",
+    "train tolerance_mm.pancreas=3": "is not set in conf/; to add it, write +tolerance_mm.pancreas=3",
+    "train data.sources.flare22.root=x": "belongs to the data set flare22, which is not chosen; add data=flare22",
+    # removed
+    "train ~seed": "seed is missing, which `segment train` needs; do not remove it",
+    "train ~callbacks.progres": "there is no option callbacks.progres; did you mean ~callbacks.progress?",
+    "train ~nothing": "there is no option nothing",
+    # choices of groups
+    "train experiment=quik": "there is no experiment=quik; did you mean quick? There are abdomen, overfit, quick",
+    "train model/net=unett": "there is no model/net=unett; did you mean unet? There are dynunet, segresnet, unet",
+    "train modle/net=unet": "there is no option modle/net; did you mean model/net=unet?",
+    "train net=unet": "there is no option net; did you mean model/net=unet?",
+    "train experimnt=quick": "there is no option experimnt; did you mean experiment=quick?",
+    "train data=flare": "there is no data=flare; did you mean flare22? There are abdomenct1k",
+    "train data=[phantom,lidcc]": "there is no data=lidcc; did you mean lidc? There are",
+    "train experiment=null": "experiment=null chooses nothing; choose one of abdomen, overfit, quick, seed, smoke",
+    "train augment=null": "augment=null chooses nothing; choose one of light, nnunet, none, strong",
+    "train logger=null": "logger=null chooses nothing; choose one of csv, none, tensorboard, wandb",
+    "train callbacks=null": "callbacks=null chooses nothing; choose one of default",
+    "train trainer=tpu": "there is no trainer=tpu; there are cpu, ddp, gpu",
+    "sweep sweep=quik": "there is no sweep=quik; did you mean quick?",
+    # options in another program's form
+    "train --epochs 5": "options are written key=value: instead of --epochs 5 write trainer.max_epochs=5",
+    "train --max-epochs=5": "instead of --max-epochs 5 write trainer.max_epochs=5",
+    "train --lr 1e-3 seed=1": "instead of --lr 1e-3 write model.optimizer.lr=1e-3",
+    "train --batch-size 4": "instead of --batch-size 4 write data.batch_size=4",
+    "train --experiment smoke": "instead of --experiment smoke write experiment=smoke",
+    "train --qwerty 4": "there is no option --qwerty 4; options are written key=value, e.g. segment train",
+    "train -e 5": "there is no option -e 5; options are written key=value",
+    "predict --ckpt best.ckpt": "instead of --ckpt best.ckpt write ckpt=best.ckpt",
+    "predict best.ckpt scans masks": "instead of best.ckpt scans masks write ckpt=best.ckpt input=scans output=masks",
+    "evaluate best.ckpt": "instead of best.ckpt write ckpt=best.ckpt",
+    "merge outputs/quick": "instead of outputs/quick write runs=outputs/quick",
+    "train smoke": "smoke is no key=value; did you mean experiment=smoke?",
+    "train qwerty": "qwerty is no key=value; options are written so, e.g. segment train",
+    # Hydra's own
+    "train --cfg": "--cfg needs a value: one of job, hydra, all",
+    "train --cfg jb": "--cfg takes one of job, hydra, all, got jb; did you mean job?",
+    "train seed=1 --config-dir=nothing": "--config-dir=nothing is no folder",
+    "train seed=0,1": "seed=0,1 holds several values; add -m to run once for each, or write seed=[0,1] for a list",
+    "train 'task=[a'": "cannot read the override 'task=[a'",
+    "train task=a=b": "cannot read the override 'task=a=b'",
+    "train 'task=${nothing}'": "task: Interpolation key 'nothing' not found",
+    # values of another type
+    "train model.optimizer.lr=fast": "model.optimizer.lr must be a number, got fast",
+    "train data.batch_size=2.5": "data.batch_size must be a whole number, got 2.5",
+    "train data.batch_size=two": "data.batch_size must be a whole number, got two",
+    "train data.patch_size=64": "data.patch_size must be a list of whole numbers, got 64",
+    "train data.patch_size=[64,x,64]": "data.patch_size must be a list of whole numbers, got [64,x,64]",
+    "train trainer.max_epochs=1e2": "trainer.max_epochs must be a whole number or null, got 1e2",
+    "train seed=-1": "seed must be a whole number from 0 to 4294967295, got -1",
+    "train spacing_mm=3": "spacing_mm must be a list of 3",
+    "train test=maybe": "test must be true or false, got maybe",
+    "train preflight=sometimes": "preflight must be true or false or only, got sometimes",
+    "train callbacks.progress=off": "callbacks.progress must be keys with values or null, got off",
+    "train +trainer.fast_dev_run=maybe": "trainer.fast_dev_run must be a whole number or true or false, got maybe",
+    "predict ckpt=a input=b output=c overwrite=nope": "overwrite must be true or false, got nope",
+    "predict ckpt=a input=b output=c overwrite=1": "overwrite must be true or false, got 1",
+    "evaluate ckpt=a pictures=2": "pictures must be true or false, got 2",
+    "prepare cache=lst": "cache must be list or explain or prune or null, got lst",
+    "prepare unused_days=long": "unused_days must be a number of at least 0, got long",
+    "compare a alpha=5": "alpha must be a number between 0 and 1, got 5",
+    "compare a metrics=[dcie]": "metrics must be a list",
+    "sweep trials=0": "trials must be a whole number of at least 1 or null, got 0",
+    "sweep hours=-1": "hours must be a number above 0 or null, got -1",
+    "train -m seed=0,x": "seed must be a whole number from 0 to 4294967295, got x",
+    "train -m seed=0,1 model.optimizer.lr=1e-3,fast": "model.optimizer.lr must be a number, got fast",
+    "train -m model/net=unet,vnett": "there is no model/net=vnett; did you mean vnet?",
+    # values that contradict one another
+    "train monitor=val/dice/pancreas": "monitor=val/dice/pancreas is no score of a validation",
+    "train monitor=val/loss": "monitor_mode=max would keep the worst epoch by monitor=val/loss; set monitor_mode=min",
+    "train monitor_mode=min": "monitor_mode=min would keep the worst epoch by monitor=val/dice/mean; set",
+    "train organs=[liver,Spleen]": "no data set here annotates an organ 'Spleen'; did you mean spleen?",
+    "train organs=[liver,liver]": "organs names liver twice",
+    "train organs=[]": "organs=[] names no organ",
+    "train organs=[liver,femur]": "tolerance_mm has no value for femur; add it in mm, e.g. +tolerance_mm.femur=3",
+    "train logger=[]": "logger=[] leaves callbacks.learning_rate nothing to write to; choose logger=none",
+    # nothing given
+    "predict ckpt=a": "no value for input, output; give it, e.g. input=…",
+    "evaluate": "no value for ckpt; give it, e.g. ckpt=…",
+    "merge": "no value for runs; give it, e.g. runs=…",
+    "train data=folder": "no value for ",
+}
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_wrong_words_end_in_one_sentence(line, elsewhere, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["segment", *shlex.split(line)])
+    # A command would be run as a module, which imports torch: here nothing may come so far.
+    monkeypatch.setattr("runpy.run_module", lambda *_, **__: pytest.fail("the command was begun"))
+    with pytest.raises(SystemExit) as end:
+        main()
+    out, err = capsys.readouterr()
+    assert (end.value.code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert WRONG[line] in err
+    assert err.count("\n") == 1
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_there_are_a_hundred():
+    assert len(WRONG) >= 100
