@@ -3,17 +3,17 @@
 import logging
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from segment.data.labels import Codes, LabelMap
+from segment.data.labels import Codes, Declared, LabelMap, codes_of, names_of
 from segment.data.readers.dicom_seg import SEG_SUFFIX, read_dicom_seg, segment_names
 from segment.data.readers.read import read_label
-from segment.data.readers.scan import Scan, check_same_grid
+from segment.data.readers.scan import Scan, on_grid_of
 from segment.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -79,9 +79,8 @@ class LabelFile:
 
     def read(self, scan: Scan, image: Path, organs: Sequence[str]) -> np.ndarray:
         """Codes turned into class indices."""
-        label = read_label(self.path)
-        check_same_grid(scan, label, image, self.path)
-        return LabelMap(self.codes, organs).to_classes(label.data, source=str(self.path))
+        label = on_grid_of(read_label(self.path), scan, self.path, image)
+        return LabelMap(self.codes, organs).to_classes(label, source=str(self.path))
 
 
 @dataclass(frozen=True)
@@ -116,9 +115,8 @@ class MaskFiles:
         classes = np.zeros(scan.data.shape, np.uint8)
         for index, organ in enumerate(organs, start=1):
             if organ in self.paths:
-                mask = read_label(self.paths[organ])
-                check_same_grid(scan, mask, image, self.paths[organ])
-                classes[mask.data != 0] = index
+                mask = on_grid_of(read_label(self.paths[organ]), scan, self.paths[organ], image)
+                classes[mask != 0] = index
         return classes
 
 
@@ -126,19 +124,20 @@ class MaskFiles:
 class SegFile:
     """A DICOM segmentation object.
 
-    Its structures are called after its segments' labels, in lower case with underscores. Where masks overlap, the organ
-    that comes later in the list of organs wins.
+    Where masks overlap, the organ that comes later in the list of organs wins.
 
     Attributes:
         path: The file.
+        names: Names of every structure in the file; none: structures are called as there. See `structures_of`.
     """
 
     path: Path
+    names: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @cached_property
     def structures(self) -> Collection[str]:
         """Names of its segments."""
-        return segment_names(self.path)
+        return segment_names(self.path, self.names)
 
     @property
     def files(self) -> Sequence[Path]:
@@ -147,12 +146,12 @@ class SegFile:
 
     @property
     def facts(self) -> Any:  # noqa: ANN401
-        """Nothing beside the file."""
-        return []
+        """What the names in the file mean."""
+        return {name: list(given) for name, given in self.names.items()}
 
     def read(self, scan: Scan, image: Path, organs: Sequence[str]) -> np.ndarray:
         """Masks of the organs put together."""
-        masks = read_dicom_seg(self.path, scan)
+        masks = read_dicom_seg(self.path, scan, self.names)
         classes = np.zeros(scan.data.shape, np.uint8)
         for index, organ in enumerate(organs, start=1):
             if organ in masks:
@@ -160,9 +159,13 @@ class SegFile:
         return classes
 
 
-def label_in(path: Path, codes: Codes) -> LabelFile | SegFile:
-    """What is drawn in a file: a DICOM segmentation (`.dcm`), which names its structures, or codes."""
-    return SegFile(path) if path.name.endswith(SEG_SUFFIX) else LabelFile(path, codes)
+def label_in(path: Path, declared: Declared) -> LabelFile | SegFile:
+    """What is drawn in a file: a DICOM segmentation (`.dcm`), which names its structures, or codes.
+
+    Raises:
+        UserError: When a structure of a file of codes has a name alone.
+    """
+    return SegFile(path, names_of(declared)) if path.name.endswith(SEG_SUFFIX) else LabelFile(path, codes_of(declared))
 
 
 def annotated(annotation: Annotation, organs: Sequence[str]) -> list[bool]:

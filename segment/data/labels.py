@@ -7,6 +7,7 @@ import numpy as np
 from segment.errors import UserError
 
 Codes = Mapping[str, int | Sequence[int]]
+Declared = Mapping[str, int | str | Sequence[int | str]]  # codes in files of codes, names in DICOM segmentations
 
 MAX_CODE = 2**16 - 1  # bounds the lookup table
 MAX_ORGANS = 255  # class indices are uint8
@@ -15,6 +16,35 @@ MAX_ORGANS = 255  # class indices are uint8
 def plain(name: str) -> str:
     """A name in lower case, hyphens and runs of spaces turned into underscores: all that is done to a name unasked."""
     return "_".join(name.lower().split()).replace("-", "_")
+
+
+def codes_of(declared: Declared) -> Codes:
+    """What is declared for files of codes.
+
+    Raises:
+        UserError: When a structure has names alone.
+    """
+    codes: dict[str, int | Sequence[int]] = {}
+    for structure, value in declared.items():
+        given = [each for each in _several(value) if not isinstance(each, str)]
+        if not given and _several(value):
+            msg = (
+                f"label_codes gives {structure} {value!r}, a name in DICOM segmentations, but there are files of "
+                f"codes; give a code, or both, as in {{{structure}: [1, Liver]}}"
+            )
+            raise UserError(msg)
+        codes[structure] = given if isinstance(value, Sequence) else value
+    return codes
+
+
+def names_of(declared: Declared) -> Mapping[str, Sequence[str]]:
+    """What is declared for DICOM segmentations, of structures for which there is something."""
+    names = {name: [each for each in _several(value) if isinstance(each, str)] for name, value in declared.items()}
+    return {name: given for name, given in names.items() if given}
+
+
+def _several(value: int | str | Sequence[int | str]) -> list[int | str]:
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
 
 
 class LabelMap:

@@ -1,11 +1,12 @@
 from dataclasses import replace
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
-from small_ct import CODES, write_case
+from small_ct import CODES, all_48, write_case
 
-from segment.data.annotation import LabelFile, MaskFiles, annotated, unknown_organs
+from segment.data.annotation import LabelFile, MaskFiles, SegFile, annotated, label_in, unknown_organs
 from segment.data.readers.read import read_ct
 from segment.errors import UserError
 
@@ -56,6 +57,43 @@ def test_a_mask_on_another_grid_is_refused(case, tmp_path):
     _, other = write_case(tmp_path / "other", "a", spacing_mm=(2, 2, 2))
     with pytest.raises(UserError, match="lies up to"):
         MaskFiles({**truth.paths, "spleen": other}).read(read_ct(image), image, ORGANS)
+
+
+def oblique(path):
+    """An oblique and sheared grid in place of a file's own."""
+    image = nib.load(path)
+    affine = np.array([[1.9, 0.3, 0.2, -20], [-0.3, 1.9, 0.5, -30], [0.1, -0.4, 3.0, -40], [0, 0, 0, 1]])
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj), affine), path)
+
+
+def test_a_label_in_any_of_the_48_orders_gives_the_same_classes(case, tmp_path):
+    image, label = case
+    oblique(image)
+    oblique(label)
+    masks = masks_of(label, tmp_path, liver=5, spleen=2)
+    scan = read_ct(image)
+    expected = LabelFile(label, CODES).read(scan, image, ORGANS)
+    assert len(np.unique(expected)) == 3
+    files = {path: nib.load(path) for path in (label, *masks.paths.values())}
+    stored = {path: (np.asarray(file.dataobj), file.affine) for path, file in files.items()}
+    for axes, flips in all_48():
+        turn = np.column_stack([axes, flips])
+        for path, (data, affine) in stored.items():
+            turned = nib.Nifti1Image(data, affine).as_reoriented(turn)
+            nib.save(nib.Nifti1Image(np.asarray(turned.dataobj), turned.affine), path)
+        for truth in (LabelFile(label, CODES), masks):
+            np.testing.assert_array_equal(truth.read(scan, image, ORGANS), expected)
+
+
+def test_a_name_alone_is_no_code():
+    declared = {"liver": "Hepar", "spleen": [1, "Milt"], "other": [2, 3]}
+    assert label_in(Path("a.dcm"), declared) == SegFile(Path("a.dcm"), {"liver": ["Hepar"], "spleen": ["Milt"]})
+    with pytest.raises(
+        UserError, match=r"label_codes gives liver 'Hepar', a name in DICOM segmentations, .*liver: \[1,"
+    ):
+        label_in(Path("a.nii.gz"), declared)
+    del declared["liver"]
+    assert label_in(Path("a.nii.gz"), declared) == LabelFile(Path("a.nii.gz"), {"spleen": [1], "other": [2, 3]})
 
 
 def test_organs_that_nothing_annotates_are_named():

@@ -35,14 +35,14 @@ def check_header(case: str, scan: Scan) -> Iterator[Finding]:
 
 def _check_forms(case: str, scan: Scan) -> Iterator[Finding]:
     header = scan.header
-    sform, sform_code = header.get_sform(coded=True)
+    sform = header.get_sform(coded=True)[0]
     try:
-        qform, qform_code = header.get_qform(coded=True)
+        qform = header.get_qform(coded=True)[0]
     except (ValueError, HeaderDataError) as error:
         yield Finding(case, "qform", "warning", f"the qform cannot be used: {error}", _COPY_FORM)
         return
-    if sform_code == 0 and qform_code == 0:
-        what = "neither qform nor sform is set: the axes' directions, and with them left and right, are a guess"
+    if not scan.is_oriented:
+        what = "the header does not state which way the axes run in the body: left and right are a guess"
         yield Finding(case, "no orientation", "warning", what, "convert the CT again from DICOM with dcm2niix")
     if sform is None or qform is None:
         return

@@ -9,9 +9,11 @@ from segment.data.annotation import Annotation, LabelFile, MaskFiles
 from segment.data.cases import Case
 from segment.data.inspect.boxes import organ_boxes
 from segment.data.inspect.finding import Finding, refusal
+from segment.data.inspect.label_grid import check_label_grid
 from segment.data.labels import MAX_ORGANS
-from segment.data.readers.read import read_ct, read_label
-from segment.data.readers.scan import Scan, check_same_grid
+from segment.data.readers.grid import check_placed
+from segment.data.readers.read import read_ct, read_grid, read_label
+from segment.data.readers.scan import Scan
 from segment.data.sides import SplitSides
 from segment.errors import UserError
 
@@ -45,7 +47,9 @@ def read_truth(case: Case, scan: Scan, organs: Sequence[str]) -> tuple[np.ndarra
         classes = case.label.read(scan, case.image, names)
     except UserError as error:
         return None, [_reason(case, scan, error)]
-    findings = list(_check_interpolated(case, classes, names)) if isinstance(case.label, LabelFile) else []
+    findings = list(check_label_grid(case, scan))
+    if isinstance(case.label, LabelFile):
+        findings += _check_interpolated(case, classes, names)
     table = np.array([0, *(organs.index(name) + 1 if name in organs else 0 for name in names)], np.uint8)
     return table[classes], findings
 
@@ -77,16 +81,15 @@ def _reason(case: Case, scan: Scan, error: UserError) -> Finding:
 def _of_file(path: Path, case: Case, scan: Scan) -> Finding | None:
     """What is wrong with one file of codes or one mask, if anything."""
     try:
-        stored = read_label(path)
+        read_label(path)
     except UserError as damage:
         if _holds_numbers(path):
             return refusal(case.id, "interpolated label", damage, _NEAREST)
         return refusal(case.id, "unreadable", damage, "copy or download the label again")
     try:
-        check_same_grid(scan, stored, case.image, path)
+        check_placed(read_grid(path), scan.grid, path, case.image)
     except UserError as apart:
-        remedy = "resample the label onto the CT's grid, or mend the header that is wrong"
-        return refusal(case.id, "label grid", apart, remedy)
+        return refusal(case.id, "label grid", apart)
     return None
 
 

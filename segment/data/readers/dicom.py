@@ -3,7 +3,7 @@
 import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -11,7 +11,8 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from segment.data.readers.dicom_file import CT, ENHANCED, is_axial, kind, may_be_dicom, read_header, read_hu, read_slice
-from segment.data.readers.scan import Scan, ct_scan, geometry_header
+from segment.data.readers.grid import check_geometry
+from segment.data.readers.scan import Scan, as_ct, geometry_header
 from segment.data.readers.series import check_regular, is_regular, stacked
 from segment.data.readers.straighten import straightened
 from segment.errors import UserError
@@ -93,16 +94,17 @@ class SeriesFolder:
         """
         files = self._groups[_chosen(self.series, self.path, uid), CT]
         stack = stacked([read_slice(path, header) for path, header in files], self.path)
+        check_geometry(self.path, stack.affine)
         if not straighten:
             check_regular(stack, self.path)
         values = np.empty((*stack.slices[0].shape, len(stack.slices)), np.float32, order="F")
         for k, each in enumerate(stack.slices):
             values[..., k] = read_hu(each)
-        if is_regular(stack):
-            return ct_scan(self.path, values, stack.affine, geometry_header(values.shape, stack.affine))
-        values, affine = straightened(values, stack)
-        scan = ct_scan(self.path, values, affine, geometry_header(values.shape, affine))
-        return replace(scan, is_straightened=True)
+        affine, regular = stack.affine, is_regular(stack)
+        if not regular:
+            values, affine = straightened(values, stack)
+        header = geometry_header(values.shape, affine)
+        return as_ct(self.path, Scan(values, affine, header, values.shape, is_straightened=not regular))
 
 
 def _files(folder: Path) -> Iterator[Path]:

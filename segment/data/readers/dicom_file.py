@@ -3,7 +3,6 @@
 Only the tags listed here are ever read, so that no name, birth date or number of a patient can get any further.
 """
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +12,9 @@ import SimpleITK
 from pydicom import config, uid
 from pydicom.dataset import Dataset
 
-from segment.data.readers.series import OUTSIDE_HU, Slice
+from segment.data.readers.grid import check_spacing
+from segment.data.readers.padding import padding_as_air, padding_hu
+from segment.data.readers.series import Slice
 from segment.errors import UserError
 
 CT, ENHANCED = "CT", "enhanced CT"
@@ -101,6 +102,7 @@ def read_slice(path: Path, header: Dataset) -> Slice:
         msg = f"{path} holds {colours} values in {unit}; give a series in HU"
         raise UserError(msg)
     try:
+        check_spacing(path, _numbers(header.PixelSpacing, 2))
         instance = header.get("InstanceNumber")
         return Slice(
             path=path,
@@ -109,8 +111,10 @@ def read_slice(path: Path, header: Dataset) -> Slice:
             position_mm=_numbers(header.ImagePositionPatient, 3),
             axes=_numbers(header.ImageOrientationPatient, 6).reshape(2, 3),
             spacing_mm=_numbers(header.PixelSpacing, 2)[::-1],  # DICOM gives the distance between rows, along J, first
-            padding_hu=_padding_hu(header),
+            padding_hu=padding_hu(header),
         )
+    except UserError:
+        raise
     except (TypeError, ValueError, OverflowError) as error:
         raise _damaged(path) from error
 
@@ -132,30 +136,7 @@ def read_hu(each: Slice) -> np.ndarray:
             "copy it again or decompress it"
         )
         raise UserError(msg) from error
-    if each.padding_hu is not None:
-        low, high = each.padding_hu
-        hu = np.where((hu >= low) & (hu <= high), np.minimum(hu, OUTSIDE_HU), hu)
-    return hu
-
-
-def _padding_hu(header: Dataset) -> tuple[float, float] | None:
-    """Range of HU that stands for no measurement (PS3.3, C.7.5.1.1.2), a little widened for rounding."""
-    slope, intercept = (float(header.get(f"Rescale{name}") or 0) for name in ("Slope", "Intercept"))
-    slope = slope if header.get("RescaleSlope") is not None else 1.0
-    if not (math.isfinite(slope) and math.isfinite(intercept)) or slope == 0:
-        raise ValueError(slope, intercept)
-    if header.get("PixelPaddingValue") is None:
-        return None
-    ends = [header.PixelPaddingValue, header.get("PixelPaddingRangeLimit")]
-    signed = header.get("PixelRepresentation") == 1
-    hu = [_stored(end, signed) * slope + intercept for end in ends if end is not None]
-    return min(hu) - abs(slope) / 4, max(hu) + abs(slope) / 4
-
-
-def _stored(value: int | bytes, signed: bool) -> int:
-    """A 16-bit number of a tag whose sign follows the pixels', which many writers overlook."""
-    bits = (int.from_bytes(value[:2], "little") if isinstance(value, bytes) else int(value)) & 0xFFFF
-    return bits - 0x10000 if signed and bits >= 0x8000 else bits
+    return hu if each.padding_hu is None else padding_as_air(hu, each.padding_hu)
 
 
 def _numbers(values: Sequence[float], count: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Organ masks out of DICOM segmentation objects (PS3.3, A.51), on the grid of the CT they were drawn on."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,9 @@ import pydicom
 from pydicom import config, uid
 from pydicom.dataset import Dataset
 
-from segment.data.labels import plain
-from segment.data.readers.scan import GRID_TOLERANCE_MM, Scan
+from segment.data.readers.grid import OFF_GRID, check_spacing
+from segment.data.readers.scan import Scan
+from segment.data.readers.segments import structures_of
 from segment.errors import UserError
 
 SEG_SUFFIX = ".dcm"
@@ -22,17 +24,18 @@ _TAGS = (
 )
 
 
-def read_dicom_seg(path: Path, like: Scan) -> dict[str, np.ndarray]:
+def read_dicom_seg(path: Path, like: Scan, names: Mapping[str, Sequence[str]] | None = None) -> dict[str, np.ndarray]:
     """Read the masks of all segments; they may overlap.
 
     Args:
         path: A segmentation object, binary or fractional (from a half on it counts as the organ). It holds only the
             slices where a segment is not empty.
         like: The CT, in any order of its axes.
+        names: Names in the file of every structure, see `structures_of`; none: structures are called as in the file.
 
     Returns:
-        Bool masks (I,J,K) on the CT's grid by name: the Segment Label in its plain form, such as left_kidney.
-        Segments of the same name are one mask; a segment without frames is an empty one.
+        Bool masks (I,J,K) on the CT's grid by structure. Segments of one structure are one mask; a segment without
+        frames is an empty one.
 
     Raises:
         UserError: When the file is no such object, damaged, or a slice of it does not lie on a slice of the CT.
@@ -40,8 +43,8 @@ def read_dicom_seg(path: Path, like: Scan) -> dict[str, np.ndarray]:
     try:
         with config.disable_value_validation():
             file = pydicom.dcmread(path, specific_tags=list(_TAGS))
-            names = _names(file)
-            frames = [(names[number], affine) for number, affine in _frames(file, path)]
+            structures = structures_of(file.SegmentSequence, names or {}, path)
+            frames = [(structures[number], affine) for number, affine in _frames(file, path)]
             pixels = _pixels(file)  # (frames,J,I) bool
     except UserError:
         raise
@@ -51,29 +54,40 @@ def read_dicom_seg(path: Path, like: Scan) -> dict[str, np.ndarray]:
     if len(frames) != len(pixels):
         msg = f"{path} describes {len(frames)} frames and holds {len(pixels)}; export it again"
         raise UserError(msg)
-    masks = {name: np.zeros(like.data.shape, bool) for name in names.values()}
+    masks = {name: np.zeros(like.data.shape, bool) for name in structures.values()}
     for (name, affine), plane in zip(frames, pixels, strict=True):
-        _slot(masks[name], affine, plane.T, like, path)[plane.T] = True
+        _slot(masks[name], _fit(affine, plane.T.shape, like), plane.T, path)[plane.T] = True
     return masks
 
 
-def segment_names(path: Path) -> set[str]:
-    """Names of the segments, as `read_dicom_seg` gives them.
+def segment_names(path: Path, names: Mapping[str, Sequence[str]] | None = None) -> set[str]:
+    """Structures of the segments, as `read_dicom_seg` gives them.
 
     Raises:
-        UserError: When the file cannot be read.
+        UserError: When the file cannot be read, or holds a segment that `names` leaves out.
     """
     try:
         with config.disable_value_validation():
-            return set(_names(pydicom.dcmread(path, specific_tags=["SegmentSequence"])).values())
+            file = pydicom.dcmread(path, specific_tags=["SegmentSequence"])
+            return set(structures_of(file.SegmentSequence, names or {}, path).values())
+    except UserError:
+        raise
     except Exception as error:  # as above
         msg = f"cannot read {path}: it is damaged or no DICOM segmentation; copy it again"
         raise UserError(msg) from error
 
 
-def _names(file: Dataset) -> dict[int, str]:
-    """Names of the segments by their numbers."""
-    return {int(s.SegmentNumber): plain(str(s.SegmentLabel)) for s in file.SegmentSequence}
+def frames_away(path: Path, like: Scan) -> tuple[float, float]:
+    """Largest distance of a frame's corners from the voxels of the CT that it is taken for, in mm and in voxels.
+
+    Args:
+        path: A segmentation that `read_dicom_seg` reads.
+        like: The CT.
+    """
+    with config.disable_value_validation():
+        file = pydicom.dcmread(path, specific_tags=list(_TAGS), stop_before_pixels=True)
+        fits = [_fit(affine, (file.Columns, file.Rows), like) for _, affine in _frames(file, path)]
+    return max((fit.away_mm for fit in fits), default=0), max((fit.away_voxels for fit in fits), default=0)
 
 
 def _frames(file: Dataset, path: Path) -> Iterator[tuple[int, np.ndarray]]:
@@ -87,6 +101,7 @@ def _frames(file: Dataset, path: Path) -> Iterator[tuple[int, np.ndarray]]:
         groups = (own, shared)
         axes = np.reshape(_floats(groups, "PlaneOrientationSequence", "ImageOrientationPatient"), (2, 3))
         rows_mm, columns_mm = _floats(groups, "PixelMeasuresSequence", "PixelSpacing")
+        check_spacing(path, (rows_mm, columns_mm))
         start = _floats(groups, "PlanePositionSequence", "ImagePositionPatient")
         affine = np.column_stack([axes[0] * columns_mm, axes[1] * rows_mm, start])
         affine[:2] *= -1  # LPS+ → RAS+
@@ -109,25 +124,52 @@ def _pixels(file: Dataset) -> np.ndarray:
     return stored >= (file.MaximumFractionalValue / 2 if file.SegmentationType == "FRACTIONAL" else 1)
 
 
-def _slot(mask: np.ndarray, affine: np.ndarray, plane: np.ndarray, like: Scan, path: Path) -> np.ndarray:
+@dataclass(frozen=True)
+class _Fit:
+    """Where a frame lies in the CT, to the whole voxel, and how far it is from there.
+
+    Attributes:
+        start: (3,) voxel of the CT at the frame's first one.
+        steps: (3,2) voxels of the CT per column and per row of the frame.
+        away_mm: Largest distance of a corner.
+        away_voxels: The same in voxels of the CT, along the axis where it is largest.
+        at_mm: (3,) RAS+ of the frame's first voxel.
+    """
+
+    start: np.ndarray
+    steps: np.ndarray
+    away_mm: float
+    away_voxels: float
+    at_mm: np.ndarray
+
+
+def _fit(affine: np.ndarray, shape: tuple[int, ...], like: Scan) -> _Fit:
+    """Place a frame of some columns and rows, with its in-plane affine, in the CT."""
+    back = np.linalg.inv(like.affine)
+    steps = np.rint(back[:3, :3] @ affine[:, :2]).astype(int)
+    start = np.rint(back[:3] @ [*affine[:, 2], 1]).astype(int)
+    ends = np.array([[0, 0, 1], [1, 0, 1], [0, 1, 1], [1, 1, 1]]) * (shape[0] - 1, shape[1] - 1, 1)
+    index = steps @ ends[:, :2].T + start[:, None]  # (3,4): corners of the frame in voxels of the CT
+    apart_mm = affine @ ends.T - (like.affine[:3, :3] @ index + like.affine[:3, 3:])
+    away_mm = float(np.linalg.norm(apart_mm, axis=0).max())
+    return _Fit(start, steps, away_mm, float(np.abs(back[:3, :3] @ apart_mm).max()), affine[:, 2])
+
+
+def _slot(mask: np.ndarray, fit: _Fit, plane: np.ndarray, path: Path) -> np.ndarray:
     """The slice of a mask, as a view in the frame's own order of axes, on which a frame (I,J) lies.
 
     Raises:
         UserError: When there is none.
     """
-    back = np.linalg.inv(like.affine)
-    steps = np.rint(back[:3, :3] @ affine[:, :2]).astype(int)  # (3,2): voxels of the CT per column and per row
-    start = np.rint(back[:3] @ [*affine[:, 2], 1]).astype(int)  # (3,)
-    ends = np.array([[0, 0, 1], [1, 0, 1], [0, 1, 1], [1, 1, 1]]) * (plane.shape[0] - 1, plane.shape[1] - 1, 1)
-    index = steps @ ends[:, :2].T + start[:, None]  # (3,4): corners of the frame in voxels of the CT
-    away_mm = np.linalg.norm(affine @ ends.T - (like.affine[:3, :3] @ index + like.affine[:3, 3:]), axis=0).max()
+    steps, start = fit.steps, fit.start
     i, j = np.abs(steps).argmax(axis=0)
     straight = (np.abs(steps).sum(axis=0) == 1).all() and i != j
     k = 3 - i - j
-    if away_mm > GRID_TOLERANCE_MM or not straight or not 0 <= start[k] < mask.shape[k]:
+    if fit.away_voxels > OFF_GRID or not straight or not 0 <= start[k] < mask.shape[k]:
         msg = (
-            f"{path} has a frame at {affine[:, 2].round(3).tolist()} mm (RAS+) that lies on no slice of its CT, but "
-            f"{away_mm:.3g} mm or some slices away; give the CT it was drawn on, or resample the segmentation onto it"
+            f"{path} has a frame at {fit.at_mm.round(3).tolist()} mm (RAS+) that lies on no slice of its CT, "
+            f"but {fit.away_mm:.3g} mm or some slices away; give the CT it was drawn on, or resample the "
+            "segmentation onto it"
         )
         raise UserError(msg)
     view = mask.transpose(i, j, k)[:: steps[i, 0], :: steps[j, 1], start[k]]

@@ -1,12 +1,13 @@
 """CTs and label maps: any stored geometry in, masks with exactly that geometry out."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 
+from segment.data.readers.grid import Grid, check_placed, reordered
 from segment.errors import UserError
 from segment.files import written_aside
 
@@ -16,10 +17,6 @@ SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha")
 
 # Below: lung and air, which is -1000 HU; every CT shows some, or fills it in darker. Above: patient, clothes and table.
 AIR_BELOW_HU = -300
-
-# Distance between the corners of an image and its label that still counts as the same grid. Float32 rounding in
-# headers stays below; a true mismatch is a good part of a voxel.
-GRID_TOLERANCE_MM = 0.01
 
 
 @dataclass(frozen=True)
@@ -32,6 +29,7 @@ class Scan:
         header: Geometry to write masks with (forms, their codes, units); it carries no text of the file's own header.
         shape: Stored shape; that of a 4D file with one frame is (I,J,K,1).
         is_straightened: Whether the files lie on another grid, with a gantry tilt or uneven slice distances.
+        is_oriented: Whether the file states which way its axes run in the body; else left and right are a guess.
     """
 
     data: np.ndarray
@@ -39,6 +37,12 @@ class Scan:
     header: nib.Nifti1Header
     shape: tuple[int, ...]
     is_straightened: bool = False
+    is_oriented: bool = True
+
+    @property
+    def grid(self) -> Grid:
+        """Where the voxels lie."""
+        return Grid(self.data.shape, self.affine, self.is_oriented)
 
 
 def case_name(path: str | Path) -> str:
@@ -47,12 +51,13 @@ def case_name(path: str | Path) -> str:
     return next((name.removesuffix(suffix) for suffix in SUFFIXES if name.endswith(suffix)), name)
 
 
-def ct_scan(path: Path, values: np.ndarray, affine: np.ndarray, header: nib.Nifti1Header) -> Scan:
-    """Scan of a CT's values (I,J,K) in HU.
+def as_ct(path: Path, scan: Scan) -> Scan:
+    """A scan whose values are HU, in the type that `Scan` promises.
 
     Raises:
         UserError: When a value is not finite.
     """
+    values = scan.data
     if values.dtype.kind == "f":
         with np.errstate(over="ignore"):
             values = values.astype(np.float32, copy=False)
@@ -62,7 +67,7 @@ def ct_scan(path: Path, values: np.ndarray, affine: np.ndarray, header: nib.Nift
             raise UserError(msg)
     if values.min() > AIR_BELOW_HU:
         log.warning("%s holds %g to %g and no air: are these HU?", path, values.min(), values.max())
-    return Scan(_as_hu(values), affine, header, header.get_data_shape())
+    return replace(scan, data=_as_hu(values))
 
 
 def write_mask(path: Path, mask: np.ndarray, like: Scan) -> None:
@@ -95,38 +100,34 @@ def write_ct(path: Path, scan: Scan) -> None:
         nib.save(image_class(np.asarray(scan.data), None, header), aside)
 
 
-def check_same_grid(image: Scan, label: Scan, image_path: str | Path, label_path: str | Path) -> None:
-    """Refuse a label map that does not lie on its CT's grid.
+def on_grid_of(label: Scan, image: Scan, label_path: str | Path, image_path: str | Path) -> np.ndarray:
+    """A label map (I,J,K) voxel for voxel on its CT's grid, reordered without loss if it is stored in another order.
+
+    Every label that is a volume of its own meets its CT here.
 
     Raises:
-        UserError: When shapes differ, or corner voxels lie more than `GRID_TOLERANCE_MM` apart.
+        UserError: When it lies on another grid; see `check_placed`.
     """
-    if image.data.shape != label.data.shape:
-        msg = (
-            f"label {label_path} has shape {label.data.shape} but its CT {image_path} has {image.data.shape}; "
-            "resample the label onto the CT's grid"
-        )
-        raise UserError(msg)
-    ends = [(0, n - 1) for n in image.data.shape]
-    corners = np.stack([*np.meshgrid(*ends, indexing="ij"), np.ones((2, 2, 2))], axis=-1)  # (2,2,2,4)
-    distance_mm = float(np.linalg.norm(corners @ (image.affine - label.affine).T, axis=-1).max())
-    if distance_mm > GRID_TOLERANCE_MM:
-        msg = (
-            f"label {label_path} lies up to {distance_mm:.3g} mm away from its CT {image_path}: affines "
-            f"{label.affine[:3].round(4).tolist()} and {image.affine[:3].round(4).tolist()}; resample the label onto "
-            "the CT's grid or mend the header that is wrong"
-        )
-        raise UserError(msg)
+    return reordered(label.data, check_placed(label.grid, image.grid, label_path, image_path))
 
 
-def geometry_header(shape: tuple[int, ...], affine: np.ndarray) -> nib.Nifti1Header:
-    """Header of a scan that does not come from NIfTI."""
+def geometry_header(shape: tuple[int, ...], affine: np.ndarray, is_oriented: bool = True) -> nib.Nifti1Header:
+    """Header of a scan that does not come from NIfTI.
+
+    Args:
+        shape: Stored shape.
+        affine: (4,4) voxel → RAS+ mm.
+        is_oriented: Whether the axes' directions in the body are known. Else the forms' codes claim no more than that
+            what lies on the scan's grid is aligned with it: NIfTI's 2 (`NIFTI_XFORM_ALIGNED_ANAT`, "coordinates aligned
+            to another file's") instead of 1, the scanner's. Code 0 would make readers put the mask elsewhere.
+    """
     header = nib.Nifti1Header()
     header.set_data_shape(shape)
     header.set_data_dtype(np.uint8)
     header.set_xyzt_units("mm")
-    header.set_sform(affine, 1)
-    header.set_qform(affine, 1)
+    code = 1 if is_oriented else 2
+    header.set_sform(affine, code)
+    header.set_qform(affine, code)
     return header
 
 

@@ -4,20 +4,18 @@ Positions and directions are those of DICOM (PS3.3, C.7.6.2): LPS+ mm of the cen
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from segment.data.readers.grid import OFF_GRID
 from segment.errors import UserError
 
 OUTSIDE_HU = -1024.0  # of what lies outside of the gantry, unless a scanner says darker
-ALIKE = 1e-4  # cosines and pixel spacings that differ by less are the same number, rounded twice
 SAME_PLACE_MM = 0.01
-UNEVEN = 0.05  # of the slice distance: how far a slice may lie from its place
-# A smaller tilt, or one that shifts no slice by more, is rounding in the header, and the affine follows it.
+# The affine follows a smaller tilt, or one that shifts no slice by `OFF_GRID`.
 TILT_DEGREES = 0.1
-SHIFT_MM = 0.1
 
 _STRAIGHTEN = "segment them with straighten=true, and draw labels on the straightened CT that is then written"
 
@@ -87,17 +85,17 @@ def stacked(slices: Sequence[Slice], folder: Path) -> Stack:
 
 
 def is_uneven(stack: Stack) -> bool:
-    """Whether slices lie away from where equal distances would put them."""
+    """Whether slices lie away from where equal distances would put them, by more than rounding."""
     even = np.linspace(0, stack.offsets_mm[-1], len(stack.offsets_mm))
-    return bool(np.abs(stack.offsets_mm - even).max() > UNEVEN * even[1])
+    return bool(np.abs(stack.offsets_mm - even).max() > OFF_GRID * even[1])
 
 
 def is_tilted(stack: Stack) -> bool:
-    """Whether slices are shifted against each other within their planes."""
+    """Whether slices are shifted against each other within their planes, by more than rounding."""
     along = stack.offsets_mm[:, None] / stack.offsets_mm[-1]
-    jitter_mm = np.abs(stack.shifts_mm - along * stack.shifts_mm[-1]).max()
-    shift_mm = np.abs(stack.shifts_mm).max() if tilt_degrees(stack) > TILT_DEGREES else jitter_mm
-    return bool(shift_mm > SHIFT_MM)
+    jitter = stack.shifts_mm - along * stack.shifts_mm[-1]
+    shifts = stack.shifts_mm if tilt_degrees(stack) > TILT_DEGREES else jitter
+    return bool(np.abs(shifts / stack.slices[0].spacing_mm).max() > OFF_GRID)
 
 
 def tilt_degrees(stack: Stack) -> float:
@@ -145,14 +143,25 @@ def _check_alike(slices: Sequence[Slice]) -> None:
     for other in slices[1:]:
         if other.shape != first.shape:
             what, one, two = "sizes", first.shape, other.shape
-        elif np.abs(other.spacing_mm - first.spacing_mm).max() > ALIKE:
+        elif _apart(first, replace(first, spacing_mm=other.spacing_mm)) > OFF_GRID:
             what, one, two = "pixel spacings", tuple(first.spacing_mm.tolist()), tuple(other.spacing_mm.tolist())
-        elif np.abs(other.axes - first.axes).max() > ALIKE:
+        elif _apart(first, replace(first, axes=other.axes)) > OFF_GRID:
             what, one, two = "orientations", tuple(first.axes.ravel().tolist()), tuple(other.axes.ravel().tolist())
         else:
             continue
         msg = f"slices of mixed {what} in one series: {one} in {first.path} and {two} in {other.path}; separate them"
         raise UserError(msg)
+
+
+def _apart(one: Slice, other: Slice) -> float:
+    """Largest distance between equal corners of two slices of one size, the first corners put together.
+
+    In pixels, along I or J, and out of the plane against the smaller side of a pixel.
+    """
+    steps_mm = other.axes * other.spacing_mm[:, None] - one.axes * one.spacing_mm[:, None]  # (2,3) along I, J
+    corners_mm = np.array([[1, 0], [0, 1], [1, 1]]) * (np.array(one.shape) - 1) @ steps_mm
+    frame = np.stack([*one.axes, np.cross(*one.axes)])  # (3,3)
+    return float(np.abs(corners_mm @ frame.T / [*one.spacing_mm, one.spacing_mm.min()]).max())
 
 
 def _check_gaps(order: Sequence[Slice], gaps_mm: np.ndarray) -> None:

@@ -10,11 +10,10 @@ import numpy as np
 import pydicom
 
 from segment.data.cases import Case
+from segment.data.readers.grid import OFF_GRID
 from segment.data.readers.scan import Scan
 from segment.data.sources.listing import check_unpacked, left_by_system
 from segment.errors import UserError
-
-NEAR = 0.1  # voxels between a slice's place in its own header and in the volume
 
 
 class ChaosCT:
@@ -132,7 +131,7 @@ def _place(path: Path, to_voxel: np.ndarray, count: int) -> int:
     corners[:, :2] *= -1
     voxels = corners @ to_voxel[:3, :3].T + to_voxel[:3, 3]
     k = int(np.rint(voxels[0, 2]))
-    if not 0 <= k < count or np.abs(voxels - [[0, 0, k], [1, 1, k]]).max() > NEAR:
+    if not 0 <= k < count or np.abs(voxels - [[0, 0, k], [1, 1, k]]).max() > OFF_GRID:
         msg = f"the slice {path} is not in the volume that was read of its folder; keep one series there, not resampled"
         raise UserError(msg)
     return k

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from segment.data.annotation import label_in
 from segment.data.cases import Case
-from segment.data.labels import Codes
+from segment.data.labels import Declared
 from segment.data.sides import Sides, with_sides
 from segment.data.sources.listing import check_pairs, patient_of, pattern_of, unwrapped, volumes
 
@@ -16,7 +16,7 @@ class Folder:
 
     Args:
         root: Folder that holds both. When it holds nothing but one folder, as unzipping leaves it, that one is taken.
-        label_codes: Codes of every structure in the label files, by name.
+        label_codes: Codes of every structure in the label files, by name; for DICOM segmentations, names of segments.
         images: Folder of the CTs, below the root.
         labels: Folder of the label maps, below the root.
         image_suffix: What image names carry after the case's name, such as `_0000`.
@@ -31,7 +31,7 @@ class Folder:
     def __init__(
         self,
         root: str | Path,
-        label_codes: Codes,
+        label_codes: Declared,
         images: str = "images",
         labels: str = "labels",
         image_suffix: str = "",

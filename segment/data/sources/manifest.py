@@ -9,7 +9,7 @@ from typing import Any
 from segment.data.annotation import Annotation, MaskFiles, label_in
 from segment.data.cases import PARTS, Case
 from segment.data.json_file import read_json
-from segment.data.labels import Codes, plain
+from segment.data.labels import Declared, plain
 from segment.data.readers.dicom_seg import SEG_SUFFIX
 from segment.data.sides import Sides, with_sides
 from segment.errors import UserError
@@ -28,14 +28,14 @@ class Manifest:
 
     Args:
         path: The table.
-        label_codes: Codes of every structure in the files under `label`, by name; needed with that column alone.
+        label_codes: As in `Folder`, of the files under `label`; needed with that column alone.
         sides: As in `Folder`.
     """
 
     def __init__(
         self,
         path: str | Path,
-        label_codes: Codes | None = None,
+        label_codes: Declared | None = None,
         sides: Sides | None = None,
     ) -> None:
         self.path = Path(path)

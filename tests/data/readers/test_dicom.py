@@ -26,7 +26,7 @@ from pydicom.uid import (
 from segment.data.readers import dicom
 from segment.data.readers.dicom import Series, SeriesFolder, holds_series, is_series
 from segment.data.readers.read import read_ct, read_label
-from segment.data.readers.scan import check_same_grid, write_mask
+from segment.data.readers.scan import on_grid_of, write_mask
 from segment.errors import UserError
 
 SHARED = Path(__file__).parents[3].parent / "shared" / "data"
@@ -123,7 +123,7 @@ def test_a_series_is_a_scan_like_any_other(tmp_path):
     np.testing.assert_allclose(mask.get_qform(), expected, atol=1e-4)
     np.testing.assert_allclose(mask.get_sform(), expected, atol=1e-4)
     assert mask.header.get_xyzt_units()[0] == "mm"
-    check_same_grid(scan, read_label(tmp_path / "mask.nii.gz"), "ct", "mask")
+    on_grid_of(read_label(tmp_path / "mask.nii.gz"), scan, "mask", "ct")
 
 
 @pytest.mark.parametrize(
@@ -134,6 +134,8 @@ def test_a_series_is_a_scan_like_any_other(tmp_path):
 @pytest.mark.parametrize("signed", [False, True])
 def test_transfer_syntaxes(tmp_path, syntax, signed):
     stored = [random_slice(k, signed, (32, 24)) for k in range(3)]
+    for plane in stored:
+        plane[:3], plane[3:][plane[3:] == 1] = 1, 2  # padding lies along the border
     for k, position in enumerate(stack_positions(3)):
         # JPEG-LS of pydicom takes no more than 15 bits.
         bits = {"BitsStored": 13, "HighBit": 12} if syntax == JPEGLSLossless else {}
@@ -428,9 +430,9 @@ def test_uneven_slices_are_refused_or_spaced_evenly(tmp_path):
 
 
 def test_one_slice_out_of_place_is_refused_or_put_right(tmp_path):
-    offsets = [0, 1, 2.1, 3, 4]
+    offsets = [0, 1, 2.2, 3, 4]
     write_ramp(tmp_path / "along", [np.array([3.0, 4.0, 5.0 + z]) for z in offsets])
-    check_refused(tmp_path / "along", r"lie 0\.9 to 1\.1 mm apart")
+    check_refused(tmp_path / "along", r"lie 0\.8 to 1\.2 mm apart")
     assert check_ramp(read_ct(tmp_path / "along", straighten=True)) == 24 * 30 * 5
     write_ramp(tmp_path / "aside", [np.array([3.0 + (z == 2), 4.0, 5.0 + z]) for z in range(5)])
     check_refused(tmp_path / "aside", "are shifted by up to 1 mm within their planes")
@@ -477,6 +479,45 @@ def test_a_regular_series_is_not_resampled(tmp_path):
     np.testing.assert_array_equal(one.data, np.stack([random_slice(k) for k in range(6)]).T.astype(int) - 1024)
 
 
+@given(seed=st.integers(0, 1000), gap=st.sampled_from([0.5, 0.625, 1.0, 5.0]))
+@settings(max_examples=20, deadline=None)
+def test_positions_that_jitter_by_two_hundredths_of_a_millimetre_are_regular(seed, gap):
+    jitter = np.random.default_rng(seed).uniform(-0.02, 0.02, (6, 3))
+    with tempfile.TemporaryDirectory() as folder:
+        positions = np.array(stack_positions(6, gap)) + jitter
+        scan = read_ct(write_series(Path(folder) / "ct", positions, stored=random_slice))
+    lps = np.diag([-1, -1, 1])
+    for k, position in enumerate(positions):
+        away_mm = scan.affine[:3] @ [0, 0, k, 1] - lps @ position
+        assert np.abs(away_mm / (0.7, 0.8, gap)).max() < 0.1
+
+
+def test_spacings_and_directions_may_be_rounded_from_slice_to_slice(tmp_path):
+    shape = (512, 512)
+    stored = np.zeros(shape, np.int16)
+    spacing = [(0.703125, 0.703125), (0.70313, 0.70313), (0.703, 0.703)]  # 0.06 mm apart over the slice
+    axes = [(1, 0, 0, 0, 1, 0), (1, 0.0001, 0, -0.0001, 1, 0), (1, 0, 0, 0, 1, 0)]
+    for k in range(3):
+        write(tmp_path / f"{k}", slice_file((0, 0, k), axes[k], stored, spacing[k]))
+    scan = read_ct(tmp_path)
+    np.testing.assert_allclose(scan.affine, np.diag([-0.703125, -0.703125, 1, 1]))
+    write(tmp_path / "2", slice_file((0, 0, 2), axes[2], stored, (0.70, 0.70)))  # 1.6 mm
+    check_refused(tmp_path, "slices of mixed pixel spacings")
+    write(tmp_path / "2", slice_file((0, 0, 2), (1, 0.001, 0, -0.001, 1, 0), stored, spacing[0]))  # 0.36 mm
+    check_refused(tmp_path, "slices of mixed orientations")
+
+
+@pytest.mark.parametrize(("spacing", "shown"), [((-3, 3), "-3x3"), ((3, 0), "3x0"), ((3, 3000), "3x3000")])
+def test_a_pixel_spacing_that_is_no_size_is_refused(tmp_path, spacing, shown):
+    write_series(tmp_path, stack_positions(3), spacing=spacing)
+    check_refused(tmp_path, rf"\.dcm states a voxel size of {shown} mm")
+
+
+def test_slices_too_far_apart_are_refused(tmp_path):
+    write_series(tmp_path, stack_positions(3, 500.0))
+    check_refused(tmp_path, "states a voxel size of 0.7x0.8x500 mm")
+
+
 def test_no_patient_gets_out(tmp_path, caplog):
     caplog.set_level(logging.DEBUG)
     write_series(tmp_path / "a", stack_positions(4), SeriesInstanceUID="1.2.1")
@@ -504,6 +545,6 @@ def test_a_real_series_is_read_as_itk_reads_it():
         expected = np.array(image.TransformIndexToPhysicalPoint(index)) * (-1, -1, 1)
         np.testing.assert_allclose(scan.affine[:3] @ [*index, 1], expected, atol=1e-3)
     label = SHARED / "dicom_ct_label" / "label.nii.gz"
-    check_same_grid(scan, read_label(label), "dicom_ct", label)
+    on_grid_of(read_label(label), scan, label, "dicom_ct")
     liver = scan.data[read_label(label).data == 1]
     assert 0 < np.median(liver) < 200

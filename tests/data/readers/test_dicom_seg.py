@@ -7,13 +7,14 @@ import pydicom
 import pytest
 from dicom_files import AXIAL, PATIENT, stack_positions, write_series
 from highdicom.seg import Segmentation, SegmentDescription
+from highdicom.sr import CodedConcept
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless, generate_uid
 
 from segment.data.annotation import SegFile, annotated
-from segment.data.readers.dicom_seg import read_dicom_seg, segment_names
+from segment.data.readers.dicom_seg import frames_away, read_dicom_seg, segment_names
 from segment.data.readers.read import read_ct
 from segment.data.readers.scan import Scan
 from segment.data.sources.folder import Folder
@@ -29,8 +30,12 @@ def write_ct(folder, count=6, orientation=AXIAL):
     return write_series(folder, positions, orientation=orientation, **NEEDED, SeriesInstanceUID="1.2.3.4")
 
 
-def write_seg(path, ct, masks, fractional=False, syntax=ExplicitVRLittleEndian):
-    """A segmentation by highdicom: masks (I,J,K) by Segment Label, bool, or float from 0 to 1 if fractional."""
+def write_seg(path, ct, masks, fractional=False, syntax=ExplicitVRLittleEndian, types=None):
+    """A segmentation by highdicom: masks (I,J,K) by Segment Label, bool, or float from 0 to 1 if fractional.
+
+    Types holds (Segment Label, coded type, coded side or None) of every mask, in place of the labels alone.
+    """
+    types = types or [(label, codes.SCT.Liver, None) for label in masks]
     sources = sorted((pydicom.dcmread(p) for p in ct.iterdir()), key=lambda s: s.InstanceNumber)
     pixels = np.stack(list(masks.values()), axis=-1).T[..., None]  # (organs,K,J,I,1)
     pixels = np.moveaxis(pixels[..., 0], 0, -1)  # (K,J,I,organs)
@@ -45,10 +50,10 @@ def write_seg(path, ct, masks, fractional=False, syntax=ExplicitVRLittleEndian):
                     segment_number=number,
                     segment_label=label,
                     segmented_property_category=codes.SCT.Organ,
-                    segmented_property_type=codes.SCT.Liver,
+                    segmented_property_type=kind,
                     algorithm_type="MANUAL",
                 )
-                for number, label in enumerate(masks, start=1)
+                for number, (label, kind, _) in enumerate(types, start=1)
             ],
             series_instance_uid=generate_uid(),
             series_number=2,
@@ -60,6 +65,10 @@ def write_seg(path, ct, masks, fractional=False, syntax=ExplicitVRLittleEndian):
             device_serial_number="0",
             transfer_syntax_uid=syntax,
         )
+        for segment, (_, _, side) in zip(seg.SegmentSequence, types, strict=True):
+            if side:
+                (kind,) = segment.SegmentedPropertyTypeCodeSequence
+                kind.SegmentedPropertyTypeModifierCodeSequence = [CodedConcept.from_code(side)]
         seg.save_as(path)
     return path
 
@@ -163,12 +172,12 @@ def moved(scan, linear=None, offset_mm=(0, 0, 0)):
 @pytest.mark.parametrize(
     ("linear", "offset_mm", "message"),
     [
-        (None, (0, 0, 0.02), r"lies on no slice of its CT, but 0\.02 mm"),
-        (None, (0.02, 0, 0), r"lies on no slice of its CT, but 0\.02 mm"),
+        (None, (0, 0, 0.3), r"lies on no slice of its CT, but 0\.3 mm"),
+        (None, (0.1, 0, 0), r"lies on no slice of its CT, but 0\.1 mm"),
         (None, (0, 0, 1.25), r"but 1\.25 mm"),
         (None, (0, 0, 50), "lies on no slice of its CT, but .* or some slices away; give the CT it was drawn on"),
         ((1, 1, 2), None, r"but 2\.5 mm"),
-        ((1.01, 1, 1), None, r"but 0\.021 mm"),
+        ((1.1, 1, 1), None, r"but 0\.21 mm"),
         ((0.5, 1, 1), None, "lies on no slice"),
         (None, (0.7, 0, 0), r"frames of \(4, 5\) voxels that begin at voxel \[-1, 0, \d\] of its CT"),
     ],
@@ -179,7 +188,7 @@ def test_another_grid_is_refused(drawn, linear, offset_mm, message):
 
 
 def test_rounding_in_the_header_is_no_other_grid(drawn):
-    like = moved(read_ct(drawn / "ct"), None, (0.004, 0, 0.004))
+    like = moved(read_ct(drawn / "ct"), None, (0.02, 0.02, 0.02))
     np.testing.assert_array_equal(read_dicom_seg(drawn / "organs.dcm", like)["liver"], random_mask(0))
 
 
@@ -241,3 +250,85 @@ def test_a_damaged_segmentation_has_no_structures(tmp_path):
     (tmp_path / "a.dcm").write_bytes(b"no")
     with pytest.raises(UserError, match="is damaged or no DICOM segmentation"):
         _ = SegFile(tmp_path / "a.dcm").structures
+
+
+def kidneys(folder):
+    """A segmentation with two segments labelled Kidney, told apart by coded sides alone, and a liver."""
+    types = [
+        ("Kidney", codes.SCT.Kidney, codes.SCT.Right),
+        ("Kidney", codes.SCT.Kidney, codes.SCT.Left),
+        ("Hepar", codes.SCT.Liver, None),
+    ]
+    masks = {str(n): random_mask(n) for n in range(3)}
+    ct = write_ct(folder / "images" / "a")
+    (folder / "labels").mkdir()
+    return write_seg(folder / "labels" / "a.dcm", ct, masks, types=types)
+
+
+NAMES = [
+    {"right_kidney": "Right Kidney", "left_kidney": "left kidney", "liver": "Hepar"},
+    {"right_kidney": ["right_kidney"], "left_kidney": ["LEFT SCT:64033007"], "liver": ["Liver"]},
+    {"right_kidney": [3, "Right Kidney"], "left_kidney": ["x", "Left Kidney"], "liver": [1, "SCT:10200004"]},
+]
+
+
+@pytest.mark.parametrize("names", NAMES)
+def test_segments_are_mapped_to_organs_by_label_or_coded_type_and_side(tmp_path, names):
+    kidneys(tmp_path)
+    (case,) = Folder(tmp_path, names).cases("set")
+    organs = ["liver", "left_kidney", "right_kidney", "spleen"]
+    assert annotated(case.label, organs) == [True, True, True, True, False]
+    expected = np.select([random_mask(0), random_mask(1), random_mask(2)], [3, 2, 1])
+    np.testing.assert_array_equal(case.label.read(case.read(), case.image, organs), expected)
+
+
+def test_several_segments_may_be_one_structure_and_the_default_names_tell_sides(tmp_path):
+    path = kidneys(tmp_path)
+    assert segment_names(path) == {"right_kidney", "left_kidney", "hepar"}
+    scan = read_ct(tmp_path / "images" / "a")
+    both = read_dicom_seg(path, scan, {"kidneys": ["Kidney"], "other": ["Hepar"]})
+    np.testing.assert_array_equal(both["kidneys"], random_mask(0) | random_mask(1))
+    assert set(both) == {"kidneys", "other"}
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (
+            {"kidney": "Kidney", "liver": "Lever"},
+            r"a segment 'Hepar' that label_codes does not name; give each .*there: 'Kidney' \(right_kidney, "
+            r"right_sct:64033007\), 'Kidney' \(left_kidney, left_sct:64033007\), 'Hepar' \(liver, sct:10200004\)",
+        ),
+        (
+            {"kidney": "Kidney", "right": "Right Kidney", "liver": "Liver"},
+            "'Kidney' that label_codes gives to kidney and",
+        ),
+    ],
+)
+def test_names_that_do_not_fit_are_refused_with_those_in_the_file(tmp_path, names, message):
+    kidneys(tmp_path)
+    (case,) = Folder(tmp_path, names).cases("set")
+    for use in (lambda: case.label.structures, lambda: case.label.read(case.read(), case.image, ["liver"])):
+        with pytest.raises(UserError, match=message):
+            use()
+
+
+def test_what_names_mean_decides_the_classes():
+    assert SegFile("a").facts == {}
+    assert SegFile("a", {"liver": ("Hepar",)}).facts == {"liver": ["Hepar"]}
+
+
+def test_frames_may_lie_off_by_the_jitter_of_their_slices(tmp_path):
+    """Positions of slices jitter by 0.02 mm: the volume follows the first and the last one, each frame its own."""
+    positions = np.array(stack_positions(6, 0.5)) + np.random.default_rng(3).uniform(-0.02, 0.02, (6, 3))
+    ct = write_series(tmp_path / "ct", positions, **NEEDED, SeriesInstanceUID="1.2.3.4")
+    write_seg(tmp_path / "a.dcm", ct, {"Liver": random_mask(0)})
+    scan = read_ct(ct)
+    np.testing.assert_array_equal(read_dicom_seg(tmp_path / "a.dcm", scan)["liver"], random_mask(0))
+    away_mm, away_voxels = frames_away(tmp_path / "a.dcm", scan)
+    lps = np.diag([-1, -1, 1])
+    away = [scan.affine[:3] @ [0, 0, k, 1] - lps @ positions[k].round(6) for k in (1, 2, 4, 5)]  # slices with frames
+    assert away_mm == pytest.approx(max(np.linalg.norm(each) for each in away), abs=1e-6)
+    assert away_voxels == pytest.approx(
+        max(np.abs(each / (0.7, 0.8, scan.affine[2, 2])).max() for each in away), abs=1e-4
+    )

@@ -9,9 +9,10 @@ import pytest
 import SimpleITK
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from segment.data.readers.read import read_ct, read_label
-from segment.data.readers.scan import Scan, case_name, check_same_grid, write_mask
+from segment.data.readers.scan import Scan, case_name, on_grid_of, write_mask
 from segment.errors import UserError
 
 SHAPE = (4, 5, 6)
@@ -106,7 +107,7 @@ def test_guessed_axes_are_reported_once(tmp_path, caplog, codes, warned):
     path = save(tmp_path / "ct.nii", hu(), np.diag([1, 1, 1, 1.0]), sform_code=codes[0], qform_code=codes[1])
     read_ct(path)
     told = [record.getMessage() for record in caplog.records if "left and right are a guess" in record.getMessage()]
-    assert [text.startswith(f"{path}: neither form") for text in told] == [True] * warned
+    assert [text.startswith(f"{path} does not state which way its axes run") for text in told] == [True] * warned
 
 
 def test_forms_that_disagree_are_both_kept(tmp_path):
@@ -320,12 +321,22 @@ def test_colours_and_complex_numbers(tmp_path):
             read_ct(tmp_path / "ct.nii")
 
 
-@pytest.mark.parametrize("affine", [np.zeros((4, 4)), np.diag([1.0, 0, 1, 1]), np.diag([1.0, np.nan, 1, 1])])
-def test_affines_that_place_nothing(tmp_path, affine):
+@pytest.mark.parametrize(
+    ("affine", "message"),
+    [
+        (np.zeros((4, 4)), "states a voxel size of 0x0x0 mm"),
+        (np.diag([1.0, 0, 1, 1]), "states a voxel size of 1x0x1 mm"),
+        (np.diag([1.0, np.nan, 1, 1]), r"states a voxel size of 1x\?x1 mm"),
+        (np.diag([1.0, 1, 3000, 1]), "states a voxel size of 1x1x3000 mm"),
+        (np.where(np.eye(4, k=3), np.nan, np.eye(4)), "has an unusable affine"),
+        (np.array([[1.0, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]]), "has an unusable .*: axes in one plane"),
+    ],
+)
+def test_affines_that_place_nothing(tmp_path, affine, message):
     image = nib.Nifti1Image(hu(), np.eye(4))
     image.header.set_sform(affine, 1)
     nib.Nifti1Image(hu(), None, image.header).to_filename(tmp_path / "ct.nii")
-    with pytest.raises(UserError, match=r"ct\.nii has an unusable affine"):
+    with pytest.raises(UserError, match=rf"ct\.nii {message}"):
         read_ct(tmp_path / "ct.nii")
 
 
@@ -351,12 +362,42 @@ def test_labels_stored_as_float(tmp_path, dtype):
     assert np.array_equal(label.data, data)
 
 
-@pytest.mark.parametrize("value", [0.5, 2.0001, np.nan, np.inf, 1e30])
+@pytest.mark.parametrize("value", [0.5, 2.06, -0.1, np.nan, np.inf, 1e30])
 def test_labels_that_are_not_integers(tmp_path, value):
     data = np.zeros(SHAPE, np.float64)
     data[1, 2, 3] = value
-    with pytest.raises(UserError, match=r"label\.nii holds (0\.5|2\.0001|nan|inf|1e\+30), which is not an integer"):
+    with pytest.raises(UserError, match=r"label\.nii holds (0\.5|2\.06|-0\.1|nan|inf|1e\+30), which is not an integer"):
         read_label(save(tmp_path / "label.nii", data, np.eye(4)))
+
+
+@pytest.mark.parametrize(
+    ("values", "slope", "inter"),
+    [
+        (np.arange(5, dtype=np.float32) * np.float32(1.0000001), 1, 0),  # 3.0000002
+        (np.array([0, 64, 127, 191, 255], np.uint8), 4 / 255, 0),  # 1.0039, 1.9922, 2.9961
+        (np.array([0, 10, 20, 31, 41], np.uint8), 25 / 255, 0),  # steps of a tenth: 0.98, 1.96, 3.04, 4.02
+    ],
+)
+def test_labels_whole_but_for_noise_are_rounded(tmp_path, values, slope, inter):
+    header = nib.Nifti1Header()
+    header.set_data_shape(SHAPE)
+    header.set_data_dtype(values.dtype)
+    header.set_sform(np.eye(4), 1)
+    header["magic"], header["vox_offset"] = b"n+1", 352
+    header["scl_slope"], header["scl_inter"] = slope, inter
+    which = np.random.default_rng(0).integers(0, 5, SHAPE)
+    (tmp_path / "l.nii").write_bytes(header.binaryblock + b"\0\0\0\0" + values[which].tobytes(order="F"))
+    stored = np.asarray(nib.load(tmp_path / "l.nii").dataobj)
+    assert not np.array_equal(stored, which)
+    np.testing.assert_array_equal(read_label(tmp_path / "l.nii").data, which)
+
+
+def test_an_interpolated_label_is_refused_even_when_it_moved_by_a_tenth_of_a_voxel(tmp_path):
+    label = np.zeros((12, 12, 12))
+    label[3:8, 3:8, 3:8] = 1
+    moved = ndimage.shift(label, (0.1, 0, 0), order=1)
+    with pytest.raises(UserError, match="which is not an integer"):
+        read_label(save(tmp_path / "l.nii", moved.astype(np.float32), np.eye(4)))
 
 
 def scan_at(affine, shape=SHAPE):
@@ -366,30 +407,30 @@ def scan_at(affine, shape=SHAPE):
 @pytest.mark.parametrize(("order", "signs"), ORIENTATIONS[:8])
 def test_one_grid_up_to_rounding_of_headers(order, signs):
     affine = oriented(order, signs, degrees=12)
-    check_same_grid(
-        scan_at(affine, (512, 512, 300)), scan_at(affine.astype(np.float32), (512, 512, 300)), "ct", "label"
-    )
+    on_grid_of(scan_at(affine.astype(np.float32), (512, 512, 3)), scan_at(affine, (512, 512, 3)), "label", "ct")
 
 
 def test_grids_that_differ_are_named_with_both_values():
     affine, moved = np.eye(4), np.eye(4)
     moved[2, 3] = 0.5
     with pytest.raises(UserError, match=r"label l\.nii has shape \(4, 5, 7\) but its CT c\.nii has \(4, 5, 6\)"):
-        check_same_grid(scan_at(affine), scan_at(affine, (4, 5, 7)), "c.nii", "l.nii")
-    with pytest.raises(UserError, match=r"l\.nii lies up to 0\.5 mm away from its CT c\.nii: affines .*0\.5.* and "):
-        check_same_grid(scan_at(affine), scan_at(moved), "c.nii", "l.nii")
+        on_grid_of(scan_at(affine, (4, 5, 7)), scan_at(affine), "l.nii", "c.nii")
+    with pytest.raises(
+        UserError, match=r"l\.nii lies up to 0\.5 mm \(0\.5 voxels\) away from its CT c\.nii: affines .*0\.5.* and "
+    ):
+        on_grid_of(scan_at(moved), scan_at(affine), "l.nii", "c.nii")
 
 
 def test_a_small_error_of_spacing_that_grows_over_the_volume_is_seen():
     stretched = np.diag([1.0, 1.0, 1.001, 1.0])
     with pytest.raises(UserError, match=r"up to 0\.299 mm"):
-        check_same_grid(scan_at(np.eye(4), (9, 9, 300)), scan_at(stretched, (9, 9, 300)), "c", "l")
+        on_grid_of(scan_at(stretched, (9, 9, 300)), scan_at(np.eye(4), (9, 9, 300)), "l", "c")
 
 
 def test_one_frame_and_none_are_one_grid(tmp_path):
     image = read_ct(save(tmp_path / "ct.nii", hu(shape=(*SHAPE, 1)), np.eye(4)))
     label = read_label(save(tmp_path / "label.nii", np.zeros(SHAPE, np.uint8), np.eye(4)))
-    check_same_grid(image, label, "ct", "label")
+    on_grid_of(label, image, "label", "ct")
 
 
 @pytest.mark.parametrize(("low", "high", "reported"), [(0, 255, True), (0, 1, True), (-1024, 800, False)])
