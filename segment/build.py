@@ -13,7 +13,7 @@ from lightning_fabric.utilities.warnings import PossibleUserWarning
 from omegaconf import DictConfig, OmegaConf
 
 from segment.configuration import portable
-from segment.data.cases import Case, gather
+from segment.data.cases import Case, Refused, Source, gather, inventory
 from segment.data.datamodule import CTDataModule
 from segment.errors import UserError
 from segment.metrics.recipe import recipe
@@ -36,8 +36,16 @@ class Parts:
 
 def cases(data: DictConfig) -> list[Case]:
     """Cases of every source that a `data` node names, without those that it excludes."""
-    sources = {str(name): instantiate(node, _convert_="all") for name, node in data.sources.items()}
-    return gather(sources, data.get("exclude") or ())
+    return gather(_sources(data), data.get("exclude") or ())
+
+
+def usable_cases(data: DictConfig) -> tuple[list[Case], Refused]:
+    """As `cases`, but cases and sources that cannot be used are listed with their reasons instead of raised."""
+    return inventory(_sources(data), data.get("exclude") or ())
+
+
+def _sources(data: DictConfig) -> dict[str, Source]:
+    return {str(name): instantiate(node, _convert_="all") for name, node in data.sources.items()}
 
 
 def parts(cfg: DictConfig, watch: pl.Callback | None = None) -> Parts:
