@@ -19,6 +19,7 @@ from segment.errors import UserError
 from segment.metrics.recipe import recipe
 from segment.metrics.wandb_run import WandbRun
 from segment.model.checkpoint import AtomicCheckpointIO
+from segment.model.memory import check_weights
 from segment.model.module import SegmentationModule
 from segment.run.processes import check_number, environment
 from segment.trained import CHECKPOINT_KEYS
@@ -66,6 +67,8 @@ def parts(cfg: DictConfig, watch: pl.Callback | None = None) -> Parts:
     loggers = [instantiate(node) for node in (cfg.get("logger") or {}).values() if node]
     callbacks = [instantiate(node) for node in (cfg.get("callbacks") or {}).values() if node]
     datamodule: CTDataModule = instantiate(cfg.data, _convert_="all")
+    if cfg.model.net.get("_partial_"):
+        check_weights(instantiate(cfg.model.net, _convert_="all"), 1 + len(cfg.organs))
     module: SegmentationModule = instantiate(cfg.model, _convert_="all")
     module.checkpoint_facts = {
         "config": {key: resolved[key] for key in CHECKPOINT_KEYS},

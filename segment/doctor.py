@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from segment import build
 from segment.data.cases import PARTS, Case
+from segment.data.datamodule import MOST_WORKERS
 from segment.data.inspect.anatomy import Anatomy
 from segment.data.inspect.case import inspect
 from segment.data.inspect.finding import Finding, by_case, refusal, worst
@@ -79,6 +80,9 @@ def doctor(cfg: DictConfig) -> None:
     Raises:
         UserError: When there are errors, or, with `strict`, warnings.
     """
+    if not 0 <= cfg.num_workers <= MOST_WORKERS:
+        msg = f"num_workers={cfg.num_workers} must lie between 0 and {MOST_WORKERS}"
+        raise UserError(msg)
     anatomy: Anatomy = instantiate(cfg.anatomy, _convert_="all")
     cases, refused = build.usable_cases(cfg.data)
     if not cases and all(name in cfg.data.sources for name, _ in refused):

@@ -2,6 +2,7 @@
 
 import gzip
 import logging
+import math
 import os
 from pathlib import Path
 
@@ -12,8 +13,11 @@ import SimpleITK
 from segment.data.readers.dicom import SeriesFolder
 from segment.data.readers.scan import SUFFIXES, Scan, ct_scan, geometry_header
 from segment.errors import UserError
+from segment.memory.check import check_memory
 
 log = logging.getLogger(__name__)
+
+VOXEL_BYTES = 4  # at the least: int16 as stored, and its copy in HU
 
 # All that a mask takes over from its CT's header: geometry and units, no text.
 _GEOMETRY_FIELDS = (
@@ -86,6 +90,12 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray, nib.Nifti1Header]:
     return values.reshape(values.shape[:3]), affine, header
 
 
+def _check_size(path: Path, shape: tuple[int, ...]) -> None:
+    """Refuse a file whose header states more voxels than fit into memory, before they are read."""
+    voxels = "x".join(map(str, shape))
+    check_memory(VOXEL_BYTES * math.prod(shape), f"{path} has {voxels} voxels, and reading it", "check its header")
+
+
 def _check_geometry(path: Path, shape: tuple[int, ...], affine: np.ndarray) -> None:
     if len(shape) < 3 or any(n != 1 for n in shape[3:]) or 0 in shape:
         msg = f"{path} has shape {tuple(shape)}; give one 3D volume per file"
@@ -107,6 +117,7 @@ def _read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray, nib.Nifti1Header]:
             msg = f"{path} holds {image.get_data_dtype().names or image.get_data_dtype()} per voxel; give numbers (HU)"
             raise UserError(msg)
         _check_geometry(path, image.shape, image.affine)
+        _check_size(path, image.shape)
         if image.header["xyzt_units"] % 8 in (1, 3):
             msg = f"{path} gives its geometry in metres or microns; convert its affine and units to mm"
             raise UserError(msg)
@@ -123,7 +134,11 @@ def _read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray, nib.Nifti1Header]:
 
 
 def _read_itk(path: Path) -> tuple[np.ndarray, np.ndarray, nib.Nifti1Header]:
-    image = SimpleITK.ReadImage(str(path))
+    reader = SimpleITK.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    _check_size(path, reader.GetSize())
+    image = reader.Execute()
     if image.GetNumberOfComponentsPerPixel() != 1:
         msg = f"{path} holds {image.GetNumberOfComponentsPerPixel()} numbers per voxel; give one (HU)"
         raise UserError(msg)
