@@ -81,7 +81,7 @@ def check_weights(net: Callable[..., nn.Module], classes: int) -> None:
         return
     needed = 4 * (2 + OPTIMIZER) * weights
     check_memory(
-        needed, f"training a network of {weights:,} weights", "lower its width, such as model.net.base_channels"
+        needed, f"training a network of {weights:,} weights", "make it narrower, by a smaller model.net.base_channels"
     )
 
 

@@ -73,7 +73,7 @@ def test_a_network_is_refused_before_it_is_built(free):
     state = torch.get_rng_state()
     check_weights(lambda out_channels: net(), 3)
     assert torch.equal(torch.get_rng_state(), state)
-    with pytest.raises(UserError, match=r"weights needs .* GB of memory, .*; lower its width"):
+    with pytest.raises(UserError, match=r"weights needs .* GB of memory, .*; make it narrower"):
         check_weights(lambda out_channels: nn.Linear(10**7, 10**7), 3)  # 400 TB
 
 
