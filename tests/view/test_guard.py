@@ -39,7 +39,7 @@ def classes(shape, which):
 
 
 @pytest.mark.parametrize("which", ["no organ", "one voxel", "crumbs"])
-@pytest.mark.parametrize(("shape", "spacing_mm"), itertools.product(SHAPES, SPACINGS))
+@pytest.mark.parametrize(("shape", "spacing_mm"), list(itertools.product(SHAPES, SPACINGS)))
 def test_pictures_of_absurd_scans_are_of_bounded_size(tmp_path, shape, spacing_mm, which):
     ct = np.random.default_rng(0).normal(0, 200, shape).astype(np.int16)
     mask, affine = classes(shape, which), np.diag([*spacing_mm, 1.0])
