@@ -207,7 +207,7 @@ def test_memory_of_resampling_by_hand():
 
 def test_a_grid_beyond_the_memory_is_refused_with_a_spacing_that_fits(monkeypatch):
     monkeypatch.setattr(measure, "free", lambda _: 200_000)
-    with pytest.raises(UserError, match=r"to 300x200x100 voxels needs .* GB of memory, and 0.0002 GB are") as refusal:
+    with pytest.raises(UserError, match=r"to 240x160x250 voxels needs .* GB of memory, and 0.0002 GB are") as refusal:
         Resample(spacing_mm=[0.1, 0.1, 0.1])(subject())
     fitting = [float(n) for n in str(refusal.value).rpartition("[")[2].rstrip("]").split(",")]
     assert Resample(spacing_mm=fitting)(subject()).spatial_shape[0] > 3

@@ -110,7 +110,7 @@ def test_a_volume_beyond_the_memory_is_refused_with_its_size(segmenter, hu, monk
     size = (17, 16, 23)
     sums = 4 * (3 * 17 * 16 * 23 + 16**3)  # two classes and weights, and the weights of a window
     assert segmenter.inferer.sum_bytes(size, 2) == sums
-    monkeypatch.setattr(measure, "free", lambda _: 10 * sums)
+    monkeypatch.setattr(measure, "free", lambda _: 100 * sums)
     segmenter.check(size)
     monkeypatch.setattr(measure, "free", lambda _: sums)  # which leaves nothing to the network
     with pytest.raises(UserError, match=r"segmenting a volume of 17x16x23 voxels, in patches of \[16, 16, 16\], needs"):
