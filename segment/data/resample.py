@@ -109,10 +109,18 @@ class Resample(tio.SpatialTransform):  # type: ignore[misc]
         what = f"resampling a CT of {'x'.join(map(str, image.spatial_shape))} voxels of {own_mm} mm to {voxels} voxels"
         remedy = f"choose a smaller size than {list(size_out)}"
         if self.spacing_mm is not None:
-            coarser = max(1.0, needed / max(1, measure.free(CPU))) ** (1 / 3)
-            fitting = [math.ceil(10 * coarser * s) / 10 for s in self.spacing_mm]
+            fitting = self._fitting(image, self.spacing_mm)
             remedy = f"check the spacing in its header, or choose a coarser one, such as spacing_mm={fitting}"
         check_memory(needed, what, remedy)
+
+    def _fitting(self, image: tio.Image, spacing_mm: Sequence[float]) -> list[float]:
+        """A coarser spacing whose grid takes half of the free memory at most, or a single voxel."""
+        most, size = measure.free(CPU) / 2, _size_for_spacing(image.spatial_shape, image.affine, spacing_mm)
+        coarser = list(spacing_mm)
+        while resampled_bytes(image.shape, size) > most and max(size) > 1:
+            coarser = [math.ceil(12 * s) / 10 for s in coarser]
+            size = _size_for_spacing(image.spatial_shape, image.affine, coarser)
+        return coarser
 
 
 def resampled_bytes(shape: Sequence[int], size_out: Sequence[int], labels: bool = False) -> int:
