@@ -13,12 +13,13 @@ from lightning_fabric.utilities.warnings import PossibleUserWarning
 from omegaconf import DictConfig, OmegaConf
 
 from segment.configuration import portable
-from segment.data.cases import Case, gather
+from segment.data.cases import Case, Refused, Source, gather, inventory
 from segment.data.datamodule import CTDataModule
 from segment.errors import UserError
 from segment.metrics.recipe import recipe
 from segment.metrics.wandb_run import WandbRun
 from segment.model.checkpoint import AtomicCheckpointIO
+from segment.model.memory import check_weights
 from segment.model.module import SegmentationModule
 from segment.run.processes import check_number, environment
 from segment.trained import CHECKPOINT_KEYS
@@ -35,8 +36,16 @@ class Parts:
 
 def cases(data: DictConfig) -> list[Case]:
     """Cases of every source that a `data` node names, without those that it excludes."""
-    sources = {str(name): instantiate(node, _convert_="all") for name, node in data.sources.items()}
-    return gather(sources, data.get("exclude") or ())
+    return gather(_sources(data), data.get("exclude") or ())
+
+
+def usable_cases(data: DictConfig) -> tuple[list[Case], Refused]:
+    """As `cases`, but cases and sources that cannot be used are listed with their reasons instead of raised."""
+    return inventory(_sources(data), data.get("exclude") or ())
+
+
+def _sources(data: DictConfig) -> dict[str, Source]:
+    return {str(name): instantiate(node, _convert_="all") for name, node in data.sources.items()}
 
 
 def parts(cfg: DictConfig, watch: pl.Callback | None = None) -> Parts:
@@ -56,6 +65,8 @@ def parts(cfg: DictConfig, watch: pl.Callback | None = None) -> Parts:
     loggers = [instantiate(node) for node in (cfg.get("logger") or {}).values() if node]
     callbacks = [instantiate(node) for node in (cfg.get("callbacks") or {}).values() if node]
     datamodule: CTDataModule = instantiate(cfg.data, _convert_="all")
+    if cfg.model.net.get("_partial_"):
+        check_weights(instantiate(cfg.model.net, _convert_="all"), 1 + len(cfg.organs))
     module: SegmentationModule = instantiate(cfg.model, _convert_="all")
     module.checkpoint_facts = {
         "config": {key: resolved[key] for key in CHECKPOINT_KEYS},

@@ -16,6 +16,7 @@ from segment.door import door
 from segment.errors import UserError
 from segment.files import write_text
 from segment.metrics.volumes import VolumeTable
+from segment.view import guard
 from segment.view.film import write_film
 from segment.view.overlay import write_overlay
 
@@ -121,8 +122,10 @@ def _predict_one(path: Path, trained: ensemble.Ensemble, table: VolumeTable, cfg
     mask = trained.segmenter(scan)
     if cfg.pictures:
         picture, film = _picture_paths(output, path)
-        write_overlay(picture, scan.data, mask, scan.affine, trained.organs, title=name)
-        write_film(film, scan.data, mask, scan.affine, trained.organs)
+        with guard.picture(picture.name):
+            write_overlay(picture, scan.data, mask, scan.affine, trained.organs, title=name)
+        with guard.picture(film.name):
+            write_film(film, scan.data, mask, scan.affine, trained.organs)
     if scan.is_straightened:
         write_ct(_ct_path(output, path), scan)
     table.add(name, mask, scan.affine)

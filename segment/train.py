@@ -17,6 +17,7 @@ from segment.forecast.preflight import preflight
 from segment.metrics.log import MetricsCSV
 from segment.metrics.table import print_scores
 from segment.model.interrupt import ending_well
+from segment.model.memory import activations, check_batch, check_step
 from segment.model.patch_size import check_patch_size
 from segment.run.begin import begin
 from segment.run.folder import Run
@@ -61,9 +62,14 @@ def train(cfg: DictConfig) -> float:
 def _check(cfg: DictConfig, parts: build.Parts, here: Run) -> None:
     """Find what cannot work, and note in the module what its checkpoints tell of the cases."""
     datamodule, module = parts.datamodule, parts.module
+    device, dtype = parts.trainer.strategy.root_device, activations(str(parts.trainer.precision))
+    check_batch(datamodule.batch_size, datamodule.patch_size, datamodule.num_workers)
     check_patch_size(module.net, datamodule.patch_size, datamodule.batch_size)
+    check_step(module.net, datamodule.batch_size, datamodule.patch_size, device, dtype)
     if window := getattr(module.inferer, "patch_size", None):
         check_patch_size(module.net, window, 1, inference=True)
+    for case in (*datamodule.split.val, *datamodule.split.test) if device.type == "cpu" else ():
+        module.segmenter.check(datamodule.volumes[case.id].image.shape)
     hashes = datamodule.voxel_hashes()
     module.checkpoint_facts |= {"split": datamodule.split.ids(), "voxel_hashes": hashes}
     if here.checkpoint is not None:

@@ -203,11 +203,76 @@ def test_a_bug_in_a_check_costs_one_case(doctor, cts, monkeypatch):
     assert "ZeroDivisionError: by the clock" in found["findings"][0]["what"]
 
 
-def test_a_killed_process_is_an_error_and_no_wait(doctor, cts, monkeypatch):
-    monkeypatch.setattr(door, "inspect", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
-    code, found, _, err = doctor(cts, "num_workers=1")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_killed_process_costs_the_case_that_it_inspected(doctor, cts, monkeypatch, workers):
+    def inspect(case: Case, organs, anatomy):
+        if case.id.endswith("1"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(case, organs, anatomy)
+
+    original = door.inspect
+    monkeypatch.setattr(door, "inspect", inspect)
+    code, found, _, err = doctor(cts, f"num_workers={workers}")
+    assert (code, found["cases"]) == (2, 4)
+    assert worse_than_note(found) == [("error", "killed", "folder/phantom_0001")]
+    assert "error: 1 error(s), 0 warning(s)" in err
+
+
+def test_cases_without_image_or_label_do_not_stop_the_others(doctor, cts, tmp_path):
+    (cts / "labels" / "phantom_0001.nii.gz").unlink()
+    (cts / "images" / "phantom_0002.nii.gz").unlink()
+    code, found, _, err = doctor(cts)
+    assert (code, found["cases"]) == (2, 4)
+    assert worse_than_note(found) == [
+        ("error", "unusable", "folder/phantom_0001"),
+        ("error", "unusable", "folder/phantom_0002"),
+    ]
+    assert "error: 2 error(s), 0 warning(s)" in err
+    assert (tmp_path / "seen" / "sheet.png").exists()
+
+
+def test_nothing_but_cases_that_cannot_be_used_is_reported(doctor, cts):
+    for label in (cts / "labels").iterdir():
+        label.rename(label.with_name(f"other_{label.name}"))
+    code, found, _, _ = doctor(cts)
+    assert (code, found["cases"]) == (2, 8)
+    assert {f["check"] for f in found["findings"]} == {"unusable"}
+
+
+def test_a_set_that_is_not_there_is_one_sentence(doctor, tmp_path):
+    code, found, _, err = doctor(tmp_path / "nowhere")
     assert (code, found) == (2, None)
-    assert "error: a process that inspects cases ended" in err
+    assert "error: no such folder" in err
+
+
+def test_absurd_spacing_costs_neither_memory_nor_findings(doctor, cts):
+    for part in ("images", "labels"):
+        path = cts / part / "phantom_0001.nii.gz"
+        image = nib.load(path)
+        image.set_sform(np.diag([1000, 1000, 1000, 1]) @ image.affine)
+        nib.save(image, path)
+    _, found, _, _ = doctor(cts)
+    errors = {(f["check"], f["case"]) for f in found["findings"] if f["severity"] == "error"}
+    assert errors == {("extent", "folder/phantom_0001")}
+
+
+def test_a_picture_that_fails_costs_no_finding(doctor, cts, monkeypatch):
+    def broken(*_):
+        msg = "no font"
+        raise OSError(msg)
+
+    swap = np.arange(256, dtype=np.uint8)
+    swap[[2, 13]] = 13, 2
+    change(cts / "labels" / "phantom_0001.nii.gz", lambda label: swap[label])
+    monkeypatch.setattr(door, "draw_thumbnail", broken)
+    monkeypatch.setattr(door, "write_sheets", broken)
+    code, found, out, err = doctor(cts)
+    checks = [(f["check"], f["case"]) for f in found["findings"] if f["severity"] == "error"]
+    assert ("swapped labels", "folder/phantom_0001") in checks
+    assert sum(check == "picture" for check, _ in checks) == 4
+    assert code == 2
+    assert "swap these organs' codes" in out
+    assert "cannot make the contact sheet: OSError: no font" in err
 
 
 def test_structures_that_nobody_can_judge_are_named(doctor, cts):

@@ -23,6 +23,8 @@ from segment.errors import UserError
 
 log = logging.getLogger(__name__)
 
+MOST_WORKERS = 512  # processes, more than any machine feeds a network with; a slip of the finger asks for thousands
+
 
 class CTDataModule(pl.LightningDataModule):
     """Everything between CT files and batches.
@@ -237,7 +239,7 @@ def _check_settings(
         ),
         f"foreground_share={foreground_share} must lie in [0, 1]": not 0 <= foreground_share <= 1,
         f"batch_size={batch_size} must be positive": batch_size < 1,
-        f"num_workers={num_workers} must be 0 or more": num_workers < 0,
+        f"num_workers={num_workers} must lie between 0 and {MOST_WORKERS}": not 0 <= num_workers <= MOST_WORKERS,
     }
     if reasons := [reason for reason, is_wrong in wrong.items() if is_wrong]:
         msg = "data." + ", data.".join(reasons)

@@ -7,12 +7,15 @@ import nibabel as nib
 import numpy as np
 import torch
 import torchio as tio
+from nibabel.affines import voxel_sizes
 from torch import Tensor
 
 from segment.data.randomness import random_state
 from segment.data.readers.scan import Scan
 from segment.errors import UserError
+from segment.memory.check import check_memory
 
+LONGEST_MM = 3000.0  # tables travel two metres at most, and bores are less than one wide
 BLOCK = 64  # voxels along each axis that are copied at a time
 
 
@@ -44,8 +47,13 @@ def preprocess(transform: tio.Transform, scan: Scan, classes: np.ndarray | None 
         classes: Class indices on the same grid.
 
     Raises:
-        UserError: When the transform leaves intensities that float16 cannot hold, or turns the volume.
+        UserError: When the CT is too large for a body or for the memory, or the transform leaves intensities that
+            float16 cannot hold, or turns the volume.
     """
+    _check_extent(scan)
+    size = "x".join(map(str, scan.data.shape))
+    copies = (4 + (classes is not None)) * scan.data.size
+    check_memory(copies, f"preprocessing a CT of {size} voxels", "crop it, or take a larger machine")
     image, affine = _canonical(scan.data, scan.affine, np.float32)
     subject = tio.Subject(image=tio.ScalarImage(tensor=image, affine=affine))
     if classes is not None:
@@ -65,6 +73,22 @@ def preprocess(transform: tio.Transform, scan: Scan, classes: np.ndarray | None 
         )
         raise UserError(msg)
     return Volume(image, label, turned)
+
+
+def _check_extent(scan: Scan) -> None:
+    """Refuse a CT that is longer than any scanner's table, before its wrong spacing makes a volume of gigabytes."""
+    spacing_mm = voxel_sizes(scan.affine)
+    extent_mm = spacing_mm * scan.data.shape
+    if extent_mm.max() > LONGEST_MM:
+        msg = (
+            f"the CT measures {_sizes(extent_mm)} mm, in {'x'.join(map(str, scan.data.shape))} voxels of "
+            f"{_sizes(spacing_mm)} mm, and no CT is longer than {LONGEST_MM:.0f} mm; correct the spacing in its header"
+        )
+        raise UserError(msg)
+
+
+def _sizes(sizes: np.ndarray) -> str:
+    return "x".join(f"{size:.4g}" for size in sizes)
 
 
 def _canonical(data: np.ndarray, affine: np.ndarray, dtype: type) -> tuple[Tensor, np.ndarray]:

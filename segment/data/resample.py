@@ -5,12 +5,16 @@ A volume of n voxels resampled to m voxels keeps its field of view: output voxel
 this separable form, so it also works for oblique and sheared affines, which image libraries refuse.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 import torchio as tio
 from torch import Tensor
+
+from segment.memory import measure
+from segment.memory.check import CPU, check_memory
 
 
 def centred_positions(size_in: int, size_out: int) -> Tensor:
@@ -88,10 +92,52 @@ class Resample(tio.SpatialTransform):  # type: ignore[misc]
         for image in self.get_images(subject):
             size_in = image.spatial_shape
             size_out = self.size or _size_for_spacing(size_in, image.affine, self.spacing_mm or ())
+            self._check_memory(image, size_out)
             resample = nearest if isinstance(image, tio.LabelMap) else linear
             image.set_data(resample(image.data, size_out))
             image.affine = rescaled_affine(image.affine, size_in, size_out)
         return subject
+
+    def _check_memory(self, image: tio.Image, size_out: Sequence[int]) -> None:
+        """Refuse a grid that does not fit into memory.
+
+        Raises:
+            UserError: With the grid, and with a spacing that fits where one is asked for.
+        """
+        needed = resampled_bytes(image.shape, size_out, labels=isinstance(image, tio.LabelMap))
+        own_mm, voxels = " x ".join(f"{s:.4g}" for s in image.spacing), "x".join(map(str, size_out))
+        what = f"resampling a CT of {'x'.join(map(str, image.spatial_shape))} voxels of {own_mm} mm to {voxels} voxels"
+        remedy = f"choose a smaller size than {list(size_out)}"
+        if self.spacing_mm is not None:
+            fitting = self._fitting(image, self.spacing_mm)
+            remedy = f"check the spacing in its header, or choose a coarser one, such as spacing_mm={fitting}"
+        check_memory(needed, what, remedy)
+
+    def _fitting(self, image: tio.Image, spacing_mm: Sequence[float]) -> list[float]:
+        """A coarser spacing whose grid takes half of the free memory at most, or a single voxel."""
+        most, size = measure.free(CPU) / 2, _size_for_spacing(image.spatial_shape, image.affine, spacing_mm)
+        coarser = list(spacing_mm)
+        while resampled_bytes(image.shape, size) > most and max(size) > 1:
+            coarser = [math.ceil(12 * s) / 10 for s in coarser]
+            size = _size_for_spacing(image.spatial_shape, image.affine, coarser)
+        return coarser
+
+
+def resampled_bytes(shape: Sequence[int], size_out: Sequence[int], labels: bool = False) -> int:
+    """Peak bytes that `linear`, or for labels `nearest`, takes for a volume (C,I,J,K) beside the volume itself.
+
+    Axis by axis, the volume before and after, and the matrix of weights, of which float64 copies are made.
+    """
+    channels, *size = shape
+    voxel = 1 if labels else 4
+    order = range(3) if labels else sorted(range(3), key=lambda axis: size_out[axis] / size[axis])
+    most = 0
+    for number, axis in enumerate(order):
+        before = channels * math.prod(size) if number else 0  # the first one is the volume itself
+        matrix = 0 if labels or size[axis] == size_out[axis] else 8 * 4 * size[axis] * size_out[axis]
+        size[axis] = size_out[axis]
+        most = max(most, voxel * (before + channels * math.prod(size)) + matrix)
+    return most
 
 
 def linear(volume: Tensor, size_out: Sequence[int]) -> Tensor:

@@ -19,12 +19,12 @@ from segment.data.datamodule import CTDataModule
 from segment.data.patches import EpochSampler
 from segment.data.splits.split import Split
 from segment.files import write_text
-from segment.forecast import memory
 from segment.forecast.aside import aside
 from segment.forecast.forecast import Cases, Forecast, Plan, Trial, forecast
 from segment.forecast.middle import begin_at
 from segment.forecast.stopwatch import Stopwatch
 from segment.forecast.trouble import little_memory, rare_organs, slow_parts, small_volumes
+from segment.memory import measure as memory
 from segment.trained import epochs_done
 
 log = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ import pytorch_lightning as pl
 import torch
 
 from segment.errors import UserError
-from segment.forecast import memory
 from segment.forecast.forecast import Trial
+from segment.memory import measure as memory
 
 
 class Stopwatch(pl.Callback):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from segment.inference.foreseen import check_volume
 from segment.inference.segmenter import Segmenter
 
 SLAB = 32  # planes of a volume whose probabilities are made at once
@@ -23,8 +24,13 @@ class EnsembleSegmenter(Segmenter):
     def __init__(self, members: Sequence[Segmenter]) -> None:
         first = members[0]
         nets = nn.ModuleList(member.net for member in members).train(first.net.training)
-        super().__init__(nets, first.transform, first.inferer, first.postprocess)
+        super().__init__(nets, first.transform, first.inferer, first.postprocess, first.classes)
         self.members = members
+
+    def check(self, size: Sequence[int]) -> None:
+        """As `Segmenter.check`, for every member beside the sum."""
+        for member in self.members:
+            check_volume(member.net, member.inferer, size, self.classes, len(self.members))
 
     def logits(self, image: Tensor) -> Tensor:
         """Logarithm of the mean probabilities (1,C,I,J,K), whose softmax they are.

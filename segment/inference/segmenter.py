@@ -1,6 +1,6 @@
 """The whole way from a CT to its mask: preprocess, slide, restore, clean up."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from segment.data.preprocess import preprocess
 from segment.data.readers.scan import Scan
+from segment.inference.foreseen import check_volume
 from segment.inference.restore import restore
 
 PostProcess = Callable[[np.ndarray], np.ndarray]
@@ -24,6 +25,7 @@ class Segmenter:
         transform: The preprocessing that the network was trained with.
         inferer: Runs the network over a whole volume; see `SlidingWindow`.
         postprocess: Maps class indices (I,J,K) to class indices, on the CT's grid; None leaves the mask as it is.
+        classes: Of the logits, with background, by which memory is foreseen.
     """
 
     def __init__(
@@ -32,11 +34,13 @@ class Segmenter:
         transform: tio.Transform,
         inferer: Callable[[Callable[[Tensor], Tensor], Tensor], Tensor],
         postprocess: PostProcess | None = None,
+        classes: int = 2,
     ) -> None:
         self.net = net
         self.transform = transform
         self.inferer = inferer
         self.postprocess = postprocess
+        self.classes = classes
 
     @torch.inference_mode()
     def __call__(self, scan: Scan) -> np.ndarray:
@@ -49,6 +53,7 @@ class Segmenter:
         training = self.net.training
         with torch.autocast(weight.device.type, enabled=False):
             volume = preprocess(self.transform, scan)
+            self.check(volume.image.shape[1:])
             self.net.eval()
             try:
                 logits = self.logits(volume.image[None].to(weight))[0]
@@ -56,6 +61,14 @@ class Segmenter:
                 self.net.train(training)
             mask = restore(logits, volume.affine, scan.data.shape, scan.affine)
         return self.postprocess(mask) if self.postprocess else mask
+
+    def check(self, size: Sequence[int]) -> None:
+        """Refuse a preprocessed volume of (I,J,K) voxels that does not fit into memory.
+
+        Raises:
+            UserError: With its size.
+        """
+        check_volume(self.net, self.inferer, size, self.classes)
 
     def logits(self, image: Tensor) -> Tensor:
         """Logits (1,C,I,J,K), float32, of a preprocessed volume (1,1,I,J,K) on the network's device."""

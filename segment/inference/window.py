@@ -1,5 +1,6 @@
 """Whole volumes through a network that takes patches."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 
@@ -62,15 +63,28 @@ class SlidingWindow:
 
     def windows(self, size: Sequence[int]) -> int:
         """How many patches a volume of (I,J,K) voxels takes."""
-        return sum(1 for _ in self._corners([max(n, p) for n, p in zip(size, self.patch_size, strict=True)]))
+        return math.prod(map(len, self._axes(self._padded(size))))
+
+    def sum_bytes(self, size: Sequence[int], classes: int) -> int:
+        """Peak bytes of a volume's sums, weights and padding, without the network's own."""
+        padded = math.prod(self._padded(size))
+        is_padded = padded != math.prod(size)
+        return 4 * ((classes + 1 + is_padded) * padded + math.prod(self.patch_size))
+
+    def _padded(self, size: Sequence[int]) -> list[int]:
+        return [max(n, patch) for n, patch in zip(size, self.patch_size, strict=True)]
 
     def _corners(self, size: Sequence[int]) -> Iterator[tuple[int, ...]]:
         """Corners of windows that cover the volume evenly, as few as the overlap allows."""
+        return product(*self._axes(size))
+
+    def _axes(self, size: Sequence[int]) -> list[list[int]]:
+        """First voxels of the windows along each axis."""
         axes = []
         for n, patch, overlap in zip(size, self.patch_size, self.overlap, strict=True):
             steps = -(-(n - patch) // (patch - overlap))  # rounded up
             axes.append([round(i * (n - patch) / steps) for i in range(steps + 1)] if steps else [0])
-        return product(*axes)
+        return axes
 
 
 def _batches(items: Iterator[tuple[int, ...]], size: int) -> Iterator[list[tuple[int, ...]]]:

@@ -66,7 +66,7 @@ class SegmentationModule(pl.LightningModule):
         self.net = net(out_channels=1 + len(self.organs))
         self.criterion = criterion
         self.inferer = inferer
-        self.segmenter = Segmenter(self.net, preprocess, inferer, postprocess)
+        self.segmenter = Segmenter(self.net, preprocess, inferer, postprocess, 1 + len(self.organs))
         self.make_optimizer = optimizer
         self.make_scheduler = scheduler
         self.tolerance_mm = dict(tolerance_mm)

@@ -39,6 +39,11 @@ def check_patch_size(net: nn.Module, patch_size: Sequence[int], batch_size: int,
     raise UserError(msg)
 
 
+def fits(net: nn.Module, patch_size: Sequence[int], batch_size: int) -> bool:
+    """Whether a network trains on patches of this size."""
+    return _problem(copy.deepcopy(net).to("meta").train(), patch_size, batch_size) is None
+
+
 def _problem(net: nn.Module, size: Sequence[int], batch_size: int) -> str | None:
     """Why the network cannot take this size; None if it can."""
     try:

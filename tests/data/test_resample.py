@@ -15,8 +15,11 @@ from segment.data.resample import (
     linear,
     linear_weights,
     nearest,
+    resampled_bytes,
     rescaled_affine,
 )
+from segment.errors import UserError
+from segment.memory import measure
 
 sizes = st.tuples(*[st.integers(1, 24)] * 3)
 affines = st.tuples(
@@ -190,3 +193,23 @@ def test_a_thin_volume_keeps_a_voxel():
 def test_arguments_that_cannot_be(wrong):
     with pytest.raises(ValueError, match="Resample takes either spacing_mm or size, three positive numbers; got"):
         Resample(**wrong)
+
+
+def test_memory_of_resampling_by_hand():
+    # K shrinks and goes first: 4·(8·8·2) bytes and a matrix of 4 float64 copies; then I and J grow from what is left.
+    first = 4 * 8 * 8 * 2 + 32 * 8 * 2
+    second = 4 * (8 * 8 * 2 + 16 * 8 * 2) + 32 * 8 * 16
+    third = 4 * (16 * 8 * 2 + 16 * 16 * 2) + 32 * 8 * 16
+    assert resampled_bytes((1, 8, 8, 8), (16, 16, 2)) == max(first, second, third)
+    assert resampled_bytes((1, 8, 8, 8), (8, 8, 8)) == 4 * 2 * 8**3
+    assert resampled_bytes((1, 8, 8, 8), (8, 8, 16), labels=True) == 8**3 + 2 * 8**3
+
+
+def test_a_grid_beyond_the_memory_is_refused_with_a_spacing_that_fits(monkeypatch):
+    monkeypatch.setattr(measure, "free", lambda _: 200_000)
+    with pytest.raises(UserError, match=r"to 240x160x250 voxels needs .* GB of memory, and 0.0002 GB are") as refusal:
+        Resample(spacing_mm=[0.1, 0.1, 0.1])(subject())
+    fitting = [float(n) for n in str(refusal.value).rpartition("[")[2].rstrip("]").split(",")]
+    assert Resample(spacing_mm=fitting)(subject()).spatial_shape[0] > 3
+    with pytest.raises(UserError, match=r"choose a smaller size than \[100, 100, 100\]"):
+        Resample(size=[100, 100, 100])(subject())

@@ -11,9 +11,11 @@ from scipy import ndimage
 from torch import nn
 
 from segment.data.readers.scan import Scan
+from segment.errors import UserError
 from segment.inference.postprocess import KeepLargest
 from segment.inference.segmenter import Segmenter
 from segment.inference.window import SlidingWindow
+from segment.memory import measure
 
 CT_YAML = Path(__file__).parents[2] / "conf" / "preprocess" / "ct.yaml"
 SHAPE = (34, 29, 17)
@@ -101,3 +103,15 @@ def test_each_step_does_its_part(hu):
     mask = segmenter(Scan(hu, np.eye(4), nib.Nifti1Header(), hu.shape))
     assert np.array_equal(mask, 7 * (hu > 0.5))
     assert net.training  # as it was
+
+
+def test_a_volume_beyond_the_memory_is_refused_with_its_size(segmenter, hu, monkeypatch):
+    scan = Scan(hu, affine(0, 0), nib.Nifti1Header(), SHAPE)
+    size = (17, 16, 23)
+    sums = 4 * (3 * 17 * 16 * 23 + 16**3)  # two classes and weights, and the weights of a window
+    assert segmenter.inferer.sum_bytes(size, 2) == sums
+    monkeypatch.setattr(measure, "free", lambda _: 100 * sums)
+    segmenter.check(size)
+    monkeypatch.setattr(measure, "free", lambda _: sums)  # which leaves nothing to the network
+    with pytest.raises(UserError, match=r"segmenting a volume of 17x16x23 voxels, in patches of \[16, 16, 16\], needs"):
+        segmenter(scan)

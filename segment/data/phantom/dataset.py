@@ -1,5 +1,6 @@
 """Synthetic cases as a folder of files that look as if they came from scanners."""
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,9 +10,12 @@ import numpy as np
 from segment.data.phantom.case import Shape, draw_case
 from segment.errors import UserError
 from segment.files import written_aside
+from segment.memory.check import check_memory
 
 # Raise it with every change that changes voxels: folders of older versions are then left alone, not mixed with new.
 VERSION = 5
+MOST_CASES, MOST_THREADS = 100_000, 512
+VOXEL_BYTES = 90  # of memory per voxel while a case is drawn, as measured
 
 # Orders of axes in which scanners and converters mostly leave their files, and how often.
 ORIENTATIONS = {"LPS": 0.35, "LAS": 0.25, "RAS": 0.2, "RPI": 0.05, "PSR": 0.05, "AIL": 0.05, "SLA": 0.05}
@@ -34,16 +38,20 @@ def write_dataset(root: Path, *, num_cases: int, seed: int, shape: Shape, worker
         The folder below the root that holds these cases and nothing else; its name says what they are.
 
     Raises:
-        UserError: When a number is out of range.
+        UserError: When a number is out of range, or the cases do not fit into memory while they are drawn.
     """
-    if num_cases < 1 or seed < 0 or workers < 1 or min(shape) < 16:
+    if not 1 <= num_cases <= MOST_CASES or seed < 0 or not 1 <= workers <= MOST_THREADS or min(shape) < 16:
         msg = (
             f"cannot draw {num_cases} synthetic cases of shape {tuple(shape)} with seed {seed} and {workers} workers; "
-            "give num_cases and workers of at least 1, a seed of at least 0 and at least 16 voxels along each axis"
+            f"give num_cases from 1 to {MOST_CASES}, workers from 1 to {MOST_THREADS}, a seed of at least 0 and at "
+            "least 16 voxels along each axis"
         )
         raise UserError(msg)
     folder = root / f"v{VERSION}-seed{seed}-{'x'.join(map(str, shape))}-{num_cases}cases"
     missing = [i for i in range(num_cases) if not all(path.exists() for path in _paths(folder, i))]
+    at_once = min(workers, len(missing))
+    what = f"synthesising CTs of {'x'.join(map(str, shape))} voxels, {at_once} at once,"
+    check_memory(VOXEL_BYTES * math.prod(shape) * at_once, what, "choose a smaller shape or fewer workers")
     with ThreadPoolExecutor(workers) as pool:
         for _ in pool.map(lambda i: _write_case(folder, seed, i, shape), missing):
             pass

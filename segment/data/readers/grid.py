@@ -1,5 +1,6 @@
 """Grids of voxels: whether a header states a usable one, and how a label's grid lies on its CT's."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ import nibabel as nib
 import numpy as np
 
 from segment.errors import UserError
+from segment.memory.check import check_memory
 
 # Voxels by which two headers may place the same voxel apart, along each axis of the CT. Headers round: origins and
 # positions to 0.01 mm, spacings to three digits. Any offset below half a voxel gives the same label by nearest
@@ -15,6 +17,7 @@ from segment.errors import UserError
 OFF_GRID = 0.1
 VOXEL_MM = (0.01, 100.0)  # far beyond every CT of a body, and short of metres or microns taken for mm
 SIZES_APART = 0.01  # relative; between the voxel size that a header states and the one of its axes
+VOXEL_BYTES = 4  # at the least: int16 as stored, and its copy in HU
 COPLANAR = 1e-3  # volume of the box of three unit vectors
 
 
@@ -100,11 +103,13 @@ def check_shape(path: Path, shape: Sequence[int]) -> None:
     """Refuse what is not one volume; a fourth axis of one frame is.
 
     Raises:
-        UserError: When it is not.
+        UserError: When it is not, or its voxels do not fit into memory.
     """
     if len(shape) < 3 or any(n != 1 for n in shape[3:]) or 0 in shape:
         msg = f"{path} has shape {tuple(shape)}; give one 3D volume per file"
         raise UserError(msg)
+    voxels = "x".join(map(str, shape))
+    check_memory(VOXEL_BYTES * math.prod(shape), f"{path} has {voxels} voxels, and reading it", "check its header")
 
 
 def placement(label: Grid, image: Grid) -> Placement:

@@ -4,6 +4,7 @@ import numpy as np
 from scipy import ndimage
 
 from segment.data.readers.series import OUTSIDE_HU, Stack, grid_affine, is_tilted, is_uneven
+from segment.memory.check import check_memory
 
 
 def straightened(values: np.ndarray, stack: Stack) -> tuple[np.ndarray, np.ndarray]:
@@ -30,6 +31,11 @@ def straightened(values: np.ndarray, stack: Stack) -> tuple[np.ndarray, np.ndarr
     ways = np.interp(np.linspace(0, places[-1], count), places, np.arange(len(places)))
     below = np.minimum(ways.astype(int), len(places) - 2)
     above = ways - below
+    check_memory(
+        4.0 * int(size[0]) * int(size[1]) * count,
+        f"straightening a series to {size[0]}x{size[1]}x{count} voxels",
+        "check the positions in the headers of its slices",
+    )
     result = np.empty((*size, count), np.float32, order="F")
     for k in range(count):
         parts = ((below[k], 1 - above[k]), (below[k] + 1, above[k]))

@@ -4,11 +4,11 @@ import csv
 from pathlib import Path
 
 from segment.data.annotation import LabelFile
-from segment.data.cases import Case
+from segment.data.cases import Case, Refused
 from segment.data.labels import Codes
 from segment.data.readers.scan import SUFFIXES, case_name
 from segment.data.sides import Sides, with_sides
-from segment.data.sources.listing import left_by_system, shown
+from segment.data.sources.listing import left_by_system, listed, shown
 from segment.data.sources.names import Names, our_codes
 from segment.errors import UserError
 
@@ -48,7 +48,7 @@ class Bids:
         self.suffix = suffix
         self.sides = sides
 
-    def cases(self, source: str) -> list[Case]:
+    def cases(self, source: str, refused: Refused | None = None) -> list[Case]:
         """List the cases, sorted by name.
 
         Raises:
@@ -60,7 +60,11 @@ class Bids:
             msg = f"no sub-*/…/*_{self.suffix}.nii.gz in {self.root}; set root to the data set's folder"
             raise UserError(msg)
         derived = self._pipeline()
-        return [self._case(source, image, derived) for image in images]
+        named = {self._name(image): image for image in images}
+        return listed(source, named, refused, lambda name: self._case(source, named[name], derived))
+
+    def _name(self, image: Path) -> str:
+        return case_name(image).removesuffix(f"_{self.suffix}")
 
     def _is_image(self, path: Path) -> bool:
         right_end = case_name(path).endswith(f"_{self.suffix}") and path.name.endswith(SUFFIXES)
@@ -78,7 +82,7 @@ class Bids:
         return derivatives / (self.pipeline or there[0])
 
     def _case(self, source: str, image: Path, derived: Path) -> Case:
-        name = case_name(image).removesuffix(f"_{self.suffix}")
+        name = self._name(image)
         label = self._label(image, name.split("_"), derived)
         table = _table(label, derived)
         codes = our_codes(_codes(table), self.names, str(table))

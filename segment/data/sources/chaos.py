@@ -9,10 +9,10 @@ import imageio.v3 as imageio
 import numpy as np
 import pydicom
 
-from segment.data.cases import Case
+from segment.data.cases import Case, Refused
 from segment.data.readers.grid import OFF_GRID
 from segment.data.readers.scan import Scan
-from segment.data.sources.listing import check_unpacked, left_by_system
+from segment.data.sources.listing import check_unpacked, left_by_system, listed
 from segment.errors import UserError
 
 
@@ -28,18 +28,19 @@ class ChaosCT:
         self.root = Path(root)
         self.structure = structure
 
-    def cases(self, source: str) -> list[Case]:
+    def cases(self, source: str, refused: Refused | None = None) -> list[Case]:
         """List the cases, sorted by number.
 
         Raises:
             UserError: When there are none, or a case does not have a picture for every slice.
         """
         check_unpacked(self.root)
-        folders = [path for path in self.root.glob("**/CT/*/Ground") if not left_by_system(path, self.root)]
+        found = [path.parent for path in self.root.glob("**/CT/*/Ground") if not left_by_system(path, self.root)]
+        folders = {path.name: path for path in sorted(found, key=lambda path: path.name.zfill(9))}
         if not folders:
             msg = f"no CT/<number>/Ground in {self.root}; set root to the folder that the archive was unpacked into"
             raise UserError(msg)
-        return [self._case(source, path.parent) for path in sorted(folders, key=lambda p: p.parent.name.zfill(9))]
+        return listed(source, folders, refused, lambda name: self._case(source, folders[name]))
 
     def _case(self, source: str, folder: Path) -> Case:
         series = folder / "DICOM_anon"

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from segment.data.annotation import label_in
-from segment.data.cases import Case
+from segment.data.cases import Case, Refused
 from segment.data.labels import Declared
 from segment.data.sides import Sides, with_sides
-from segment.data.sources.listing import check_pairs, patient_of, pattern_of, unwrapped, volumes
+from segment.data.sources.listing import listed, paired, patient_of, pattern_of, unwrapped, volumes
 
 
 class Folder:
@@ -46,7 +46,7 @@ class Folder:
         self.patient_pattern = pattern_of("patient_pattern", patient_pattern, groups=1)
         self.sides = sides
 
-    def cases(self, source: str) -> list[Case]:
+    def cases(self, source: str, refused: Refused | None = None) -> list[Case]:
         """List the cases, sorted by name.
 
         Raises:
@@ -54,15 +54,15 @@ class Folder:
                 as `image_suffix` and `patient_pattern` want it.
         """
         root = unwrapped(self.root, self.images)
-        images = volumes(root / self.images, self.image_suffix, series=True)
-        labels = volumes(root / self.labels, seg=True)
-        check_pairs(images, labels, root)
-        return [
-            Case(
+        images = volumes(source, root / self.images, refused, self.image_suffix, series=True)
+        labels = volumes(source, root / self.labels, refused, seg=True)
+
+        def case_of(name: str) -> Case:
+            return Case(
                 f"{source}/{name}",
                 f"{source}/{patient_of(name, self.patient_pattern)}",
                 images[name],
                 with_sides(label_in(labels[name], self.label_codes), self.sides),
             )
-            for name in sorted(images)
-        ]
+
+        return listed(source, paired(source, images, labels, root, refused), refused, case_of)

@@ -7,10 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segment.data.annotation import LabelFile
-from segment.data.cases import PARTS, Case
+from segment.data.cases import PARTS, Case, Refused
 from segment.data.labels import Codes
 from segment.data.sides import Sides, with_sides
-from segment.data.sources.listing import check_pairs, check_unpacked, left_by_system, patient_of, pattern_of, shown
+from segment.data.sources.listing import (
+    check_unpacked,
+    left_by_system,
+    listed,
+    paired,
+    patient_of,
+    pattern_of,
+    refuse,
+    shown,
+)
 from segment.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -71,7 +80,7 @@ class Paired:
         self.sides = sides
         self.only_labelled = only_labelled
 
-    def cases(self, source: str) -> list[Case]:
+    def cases(self, source: str, refused: Refused | None = None) -> list[Case]:
         """List the cases, sorted by name.
 
         Raises:
@@ -81,35 +90,36 @@ class Paired:
         check_unpacked(self.root)
         cases: dict[str, Case] = {}
         for pair in self.pairs:
-            for case in self._of(pair, source):
+            for case in self._of(pair, source, refused):
                 if case.id in cases:
                     msg = f"the case {case.id} is in both {cases[case.id].image} and {case.image}; remove one"
-                    raise UserError(msg)
+                    refuse(refused, case.id, msg)
+                    continue
                 cases[case.id] = case
-        if not cases:
+        if not cases and not refused:
             raise self._nothing()
         return [cases[name] for name in sorted(cases)]
 
-    def _of(self, pair: Pair, source: str) -> list[Case]:
-        images, labels = self._found(pair.image), self._found(pair.label)
+    def _of(self, pair: Pair, source: str, refused: Refused | None) -> list[Case]:
+        images, labels = (self._found(pattern, source, refused) for pattern in (pair.image, pair.label))
         if self.only_labelled and (lonely := sorted(set(images) - set(labels))):
             log.warning("%d of %d CTs have no label and are passed over: %s", len(lonely), len(images), shown(lonely))
             images = {name: path for name, path in images.items() if name in labels}
-        check_pairs(images, labels, self.root)
-        return [
-            Case(
+
+        def case_of(name: str) -> Case:
+            return Case(
                 f"{source}/{name}",
                 f"{source}/{patient_of(name, self.patient_pattern)}",
                 images[name],
                 with_sides(LabelFile(labels[name], self.label_codes), self.sides),
                 part=pair.part,
             )
-            for name in images
-        ]
+
+        return listed(source, paired(source, images, labels, self.root, refused), refused, case_of)
 
     def _nothing(self) -> UserError:
         """Why there is no case."""
-        if count := sum(len(self._found(pair.image)) for pair in self.pairs):
+        if count := sum(len(self._found(pair.image, "", [])) for pair in self.pairs):
             return UserError(
                 f"{count} CTs and no label like {self.pairs[0].label} in {self.root}; unpack the labels, too: take the "
                 "set's steps, which segment prepare prints"
@@ -118,7 +128,7 @@ class Paired:
             f"no CT in {self.root} has a path that ends like {self.pairs[0].image}; set root to where it unpacked"
         )
 
-    def _found(self, pattern: str) -> Mapping[str, Path]:
+    def _found(self, pattern: str, source: str, refused: Refused | None) -> Mapping[str, Path]:
         """Files whose paths end in a pattern, by case."""
         escaped = re.escape(pattern).replace(r"\{case\}", "(?P<case>[^/]+)").replace(r"\*", "[^/]*")
         end = re.compile(f"(?:.*/)?{escaped}")
@@ -132,6 +142,7 @@ class Paired:
                 continue
             if name in found:
                 msg = f"two files for the case {name!r}: {found[name]} and {path}; remove one"
-                raise UserError(msg)
+                refuse(refused, f"{source}/{name}", msg)
+                continue
             found[name] = path
         return found

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from segment.data.annotation import MaskFiles
-from segment.data.cases import PARTS, Case
+from segment.data.cases import PARTS, Case, Refused
 from segment.data.labels import plain
 from segment.data.readers.scan import SUFFIXES, case_name
-from segment.data.sources.listing import left_by_system, unwrapped
+from segment.data.sources.listing import left_by_system, listed, unwrapped
 from segment.errors import UserError
 
 TABLE = "meta.csv"
@@ -33,7 +33,7 @@ class TotalSegmentator:
         self.names = {plain(theirs): plain(ours) for theirs, ours in names.items()}
         self.group_columns = group_columns
 
-    def cases(self, source: str) -> list[Case]:
+    def cases(self, source: str, refused: Refused | None = None) -> list[Case]:
         """List the cases, sorted by name.
 
         Raises:
@@ -44,16 +44,16 @@ class TotalSegmentator:
         if twice := [name for name in self.names.values() if list(self.names.values()).count(name) > 1]:
             msg = f"names gives two masks the name {twice[0]}, and masks are not merged; name them differently"
             raise UserError(msg)
-        images = sorted(path for path in root.glob(CTS) if not left_by_system(path, root))
+        images = {path.parent.name: path for path in sorted(root.glob(CTS)) if not left_by_system(path, root)}
         if not images:
             msg = f"no <case>/ct.nii.gz in {root}; set root to the folder that the archive was unpacked into"
             raise UserError(msg)
-        masks = {image.parent.name: self._masks(image.parent) for image in images}
+        masks = {name: self._masks(image.parent) for name, image in images.items()}
         if unknown := set(self.names) - {theirs for found in masks.values() for theirs in found}:
             msg = f"names declares {min(unknown)!r}, of which no case in {root} has a mask; mend names"
             raise UserError(msg)
         rows = self._rows(root)
-        return [self._case(source, image, masks[image.parent.name], rows) for image in images]
+        return listed(source, images, refused, lambda name: self._case(source, images[name], masks[name], rows))
 
     def _case(
         self, source: str, image: Path, masks: Mapping[str, Path], rows: Mapping[str, Mapping[str, str]] | None

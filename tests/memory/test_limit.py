@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from segment.forecast.limit import free_in_groups, slurm_limit
+from segment.memory.limit import free_in_groups, slurm_limit
 
 GB = 10**9
 

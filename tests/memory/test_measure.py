@@ -3,7 +3,7 @@ import multiprocessing
 import numpy as np
 import torch
 
-from segment.forecast import memory
+from segment.memory import measure as memory
 
 SIZE = 200_000_000
 

@@ -8,7 +8,7 @@ import sys
 import psutil
 import torch
 
-from segment.forecast import limit
+from segment.memory import limit
 
 
 def peak() -> int:
@@ -32,6 +32,14 @@ def available() -> int:
     """What this process could hold in all, as long as others hold what they do now and its job keeps to its limits."""
     free = min(psutil.virtual_memory().available, limit.free_in_groups())
     return int(min(free + psutil.Process().memory_info().rss, limit.slurm_limit(os.environ)))
+
+
+def free(device: torch.device) -> int:
+    """What can still be taken there: of a GPU's memory, or of the machine's as `available` counts it."""
+    if device.type == "cuda":
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # PyTorch keeps it for later
+        return int(torch.cuda.mem_get_info(device)[0] + unused)
+    return max(0, available() - int(psutil.Process().memory_info().rss))
 
 
 def gpu_peak(device: torch.device) -> int | None:
