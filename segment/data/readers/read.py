@@ -10,7 +10,7 @@ import numpy as np
 import SimpleITK
 
 from segment.data.readers.dicom import SeriesFolder
-from segment.data.readers.scan import SUFFIXES, Scan, ct_scan, geometry_header
+from segment.data.readers.scan import SUFFIXES, Scan, ct_scan, geometry_header, has_suffix
 from segment.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ def read_ct(path: str | Path, series: str | None = None, straighten: bool = Fals
 
 def is_folder(path: Path) -> bool:
     """Whether a CT is read as DICOM series: a folder, unless it has the name of a file."""
-    return path.is_dir() and not path.name.endswith(SUFFIXES)
+    return path.is_dir() and not has_suffix(path)
 
 
 def read_label(path: str | Path) -> Scan:
@@ -70,14 +70,14 @@ def read_label(path: str | Path) -> Scan:
 
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray, nib.Nifti1Header]:
     """Scaled values (I,J,K), affine and geometry of any file."""
-    if not path.name.endswith(SUFFIXES):
+    if not has_suffix(path):
         msg = f"cannot read {path}: its name ends in none of {', '.join(SUFFIXES)}; convert it or give a DICOM folder"
         raise UserError(msg)
     if not (path.is_file() and os.access(path, os.R_OK)):
         msg = f"no such file, or no right to read it: {path}; check the path"
         raise UserError(msg)
     try:
-        values, affine, header = _read_nifti(path) if path.name.endswith((".nii", ".nii.gz")) else _read_itk(path)
+        values, affine, header = _read_nifti(path) if has_suffix(path, ".nii", ".nii.gz") else _read_itk(path)
     except UserError:
         raise
     except Exception as error:  # damaged bytes make the parsers raise nearly anything
@@ -123,7 +123,8 @@ def _read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray, nib.Nifti1Header]:
 
 
 def _read_itk(path: Path) -> tuple[np.ndarray, np.ndarray, nib.Nifti1Header]:
-    image = SimpleITK.ReadImage(str(path))
+    # Named, because ITK finds no reader for a suffix in capitals.
+    image = SimpleITK.ReadImage(str(path), imageIO="NrrdImageIO" if has_suffix(path, ".nrrd") else "MetaImageIO")
     if image.GetNumberOfComponentsPerPixel() != 1:
         msg = f"{path} holds {image.GetNumberOfComponentsPerPixel()} numbers per voxel; give one (HU)"
         raise UserError(msg)

@@ -41,10 +41,15 @@ class Scan:
     is_straightened: bool = False
 
 
+def has_suffix(path: str | Path, *suffixes: str) -> bool:
+    """Whether a file's name ends in one of the suffixes, in small or capital letters; without any: one of a volume."""
+    return Path(path).name.lower().endswith(suffixes or SUFFIXES)
+
+
 def case_name(path: str | Path) -> str:
     """File name without folder and volume suffix."""
     name = Path(path).name
-    return next((name.removesuffix(suffix) for suffix in SUFFIXES if name.endswith(suffix)), name)
+    return next((name[: -len(suffix)] for suffix in SUFFIXES if has_suffix(name, suffix)), name)
 
 
 def ct_scan(path: Path, values: np.ndarray, affine: np.ndarray, header: nib.Nifti1Header) -> Scan:
