@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from segment.configuration import portable
 from segment.data.cases import Case, gather
 from segment.data.datamodule import CTDataModule
+from segment.data.left_out import LeftOut
 from segment.errors import UserError
 from segment.metrics.recipe import recipe
 from segment.metrics.wandb_run import WandbRun
@@ -38,6 +39,12 @@ def cases(data: DictConfig) -> list[Case]:
     """Cases of every source that a `data` node names, without those that it excludes."""
     sources = {str(name): instantiate(node, _convert_="all") for name, node in data.sources.items()}
     return gather(sources, data.get("exclude") or ())
+
+
+def left_out(data: DictConfig) -> dict[str, list[LeftOut]]:
+    """What belongs to no case of the sources that a `data` node names, by source."""
+    sources = {str(name): instantiate(node, _convert_="all") for name, node in data.sources.items()}
+    return {name: source.left_out(source.cases(name)) for name, source in sources.items()}
 
 
 def parts(cfg: DictConfig, watch: pl.Callback | None = None) -> Parts:

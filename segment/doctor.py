@@ -87,7 +87,7 @@ def doctor(cfg: DictConfig) -> None:
         seen = _inspect(Inspection(cases, organs, anatomy), cfg.num_workers)
         findings += [finding for one in seen.values() for finding in one.findings]
         hashes = {name: one.voxel_hash for name, one in seen.items()}
-        findings += check_set(cases, drawn, organs, hashes, part_of, findings)
+        findings += check_set(cases, drawn, organs, hashes, part_of, findings, build.left_out(cfg.data))
         write_text(here.folder / "findings.json", findings_json(len(cases), findings))
         own = by_case(findings)
         sheets = write_sheets(here.folder, [_entry(name, seen[name], own.get(name, ())) for name in seen], organs)

@@ -13,7 +13,7 @@ import numpy as np
 from segment.data.labels import Codes, LabelMap
 from segment.data.readers.dicom_seg import SEG_SUFFIX, read_dicom_seg, segment_names
 from segment.data.readers.read import read_label
-from segment.data.readers.scan import Scan, check_same_grid
+from segment.data.readers.scan import Scan, check_same_grid, has_suffix
 from segment.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -162,7 +162,7 @@ class SegFile:
 
 def label_in(path: Path, codes: Codes) -> LabelFile | SegFile:
     """What is drawn in a file: a DICOM segmentation (`.dcm`), which names its structures, or codes."""
-    return SegFile(path) if path.name.endswith(SEG_SUFFIX) else LabelFile(path, codes)
+    return SegFile(path) if has_suffix(path, SEG_SUFFIX) else LabelFile(path, codes)
 
 
 def annotated(annotation: Annotation, organs: Sequence[str]) -> list[bool]:

@@ -1,14 +1,18 @@
 """Cases, where they come from, and who they belong to."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from segment.data.annotation import Annotation
+from segment.data.left_out import LeftOut, grouped, line
 from segment.data.readers.read import read_ct
 from segment.data.readers.scan import Scan
 from segment.errors import UserError
+
+log = logging.getLogger(__name__)
 
 PARTS = ("train", "val", "test")  # of a split
 
@@ -50,9 +54,12 @@ class Source(Protocol):
     def cases(self, source: str) -> list[Case]:
         """Cases under the name that the configuration gives this source."""
 
+    def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:
+        """What lies in the source's folders and belongs to none of its cases, with the reason."""
+
 
 def gather(sources: Mapping[str, Source], exclude: Sequence[str] = ()) -> list[Case]:
-    """Cases of every source, in the order of the configuration.
+    """Cases of every source, in the order of the configuration; the log names what belongs to none of them.
 
     Args:
         sources: By the name that the configuration gives them.
@@ -70,7 +77,12 @@ def gather(sources: Mapping[str, Source], exclude: Sequence[str] = ()) -> list[C
             options = ", ".join(f"data.sources.{name}.{key}" for key in source)
             msg = f"{options} set, but the data set {name} is not chosen; add it to data=[…] or leave its options out"
             raise UserError(msg)
-    cases = [case for name, source in sources.items() for case in source.cases(name)]
+    cases = []
+    for name, source in sources.items():
+        own = source.cases(name)
+        cases += own
+        for group in grouped(source.left_out(own)):
+            log.log(logging.INFO if group[0].is_expected else logging.WARNING, "%s: %s", name, line(group))
     if unknown := set(exclude) - {case.id for case in cases}:
         msg = f"data.exclude names {min(unknown)!r}, but there is no such case; the first is {cases[0].id!r}"
         raise UserError(msg)

@@ -1,9 +1,11 @@
 """What lies under an input or a data set and is not used, with the reason."""
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from segment.data.readers.scan import has_suffix
+from segment.data.readers.scan import SUFFIXES, has_suffix
 
 _TWO_FILES = "its voxels and its header are two files, which are not read; convert it to .nii.gz or .mha"
 _FORMAT = "a format that is not read; convert it to .nii.gz"
@@ -15,6 +17,7 @@ _NOT_READ = {
     (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar"): _ARCHIVE,
 }
 COMPANION = "neither a volume nor DICOM"
+UNUSED = "belongs to no case of this data set"
 SHOWN = 3  # names in a line
 
 
@@ -54,3 +57,35 @@ def line(group: Sequence[LeftOut]) -> str:
     names = ", ".join(one.name for one in group[:SHOWN])
     more = f" and {len(group) - SHOWN} more" if len(group) > SHOWN else ""
     return f"{len(group)} left out ({names}{more}): {group[0].reason}"
+
+
+def files_below(top: Path) -> Iterator[Path]:
+    """All files in a folder and below, sorted by folder, but for hidden ones; links are followed, each folder once."""
+    seen: set[str] = set()
+    for folder, folders, names in os.walk(top, followlinks=True):
+        real = os.path.realpath(folder)
+        folders[:] = [] if real in seen else sorted(name for name in folders if not name.startswith((".", "__")))
+        if real not in seen:
+            yield from (Path(folder) / name for name in sorted(names) if not name.startswith("."))
+        seen.add(real)
+
+
+def unused(root: Path, folders: Iterable[Path], used: Iterable[Path], why: Callable[[Path], str]) -> list[LeftOut]:
+    """Files in folders of a data set that belong to no case.
+
+    Args:
+        root: The data set's; names start below it.
+        folders: Those to look in, with all that lies below; one that is not there holds nothing.
+        used: Files, and folders of DICOM series, of all cases.
+        why: What is wrong with a volume or a DICOM file, and what to do; empty if the layout allows it there.
+    """
+    known = set(used)
+    left_out = []
+    for path in (path for folder in folders for path in files_below(folder)):
+        if known.isdisjoint((path, *path.parents)):
+            name = path.relative_to(root).as_posix()
+            is_volume = has_suffix(name, *SUFFIXES, ".dcm")
+            reason = why(path) if is_volume else ""
+            other = LeftOut(name, UNUSED, is_expected=True) if is_volume else of_other_format(name)
+            left_out.append(LeftOut(name, reason) if reason else other)
+    return left_out

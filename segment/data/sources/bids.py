@@ -1,14 +1,16 @@
 """The Brain Imaging Data Structure with CTs, and discrete segmentations as its derivatives (BIDS 1.4 and later)."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 from segment.data.annotation import LabelFile
 from segment.data.cases import Case
 from segment.data.labels import Codes
-from segment.data.readers.scan import SUFFIXES, case_name
+from segment.data.left_out import LeftOut, unused
+from segment.data.readers.scan import case_name, has_suffix
 from segment.data.sides import Sides, with_sides
-from segment.data.sources.listing import left_by_system, shown
+from segment.data.sources.listing import files_of, left_by_system, shown
 from segment.data.sources.names import Names, our_codes
 from segment.errors import UserError
 
@@ -60,10 +62,25 @@ class Bids:
             msg = f"no sub-*/…/*_{self.suffix}.nii.gz in {self.root}; set root to the data set's folder"
             raise UserError(msg)
         derived = self._pipeline()
-        return [self._case(source, image, derived) for image in images]
+        labels = {image: self._label(image, derived) for image in images}
+        if not any(labels.values()):
+            msg = f"none of {len(images)} CTs has a segmentation in {derived}, such as {images[0].name}; check pipeline"
+            raise UserError(msg)
+        return [self._case(source, image, label, derived) for image, label in labels.items() if label is not None]
+
+    def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:
+        """Files of the subjects and of the pipeline that belong to none of the cases."""
+        folders = [path for path in sorted(self.root.glob("sub-*")) if path.is_dir()]
+        reason = "a CT without a segmentation; add it to the pipeline, or remove the CT"
+        return unused(
+            self.root,
+            [*folders, self._pipeline()],
+            files_of(cases),
+            lambda path: reason if self._is_image(path) and self.root / "derivatives" not in path.parents else "",
+        )
 
     def _is_image(self, path: Path) -> bool:
-        right_end = case_name(path).endswith(f"_{self.suffix}") and path.name.endswith(SUFFIXES)
+        right_end = case_name(path).endswith(f"_{self.suffix}") and has_suffix(path)
         return right_end and not left_by_system(path, self.root)
 
     def _pipeline(self) -> Path:
@@ -77,27 +94,27 @@ class Bids:
             raise UserError(msg)
         return derivatives / (self.pipeline or there[0])
 
-    def _case(self, source: str, image: Path, derived: Path) -> Case:
+    def _case(self, source: str, image: Path, label: Path, derived: Path) -> Case:
         name = case_name(image).removesuffix(f"_{self.suffix}")
-        label = self._label(image, name.split("_"), derived)
         table = _table(label, derived)
         codes = our_codes(_codes(table), self.names, str(table))
         patient = f"{source}/{name.split('_')[0]}"
         return Case(f"{source}/{name}", patient, image, with_sides(LabelFile(label, codes), self.sides))
 
-    def _label(self, image: Path, entities: list[str], derived: Path) -> Path:
-        """The segmentation that was made of an image and lies on its grid."""
+    def _label(self, image: Path, derived: Path) -> Path | None:
+        """The segmentation that was made of an image and lies on its grid; None when there is none."""
+        entities = case_name(image).removesuffix(f"_{self.suffix}").split("_")
         subject = derived / entities[0]
         found = [path for path in sorted(subject.rglob("*")) if self._fits(path, set(entities))]
-        if len(found) != 1:
+        if len(found) > 1:
             what = f"seg-{self.seg} " if self.seg else ""
-            listed = shown(path.name for path in found) or "none"
+            listed = shown(path.name for path in found)
             msg = f"{image} has {len(found)} {what}segmentations in {subject}: {listed}; it needs one (seg chooses)"
             raise UserError(msg)
-        return found[0]
+        return found[0] if found else None
 
     def _fits(self, path: Path, entities: set[str]) -> bool:
-        if not path.name.endswith(SUFFIXES) or path.name.startswith(".") or not case_name(path).endswith("_dseg"):
+        if not has_suffix(path) or path.name.startswith(".") or not case_name(path).endswith("_dseg"):
             return False
         parts = set(case_name(path).removesuffix("_dseg").split("_"))
         derived = {part for part in parts - entities if part.partition("-")[0] in DERIVED}

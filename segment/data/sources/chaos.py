@@ -10,7 +10,8 @@ import numpy as np
 import pydicom
 
 from segment.data.cases import Case
-from segment.data.readers.scan import Scan
+from segment.data.left_out import LeftOut
+from segment.data.readers.scan import Scan, has_suffix
 from segment.data.sources.listing import check_unpacked, left_by_system
 from segment.errors import UserError
 
@@ -41,6 +42,17 @@ class ChaosCT:
             msg = f"no CT/<number>/Ground in {self.root}; set root to the folder that the archive was unpacked into"
             raise UserError(msg)
         return [self._case(source, path.parent) for path in sorted(folders, key=lambda p: p.parent.name.zfill(9))]
+
+    def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:
+        """CTs without pictures, such as those of the test set."""
+        used = {case.image.parent for case in cases}
+        folders = [path for path in sorted(self.root.glob("**/CT/*")) if path.is_dir() and path not in used]
+        reason = "no folder Ground with pictures of its liver"
+        return [
+            LeftOut(path.relative_to(self.root).as_posix(), reason, is_expected=True)
+            for path in folders
+            if not left_by_system(path, self.root)
+        ]
 
     def _case(self, source: str, folder: Path) -> Case:
         series = folder / "DICOM_anon"
@@ -100,7 +112,7 @@ class SlicePictures:
 
 
 def _visible(folder: Path, suffix: str) -> list[Path]:
-    return [path for path in sorted(folder.glob(f"*{suffix}")) if not path.name.startswith(".")]
+    return [path for path in sorted(folder.iterdir()) if has_suffix(path, suffix) and not path.name.startswith(".")]
 
 
 def _picture(path: Path, shape: tuple[int, ...]) -> np.ndarray:

@@ -1,12 +1,14 @@
 """Two folders, images and labels, paired by file name."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from segment.data.annotation import label_in
 from segment.data.cases import Case
 from segment.data.labels import Codes
+from segment.data.left_out import LeftOut
 from segment.data.sides import Sides, with_sides
-from segment.data.sources.listing import check_pairs, patient_of, pattern_of, unwrapped, volumes
+from segment.data.sources.listing import lonely, paired, patient_of, pattern_of, unwrapped, volumes
 
 
 class Folder:
@@ -50,13 +52,13 @@ class Folder:
         """List the cases, sorted by name.
 
         Raises:
-            UserError: When a folder is missing or empty, an image has no label or a label no image, or a name is not
-                as `image_suffix` and `patient_pattern` want it.
+            UserError: When a folder is missing or empty, no image has a label, or a name is not as `image_suffix` and
+                `patient_pattern` want it.
         """
         root = unwrapped(self.root, self.images)
         images = volumes(root / self.images, self.image_suffix, series=True)
         labels = volumes(root / self.labels, seg=True)
-        check_pairs(images, labels, root)
+        names = paired(images, labels, root)
         return [
             Case(
                 f"{source}/{name}",
@@ -64,5 +66,10 @@ class Folder:
                 images[name],
                 with_sides(label_in(labels[name], self.label_codes), self.sides),
             )
-            for name in sorted(images)
+            for name in names
         ]
+
+    def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:
+        """Files in both folders that belong to none of the cases."""
+        root = unwrapped(self.root, self.images)
+        return lonely(root, [root / self.images], [root / self.labels], cases)

@@ -1,12 +1,17 @@
 """Which files there are, whose they are, and which belong together."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from segment.data.cases import Case
+from segment.data.left_out import LeftOut, files_below, unused
 from segment.data.readers.dicom_seg import SEG_SUFFIX
-from segment.data.readers.scan import SUFFIXES, case_name
+from segment.data.readers.scan import SUFFIXES, case_name, has_suffix
 from segment.errors import UserError
+
+NO_LABEL = "an image without a label; add the label under the image's name, or remove the image"
+NO_IMAGE = "a label without an image; add the image under the label's name, or remove the label"
 
 
 def check_unpacked(root: Path) -> None:
@@ -49,7 +54,7 @@ def volumes(folder: Path, suffix: str = "", series: bool = False, seg: bool = Fa
     Args:
         folder: Searched without what lies below.
         suffix: What names carry after the case's name.
-        series: Whether a folder that holds files is a volume, too: a DICOM series.
+        series: Whether a folder that holds files, but no volumes, is a volume, too: a DICOM series.
         seg: Whether a DICOM segmentation object is one, too.
 
     Raises:
@@ -60,8 +65,8 @@ def volumes(folder: Path, suffix: str = "", series: bool = False, seg: bool = Fa
         raise UserError(msg)
     paths = [path for path in sorted(folder.iterdir()) if not left_by_system(path, folder)]
     found: dict[str, Path] = {}
-    for path in [p for p in paths if _is_volume(p, series) or (seg and p.name.endswith(SEG_SUFFIX))]:
-        name = case_name(path).removesuffix(SEG_SUFFIX)
+    for path in [p for p in paths if _is_volume(p, series) or (seg and has_suffix(p, SEG_SUFFIX))]:
+        name = path.name[: -len(SEG_SUFFIX)] if has_suffix(path, SEG_SUFFIX) else case_name(path)
         if not name.endswith(suffix):
             msg = f"{path} does not end in {suffix!r} as this data set's images do; rename it or set image_suffix"
             raise UserError(msg)
@@ -76,18 +81,49 @@ def volumes(folder: Path, suffix: str = "", series: bool = False, seg: bool = Fa
     return found
 
 
-def check_pairs(images: Mapping[str, Path], labels: Mapping[str, Path], root: Path) -> None:
-    """Refuse images without label and labels without image.
+def paired(images: Mapping[str, Path], labels: Mapping[str, Path], root: Path) -> list[str]:
+    """Names of the cases that have an image and a label, sorted; `lonely` names the other files.
 
     Raises:
-        UserError: Naming the first of them.
+        UserError: When there are images or labels, but no pair.
     """
-    for have, lack, what, other in ((images, labels, "image", "label"), (labels, images, "label", "image")):
-        lonely = sorted(set(have) - set(lack))
-        if lonely:
-            names = shown(have[name].name for name in lonely)
-            msg = f"{len(lonely)} {what}(s) without {other} in {root}: {names}; add the {other} or remove the {what}"
-            raise UserError(msg)
+    both = sorted(set(images) & set(labels))
+    if not both and (images or labels):
+        msg = (
+            f"no image in {root} has a label: {len(images)} image(s), {shown(path.name for path in images.values())}, "
+            f"and {len(labels)} label(s), {shown(path.name for path in labels.values())}; give both the same names"
+        )
+        raise UserError(msg)
+    return both
+
+
+def lonely(
+    root: Path, images: Sequence[Path], labels: Sequence[Path], cases: Iterable[Case], optional: Sequence[Path] = ()
+) -> list[LeftOut]:
+    """Files in the folders of images and labels that belong to no case.
+
+    Args:
+        root: The data set's.
+        images: Folders of images.
+        labels: Folders of labels.
+        cases: All cases.
+        optional: Folders of images without labels, which the layout allows.
+    """
+
+    def why(path: Path) -> str:
+        folder = next(parent for parent in path.parents if parent in {*images, *labels, *optional})
+        if folder in optional:
+            return ""
+        if path.parent != folder:
+            return f"in a folder below {folder.name}, where this layout has no files; move it up"
+        return NO_LABEL if folder in images else NO_IMAGE
+
+    return unused(root, [*images, *labels, *optional], files_of(cases), why)
+
+
+def files_of(cases: Iterable[Case]) -> list[Path]:
+    """Files, and folders of DICOM series, of cases."""
+    return [path for case in cases for path in (case.image, *case.label.files)]
 
 
 def shown(names: Iterable[str]) -> str:
@@ -132,5 +168,6 @@ def patient_of(name: str, pattern: re.Pattern[str] | None) -> str:
 
 def _is_volume(path: Path, series: bool) -> bool:
     if path.is_dir():
-        return series and any(file.is_file() and not left_by_system(file, path) for file in path.rglob("*"))
-    return path.name.endswith(SUFFIXES)
+        files = list(files_below(path))
+        return series and bool(files) and not any(map(has_suffix, files))
+    return has_suffix(path)

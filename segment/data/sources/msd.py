@@ -1,13 +1,15 @@
 """The layout of the Medical Segmentation Decathlon."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from segment.data.annotation import LabelFile
 from segment.data.cases import Case
+from segment.data.left_out import LeftOut, unused
 from segment.data.readers.scan import case_name
 from segment.data.sides import Sides, with_sides
 from segment.data.sources.dataset_json import check_one_ct, label_codes, read_description
-from segment.data.sources.listing import patient_of, pattern_of, shown, unwrapped
+from segment.data.sources.listing import files_of, patient_of, pattern_of, shown, unwrapped
 from segment.data.sources.names import Names, our_codes
 from segment.errors import UserError
 
@@ -58,6 +60,14 @@ class Decathlon:
             )
             for name, (image, label) in sorted(pairs.items())
         ]
+
+    def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:
+        """Files in the folders of images and labels that `dataset.json` does not list under `training`."""
+        root = unwrapped(self.root, DESCRIPTION)
+        folders = {path.parent for path in files_of(cases)}
+        reason = f"not listed in {DESCRIPTION}; list it under training, or remove it"
+        used, test = files_of(cases), root / "imagesTs"
+        return unused(root, sorted({*folders, test}), used, lambda path: "" if test in path.parents else reason)
 
 
 def _pairs(root: Path, training: object) -> dict[str, tuple[Path, Path]]:

@@ -1,13 +1,16 @@
 """The layout in which nnU-Net wants its data, versions 1 and 2."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from segment.data.annotation import LabelFile
 from segment.data.cases import Case
 from segment.data.labels import Codes
+from segment.data.left_out import LeftOut
+from segment.data.readers.scan import has_suffix
 from segment.data.sides import Sides, with_sides
 from segment.data.sources.dataset_json import check_one_ct, label_codes, read_description
-from segment.data.sources.listing import check_pairs, patient_of, pattern_of, unwrapped, volumes
+from segment.data.sources.listing import lonely, paired, patient_of, pattern_of, unwrapped, volumes
 from segment.data.sources.names import Names, our_codes
 from segment.errors import UserError
 
@@ -46,7 +49,7 @@ class NNUNetRaw:
 
         Raises:
             UserError: When `dataset.json` is missing, broken or not of one CT channel, its regions overlap, a file ends
-                otherwise than it says, an image has no label or a label no image, or a name is in both parts.
+                otherwise than it says, no image has a label, or a name is in both parts.
         """
         root = unwrapped(self.root, DESCRIPTION)
         description = read_description(root)
@@ -65,8 +68,8 @@ class NNUNetRaw:
 
     def _part(self, source: str, root: Path, end: str, part: str, ending: str, codes: Codes) -> list[Case]:
         images, labels = volumes(root / f"images{end}", CHANNEL), volumes(root / f"labels{end}")
-        check_pairs(images, labels, root)
-        if other := [path for path in (*images.values(), *labels.values()) if not path.name.endswith(ending)]:
+        names = paired(images, labels, root)
+        if other := [path for path in (*images.values(), *labels.values()) if not has_suffix(path, ending)]:
             msg = f"{other[0]} does not end in {ending!r}, the file_ending of {root / DESCRIPTION}; mend one of them"
             raise UserError(msg)
         return [
@@ -77,5 +80,13 @@ class NNUNetRaw:
                 with_sides(LabelFile(labels[name], codes), self.sides),
                 part=part,
             )
-            for name in sorted(images)
+            for name in names
         ]
+
+    def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:
+        """Files of images and labels that belong to none of the cases; `imagesTs` may do without labels."""
+        root = unwrapped(self.root, DESCRIPTION)
+        images, labels, test = root / "imagesTr", root / "labelsTr", root / "imagesTs"
+        if (root / "labelsTs").is_dir():
+            return lonely(root, [images, test], [labels, root / "labelsTs"], cases)
+        return lonely(root, [images], [labels], cases, optional=[test])

@@ -1,6 +1,5 @@
 """CTs and label maps whose paths say, in one pattern or another, which case they belong to."""
 
-import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,11 +8,20 @@ from pathlib import Path
 from segment.data.annotation import LabelFile
 from segment.data.cases import PARTS, Case
 from segment.data.labels import Codes
+from segment.data.left_out import LeftOut, files_below, unused
+from segment.data.readers.scan import SUFFIXES
 from segment.data.sides import Sides, with_sides
-from segment.data.sources.listing import check_pairs, check_unpacked, left_by_system, patient_of, pattern_of, shown
+from segment.data.sources.listing import (
+    NO_IMAGE,
+    NO_LABEL,
+    check_unpacked,
+    files_of,
+    left_by_system,
+    patient_of,
+    pattern_of,
+    shown,
+)
 from segment.errors import UserError
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,7 @@ class Paired:
         case_pattern: Regular expression that the whole name of a case must match; None: all do.
         patient_pattern: As in `Folder`.
         sides: As in `Folder`.
-        only_labelled: Pass over CTs without label, which the log counts, instead of refusing them.
+        only_labelled: Whether CTs without a label are a part of the data set, so that they need no label.
     """
 
     def __init__(
@@ -75,8 +83,7 @@ class Paired:
         """List the cases, sorted by name.
 
         Raises:
-            UserError: When there is no root or no case in it, a case has two files or is in two pairs, an image has no
-                label or a label no image.
+            UserError: When there is no root or no case in it, or a case has two files or is in two pairs.
         """
         check_unpacked(self.root)
         cases: dict[str, Case] = {}
@@ -92,10 +99,7 @@ class Paired:
 
     def _of(self, pair: Pair, source: str) -> list[Case]:
         images, labels = self._found(pair.image), self._found(pair.label)
-        if self.only_labelled and (lonely := sorted(set(images) - set(labels))):
-            log.warning("%d of %d CTs have no label and are passed over: %s", len(lonely), len(images), shown(lonely))
-            images = {name: path for name, path in images.items() if name in labels}
-        check_pairs(images, labels, self.root)
+        names = sorted(set(images) & set(labels))
         return [
             Case(
                 f"{source}/{name}",
@@ -104,15 +108,34 @@ class Paired:
                 with_sides(LabelFile(labels[name], self.label_codes), self.sides),
                 part=pair.part,
             )
-            for name in images
+            for name in names
         ]
+
+    def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:
+        """Files below the root that belong to none of the cases."""
+        images = {path for pair in self.pairs for path in self._found(pair.image).values()}
+        labels = {path for pair in self.pairs for path in self._found(pair.label).values()}
+
+        def why(path: Path) -> str:
+            if path in images and not self.only_labelled:
+                return NO_LABEL
+            return NO_IMAGE if path in labels else ""
+
+        return unused(self.root, [self.root], files_of(cases), why)
 
     def _nothing(self) -> UserError:
         """Why there is no case."""
-        if count := sum(len(self._found(pair.image)) for pair in self.pairs):
+        images = [path.name for pair in self.pairs for path in self._found(pair.image).values()]
+        labels = [path.name for pair in self.pairs for path in self._found(pair.label).values()]
+        if images and labels:
             return UserError(
-                f"{count} CTs and no label like {self.pairs[0].label} in {self.root}; unpack the labels, too: take the "
-                "set's steps, which segment prepare prints"
+                f"{len(images)} CTs and {len(labels)} labels in {self.root}, but no two of one case: {shown(images)}; "
+                f"{shown(labels)}; give both the same names"
+            )
+        if images:
+            return UserError(
+                f"{len(images)} CTs and no label like {self.pairs[0].label} in {self.root}; unpack the labels, too: "
+                "take the set's steps, which segment prepare prints"
             )
         return UserError(
             f"no CT in {self.root} has a path that ends like {self.pairs[0].image}; set root to where it unpacked"
@@ -120,10 +143,11 @@ class Paired:
 
     def _found(self, pattern: str) -> Mapping[str, Path]:
         """Files whose paths end in a pattern, by case."""
-        escaped = re.escape(pattern).replace(r"\{case\}", "(?P<case>[^/]+)").replace(r"\*", "[^/]*")
-        end = re.compile(f"(?:.*/)?{escaped}")
+        stem = pattern.removesuffix(suffix := next((s for s in SUFFIXES if pattern.endswith(s)), ""))
+        escaped = re.escape(stem).replace(r"\{case\}", "(?P<case>[^/]+)").replace(r"\*", "[^/]*")
+        end = re.compile(f"(?:.*/)?{escaped}(?i:{re.escape(suffix)})")
         found: dict[str, Path] = {}
-        for path in sorted(self.root.glob("**/" + pattern.replace("{case}", "*"))):
+        for path in sorted(files_below(self.root)):
             match = end.fullmatch(path.relative_to(self.root).as_posix())
             if match is None or left_by_system(path, self.root):
                 continue
