@@ -2,6 +2,7 @@
 
 import shutil
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from lightning_fabric.utilities.warnings import PossibleUserWarning
 from omegaconf import DictConfig, OmegaConf
 
 from segment.configuration import portable
-from segment.data.cases import Case, gather
+from segment.data.cases import Case, Refused, Source, gather, inventory
 from segment.data.datamodule import CTDataModule
 from segment.data.left_out import LeftOut
 from segment.errors import UserError
@@ -37,14 +38,25 @@ class Parts:
 
 def cases(data: DictConfig) -> list[Case]:
     """Cases of every source that a `data` node names, without those that it excludes."""
-    sources = {str(name): instantiate(node, _convert_="all") for name, node in data.sources.items()}
-    return gather(sources, data.get("exclude") or ())
+    return gather(_sources(data), data.get("exclude") or ())
+
+
+def usable_cases(data: DictConfig) -> tuple[list[Case], Refused]:
+    """As `cases`, but cases and sources that cannot be used are listed with their reasons instead of raised."""
+    return inventory(_sources(data), data.get("exclude") or ())
 
 
 def left_out(data: DictConfig) -> dict[str, list[LeftOut]]:
-    """What belongs to no case of the sources that a `data` node names, by source."""
-    sources = {str(name): instantiate(node, _convert_="all") for name, node in data.sources.items()}
-    return {name: source.left_out(source.cases(name)) for name, source in sources.items()}
+    """What belongs to no case, by source; nothing of a source that cannot be listed."""
+    found = {}
+    for name, source in _sources(data).items():
+        with suppress(UserError):  # which `usable_cases` lists
+            found[name] = source.left_out(source.cases(name, []))
+    return found
+
+
+def _sources(data: DictConfig) -> dict[str, Source]:
+    return {str(name): instantiate(node, _convert_="all") for name, node in data.sources.items()}
 
 
 def parts(cfg: DictConfig, watch: pl.Callback | None = None) -> Parts:

@@ -18,6 +18,7 @@ from segment.files import write_text
 from segment.inputs.find import ENDING, STRAIGHTENED, Input, find_inputs
 from segment.inputs.read import read_input
 from segment.metrics.volumes import VolumeTable
+from segment.view import guard
 from segment.view.film import write_film
 from segment.view.overlay import write_overlay
 
@@ -92,8 +93,10 @@ class _Work:
         _sign(self.output, self.trained)
         if self.cfg.pictures:
             picture, film = _picture_paths(self.output, one)
-            write_overlay(picture, scan.data, mask, scan.affine, organs, title=one.name)
-            write_film(film, scan.data, mask, scan.affine, organs)
+            with guard.picture(picture.name):
+                write_overlay(picture, scan.data, mask, scan.affine, organs, title=one.name)
+            with guard.picture(film.name):
+                write_film(film, scan.data, mask, scan.affine, organs)
         if scan.is_straightened:
             write_ct(_ct_path(self.output, one), scan)
         self.table.add(one.name, mask, scan.affine)

@@ -15,6 +15,7 @@ from segment.errors import UserError
 log = logging.getLogger(__name__)
 
 PARTS = ("train", "val", "test")  # of a split
+SHOWN = 5  # refused cases that an error names
 
 
 @dataclass(frozen=True)
@@ -48,14 +49,23 @@ class Case:
         return read_ct(self.image, self.series)
 
 
+Refused = list[tuple[str, UserError]]  # ids of cases that cannot be listed, or names of sources, and why
+
+
 class Source(Protocol):
     """Anything that can list cases."""
 
-    def cases(self, source: str) -> list[Case]:
-        """Cases under the name that the configuration gives this source."""
+    def cases(self, source: str, refused: Refused | None = None) -> list[Case]:
+        """Cases under the name that the configuration gives this source.
+
+        Args:
+            source: The name.
+            refused: Takes the cases that cannot be listed, such as a CT without label, so that one bad case does not
+                hide the others; None: the first of them raises.
+        """
 
     def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:
-        """What lies in the source's folders and belongs to none of its cases, with the reason."""
+        """What lies in the source's folders and belongs to no case, neither to one of these nor to a refused one."""
 
 
 def gather(sources: Mapping[str, Source], exclude: Sequence[str] = ()) -> list[Case]:
@@ -66,9 +76,44 @@ def gather(sources: Mapping[str, Source], exclude: Sequence[str] = ()) -> list[C
         exclude: Ids of cases to leave out.
 
     Raises:
+        UserError: When there is no source, options are set of one that is not chosen, there is no case of an id that
+            is to be left out, or a case cannot be listed and is not left out.
+    """
+    _check_sources(sources)
+    refused: Refused = []
+    cases = []
+    for name, source in sources.items():
+        own = source.cases(name, refused)
+        cases += own
+        for group in grouped(source.left_out(own)):
+            log.log(logging.INFO if group[0].is_expected else logging.WARNING, "%s: %s", name, line(group))
+    cases, refused = _without(exclude, cases, refused)
+    if refused:
+        reasons = [str(error) for _, error in refused[:SHOWN]] + ["…"] * (len(refused) > SHOWN)
+        count = f"{len(refused)} cases cannot be used; segment doctor lists all:\n  " if len(refused) > 1 else ""
+        raise UserError(count + "\n  ".join(reasons))
+    return cases
+
+
+def inventory(sources: Mapping[str, Source], exclude: Sequence[str] = ()) -> tuple[list[Case], Refused]:
+    """What `gather` lists, and the cases and whole sources that it refuses.
+
+    Raises:
         UserError: When there is no source, options are set of one that is not chosen, or there is no case of an id that
             is to be left out.
     """
+    _check_sources(sources)
+    cases: list[Case] = []
+    refused: Refused = []
+    for name, source in sources.items():
+        try:
+            cases += source.cases(name, refused)
+        except UserError as error:
+            refused.append((name, error))
+    return _without(exclude, cases, refused)
+
+
+def _check_sources(sources: Mapping[str, Source]) -> None:
     if not sources:
         msg = "no data set chosen; add one, such as data=phantom or data=flare22"
         raise UserError(msg)
@@ -77,16 +122,14 @@ def gather(sources: Mapping[str, Source], exclude: Sequence[str] = ()) -> list[C
             options = ", ".join(f"data.sources.{name}.{key}" for key in source)
             msg = f"{options} set, but the data set {name} is not chosen; add it to data=[…] or leave its options out"
             raise UserError(msg)
-    cases = []
-    for name, source in sources.items():
-        own = source.cases(name)
-        cases += own
-        for group in grouped(source.left_out(own)):
-            log.log(logging.INFO if group[0].is_expected else logging.WARNING, "%s: %s", name, line(group))
-    if unknown := set(exclude) - {case.id for case in cases}:
-        msg = f"data.exclude names {min(unknown)!r}, but there is no such case; the first is {cases[0].id!r}"
+
+
+def _without(exclude: Sequence[str], cases: Sequence[Case], refused: Refused) -> tuple[list[Case], Refused]:
+    ids = [*(case.id for case in cases), *(name for name, _ in refused)]
+    if unknown := set(exclude) - set(ids):
+        msg = f"data.exclude names {min(unknown)!r}, but there is no such case; the first is {ids[0]!r}"
         raise UserError(msg)
-    return [case for case in cases if case.id not in exclude]
+    return [case for case in cases if case.id not in exclude], [one for one in refused if one[0] not in exclude]
 
 
 def of_one_patient(cases: Iterable[Case]) -> dict[str, str]:

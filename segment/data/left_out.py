@@ -70,22 +70,25 @@ def files_below(top: Path) -> Iterator[Path]:
         seen.add(real)
 
 
-def unused(root: Path, folders: Iterable[Path], used: Iterable[Path], why: Callable[[Path], str]) -> list[LeftOut]:
+def unused(
+    root: Path, folders: Iterable[Path], used: Iterable[Path], why: Callable[[Path], str | None]
+) -> list[LeftOut]:
     """Files in folders of a data set that belong to no case.
 
     Args:
         root: The data set's; names start below it.
         folders: Those to look in, with all that lies below; one that is not there holds nothing.
         used: Files, and folders of DICOM series, of all cases.
-        why: What is wrong with a volume or a DICOM file, and what to do; empty if the layout allows it there.
+        why: What is wrong with a volume or a DICOM file, and what to do; empty if the layout allows it there, None if
+            it belongs to a case that is refused.
     """
     known = set(used)
     left_out = []
     for path in (path for folder in folders for path in files_below(folder)):
         if known.isdisjoint((path, *path.parents)):
             name = path.relative_to(root).as_posix()
-            is_volume = has_suffix(name, *SUFFIXES, ".dcm")
-            reason = why(path) if is_volume else ""
-            other = LeftOut(name, UNUSED, is_expected=True) if is_volume else of_other_format(name)
-            left_out.append(LeftOut(name, reason) if reason else other)
+            if not has_suffix(name, *SUFFIXES, ".dcm"):
+                left_out.append(of_other_format(name))
+            elif (reason := why(path)) is not None:
+                left_out.append(LeftOut(name, reason or UNUSED, is_expected=not reason))
     return left_out

@@ -10,6 +10,7 @@ from segment.search.importance import importance
 from segment.search.lock import held
 from segment.search.study import Search
 from segment.search.table import best_trial, rows, write_best, write_table
+from segment.view import guard
 from segment.view.search import write_history, write_importance
 
 log = logging.getLogger(__name__)
@@ -43,9 +44,11 @@ class Report:
         if best := best_trial(trials, direction):
             write_best(folder / "best.yaml", best, self.overrides)
         points = [(trial.number, trial.state.name.lower(), trial.value) for trial in trials]
-        write_history(folder / "history.png", points, self.monitor, direction)
+        with guard.picture("history.png"):
+            write_history(folder / "history.png", points, self.monitor, direction)
         if shares := importance(trials, direction):
-            write_importance(folder / "importance.png", shares, self.monitor)
+            with guard.picture("importance.png"):
+                write_importance(folder / "importance.png", shares, self.monitor)
 
     def show_in_wandb(self, logger: Any) -> None:  # noqa: ANN401  # a WandbRun, or another that logs tables and pictures
         """Send table and pictures as one more run of the group that the trials are in."""

@@ -13,6 +13,9 @@ from matplotlib.figure import Figure
 from segment.data.dataset import LabelledScan
 from segment.files import written_aside
 from segment.metrics.confusion import BACKGROUND, confusion, shares, write_confusion
+from segment.view import guard
+
+MOST_PX = 8000  # of the picture's height, which grows with the organs
 
 
 class ConfusionReport(pl.Callback):
@@ -56,7 +59,8 @@ class ConfusionReport(pl.Callback):
         total: np.ndarray = trainer.strategy.reduce(own, reduce_op="sum").cpu().numpy()
         if trainer.is_global_zero:
             write_confusion(self.folder / "confusion.csv", total, self.organs)
-            draw_confusion(self.folder / "confusion.png", total, self.organs)
+            with guard.picture("confusion.png"):
+                draw_confusion(self.folder / "confusion.png", total, self.organs)
 
 
 def draw_confusion(path: Path, matrix: np.ndarray, organs: Sequence[str]) -> None:
@@ -69,7 +73,7 @@ def draw_confusion(path: Path, matrix: np.ndarray, organs: Sequence[str]) -> Non
     """
     names = [name.replace("_", " ") for name in (BACKGROUND, *organs)]
     share, edge = shares(matrix), 2.2 + 0.8 * len(names)
-    figure = Figure(figsize=(edge + 1, edge), dpi=100, layout="constrained")
+    figure = Figure(figsize=(edge + 1, edge), dpi=min(100, MOST_PX / edge), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)

@@ -16,6 +16,7 @@ from segment.view.panel import PLANES, draw_letters, draw_plane
 from segment.view.scene import Scene, make_scene
 
 _DPI = 125  # about a pixel per pixel of a 512×512 CT
+_MOST_PX = 60_000  # of the page's height: Agg renders less than 2¹⁶, which a hundred organs exceed
 _WIDTH = 13.0  # inches, as all lengths on the page
 _MAX_PANEL = 5.5
 _MAX_LENGTH_MM = 420  # of the body along S shown around an organ: a whole-body CT must not make metres of page
@@ -63,7 +64,8 @@ def write_overlay(
     inches = _inches_per_mm(scene)
     row = _CAPTION + _GAP + inches * max(_panel_mm(scene, axis)[1] for axis in range(3))
     heights = [_CAPTION if center is None else row for center in centers]
-    figure = Figure(figsize=(_WIDTH, _HEADER + sum(heights) + _GAP), dpi=_DPI, facecolor=_PAPER)
+    page = _HEADER + sum(heights) + _GAP
+    figure = Figure(figsize=(_WIDTH, page), dpi=min(_DPI, _MOST_PX / page), facecolor=_PAPER)
     FigureCanvasAgg(figure)
     _draw_header(figure, title, has_truth=truth is not None)
     top = figure.get_figheight() - _HEADER
@@ -74,7 +76,7 @@ def write_overlay(
             _draw_row(figure, top - _CAPTION, inches, scene, index, center, colors)
         top -= height
     with written_aside(path) as aside:
-        figure.savefig(aside, format="png", dpi=_DPI, facecolor=_PAPER)
+        figure.savefig(aside, format="png", dpi="figure", facecolor=_PAPER)
 
 
 def _centers(scene: Scene, count: int) -> list[tuple[int, ...] | None]:

@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 from segment.data.dataset import LabelledScan
 from segment.metrics.scores import OrganScore
 from segment.metrics.table import append_case, begin_cases, sort_cases
+from segment.view import guard
 from segment.view.film import write_film
 from segment.view.overlay import write_overlay
 
@@ -62,20 +63,22 @@ class CaseReport(pl.Callback):
                 sort_cases(self.folder / "cases.csv", [case.id for case in tested])
 
     def add(self, labelled: LabelledScan, mask: np.ndarray, scores: list[OrganScore]) -> None:
-        """Write a case's rows and pictures."""
+        """Write a case's rows and pictures; a picture that cannot be made is logged and costs no row."""
         folder = self.folder / "cases" / labelled.id.replace("/", "-")
         ct, affine = labelled.scan.data, labelled.scan.affine
         if self.overlay:
-            write_overlay(
-                folder / "overlay.png",
-                ct,
-                mask,
-                affine,
-                self.organs,
-                truth=labelled.truth,
-                annotated=labelled.annotated,
-                title=labelled.id,
-            )
+            with guard.picture(f"overlay.png of {labelled.id}"):
+                write_overlay(
+                    folder / "overlay.png",
+                    ct,
+                    mask,
+                    affine,
+                    self.organs,
+                    truth=labelled.truth,
+                    annotated=labelled.annotated,
+                    title=labelled.id,
+                )
         if self.film:
-            write_film(folder / "organs.mp4", ct, mask, affine, self.organs)
+            with guard.picture(f"organs.mp4 of {labelled.id}"):
+                write_film(folder / "organs.mp4", ct, mask, affine, self.organs)
         append_case(self.folder / "cases.csv", labelled.id, scores)

@@ -8,9 +8,12 @@ from scipy import ndimage
 from skimage.measure import marching_cubes
 
 _GRID_VOXELS = 2_000_000  # of the isotropic grid around all organs: about 2 mm for an abdomen
+# Of this grid with its borders: of one organ, and of all together (160 MB).
+_MOST_VOXELS, _MOST_VOXELS_IN_ALL = 4_000_000, 40_000_000
 _BLUR = 0.9  # standard deviation in edges of the coarser of the two grids: enough to take the steps away
 _INSIDE = 0.5
-_MOST_POINTS = 3_000_000  # per organ: an untrained network's crumbs have surface without end, and may show gaps
+# Per organ, and of all together: an untrained network's crumbs have surface without end, and may show gaps.
+_MOST_POINTS, _MOST_POINTS_IN_ALL = 3_000_000, 30_000_000
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ def build_surface(
     edges = np.array(spacing_mm)
     low = np.min(found, axis=0)[:, 0] * edges
     high = np.max(found, axis=0)[:, 1] * edges
-    step = max(float(edges.min()), float(np.prod(high - low + edges) / _GRID_VOXELS) ** (1 / 3))
+    step = _step(low, high, edges, organs)
     grid = [_axis(*ends, edge, step) for ends, edge in zip(zip(low, high, strict=True), edges, strict=True)]
     middle = (low + high) / 2
     fields = np.stack([_field(mask, index, box, edges, grid, step) for index, box in enumerate(boxes, start=1)])
@@ -76,16 +79,34 @@ def build_surface(
     fields = np.ascontiguousarray(fields.transpose(0, 1, 3, 2)[:, :, ::-1, ::-1])
     x, y, z = grid[0] - middle[0], (middle[2] - grid[2])[::-1], (middle[1] - grid[1])[::-1]
     spread_mm = float(np.linalg.norm(high - low + edges)) / points_across
-    clouds = [_cloud(field, np.array([x[0], y[0], z[0]]), step, spread_mm) for field in fields]
+    most = min(_MOST_POINTS, _MOST_POINTS_IN_ALL // organs)
+    clouds = [_cloud(field, np.array([x[0], y[0], z[0]]), step, spread_mm, most) for field in fields]
     points, normals = (np.concatenate([cloud[part] for cloud in clouds]) for part in (0, 1))
     organ = np.repeat(np.arange(organs, dtype=np.uint8), [len(cloud[0]) for cloud in clouds])
     upwards = np.argsort(points[:, 1], kind="stable")
     return Surface(points[upwards], normals[upwards], organ[upwards], fields, (x, y, z), middle)
 
 
+def _step(low: np.ndarray, high: np.ndarray, edges: np.ndarray, organs: int) -> float:
+    """Edge of the isotropic grid's voxels in mm: that of the mask's finest axis, or as much more as bounds demand.
+
+    The borders alone can be most of the grid: those of one voxel of 0.1×0.1×3000 mm are 24 m long.
+    """
+    step: float = max(float(edges.min()), float(np.prod(high - low + edges) / _GRID_VOXELS) ** (1 / 3))
+    most = min(_MOST_VOXELS, _MOST_VOXELS_IN_ALL // organs)
+    while np.prod((high - low + 2 * _margin(edges, step)) / step + 2) > most:
+        step *= 1.1
+    return step
+
+
+def _margin(edge: np.ndarray | float, step: float) -> np.ndarray:
+    """How far beyond an organ its blurred border ends."""
+    return np.asarray(edge / 2 + 4 * _BLUR * np.maximum(edge, step))
+
+
 def _axis(low: float, high: float, edge: float, step: float) -> np.ndarray:
     """Grid positions that reach so far beyond the organs that their blurred borders end inside."""
-    margin = edge / 2 + 4 * _BLUR * max(edge, step)
+    margin = float(_margin(edge, step))
     return np.arange(low - margin, high + margin + step, step)
 
 
@@ -114,8 +135,10 @@ def _field(
     return np.asarray(field if peak > 1.2 * _INSIDE else field * (1.5 * _INSIDE / peak))
 
 
-def _cloud(field: np.ndarray, origin: np.ndarray, step: float, spread_mm: float) -> tuple[np.ndarray, np.ndarray]:
-    """Points (N,3) at most `spread_mm` apart on the surface of an organ, and their normals, float32."""
+def _cloud(
+    field: np.ndarray, origin: np.ndarray, step: float, spread_mm: float, most: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Points (N,3) at most `spread_mm` apart on the surface of an organ, `most` about, and their normals, float32."""
     boxes = ndimage.find_objects((field > 1e-3).astype(np.uint8))
     if not boxes:
         return np.zeros((0, 3), np.float32), np.zeros((0, 3), np.float32)
@@ -125,7 +148,7 @@ def _cloud(field: np.ndarray, origin: np.ndarray, step: float, spread_mm: float)
     outwards = -np.stack(slopes, axis=1).astype(np.float32)
     corners = (corners + [s.start for s in box]) * step + origin
     # Triangles are cut into n² equal ones, each with a point at its centre; no side is longer than √3 grid steps.
-    wanted, affordable = np.sqrt(3) * step / spread_mm, np.sqrt(_MOST_POINTS / len(faces))
+    wanted, affordable = np.sqrt(3) * step / spread_mm, np.sqrt(most / len(faces))
     weights = _centers(max(1, int(min(np.ceil(wanted), affordable)))).astype(np.float32)  # (n², 3)
     points = (weights @ corners.astype(np.float32)[faces]).reshape(-1, 3)
     normals = (weights @ outwards[faces]).reshape(-1, 3)

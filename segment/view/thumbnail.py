@@ -15,6 +15,7 @@ WIDTH, HEIGHT = 300, 236  # pixels of a plane
 PX_PER_MM = WIDTH / 420  # one scale for all cases shows a wrong spacing at once
 _FINE = 2  # drawn so much larger, then shrunk: smooth lines
 _LINE = 3  # pixels of the large drawing
+_FARTHEST = 1e6  # pixels from the panel at which a contour ends; beyond 2³¹, Pillow would wrap around
 _LETTERS = {1: "RLSI", 0: "APSI", 2: "RLAP"}  # left, right, top, bottom of a plane across an axis of (L,P,I)
 
 
@@ -74,14 +75,14 @@ def _panel(scene: Scene, axis: int, center: Sequence[int], organs: Sequence[str]
     left = _corner(_FINE * WIDTH, width, width / 2)
     top = _corner(_FINE * HEIGHT, height, _middle(classes) * down)
     panel = Image.new("RGB", (_FINE * WIDTH, _FINE * HEIGHT))
-    picture = Image.fromarray(gray).resize((width, height), Image.Resampling.BICUBIC)
-    panel.paste(picture.convert("RGB"), (left, top))
+    _paste_enlarged(panel, gray, (left, top), (width, height))
     draw = ImageDraw.Draw(panel)
     for index, color in enumerate(organ_colors(organs), start=1):
         # A ring of background closes the contour of an organ that the scan's border cuts.
         for contour in find_contours(np.pad(classes == index, 1).astype(np.float32), 0.5):
-            points = [(left + (x - 0.5) * across, top + (y - 0.5) * down) for y, x in contour]
-            draw.line(points, fill=tuple(int(255 * part) for part in color), width=_LINE, joint="curve")
+            points = (contour[:, ::-1] - 0.5) * (across, down) + (left, top)
+            line = [tuple(point) for point in points.clip(-_FARTHEST, _FARTHEST).tolist()]
+            draw.line(line, fill=tuple(int(255 * part) for part in color), width=_LINE, joint="curve")
     panel = panel.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
     _draw_letters(panel, _LETTERS[axis])
     return panel
@@ -98,6 +99,20 @@ def _corner(panel: int, size: int, middle: float) -> int:
     if size <= panel:
         return (panel - size) // 2
     return -round(min(max(middle - panel / 2, 0), size - panel))
+
+
+def _paste_enlarged(panel: Image.Image, gray: np.ndarray, place: tuple[int, int], size: tuple[int, int]) -> None:
+    """Paste a picture that is resized to `size` and starts at `place`, both in pixels of the panel.
+
+    Only the part within the panel is made: at voxels of 3 m, which a wrong header states, the whole is gigabytes.
+    """
+    start = [max(0, -at) for at in place]
+    stop = [min(edge, of_panel - at) for edge, of_panel, at in zip(size, panel.size, place, strict=True)]
+    voxels = [count / edge for count, edge in zip(gray.shape[::-1], size, strict=True)]  # per pixel
+    box = (start[0] * voxels[0], start[1] * voxels[1], stop[0] * voxels[0], stop[1] * voxels[1])
+    part = (stop[0] - start[0], stop[1] - start[1])
+    picture = Image.fromarray(gray).resize(part, Image.Resampling.BICUBIC, box=box)
+    panel.paste(picture.convert("RGB"), (max(0, place[0]), max(0, place[1])))
 
 
 def _draw_letters(panel: Image.Image, letters: str) -> None:

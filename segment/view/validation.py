@@ -17,6 +17,7 @@ from segment.files import write_text
 from segment.inference.segmenter import Segmenter
 from segment.metrics.confusion import confusion, dice, worst_and_median, write_confusion
 from segment.metrics.table import csv_text
+from segment.view import guard
 from segment.view.overlay import write_overlay
 
 Scores = tuple[np.ndarray, list[float]]  # confusion and Dice of the organs
@@ -76,7 +77,8 @@ class ValidationReport(pl.Callback):
         """Draw, also when a run that was stopped just before goes on."""
         best = getattr(trainer.checkpoint_callback, "best_model_path", "")
         if self.overlay and trainer.is_global_zero and best and (self.folder / "cases.csv").exists():
-            with _weights_of(best, pl_module, trainer.strategy.root_device):
+            device = trainer.strategy.root_device
+            with guard.picture("validation/worst.png and median.png"), _weights_of(best, pl_module, device):
                 self._draw(trainer, pl_module)
 
     def _of_all_processes(self, trainer: pl.Trainer) -> dict[str, Scores]:

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from segment.data.annotation import LabelFile
-from segment.data.cases import Case
+from segment.data.cases import Case, Refused
 from segment.data.labels import Codes
 from segment.data.left_out import LeftOut, unused
 from segment.data.readers.scan import case_name, has_suffix
 from segment.data.sides import Sides, with_sides
-from segment.data.sources.listing import files_of, left_by_system, shown
+from segment.data.sources.listing import left_by_system, listed, shown
 from segment.data.sources.names import Names, our_codes
+from segment.data.sources.rest import files_of
 from segment.errors import UserError
 
 # Entities that only derivatives have: what they do not name, they share with the image that they were made of.
@@ -50,7 +51,7 @@ class Bids:
         self.suffix = suffix
         self.sides = sides
 
-    def cases(self, source: str) -> list[Case]:
+    def cases(self, source: str, refused: Refused | None = None) -> list[Case]:
         """List the cases, sorted by name.
 
         Raises:
@@ -62,22 +63,18 @@ class Bids:
             msg = f"no sub-*/…/*_{self.suffix}.nii.gz in {self.root}; set root to the data set's folder"
             raise UserError(msg)
         derived = self._pipeline()
-        labels = {image: self._label(image, derived) for image in images}
-        if not any(labels.values()):
-            msg = f"none of {len(images)} CTs has a segmentation in {derived}, such as {images[0].name}; check pipeline"
-            raise UserError(msg)
-        return [self._case(source, image, label, derived) for image, label in labels.items() if label is not None]
+        named = {self._name(image): image for image in images}
+        return listed(source, named, refused, lambda name: self._case(source, named[name], derived))
 
     def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:
         """Files of the subjects and of the pipeline that belong to none of the cases."""
         folders = [path for path in sorted(self.root.glob("sub-*")) if path.is_dir()]
-        reason = "a CT without a segmentation; add it to the pipeline, or remove the CT"
-        return unused(
-            self.root,
-            [*folders, self._pipeline()],
-            files_of(cases),
-            lambda path: reason if self._is_image(path) and self.root / "derivatives" not in path.parents else "",
-        )
+
+        files = files_of(cases)
+        return unused(self.root, [*folders, self._pipeline()], files, lambda path: None if self._is_image(path) else "")
+
+    def _name(self, image: Path) -> str:
+        return case_name(image).removesuffix(f"_{self.suffix}")
 
     def _is_image(self, path: Path) -> bool:
         right_end = case_name(path).endswith(f"_{self.suffix}") and has_suffix(path)
@@ -94,24 +91,24 @@ class Bids:
             raise UserError(msg)
         return derivatives / (self.pipeline or there[0])
 
-    def _case(self, source: str, image: Path, label: Path, derived: Path) -> Case:
-        name = case_name(image).removesuffix(f"_{self.suffix}")
+    def _case(self, source: str, image: Path, derived: Path) -> Case:
+        name = self._name(image)
+        label = self._label(image, name.split("_"), derived)
         table = _table(label, derived)
         codes = our_codes(_codes(table), self.names, str(table))
         patient = f"{source}/{name.split('_')[0]}"
         return Case(f"{source}/{name}", patient, image, with_sides(LabelFile(label, codes), self.sides))
 
-    def _label(self, image: Path, derived: Path) -> Path | None:
-        """The segmentation that was made of an image and lies on its grid; None when there is none."""
-        entities = case_name(image).removesuffix(f"_{self.suffix}").split("_")
+    def _label(self, image: Path, entities: list[str], derived: Path) -> Path:
+        """The segmentation that was made of an image and lies on its grid."""
         subject = derived / entities[0]
         found = [path for path in sorted(subject.rglob("*")) if self._fits(path, set(entities))]
-        if len(found) > 1:
+        if len(found) != 1:
             what = f"seg-{self.seg} " if self.seg else ""
-            listed = shown(path.name for path in found)
+            listed = shown(path.name for path in found) or "none"
             msg = f"{image} has {len(found)} {what}segmentations in {subject}: {listed}; it needs one (seg chooses)"
             raise UserError(msg)
-        return found[0] if found else None
+        return found[0]
 
     def _fits(self, path: Path, entities: set[str]) -> bool:
         if not has_suffix(path) or path.name.startswith(".") or not case_name(path).endswith("_dseg"):

@@ -9,10 +9,10 @@ import imageio.v3 as imageio
 import numpy as np
 import pydicom
 
-from segment.data.cases import Case
+from segment.data.cases import Case, Refused
 from segment.data.left_out import LeftOut
 from segment.data.readers.scan import Scan, has_suffix
-from segment.data.sources.listing import check_unpacked, left_by_system
+from segment.data.sources.listing import check_unpacked, left_by_system, listed
 from segment.errors import UserError
 
 NEAR = 0.1  # voxels between a slice's place in its own header and in the volume
@@ -30,26 +30,27 @@ class ChaosCT:
         self.root = Path(root)
         self.structure = structure
 
-    def cases(self, source: str) -> list[Case]:
+    def cases(self, source: str, refused: Refused | None = None) -> list[Case]:
         """List the cases, sorted by number.
 
         Raises:
             UserError: When there are none, or a case does not have a picture for every slice.
         """
         check_unpacked(self.root)
-        folders = [path for path in self.root.glob("**/CT/*/Ground") if not left_by_system(path, self.root)]
+        found = [path.parent for path in self.root.glob("**/CT/*/Ground") if not left_by_system(path, self.root)]
+        folders = {path.name: path for path in sorted(found, key=lambda path: path.name.zfill(9))}
         if not folders:
             msg = f"no CT/<number>/Ground in {self.root}; set root to the folder that the archive was unpacked into"
             raise UserError(msg)
-        return [self._case(source, path.parent) for path in sorted(folders, key=lambda p: p.parent.name.zfill(9))]
+        return listed(source, folders, refused, lambda name: self._case(source, folders[name]))
 
     def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:
         """CTs without pictures, such as those of the test set."""
-        used = {case.image.parent for case in cases}
-        folders = [path for path in sorted(self.root.glob("**/CT/*")) if path.is_dir() and path not in used]
-        reason = "no folder Ground with pictures of its liver"
+        folders = [
+            path for path in sorted(self.root.glob("**/CT/*")) if path.is_dir() and not (path / "Ground").is_dir()
+        ]
         return [
-            LeftOut(path.relative_to(self.root).as_posix(), reason, is_expected=True)
+            LeftOut(path.relative_to(self.root).as_posix(), "no folder Ground with pictures", is_expected=True)
             for path in folders
             if not left_by_system(path, self.root)
         ]
@@ -112,7 +113,7 @@ class SlicePictures:
 
 
 def _visible(folder: Path, suffix: str) -> list[Path]:
-    return [path for path in sorted(folder.iterdir()) if has_suffix(path, suffix) and not path.name.startswith(".")]
+    return [path for path in sorted(folder.glob("*")) if has_suffix(path, suffix) and not path.name.startswith(".")]
 
 
 def _picture(path: Path, shape: tuple[int, ...]) -> np.ndarray:

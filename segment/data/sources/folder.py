@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from segment.data.annotation import label_in
-from segment.data.cases import Case
+from segment.data.cases import Case, Refused
 from segment.data.labels import Codes
 from segment.data.left_out import LeftOut
 from segment.data.sides import Sides, with_sides
-from segment.data.sources.listing import lonely, paired, patient_of, pattern_of, unwrapped, volumes
+from segment.data.sources.listing import listed, paired, patient_of, pattern_of, unwrapped, volumes
+from segment.data.sources.rest import unpaired
 
 
 class Folder:
@@ -48,28 +49,28 @@ class Folder:
         self.patient_pattern = pattern_of("patient_pattern", patient_pattern, groups=1)
         self.sides = sides
 
-    def cases(self, source: str) -> list[Case]:
+    def cases(self, source: str, refused: Refused | None = None) -> list[Case]:
         """List the cases, sorted by name.
 
         Raises:
-            UserError: When a folder is missing or empty, no image has a label, or a name is not as `image_suffix` and
-                `patient_pattern` want it.
+            UserError: When a folder is missing or empty, an image has no label or a label no image, or a name is not
+                as `image_suffix` and `patient_pattern` want it.
         """
         root = unwrapped(self.root, self.images)
-        images = volumes(root / self.images, self.image_suffix, series=True)
-        labels = volumes(root / self.labels, seg=True)
-        names = paired(images, labels, root)
-        return [
-            Case(
+        images = volumes(source, root / self.images, refused, self.image_suffix, series=True)
+        labels = volumes(source, root / self.labels, refused, seg=True)
+
+        def case_of(name: str) -> Case:
+            return Case(
                 f"{source}/{name}",
                 f"{source}/{patient_of(name, self.patient_pattern)}",
                 images[name],
                 with_sides(label_in(labels[name], self.label_codes), self.sides),
             )
-            for name in names
-        ]
+
+        return listed(source, paired(source, images, labels, root, refused), refused, case_of)
 
     def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:
         """Files in both folders that belong to none of the cases."""
         root = unwrapped(self.root, self.images)
-        return lonely(root, [root / self.images], [root / self.labels], cases)
+        return unpaired(root, [root / self.images, root / self.labels], cases)

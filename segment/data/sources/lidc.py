@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from segment.data.annotation import LabelFile
-from segment.data.cases import Case
+from segment.data.cases import Case, Refused
 from segment.data.labels import Codes
 from segment.data.left_out import LeftOut
 from segment.errors import UserError
@@ -47,7 +47,7 @@ class Lidc:
         self.root = Path(root)
         self.label_codes = label_codes
 
-    def cases(self, source: str) -> list[Case]:
+    def cases(self, source: str, refused: Refused | None = None) -> list[Case]:
         """The one case, downloaded if it is not there yet.
 
         Raises:

@@ -1,17 +1,14 @@
 """Which files there are, whose they are, and which belong together."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from segment.data.cases import Case
-from segment.data.left_out import LeftOut, files_below, unused
+from segment.data.cases import Case, Refused
+from segment.data.left_out import files_below
 from segment.data.readers.dicom_seg import SEG_SUFFIX
 from segment.data.readers.scan import SUFFIXES, case_name, has_suffix
 from segment.errors import UserError
-
-NO_LABEL = "an image without a label; add the label under the image's name, or remove the image"
-NO_IMAGE = "a label without an image; add the image under the label's name, or remove the label"
 
 
 def check_unpacked(root: Path) -> None:
@@ -48,11 +45,49 @@ def left_by_system(path: Path, root: Path) -> bool:
     return any(part.startswith((".", "__")) for part in path.relative_to(root).parts)
 
 
-def volumes(folder: Path, suffix: str = "", series: bool = False, seg: bool = False) -> dict[str, Path]:
+def refuse(refused: Refused | None, case: str, reason: str, cause: Exception | None = None) -> None:
+    """Note that a case cannot be listed; without a list for that, raise.
+
+    Args:
+        refused: The list, as of `Source.cases`.
+        case: The case's id.
+        reason: What is wrong, and what to do.
+        cause: What it follows from.
+    """
+    error = UserError(reason)
+    error.__cause__ = cause
+    if refused is None:
+        raise error
+    refused.append((case, error))
+
+
+def listed(source: str, names: Iterable[str], refused: Refused | None, case_of: Callable[[str], Case]) -> list[Case]:
+    """The cases of some names; those that `case_of` refuses join `refused`, or raise without such a list."""
+    cases = []
+    for name in names:
+        try:
+            cases.append(case_of(name))
+        except UserError as error:
+            if refused is None:
+                raise
+            refused.append((f"{source}/{name}", error))
+    return cases
+
+
+def volumes(
+    source: str,
+    folder: Path,
+    refused: Refused | None,
+    suffix: str = "",
+    series: bool = False,
+    seg: bool = False,
+) -> dict[str, Path]:
     """Volumes in a folder by case.
 
     Args:
+        source: Name of the data set.
         folder: Searched without what lies below.
+        refused: Takes names without the suffix, and cases with two volumes, of which the first is returned.
         suffix: What names carry after the case's name.
         series: Whether a folder that holds files, but no volumes, is a volume, too: a DICOM series.
         seg: Whether a DICOM segmentation object is one, too.
@@ -69,61 +104,38 @@ def volumes(folder: Path, suffix: str = "", series: bool = False, seg: bool = Fa
         name = path.name[: -len(SEG_SUFFIX)] if has_suffix(path, SEG_SUFFIX) else case_name(path)
         if not name.endswith(suffix):
             msg = f"{path} does not end in {suffix!r} as this data set's images do; rename it or set image_suffix"
-            raise UserError(msg)
+            refuse(refused, f"{source}/{name}", msg)
+            continue
         name = name.removesuffix(suffix)
         if name in found:
             msg = f"two files for the case {name!r}: {found[name].name} and {path.name} in {folder}; remove one"
-            raise UserError(msg)
+            refuse(refused, f"{source}/{name}", msg)
+            continue
         found[name] = path
-    if not found:
+    if not found and not refused:
         msg = f"no volumes in {folder}; expected files that end in {', '.join(SUFFIXES)}"
         raise UserError(msg)
     return found
 
 
-def paired(images: Mapping[str, Path], labels: Mapping[str, Path], root: Path) -> list[str]:
-    """Names of the cases that have an image and a label, sorted; `lonely` names the other files.
+def paired(
+    source: str, images: Mapping[str, Path], labels: Mapping[str, Path], root: Path, refused: Refused | None
+) -> list[str]:
+    """Sorted names that have both an image and a label; the others are refused.
 
     Raises:
-        UserError: When there are images or labels, but no pair.
+        UserError: Without a list of refused cases, naming the first of them.
     """
-    both = sorted(set(images) & set(labels))
-    if not both and (images or labels):
-        msg = (
-            f"no image in {root} has a label: {len(images)} image(s), {shown(path.name for path in images.values())}, "
-            f"and {len(labels)} label(s), {shown(path.name for path in labels.values())}; give both the same names"
-        )
-        raise UserError(msg)
-    return both
-
-
-def lonely(
-    root: Path, images: Sequence[Path], labels: Sequence[Path], cases: Iterable[Case], optional: Sequence[Path] = ()
-) -> list[LeftOut]:
-    """Files in the folders of images and labels that belong to no case.
-
-    Args:
-        root: The data set's.
-        images: Folders of images.
-        labels: Folders of labels.
-        cases: All cases.
-        optional: Folders of images without labels, which the layout allows.
-    """
-
-    def why(path: Path) -> str:
-        folder = next(parent for parent in path.parents if parent in {*images, *labels, *optional})
-        if folder in optional:
-            return ""
-        if path.parent != folder:
-            return f"in a folder below {folder.name}, where this layout has no files; move it up"
-        return NO_LABEL if folder in images else NO_IMAGE
-
-    return unused(root, [*images, *labels, *optional], files_of(cases), why)
-
-
-def files_of(cases: Iterable[Case]) -> list[Path]:
-    """Files, and folders of DICOM series, of cases."""
-    return [path for case in cases for path in (case.image, *case.label.files)]
+    for have, lack, what, other in ((images, labels, "image", "label"), (labels, images, "label", "image")):
+        lonely = sorted(set(have) - set(lack))
+        if lonely and refused is None:
+            names = shown(have[name].name for name in lonely)
+            msg = f"{len(lonely)} {what}(s) without {other} in {root}: {names}; add the {other} or remove the {what}"
+            raise UserError(msg)
+        for name in lonely:
+            msg = f"the {what} {have[name].name} in {root} has no {other}; add the {other} or remove the {what}"
+            refuse(refused, f"{source}/{name}", msg)
+    return sorted(set(images) & set(labels))
 
 
 def shown(names: Iterable[str]) -> str:

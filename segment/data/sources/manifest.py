@@ -1,19 +1,19 @@
 """A table that says where every case's files are, whatever their layout."""
 
 import csv
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from segment.data.annotation import Annotation, MaskFiles, label_in
-from segment.data.cases import PARTS, Case
+from segment.data.cases import PARTS, Case, Refused
 from segment.data.json_file import read_json
 from segment.data.labels import Codes, plain
 from segment.data.left_out import LeftOut
 from segment.data.readers.dicom_seg import SEG_SUFFIX
 from segment.data.readers.scan import has_suffix
 from segment.data.sides import Sides, with_sides
+from segment.data.sources.listing import listed, refuse
 from segment.errors import UserError
 
 COLUMNS = ("case", "image", "label", "patient", "group", "series", "split")
@@ -45,7 +45,7 @@ class Manifest:
         self.label_codes = label_codes
         self.sides = sides
 
-    def cases(self, source: str) -> list[Case]:
+    def cases(self, source: str, refused: Refused | None = None) -> list[Case]:
         """List the cases in the order of the table.
 
         Raises:
@@ -53,14 +53,17 @@ class Manifest:
                 there or an unknown part, or gives a case both kinds of label or none.
         """
         rows = _rows(self.path)
-        cases = [self._case(source, number, row) for number, row in enumerate(rows, start=1)]
-        if twice := [name for name, count in Counter(case.id for case in cases).items() if count > 1]:
-            msg = f"{self.path} names the case {twice[0].partition('/')[2]} more than once; give every row its own"
-            raise UserError(msg)
-        if not cases:
+        if not rows:
             msg = f"{self.path} lists no cases; add one row for each"
             raise UserError(msg)
-        return cases
+        named: dict[str, tuple[int, Mapping[str, str]]] = {}
+        for number, row in enumerate(rows, start=1):
+            name = row.get("case") or f"row {number}"
+            if name in named:
+                msg = f"{self.path} names the case {name} more than once; give every row its own"
+                refuse(refused, f"{source}/{name}", msg)
+            named.setdefault(name, (number, row))
+        return listed(source, named, refused, lambda name: self._case(source, *named[name]))
 
     def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:
         """Columns that are not read, such as a misspelt one."""

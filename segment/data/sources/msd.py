@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from segment.data.annotation import LabelFile
-from segment.data.cases import Case
+from segment.data.cases import Case, Refused
 from segment.data.left_out import LeftOut, unused
 from segment.data.readers.scan import case_name
 from segment.data.sides import Sides, with_sides
 from segment.data.sources.dataset_json import check_one_ct, label_codes, read_description
-from segment.data.sources.listing import files_of, patient_of, pattern_of, shown, unwrapped
+from segment.data.sources.listing import listed, patient_of, pattern_of, refuse, shown, unwrapped
 from segment.data.sources.names import Names, our_codes
+from segment.data.sources.rest import files_of
 from segment.errors import UserError
 
 DESCRIPTION = "dataset.json"
@@ -38,7 +39,7 @@ class Decathlon:
         self.patient_pattern = pattern_of("patient_pattern", patient_pattern, groups=1)
         self.sides = sides
 
-    def cases(self, source: str) -> list[Case]:
+    def cases(self, source: str, refused: Refused | None = None) -> list[Case]:
         """List the cases, sorted by name.
 
         Raises:
@@ -50,39 +51,43 @@ class Decathlon:
         description = read_description(root)
         check_one_ct(description, where)
         codes = our_codes(label_codes(description, where), self.names, str(where))
-        pairs = _pairs(root, description.get("training"))
-        return [
-            Case(
-                f"{source}/{name}",
-                f"{source}/{patient_of(name, self.patient_pattern)}",
-                image,
-                with_sides(LabelFile(label, codes), self.sides),
-            )
-            for name, (image, label) in sorted(pairs.items())
-        ]
+        pairs = _pairs(source, root, description.get("training"), refused)
+
+        def case_of(name: str) -> Case:
+            image, label = pairs[name]
+            patient = f"{source}/{patient_of(name, self.patient_pattern)}"
+            return Case(f"{source}/{name}", patient, image, with_sides(LabelFile(label, codes), self.sides))
+
+        return listed(source, sorted(pairs), refused, case_of)
 
     def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:
         """Files in the folders of images and labels that `dataset.json` does not list under `training`."""
         root = unwrapped(self.root, DESCRIPTION)
-        folders = {path.parent for path in files_of(cases)}
-        reason = f"not listed in {DESCRIPTION}; list it under training, or remove it"
         used, test = files_of(cases), root / "imagesTs"
-        return unused(root, sorted({*folders, test}), used, lambda path: "" if test in path.parents else reason)
+        reason = f"not listed in {DESCRIPTION}; list it under training, or remove it"
+        folders = sorted({test, *(path.parent for path in used)})
+        return unused(root, folders, used, lambda path: "" if test in path.parents else reason)
 
 
-def _pairs(root: Path, training: object) -> dict[str, tuple[Path, Path]]:
+def _pairs(source: str, root: Path, training: object, refused: Refused | None) -> dict[str, tuple[Path, Path]]:
     """CT and label by case."""
     try:
-        listed = [(root / entry["image"], root / entry["label"]) for entry in training]  # type: ignore[attr-defined]
+        entries = [(root / entry["image"], root / entry["label"]) for entry in training]  # type: ignore[attr-defined]
     except (TypeError, KeyError) as error:
         msg = f'{root / DESCRIPTION} lists no cases; add "training": [{{"image": <path>, "label": <path>}}, ...]'
         raise UserError(msg) from error
-    if missing := [path for pair in listed for path in pair if not path.is_file()]:
+    missing = [path for pair in entries for path in pair if not path.is_file()]
+    if missing and refused is None:
         names = shown(str(path) for path in missing)
         msg = f"{root / DESCRIPTION} lists {len(missing)} file(s) that are not there: {names}; unpack the archive again"
         raise UserError(msg)
-    pairs = {case_name(image): (image, label) for image, label in listed}
-    if len(pairs) < len(listed) or not pairs:
-        msg = f"{root / DESCRIPTION} lists {len(listed)} cases under {len(pairs)} names; list every case once"
+    pairs = {case_name(image): (image, label) for image, label in entries}
+    for name, pair in list(pairs.items()):
+        if lacking := [path for path in pair if path in missing]:
+            del pairs[name]
+            msg = f"{root / DESCRIPTION} lists {lacking[0]}, which is not there; unpack the archive again"
+            refuse(refused, f"{source}/{name}", msg)
+    if len({case_name(image) for image, _ in entries}) < len(entries) or not entries:
+        msg = f"{root / DESCRIPTION} lists {len(entries)} cases under {len(pairs)} names; list every case once"
         raise UserError(msg)
     return pairs

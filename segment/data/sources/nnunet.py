@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from segment.data.annotation import LabelFile
-from segment.data.cases import Case
+from segment.data.cases import Case, Refused
 from segment.data.labels import Codes
 from segment.data.left_out import LeftOut
 from segment.data.readers.scan import has_suffix
 from segment.data.sides import Sides, with_sides
 from segment.data.sources.dataset_json import check_one_ct, label_codes, read_description
-from segment.data.sources.listing import lonely, paired, patient_of, pattern_of, unwrapped, volumes
+from segment.data.sources.listing import listed, paired, patient_of, pattern_of, refuse, unwrapped, volumes
 from segment.data.sources.names import Names, our_codes
+from segment.data.sources.rest import unpaired
 from segment.errors import UserError
 
 DESCRIPTION = "dataset.json"
@@ -44,12 +45,12 @@ class NNUNetRaw:
         self.patient_pattern = pattern_of("patient_pattern", patient_pattern, groups=1)
         self.sides = sides
 
-    def cases(self, source: str) -> list[Case]:
+    def cases(self, source: str, refused: Refused | None = None) -> list[Case]:
         """List the cases, those to train with first, each sorted by name.
 
         Raises:
             UserError: When `dataset.json` is missing, broken or not of one CT channel, its regions overlap, a file ends
-                otherwise than it says, no image has a label, or a name is in both parts.
+                otherwise than it says, an image has no label or a label no image, or a name is in both parts.
         """
         root = unwrapped(self.root, DESCRIPTION)
         description = read_description(root)
@@ -57,36 +58,45 @@ class NNUNetRaw:
         check_one_ct(description, where)
         codes = our_codes(label_codes(description, where), self.names, str(where))
         ending = str(description.get("file_ending", ".nii.gz"))  # version 1 knew no other
-        cases = self._part(source, root, "Tr", "", ending, codes)
+        cases = self._part(source, root, "", ending, codes, refused)
         if (root / "labelsTs").is_dir():
-            cases += self._part(source, root, "Ts", "test", ending, codes)
-        ids = [case.id for case in cases]
-        if twice := sorted({name for name in ids if ids.count(name) > 1}):
-            msg = f"{root} has {twice[0].partition('/')[2]} in both imagesTr and imagesTs; rename or remove one"
-            raise UserError(msg)
+            known = {case.id for case in cases}
+            for case in self._part(source, root, "test", ending, codes, refused):
+                if case.id in known:
+                    name = case.id.partition("/")[2]
+                    refuse(refused, case.id, f"{root} has {name} in both imagesTr and imagesTs; rename or remove one")
+                else:
+                    cases.append(case)
         return cases
 
-    def _part(self, source: str, root: Path, end: str, part: str, ending: str, codes: Codes) -> list[Case]:
-        images, labels = volumes(root / f"images{end}", CHANNEL), volumes(root / f"labels{end}")
-        names = paired(images, labels, root)
-        if other := [path for path in (*images.values(), *labels.values()) if not has_suffix(path, ending)]:
-            msg = f"{other[0]} does not end in {ending!r}, the file_ending of {root / DESCRIPTION}; mend one of them"
-            raise UserError(msg)
-        return [
-            Case(
+    def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:
+        """Files of images and labels that belong to none of the cases; `imagesTs` may do without labels."""
+        root = unwrapped(self.root, DESCRIPTION)
+        folders = [root / "imagesTr", root / "labelsTr"]
+        if (root / "labelsTs").is_dir():
+            return unpaired(root, [*folders, root / "imagesTs", root / "labelsTs"], cases)
+        return unpaired(root, folders, cases, optional=root / "imagesTs")
+
+    def _part(
+        self, source: str, root: Path, part: str, ending: str, codes: Codes, refused: Refused | None
+    ) -> list[Case]:
+        end = "Ts" if part else "Tr"
+        images = volumes(source, root / f"images{end}", refused, CHANNEL)
+        labels = volumes(source, root / f"labels{end}", refused)
+
+        def case_of(name: str) -> Case:
+            if other := [path for path in (images[name], labels[name]) if not has_suffix(path, ending)]:
+                msg = (
+                    f"{other[0]} does not end in {ending!r}, the file_ending of {root / DESCRIPTION}; correct one of "
+                    "them"
+                )
+                raise UserError(msg)
+            return Case(
                 f"{source}/{name}",
                 f"{source}/{patient_of(name, self.patient_pattern)}",
                 images[name],
                 with_sides(LabelFile(labels[name], codes), self.sides),
                 part=part,
             )
-            for name in names
-        ]
 
-    def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:
-        """Files of images and labels that belong to none of the cases; `imagesTs` may do without labels."""
-        root = unwrapped(self.root, DESCRIPTION)
-        images, labels, test = root / "imagesTr", root / "labelsTr", root / "imagesTs"
-        if (root / "labelsTs").is_dir():
-            return lonely(root, [images, test], [labels, root / "labelsTs"], cases)
-        return lonely(root, [images], [labels], cases, optional=[test])
+        return listed(source, paired(source, images, labels, root, refused), refused, case_of)

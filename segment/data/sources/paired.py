@@ -1,27 +1,30 @@
 """CTs and label maps whose paths say, in one pattern or another, which case they belong to."""
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from segment.data.annotation import LabelFile
-from segment.data.cases import PARTS, Case
+from segment.data.cases import PARTS, Case, Refused
 from segment.data.labels import Codes
 from segment.data.left_out import LeftOut, files_below, unused
 from segment.data.readers.scan import SUFFIXES
 from segment.data.sides import Sides, with_sides
 from segment.data.sources.listing import (
-    NO_IMAGE,
-    NO_LABEL,
     check_unpacked,
-    files_of,
-    left_by_system,
+    listed,
+    paired,
     patient_of,
     pattern_of,
+    refuse,
     shown,
 )
+from segment.data.sources.rest import files_of
 from segment.errors import UserError
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Paired:
         case_pattern: Regular expression that the whole name of a case must match; None: all do.
         patient_pattern: As in `Folder`.
         sides: As in `Folder`.
-        only_labelled: Whether CTs without a label are a part of the data set, so that they need no label.
+        only_labelled: Pass over CTs without label, which the log counts, instead of refusing them.
     """
 
     def __init__(
@@ -79,83 +82,79 @@ class Paired:
         self.sides = sides
         self.only_labelled = only_labelled
 
-    def cases(self, source: str) -> list[Case]:
+    def cases(self, source: str, refused: Refused | None = None) -> list[Case]:
         """List the cases, sorted by name.
 
         Raises:
-            UserError: When there is no root or no case in it, or a case has two files or is in two pairs.
+            UserError: When there is no root or no case in it, a case has two files or is in two pairs, an image has no
+                label or a label no image.
         """
         check_unpacked(self.root)
         cases: dict[str, Case] = {}
         for pair in self.pairs:
-            for case in self._of(pair, source):
+            for case in self._of(pair, source, refused):
                 if case.id in cases:
                     msg = f"the case {case.id} is in both {cases[case.id].image} and {case.image}; remove one"
-                    raise UserError(msg)
+                    refuse(refused, case.id, msg)
+                    continue
                 cases[case.id] = case
-        if not cases:
+        if not cases and not refused:
             raise self._nothing()
         return [cases[name] for name in sorted(cases)]
 
-    def _of(self, pair: Pair, source: str) -> list[Case]:
-        images, labels = self._found(pair.image), self._found(pair.label)
-        names = sorted(set(images) & set(labels))
-        return [
-            Case(
+    def _of(self, pair: Pair, source: str, refused: Refused | None) -> list[Case]:
+        images, labels = (self._found(pattern, source, refused) for pattern in (pair.image, pair.label))
+        if self.only_labelled and (lonely := sorted(set(images) - set(labels))):
+            log.warning("%d of %d CTs have no label and are passed over: %s", len(lonely), len(images), shown(lonely))
+            images = {name: path for name, path in images.items() if name in labels}
+
+        def case_of(name: str) -> Case:
+            return Case(
                 f"{source}/{name}",
                 f"{source}/{patient_of(name, self.patient_pattern)}",
                 images[name],
                 with_sides(LabelFile(labels[name], self.label_codes), self.sides),
                 part=pair.part,
             )
-            for name in names
-        ]
+
+        return listed(source, paired(source, images, labels, self.root, refused), refused, case_of)
 
     def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:
         """Files below the root that belong to none of the cases."""
-        images = {path for pair in self.pairs for path in self._found(pair.image).values()}
-        labels = {path for pair in self.pairs for path in self._found(pair.label).values()}
-
-        def why(path: Path) -> str:
-            if path in images and not self.only_labelled:
-                return NO_LABEL
-            return NO_IMAGE if path in labels else ""
-
-        return unused(self.root, [self.root], files_of(cases), why)
+        patterns = [pattern for pair in self.pairs for pattern in (pair.image, pair.label)]
+        listed_files = {path for pattern in patterns for path in self._found(pattern, "", []).values()}
+        if self.only_labelled:
+            return unused(self.root, [self.root], files_of(cases), lambda path: "")
+        return unused(self.root, [self.root], files_of(cases), lambda path: None if path in listed_files else "")
 
     def _nothing(self) -> UserError:
         """Why there is no case."""
-        images = [path.name for pair in self.pairs for path in self._found(pair.image).values()]
-        labels = [path.name for pair in self.pairs for path in self._found(pair.label).values()]
-        if images and labels:
+        if count := sum(len(self._found(pair.image, "", [])) for pair in self.pairs):
             return UserError(
-                f"{len(images)} CTs and {len(labels)} labels in {self.root}, but no two of one case: {shown(images)}; "
-                f"{shown(labels)}; give both the same names"
-            )
-        if images:
-            return UserError(
-                f"{len(images)} CTs and no label like {self.pairs[0].label} in {self.root}; unpack the labels, too: "
-                "take the set's steps, which segment prepare prints"
+                f"{count} CTs and no label like {self.pairs[0].label} in {self.root}; unpack the labels, too: take the "
+                "set's steps, which segment prepare prints"
             )
         return UserError(
             f"no CT in {self.root} has a path that ends like {self.pairs[0].image}; set root to where it unpacked"
         )
 
-    def _found(self, pattern: str) -> Mapping[str, Path]:
+    def _found(self, pattern: str, source: str, refused: Refused | None) -> Mapping[str, Path]:
         """Files whose paths end in a pattern, by case."""
-        stem = pattern.removesuffix(suffix := next((s for s in SUFFIXES if pattern.endswith(s)), ""))
-        escaped = re.escape(stem).replace(r"\{case\}", "(?P<case>[^/]+)").replace(r"\*", "[^/]*")
-        end = re.compile(f"(?:.*/)?{escaped}(?i:{re.escape(suffix)})")
+        suffix = next((suffix for suffix in SUFFIXES if pattern.endswith(suffix)), "")
+        escaped = re.escape(pattern.removesuffix(suffix))
+        escaped = escaped.replace(r"\{case\}", "(?P<case>[^/]+)").replace(r"\*", "[^/]*")
+        end = re.compile(f"(?:.*/)?{escaped}(?i:{re.escape(suffix)})")  # a suffix may be in capitals
         found: dict[str, Path] = {}
         for path in sorted(files_below(self.root)):
             match = end.fullmatch(path.relative_to(self.root).as_posix())
-            if match is None or left_by_system(path, self.root):
+            if match is None:
                 continue
             name = match["case"]
             if self.case_pattern is not None and not self.case_pattern.fullmatch(name):
                 continue
             if name in found:
                 msg = f"two files for the case {name!r}: {found[name]} and {path}; remove one"
-                raise UserError(msg)
+                refuse(refused, f"{source}/{name}", msg)
+                continue
             found[name] = path
         return found

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from segment.data.cases import Case
+from segment.data.cases import Case, Refused
 from segment.data.left_out import LeftOut
 from segment.data.phantom import LABELS, write_dataset
 from segment.data.sources.folder import Folder
@@ -34,13 +34,13 @@ class Phantom:
         self.shape = shape
         self.workers = workers
 
-    def cases(self, source: str) -> list[Case]:
+    def cases(self, source: str, refused: Refused | None = None) -> list[Case]:
         """Write what is missing, then list the cases."""
         i, j, k = self.shape
         folder = write_dataset(
             self.root, num_cases=self.num_cases, seed=self.seed, shape=(i, j, k), workers=self.workers
         )
-        return Folder(folder, LABELS).cases(source)
+        return Folder(folder, LABELS).cases(source, refused)
 
     def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:
         """Nothing: the folder is the program's own."""

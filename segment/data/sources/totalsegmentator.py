@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from segment.data.annotation import MaskFiles
-from segment.data.cases import PARTS, Case
+from segment.data.cases import PARTS, Case, Refused
 from segment.data.labels import plain
 from segment.data.left_out import LeftOut, unused
 from segment.data.readers.scan import case_name, has_suffix
-from segment.data.sources.listing import files_of, left_by_system, unwrapped
+from segment.data.sources.listing import left_by_system, listed, unwrapped
+from segment.data.sources.rest import files_of
 from segment.errors import UserError
 
 TABLE = "meta.csv"
@@ -34,7 +35,7 @@ class TotalSegmentator:
         self.names = {plain(theirs): plain(ours) for theirs, ours in names.items()}
         self.group_columns = group_columns
 
-    def cases(self, source: str) -> list[Case]:
+    def cases(self, source: str, refused: Refused | None = None) -> list[Case]:
         """List the cases, sorted by name.
 
         Raises:
@@ -45,23 +46,29 @@ class TotalSegmentator:
         if twice := [name for name in self.names.values() if list(self.names.values()).count(name) > 1]:
             msg = f"names gives two masks the name {twice[0]}, and masks are not merged; name them differently"
             raise UserError(msg)
-        images = sorted(path for path in root.glob(CTS) if not left_by_system(path, root))
+        images = {path.parent.name: path for path in sorted(root.glob(CTS)) if not left_by_system(path, root)}
         if not images:
             msg = f"no <case>/ct.nii.gz in {root}; set root to the folder that the archive was unpacked into"
             raise UserError(msg)
-        masks = {image.parent.name: self._masks(image.parent) for image in images}
+        masks = {name: self._masks(image.parent) for name, image in images.items()}
         if unknown := set(self.names) - {theirs for found in masks.values() for theirs in found}:
             msg = f"names declares {min(unknown)!r}, of which no case in {root} has a mask; mend names"
             raise UserError(msg)
         rows = self._rows(root)
-        return [self._case(source, image, masks[image.parent.name], rows) for image in images]
+        return listed(source, images, refused, lambda name: self._case(source, images[name], masks[name], rows))
 
     def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:
         """Files below the root that belong to none of the cases; a case's masks that are not named need not."""
         root = unwrapped(self.root, CTS)
-        masks = {case.image.parent / "segmentations" for case in cases}
-        reason = "not <case>/ct.nii.gz, and no mask of a case that has one"
-        return unused(root, [root], files_of(cases), lambda path: "" if path.parent in masks else reason)
+        masks = {path.parent / "segmentations" for path in root.glob(CTS)}
+        reason = "no <case>/ct.nii.gz, nor a mask in <case>/segmentations of one; rename or move it"
+
+        def why(path: Path) -> str | None:
+            if path.match(CTS):
+                return None
+            return "" if path.parent in masks else reason
+
+        return unused(root, [root], files_of(cases), why)
 
     def _case(
         self, source: str, image: Path, masks: Mapping[str, Path], rows: Mapping[str, Mapping[str, str]] | None

@@ -16,6 +16,7 @@ from segment.view.comparison.numbers import TITLES, scaled, unit
 
 PAIRS = 6  # more would make metres of picture
 _DPI = 130
+_MOST_PX = 30_000  # of the figure's height, which grows with arms and organs; Agg renders less than 2¹⁶
 _WIDTH = 4.6  # inches, of one metric
 _ARM, _ORGAN = 0.26, 0.42  # inches, of one line of scores and of differences
 _HEAD = 0.95
@@ -37,7 +38,9 @@ def draw_comparison(comparison: Comparison) -> bytes:
     heights += [_HEAD + len(comparison.organs) * _ORGAN] * len(pairs)
     legend = 0.22 * (1 + len(comparison.arms))
     columns = len(comparison.metrics)
-    figure = Figure((0.9 + _WIDTH * columns, sum(heights) + legend), dpi=_DPI, layout="constrained", facecolor="white")
+    height = sum(heights) + legend
+    dpi = min(_DPI, _MOST_PX / height)
+    figure = Figure((0.9 + _WIDTH * columns, height), dpi=dpi, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(heights), columns, squeeze=False, height_ratios=heights, sharey="row")
     for column, metric in enumerate(comparison.metrics):
@@ -46,7 +49,7 @@ def draw_comparison(comparison: Comparison) -> bytes:
             _draw_differences(axes[row, column], comparison, pair, metric)
     _draw_legend(figure, comparison)
     picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=_DPI, facecolor="white")
+    figure.savefig(picture, format="png", dpi="figure", facecolor="white")
     return picture.getvalue()
 
 
