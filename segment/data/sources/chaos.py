@@ -46,13 +46,13 @@ class ChaosCT:
 
     def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:
         """CTs without pictures, such as those of the test set."""
-        folders = [
-            path for path in sorted(self.root.glob("**/CT/*")) if path.is_dir() and not (path / "Ground").is_dir()
-        ]
+        series = [path for path in sorted(self.root.glob("**/CT/*/DICOM_anon")) if not left_by_system(path, self.root)]
         return [
-            LeftOut(path.relative_to(self.root).as_posix(), "no folder Ground with pictures", is_expected=True)
-            for path in folders
-            if not left_by_system(path, self.root)
+            LeftOut(
+                path.relative_to(self.root).as_posix(), "no folder Ground with pictures beside it", is_expected=True
+            )
+            for path in series
+            if not (path.parent / "Ground").is_dir()
         ]
 
     def _case(self, source: str, folder: Path) -> Case:
