@@ -48,9 +48,7 @@ class ChaosCT:
         """CTs without pictures, such as those of the test set."""
         series = [path for path in sorted(self.root.glob("**/CT/*/DICOM_anon")) if not left_by_system(path, self.root)]
         return [
-            LeftOut(
-                path.relative_to(self.root).as_posix(), "no folder Ground with pictures beside it", is_expected=True
-            )
+            LeftOut(path.relative_to(self.root).as_posix(), "no pictures beside it in Ground", is_expected=True)
             for path in series
             if not (path.parent / "Ground").is_dir()
         ]
