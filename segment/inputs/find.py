@@ -90,7 +90,7 @@ class _Search:
         """The inputs by name; what this command has written beside them is left out."""
         names = {one.name for one in self.inputs}
         written = {f"{name}{ending}" for name in names for ending in (ENDING, STRAIGHTENED)}
-        reason = "written by segment predict beside its CT"
+        reason = "named as the mask or the straightened CT of the CT beside it"
         self.left_out += [LeftOut(name, reason, is_expected=True) for name in sorted(names & written)]
         return sorted((one for one in self.inputs if one.name not in written), key=lambda one: one.name)
 

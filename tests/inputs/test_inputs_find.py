@@ -86,7 +86,9 @@ def test_masks_beside_their_cts_are_left_out(tmp_path):
     touch(tmp_path, "a.nii.gz", "a_seg.nii.gz", "a_straightened.nii.gz", "b.mha", "c_seg.nii.gz", "d_straightened.nii")
     names, left_out = found(tmp_path)
     assert names == ["a", "b", "c_seg", "d_straightened"]
-    assert left_out == dict.fromkeys(["a_seg", "a_straightened"], "written by segment predict beside its CT")
+    assert left_out == dict.fromkeys(
+        ["a_seg", "a_straightened"], "named as the mask or the straightened CT of the CT beside it"
+    )
 
 
 def test_the_output_folder_is_no_input(tmp_path):
