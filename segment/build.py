@@ -2,6 +2,7 @@
 
 import shutil
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from segment.configuration import portable
 from segment.data.cases import Case, Refused, Source, gather, inventory
 from segment.data.datamodule import CTDataModule
+from segment.data.left_out import LeftOut
 from segment.errors import UserError
 from segment.metrics.recipe import recipe
 from segment.metrics.wandb_run import WandbRun
@@ -42,6 +44,15 @@ def cases(data: DictConfig) -> list[Case]:
 def usable_cases(data: DictConfig) -> tuple[list[Case], Refused]:
     """As `cases`, but cases and sources that cannot be used are listed with their reasons instead of raised."""
     return inventory(_sources(data), data.get("exclude") or ())
+
+
+def left_out(data: DictConfig) -> dict[str, list[LeftOut]]:
+    """What belongs to no case, by source; nothing of a source that cannot be listed."""
+    found = {}
+    for name, source in _sources(data).items():
+        with suppress(UserError):  # which `usable_cases` lists
+            found[name] = source.left_out(source.cases(name, []))
+    return found
 
 
 def _sources(data: DictConfig) -> dict[str, Source]:

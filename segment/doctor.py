@@ -97,7 +97,7 @@ def doctor(cfg: DictConfig) -> None:
         seen = _inspect(Inspection(cases, organs, anatomy), cfg.num_workers)
         findings += [finding for one in seen.values() for finding in one.findings]
         hashes = {name: one.voxel_hash for name, one in seen.items()}
-        findings += check_set(cases, drawn, organs, hashes, part_of, findings)
+        findings += check_set(cases, drawn, organs, hashes, part_of, findings, build.left_out(cfg.data))
         count = len({*seen, *(name for name, _ in refused)} - {*cfg.data.sources})
         write_text(here.folder / "findings.json", findings_json(count, findings))
         print_findings(findings, Console())

@@ -1,156 +1,141 @@
 """`segment predict`: masks of CTs from nothing but a checkpoint and the CTs."""
 
-import glob
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig
 
 from segment import build, ensemble
 from segment.batch import name_failures, work_through
-from segment.data.readers.dicom import holds_series, is_series
-from segment.data.readers.read import read_ct, read_label
-from segment.data.readers.scan import SUFFIXES, case_name, write_ct, write_mask
+from segment.data.left_out import LeftOut, grouped, line
+from segment.data.readers.read import read_label
+from segment.data.readers.scan import write_ct, write_mask
 from segment.door import door
 from segment.errors import UserError
 from segment.files import write_text
+from segment.inputs.find import ENDING, STRAIGHTENED, Input, find_inputs
+from segment.inputs.read import read_input
 from segment.metrics.volumes import VolumeTable
 from segment.view import guard
 from segment.view.film import write_film
 from segment.view.overlay import write_overlay
 
-ENDING = "_seg"  # what the name of a CT's mask has after the CT's
-STRAIGHTENED = "_straightened"  # and the name of a CT whose mask lies on another grid than its files
 MADE_BY = "checkpoint.sha256"  # tells, as sha256sum would, whose masks a folder holds
 
 
 def predict(cfg: DictConfig) -> None:
-    """Segment every CT that `input` names, with the network of a checkpoint or the mean of several.
+    """Segment every CT under `input`, with the network of a checkpoint or the mean of several.
 
     Writes `<name>_seg.nii.gz` on the CT's own grid, `volumes.csv` with a row per CT and organ, `checkpoint.sha256`, and
-    with pictures=true `<name>_overlay.png` and `<name>_organs.mp4`. A DICOM series that had to be straightened lies on
-    another grid than its mask: with it comes `<name>_straightened.nii.gz`, the CT on the mask's grid. A CT that fails
-    is named at the end; the others are done all the same.
+    with pictures=true `<name>_overlay.png` and `<name>_organs.mp4`. The name is the CT's path below the input, so that
+    `output` mirrors its folders. A DICOM series that had to be straightened lies on another grid than its mask: with it
+    comes `<name>_straightened.nii.gz`, the CT on the mask's grid. A CT that fails is named at the end; the others are
+    done all the same. What else lies under `input` is named with the reason why it is left out.
 
     Raises:
-        UserError: When there is nothing to do, the output exists already or is another checkpoint's, or CTs failed.
+        UserError: When there is no CT, the output exists already or is another checkpoint's, or CTs failed.
     """
-    inputs = find_inputs(str(cfg.input))
     output = Path(str(cfg.output))
+    given = list(cfg.input) if isinstance(cfg.input, ListConfig) else [cfg.input]
+    inputs, left_out = find_inputs(list(map(str, given)), output)
     if output.is_file() or (output.is_dir() and any(output.iterdir()) and not (cfg.resume or cfg.overwrite)):
         msg = (
             f"output={output} exists; choose another folder, or resume=true to keep the masks in it and add what is "
             "missing, or overwrite=true"
         )
         raise UserError(msg)
-    existing = [path for path in inputs if _mask_path(output, path).exists()]
+    existing = [one for one in inputs if _mask_path(output, one).exists()]
     trained = ensemble.load(cfg.ckpt, cfg.trust)
     trained.to(build.device(cfg.device))
-    todo = [path for path in inputs if cfg.overwrite or path not in existing]
-    _claim(output, trained, bool(existing), cfg.overwrite)
-    for path in todo if cfg.overwrite else []:
-        for made in (_mask_path(output, path), _ct_path(output, path), *_picture_paths(output, path)):
+    todo = [one for one in inputs if cfg.overwrite or one not in existing]
+    _check_owner(output, trained, bool(existing), cfg.overwrite)
+    for one in todo if cfg.overwrite else []:
+        for made in (_mask_path(output, one), _ct_path(output, one), *_picture_paths(output, one)):
             made.unlink(missing_ok=True)  # so that nothing old is taken for new, whatever interrupts this call
     table = VolumeTable(output / "volumes.csv", trained.organs)
-    _tidy(table, output, todo, kept=[path for path in inputs if path not in todo])
-    failed = work_through({path.name: path for path in todo}, lambda path: _predict_one(path, trained, table, cfg))
-    print(f"{len(inputs) - len(failed)} of {len(inputs)} masks are in {output}")
-    name_failures(failed, len(inputs))
+    _tidy(table, output, todo, kept=[one for one in inputs if one not in todo])
+    work = _Work(cfg, output, trained, table, left_out=left_out)
+    failed = work_through({one.shown: one for one in todo}, work.segment)
+    _conclude(output, len(inputs) - work.no_cts, failed, left_out)
 
 
-def find_inputs(pattern: str) -> list[Path]:
-    """CTs that a file, a folder or a glob names, sorted: files, and folders of DICOM series.
+@dataclass
+class _Work:
+    """What is the same for all inputs of a call.
 
-    A folder is a series itself if DICOM files lie right in it, else its subfolders may be; of folders in one another,
-    all of which a glob names, each series is found once, in the folder where its files lie. Masks and straightened CTs
-    that this command has written beside the CTs are no CTs.
-
-    Raises:
-        UserError: When there are none, or two would write the same mask.
+    Attributes:
+        cfg: Options of the command.
+        output: Folder of the masks.
+        trained: The network.
+        table: Of volumes.
+        left_out: Gets inputs that turn out to be no CTs, and series that are left out in the folder of a CT.
+        no_cts: Number of these inputs.
     """
-    path = Path(pattern)
-    if path.is_file() or (path.is_dir() and holds_series(path)):
-        found = [path if path.name else path.resolve()]  # "." has no name to call a mask after
-        if path.is_dir() and (volume := next((p for p in path.iterdir() if p.name.endswith(SUFFIXES)), None)):
-            msg = f"input={pattern} holds DICOM files and {volume.name} side by side; name one of them, or part them"
-            raise UserError(msg)
-    else:
-        # Path.glob takes no absolute pattern.
-        matches = glob.glob(pattern, recursive=True)  # noqa: PTH207
-        paths = path.iterdir() if pattern and path.is_dir() else map(Path, matches)
-        found = _once(sorted(p for p in paths if _is_ct(p)))
-    names = [case_name(p) for p in found]
-    written = {f"{case_name(p)}{ending}" for p in found for ending in (ENDING, STRAIGHTENED)}
-    found = [p for p in found if case_name(p) not in written]
-    if not found:
-        msg = f"no CT at input={pattern}; name a file, a folder or a glob of {', '.join(SUFFIXES)} or DICOM series"
-        raise UserError(msg)
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        msg = f"several inputs are called {twice[0]!r} and would write one mask; give them different names"
-        raise UserError(msg)
-    return found
+
+    cfg: DictConfig
+    output: Path
+    trained: ensemble.Ensemble
+    table: VolumeTable
+    left_out: list[LeftOut]
+    no_cts: int = 0
+
+    def segment(self, one: Input) -> str:
+        """Segment a CT and write all that belongs to it; returns how long that took, or why it is left out."""
+        start = time.monotonic()
+        scan, left_out = read_input(one, self.cfg.series, self.cfg.straighten)
+        self.left_out += left_out
+        if scan is None:
+            self.no_cts += 1
+            return f"left out, {left_out[0].reason}"
+        mask, organs = self.trained.segmenter(scan), self.trained.organs
+        _sign(self.output, self.trained)
+        if self.cfg.pictures:
+            picture, film = _picture_paths(self.output, one)
+            with guard.picture(picture.name):
+                write_overlay(picture, scan.data, mask, scan.affine, organs, title=one.name)
+            with guard.picture(film.name):
+                write_film(film, scan.data, mask, scan.affine, organs)
+        if scan.is_straightened:
+            write_ct(_ct_path(self.output, one), scan)
+        self.table.add(one.name, mask, scan.affine)
+        # Last, because an existing mask tells a resumed call that the case is done.
+        write_mask(_mask_path(self.output, one), mask, scan)
+        return f"{time.monotonic() - start:.1f} s"
 
 
-def _once(found: Sequence[Path]) -> list[Path]:
-    """Without folders above or below the one that holds a series' files: read with all below, they are the same CT."""
-    folders = {path for path in found if path.is_dir()}
-    above = {parent for path in folders for parent in path.parents}
-    if not above & folders:
-        return list(found)
-    holding = {path for path in folders if _holds(path)}
-    tops = {path for path in holding if not holding & {*path.parents}}
-    return [p for p in found if p not in folders or p in tops or not (p in above or tops & {*p.parents})]
-
-
-def _holds(folder: Path) -> bool:
-    try:
-        return holds_series(folder)
-    except UserError:  # a damaged file, of which its CT's turn will tell
-        return True
-
-
-def _is_ct(path: Path) -> bool:
-    return not path.name.startswith(".") and (is_series(path) if path.is_dir() else path.name.endswith(SUFFIXES))
-
-
-def _predict_one(path: Path, trained: ensemble.Ensemble, table: VolumeTable, cfg: DictConfig) -> str:
-    """Segment a CT and write all that belongs to it; returns how long that took."""
-    start = time.monotonic()
-    output = Path(str(cfg.output))
-    scan, name = read_ct(path, cfg.series, cfg.straighten), case_name(path)
-    mask = trained.segmenter(scan)
-    if cfg.pictures:
-        picture, film = _picture_paths(output, path)
-        with guard.picture(picture.name):
-            write_overlay(picture, scan.data, mask, scan.affine, trained.organs, title=name)
-        with guard.picture(film.name):
-            write_film(film, scan.data, mask, scan.affine, trained.organs)
-    if scan.is_straightened:
-        write_ct(_ct_path(output, path), scan)
-    table.add(name, mask, scan.affine)
-    # Last, because an existing mask tells a resumed call that the case is done.
-    write_mask(_mask_path(output, path), mask, scan)
-    return f"{time.monotonic() - start:.1f} s"
-
-
-def _mask_path(output: Path, path: Path) -> Path:
-    return output / f"{case_name(path)}{ENDING}.nii.gz"
-
-
-def _ct_path(output: Path, path: Path) -> Path:
-    return output / f"{case_name(path)}{STRAIGHTENED}.nii.gz"
-
-
-def _picture_paths(output: Path, path: Path) -> tuple[Path, Path]:
-    return output / f"{case_name(path)}_overlay.png", output / f"{case_name(path)}_organs.mp4"
-
-
-def _claim(output: Path, trained: ensemble.Ensemble, holds_masks: bool, overwrite: bool) -> None:
-    """Write down whose masks the folder holds.
+def _conclude(output: Path, cts: int, failed: list[str], left_out: Sequence[LeftOut]) -> None:
+    """Print how many CTs have a mask and what was left out.
 
     Raises:
-        UserError: When they are, or may be, those of another checkpoint.
+        UserError: When CTs failed, or there was none.
+    """
+    lines = [line(group) for group in grouped(left_out)]
+    if not cts:
+        msg = "no CT among the inputs:\n  " + "\n  ".join(lines)
+        raise UserError(msg)
+    print(f"{cts - len(failed)} of {cts} masks are in {output}", *lines, sep="\n")
+    name_failures(failed, cts)
+
+
+def _mask_path(output: Path, one: Input) -> Path:
+    return output / f"{one.name}{ENDING}.nii.gz"
+
+
+def _ct_path(output: Path, one: Input) -> Path:
+    return output / f"{one.name}{STRAIGHTENED}.nii.gz"
+
+
+def _picture_paths(output: Path, one: Input) -> tuple[Path, Path]:
+    return output / f"{one.name}_overlay.png", output / f"{one.name}_organs.mp4"
+
+
+def _check_owner(output: Path, trained: ensemble.Ensemble, holds_masks: bool, overwrite: bool) -> None:
+    """Refuse a folder whose masks are, or may be, those of another checkpoint.
+
+    Raises:
+        UserError: When they are.
     """
     record, ours = output / MADE_BY, trained.sha256
     lines = record.read_text(encoding="utf-8").splitlines() if record.exists() else []
@@ -159,17 +144,25 @@ def _claim(output: Path, trained: ensemble.Ensemble, holds_masks: bool, overwrit
         names = ", ".join(map(str, trained.paths))
         msg = f"the masks in {output} are not known to be of {names}; choose another output, or overwrite=true"
         raise UserError(msg)
-    write_text(record, "".join(f"{sha}  {path.name}\n" for sha, path in zip(ours, trained.paths, strict=True)))
 
 
-def _tidy(table: VolumeTable, output: Path, todo: Sequence[Path], kept: Sequence[Path]) -> None:
+def _sign(output: Path, trained: ensemble.Ensemble) -> None:
+    """Write down whose masks the folder holds, before the first."""
+    pairs = zip(trained.sha256, trained.paths, strict=True)
+    text = "".join(f"{sha}  {path.name}\n" for sha, path in pairs)
+    record = output / MADE_BY
+    if not record.exists() or record.read_text(encoding="utf-8") != text:
+        write_text(record, text)
+
+
+def _tidy(table: VolumeTable, output: Path, todo: Sequence[Input], kept: Sequence[Input]) -> None:
     """Make the table that of the masks that are kept, whatever an interrupted call left."""
-    table.forget({case_name(path) for path in todo})
+    table.forget({one.name for one in todo})
     known = table.cases()
-    for path in kept:
-        if case_name(path) not in known:
-            mask = read_label(_mask_path(output, path))
-            table.add(case_name(path), mask.data, mask.affine)
+    for one in kept:
+        if one.name not in known:
+            mask = read_label(_mask_path(output, one))
+            table.add(one.name, mask.data, mask.affine)
 
 
 main = door("predict")(predict)

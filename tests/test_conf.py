@@ -50,6 +50,7 @@ NEEDED = {
     "data=msd": ["data.sources.msd.root=x"],
     "data=bids": ["data.sources.bids.root=x"],
     "data=manifest": ["data.sources.manifest.path=x"],
+    "data=tree": ["data.sources.tree.root=x", "data.sources.tree.label_codes={liver: 1}"],
     "split=file": ["split.path=x"],
     "split=nnunet": ["split.path=x"],
 }

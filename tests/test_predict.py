@@ -9,12 +9,13 @@ import SimpleITK
 import tiny
 from dicom_files import slice_file, stack_positions, write
 from hydra import compose, initialize_config_dir
+from small_ct import touch
 
 from segment import predict as module
 from segment.data.readers.read import read_ct
 from segment.door import config_dir
 from segment.errors import UserError
-from segment.predict import find_inputs, main, predict
+from segment.predict import main, predict
 
 
 @pytest.fixture
@@ -227,58 +228,10 @@ def test_an_interrupted_overwriting_leaves_nothing_old_to_keep(run, ckpt, tmp_pa
     assert not (tmp_path / "masks" / "a_seg.nii.gz").exists()
 
 
-def test_inputs_are_a_file_a_folder_or_a_glob(tmp_path):
-    for name in ("s/b.nii.gz", "s/a.mha", "s/t/c.nrrd", "s/[x].nii", "s/notes.txt"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    found = {
-        pattern: [path.name for path in find_inputs(str(tmp_path / pattern))] for pattern in ("s", "s/**", "s/*.n*")
-    }
-    assert found == {
-        "s": ["[x].nii", "a.mha", "b.nii.gz"],
-        "s/**": ["[x].nii", "a.mha", "b.nii.gz", "c.nrrd"],
-        "s/*.n*": ["[x].nii", "b.nii.gz"],
-    }
-    assert find_inputs(str(tmp_path / "s/[x].nii")) == [tmp_path / "s/[x].nii"]
-
-
-@pytest.mark.parametrize("pattern", ["", "nothing", "nothing/*.nii.gz", "empty", "*.txt"])
-def test_no_input_is_an_error(tmp_path, monkeypatch, pattern):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "x.txt").touch()
-    (tmp_path / "y.nii.gz").touch()
-    with pytest.raises(UserError, match="no CT at input="):
-        find_inputs(pattern)
-
-
-def test_masks_beside_their_cts_are_no_cts(tmp_path):
-    for name in ("a.nii.gz", "a_seg.nii.gz", "a_straightened.nii.gz", "b.mha", "c_seg.nii.gz", "d_straightened.nii"):
-        (tmp_path / name).touch()
-    left = ["a.nii.gz", "b.mha", "c_seg.nii.gz", "d_straightened.nii"]
-    assert [path.name for path in find_inputs(str(tmp_path))] == left
-
-
-def test_two_inputs_of_one_name_are_refused(tmp_path):
-    for name in ("a.nii.gz", "a.mha"):
-        (tmp_path / name).touch()
-    with pytest.raises(UserError, match="several inputs are called 'a' and would write one mask"):
-        find_inputs(str(tmp_path))
-
-
-def write_dicom(folder, seed=0, count=12, **tags):
-    """The body as a DICOM series: its axes run to the patient's left and back, slices upwards."""
-    hu = tiny.body(seed)[0]
-    for k, position in enumerate(stack_positions(count, gap=5.0, start=(-20.0, -15.0, 100.0))):
-        stored = np.ascontiguousarray(hu[:, :, k].T + 1024)
-        write(folder / f"{k:03d}", slice_file(position, stored=stored, spacing=(3.0, 2.0), **tags))
-    return folder
-
-
 def test_dicom_series_are_segmented(run, tmp_path):
     """A folder of patients, each a folder of slices."""
-    write_dicom(tmp_path / "cts" / "a")
-    write_dicom(tmp_path / "cts" / "b.1", seed=1)
+    tiny.write_dicom(tmp_path / "cts" / "a")
+    tiny.write_dicom(tmp_path / "cts" / "b.1", seed=1)
     tiny.save(tmp_path / "cts" / "c.nii.gz", tiny.body(2)[0])
     run(tmp_path / "cts")
     masks = tmp_path / "masks"
@@ -290,8 +243,8 @@ def test_dicom_series_are_segmented(run, tmp_path):
 
 
 def test_one_of_several_series_is_chosen(run, tmp_path):
-    write_dicom(tmp_path / "ct", SeriesInstanceUID="1.2.3.5")
-    for path in write_dicom(tmp_path / "other", seed=1).iterdir():
+    tiny.write_dicom(tmp_path / "ct", SeriesInstanceUID="1.2.3.5")
+    for path in tiny.write_dicom(tmp_path / "other", seed=1).iterdir():
         path.rename(tmp_path / "ct" / f"other{path.name}")
     with pytest.raises(UserError, match=r"2 axial CT series of the same size: .*choose one by series=<UID>"):
         run(tmp_path / "ct")
@@ -320,32 +273,48 @@ def test_a_tilted_series_is_straightened_on_request(run, tmp_path):
 
 
 def test_a_straightened_ct_goes_when_its_mask_is_made_anew_without(run, tmp_path):
-    write_dicom(tmp_path / "cts" / "a")
+    tiny.write_dicom(tmp_path / "cts" / "a")
     tiny.save(tmp_path / "masks" / "a_straightened.nii.gz", tiny.body()[0])
     run(tmp_path / "cts", "straighten=true", "overwrite=true")
     assert names(tmp_path / "masks") == ["a_seg.nii.gz", "checkpoint.sha256", "volumes.csv"]
 
 
-def test_a_glob_lists_every_series_once(tmp_path):
-    for folder in ("p/a", "p/a/rest", "p/b/s1", "p/c/s2", "p/c/s3"):
-        write_dicom(tmp_path / folder, count=2)
-    (tmp_path / "p" / "c" / "s3" / "000").write_bytes(b"".ljust(128) + b"DICM")  # damaged
-    tiny.save(tmp_path / "p" / "d" / "ct.nii.gz", tiny.body()[0])
+def test_a_tree_is_mirrored_and_what_is_no_ct_in_it_is_named(run, tmp_path, capsys):
+    """Its second patient has a viewer with many files before the CT; its masks lie in a folder of their own."""
+    scans, masks = tmp_path / "scans", tmp_path / "masks"
+    hu, classes = tiny.body()
+    tiny.save(scans / "p1" / "ct.nii.gz", hu)
+    tiny.save(scans / "p1" / "label.nii.gz", classes)
+    tiny.write_dicom(scans / "p2" / "DICOM", seed=1)
+    touch(scans / "p2" / "AUTORUN", *(f"{n}.dll" for n in range(60)))
+    tiny.save(scans / "p3" / "ct.nii.gz", tiny.body(2)[0]).rename(scans / "p3" / "CT.NII.GZ")
+    run(scans)
+    made = sorted(path.relative_to(masks).as_posix() for path in masks.rglob("*.nii.gz"))
+    assert made == ["p1/ct_seg.nii.gz", "p2/DICOM_seg.nii.gz", "p3/CT_seg.nii.gz"]
+    assert volumes(masks) == pytest.approx(expected("p1/ct") | expected("p2/DICOM", 1) | expected("p3/CT", 2))
+    assert capsys.readouterr().out.splitlines() == [
+        f"3 of 3 masks are in {masks}",
+        "60 left out (p2/AUTORUN/0.dll, p2/AUTORUN/1.dll, p2/AUTORUN/10.dll and 57 more): neither a volume nor DICOM",
+        "1 left out (p1/label.nii.gz): a label map, no CT",
+    ]
+    first = (masks / "p1" / "ct_seg.nii.gz").stat().st_mtime_ns
+    tiny.save(scans / "p4" / "ct.nii.gz", tiny.body(3)[0])
+    run(scans, "resume=true")
+    assert (masks / "p1" / "ct_seg.nii.gz").stat().st_mtime_ns == first
+    assert ("p4/ct", "liver") in volumes(masks)
+    assert len({case for case, _ in volumes(masks)}) == 4
 
-    def found(pattern):
-        return [path.relative_to(tmp_path / "p").as_posix() for path in find_inputs(str(tmp_path / pattern))]
 
-    assert found("p/**") == ["a", "b/s1", "c/s2", "c/s3", "d/ct.nii.gz"]
-    assert found("p/*") == found("p") == ["a", "b", "c"]
-
-
-def test_dicom_files_beside_volumes_are_not_guessed_at(tmp_path):
-    write_dicom(tmp_path / "cts", count=2)
-    tiny.save(tmp_path / "cts" / "b.nii.gz", tiny.body()[0])
-    with pytest.raises(UserError, match=r"holds DICOM files and b\.nii\.gz side by side"):
-        find_inputs(str(tmp_path / "cts"))
+def test_a_label_map_for_a_ct_is_refused_and_leaves_no_folder(run, tmp_path):
+    tiny.save(tmp_path / "cts" / "a.nii.gz", tiny.body()[1])
+    with pytest.raises(UserError, match=r"a\.nii\.gz cannot be a CT: numbers from 0 to 2 are codes of a label map"):
+        run(tmp_path / "cts" / "a.nii.gz")
+    with pytest.raises(UserError, match=r"no CT among the inputs:\n  1 left out \(a\.nii\.gz\): a label map, no CT"):
+        run(tmp_path / "cts")
+    assert not (tmp_path / "masks").exists()
 
 
-def test_a_series_in_the_current_folder_is_called_after_it(tmp_path, monkeypatch):
-    monkeypatch.chdir(write_dicom(tmp_path / "ct 7", count=2))
-    assert find_inputs(".") == [tmp_path / "ct 7"]
+def test_inputs_are_a_list(run, tmp_path):
+    one, two = (tiny.save(tmp_path / name / "ct.nii.gz", tiny.body(n)[0]) for n, name in enumerate("ab"))
+    run(f"[{one},{two.parent}]")
+    assert volumes(tmp_path / "masks") == pytest.approx(expected("a/ct") | expected("b/ct", 1))

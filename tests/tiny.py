@@ -6,6 +6,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import torch
+from dicom_files import slice_file, stack_positions, write
 
 ORGANS = ["liver", "spleen"]
 CODES = {"liver": 6, "spleen": 1, "stomach": [7, 9]}
@@ -85,3 +86,12 @@ def write_case(root: Path, name: str, seed: int = 0) -> None:
     hu, classes = body(seed)
     save(root / "images" / f"{name}.nii.gz", hu)
     save(root / "labels" / f"{name}.nii.gz", np.array([0, CODES["liver"], CODES["spleen"]], np.uint8)[classes])
+
+
+def write_dicom(folder: Path, seed: int = 0, count: int = 12, **tags: object) -> Path:
+    """The body as a DICOM series: its axes run to the patient's left and back, slices upwards."""
+    hu = body(seed)[0]
+    for k, position in enumerate(stack_positions(count, gap=5.0, start=(-20.0, -15.0, 100.0))):
+        stored = np.ascontiguousarray(hu[:, :, k].T + 1024)
+        write(folder / f"{k:03d}", slice_file(position, stored=stored, spacing=(3.0, 2.0), **tags))
+    return folder

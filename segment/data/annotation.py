@@ -13,7 +13,7 @@ import numpy as np
 from segment.data.labels import Codes, Declared, LabelMap, codes_of, names_of
 from segment.data.readers.dicom_seg import SEG_SUFFIX, read_dicom_seg, segment_names
 from segment.data.readers.read import read_label
-from segment.data.readers.scan import Scan, on_grid_of
+from segment.data.readers.scan import Scan, has_suffix, on_grid_of
 from segment.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -165,7 +165,7 @@ def label_in(path: Path, declared: Declared) -> LabelFile | SegFile:
     Raises:
         UserError: When a structure of a file of codes has a name alone.
     """
-    return SegFile(path, names_of(declared)) if path.name.endswith(SEG_SUFFIX) else LabelFile(path, codes_of(declared))
+    return SegFile(path, names_of(declared)) if has_suffix(path, SEG_SUFFIX) else LabelFile(path, codes_of(declared))
 
 
 def annotated(annotation: Annotation, organs: Sequence[str]) -> list[bool]:

@@ -1,14 +1,18 @@
 """Cases, where they come from, and who they belong to."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from segment.data.annotation import Annotation
+from segment.data.left_out import LeftOut, grouped, line
 from segment.data.readers.read import read_ct
 from segment.data.readers.scan import Scan
 from segment.errors import UserError
+
+log = logging.getLogger(__name__)
 
 PARTS = ("train", "val", "test")  # of a split
 SHOWN = 5  # refused cases that an error names
@@ -60,9 +64,12 @@ class Source(Protocol):
                 hide the others; None: the first of them raises.
         """
 
+    def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:
+        """What lies in the source's folders and belongs to no case, neither to one of these nor to a refused one."""
+
 
 def gather(sources: Mapping[str, Source], exclude: Sequence[str] = ()) -> list[Case]:
-    """Cases of every source, in the order of the configuration.
+    """Cases of every source, in the order of the configuration; the log names what belongs to none of them.
 
     Args:
         sources: By the name that the configuration gives them.
@@ -74,7 +81,12 @@ def gather(sources: Mapping[str, Source], exclude: Sequence[str] = ()) -> list[C
     """
     _check_sources(sources)
     refused: Refused = []
-    cases = [case for name, source in sources.items() for case in source.cases(name, refused)]
+    cases = []
+    for name, source in sources.items():
+        own = source.cases(name, refused)
+        cases += own
+        for group in grouped(source.left_out(own)):
+            log.log(logging.INFO if group[0].is_expected else logging.WARNING, "%s: %s", name, line(group))
     cases, refused = _without(exclude, cases, refused)
     if refused:
         reasons = [str(error) for _, error in refused[:SHOWN]] + ["…"] * (len(refused) > SHOWN)

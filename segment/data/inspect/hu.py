@@ -8,10 +8,15 @@ from segment.data.inspect.finding import Finding
 from segment.data.readers.scan import AIR_BELOW_HU
 
 _FROM_DICOM = "convert the CT again from DICOM, with its rescale slope and intercept applied"
+LABEL_MAP = "label map"  # the check that finds codes in place of HU
+NO_AIR = "no air"
 _SAMPLED = 200  # voxels along an axis that suffice to count shares
 BODY_HU = (-200, 300)  # fat and soft tissue, with contrast
+_SHIFTED_BODY = (824, 1324)  # without the rescale intercept of -1024
 NO_AIR_SHARE = 0.01  # of the voxels; every CT in HU has more around the patient
 BODY_SHARE = 0.03  # of the voxels; a slim patient in a field of 500 mm fills a fifth
+CODES_SHARE = 0.5  # of the voxels that are not 0: those equal to the next one
+NORMALISED = 10  # numbers below are shares, or standard deviations; the noise of a CT alone spans more
 CLIPPED_LOW, CLIPPED_HIGH = 0.01, 0.0005  # share of voxels at the very lowest or highest number
 CLIPPED_BELOW_HU = 1000  # a scale that ends higher loses nothing that soft organs need
 
@@ -25,9 +30,11 @@ def check_hu(case: str, hu: np.ndarray) -> Iterator[Finding]:
     """
     low, high = float(hu.min()), float(hu.max())
     shown = f"{low:.4g} to {high:.4g}"
-    sample = hu[tuple(slice(None, None, -(-n // _SAMPLED)) for n in hu.shape)]
+    sample = _sample(hu)
     if low == high:
         yield Finding(case, "constant", "error", f"every voxel is {low:g}", "replace the image, which is empty")
+    elif is_label_map(hu):
+        yield _label_map(case, low, high)
     elif low >= -1 and high <= 1:
         yield Finding(case, "no HU", "error", f"numbers from {shown} are normalised, not HU", _FROM_DICOM)
     elif low >= 0 and high <= 255:
@@ -46,18 +53,69 @@ def check_hu(case: str, hu: np.ndarray) -> Iterator[Finding]:
         yield from _check_ends(case, hu, low, high)
 
 
+def check_possible(case: str, hu: np.ndarray) -> Finding | None:
+    """The sign that numbers cannot be HU, whatever the CT shows; None if they can.
+
+    Soft tissue without air or fat can be a CT that was cropped, numbers cut off at a window can be its part of the HU:
+    these are for `check_hu` to report.
+
+    Args:
+        case: The case's id.
+        hu: (I,J,K) as `read_ct` gives it.
+    """
+    low, high = float(hu.min()), float(hu.max())
+    shown = f"{low:.4g} to {high:.4g}"
+    if is_label_map(hu):
+        return _label_map(case, low, high)
+    if -NORMALISED < low < high < NORMALISED:
+        return Finding(case, "no HU", "error", f"numbers from {shown} are normalised, not HU", _FROM_DICOM)
+    sample = _sample(hu)
+    if low == 0 and high <= 255 and _share(sample, 0, 0) > NO_AIR_SHARE:
+        return Finding(
+            case, "no HU", "error", f"numbers from {shown} are grey levels of a picture, not HU", _FROM_DICOM
+        )
+    if low >= 0 and _share(sample, *_SHIFTED_BODY) > BODY_SHARE:
+        return _no_rescale(case, sample, shown)
+    return None
+
+
+def is_label_map(values: np.ndarray) -> bool:
+    """Whether numbers are codes: none is negative, and along an axis most that are not 0 equal the next one.
+
+    In a CT, air and fat are below 0, and noise makes neighbours differ. An empty mask is a label map, too.
+
+    Args:
+        values: (I,J,K).
+    """
+    if values.min() < 0:
+        return False
+    coded = np.count_nonzero(values)
+    turned = [np.moveaxis(values, axis, 0) for axis in range(3)]
+    equal = [np.count_nonzero((v[1:] != 0) & (v[1:] == v[:-1])) for v in turned]
+    return bool(max(equal) >= CODES_SHARE * coded)
+
+
+def _label_map(case: str, low: float, high: float) -> Finding:
+    what = f"numbers from {low:.4g} to {high:.4g} are codes of a label map, not HU"
+    return Finding(case, LABEL_MAP, "error", what, "give the CT that it was drawn on")
+
+
+def _sample(hu: np.ndarray) -> np.ndarray:
+    return hu[tuple(slice(None, None, -(-n // _SAMPLED)) for n in hu.shape)]
+
+
 def _no_rescale(case: str, sample: np.ndarray, shown: str) -> Finding:
-    if _share(sample, 824, 1324) > BODY_SHARE:  # BODY_HU + 1024
+    if _share(sample, *_SHIFTED_BODY) > BODY_SHARE:
         what = f"air near 0, fat and organs near 1024, in {shown}: the rescale intercept is missing"
         return Finding(case, "no rescale", "error", what, "subtract 1024, or set scl_inter to -1024 in its header")
     what = f"no number below 0 in {shown}: air and fat are cut off, or these are no HU"
-    return Finding(case, "no air", "error", what, _FROM_DICOM)
+    return Finding(case, NO_AIR, "error", what, _FROM_DICOM)
 
 
 def _is_shifted(hu: np.ndarray, sample: np.ndarray) -> bool:
     """Whether air lies near 0 and tissue near 1024, though a few voxels, as of padding, are below 0."""
     has_air = _share(sample, -1200, -700) > NO_AIR_SHARE
-    return not has_air and _share(sample, 824, 1324) > BODY_SHARE and -3100 < _edge(hu) < 500
+    return not has_air and _share(sample, *_SHIFTED_BODY) > BODY_SHARE and -3100 < _edge(hu) < 500
 
 
 def _edge(hu: np.ndarray) -> float:
@@ -75,7 +133,7 @@ def _check_ends(case: str, hu: np.ndarray, low: float, high: float) -> Iterator[
         yield Finding(case, "clipped", "warning", what, "use the CT before it was windowed, or keep window_hu inside")
     elif low > AIR_BELOW_HU:
         what = f"the darkest voxel has {low:g} HU: there is no air"
-        yield Finding(case, "no air", "warning", what, "check that the image is a CT in HU, not cropped to the body")
+        yield Finding(case, NO_AIR, "warning", what, "check that the image is a CT in HU, not cropped to the body")
 
 
 def _ends(low: bool, high: bool) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from segment.data.cases import Case
 from segment.data.inspect.finding import Finding, Severity
+from segment.data.left_out import LeftOut, grouped, line
 
 
 def check_set(
@@ -16,6 +17,7 @@ def check_set(
     hashes: Mapping[str, str],
     part_of: Mapping[str, str],
     findings: Sequence[Finding],
+    left_out: Mapping[str, Sequence[LeftOut]],
 ) -> list[Finding]:
     """Everything below.
 
@@ -26,13 +28,26 @@ def check_set(
         hashes: `voxel_hash` by case id; empty where a CT cannot be read.
         part_of: Part of the split by case id; empty without a split.
         findings: Of the single cases.
+        left_out: Files that belong to no case, by source.
     """
     return [
+        *check_left_out(left_out),
         *check_duplicates(cases, hashes, part_of),
         *check_names(cases),
         *check_judged(drawn, organs),
         *check_absent(drawn, organs, findings),
     ]
+
+
+def check_left_out(left_out: Mapping[str, Sequence[LeftOut]]) -> Iterator[Finding]:
+    """Files of each source that belong to no case."""
+    for source, own in left_out.items():
+        for group in grouped(own):
+            what, _, remedy = line(group).rpartition("; ")
+            if group[0].is_expected:
+                yield Finding(source, "left out", "note", line(group), "none, if these are not meant to be cases")
+            else:
+                yield Finding(source, "left out", "error", what, remedy)
 
 
 def check_duplicates(cases: Sequence[Case], hashes: Mapping[str, str], part_of: Mapping[str, str]) -> Iterator[Finding]:

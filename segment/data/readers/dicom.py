@@ -2,15 +2,14 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import Dataset
 
-from segment.data.readers.dicom_file import CT, ENHANCED, is_axial, kind, may_be_dicom, read_header, read_hu, read_slice
+from segment.data.readers.dicom_file import CT, ENHANCED, is_axial, kind, read_header, read_hu, read_slice
 from segment.data.readers.grid import check_geometry
 from segment.data.readers.scan import Scan, as_ct, geometry_header
 from segment.data.readers.series import check_regular, is_regular, stacked
@@ -20,8 +19,8 @@ from segment.errors import UserError
 log = logging.getLogger(__name__)
 
 AXIAL, OTHER_PLANE = "axial", "not axial"
+CTS = (AXIAL, OTHER_PLANE)  # kinds of series that can be read
 _CHOOSE = "choose one by series=<UID>, in a data set by the column series of a manifest"
-FIRST_FILES = 50  # that `is_series` looks at
 
 Groups = Mapping[tuple[str, str], Sequence[tuple[Path, Dataset]]]
 
@@ -48,26 +47,27 @@ class Series:
         return f"{self.uid} ({self.description or 'no description'}, {self.slices} slices, {self.kind})"
 
 
-def is_series(folder: Path) -> bool:
-    """Whether a folder holds DICOM files, judged by the first files in it and below."""
-    return any(may_be_dicom(path) for path in islice(_files(folder), FIRST_FILES))
+def kinds(files: Iterable[Path]) -> Iterator[tuple[Path, str]]:
+    """The DICOM images among files with their kinds, each read when its turn comes.
 
-
-def holds_series(folder: Path) -> bool:
-    """Whether DICOM images lie right in a folder, judged by the first files in it; a DICOMDIR is none.
-
-    Raises:
-        UserError: When a DICOM file is damaged.
+    A damaged file counts as a CT, so that reading its folder reports the damage.
     """
-    files = (path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    return any(read_header(path) is not None for path in islice(files, FIRST_FILES))
+    for path in files:
+        try:
+            header = read_header(path)
+        except UserError:
+            yield path, CT
+            continue
+        if header is not None:
+            yield path, kind(header)
 
 
 class SeriesFolder:
     """A folder that may hold several series and other files; every header is read once.
 
     Args:
-        path: Searched with all that lies below it.
+        path: The folder.
+        below: Whether files in folders below belong to it, too.
 
     Attributes:
         series: All series, the one with most slices first.
@@ -76,10 +76,18 @@ class SeriesFolder:
         UserError: When a DICOM file is damaged.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, below: bool = True) -> None:
         self.path = path
-        self._groups = _grouped(path)
+        self._groups = _grouped(path.rglob("*") if below else path.iterdir())
         self.series = _listed(self._groups)
+
+    def chosen(self, uid: str | None = None) -> Series:
+        """The CT series that `read` reads, by its UID; None: the axial CT with most slices.
+
+        Raises:
+            UserError: When no series or more than one fits.
+        """
+        return _chosen(self.series, self.path, uid)
 
     def read(self, uid: str | None = None, straighten: bool = False) -> Scan:
         """Read one CT series in HU.
@@ -92,7 +100,7 @@ class SeriesFolder:
         Raises:
             UserError: When no series or more than one fits, or its slices are damaged or make no regular volume.
         """
-        files = self._groups[_chosen(self.series, self.path, uid), CT]
+        files = self._groups[self.chosen(uid).uid, CT]
         stack = stacked([read_slice(path, header) for path, header in files], self.path)
         check_geometry(self.path, stack.affine)
         if not straighten:
@@ -107,15 +115,10 @@ class SeriesFolder:
         return as_ct(self.path, Scan(values, affine, header, values.shape, is_straightened=not regular))
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """Files in a folder and below, but for hidden ones, which file systems and archives leave behind."""
-    return (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-
-
-def _grouped(folder: Path) -> Groups:
-    """Headers of all DICOM images, by series and kind."""
+def _grouped(paths: Iterable[Path]) -> Groups:
+    """Headers of all DICOM images, by series and kind; hidden files, which file systems leave behind, are none."""
     groups = defaultdict(list)
-    for path in sorted(_files(folder)):
+    for path in sorted(path for path in paths if path.is_file() and not path.name.startswith(".")):
         header = read_header(path)
         if header is not None:
             groups[str(header.SeriesInstanceUID), kind(header)].append((path, header))
@@ -131,14 +134,14 @@ def _listed(groups: Groups) -> list[Series]:
     return sorted(series, key=lambda s: (-s.slices, s.uid))
 
 
-def _chosen(series: Sequence[Series], folder: Path, uid: str | None) -> str:
-    """UID of the series to read."""
-    fits = [s for s in series if (s.kind == AXIAL if uid is None else s.kind in (AXIAL, OTHER_PLANE) and s.uid == uid)]
+def _chosen(series: Sequence[Series], folder: Path, uid: str | None) -> Series:
+    """The series to read."""
+    fits = [s for s in series if (s.kind == AXIAL if uid is None else s.kind in CTS and s.uid == uid)]
     most = [s for s in fits if s.slices == fits[0].slices]
     if len(most) == 1:
         if len(fits) > 1:
             log.warning("%s holds %d axial CTs; reading the one with most slices, %s", folder, len(fits), most[0].uid)
-        return most[0].uid
+        return most[0]
     if most:
         msg = f"{folder} holds {len(most)} axial CT series of the same size: {_names(most)}; {_CHOOSE}"
         raise UserError(msg)

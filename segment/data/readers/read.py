@@ -13,7 +13,7 @@ from segment.data.readers.dicom import SeriesFolder
 from segment.data.readers.grid import Grid
 from segment.data.readers.itk import read_itk, read_itk_grid
 from segment.data.readers.nifti import read_nifti, read_nifti_grid
-from segment.data.readers.scan import SUFFIXES, Scan, as_ct
+from segment.data.readers.scan import SUFFIXES, Scan, as_ct, has_suffix
 from segment.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ def read_ct(path: str | Path, series: str | None = None, straighten: bool = Fals
 
 def is_folder(path: Path) -> bool:
     """Whether a CT is read as DICOM series: a folder, unless it has the name of a file."""
-    return path.is_dir() and not path.name.endswith(SUFFIXES)
+    return path.is_dir() and not has_suffix(path)
 
 
 def read_label(path: str | Path) -> Scan:
@@ -89,14 +89,14 @@ def read_grid(path: Path) -> Grid:
 
 def _read(path: Path, of_nifti: Callable[[Path], Read], of_itk: Callable[[Path], Read]) -> Read:
     """What is wanted of a file, by the reader of its format."""
-    if not path.name.endswith(SUFFIXES):
+    if not has_suffix(path):
         msg = f"cannot read {path}: its name ends in none of {', '.join(SUFFIXES)}; convert it or give a DICOM folder"
         raise UserError(msg)
     if not (path.is_file() and os.access(path, os.R_OK)):
         msg = f"no such file, or no right to read it: {path}; check the path"
         raise UserError(msg)
     try:
-        return (of_nifti if path.name.endswith((".nii", ".nii.gz")) else of_itk)(path)
+        return (of_nifti if has_suffix(path, ".nii", ".nii.gz") else of_itk)(path)
     except UserError:
         raise
     except Exception as error:  # damaged bytes make the parsers raise nearly anything

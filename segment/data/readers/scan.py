@@ -45,10 +45,15 @@ class Scan:
         return Grid(self.data.shape, self.affine, self.is_oriented)
 
 
+def has_suffix(path: str | Path, *suffixes: str) -> bool:
+    """Whether a file's name ends in one of the suffixes, in small or capital letters; without any: one of a volume."""
+    return Path(path).name.lower().endswith(suffixes or SUFFIXES)
+
+
 def case_name(path: str | Path) -> str:
     """File name without folder and volume suffix."""
     name = Path(path).name
-    return next((name.removesuffix(suffix) for suffix in SUFFIXES if name.endswith(suffix)), name)
+    return next((name[: -len(suffix)] for suffix in SUFFIXES if has_suffix(name, suffix)), name)
 
 
 def as_ct(path: Path, scan: Scan) -> Scan:

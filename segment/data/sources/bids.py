@@ -1,15 +1,18 @@
 """The Brain Imaging Data Structure with CTs, and discrete segmentations as its derivatives (BIDS 1.4 and later)."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 from segment.data.annotation import LabelFile
 from segment.data.cases import Case, Refused
 from segment.data.labels import Codes
-from segment.data.readers.scan import SUFFIXES, case_name
+from segment.data.left_out import LeftOut, unused
+from segment.data.readers.scan import case_name, has_suffix
 from segment.data.sides import Sides, with_sides
 from segment.data.sources.listing import left_by_system, listed, shown
 from segment.data.sources.names import Names, our_codes
+from segment.data.sources.rest import files_of
 from segment.errors import UserError
 
 # Entities that only derivatives have: what they do not name, they share with the image that they were made of.
@@ -63,11 +66,18 @@ class Bids:
         named = {self._name(image): image for image in images}
         return listed(source, named, refused, lambda name: self._case(source, named[name], derived))
 
+    def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:
+        """Files of the subjects and of the pipeline that belong to none of the cases."""
+        folders = [path for path in sorted(self.root.glob("sub-*")) if path.is_dir()]
+
+        files = files_of(cases)
+        return unused(self.root, [*folders, self._pipeline()], files, lambda path: None if self._is_image(path) else "")
+
     def _name(self, image: Path) -> str:
         return case_name(image).removesuffix(f"_{self.suffix}")
 
     def _is_image(self, path: Path) -> bool:
-        right_end = case_name(path).endswith(f"_{self.suffix}") and path.name.endswith(SUFFIXES)
+        right_end = case_name(path).endswith(f"_{self.suffix}") and has_suffix(path)
         return right_end and not left_by_system(path, self.root)
 
     def _pipeline(self) -> Path:
@@ -101,7 +111,7 @@ class Bids:
         return found[0]
 
     def _fits(self, path: Path, entities: set[str]) -> bool:
-        if not path.name.endswith(SUFFIXES) or path.name.startswith(".") or not case_name(path).endswith("_dseg"):
+        if not has_suffix(path) or path.name.startswith(".") or not case_name(path).endswith("_dseg"):
             return False
         parts = set(case_name(path).removesuffix("_dseg").split("_"))
         derived = {part for part in parts - entities if part.partition("-")[0] in DERIVED}

@@ -10,8 +10,9 @@ import numpy as np
 import pydicom
 
 from segment.data.cases import Case, Refused
+from segment.data.left_out import LeftOut
 from segment.data.readers.grid import OFF_GRID
-from segment.data.readers.scan import Scan
+from segment.data.readers.scan import Scan, has_suffix
 from segment.data.sources.listing import check_unpacked, left_by_system, listed
 from segment.errors import UserError
 
@@ -41,6 +42,15 @@ class ChaosCT:
             msg = f"no CT/<number>/Ground in {self.root}; set root to the folder that the archive was unpacked into"
             raise UserError(msg)
         return listed(source, folders, refused, lambda name: self._case(source, folders[name]))
+
+    def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:
+        """CTs without pictures, such as those of the test set."""
+        series = [path for path in sorted(self.root.glob("**/CT/*/DICOM_anon")) if not left_by_system(path, self.root)]
+        return [
+            LeftOut(path.relative_to(self.root).as_posix(), "no pictures beside it in Ground", is_expected=True)
+            for path in series
+            if not (path.parent / "Ground").is_dir()
+        ]
 
     def _case(self, source: str, folder: Path) -> Case:
         series = folder / "DICOM_anon"
@@ -100,7 +110,7 @@ class SlicePictures:
 
 
 def _visible(folder: Path, suffix: str) -> list[Path]:
-    return [path for path in sorted(folder.glob(f"*{suffix}")) if not path.name.startswith(".")]
+    return [path for path in sorted(folder.glob("*")) if has_suffix(path, suffix) and not path.name.startswith(".")]
 
 
 def _picture(path: Path, shape: tuple[int, ...]) -> np.ndarray:

@@ -1,12 +1,15 @@
 """Two folders, images and labels, paired by file name."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from segment.data.annotation import label_in
 from segment.data.cases import Case, Refused
 from segment.data.labels import Declared
+from segment.data.left_out import LeftOut
 from segment.data.sides import Sides, with_sides
 from segment.data.sources.listing import listed, paired, patient_of, pattern_of, unwrapped, volumes
+from segment.data.sources.rest import unpaired
 
 
 class Folder:
@@ -66,3 +69,8 @@ class Folder:
             )
 
         return listed(source, paired(source, images, labels, root, refused), refused, case_of)
+
+    def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:
+        """Files in both folders that belong to none of the cases."""
+        root = unwrapped(self.root, self.images)
+        return unpaired(root, [root / self.images, root / self.labels], cases)

@@ -5,12 +5,13 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from segment.data.annotation import LabelFile
 from segment.data.cases import Case, Refused
 from segment.data.labels import Codes
+from segment.data.left_out import LeftOut
 from segment.errors import UserError
 from segment.files import written_aside
 
@@ -58,6 +59,10 @@ class Lidc:
                 _unpack(_download(Path(folder)), paths)
         image, label = paths.values()
         return [Case(f"{source}/lidc", f"{source}/lidc", image, LabelFile(label, self.label_codes))]
+
+    def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:
+        """Nothing: the folder is the program's own."""
+        return []
 
 
 def _download(folder: Path) -> Path:

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from segment.data.cases import Case, Refused
+from segment.data.left_out import files_below
 from segment.data.readers.dicom_seg import SEG_SUFFIX
-from segment.data.readers.scan import SUFFIXES, case_name
+from segment.data.readers.scan import SUFFIXES, case_name, has_suffix
 from segment.errors import UserError
 
 
@@ -88,7 +89,7 @@ def volumes(
         folder: Searched without what lies below.
         refused: Takes names without the suffix, and cases with two volumes, of which the first is returned.
         suffix: What names carry after the case's name.
-        series: Whether a folder that holds files is a volume, too: a DICOM series.
+        series: Whether a folder that holds files, but no volumes, is a volume, too: a DICOM series.
         seg: Whether a DICOM segmentation object is one, too.
 
     Raises:
@@ -99,8 +100,8 @@ def volumes(
         raise UserError(msg)
     paths = [path for path in sorted(folder.iterdir()) if not left_by_system(path, folder)]
     found: dict[str, Path] = {}
-    for path in [p for p in paths if _is_volume(p, series) or (seg and p.name.endswith(SEG_SUFFIX))]:
-        name = case_name(path).removesuffix(SEG_SUFFIX)
+    for path in [p for p in paths if _is_volume(p, series) or (seg and has_suffix(p, SEG_SUFFIX))]:
+        name = path.name[: -len(SEG_SUFFIX)] if has_suffix(path, SEG_SUFFIX) else case_name(path)
         if not name.endswith(suffix):
             msg = f"{path} does not end in {suffix!r} as this data set's images do; rename it or set image_suffix"
             refuse(refused, f"{source}/{name}", msg)
@@ -179,5 +180,6 @@ def patient_of(name: str, pattern: re.Pattern[str] | None) -> str:
 
 def _is_volume(path: Path, series: bool) -> bool:
     if path.is_dir():
-        return series and any(file.is_file() and not left_by_system(file, path) for file in path.rglob("*"))
-    return path.name.endswith(SUFFIXES)
+        files = list(files_below(path))
+        return series and bool(files) and not any(map(has_suffix, files))
+    return has_suffix(path)

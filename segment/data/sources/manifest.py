@@ -9,11 +9,14 @@ from segment.data.annotation import Annotation, MaskFiles, label_in
 from segment.data.cases import PARTS, Case, Refused
 from segment.data.json_file import read_json
 from segment.data.labels import Declared, plain
+from segment.data.left_out import LeftOut
 from segment.data.readers.dicom_seg import SEG_SUFFIX
+from segment.data.readers.scan import has_suffix
 from segment.data.sides import Sides, with_sides
 from segment.data.sources.listing import listed, refuse
 from segment.errors import UserError
 
+COLUMNS = ("case", "image", "label", "patient", "group", "series", "split")
 MASK = "label:"  # before a structure's name: the column of its masks
 
 
@@ -62,6 +65,12 @@ class Manifest:
             named.setdefault(name, (number, row))
         return listed(source, named, refused, lambda name: self._case(source, *named[name]))
 
+    def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:
+        """Columns that are not read, such as a misspelt one."""
+        columns = sorted({column for row in _rows(self.path) for column in row})
+        unread = [column for column in columns if column not in COLUMNS and not column.startswith(MASK)]
+        return [LeftOut(column, f"a column that is not read ({', '.join(COLUMNS)} are)", True) for column in unread]
+
     def _case(self, source: str, number: int, row: Mapping[str, str]) -> Case:
         name, image = (self._needed(row, column, number) for column in ("case", "image"))
         part = row.get("split", "")
@@ -91,7 +100,7 @@ class Manifest:
         if masks:
             return MaskFiles({organ: self._file(name, path) for organ, path in masks.items()})
         file = self._file(name, codes)
-        if not self.label_codes and file.suffix != SEG_SUFFIX:
+        if not self.label_codes and not has_suffix(file, SEG_SUFFIX):
             msg = f"{self.path} has files of codes in its column label; say what these mean in label_codes"
             raise UserError(msg)
         return label_in(file, self.label_codes or {})

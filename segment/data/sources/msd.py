@@ -1,14 +1,17 @@
 """The layout of the Medical Segmentation Decathlon."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from segment.data.annotation import LabelFile
 from segment.data.cases import Case, Refused
+from segment.data.left_out import LeftOut, unused
 from segment.data.readers.scan import case_name
 from segment.data.sides import Sides, with_sides
 from segment.data.sources.dataset_json import check_one_ct, label_codes, read_description
 from segment.data.sources.listing import listed, patient_of, pattern_of, refuse, shown, unwrapped
 from segment.data.sources.names import Names, our_codes
+from segment.data.sources.rest import files_of
 from segment.errors import UserError
 
 DESCRIPTION = "dataset.json"
@@ -56,6 +59,14 @@ class Decathlon:
             return Case(f"{source}/{name}", patient, image, with_sides(LabelFile(label, codes), self.sides))
 
         return listed(source, sorted(pairs), refused, case_of)
+
+    def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:
+        """Files in the folders of images and labels that `dataset.json` does not list under `training`."""
+        root = unwrapped(self.root, DESCRIPTION)
+        used, test = files_of(cases), root / "imagesTs"
+        reason = f"not listed in {DESCRIPTION}; list it under training, or remove it"
+        folders = sorted({test, *(path.parent for path in used)})
+        return unused(root, folders, used, lambda path: "" if test in path.parents else reason)
 
 
 def _pairs(source: str, root: Path, training: object, refused: Refused | None) -> dict[str, tuple[Path, Path]]:

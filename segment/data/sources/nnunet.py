@@ -1,14 +1,18 @@
 """The layout in which nnU-Net wants its data, versions 1 and 2."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from segment.data.annotation import LabelFile
 from segment.data.cases import Case, Refused
 from segment.data.labels import Codes
+from segment.data.left_out import LeftOut
+from segment.data.readers.scan import has_suffix
 from segment.data.sides import Sides, with_sides
 from segment.data.sources.dataset_json import check_one_ct, label_codes, read_description
 from segment.data.sources.listing import listed, paired, patient_of, pattern_of, refuse, unwrapped, volumes
 from segment.data.sources.names import Names, our_codes
+from segment.data.sources.rest import unpaired
 from segment.errors import UserError
 
 DESCRIPTION = "dataset.json"
@@ -65,6 +69,14 @@ class NNUNetRaw:
                     cases.append(case)
         return cases
 
+    def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:
+        """Files of images and labels that belong to none of the cases; `imagesTs` may do without labels."""
+        root = unwrapped(self.root, DESCRIPTION)
+        folders = [root / "imagesTr", root / "labelsTr"]
+        if (root / "labelsTs").is_dir():
+            return unpaired(root, [*folders, root / "imagesTs", root / "labelsTs"], cases)
+        return unpaired(root, folders, cases, optional=root / "imagesTs")
+
     def _part(
         self, source: str, root: Path, part: str, ending: str, codes: Codes, refused: Refused | None
     ) -> list[Case]:
@@ -73,7 +85,7 @@ class NNUNetRaw:
         labels = volumes(source, root / f"labels{end}", refused)
 
         def case_of(name: str) -> Case:
-            if other := [path for path in (images[name], labels[name]) if not path.name.endswith(ending)]:
+            if other := [path for path in (images[name], labels[name]) if not has_suffix(path, ending)]:
                 msg = (
                     f"{other[0]} does not end in {ending!r}, the file_ending of {root / DESCRIPTION}; correct one of "
                     "them"

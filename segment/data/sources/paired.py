@@ -9,10 +9,11 @@ from pathlib import Path
 from segment.data.annotation import LabelFile
 from segment.data.cases import PARTS, Case, Refused
 from segment.data.labels import Codes
+from segment.data.left_out import LeftOut, files_below, unused
+from segment.data.readers.scan import SUFFIXES
 from segment.data.sides import Sides, with_sides
 from segment.data.sources.listing import (
     check_unpacked,
-    left_by_system,
     listed,
     paired,
     patient_of,
@@ -20,6 +21,7 @@ from segment.data.sources.listing import (
     refuse,
     shown,
 )
+from segment.data.sources.rest import files_of
 from segment.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -117,6 +119,14 @@ class Paired:
 
         return listed(source, paired(source, images, labels, self.root, refused), refused, case_of)
 
+    def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:
+        """Files below the root that belong to none of the cases."""
+        patterns = [pattern for pair in self.pairs for pattern in (pair.image, pair.label)]
+        listed_files = {path for pattern in patterns for path in self._found(pattern, "", []).values()}
+        if self.only_labelled:
+            return unused(self.root, [self.root], files_of(cases), lambda path: "")
+        return unused(self.root, [self.root], files_of(cases), lambda path: None if path in listed_files else "")
+
     def _nothing(self) -> UserError:
         """Why there is no case."""
         if count := sum(len(self._found(pair.image, "", [])) for pair in self.pairs):
@@ -130,12 +140,14 @@ class Paired:
 
     def _found(self, pattern: str, source: str, refused: Refused | None) -> Mapping[str, Path]:
         """Files whose paths end in a pattern, by case."""
-        escaped = re.escape(pattern).replace(r"\{case\}", "(?P<case>[^/]+)").replace(r"\*", "[^/]*")
-        end = re.compile(f"(?:.*/)?{escaped}")
+        suffix = next((suffix for suffix in SUFFIXES if pattern.endswith(suffix)), "")
+        escaped = re.escape(pattern.removesuffix(suffix))
+        escaped = escaped.replace(r"\{case\}", "(?P<case>[^/]+)").replace(r"\*", "[^/]*")
+        end = re.compile(f"(?:.*/)?{escaped}(?i:{re.escape(suffix)})")  # a suffix may be in capitals
         found: dict[str, Path] = {}
-        for path in sorted(self.root.glob("**/" + pattern.replace("{case}", "*"))):
+        for path in sorted(files_below(self.root)):
             match = end.fullmatch(path.relative_to(self.root).as_posix())
-            if match is None or left_by_system(path, self.root):
+            if match is None:
                 continue
             name = match["case"]
             if self.case_pattern is not None and not self.case_pattern.fullmatch(name):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from segment.data.cases import Case, Refused
+from segment.data.left_out import LeftOut
 from segment.data.phantom import LABELS, write_dataset
 from segment.data.sources.folder import Folder
 from segment.errors import UserError
@@ -40,3 +41,7 @@ class Phantom:
             self.root, num_cases=self.num_cases, seed=self.seed, shape=(i, j, k), workers=self.workers
         )
         return Folder(folder, LABELS).cases(source, refused)
+
+    def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:
+        """Nothing: the folder is the program's own."""
+        return []

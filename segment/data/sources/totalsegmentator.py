@@ -7,8 +7,10 @@ from pathlib import Path
 from segment.data.annotation import MaskFiles
 from segment.data.cases import PARTS, Case, Refused
 from segment.data.labels import plain
-from segment.data.readers.scan import SUFFIXES, case_name
+from segment.data.left_out import LeftOut, unused
+from segment.data.readers.scan import case_name, has_suffix
 from segment.data.sources.listing import left_by_system, listed, unwrapped
+from segment.data.sources.rest import files_of
 from segment.errors import UserError
 
 TABLE = "meta.csv"
@@ -55,6 +57,19 @@ class TotalSegmentator:
         rows = self._rows(root)
         return listed(source, images, refused, lambda name: self._case(source, images[name], masks[name], rows))
 
+    def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:
+        """Files below the root that belong to none of the cases; a case's masks that are not named need not."""
+        root = unwrapped(self.root, CTS)
+        masks = {path.parent / "segmentations" for path in root.glob(CTS)}
+        reason = "no <case>/ct.nii.gz, nor a mask in <case>/segmentations of one; rename or move it"
+
+        def why(path: Path) -> str | None:
+            if path.match(CTS):
+                return None
+            return "" if path.parent in masks else reason
+
+        return unused(root, [root], files_of(cases), why)
+
     def _case(
         self, source: str, image: Path, masks: Mapping[str, Path], rows: Mapping[str, Mapping[str, str]] | None
     ) -> Case:
@@ -65,7 +80,7 @@ class TotalSegmentator:
 
     def _masks(self, folder: Path) -> dict[str, Path]:
         """Masks that are named, by the data set's names."""
-        found = {plain(case_name(p)): p for p in (folder / "segmentations").glob("*") if p.name.endswith(SUFFIXES)}
+        found = {plain(case_name(p)): p for p in (folder / "segmentations").glob("*") if has_suffix(p)}
         return {theirs: found[theirs] for theirs in self.names if theirs in found}
 
     def _rows(self, root: Path) -> dict[str, dict[str, str]] | None:

@@ -3,7 +3,8 @@ from pathlib import Path
 from segment.data.annotation import LabelFile
 from segment.data.cases import Case
 from segment.data.inspect.finding import Finding, by_case, worst
-from segment.data.inspect.set import check_set
+from segment.data.inspect.set import check_left_out, check_set
+from segment.data.left_out import LeftOut
 
 
 def case(name, patient=None):
@@ -16,7 +17,7 @@ def drawn_by(cases):
 
 def found(cases, hashes=None, part_of=None, findings=()):
     every = hashes or {c.id: c.id for c in cases}
-    found = check_set(cases, drawn_by(cases), ["liver"], every, part_of or {}, findings)
+    found = check_set(cases, drawn_by(cases), ["liver"], every, part_of or {}, findings, {})
     return [(f.severity, f.check, f.case) for f in found]
 
 
@@ -37,7 +38,7 @@ def test_cts_that_cannot_be_read_are_no_duplicates():
 def test_the_same_ct_in_two_parts_is_an_error_that_names_them():
     cases = [case("a", "p"), case("b", "p")]
     part_of = {"set/a": "train", "set/b": "test"}
-    findings = check_set(cases, drawn_by(cases), ["liver"], {"set/a": "1", "set/b": "1"}, part_of, [])
+    findings = check_set(cases, drawn_by(cases), ["liver"], {"set/a": "1", "set/b": "1"}, part_of, [], {})
     assert [(f.severity, f.check) for f in findings] == [("error", "duplicate")]
     assert findings[0].what == "these hold the same CT, in test and train"
 
@@ -62,7 +63,7 @@ def test_an_organ_that_is_never_there_is_an_error():
 
 
 def test_a_source_of_which_nothing_is_judged_is_a_warning():
-    findings = check_set([case("a")], {"set/a": ["liver"]}, ["spleen"], {"set/a": "1"}, {}, [])
+    findings = check_set([case("a")], {"set/a": ["liver"]}, ["spleen"], {"set/a": "1"}, {}, [], {})
     assert [(f.severity, f.check, f.case) for f in findings] == [("warning", "nothing judged", "set")]
     assert findings[0].what == "nothing is known of liver: no label was judged"
 
@@ -91,3 +92,11 @@ def test_findings_are_looked_up_by_case_in_one_pass():
         "set": ["3"],
     }
     assert Counted.passes == len(findings)
+
+
+def test_files_that_belong_to_no_case():
+    left_out = {"set": [LeftOut("images/b.mhd", "two files; convert it"), LeftOut("notes.txt", "no volume", True)]}
+    assert [(f.case, f.severity, f.what, f.remedy) for f in check_left_out(left_out)] == [
+        ("set", "error", "1 left out (images/b.mhd): two files", "convert it"),
+        ("set", "note", "1 left out (notes.txt): no volume", "none, if these are not meant to be cases"),
+    ]

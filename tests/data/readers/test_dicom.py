@@ -24,7 +24,7 @@ from pydicom.uid import (
 )
 
 from segment.data.readers import dicom
-from segment.data.readers.dicom import Series, SeriesFolder, holds_series, is_series
+from segment.data.readers.dicom import Series, SeriesFolder, kinds
 from segment.data.readers.read import read_ct, read_label
 from segment.data.readers.scan import on_grid_of, write_mask
 from segment.errors import UserError
@@ -254,28 +254,28 @@ def test_files_without_preamble_are_read(tmp_path):
     expected = read_ct(tmp_path)
     for path in tmp_path.iterdir():
         path.write_bytes(path.read_bytes()[132:])
-    assert is_series(tmp_path)
+    assert {kind for _, kind in kinds(tmp_path.iterdir())} == {"CT"}
     np.testing.assert_array_equal(read_ct(tmp_path).data, expected.data)
 
 
-def test_a_folder_with_dicom_files_is_told_from_others(tmp_path):
-    assert not is_series(tmp_path)
+def test_kinds_of_files(tmp_path):
     (tmp_path / "case.nii.gz").write_bytes(b"\x1f\x8b")
     (tmp_path / "notes.txt").write_text("long enough " * 20)
-    assert not is_series(tmp_path)
-    write(tmp_path / "deep" / "IM0", slice_file((0, 0, 0)))
-    assert is_series(tmp_path)
-
-
-@pytest.mark.parametrize("name", ["DICOMDIR", "index.dcm"])
-def test_a_directory_of_series_is_no_image(tmp_path, name):
-    write(tmp_path / name, slice_file((0, 0, 0), SOPClassUID=MediaStorageDirectoryStorage, SeriesInstanceUID=None))
-    for patient in ("p1", "p2"):
-        write_series(tmp_path / patient, stack_positions(3))
-    assert not holds_series(tmp_path)
-    assert holds_series(tmp_path / "p1")
+    (tmp_path / "damaged.dcm").write_text("no header")
+    directory = {"SOPClassUID": MediaStorageDirectoryStorage, "SeriesInstanceUID": None}
+    for name in ("DICOMDIR", "index.dcm"):
+        write(tmp_path / name, slice_file((0, 0, 0), **directory))
     write(tmp_path / "IM0", slice_file((0, 0, 0)))
-    assert holds_series(tmp_path)
+    write(tmp_path / "IM1", slice_file((0, 0, 0), Modality="MR"))
+    found = {path.name: kind for path, kind in kinds(sorted(tmp_path.iterdir()))}
+    assert found == {"IM0": "CT", "IM1": "MR", "damaged.dcm": "CT"}
+
+
+def test_folders_below_can_be_left_alone(tmp_path):
+    write_series(tmp_path, stack_positions(3))
+    write_series(tmp_path / "below", stack_positions(4), SeriesInstanceUID="1.2.9")
+    assert [series.slices for series in SeriesFolder(tmp_path).series] == [4, 3]
+    assert [series.slices for series in SeriesFolder(tmp_path, below=False).series] == [3]
 
 
 def test_the_largest_axial_ct_is_taken_and_said(tmp_path, caplog):

@@ -1,0 +1,199 @@
+"""The CTs among all that lies under the inputs of `segment predict`, and why the rest is left out."""
+
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+from segment.data.left_out import LeftOut, grouped, line, of_other_format
+from segment.data.readers.dicom import kinds
+from segment.data.readers.dicom_file import CT, ENHANCED
+from segment.data.readers.scan import SUFFIXES, case_name, has_suffix
+from segment.errors import UserError
+
+ENDING = "_seg"  # what the name of a CT's mask has after the CT's
+STRAIGHTENED = "_straightened"  # and the name of a CT whose mask lies on another grid than its files
+
+
+@dataclass(frozen=True)
+class Input:
+    """What may be a CT.
+
+    Attributes:
+        path: A file, or a folder in which DICOM files of a CT lie, without what lies below.
+        name: Its path below the folder that all inputs share, without suffix: `p1/ct` of `scans/p1/ct.nii.gz` under
+            `scans`. Its mask and its rows in volumes.csv are named after it.
+        is_named: Whether the user named this very file, so that it cannot be left out as a companion of a CT.
+    """
+
+    path: Path
+    name: str
+    is_named: bool = False
+
+    @property
+    def shown(self) -> str:
+        """The name with its suffix, for messages."""
+        return str(Path(self.name).with_name(self.path.name or self.path.resolve().name))
+
+
+def find_inputs(given: Sequence[str], output: Path) -> tuple[list[Input], list[LeftOut]]:
+    """All that may be a CT in files, in folders with all that lies below, and in what globs match; and the rest.
+
+    Nothing depends on the order in which a file system lists files. Hidden files are no one's. Masks and straightened
+    CTs that this command has written beside the CTs, and all in the output folder, are left out.
+
+    Args:
+        given: Paths and globs.
+        output: Where masks are written.
+
+    Returns:
+        Inputs sorted by name, and what is left out.
+
+    Raises:
+        UserError: When a path does not exist, nothing may be a CT, or two inputs would write the same mask.
+    """
+    search = _Search(Path(os.path.commonpath([_folder(one) for one in given])) if given else Path(), output)
+    for one in given:
+        for path in _matches(one):
+            search.take(path, is_named=path == Path(one))
+    inputs = search.without_own_masks()
+    _check_found(inputs, search.left_out, given)
+    return inputs, search.left_out
+
+
+@dataclass
+class _Search:
+    """What was found so far, each file and folder once."""
+
+    base: Path
+    output: Path
+    inputs: list[Input] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
+
+    def take(self, path: Path, is_named: bool) -> None:
+        """Sort what a path of the user or of a glob leads to."""
+        if path.is_dir():
+            for folder, names in self._walk(path):
+                self._take_folder(folder, names)
+        elif self._is_new(path):
+            if is_named or has_suffix(path):
+                self._add(path, is_named)
+            elif dict(kinds([path])):
+                self.left_out.append(LeftOut(self._below(path), "a single DICOM file; give the folder of its series"))
+            else:
+                self.left_out.append(self._of_other_format(path))
+
+    def without_own_masks(self) -> list[Input]:
+        """The inputs by name; what this command has written beside them is left out."""
+        names = {one.name for one in self.inputs}
+        written = {f"{name}{ending}" for name in names for ending in (ENDING, STRAIGHTENED)}
+        reason = "named as the mask or the straightened CT of the CT beside it"
+        self.left_out += [LeftOut(name, reason, is_expected=True) for name in sorted(names & written)]
+        return sorted((one for one in self.inputs if one.name not in written), key=lambda one: one.name)
+
+    def _walk(self, top: Path) -> Iterator[tuple[Path, list[str]]]:
+        """Folders and the names of their files; links are followed, each folder is visited once."""
+        for folder, folders, names in os.walk(top, followlinks=True, onerror=self._cannot_open):
+            if not self._is_new(Path(folder)):
+                folders.clear()
+                continue
+            if self._is_output(Path(folder)):
+                self.left_out.append(LeftOut(self._below(Path(folder)), "the output folder", is_expected=True))
+                folders.clear()
+                continue
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            yield Path(folder), sorted(name for name in names if not name.startswith("."))
+
+    def _take_folder(self, folder: Path, names: Sequence[str]) -> None:
+        files = [folder / name for name in names if self._is_new(folder / name)]
+        for path in filter(has_suffix, files):
+            self._add(path)
+        others = [path for path in files if not has_suffix(path)]
+        images: dict[Path, str] = {}  # DICOM that is no CT
+        for path, kind in kinds(filter(Path.is_file, others)):
+            if kind in (CT, ENHANCED):
+                self._add(folder)
+                # What else lies among the series' files is theirs, but for what may hold another CT.
+                self.left_out += [one for one in map(self._of_other_format, others) if not one.is_expected]
+                return
+            images[path] = kind
+        for path in others:
+            image = LeftOut(self._below(path), f"DICOM, but no CT: {images.get(path)}")
+            self.left_out.append(image if path in images else self._of_other_format(path))
+
+    def _add(self, path: Path, is_named: bool = False) -> None:
+        name = self._below(path)
+        if name == ".":  # DICOM files lie right in the folder that was given
+            name = path.resolve().name
+        elif not path.is_dir():
+            name = str(Path(name).with_name(case_name(name)))
+        self.inputs.append(Input(path, name, is_named))
+
+    def _of_other_format(self, path: Path) -> LeftOut:
+        return of_other_format(self._below(path))
+
+    def _below(self, path: Path) -> str:
+        return Path(os.path.relpath(path, self.base)).as_posix()
+
+    def _is_new(self, path: Path) -> bool:
+        known = os.path.realpath(path) if path.is_dir() else _absolute(path)
+        is_new = known not in self.seen
+        self.seen.add(known)
+        return is_new
+
+    def _is_output(self, folder: Path) -> bool:
+        below_base = folder.resolve() != self.base.resolve()
+        return below_base and folder.resolve() == self.output.resolve()
+
+    def _cannot_open(self, error: OSError) -> None:
+        reason = f"cannot be opened ({error.strerror}); check your rights to read it"
+        self.left_out.append(LeftOut(self._below(Path(str(error.filename))), reason))
+
+
+def _folder(pattern: str) -> str:
+    """The folder below which names of masks start: of a glob, what stands before its first special character."""
+    path = Path(pattern)
+    if not path.exists():
+        parts = path.parts
+        fixed = next((n for n, part in enumerate(parts) if glob.has_magic(part)), len(parts) - 1)
+        path = Path(*parts[:fixed])
+    elif path.is_file():
+        path = path.parent
+    return _absolute(path)
+
+
+def _absolute(path: Path) -> str:
+    """With links as the user sees them."""
+    return os.path.abspath(path)  # noqa: PTH100
+
+
+def _matches(pattern: str) -> list[Path]:
+    """What a path or a glob names.
+
+    Raises:
+        UserError: When that is nothing.
+    """
+    if pattern and Path(pattern).exists():
+        return [Path(pattern)]
+    found = [Path(path) for path in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207  # may be absolute
+    if not found:
+        raise UserError(_no_ct(pattern))
+    return found
+
+
+def _no_ct(given: str) -> str:
+    return f"no CT at input={given}; name a file, a folder or a glob of {', '.join(SUFFIXES)} or DICOM series"
+
+
+def _check_found(inputs: Sequence[Input], left_out: Sequence[LeftOut], given: Sequence[str]) -> None:
+    if not inputs:
+        there = "".join(f"\n  {line(group)}" for group in grouped(left_out))
+        raise UserError(_no_ct(",".join(given)) + there)
+    for one, other in pairwise(inputs):
+        if one.name == other.name:
+            mask = f"{one.name}{ENDING}.nii.gz"
+            msg = f"{one.path} and {other.path} would both write {mask}; rename one, or take two calls and outputs"
+            raise UserError(msg)

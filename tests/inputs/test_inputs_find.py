@@ -1,0 +1,161 @@
+import os
+import random
+from pathlib import Path
+
+import pytest
+import tiny
+from dicom_files import slice_file, write
+from small_ct import touch
+
+from segment.data.left_out import COMPANION
+from segment.errors import UserError
+from segment.inputs.find import find_inputs
+
+
+def found(*given, output="masks"):
+    """Names of what may be a CT, and reasons by the names of what is left out."""
+    inputs, left_out = find_inputs([str(one) for one in given], Path(output))
+    return [one.name for one in inputs], {one.name: one.reason for one in left_out}
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_inputs_are_files_folders_and_globs(tmp_path):
+    touch(tmp_path, "s/b.nii.gz", "s/a.mha", "s/t/c.nrrd", "s/[x].nii", "s/notes.txt")
+    names = {
+        pattern: found(tmp_path / pattern)[0]
+        for pattern in ("s", "s/**", "s/*.n*", "s/t", "s/*/*", "s/[x].nii", "s/t/c.nrrd")
+    }
+    assert names == {
+        "s": ["[x]", "a", "b", "t/c"],
+        "s/**": ["[x]", "a", "b", "t/c"],
+        "s/*.n*": ["[x]", "b"],
+        "s/t": ["c"],
+        "s/*/*": ["t/c"],
+        "s/[x].nii": ["[x]"],
+        "s/t/c.nrrd": ["c"],
+    }
+    assert found(tmp_path / "s")[1] == {"notes.txt": COMPANION}
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        (["a/ct.nii", "b/ct.nii"], ["a/ct", "b/ct"]),
+        (["a", "b/ct.nii"], ["a/ct", "a/x/ct", "b/ct"]),
+        (["a", "a/ct.nii", "./a/x"], ["ct", "x/ct"]),
+        (["a/x/../x/ct.nii"], ["ct"]),
+        (["*/ct.nii"], ["a/ct", "b/ct"]),
+    ],
+)
+def test_names_of_several_inputs_start_below_the_folder_that_all_share(tmp_path, given, names):
+    touch(tmp_path, "a/ct.nii", "a/x/ct.nii", "b/ct.nii")
+    assert found(*given)[0] == names
+
+
+@pytest.mark.parametrize("given", ["", "nothing", "nothing/*.nii.gz", "empty", "*.txt"])
+def test_no_input_is_an_error(tmp_path, given):
+    touch(tmp_path, "x.txt", "y.nii.gz", "empty/.hidden.nii")
+    with pytest.raises(UserError, match="no CT at input="):
+        found(given)
+
+
+def test_one_input_of_several_that_is_not_there_is_an_error(tmp_path):
+    touch(tmp_path, "a.nii")
+    with pytest.raises(UserError, match=r"no CT at input=b\.nii;"):
+        found("a.nii", "b.nii")
+
+
+def test_every_file_is_an_input_or_left_out_with_a_reason(tmp_path):
+    files = ("a.NII.GZ", "b.Nii", "c.NRRD", "d.MHA", "e.mhd", "e.raw", "f/f.hdr", "f/f.img", "g.zip", "h.MGZ", "i.pdf")
+    touch(tmp_path, *(f"s/{name}" for name in files))
+    names, left_out = found("s")
+    assert names == ["a", "b", "c", "d"]
+    assert {name: reason.rpartition("; ")[2] for name, reason in left_out.items()} == {
+        **dict.fromkeys(["e.mhd", "e.raw", "f/f.hdr", "f/f.img"], "convert it to .nii.gz or .mha"),
+        "g.zip": "unpack it",
+        "h.MGZ": "convert it to .nii.gz",
+        "i.pdf": COMPANION,
+    }
+
+
+def test_masks_beside_their_cts_are_left_out(tmp_path):
+    touch(tmp_path, "a.nii.gz", "a_seg.nii.gz", "a_straightened.nii.gz", "b.mha", "c_seg.nii.gz", "d_straightened.nii")
+    names, left_out = found(tmp_path)
+    assert names == ["a", "b", "c_seg", "d_straightened"]
+    assert left_out == dict.fromkeys(
+        ["a_seg", "a_straightened"], "named as the mask or the straightened CT of the CT beside it"
+    )
+
+
+def test_the_output_folder_is_no_input(tmp_path):
+    touch(tmp_path, "s/a.nii", "s/masks/a_seg.nii.gz", "s/masks/b.nii")
+    assert found("s", output=tmp_path / "s" / "masks") == (["a"], {"masks": "the output folder"})
+
+
+def test_two_inputs_of_one_name_are_refused(tmp_path):
+    touch(tmp_path, "s/a.nii.gz", "s/a.mha")
+    with pytest.raises(UserError, match=r"s/a\.mha and s/a\.nii\.gz would both write a_seg\.nii\.gz; rename"):
+        found("s")
+
+
+def test_every_folder_with_a_ct_is_an_input_in_whatever_order_it_is_listed(tmp_path, monkeypatch):
+    for folder in ("p/a", "p/a/rest", "p/b/s1", "p/c/s2", "p/c/s3", "p/d/DICOM"):
+        tiny.write_dicom(tmp_path / folder, count=2)
+    (tmp_path / "p/c/s3/000").write_bytes(b"".ljust(128) + b"DICM")  # damaged: its turn reports it
+    write(tmp_path / "p/c/s4/0.dcm", slice_file((0, 0, 0), Modality="MR"))
+    touch(tmp_path, *(f"p/d/AUTORUN/{n}" for n in range(60)), *(f"p/d/DICOM/.{n}" for n in range(60)))
+    tiny.save(tmp_path / "p/e/ct.nii.gz", tiny.body()[0])
+    tiny.save(tmp_path / "p/b/s1/of the series.nii.gz", tiny.body()[0])
+    real = os.walk
+
+    def shuffled(*arguments, **options):
+        for folder, folders, names in real(*arguments, **options):
+            random.shuffle(names)
+            yield folder, folders, names
+
+    monkeypatch.setattr(os, "walk", shuffled)
+    cts = ["a", "a/rest", "b/s1", "b/s1/of the series", "c/s2", "c/s3", "d/DICOM", "e/ct"]
+    for given in ("p", "p/*", "p/**"):
+        names, left_out = found(given)
+        assert names == cts
+        assert left_out.pop("c/s4/0.dcm") == "DICOM, but no CT: MR"
+        assert left_out == {f"d/AUTORUN/{n}": COMPANION for n in range(60)}
+
+
+def test_single_dicom_files_are_named(tmp_path):
+    tiny.write_dicom(tmp_path / "a", count=2)
+    touch(tmp_path, "b.nii")
+    reason = "a single DICOM file; give the folder of its series"
+    assert found("a/*", "b.nii") == (["b"], {"a/000": reason, "a/001": reason})
+
+
+def test_a_series_in_the_given_folder_is_called_after_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tiny.write_dicom(tmp_path / "ct 7", count=2))
+    assert found(".") == found(tmp_path / "ct 7") == (["ct 7"], {})
+
+
+def test_links_are_followed_once(tmp_path):
+    touch(tmp_path, "elsewhere/a.nii", "s/b.nii")
+    (tmp_path / "s" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "s")
+    (tmp_path / "s" / "gone.nii").symlink_to(tmp_path / "nowhere")
+    assert found("s")[0] == ["b", "gone", "linked/a"]
+
+
+def test_a_folder_that_cannot_be_opened_is_named(tmp_path, monkeypatch):
+    touch(tmp_path, "s/a.nii", "s/closed/b.nii")
+    real = os.scandir
+
+    def refusing(path):
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    names, left_out = found("s")
+    assert names == ["a"]
+    assert left_out == {"closed": "cannot be opened (Permission denied); check your rights to read it"}
