@@ -1,26 +1,34 @@
 """`segment doctor`: inspect a data set before anyone trains on it."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
 
 import torch
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.progress import track
+from rich.table import Table
 from torch.utils.data import DataLoader, Dataset
 
 from segment import build
 from segment.data.cases import PARTS, Case
 from segment.data.inspect.anatomy import Anatomy
 from segment.data.inspect.case import inspect
+from segment.data.inspect.codes import check_codes, public_tables
 from segment.data.inspect.finding import Finding, by_case, refusal, worst
+from segment.data.inspect.listing import code_table
+from segment.data.inspect.place import Place
 from segment.data.inspect.set import check_set
+from segment.data.inspect.shared import shared
 from segment.data.inspect.table import findings_json, grouped, print_findings
-from segment.data.inspect.truth import drawn_in
-from segment.door import door
+from segment.data.inspect.truth import drawn_in, is_declared, label_file
+from segment.data.labels import Codes
+from segment.door import config_dir, door
 from segment.errors import UserError
 from segment.files import write_text
 from segment.run.begin import begin
@@ -36,6 +44,7 @@ class Seen:
     findings: tuple[Finding, ...]
     voxel_hash: str
     thumbnail: bytes
+    codes: Mapping[int, Place]
 
 
 class Inspection(Dataset[Seen]):
@@ -66,8 +75,8 @@ class Inspection(Dataset[Seen]):
         except Exception as error:  # of whatever kind: thousands of other cases wait
             what = f"the inspection failed: {type(error).__name__}: {error}"
             remedy = "look at the files; if they are in order, report this as a bug"
-            return Seen((Finding(case.id, "failed", "error", what, remedy),), "", b"")
-        return Seen(seen.findings, seen.voxel_hash, picture)
+            return Seen((Finding(case.id, "failed", "error", what, remedy),), "", b"", {})
+        return Seen(seen.findings, seen.voxel_hash, picture, seen.codes)
 
 
 def doctor(cfg: DictConfig) -> None:
@@ -77,8 +86,8 @@ def doctor(cfg: DictConfig) -> None:
         UserError: When there are errors, or, with `strict`, warnings.
     """
     anatomy: Anatomy = instantiate(cfg.anatomy, _convert_="all")
-    cases = build.cases(cfg.data)
-    drawn = {case.id: drawn_in(case.label) for case in cases}
+    cases = build.cases(_without_codes(cfg.data))
+    drawn = {case.id: drawn_in(case.label) for case in cases if is_declared(case.label)}
     known = {structure for structures in drawn.values() for structure in structures}
     organs = [organ for organ in anatomy.volume_ml if organ in known]
     with begin(cfg, "doctor.log") as here:
@@ -88,14 +97,47 @@ def doctor(cfg: DictConfig) -> None:
         findings += [finding for one in seen.values() for finding in one.findings]
         hashes = {name: one.voxel_hash for name, one in seen.items()}
         findings += check_set(cases, drawn, organs, hashes, part_of, findings)
+        listed, of_codes = _codes(cfg, cases, seen, anatomy)
+        findings = shared([*findings, *of_codes], [case.id for case in cases])
         write_text(here.folder / "findings.json", findings_json(len(cases), findings))
         own = by_case(findings)
         sheets = write_sheets(here.folder, [_entry(name, seen[name], own.get(name, ())) for name in seen], organs)
+        for table in listed:
+            Console().print(table)
+        for finding in of_codes:
+            print(f"{finding.what}: {finding.remedy}")  # in one piece, to be copied
         print_findings(findings, Console())
         if unjudged := sorted(known - set(organs)):
             print(f"read, but not judged, for anatomy.volume_ml does not name them: {', '.join(unjudged)}")
         print(f"contact sheet: {', '.join(map(str, sheets))}\nrun folder: {here.folder}")
         _conclude(len(cases), findings, cfg.strict)
+
+
+def _without_codes(data: DictConfig) -> DictConfig:
+    """The data with empty `label_codes` for sources that need these and have none: their codes are listed."""
+    changed = data.copy()
+    for node in changed.sources.values():
+        if "_target_" in node and "label_codes" in node and node.label_codes is None:
+            node.label_codes = {}
+    return changed
+
+
+def _codes(
+    cfg: DictConfig, cases: Sequence[Case], seen: Mapping[str, Seen], anatomy: Anatomy
+) -> tuple[list[Table], list[Finding]]:
+    """Codes of every source with label files as a table, and what is wrong with their meanings."""
+    others = OmegaConf.to_container(cfg.code_tables)
+    tables = public_tables(Path(config_dir()), cast("Mapping[str, Codes]", others))
+    listed: list[Table] = []
+    findings: list[Finding] = []
+    for source in cfg.data.sources:
+        own = {case.id: file for case in cases if case.id.split("/")[0] == source and (file := label_file(case.label))}
+        codes = [seen[name].codes for name in own]
+        if any(codes):
+            declared = next(iter(own.values())).codes
+            listed.append(code_table(str(source), codes, declared))
+            findings += check_codes(str(source), codes, declared, tables, anatomy)
+    return listed, findings
 
 
 def _parts(cfg: DictConfig, cases: Sequence[Case]) -> tuple[dict[str, str], list[Finding]]:

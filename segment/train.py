@@ -6,10 +6,12 @@ from pathlib import Path
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
+from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from segment import build
 from segment.configuration import flat, portable
+from segment.data.inspect.stored import check_labels, check_mode
 from segment.door import door
 from segment.errors import UserError
 from segment.finetune import all_seen, begin_from, keep_note, note_checkpoint
@@ -43,6 +45,7 @@ def train(cfg: DictConfig) -> float:
     check_seed(cfg.seed)
     note_checkpoint(cfg)
     check_preflight(cfg.preflight)
+    check_mode(cfg.label_check)
     with ending_well(), begin(cfg, "train.log") as here:
         if here.resumed:
             keep_note(cfg, here.folder)
@@ -68,6 +71,7 @@ def _check(cfg: DictConfig, parts: build.Parts, here: Run) -> None:
     if window := getattr(module.inferer, "patch_size", None):
         check_patch_size(module.net, window, 1, inference=True)
     hashes = datamodule.voxel_hashes()
+    check_labels(datamodule.volumes.values(), instantiate(cfg.anatomy, _convert_="all"), cfg.label_check)
     module.checkpoint_facts |= {"split": datamodule.split.ids(), "voxel_hashes": hashes}
     if here.checkpoint is not None:
         other_data = any(key.split(".")[0] in ("data", "split") for key in cfg.allow_changed)

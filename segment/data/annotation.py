@@ -79,9 +79,17 @@ class LabelFile:
 
     def read(self, scan: Scan, image: Path, organs: Sequence[str]) -> np.ndarray:
         """Codes turned into class indices."""
+        return LabelMap(self.codes, organs).to_classes(self.read_codes(scan, image), source=str(self.path))
+
+    def read_codes(self, scan: Scan, image: Path) -> np.ndarray:
+        """Codes (I,J,K) as they are in the file, on the scan's grid.
+
+        Raises:
+            UserError: When the file cannot be read or lies on another grid.
+        """
         label = read_label(self.path)
         check_same_grid(scan, label, image, self.path)
-        return LabelMap(self.codes, organs).to_classes(label.data, source=str(self.path))
+        return label.data
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from segment.data.cases import Case
 from segment.data.readers.scan import case_name
 from segment.errors import UserError
 
-VERSION = 4  # raise it when code changes what preprocessing computes or what a stored volume consists of
+VERSION = 5  # raise it when code changes what preprocessing computes or what a stored volume consists of
 
 
 def identity(

@@ -46,6 +46,11 @@ def check_hu(case: str, hu: np.ndarray) -> Iterator[Finding]:
         yield from _check_ends(case, hu, low, high)
 
 
+def are_hu(values: np.ndarray) -> bool:
+    """Whether numbers (I,J,K) can be HU, as far as `check_hu` can tell."""
+    return all(finding.severity != "error" for finding in check_hu("", values))
+
+
 def _no_rescale(case: str, sample: np.ndarray, shown: str) -> Finding:
     if _share(sample, 824, 1324) > BODY_SHARE:  # BODY_HU + 1024
         what = f"air near 0, fat and organs near 1024, in {shown}: the rescale intercept is missing"

@@ -5,8 +5,10 @@ from pathlib import Path
 from segment.data.annotation import label_in
 from segment.data.cases import Case
 from segment.data.labels import Codes
+from segment.data.readers.dicom_seg import SEG_SUFFIX
 from segment.data.sides import Sides, with_sides
 from segment.data.sources.listing import check_pairs, patient_of, pattern_of, unwrapped, volumes
+from segment.errors import UserError
 
 
 class Folder:
@@ -16,7 +18,7 @@ class Folder:
 
     Args:
         root: Folder that holds both. When it holds nothing but one folder, as unzipping leaves it, that one is taken.
-        label_codes: Codes of every structure in the label files, by name.
+        label_codes: Codes of every structure in the label files, by name; needed unless all are DICOM segmentations.
         images: Folder of the CTs, below the root.
         labels: Folder of the label maps, below the root.
         image_suffix: What image names carry after the case's name, such as `_0000`.
@@ -31,7 +33,7 @@ class Folder:
     def __init__(
         self,
         root: str | Path,
-        label_codes: Codes,
+        label_codes: Codes | None = None,
         images: str = "images",
         labels: str = "labels",
         image_suffix: str = "",
@@ -57,12 +59,18 @@ class Folder:
         images = volumes(root / self.images, self.image_suffix, series=True)
         labels = volumes(root / self.labels, seg=True)
         check_pairs(images, labels, root)
+        if self.label_codes is None and not all(path.name.endswith(SEG_SUFFIX) for path in labels.values()):
+            msg = (
+                f"no value for data.sources.{source}.label_codes, which says what the codes in {root / self.labels} "
+                f"mean; list them by segment doctor data={source} data.sources.{source}.root={self.root}"
+            )
+            raise UserError(msg)
         return [
             Case(
                 f"{source}/{name}",
                 f"{source}/{patient_of(name, self.patient_pattern)}",
                 images[name],
-                with_sides(label_in(labels[name], self.label_codes), self.sides),
+                with_sides(label_in(labels[name], self.label_codes or {}), self.sides),
             )
             for name in sorted(images)
         ]

@@ -88,8 +88,11 @@ class Manifest:
         if masks:
             return MaskFiles({organ: self._file(name, path) for organ, path in masks.items()})
         file = self._file(name, codes)
-        if not self.label_codes and file.suffix != SEG_SUFFIX:
-            msg = f"{self.path} has files of codes in its column label; say what these mean in label_codes"
+        if self.label_codes is None and file.suffix != SEG_SUFFIX:
+            msg = (
+                f"{self.path} has files of codes in its column label; say in label_codes what these mean (segment "
+                "doctor lists them)"
+            )
             raise UserError(msg)
         return label_in(file, self.label_codes or {})
 
