@@ -12,7 +12,7 @@ MANY = 10  # codes of one structure from which these share a row
 
 
 def code_table(source: str, cases: Sequence[Mapping[int, Place]], declared: Codes) -> Table:
-    """A row for every code, or for all of a structure with many: how many cases show it, and medians of its volume, place and HU over these.
+    """A row for every code, or for all of a structure with many: how many cases show it, and medians over these.
 
     Args:
         source: The data set's source.

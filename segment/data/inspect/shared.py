@@ -31,7 +31,8 @@ def shared(findings: Sequence[Finding], cases: Sequence[str]) -> list[Finding]:
 def _kind(finding: Finding) -> tuple[str, ...]:
     """Equal for findings that differ in case and numbers alone."""
     source, _, name = finding.case.partition("/")
-    what = re.sub(r"-?\d[\d.e+]*", "#", finding.what.replace(name, "") if name else finding.what)
+    what = re.sub(rf"(?<=/){re.escape(name)}[^/\s]*", "", finding.what)  # its files
+    what = re.sub(r"-?\d[\d.e+]*", "#", what)
     return source, finding.check, finding.severity, finding.organ, what, finding.remedy
 
 

@@ -90,8 +90,8 @@ class Manifest:
         file = self._file(name, codes)
         if self.label_codes is None and file.suffix != SEG_SUFFIX:
             msg = (
-                f"{self.path} has files of codes in its column label; say in label_codes what these mean (segment "
-                "doctor lists them)"
+                f"{self.path} has files of codes in its column label; say what these mean in label_codes, with the "
+                "codes that segment doctor lists"
             )
             raise UserError(msg)
         return label_in(file, self.label_codes or {})
