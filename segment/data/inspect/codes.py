@@ -122,7 +122,7 @@ def check_codes(
         return
     own = Table("", declared).named(found)
     theirs = {codes[0]: name for name, codes in public.items() if len(codes) == 1}
-    moved = {codes[0]: name for name, codes in own.items() if _is_other(name, codes, theirs, anatomy)}
+    moved = dict(sorted((codes[0], name) for name, codes in own.items() if _is_other(name, codes, theirs, anatomy)))
     gains = [_gain(case, own, public, moved, anatomy) for case in cases if set(moved) & set(case)]
     if moved and np.mean(gains) > EXCHANGE_GAIN * len(moved):
         lie = ", ".join(f"{code} lies where {theirs[code]} lies, not {name}" for code, name in moved.items())

@@ -16,7 +16,7 @@ from segment.data.readers.scan import AIR_BELOW_HU, Scan
 
 _OPPOSITE = {"R": "L", "L": "R", "A": "P", "P": "A", "S": "I", "I": "S"}
 _SAMPLED = 64  # voxels along an axis of an organ's box; these suffice for its centre and its median
-_SAMPLED_BODY = 60  # voxels along an axis of the CT; these suffice for the body's middle
+_SAMPLED_BODY = 60  # voxels along an axis of the CT; these suffice for its middle and to know HU
 _CROPPED = 0.5  # share of the outermost plane that is body; the arms or the sides of a large patient fill less of it
 
 
@@ -60,14 +60,14 @@ def places(scan: Scan, label: np.ndarray) -> Mapping[int, Place]:
     highest = min(int(label.max(initial=0)), MAX_CODE)
     if highest < 1:
         return {}
-    middle, is_known = _middle(scan)
     # Files store the first axis fastest, SciPy goes along the last: turned over, it takes an eighth of the time.
     boxes = ndimage.find_objects(label.T, max_label=highest)
     if len(boxes) - boxes.count(None) > MAX_ORGANS:
         return {}
-    in_hu = are_hu(scan.data)
+    hu, affine = _sampled(scan)
+    middle, off_middle, in_hu = midline_mm(hu, affine), _is_cropped(scan), are_hu(hu)
     return {
-        value: _place(scan, label, value, (box[2], box[1], box[0]), middle, not is_known, in_hu)
+        value: _place(scan, label, value, (box[2], box[1], box[0]), middle, off_middle, in_hu)
         for value, box in enumerate(boxes, start=1)
         if box is not None
     }
@@ -105,14 +105,16 @@ def voxel_ml(scan: Scan) -> float:
     return float(abs(np.linalg.det(scan.affine[:3, :3]))) / 1000
 
 
-def _middle(scan: Scan) -> tuple[float, bool]:
-    """RAS+ x of the body's middle, and whether the CT shows the body from side to side."""
+def _sampled(scan: Scan) -> tuple[np.ndarray, np.ndarray]:
+    """Every so many voxels of a CT, and the affine of these."""
     steps = [-(-n // _SAMPLED_BODY) for n in scan.data.shape]
-    hu = scan.data[tuple(slice(None, None, step) for step in steps)]
-    across = int(np.argmax(np.abs(scan.affine[0, :3])))
-    ends = [np.take(scan.data, end, axis=across) > AIR_BELOW_HU for end in (0, -1)]
-    middle = midline_mm(hu, scan.affine @ np.diag([*steps, 1.0]))
-    return middle, all(np.count_nonzero(end) <= _CROPPED * end.size for end in ends)
+    return scan.data[tuple(slice(None, None, step) for step in steps)], scan.affine @ np.diag([*steps, 1.0])
+
+
+def _is_cropped(scan: Scan) -> bool:
+    """Whether the body goes on beyond the right or the left end of a CT."""
+    planes = np.moveaxis(scan.data, int(np.argmax(np.abs(scan.affine[0, :3]))), 0)
+    return any(np.count_nonzero(planes[end] > AIR_BELOW_HU) > _CROPPED * planes[end].size for end in (0, -1))
 
 
 def _place(scan: Scan, label: np.ndarray, value: int, box: Box, middle: float, off_middle: bool, in_hu: bool) -> Place:
