@@ -136,7 +136,8 @@ def _codes(
         if any(codes):
             declared = next(iter(own.values())).codes
             listed.append(code_table(str(source), codes, declared))
-            findings += check_codes(str(source), codes, declared, tables, anatomy)
+            is_option = "label_codes" in cfg.data.sources[source]
+            findings += check_codes(str(source), codes, declared, tables, anatomy, is_option)
     return listed, findings
 
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from segment.data.inspect.fit import misfits
 from segment.data.inspect.judge import EXCHANGE_GAIN
 from segment.data.inspect.place import Place, together
 from segment.data.labels import Codes
+from segment.data.sides import Sides
 from segment.data.sources.names import OTHER
 
 MANY = 20  # codes that a sentence lists
@@ -28,10 +29,12 @@ class Table:
     Attributes:
         name: The data set.
         codes: Code or codes by structure.
+        sides: Structures drawn under one code for both sides, with the names of the right and the left one.
     """
 
     name: str
     codes: Codes
+    sides: Sides = field(default_factory=dict)
 
     def named(self, found: Collection[int]) -> Mapping[str, Sequence[int]]:
         """Those of the codes found that each structure has, by its name."""
@@ -52,7 +55,7 @@ def public_tables(conf: Path, others: Mapping[str, Codes]) -> list[Table]:
         document: Any = OmegaConf.to_container(OmegaConf.load(path))
         for node in document.get("sources", {}).values():
             if (codes := node.get("label_codes")) and OTHER not in codes:
-                tables.append(Table(f"data={path.stem}", codes))
+                tables.append(Table(f"data={path.stem}", codes, node.get("sides") or {}))
     return tables
 
 
@@ -98,7 +101,12 @@ def structure_misfits(
 
 
 def check_codes(
-    source: str, cases: Sequence[Mapping[int, Place]], declared: Codes, tables: Sequence[Table], anatomy: Anatomy
+    source: str,
+    cases: Sequence[Mapping[int, Place]],
+    declared: Codes,
+    tables: Sequence[Table],
+    anatomy: Anatomy,
+    is_option: bool = True,
 ) -> Iterator[Finding]:
     """Codes of which a public table makes other organs, which fit much better than those declared.
 
@@ -108,16 +116,18 @@ def check_codes(
         declared: Code or codes by structure, as the configuration has them; empty: nothing is declared.
         tables: Public ones.
         anatomy: The facts.
+        is_option: Whether the source takes `label_codes`; others have their codes from the data set's own description.
     """
     found = sorted({code for case in cases for code in case})
     if not found:
         return
     names, public = best_table(cases, tables, anatomy)
+    sides = {name: both for table in tables if table.name in names for name, both in table.sides.items()}
+    remedy = _remedy(source, public or {"…": found}, sides, is_option)
     if not declared:
         shown = ", ".join(map(str, found[:MANY])) + " …" * (len(found) > MANY)
         what = f"label_codes says nothing of the {len(found)} code(s) {shown}"
         what += f"; they lie and measure as in the table of {' and '.join(names)}" if names else ""
-        remedy = f"pass 'data.sources.{source}.label_codes={{{_written(public or {'…': found})}}}'"
         yield Finding(source, "label codes", "error", what, remedy + " and look at the contact sheet")
         return
     own = Table("", declared).named(found)
@@ -127,9 +137,7 @@ def check_codes(
     if moved and np.mean(gains) > EXCHANGE_GAIN * len(moved):
         lie = ", ".join(f"{code} lies where {theirs[code]} lies, not {name}" for code, name in moved.items())
         what = f"{lie}; so it is in the table of {' and '.join(names)}"
-        yield Finding(
-            source, "label codes", "error", what, f"pass 'data.sources.{source}.label_codes={{{_written(public)}}}'"
-        )
+        yield Finding(source, "label codes", "error", what, remedy)
 
 
 def _is_other(name: str, codes: Sequence[int], theirs: Mapping[int, str], anatomy: Anatomy) -> bool:
@@ -150,7 +158,11 @@ def _gain(
     return sum(costs[name] - others[name_of[code]] for code, name in moved.items())
 
 
-def _written(named: Mapping[str, Sequence[int]]) -> str:
-    """Codes as an override."""
+def _remedy(source: str, named: Mapping[str, Sequence[int]], sides: Sides, is_option: bool) -> str:
     values = {name: str(codes[0]) if len(codes) == 1 else str(list(codes)) for name, codes in named.items()}
-    return ", ".join(f"{name}: {value}" for name, value in values.items())
+    codes = ", ".join(f"{name}: {value}" for name, value in values.items())
+    if not is_option:
+        return f"correct the codes in the data set's own description: {codes}"
+    pairs = ", ".join(f"{name}: [{', '.join(both)}]" for name, both in sides.items() if name in named)
+    more = f" 'data.sources.{source}.sides={{{pairs}}}'" if pairs else ""
+    return f"pass 'data.sources.{source}.label_codes={{{codes}}}'{more}"

@@ -67,6 +67,20 @@ def test_one_wrong_code_is_an_error_although_its_organ_has_no_other():
     assert "'data.sources.folder.label_codes={liver: 1, right_kidney: 2, spleen: 3, pancreas: 4," in finding.remedy
 
 
+def test_both_kidneys_under_one_code_come_with_their_sides():
+    case = {1: place("liver"), 2: place("kidney", volume_ml=320), 3: place("spleen"), 4: place("pancreas")}
+    (finding,) = check_codes("folder", [case], {}, list(TABLES.values()), ANATOMY)
+    assert "the table of data=abdomenct1k" in finding.what
+    assert "'data.sources.folder.sides={kidney: [right_kidney, left_kidney]}'" in finding.remedy
+
+
+def test_sources_that_take_no_codes_get_no_option_to_paste():
+    case = {1: place("spleen"), 2: place("liver")}
+    wrong, table = {"liver": 1, "spleen": 2}, Table("a public set", {"spleen": 1, "liver": 2})
+    (finding,) = check_codes("nnunet", [case], wrong, [table], ANATOMY, is_option=False)
+    assert finding.remedy == "correct the codes in the data set's own description: spleen: 1, liver: 2"
+
+
 def test_no_codes_no_finding():
     assert not list(check_codes("folder", [{}], {}, list(TABLES.values()), ANATOMY))
 
