@@ -24,8 +24,10 @@ def portable(cfg: DictConfig) -> dict[str, Any]:
     copy = cfg.copy()
     copy.run_dir, copy.resume, copy.allow_changed = ".", False, []
     if "from_run" in copy:
-        copy.from_run, copy.preflight = None, True
+        copy.from_run, copy.preflight, copy.label_check = None, True, "refuse"
     result: dict[str, Any] = without_paths(OmegaConf.to_container(copy, resolve=True))
+    if "from_run" in copy:
+        del result["anatomy"]  # labels are held against it before training, which does not depend on it
     return result
 
 

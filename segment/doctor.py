@@ -1,26 +1,35 @@
 """`segment doctor`: inspect a data set before anyone trains on it."""
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
 
 import torch
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.progress import track
+from rich.table import Table
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from segment import build
+from segment.configuration import config_dir
 from segment.data.cases import PARTS, Case
 from segment.data.datamodule import MOST_WORKERS
 from segment.data.inspect.anatomy import Anatomy
 from segment.data.inspect.case import inspect
+from segment.data.inspect.codes import check_codes, public_tables
 from segment.data.inspect.finding import Finding, by_case, refusal, worst
+from segment.data.inspect.listing import code_table
+from segment.data.inspect.place import Place
 from segment.data.inspect.set import check_set
+from segment.data.inspect.shared import shared
 from segment.data.inspect.table import findings_json, grouped, print_findings
-from segment.data.inspect.truth import drawn_in
+from segment.data.inspect.truth import drawn_in, is_declared, label_file
+from segment.data.labels import Codes
 from segment.door import door
 from segment.errors import UserError
 from segment.files import write_text
@@ -38,6 +47,7 @@ class Seen:
     findings: tuple[Finding, ...]
     voxel_hash: str
     thumbnail: bytes
+    codes: Mapping[int, Place]
 
 
 class Inspection(Dataset[Seen]):
@@ -63,15 +73,15 @@ class Inspection(Dataset[Seen]):
             with _quiet():
                 seen = inspect(case, self.organs, self.anatomy)
         except Exception as error:  # of whatever kind: thousands of other cases wait
-            return Seen((_failure(case, "failed", "the inspection failed", error),), "", b"")
+            return Seen((_failure(case, "failed", "the inspection failed", error),), "", b"", {})
         if seen.scan is None:
-            return Seen(seen.findings, seen.voxel_hash, b"")
+            return Seen(seen.findings, seen.voxel_hash, b"", seen.codes)
         try:
             picture = draw_thumbnail(seen.scan.data, seen.classes, seen.scan.affine, self.organs)
         except Exception as error:  # which must not cost the findings
             failure = _failure(case, "picture", "it cannot be shown on the contact sheet", error)
-            return Seen((*seen.findings, failure), seen.voxel_hash, b"")
-        return Seen(seen.findings, seen.voxel_hash, picture)
+            return Seen((*seen.findings, failure), seen.voxel_hash, b"", seen.codes)
+        return Seen(seen.findings, seen.voxel_hash, picture, seen.codes)
 
 
 def doctor(cfg: DictConfig) -> None:
@@ -84,10 +94,10 @@ def doctor(cfg: DictConfig) -> None:
         msg = f"num_workers={cfg.num_workers} must lie between 0 and {MOST_WORKERS}"
         raise UserError(msg)
     anatomy: Anatomy = instantiate(cfg.anatomy, _convert_="all")
-    cases, refused = build.usable_cases(cfg.data)
+    cases, refused = build.usable_cases(_without_codes(cfg.data))
     if not cases and all(name in cfg.data.sources for name, _ in refused):
         raise refused[0][1]  # there is no data set
-    drawn = {case.id: drawn_in(case.label) for case in cases}
+    drawn = {case.id: drawn_in(case.label) for case in cases if is_declared(case.label)}
     known = {structure for structures in drawn.values() for structure in structures}
     organs = [organ for organ in anatomy.volume_ml if organ in known]
     with begin(cfg, "doctor.log") as here:
@@ -98,8 +108,14 @@ def doctor(cfg: DictConfig) -> None:
         findings += [finding for one in seen.values() for finding in one.findings]
         hashes = {name: one.voxel_hash for name, one in seen.items()}
         findings += check_set(cases, drawn, organs, hashes, part_of, findings, build.left_out(cfg.data))
+        listed, of_codes = _codes(cfg, cases, seen, anatomy)
+        findings = shared([*findings, *of_codes], [case.id for case in cases])
         count = len({*seen, *(name for name, _ in refused)} - {*cfg.data.sources})
         write_text(here.folder / "findings.json", findings_json(count, findings))
+        for table in listed:
+            Console().print(table)
+        for finding in of_codes:
+            print(f"{finding.what}: {finding.remedy}")  # in one piece, to be copied
         print_findings(findings, Console())
         if unjudged := sorted(known - set(organs)):
             print(f"read, but not judged, for anatomy.volume_ml does not name them: {', '.join(unjudged)}")
@@ -109,6 +125,34 @@ def doctor(cfg: DictConfig) -> None:
             print(f"contact sheet: {', '.join(map(str, sheets))}")
         print(f"run folder: {here.folder}")
         _conclude(count, findings, cfg.strict)
+
+
+def _without_codes(data: DictConfig) -> DictConfig:
+    """The data with empty `label_codes` for sources that need these and have none: their codes are listed."""
+    changed = data.copy()
+    for node in changed.sources.values():
+        if "_target_" in node and "label_codes" in node and node.label_codes is None:
+            node.label_codes = {}
+    return changed
+
+
+def _codes(
+    cfg: DictConfig, cases: Sequence[Case], seen: Mapping[str, Seen], anatomy: Anatomy
+) -> tuple[list[Table], list[Finding]]:
+    """Codes of every source with label files as a table, and what is wrong with their meanings."""
+    others = OmegaConf.to_container(cfg.code_tables)
+    tables = public_tables(Path(config_dir()), cast("Mapping[str, Codes]", others))
+    listed: list[Table] = []
+    findings: list[Finding] = []
+    for source in cfg.data.sources:
+        own = {case.id: file for case in cases if case.id.split("/")[0] == source and (file := label_file(case.label))}
+        codes = [seen[name].codes for name in own]
+        if any(codes):
+            declared = next(iter(own.values())).codes
+            listed.append(code_table(str(source), codes, declared))
+            is_option = "label_codes" in cfg.data.sources[source]
+            findings += check_codes(str(source), codes, declared, tables, anatomy, is_option)
+    return listed, findings
 
 
 def _parts(cfg: DictConfig, cases: Sequence[Case]) -> tuple[dict[str, str], list[Finding]]:
@@ -140,7 +184,7 @@ def _inspect(inspection: Inspection, num_workers: int) -> dict[str, Seen]:
                 continue
             what = f"the process that inspected it ended: {error}"
             remedy = "if memory is short, inspect fewer cases at once (num_workers=1) or on a larger machine"
-            seen.append(Seen((Finding(inspection.cases[len(seen)].id, "killed", "error", what, remedy),), "", b""))
+            seen.append(Seen((Finding(inspection.cases[len(seen)].id, "killed", "error", what, remedy),), "", b"", {}))
             workers = num_workers
     return {case.id: one for case, one in zip(inspection.cases, seen, strict=True)}
 

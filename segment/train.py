@@ -6,10 +6,12 @@ from pathlib import Path
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
+from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from segment import build
 from segment.configuration import flat, portable
+from segment.data.inspect.stored import check_labels
 from segment.door import door
 from segment.errors import UserError
 from segment.finetune import all_seen, begin_from, keep_note, note_checkpoint
@@ -71,6 +73,7 @@ def _check(cfg: DictConfig, parts: build.Parts, here: Run) -> None:
     for case in (*datamodule.split.val, *datamodule.split.test) if device.type == "cpu" else ():
         module.segmenter.check(datamodule.volumes[case.id].image.shape)
     hashes = datamodule.voxel_hashes()
+    check_labels(datamodule.volumes.values(), instantiate(cfg.anatomy, _convert_="all"), cfg.label_check)
     module.checkpoint_facts |= {"split": datamodule.split.ids(), "voxel_hashes": hashes}
     if here.checkpoint is not None:
         other_data = any(key.split(".")[0] in ("data", "split") for key in cfg.allow_changed)

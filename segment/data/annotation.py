@@ -79,8 +79,15 @@ class LabelFile:
 
     def read(self, scan: Scan, image: Path, organs: Sequence[str]) -> np.ndarray:
         """Codes turned into class indices."""
-        label = on_grid_of(read_label(self.path), scan, self.path, image)
-        return LabelMap(self.codes, organs).to_classes(label, source=str(self.path))
+        return LabelMap(self.codes, organs).to_classes(self.read_codes(scan, image), source=str(self.path))
+
+    def read_codes(self, scan: Scan, image: Path) -> np.ndarray:
+        """Codes (I,J,K) as they are in the file, on the scan's grid.
+
+        Raises:
+            UserError: When the file cannot be read or lies on another grid.
+        """
+        return on_grid_of(read_label(self.path), scan, self.path, image)
 
 
 @dataclass(frozen=True)

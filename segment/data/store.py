@@ -8,6 +8,7 @@ noticed when a run opens it, and prepared again.
 
 import logging
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -20,6 +21,7 @@ from segment.data.annotation import annotated
 from segment.data.cases import Case
 from segment.data.content import ContentRecord
 from segment.data.fingerprint import fingerprint, identity, voxel_hash
+from segment.data.inspect.place import places
 from segment.data.preprocess import preprocess
 from segment.data.volume import StoredVolume, discard, write_volume
 from segment.errors import UserError
@@ -86,8 +88,10 @@ class Store:
                 msg = f"{case.image} or its label changed while it was read; start again when it is written"
                 raise UserError(msg)
             volume = preprocess(self.transform, scan, label)
+            shown = places(scan, label)
             facts = {
                 "case": case.id,
+                "places": {self.organs[index - 1]: asdict(place) for index, place in shown.items()},
                 "annotated": annotated(case.label, self.organs),
                 "voxel_hash": voxel_hash(scan.data),
             }

@@ -62,8 +62,8 @@ class StoredVolume:
     def meta(self) -> dict[str, Any]:
         """What is known of the volume.
 
-        `affine` (4×4), `classes` present, `annotated` per class, the CT's `voxel_hash`, the image's `minimum`; `case`,
-        under whose id it was prepared first.
+        `affine` (4×4), `classes` present, `annotated` per class, the CT's `voxel_hash`, the image's `minimum`;
+        `places`, of the organs on the CT's own grid (`Place`); `case`, under whose id it was prepared first.
         """
         return dict(json.loads((self.folder / "meta.json").read_text(encoding="utf-8")))
 

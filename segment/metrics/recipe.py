@@ -11,7 +11,10 @@ from segment.configuration import flat
 from segment.errors import UserError
 
 # Keys that tell where a run writes or how it is called, not what it computes.
-_FREE = {"run_dir", "resume", "allow_changed", "output_dir", "cache_dir", "task", "test", "from_run", "preflight"}
+_FREE = {"run_dir", "resume", "allow_changed", "output_dir", "cache_dir", "task", "test", "from_run"} | {
+    "preflight",
+    "label_check",
+}
 _FREE_GROUPS = {"logger", "hydra"}
 _FREE_NAMES = {"seed", "num_workers", "cache_dir"}
 # Beside the split: the network of each fold, and what it tested, where `segment evaluate` has scored them.

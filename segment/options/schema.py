@@ -42,6 +42,8 @@ class Recipe(TypedDict):
 class Train(Recipe):
     """`segment train`."""
 
+    anatomy: Built
+    label_check: Literal["refuse", "warn", "ignore"]
     preflight: bool | Literal["only"]
     test: bool
     init_from: str | None
@@ -91,6 +93,7 @@ class Doctor(Inspection):
     strict: bool
     num_workers: Annotated[int, Range(0)]
     anatomy: Built
+    code_tables: dict[str, Any]
 
 
 class Evaluate(Inspection):

@@ -22,7 +22,17 @@ from segment.run.folder import ENVIRONMENT, processes_of
 log = logging.getLogger(__name__)
 
 # Who calls, and where he writes, is this run's own.
-OWN = ("from_run", "preflight", "resume", "allow_changed", "run_dir", "output_dir", "cache_dir")
+OWN = (
+    "from_run",
+    "preflight",
+    "label_check",
+    "anatomy",
+    "resume",
+    "allow_changed",
+    "run_dir",
+    "output_dir",
+    "cache_dir",
+)
 
 
 def repeated(cfg: DictConfig) -> DictConfig:

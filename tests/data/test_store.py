@@ -16,6 +16,7 @@ from small_ct import CODES, ORGANS, transform, write_case
 
 from segment.data import content
 from segment.data import store as module
+from segment.data.inspect.place import Place, places
 from segment.data.labels import LabelMap
 from segment.data.preprocess import preprocess
 from segment.data.readers.read import read_ct, read_label
@@ -52,6 +53,15 @@ def run(target, *arguments):
     process.start()
     process.join(60)
     return process.exitcode
+
+
+def test_places_of_organs_are_remembered_as_they_are_on_the_ct_s_grid(store, cases):
+    stored = store.prepare(cases[:1])[cases[0].id]
+    scan = read_ct(cases[0].image)
+    expected = places(scan, cases[0].label.read(scan, cases[0].image, ORGANS))
+    assert expected
+    remembered = {ORGANS.index(organ) + 1: Place(**place) for organ, place in stored.meta["places"].items()}
+    assert remembered == expected
 
 
 def test_from_the_store_and_fresh_are_the_same(store, cases):

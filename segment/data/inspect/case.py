@@ -1,7 +1,7 @@
 """One case: its CT and label are read once, and everything is checked."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -11,9 +11,10 @@ from segment.data.inspect.anatomy import Anatomy
 from segment.data.inspect.finding import Finding, Severity, refusal, worst
 from segment.data.inspect.header import check_header
 from segment.data.inspect.hu import check_hu
+from segment.data.inspect.judge import check_places
 from segment.data.inspect.organ import check_organs
-from segment.data.inspect.sides import check_sides
-from segment.data.inspect.truth import drawn_in, read_truth
+from segment.data.inspect.place import Place, places
+from segment.data.inspect.truth import drawn_in, read_codes, read_truth
 from segment.data.readers.dicom import AXIAL, Series, SeriesFolder
 from segment.data.readers.read import is_folder
 from segment.data.readers.scan import Scan
@@ -29,12 +30,14 @@ class Inspected:
         scan: The CT; None when it cannot be read.
         classes: (I,J,K) class indices; None when the label cannot be used.
         voxel_hash: Of the CT; empty when it cannot be read.
+        codes: Place of every code in a label file; none where the label is no such file or cannot be read.
     """
 
     findings: tuple[Finding, ...]
     scan: Scan | None = None
     classes: np.ndarray | None = None
     voxel_hash: str = ""
+    codes: Mapping[int, Place] = field(default_factory=dict)
 
 
 def inspect(case: Case, organs: Sequence[str], anatomy: Anatomy) -> Inspected:
@@ -53,17 +56,16 @@ def inspect(case: Case, organs: Sequence[str], anatomy: Anatomy) -> Inspected:
         scan = folder.read(case.series) if folder else case.read()
     except UserError as error:
         return Inspected((refusal(case.id, "unreadable", error),))
-    of_hu = list(check_hu(case.id, scan.data))
-    if worst(of_hu) == "error":  # then what organs hold says nothing new
-        anatomy = replace(anatomy, median_hu={})
-    findings = [*of_series, *check_header(case.id, scan), *of_hu]
+    findings = [*of_series, *check_header(case.id, scan), *check_hu(case.id, scan.data)]
+    codes = places(scan, read_codes(case, scan))
     classes, of_label = read_truth(case, scan, organs)
     findings += of_label
     annotated = [organ for organ in organs if organ in drawn_in(case.label)]
     if classes is not None and annotated:
         findings += check_organs(case.id, scan, classes, organs, annotated, anatomy)
-        findings += check_sides(case.id, scan, classes, organs, anatomy)
-    return Inspected(tuple(findings), scan, classes, voxel_hash(scan.data))
+        named = {organs[index - 1]: place for index, place in places(scan, classes).items()}
+        findings += check_places(case.id, named, anatomy)
+    return Inspected(tuple(findings), scan, classes, voxel_hash(scan.data), codes)
 
 
 def _check_series(case: Case, series: Sequence[Series]) -> Iterator[Finding]:

@@ -104,6 +104,11 @@ def _sample(hu: np.ndarray) -> np.ndarray:
     return hu[tuple(slice(None, None, -(-n // _SAMPLED)) for n in hu.shape)]
 
 
+def are_hu(values: np.ndarray) -> bool:
+    """Whether numbers (I,J,K) can be HU, as far as `check_hu` can tell."""
+    return all(finding.severity != "error" for finding in check_hu("", values))
+
+
 def _no_rescale(case: str, sample: np.ndarray, shown: str) -> Finding:
     if _share(sample, *_SHIFTED_BODY) > BODY_SHARE:
         what = f"air near 0, fat and organs near 1024, in {shown}: the rescale intercept is missing"

@@ -1,6 +1,6 @@
-"""Each organ's label by itself: size, pieces, brightness, and where it is cut."""
+"""Each organ's label by itself: pieces, and where it is cut."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import nibabel as nib
 import numpy as np
@@ -10,6 +10,7 @@ from scipy import ndimage
 from segment.data.inspect.anatomy import Anatomy
 from segment.data.inspect.boxes import Box, organ_boxes
 from segment.data.inspect.finding import Finding, Severity
+from segment.data.inspect.place import cut_faces, voxel_ml
 from segment.data.readers.scan import Scan
 
 SPECK_ML, SPECK_SHARE = 1.0, 0.01  # a piece below both is a slip of the pen, not a part of the organ
@@ -56,23 +57,7 @@ def _check_organ(case: str, scan: Scan, mask: np.ndarray, box: Box, organ: str, 
     if organ not in anatomy.running_through:
         yield from _check_faces(case, organ, faces)
         yield from _check_ends(case, organ, mask, scan, faces)
-    yield from _check_volume(case, organ, mask.sum() * _voxel_ml(scan), bool(faces), anatomy.volume_ml)
-    yield from _check_pieces(case, organ, mask, _voxel_ml(scan))
-    if organ in anatomy.median_hu:
-        low, high = anatomy.median_hu[organ]
-        median = float(np.median(scan.data[box][mask]))
-        if not low <= median <= high:
-            what = f"{organ} has a median of {median:.0f} HU, not {low} to {high}: its label lies elsewhere, or no HU"
-            yield Finding(case, "HU", "error", what, "look at the case; check the image's HU and the affines", organ)
-
-
-def cut_faces(scan: Scan, box: Box) -> list[str]:
-    """Faces of the scan, by the patient's side (letters R, L, A, P, S, I), that a box touches."""
-    faces = []
-    for part, count, upper in zip(box, scan.data.shape, nib.aff2axcodes(scan.affine), strict=True):
-        lower = {"R": "L", "L": "R", "A": "P", "P": "A", "S": "I", "I": "S"}[upper]
-        faces += [lower] * (part.start == 0) + [upper] * (part.stop == count)
-    return faces
+    yield from _check_pieces(case, organ, mask, voxel_ml(scan))
 
 
 def _check_faces(case: str, organ: str, faces: Sequence[str]) -> Iterator[Finding]:
@@ -86,30 +71,20 @@ def _check_faces(case: str, organ: str, faces: Sequence[str]) -> Iterator[Findin
         yield Finding(case, "at the border", "warning", what, remedy, organ)
 
 
-def _check_volume(
-    case: str, organ: str, volume_ml: float, cut: bool, ranges: Mapping[str, Sequence[float]]
-) -> Iterator[Finding]:
-    low, high = ranges[organ]
-    if volume_ml > high or (volume_ml < low and not cut):
-        what = f"{organ} has {volume_ml:.3g} mL, not {low} to {high} mL"
-        remedy = f"look at the case: spacing, codes, label; if it is true, widen anatomy.volume_ml.{organ}"
-        yield Finding(case, "volume", "warning", what, remedy, organ)
-
-
-def _check_pieces(case: str, organ: str, mask: np.ndarray, voxel_ml: float) -> Iterator[Finding]:
+def _check_pieces(case: str, organ: str, mask: np.ndarray, one_ml: float) -> Iterator[Finding]:
     pieces, count = ndimage.label(mask, np.ones((3, 3, 3)))
     if count == 1:
         return
     sizes = np.sort(np.bincount(pieces.ravel())[1:])[::-1]
     rest = sizes[1:]
-    specks = rest[(rest * voxel_ml < SPECK_ML) & (rest < SPECK_SHARE * sizes[0])]
+    specks = rest[(rest * one_ml < SPECK_ML) & (rest < SPECK_SHARE * sizes[0])]
     if len(specks):
-        specks_ml = specks.sum() * voxel_ml
+        specks_ml = specks.sum() * one_ml
         severity: Severity = "warning" if len(specks) >= MANY_SPECKS or specks_ml >= SPECK_ML else "note"
         what = f"{organ} has {len(specks)} speck(s) apart from it, {specks_ml:.2g} mL in all"
         yield Finding(case, "specks", severity, what, "keep the largest piece alone, and delete the others", organ)
     if len(specks) < len(rest):
-        what = f"{organ} lies in {count - len(specks)} pieces, the second of {rest[0] * voxel_ml:.3g} mL"
+        what = f"{organ} lies in {count - len(specks)} pieces, the second of {rest[0] * one_ml:.3g} mL"
         yield Finding(case, "in pieces", "note", what, "look whether a part is missing between the pieces", organ)
 
 
@@ -121,13 +96,9 @@ def _check_ends(case: str, organ: str, mask: np.ndarray, scan: Scan, faces: Sequ
     if len(areas) < FLAT_SLICES:
         return
     upper = axcodes[axis]
-    slice_cm2 = 10 * _voxel_ml(scan) / float(voxel_sizes(scan.affine)[axis])
+    slice_cm2 = 10 * voxel_ml(scan) / float(voxel_sizes(scan.affine)[axis])
     large = max(FLAT_SHARE * areas.max(), FLAT_CM2 / slice_cm2)
     for end, face in ((areas[-1], upper), (areas[0], "I" if upper == "S" else "S")):
         if face not in faces and end > large:
             what = f"the {_FACES[face]} end of {organ} is flat, as if the label stopped before the organ does"
             yield Finding(case, "truncated", "warning", what, "draw the rest of it, or leave the case out", organ)
-
-
-def _voxel_ml(scan: Scan) -> float:
-    return float(abs(np.linalg.det(scan.affine[:3, :3]))) / 1000

@@ -90,7 +90,9 @@ def check_judged(drawn: Mapping[str, Collection[str]], organs: Sequence[str]) ->
     for source, known in structures.items():
         if not known & set(organs):
             what = f"nothing is known of {', '.join(sorted(known)) or 'its labels'}: no label was judged"
-            remedy = "name its organs as conf/doctor.yaml does, or add +anatomy.volume_ml.<organ>=[<least>,<most>]"
+            remedy = (
+                "name its organs as conf/anatomy/default.yaml does, or add +anatomy.volume_ml.<organ>=[<least>,<most>]"
+            )
             yield Finding(source, "nothing judged", "warning", what, remedy)
 
 

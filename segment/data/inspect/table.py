@@ -24,11 +24,17 @@ def print_findings(findings: Sequence[Finding], console: Console) -> None:
         table.add_column(heading, overflow="fold", ratio=share or None)
     for group in grouped(findings):
         first = group[0]
-        lines = [f"{finding.case}: {finding.what}" for finding in group[:SHOWN]]
+        lines = [f"{_few(finding.case)}: {finding.what}" for finding in group[:SHOWN]]
         lines += [f"… {len(group) - SHOWN} more in findings.json"] * (len(group) > SHOWN)
         label = Text(first.severity, STYLES[first.severity])
         table.add_row(label, Text(first.check), Text("\n".join(lines)), Text(first.remedy))
     console.print(table)
+
+
+def _few(cases: str) -> str:
+    """The first of the cases that a finding is about."""
+    names = cases.split(", ")
+    return ", ".join(names[:SHOWN]) + f" and {len(names) - SHOWN} more" * (len(names) > SHOWN)
 
 
 def grouped(findings: Sequence[Finding]) -> list[list[Finding]]:

@@ -1,6 +1,7 @@
 """Label files read for inspection: what keeps them from being used is found out, not raised."""
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,8 @@ def read_truth(case: Case, scan: Scan, organs: Sequence[str]) -> tuple[np.ndarra
         scan: Its CT.
         organs: Those of interest; what else the label holds is read, too, but becomes background.
     """
+    if not is_declared(case.label):  # `check_codes` says so, once for all cases
+        return None, []
     names = _names(case.label, organs)
     try:
         classes = case.label.read(scan, case.image, names)
@@ -52,6 +55,28 @@ def read_truth(case: Case, scan: Scan, organs: Sequence[str]) -> tuple[np.ndarra
         findings += _check_interpolated(case, classes, names)
     table = np.array([0, *(organs.index(name) + 1 if name in organs else 0 for name in names)], np.uint8)
     return table[classes], findings
+
+
+def label_file(label: Annotation) -> LabelFile | None:
+    """The file of codes behind an annotation; None where there is none."""
+    while isinstance(label, SplitSides):
+        label = label.whole
+    return label if isinstance(label, LabelFile) else None
+
+
+def is_declared(label: Annotation) -> bool:
+    """Whether anything is said of the codes of a label file; other annotations name what they hold."""
+    file = label_file(label)
+    return file is None or bool(file.codes)
+
+
+def read_codes(case: Case, scan: Scan) -> np.ndarray:
+    """Codes (I,J,K) of a case's label file, declared or not; nothing but 0 where these cannot be had."""
+    file = label_file(case.label)
+    with suppress(UserError):  # `read_truth` finds out why
+        if file is not None:
+            return file.read_codes(scan, case.image)
+    return np.zeros(scan.data.shape, np.uint8)
 
 
 def _names(label: Annotation, organs: Sequence[str]) -> list[str]:
@@ -65,7 +90,7 @@ def _names(label: Annotation, organs: Sequence[str]) -> list[str]:
 
 def _reason(case: Case, scan: Scan, error: UserError) -> Finding:
     """Which file is the cause, and of what kind; the error's own words where files alone do not tell."""
-    label = case.label
+    label = label_file(case.label) or case.label
     while isinstance(label, SplitSides):
         label = label.whole
     if isinstance(label, LabelFile | MaskFiles):

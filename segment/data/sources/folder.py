@@ -7,9 +7,12 @@ from segment.data.annotation import label_in
 from segment.data.cases import Case, Refused
 from segment.data.labels import Declared
 from segment.data.left_out import LeftOut
+from segment.data.readers.dicom_seg import SEG_SUFFIX
+from segment.data.readers.scan import has_suffix
 from segment.data.sides import Sides, with_sides
 from segment.data.sources.listing import listed, paired, patient_of, pattern_of, unwrapped, volumes
 from segment.data.sources.rest import unpaired
+from segment.errors import UserError
 
 
 class Folder:
@@ -19,7 +22,8 @@ class Folder:
 
     Args:
         root: Folder that holds both. When it holds nothing but one folder, as unzipping leaves it, that one is taken.
-        label_codes: Codes of every structure in the label files, by name; for DICOM segmentations, names of segments.
+        label_codes: Codes of every structure in the label files, by name; needed unless all are DICOM segmentations,
+            for which it may hold names of segments.
         images: Folder of the CTs, below the root.
         labels: Folder of the label maps, below the root.
         image_suffix: What image names carry after the case's name, such as `_0000`.
@@ -34,7 +38,7 @@ class Folder:
     def __init__(
         self,
         root: str | Path,
-        label_codes: Declared,
+        label_codes: Declared | None = None,
         images: str = "images",
         labels: str = "labels",
         image_suffix: str = "",
@@ -59,13 +63,20 @@ class Folder:
         root = unwrapped(self.root, self.images)
         images = volumes(source, root / self.images, refused, self.image_suffix, series=True)
         labels = volumes(source, root / self.labels, refused, seg=True)
+        coded = [path for path in labels.values() if not has_suffix(path, SEG_SUFFIX)]
+        if self.label_codes is None and coded:
+            msg = (
+                f"no value for data.sources.{source}.label_codes, which says what the codes in {root / self.labels} "
+                f"mean; list them by segment doctor data={source} data.sources.{source}.root={self.root}"
+            )
+            raise UserError(msg)
 
         def case_of(name: str) -> Case:
             return Case(
                 f"{source}/{name}",
                 f"{source}/{patient_of(name, self.patient_pattern)}",
                 images[name],
-                with_sides(label_in(labels[name], self.label_codes), self.sides),
+                with_sides(label_in(labels[name], self.label_codes or {}), self.sides),
             )
 
         return listed(source, paired(source, images, labels, root, refused), refused, case_of)

@@ -100,8 +100,11 @@ class Manifest:
         if masks:
             return MaskFiles({organ: self._file(name, path) for organ, path in masks.items()})
         file = self._file(name, codes)
-        if not self.label_codes and not has_suffix(file, SEG_SUFFIX):
-            msg = f"{self.path} has files of codes in its column label; say what these mean in label_codes"
+        if self.label_codes is None and not has_suffix(file, SEG_SUFFIX):
+            msg = (
+                f"{self.path} has files of codes in its column label; say what these mean in label_codes, with the "
+                "codes that segment doctor lists"
+            )
             raise UserError(msg)
         return label_in(file, self.label_codes or {})
 

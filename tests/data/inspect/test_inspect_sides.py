@@ -77,5 +77,12 @@ def test_an_order_that_cannot_be_is_seen_near_the_middle(tmp_path):
 
 def test_organs_without_a_side_are_not_judged(tmp_path, clean):
     case = write_case(tmp_path, hu=clean[0][::-1], label=clean[1][::-1])
-    anatomy = torso.Anatomy(**vars(torso.ANATOMY) | {"right": [], "left": []})
+    anatomy = torso.Anatomy(**vars(torso.ANATOMY) | {"right": [], "left": [], "centre_mm": {}})
     assert found(case, anatomy=anatomy) == set()
+
+
+def test_a_ct_cropped_to_one_side_has_no_middle(tmp_path, clean):
+    """The left kidney lies on the right of the crop's middle."""
+    case = write_case(tmp_path, hu=clean[0][18:52], label=clean[1][18:52])
+    checks = {check for _, check, _ in found(case)}
+    assert not checks & {"sides", "mirrored", "swapped labels", "place"}

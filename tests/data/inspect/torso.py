@@ -16,6 +16,13 @@ ANATOMY = Anatomy(
     right=["liver", "right_kidney"],
     left=["left_kidney", "spleen"],
     running_through=[],
+    centre_mm={
+        "liver": [53, 48, 62],
+        "right_kidney": [64, 2, -5],
+        "left_kidney": [-66, -2, 5],
+        "spleen": [-90, 0, 65],
+    },
+    spread_mm=[20, 25, 30],
 )
 SHAPE, SPACING = (130, 100, 100), (2.9, 2.9, 3.0)  # 377 x 290 x 300 mm
 AFFINE = np.diag([*SPACING, 1.0])

@@ -1,0 +1,26 @@
+"""Places of organs, of the real configuration's anatomy, without voxels."""
+
+from pathlib import Path
+
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from segment.data.inspect.anatomy import Anatomy
+from segment.data.inspect.place import Place
+from segment.door import config_dir
+
+CONF = Path(config_dir())
+ANATOMY: Anatomy = instantiate(OmegaConf.load(CONF / "anatomy" / "default.yaml"), _convert_="all")
+
+
+def place(organ, shift=(0, 0, 0), volume_ml=None, faces="", off_middle=False):
+    """An organ where it belongs, or `shift` mm away to the right, the front and above; of a usual size."""
+    right, front, up = (a + b for a, b in zip(ANATOMY.centre_mm[organ], shift, strict=True))
+    low, high = ANATOMY.volume_ml.get(organ, (10, 1000))
+    volume = (low * high) ** 0.5 if volume_ml is None else volume_ml
+    return Place(volume, right, off_middle, front - 90, up - 400, None, faces)
+
+
+def body(*organs):
+    """Organs where they belong, by name."""
+    return {organ: place(organ) for organ in organs}
