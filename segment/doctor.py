@@ -20,6 +20,7 @@ from segment.data.inspect.finding import Finding, by_case, refusal, worst
 from segment.data.inspect.set import check_set
 from segment.data.inspect.table import findings_json, grouped, print_findings
 from segment.data.inspect.truth import drawn_in
+from segment.data.workers import heed_only_the_parent
 from segment.door import door
 from segment.errors import UserError
 from segment.files import write_text
@@ -115,7 +116,13 @@ def _inspect(inspection: Inspection, num_workers: int) -> dict[str, Seen]:
     Raises:
         UserError: When a process was killed, as the system does for lack of memory.
     """
-    loader = DataLoader(inspection, batch_size=None, num_workers=num_workers, generator=torch.Generator())
+    loader = DataLoader(
+        inspection,
+        batch_size=None,
+        num_workers=num_workers,
+        worker_init_fn=heed_only_the_parent,
+        generator=torch.Generator(),
+    )
     results = iter(loader)  # starts the workers, before the bar starts a thread
     bar = track(results, "inspecting", len(inspection), transient=True, console=Console(stderr=True))
     try:
