@@ -3,6 +3,7 @@
 import _thread
 import os
 import signal
+import stat
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -71,10 +72,8 @@ def say(sentence: str) -> None:
 def leave_closed_terminal() -> None:
     """Send output nowhere when its terminal is gone: else the next line is an error, before the run is saved."""
     for number in (1, 2):
-        try:
-            os.write(number, b"")
-        except OSError:
-            with suppress(OSError):
+        with suppress(OSError):
+            if stat.S_ISCHR(os.fstat(number).st_mode) and not os.isatty(number):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 

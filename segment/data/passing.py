@@ -1,8 +1,8 @@
 """Batches on their way from a loader's worker to the run, in memory that no limit on /dev/shm holds back.
 
 torch passes tensors in files under /dev/shm, of which a container has 64 MB unless it asks for more. A batch that does
-not fit is lost with a traceback, and the run waits for it forever. A file that `memfd_create` makes lies in memory of the
-same kind, but under no mount, so that only the memory of the machine, or of the job, limits it.
+not fit is lost with a traceback, and the run waits for it forever. A file that `memfd_create` makes lies in memory of
+the same kind, but under no mount, so that only the memory of the machine, or of the job, limits it.
 """
 
 import mmap
