@@ -4,9 +4,11 @@ import _thread
 import os
 import signal
 import stat
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -18,6 +20,7 @@ SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name)
 STOPPED = 128 + signal.SIGTERM  # exit code, as a shell shows it; that of all signals but Ctrl+C
 STOPPED_BY_HAND = 128 + signal.SIGINT
 GRACE_S = 20.0  # for what is under way: closing files and loggers, ending workers
+AGAIN_S = 0.05  # until what ignores exceptions has come to its end
 
 
 def listen(numbers: Sequence[int] = SIGNALS) -> dict[int, Handler]:
@@ -35,12 +38,13 @@ def listen(numbers: Sequence[int] = SIGNALS) -> dict[int, Handler]:
 class Ending:
     """A handler of signals that ends the process.
 
-    It raises `SystemExit`, so that files, loggers and workers are closed. What has not ended after `GRACE_S`, because a
-    worker, a server or a lock does not answer, is killed with all workers; a second Ctrl+C does so at once.
+    It raises `SystemExit`, so that files, loggers and workers are closed; again, where Python ignores exceptions, as in
+    a destructor or at a fork. What has not ended after `GRACE_S`, because a worker, a server or a lock does not answer,
+    is killed with all workers; a second Ctrl+C does so at once.
     """
 
     def __init__(self) -> None:
-        self.begun = False
+        self.begun = self.ignored = False
         self.process = os.getpid()
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
@@ -50,16 +54,25 @@ class Ending:
             SystemExit: With `STOPPED` or `STOPPED_BY_HAND`.
         """
         code = STOPPED_BY_HAND if number == signal.SIGINT else STOPPED
-        if self.begun:
+        if self.begun and not self.ignored:
             if number == signal.SIGINT:
                 _end_now(code)
             return
-        self.begun = True
-        if os.getpid() == self.process:  # not in a worker
-            say(f"ended by {signal.Signals(number).name}")
-        # Not `threading.Thread`: the code that the signal has interrupted may hold its lock.
-        _thread.start_new_thread(_end_later, (code,))
+        if not self.begun:
+            if os.getpid() == self.process:  # not in a worker
+                say(f"ended by {signal.Signals(number).name}")
+            # Not `threading.Thread`: the code that the signal has interrupted may hold its lock.
+            _thread.start_new_thread(_end_later, (code,))
+        self.begun, self.ignored = True, False
+        sys.unraisablehook = partial(self._ignored, number)
         raise SystemExit(code)
+
+    def _ignored(self, number: int, unraisable: Any) -> None:  # noqa: ANN401  # typeshed hides its type
+        if not isinstance(unraisable.exc_value, SystemExit):
+            sys.__unraisablehook__(unraisable)
+            return
+        self.ignored = True
+        _thread.start_new_thread(_send_later, (number,))
 
 
 def say(sentence: str) -> None:
@@ -75,6 +88,11 @@ def leave_closed_terminal() -> None:
         with suppress(OSError):
             if stat.S_ISCHR(os.fstat(number).st_mode) and not os.isatty(number):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+
+
+def _send_later(number: int) -> None:
+    time.sleep(AGAIN_S)
+    os.kill(os.getpid(), number)
 
 
 def _end_later(code: int) -> None:

@@ -77,6 +77,23 @@ def test_what_does_not_end_is_killed_after_its_grace():
     assert time.monotonic() - began > 0.5
 
 
+def test_where_python_ignores_exceptions_the_program_ends_just_after():
+    program = (
+        LISTENS.replace("GRACE_S = 0.5", "GRACE_S = 300")
+        + """
+class Closing:
+    def __del__(self):
+        print('ready', flush=True)
+        time.sleep(60)
+Closing()
+time.sleep(60)
+"""
+    )
+    process = start(program)
+    process.stdout.readline()
+    assert end(process, signal.SIGTERM) == (143, "", "ended by SIGTERM\n")
+
+
 def test_a_second_ctrl_c_does_not_wait_for_the_grace():
     process = start(STALLS.replace("GRACE_S = 0.5", "GRACE_S = 300"))
     process.stdout.readline()
@@ -89,7 +106,10 @@ def test_a_worker_that_does_not_end_goes_with_its_program():
     process = start(WITH_A_WORKER)
     worker = int(process.stdout.readline())
     assert end(process, signal.SIGTERM) == (143, "", "ended by SIGTERM\n")
-    assert not psutil.pid_exists(worker) or psutil.Process(worker).status() == psutil.STATUS_ZOMBIE
+    end_of_waiting = time.monotonic() + 20
+    while psutil.pid_exists(worker) and psutil.Process(worker).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < end_of_waiting
+        time.sleep(0.05)
 
 
 def test_who_ignores_or_handles_a_signal_keeps_doing_so():
