@@ -10,7 +10,7 @@ Targets: twice nnU-Net, five times MONAI (docs/design.md).
 
 What differs: nnU-Net's loader reads a larger patch and crops it when it has been turned, so that less has to be padded;
 we repeat the border. It interpolates labels per class, we take the nearest voxel. Contenders share a process, so that
-the memory which our transforms make it keep (segment/data/augment/share.py) saves the others page faults, too.
+the memory which a command keeps (segment/machine.py) saves the others page faults, too.
 
 MONAI comes with the project. nnU-Net brings some thirty packages that the project does not need: `pip install -c
 constraints.txt -e . nnunetv2` in an environment of its own. Without it, its rows are left out.
@@ -46,6 +46,7 @@ from segment.data.phantom.case import draw_case
 from segment.data.store import Store
 from segment.data.volume import StoredVolume
 from segment.door import config_dir
+from segment.machine import keep_freed_memory
 
 PATCH_SIZE = (96, 96, 96)
 SHAPE, COARSE = (512, 512, 300), 4
@@ -97,6 +98,7 @@ def main() -> None:
     """Run and print the tables."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 15
     torch.set_num_threads(1)
+    keep_freed_memory()
     torch.manual_seed(0)
     np.random.seed(0)
     if not HAS_NNUNET:

@@ -6,6 +6,7 @@ import sys
 
 from segment import __version__
 from segment.errors import UserError
+from segment.program import begin_program
 
 COMMANDS = {
     "prepare": ("get data sets and preprocess them once", "segment prepare data=flare22 accept_licence=true"),
@@ -35,6 +36,7 @@ def main() -> None:
 
     Running it as a module makes `__main__` name the command, which lets Lightning start further processes (DDP).
     """
+    begin_program()
     arguments = sys.argv[1:]
     try:
         if arguments[:1] in (["-sc"], ["--shell-completion"]):

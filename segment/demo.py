@@ -56,7 +56,12 @@ def main() -> None:
 def _run(command: str, *arguments: str) -> None:
     """One command in a process of its own; ends this one where that one fails."""
     print(f"\n$ segment {command} {' '.join(arguments)}", flush=True)
-    code = subprocess.run([sys.executable, "-m", f"segment.{command}", *arguments], check=False).returncode
+    with subprocess.Popen([sys.executable, "-m", f"segment.{command}", *arguments]) as process:
+        try:
+            code = process.wait()
+        except SystemExit:  # a signal, of which the command may know nothing yet; the block's end waits for it
+            process.terminate()
+            raise
     if code:
         sys.exit(code)
 

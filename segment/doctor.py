@@ -30,6 +30,7 @@ from segment.data.inspect.shared import shared
 from segment.data.inspect.table import findings_json, grouped, print_findings
 from segment.data.inspect.truth import drawn_in, is_declared, label_file
 from segment.data.labels import Codes
+from segment.data.workers import heed_only_the_parent
 from segment.door import door
 from segment.errors import UserError
 from segment.files import write_text
@@ -196,6 +197,7 @@ def _in_order(inspection: Inspection, start: int, num_workers: int) -> Iterable[
         batch_size=None,
         num_workers=num_workers,
         prefetch_factor=1 if num_workers == 1 else None,
+        worker_init_fn=heed_only_the_parent,
         generator=torch.Generator(),
     )
     results = iter(loader)  # starts the workers, before the bar starts a thread

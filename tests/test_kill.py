@@ -72,7 +72,9 @@ def test_told_to_end_in_its_test_a_run_does_not_look_finished(tmp_path, environm
     assert not list(run.glob("nan"))
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGUSR1, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 143), (signal.SIGUSR1, 143), (signal.SIGINT, 130)]
+)
 def test_told_to_end_a_run_saves_its_step_and_goes_on_with_the_next(tmp_path, environment, number, code):
     reference, run = tmp_path / "reference", tmp_path / "run"
     assert start(reference, environment).wait() == 0, said(reference).read_text()

@@ -24,6 +24,7 @@ from segment.data.fingerprint import fingerprint, identity, voxel_hash
 from segment.data.inspect.place import places
 from segment.data.preprocess import preprocess
 from segment.data.volume import StoredVolume, discard, write_volume
+from segment.data.workers import heed_only_the_parent
 from segment.errors import UserError
 
 CONTENT = ".content"  # folder of the store with what is known of files that were read
@@ -54,7 +55,11 @@ class Store:
         """
         # A generator of its own: a loader draws from torch's global one, even without workers.
         loader = DataLoader(
-            _Preparation(self, cases), batch_size=None, num_workers=num_workers, generator=torch.Generator()
+            _Preparation(self, cases),
+            batch_size=None,
+            num_workers=num_workers,
+            worker_init_fn=heed_only_the_parent,
+            generator=torch.Generator(),
         )
         ready: dict[str, StoredVolume] = {}
         failed: list[str] = []

@@ -3,7 +3,7 @@
 import logging
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -12,38 +12,29 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint
 
+from segment.signals import SIGNALS, STOPPED, STOPPED_BY_HAND, Handler, leave_closed_terminal, listen, say
+
 log = logging.getLogger(__name__)
 
-# The end of a SLURM job is told by the signal it was submitted with (SIGUSR1 or SIGUSR2), or by SIGTERM.
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
-STOPPED = 128 + signal.SIGTERM  # exit code; as a shell tells it
-STOPPED_BY_HAND = 128 + signal.SIGINT
-PATIENCE_S = 120
-Handler = Callable[[int, FrameType | None], Any] | int | None
+REQUEUE_S = 120  # until the first process has requeued the job of the others
+STEP_S = 30.0  # what a step may take beyond STEPS times the longest so far, until it counts as stalled
+STEPS = 4
 
 
 @contextmanager
 def ending_well() -> Iterator[None]:
-    """Let a block that is told to end by a signal end the process with `STOPPED`.
+    """Let signals that nobody handles end a block, and the process, with `STOPPED`; Ctrl+C is the caller's.
 
-    So do SIGUSR1 and SIGUSR2 where nobody handles them, and Lightning's way to end a test at SIGTERM, which would
-    look like success.
+    So does Lightning's way to end a test at SIGTERM, which would look like success.
     """
-    before = {number: signal.getsignal(number) for number in (signal.SIGUSR1, signal.SIGUSR2)}
-    free = [number for number, handler in before.items() if handler is signal.SIG_DFL]
-    for number in free:
-        signal.signal(number, _end)
+    before = listen([number for number in SIGNALS if number != signal.SIGINT])
     try:
         yield
     except SystemExit as stop:
         raise SystemExit(STOPPED if stop.code is None else stop.code) from stop
     finally:
-        for number in free:
-            signal.signal(number, signal.SIG_DFL)
-
-
-def _end(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(STOPPED)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Interrupt(Checkpoint):
@@ -53,7 +44,8 @@ class Interrupt(Checkpoint):
     on to who handled it before; where nobody did, the run ends with exit code 143, or 130 after Ctrl+C, and a second
     Ctrl+C ends it at once. submitit requeues the job at SIGUSR2 and lets it go on at SIGTERM: SLURM does not requeue a
     job that ends between the SIGTERM of a pre-emption and its SIGKILL. A signal during validation ends the run at once:
-    the epoch's last steps are done again.
+    the epoch's last steps are done again. A step that does not end, because its batch does not come, is not waited for
+    longer than `STEP_S` and `STEPS` times the longest step so far.
 
     No checkpoint is written between the batches whose gradients add up to one step, nor after the last batch of an
     epoch: the epoch's own follows its validation.
@@ -68,21 +60,29 @@ class Interrupt(Checkpoint):
     def __init__(self, path: str | Path, minutes: float) -> None:
         self.path = Path(path)
         self.minutes = minutes
-        self.saved_at = time.monotonic()
+        self.saved_at = self.step_ended_at = time.monotonic()
+        self.longest_s = 0.0
+        self.is_first = True  # of the run's processes
         self.received: int | None = None
         self.before: dict[int, Handler] = {}
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Remember who handles signals, before Lightning does, whose way to stop saves nothing."""
+        self.is_first = trainer.is_global_zero
         self.before = {number: signal.getsignal(number) for number in SIGNALS}
-        if self.before[signal.SIGINT] == signal.SIG_IGN:  # in the background of a script
-            del self.before[signal.SIGINT]
+        for number in (signal.SIGINT, signal.SIGHUP):  # in the background of a script, and under `nohup`
+            if self.before[number] == signal.SIG_IGN:
+                del self.before[number]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Listen to signals."""
         self.saved_at = time.monotonic()
         for number in self.before:
             signal.signal(number, self._note)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The first step begins with the wait for its batch."""
+        self.step_ended_at = time.monotonic()
 
     def on_train_batch_end(
         self,
@@ -93,6 +93,9 @@ class Interrupt(Checkpoint):
         batch_idx: int,
     ) -> None:
         """Save if it is time to, or to end."""
+        now = time.monotonic()
+        self.longest_s = max(self.longest_s, now - self.step_ended_at)
+        self.step_ended_at = now
         if trainer.is_last_batch or (batch_idx + 1) % trainer.accumulate_grad_batches:
             return
         # Processes save together, so all must want it.
@@ -103,13 +106,13 @@ class Interrupt(Checkpoint):
             self.saved_at = time.monotonic()
         if ends:
             log.warning("told to end: saved after step %d; go on with resume=true", trainer.global_step)
-            self._pass_on(trainer)
+            self._pass_on()
 
     def on_validation_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:  # noqa: ANN401
         """End if a signal has come."""
         if self.received is not None:
             log.warning("told to end during validation; go on with resume=true")
-            self._pass_on(trainer)
+            self._pass_on()
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Leave signals to who handled them before, also one that came after the last step and validation."""
@@ -118,26 +121,35 @@ class Interrupt(Checkpoint):
                 signal.signal(number, handler if handler is not None else signal.SIG_DFL)
         if self.received is not None:
             log.warning("told to end after training; go on with resume=true")
-            self._pass_on(trainer)
+            self._pass_on()
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGINT:
-            if self.received == signal.SIGINT:
-                signal.default_int_handler(number, frame)
-            log.warning("Ctrl+C: the run ends when this step is saved; Ctrl+C once more ends it at once")
+        if number == self.received == signal.SIGINT:
+            self._pass_on()
         self.received = number
+        leave_closed_terminal()
+        if self.is_first:
+            say(f"{signal.Signals(number).name}: the run ends when this step is saved; Ctrl+C twice ends it at once")
+        signal.signal(signal.SIGALRM, self._give_up)
+        signal.setitimer(signal.ITIMER_REAL, STEP_S + STEPS * self.longest_s)
 
-    def _pass_on(self, trainer: pl.Trainer) -> None:
+    def _give_up(self, number: int, frame: FrameType | None) -> None:
+        """End a run whose step does not."""
+        if self.received is not None:
+            log.warning("told to end, but this step does not; go on from the last checkpoint with resume=true")
+            self._pass_on()
+
+    def _pass_on(self) -> None:
         number = self.received or signal.SIGTERM  # another process has got the signal
         handler = self.before.get(number)
         self.received = None
-        if number == signal.SIGINT:  # Python's own handler would have Lightning tear down a run that is saved
-            raise SystemExit(STOPPED_BY_HAND)
-        if not callable(handler):
-            raise SystemExit(STOPPED)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        if not callable(handler) or handler is signal.default_int_handler:
+            # Python's own handler would have Lightning tear down a run that is saved.
+            raise SystemExit(STOPPED_BY_HAND if number == signal.SIGINT else STOPPED)
         handler(number, None)
-        if number != signal.SIGTERM and not trainer.is_global_zero:
+        if number != signal.SIGTERM and not self.is_first:
             # The first process requeues the job, which kills this one; should it end first, it might take that along.
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            time.sleep(PATIENCE_S)
+            time.sleep(REQUEUE_S)
             raise SystemExit(STOPPED)

@@ -1,10 +1,11 @@
 import os
-import signal
 import subprocess
 import sys
 import time
 
 import pytest
+
+from segment.signals import SIGNALS
 
 # A loader whose workers are slow; it says when both have begun, and that it came to its end.
 PROGRAM = """
@@ -19,7 +20,7 @@ class Slow(torch.utils.data.Dataset):
         return index
 
 import signal
-for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
     signal.signal(number, lambda number, frame: print("run", number, flush=True))
 loader = torch.utils.data.DataLoader(Slow(), num_workers=2, worker_init_fn=heed_only_the_parent)
 print(sum(int(batch) * (print("batch", flush=True) or 1) for batch in loader), flush=True)
@@ -31,7 +32,7 @@ print("ended", flush=True)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="who has sent a signal is told on Linux only")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_to_the_whole_job_is_taken_once_and_no_worker_dies_of_it(number):
     command = [sys.executable, "-c", PROGRAM]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
