@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from segment import build, ensemble
 from segment.batch import name_failures, work_through
+from segment.data.readers.advice import FOR_PREDICTION
 from segment.data.readers.dicom import holds_series, is_series
 from segment.data.readers.read import read_ct, read_label
 from segment.data.readers.scan import SUFFIXES, case_name, write_ct, write_mask
@@ -117,7 +118,7 @@ def _predict_one(path: Path, trained: ensemble.Ensemble, table: VolumeTable, cfg
     """Segment a CT and write all that belongs to it; returns how long that took."""
     start = time.monotonic()
     output = Path(str(cfg.output))
-    scan, name = read_ct(path, cfg.series, cfg.straighten), case_name(path)
+    scan, name = read_ct(path, cfg.series, cfg.straighten, FOR_PREDICTION), case_name(path)
     mask = trained.segmenter(scan)
     if cfg.pictures:
         picture, film = _picture_paths(output, path)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from pydicom.dataset import Dataset
 
+from segment.data.readers.advice import FOR_DATA_SETS, Advice
 from segment.data.readers.dicom_file import CT, ENHANCED, is_axial, kind, may_be_dicom, read_header, read_hu, read_slice
 from segment.data.readers.scan import Scan, ct_scan, geometry_header
 from segment.data.readers.series import check_regular, is_regular, stacked
@@ -19,7 +20,6 @@ from segment.errors import UserError
 log = logging.getLogger(__name__)
 
 AXIAL, OTHER_PLANE = "axial", "not axial"
-_CHOOSE = "choose one by series=<UID>, in a data set by the column series of a manifest"
 FIRST_FILES = 50  # that `is_series` looks at
 
 Groups = Mapping[tuple[str, str], Sequence[tuple[Path, Dataset]]]
@@ -67,6 +67,7 @@ class SeriesFolder:
 
     Args:
         path: Searched with all that lies below it.
+        advice: Remedies in errors.
 
     Attributes:
         series: All series, the one with most slices first.
@@ -75,8 +76,9 @@ class SeriesFolder:
         UserError: When a DICOM file is damaged.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, advice: Advice = FOR_DATA_SETS) -> None:
         self.path = path
+        self.advice = advice
         self._groups = _grouped(path)
         self.series = _listed(self._groups)
 
@@ -91,10 +93,10 @@ class SeriesFolder:
         Raises:
             UserError: When no series or more than one fits, or its slices are damaged or make no regular volume.
         """
-        files = self._groups[_chosen(self.series, self.path, uid), CT]
+        files = self._groups[_chosen(self.series, self.path, uid, self.advice.choose), CT]
         stack = stacked([read_slice(path, header) for path, header in files], self.path)
         if not straighten:
-            check_regular(stack, self.path)
+            check_regular(stack, self.path, self.advice.straighten)
         values = np.empty((*stack.slices[0].shape, len(stack.slices)), np.float32, order="F")
         for k, each in enumerate(stack.slices):
             values[..., k] = read_hu(each)
@@ -129,8 +131,8 @@ def _listed(groups: Groups) -> list[Series]:
     return sorted(series, key=lambda s: (-s.slices, s.uid))
 
 
-def _chosen(series: Sequence[Series], folder: Path, uid: str | None) -> str:
-    """UID of the series to read."""
+def _chosen(series: Sequence[Series], folder: Path, uid: str | None, choose: str) -> str:
+    """UID of the series to read; an error ends with how to `choose` one."""
     fits = [s for s in series if (s.kind == AXIAL if uid is None else s.kind in (AXIAL, OTHER_PLANE) and s.uid == uid)]
     most = [s for s in fits if s.slices == fits[0].slices]
     if len(most) == 1:
@@ -138,11 +140,13 @@ def _chosen(series: Sequence[Series], folder: Path, uid: str | None) -> str:
             log.warning("%s holds %d axial CTs; reading the one with most slices, %s", folder, len(fits), most[0].uid)
         return most[0].uid
     if most:
-        msg = f"{folder} holds {len(most)} axial CT series of the same size: {_names(most)}; {_CHOOSE}"
+        msg = f"{folder} holds {len(most)} axial CT series of the same size: {_names(most)}; {choose}"
         raise UserError(msg)
     wanted = "axial CT series" if uid is None else f"CT series {uid}"
-    cure = _CHOOSE if series else "check the path"
-    if any(s.kind == ENHANCED for s in series):
+    cure = "give a folder with a CT" if series else "check the path"
+    if any(s.kind in (AXIAL, OTHER_PLANE) for s in series):
+        cure = choose
+    elif any(s.kind == ENHANCED for s in series):
         cure = "convert multi-frame files to NIfTI"
     msg = f"no {wanted} with one slice per file in {folder}, which holds {_names(series)}; {cure}"
     raise UserError(msg)

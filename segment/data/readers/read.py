@@ -9,6 +9,7 @@ import nibabel as nib
 import numpy as np
 import SimpleITK
 
+from segment.data.readers.advice import FOR_DATA_SETS, Advice
 from segment.data.readers.dicom import SeriesFolder
 from segment.data.readers.scan import SUFFIXES, Scan, ct_scan, geometry_header
 from segment.errors import UserError
@@ -22,7 +23,9 @@ _GEOMETRY_FIELDS = (
 )
 
 
-def read_ct(path: str | Path, series: str | None = None, straighten: bool = False) -> Scan:
+def read_ct(
+    path: str | Path, series: str | None = None, straighten: bool = False, advice: Advice = FOR_DATA_SETS
+) -> Scan:
     """Read a CT in HU, scl_slope and scl_inter applied.
 
     Values that cannot be HU, and axes that no header states, are reported in the log.
@@ -31,13 +34,14 @@ def read_ct(path: str | Path, series: str | None = None, straighten: bool = Fals
         path: A file, or a folder with a DICOM series.
         series: UID of the series, where a folder holds several; None: the axial CT with most slices.
         straighten: Whether a series with a gantry tilt or uneven slice distances is resampled instead of refused.
+        advice: Remedies in errors about a series.
 
     Raises:
         UserError: When the file is missing, incomplete, not one 3D volume of finite numbers, or has no usable geometry.
     """
     path = Path(path)
     if is_folder(path):
-        return SeriesFolder(path).read(series, straighten)
+        return SeriesFolder(path, advice).read(series, straighten)
     values, affine, header = _read(path)
     if header["sform_code"] == 0 and header["qform_code"] == 0:
         log.warning(
