@@ -57,10 +57,12 @@ class LabelFile:
     Attributes:
         path: The file.
         codes: Code or codes of every structure that it holds, by name.
+        named_in: What declares them, for errors.
     """
 
     path: Path
     codes: Codes
+    named_in: str = "label_codes"
 
     @property
     def structures(self) -> Collection[str]:
@@ -81,7 +83,7 @@ class LabelFile:
         """Codes turned into class indices."""
         label = read_label(self.path)
         check_same_grid(scan, label, image, self.path)
-        return LabelMap(self.codes, organs).to_classes(label.data, source=str(self.path))
+        return LabelMap(self.codes, organs, self.named_in).to_classes(label.data, source=str(self.path))
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def inspect(case: Case, organs: Sequence[str], anatomy: Anatomy) -> Inspected:
     of_hu = list(check_hu(case.id, scan.data))
     if worst(of_hu) == "error":  # then what organs hold says nothing new
         anatomy = replace(anatomy, median_hu={})
-    findings = [*of_series, *check_header(case.id, scan), *of_hu]
+    findings = [*of_series, *check_header(case.id, scan, case.image), *of_hu]
     classes, of_label = read_truth(case, scan, organs)
     findings += of_label
     annotated = [organ for organ in organs if organ in drawn_in(case.label)]

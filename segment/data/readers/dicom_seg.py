@@ -40,8 +40,9 @@ def read_dicom_seg(path: Path, like: Scan) -> dict[str, np.ndarray]:
     try:
         with config.disable_value_validation():
             file = pydicom.dcmread(path, specific_tags=list(_TAGS))
+            _check_kind(file, path)
             names = _names(file)
-            frames = [(names[number], affine) for number, affine in _frames(file, path)]
+            frames = [(names[number], affine) for number, affine in _frames(file)]
             pixels = _pixels(file)  # (frames,J,I) bool
     except UserError:
         raise
@@ -65,7 +66,11 @@ def segment_names(path: Path) -> set[str]:
     """
     try:
         with config.disable_value_validation():
-            return set(_names(pydicom.dcmread(path, specific_tags=["SegmentSequence"])).values())
+            file = pydicom.dcmread(path, specific_tags=["SOPClassUID", "SegmentationType", "SegmentSequence"])
+            _check_kind(file, path)
+            return set(_names(file).values())
+    except UserError:
+        raise
     except Exception as error:  # as above
         msg = f"cannot read {path}: it is damaged or no DICOM segmentation; copy it again"
         raise UserError(msg) from error
@@ -76,12 +81,18 @@ def _names(file: Dataset) -> dict[int, str]:
     return {int(s.SegmentNumber): plain(str(s.SegmentLabel)) for s in file.SegmentSequence}
 
 
-def _frames(file: Dataset, path: Path) -> Iterator[tuple[int, np.ndarray]]:
-    """Segment number and in-plane affine (4,3), (column, row, 1) → RAS+ mm, of each frame."""
+def _check_kind(file: Dataset, path: Path) -> None:
+    """Refuse DICOM objects of other kinds, which are whole, but hold no masks."""
     if file.SOPClassUID != uid.SegmentationStorage or file.SegmentationType not in ("BINARY", "FRACTIONAL"):
-        what = f"{uid.UID(file.SOPClassUID).name} {file.get('SegmentationType', '')}".strip()
-        msg = f"{path} holds {what}; give a binary or fractional DICOM segmentation, or masks as NIfTI"
+        kind = uid.UID(file.SOPClassUID)
+        remedy = "convert its contours to masks as NIfTI" if kind == uid.RTStructureSetStorage else "give masks as NIfTI"
+        what = f"{kind.name} {file.get('SegmentationType', '')}".strip()
+        msg = f"{path} holds {what}, no binary or fractional DICOM segmentation; {remedy}"
         raise UserError(msg)
+
+
+def _frames(file: Dataset) -> Iterator[tuple[int, np.ndarray]]:
+    """Segment number and in-plane affine (4,3), (column, row, 1) → RAS+ mm, of each frame."""
     shared = file.SharedFunctionalGroupsSequence[0]
     for own in file.PerFrameFunctionalGroupsSequence:
         groups = (own, shared)

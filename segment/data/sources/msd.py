@@ -54,7 +54,7 @@ class Decathlon:
                 f"{source}/{name}",
                 f"{source}/{patient_of(name, self.patient_pattern)}",
                 image,
-                with_sides(LabelFile(label, codes), self.sides),
+                with_sides(LabelFile(label, codes, named_in=str(where)), self.sides),
             )
             for name, (image, label) in sorted(pairs.items())
         ]
