@@ -85,7 +85,9 @@ def _check_kind(file: Dataset, path: Path) -> None:
     """Refuse DICOM objects of other kinds, which are whole, but hold no masks."""
     if file.SOPClassUID != uid.SegmentationStorage or file.SegmentationType not in ("BINARY", "FRACTIONAL"):
         kind = uid.UID(file.SOPClassUID)
-        remedy = "convert its contours to masks as NIfTI" if kind == uid.RTStructureSetStorage else "give masks as NIfTI"
+        remedy = (
+            "convert its contours to masks as NIfTI" if kind == uid.RTStructureSetStorage else "give masks as NIfTI"
+        )
         what = f"{kind.name} {file.get('SegmentationType', '')}".strip()
         msg = f"{path} holds {what}, no binary or fractional DICOM segmentation; {remedy}"
         raise UserError(msg)

@@ -199,7 +199,9 @@ def test_what_is_no_segmentation_is_refused(drawn, tmp_path):
     file = pydicom.dcmread(drawn / "organs.dcm")
     file.SegmentationType = "LABELMAP"
     file.save_as(tmp_path / "map.dcm")
-    check_refused(tmp_path / "map.dcm", scan, "holds Segmentation Storage LABELMAP, no binary or fractional DICOM .*; give")
+    check_refused(
+        tmp_path / "map.dcm", scan, "holds Segmentation Storage LABELMAP, no binary or fractional DICOM .*; give"
+    )
 
 
 def test_contours_are_no_damage(drawn, tmp_path):
