@@ -67,10 +67,11 @@ def parts(cfg: DictConfig, watch: pl.Callback | None = None) -> Parts:
         watch: What watches a trial, which is one process even where a cluster or `torchrun` has started several.
 
     Raises:
-        UserError: When a value is of the wrong kind or the precision is not for this machine.
+        UserError: When a value is of the wrong kind, there is no GPU, or the precision is not for this machine.
         HydraException: When a constructor refuses its arguments.
     """
     resolved: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    check_accelerator(cfg.trainer)
     check_precision(cfg.trainer)
     check_length(cfg.trainer)
     loggers = [instantiate(node) for node in (cfg.get("logger") or {}).values() if node]
@@ -112,6 +113,22 @@ def close(trainer: pl.Trainer) -> None:
         logger.finalize("success" if trainer.state.finished else "failed")
         if isinstance(logger, WandbRun):
             logger.finish()
+
+
+def check_accelerator(trainer: DictConfig) -> None:
+    """Refuse a GPU where there is none, before data is read.
+
+    Raises:
+        UserError: With what to use instead.
+    """
+    accelerator = trainer.get("accelerator", "auto")
+    if accelerator in ("gpu", "cuda") and not (torch.cuda.is_available() or torch.backends.mps.is_available()):
+        built = f"CUDA {torch.version.cuda}, whose driver may be missing" if torch.version.cuda else "CPUs alone"
+        msg = (
+            f"trainer.accelerator={accelerator}, but PyTorch finds no GPU (it is built for {built}); use trainer=cpu, "
+            "or install a PyTorch for your GPU"
+        )
+        raise UserError(msg)
 
 
 def check_precision(trainer: DictConfig) -> None:

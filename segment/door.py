@@ -25,12 +25,16 @@ from segment.options.check import checked
 from segment.options.composition import not_composed, one_line, spellings
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
-# The system's refusals that a user can mend; others are bugs.
-REFUSALS = (
-    *(errno.EACCES, errno.EPERM, errno.EROFS),
-    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
-    *(errno.EEXIST, errno.ENOTDIR),
-)
+# What the system refuses and a user can mend, with what helps; other errors of it are bugs.
+REFUSALS = {
+    "check your rights there, or choose another folder": (errno.EACCES, errno.EPERM),
+    "choose a folder that can be written": (errno.EROFS, errno.ENODEV, errno.ENXIO, errno.ENOTSUP, errno.ENOSYS),
+    "free space, or choose a folder on another disk": (errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+    "choose another folder, or move what is there away": (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY),
+    "choose a shorter name, without links that lead back to themselves": (errno.ENAMETOOLONG, errno.ELOOP),
+    "end what uses it, and run the same command again": (errno.EBUSY, errno.ETXTBSY),
+    "check the disk or the network it is on, and run the same command again": (errno.EIO, errno.ESTALE, errno.ENOTCONN),
+}
 
 
 def door(config_name: str) -> Callable[[Callable[[Any], Any]], Callable[[], None]]:
@@ -108,8 +112,8 @@ def _reason(error: Exception) -> str | None:
     for cause in _chain(error):
         if isinstance(cause, UserError):
             return str(cause)
-    if isinstance(error, OSError) and error.errno in REFUSALS:
-        return f"{error.strerror}: {error.filename or 'writing a file'}"
+    if isinstance(error, OSError) and (remedy := _against(error)):
+        return f"{error.strerror}: {error.filename or 'writing a file'}; {remedy}"
     if type(error).__module__.startswith("submitit."):  # a job on another machine; not imported: it may not be there
         what = " ".join(str(error).split("\n")[:2])  # the rest is its log
         rest = "; what else was sent goes on by itself, and resume=true takes this job up"
@@ -120,6 +124,14 @@ def _reason(error: Exception) -> str | None:
         where = re.search(r"full_key: (\S+)", str(error))
         return f"{where[1] if where else 'configuration'}: {error.__cause__}"
     return one_line(error) if isinstance(error, HydraException | OmegaConfBaseException) else None
+
+
+def _against(error: OSError) -> str | None:
+    """What helps against a refusal of the system; None when it is none."""
+    if error.errno in (errno.ENOENT, errno.EINVAL) and traceback.extract_tb(error.__traceback__)[-1].name == "mkdir":
+        # /proc, say, lets nobody make a folder; a file that is missing or misnamed is a bug.
+        return "no folder can be made there, choose another one"
+    return next((remedy for remedy, numbers in REFUSALS.items() if error.errno in numbers), None)
 
 
 def _exit_code(error: Exception) -> int:

@@ -16,6 +16,7 @@ from segment.trust import checked
 
 # What a checkpoint needs to be used without the run that made it.
 CHECKPOINT_KEYS = ("organs", "preprocess", "model")
+BEST = "checkpoints/best.ckpt"  # a run's best checkpoint, in its folder
 
 
 @dataclass(frozen=True)
@@ -61,26 +62,43 @@ def rebuild(path: str | Path, trust: Sequence[str] = ()) -> Trained:
             raise TypeError(msg)
         module.load_state_dict(checkpoint["state_dict"])
     except (HydraException, RuntimeError, KeyError, TypeError) as error:
-        msg = f"{path} cannot be rebuilt by this version of segment: {_first_line(error)}"
+        msg = (
+            f"{path} cannot be rebuilt by this version of segment ({_what(error)}); use the version that wrote it, "
+            "whose git commit is in environment.json of its run folder, or train again"
+        )
         raise UserError(msg) from error
     return Trained(list(config["organs"]), module.eval(), checkpoint["segment"])
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The content of a checkpoint of `segment train`: tensors and plain values, since it is read with weights_only."""
+    """The content of a checkpoint of `segment train`: tensors and plain values, since it is read with weights_only.
+
+    Raises:
+        UserError: When there is no such file, it cannot be read, or it is another program's.
+    """
+    if path.is_dir():
+        msg = f"{path} is a folder, not a checkpoint; name the file, such as <run folder>/{BEST}"
+        raise UserError(msg)
     if not path.is_file():
-        msg = f"no such checkpoint: {path}; a run's best one is <run folder>/checkpoints/best.ckpt"
+        msg = f"no such checkpoint: {path}; a run's best one is <run folder>/{BEST}"
         raise UserError(msg)
     try:
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        missing = {*CHECKPOINT_KEYS} - {*content["segment"]["config"]}
-    except Exception as error:  # damaged or foreign bytes make torch raise nearly anything
-        msg = f"{path} is not a checkpoint of `segment train` or is damaged ({_first_line(error)}); use another file"
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except PermissionError as error:
+        msg = f"cannot open {path} ({error.strerror}); check your rights to read it"
         raise UserError(msg) from error
-    if missing:
-        msg = f"{path} lacks {', '.join(sorted(missing))} and cannot be used without the run that made it"
+    except Exception as error:  # damaged or foreign bytes make torch raise nearly anything
+        msg = f"cannot read {path}: {_unread(error)}"
+        raise UserError(msg) from error
+    facts = content.get("segment") if isinstance(content, dict) else None
+    config = facts.get("config") if isinstance(facts, dict) else None
+    if not isinstance(config, dict) or "state_dict" not in content:
+        msg = f"{path} was not written by `segment train` ({_held(content)}); give a run's own <run folder>/{BEST}"
         raise UserError(msg)
-    return content
+    if missing := {*CHECKPOINT_KEYS} - {*config}:
+        msg = f"{path} lacks {', '.join(sorted(missing))} in its configuration; give another checkpoint of that run"
+        raise UserError(msg)
+    return dict(content)
 
 
 def steps_of(checkpoint: Path) -> int:
@@ -131,5 +149,22 @@ def check_resumable(checkpoint: Path, module: SegmentationModule, other_data: bo
         raise UserError(msg)
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:150]
+def _what(error: Exception) -> str:
+    """What is wrong, out of the first lines of an error: torch's first one alone only names a class."""
+    return " ".join(str(error).split())[:150] or type(error).__name__
+
+
+def _unread(error: Exception) -> str:
+    """Why torch does not read a file, and what helps."""
+    if "Unsupported" in str(error):  # torch's word for an object that weights_only=True does not let it build
+        return (
+            "it holds Python objects, which could run code, and no checkpoint of `segment train` does; "
+            f"give a run's own <run folder>/{BEST}"
+        )
+    return "it is no PyTorch file, or damaged or cut off; copy it again, or give another checkpoint"
+
+
+def _held(content: object) -> str:
+    if not isinstance(content, dict):
+        return f"it holds one {type(content).__name__}"
+    return f"it holds {', '.join(map(str, list(content)[:5])) or 'nothing'}"

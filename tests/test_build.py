@@ -9,6 +9,18 @@ from segment import build
 from segment.errors import UserError
 
 
+@pytest.mark.parametrize(("built", "why"), [(None, "CPUs alone"), ("12.8", "CUDA 12.8, whose driver may be missing")])
+def test_a_gpu_that_is_not_there_is_refused(monkeypatch, built, why):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    monkeypatch.setattr(torch.version, "cuda", built)
+    with pytest.raises(UserError) as info:
+        build.check_accelerator(OmegaConf.create({"accelerator": "gpu"}))
+    assert str(info.value).startswith(f"trainer.accelerator=gpu, but PyTorch finds no GPU (it is built for {why}); use")
+    for accelerator in ("cpu", "auto"):
+        build.check_accelerator(OmegaConf.create({"accelerator": accelerator}))
+
+
 @pytest.mark.parametrize("precision", ["16-mixed", "bf16-mixed", "16-true", "bf16-true", 16])
 @pytest.mark.parametrize("accelerator", ["cpu", "auto"])
 def test_half_precision_on_a_cpu_without_it_is_refused(monkeypatch, precision, accelerator):

@@ -262,7 +262,7 @@ def test_other_test_cases_are_refused(compare, tmp_path, order):
     only = {"a": "only a tested set/test_00", "b": "only b tested set/train_03"}
     assert err.startswith(f"error: the test cases differ: {only[order[0]]} and {only[order[1]]}, and ")
     assert "was trained or selected on" in err
-    assert "give all runs the same split, such as split.seed=0" in err
+    assert "train all runs on the same split, such as split.seed=0" in err
     assert not (tmp_path / "out").exists()
 
 

@@ -58,18 +58,43 @@ def test_a_task_gets_the_configuration_and_leaves_nothing_of_its_own(run, tmp_pa
     assert tmp_path.exists()  # an empty folder that is the current one is not tidied away
 
 
+def test_what_the_user_has_to_mend_is_one_sentence(run):
+    error = UserError("the CT x.nii.gz is cut; copy it again")
+    assert run(failing(error), *GIVEN) == (2, "", f"error: {error}\n")
+
+
 @pytest.mark.parametrize(
-    "error",
+    ("number", "remedy"),
     [
-        UserError("the CT x.nii.gz is cut; copy it again"),
-        OSError(errno.ENOSPC, "No space left on device", "masks/x.nii.gz"),
-        PermissionError(errno.EACCES, "Permission denied", "masks"),
+        (errno.EACCES, "check your rights there, or choose another folder"),
+        (errno.EROFS, "choose a folder that can be written"),
+        (errno.ENOSPC, "free space, or choose a folder on another disk"),
+        (errno.EISDIR, "choose another folder, or move what is there away"),
+        (errno.EIO, "check the disk or the network it is on, and run the same command again"),
     ],
 )
-def test_what_the_user_has_to_mend_is_one_sentence(run, error):
-    code, out, err = run(failing(error), *GIVEN)
-    text = str(error) if isinstance(error, UserError) else f"{error.strerror}: {error.filename}"
-    assert (code, out, err) == (2, "", f"error: {text}\n")
+def test_what_the_system_refuses_has_a_remedy(run, number, remedy):
+    error = OSError(number, os.strerror(number), "masks/x.nii.gz")
+    assert run(failing(error), *GIVEN) == (2, "", f"error: {os.strerror(number)}: masks/x.nii.gz; {remedy}\n")
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("/proc/masks", "No such file or directory: /proc/masks; no folder can be made there, choose another one"),
+        ("file/masks", "Not a directory: file/masks; choose another folder, or move what is there away"),
+        ("m" * 300, f"File name too long: {'m' * 300}; choose a shorter name"),
+        ("loop/masks", "Too many levels of symbolic links: loop/masks; choose a shorter name, without links"),
+    ],
+)
+def test_a_folder_that_cannot_be_made_is_no_bug(run, tmp_path, place, message):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "loop").symlink_to("loop")
+    code, _, err = run(lambda cfg: Path(cfg.output).mkdir(parents=True), "ckpt=a", "input=b", f"output={place}")
+    assert (code, err.startswith(f"error: {message}")) == (2, True), err
+    assert err.count("\n") == 1
+    code, _, err = run(nothing, *GIVEN, f"hydra.run.dir={place}")  # made by Hydra, before the command begins
+    assert (code, message in err) == (2, True), err
 
 
 def test_a_users_mistake_may_lie_behind_another_error(run):

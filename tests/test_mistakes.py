@@ -67,7 +67,7 @@ MISTAKES = {
     ),
     "unknown code": (
         lambda root: change(root, lambda data, affine: nib.Nifti1Image(data * 3, affine)),
-        "folder/a: cts/labels/a.nii.gz holds codes that label_codes does not name: 3, 18; name them there or mend",
+        "folder/a: cts/labels/a.nii.gz holds codes that label_codes does not name: 3, 18; name them there, or correct",
     ),
     "no integers": (
         lambda root: change(root, lambda data, affine: nib.Nifti1Image(data * np.float32(0.25), affine)),

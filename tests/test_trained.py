@@ -30,7 +30,7 @@ def test_a_checkpoint_is_all_that_prediction_needs(ckpt, tmp_path):
 def test_a_missing_checkpoint_is_named(tmp_path):
     with pytest.raises(UserError, match=r"no such checkpoint: .*no\.ckpt"):
         rebuild(tmp_path / "no.ckpt")
-    with pytest.raises(UserError, match="no such checkpoint"):
+    with pytest.raises(UserError, match=r"is a folder, not a checkpoint; name the file, such as <run folder>/check"):
         rebuild(tmp_path)
 
 
@@ -64,10 +64,22 @@ def damaged(path, kind, mark):
         torch.save({"segment": [1], "state_dict": {}}, path)
 
 
-@pytest.mark.parametrize("kind", ["empty", "cut", "text", "code", "pickle", "tensor", "foreign", "facts"])
-def test_files_that_are_no_checkpoints_are_refused_and_run_nothing(ckpt, tmp_path, kind):
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("empty", r"cannot read .*best\.ckpt: it is no PyTorch file, or damaged or cut off; copy it again"),
+        ("cut", "it is no PyTorch file, or damaged or cut off; copy it again"),
+        ("text", "it is no PyTorch file, or damaged or cut off; copy it again"),
+        ("code", "it holds Python objects, which could run code, .*; give a run's own"),
+        ("pickle", "it is no PyTorch file, or damaged or cut off; copy it again"),
+        ("tensor", r"was not written by `segment train` \(it holds one Tensor\); give a run's own"),
+        ("foreign", r"was not written by `segment train` \(it holds state_dict, hyper_parameters\); give a run's own"),
+        ("facts", r"was not written by `segment train` \(it holds segment, state_dict\); give a run's own"),
+    ],
+)
+def test_files_that_are_no_checkpoints_are_refused_and_run_nothing(ckpt, tmp_path, kind, message):
     damaged(ckpt, kind, tmp_path / "mark")
-    with pytest.raises(UserError, match=r"best\.ckpt is not a checkpoint of `segment train` or is damaged") as info:
+    with pytest.raises(UserError, match=message) as info:
         rebuild(ckpt)
     assert len(str(info.value).splitlines()) == 1
     assert not (tmp_path / "mark").exists()

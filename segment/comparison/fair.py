@@ -51,7 +51,7 @@ def _check_cases(first: Record, other: Record) -> None:
         if both := sorted(one.seen & two.cases.keys()):
             learnt = f", and {one.name} was trained or selected on {both[0]}, which {two.name} tested"
     msg = (
-        f"the test cases differ: {' and '.join(told)}{learnt}; give all runs the same split, such as split.seed=0, "
+        f"the test cases differ: {' and '.join(told)}{learnt}; train all runs on the same split, such as split.seed=0, "
         "or merge the folds of each setting: segment merge"
     )
     raise UserError(msg)

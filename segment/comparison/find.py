@@ -72,7 +72,10 @@ def _places(argument: str) -> list[Path]:
     matches = [argument] if Path(argument).exists() else glob(argument)  # noqa: PTH207  # patterns may be absolute
     found = sorted(map(Path, matches), key=_natural)
     if not found:
-        msg = f"no run in {argument}: there is no such file or folder, nor is it a W&B path entity/project/run_id"
+        msg = (
+            f"no run in {argument}: there is no such file or folder, nor is it a W&B path entity/project/run_id; "
+            "check the path"
+        )
         raise UserError(msg)
     return found
 

@@ -57,10 +57,12 @@ class LabelFile:
     Attributes:
         path: The file.
         codes: Code or codes of every structure that it holds, by name.
+        named_in: What declares them, for errors.
     """
 
     path: Path
     codes: Codes
+    named_in: str = "label_codes"
 
     @property
     def structures(self) -> Collection[str]:
@@ -79,7 +81,9 @@ class LabelFile:
 
     def read(self, scan: Scan, image: Path, organs: Sequence[str]) -> np.ndarray:
         """Codes turned into class indices."""
-        return LabelMap(self.codes, organs).to_classes(self.read_codes(scan, image), source=str(self.path))
+        return LabelMap(self.codes, organs, self.named_in).to_classes(
+            self.read_codes(scan, image), source=str(self.path)
+        )
 
     def read_codes(self, scan: Scan, image: Path) -> np.ndarray:
         """Codes (I,J,K) as they are in the file, on the scan's grid.

@@ -102,7 +102,10 @@ class CTDataModule(pl.LightningDataModule):
         """
         cases = gather(self.sources, self.exclude)
         if missing := unknown_organs({case.id: case.label for case in cases}, self.organs):
-            msg = f"no data set annotates {', '.join(missing)}; give label_codes that name it, or take it out of organs"
+            msg = (
+                f"no data set annotates {', '.join(missing)}; take it out of organs, or name it where the data set "
+                "says what its labels show (label_codes, or names)"
+            )
             raise UserError(msg)
         return cases
 
@@ -211,7 +214,9 @@ class CTDataModule(pl.LightningDataModule):
         missing = [organ for index, organ in enumerate(self.organs, start=1) if index not in present]
         if missing:
             other = "choose another one by split.case=<its id>, " if self.split.shared else ""
-            msg = f"no training case shows {', '.join(missing)}; {other}check label_codes, or take it out of organs"
+            msg = (
+                f"no training case shows {', '.join(missing)}; {other}check its code or mask, or take it out of organs"
+            )
             raise UserError(msg)
         shown = {index for case in self.split.val for index in volumes[case.id].meta["classes"]}
         if unseen := [organ for index, organ in enumerate(self.organs, start=1) if index not in shown]:

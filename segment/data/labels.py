@@ -57,17 +57,19 @@ class LabelMap:
         codes: Code or codes in the files of every structure, by name; several codes are merged. Background (0) need
             not be named.
         organs: Structures to segment, in the order of their classes.
+        named_in: What declares the codes, for errors.
 
     Raises:
         UserError: When an organ is named twice or has no usable code, one code means two things, or there are more
             organs than uint8 can tell apart.
     """
 
-    def __init__(self, codes: Codes, organs: Sequence[str]) -> None:
+    def __init__(self, codes: Codes, organs: Sequence[str], named_in: str = "label_codes") -> None:
         _check_organs(organs)
+        self.named_in = named_in
         owner: dict[int, str] = {}
         for name, value in codes.items():
-            for code in _code_list(name, value, lowest=1 if name in organs else 0):
+            for code in _code_list(name, value, lowest=1 if name in organs else 0, named_in=named_in):
                 if code in owner:
                     msg = f"label code {code} is given to both {owner[code]} and {name}; a code can mean one structure"
                     raise UserError(msg)
@@ -100,7 +102,10 @@ class LabelMap:
             found = np.unique(label).tolist()
             unknown = [code for code in found if not (0 <= code < len(self.known) and self.known[code])]
             shown = ", ".join(map(str, unknown[:10])) + (" …" if len(unknown) > 10 else "")
-            msg = f"{source} holds codes that label_codes does not name: {shown}; name them there or mend the file"
+            msg = (
+                f"{source} holds codes that {self.named_in} does not name: {shown}; name them there, or correct the "
+                "label file"
+            )
             raise UserError(msg)
         classes: np.ndarray = self.classes[label]
         return classes
@@ -115,9 +120,9 @@ def _check_organs(organs: Sequence[str]) -> None:
         raise UserError(msg)
 
 
-def _code_list(name: str, value: int | Sequence[int], lowest: int) -> list[int]:
+def _code_list(name: str, value: int | Sequence[int], lowest: int, named_in: str) -> list[int]:
     codes = list(value) if isinstance(value, Sequence) else [value]
     if not codes or any(type(code) is not int or not lowest <= code <= MAX_CODE for code in codes):
-        msg = f"label_codes gives {name} the code {value!r}; give whole numbers from {lowest} to {MAX_CODE}"
+        msg = f"{named_in} gives {name} the code {value!r}; give whole numbers from {lowest} to {MAX_CODE}"
         raise UserError(msg)
     return codes

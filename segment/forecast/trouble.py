@@ -48,7 +48,7 @@ def rare_organs(
         for index in classes:
             drawn[index] += patches / len(shown) * foreground_share / len(classes)
     found = [
-        f"only {cases[index]} of {len(shown)} training cases show {organ}; check label_codes, or add cases"
+        f"only {cases[index]} of {len(shown)} training cases show {organ}; check its code or mask, or add cases"
         for index, organ in enumerate(organs, start=1)
         if 10 * cases[index] < len(shown)
     ]

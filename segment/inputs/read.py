@@ -4,6 +4,7 @@ import logging
 
 from segment.data.inspect.hu import LABEL_MAP, NO_AIR, check_hu, check_possible
 from segment.data.left_out import LeftOut
+from segment.data.readers.advice import FOR_PREDICTION
 from segment.data.readers.dicom import CTS, Series, SeriesFolder
 from segment.data.readers.read import read_ct
 from segment.data.readers.scan import Scan
@@ -28,14 +29,14 @@ def read_input(one: Input, series: str | None, straighten: bool) -> tuple[Scan |
     """
     left_out: list[LeftOut] = []
     if one.path.is_dir():
-        folder = SeriesFolder(one.path, below=False)
+        folder = SeriesFolder(one.path, below=False, advice=FOR_PREDICTION)
         if series and all(other.uid != series for other in folder.series):
             return None, [LeftOut(one.shown, f"no series {series} in it", is_expected=True)]
         chosen = folder.chosen(series)
         left_out = [_other(one, other, chosen) for other in folder.series if other != chosen]
         scan = folder.read(chosen.uid, straighten)
     else:
-        scan = read_ct(one.path)
+        scan = read_ct(one.path, advice=FOR_PREDICTION)
     finding = check_possible(one.shown, scan.data)
     if finding is not None and finding.check == LABEL_MAP and not one.is_named:
         return None, [LeftOut(one.shown, "a label map, no CT", is_expected=True)]

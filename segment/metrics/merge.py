@@ -48,7 +48,10 @@ def tested_table(run: Path) -> Path:
     path = run / "cases.csv"
     done = {case for case, _ in read_scores(path)} if path.is_file() else set()
     if missing := set(tested_ids(run)) - done:
-        msg = f"{run} was not tested to the end: {min(missing)} is not in its cases.csv; finish it by resume={run}"
+        msg = (
+            f"{run} was not tested to the end: {min(missing)} is not in its cases.csv; finish it by "
+            f"segment train resume={run}"
+        )
         raise UserError(msg)
     return path
 

@@ -38,7 +38,10 @@ class Freeze(pl.Callback):
         names = [name for name, _ in _net(pl_module).named_parameters()]
         for pattern in self.patterns:
             if not any(fnmatchcase(name, pattern) for name in names):
-                msg = f"callbacks.freeze.patterns: {pattern!r} matches none of the parameters, such as {names[0]}"
+                msg = (
+                    f"callbacks.freeze.patterns: {pattern!r} matches none of the parameters; write it for names such "
+                    f"as {names[0]}"
+                )
                 raise UserError(msg)
         if all(self._matches(name) for name in names):
             msg = f"callbacks.freeze.patterns={self.patterns} freezes the whole network; leave something to train"

@@ -32,7 +32,7 @@ class VNet(nn.Module):
         norm: `batch`, `instance` or `group` normalisation after every convolution; None: none, as in the paper.
         decoder_width: Channels of a decoder block as a multiple of its level's: 2 in the paper; 1 is cheaper.
         stem_stride: Image voxels along an edge of a voxel of level 0. Above 1 the image enters by a strided
-            convolution and the logits leave by a transposed one, which saves most of the time of large patches.
+            convolution and the logits are interpolated, which saves most of the time of large patches.
         deep_supervision: Whether every decoder level but the coarsest gives logits in training mode.
 
     Raises:
@@ -169,13 +169,22 @@ def _up(coarse: int, fine: int, residual: bool, norm: str | None) -> nn.Module:
     if residual:
         return _resampled(nn.ConvTranspose3d(coarse, fine, 2, 2), norm, residual)
     # The 1³ convolution and the interpolation commute; this order computes eight times less.
-    return nn.Sequential(nn.Conv3d(coarse, fine, 1), nn.Upsample(scale_factor=2, mode="trilinear"))
+    return nn.Sequential(nn.Conv3d(coarse, fine, 1), _upsample(2))
 
 
 def _head(channels: int, out_channels: int, stem_stride: int) -> nn.Module:
-    if stem_stride == 1:
-        return nn.Conv3d(channels, out_channels, 1)
-    return nn.ConvTranspose3d(channels, out_channels, stem_stride, stem_stride)
+    """Logits on the image's grid.
+
+    They are interpolated. A transposed convolution would compute each of the stem_stride³ image voxels of a level-0
+    voxel with weights of their own, and where two classes come close the masks show that as a lattice: Odena, Dumoulin,
+    Olah, "Deconvolution and Checkerboard Artifacts", Distill (2016).
+    """
+    head = nn.Conv3d(channels, out_channels, 1)
+    return head if stem_stride == 1 else nn.Sequential(head, _upsample(stem_stride))
+
+
+def _upsample(factor: int) -> nn.Module:
+    return nn.Upsample(scale_factor=factor, mode="trilinear")
 
 
 def _check(convolutions: Sequence[int], kernel_size: int, norm: str | None) -> None:

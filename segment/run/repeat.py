@@ -46,7 +46,7 @@ def repeated(cfg: DictConfig) -> DictConfig:
     """
     folder = Path(cfg.from_run)
     if not (folder / "config.yaml").exists() or not (folder / ENVIRONMENT).exists():
-        msg = f"from_run={folder} is not a run folder: it lacks config.yaml or environment.json"
+        msg = f"from_run={folder} is not a run folder: it lacks config.yaml or environment.json; name another one"
         raise UserError(msg)
     facts = json.loads((folder / ENVIRONMENT).read_text(encoding="utf-8"))
     before = [o for o in facts.get("overrides", []) if o.lstrip("+~").split("=")[0] not in OWN]

@@ -55,7 +55,11 @@ def find_run(cfg: DictConfig, fresh: Path) -> Path | None:
     if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
         log.info("this job of the sweep had not begun; it begins now")
         return None
-    nearest = f"; in the newest, {runs[0]}, {_tell(_changed(cfg, runs[0]))}" if runs else ""
+    nearest = (
+        f"; in the newest, {runs[0]}, {_tell(_changed(cfg, runs[0]))}"
+        if runs
+        else "; leave resume=true out to begin one"
+    )
     msg = f"nothing to resume: no run in {root} has this configuration{nearest}"
     raise UserError(msg)
 

@@ -116,7 +116,7 @@ def _choices(key: str, values: list[Any]) -> CategoricalDistribution:
 
 def _range(key: str, node: Mapping[str, Any]) -> IntDistribution | FloatDistribution:
     if unknown := sorted(node.keys() - RANGE):
-        msg = f"space.{key} has {unknown[0]}, which is none of low, high, log and step"
+        msg = f"space.{key} has {unknown[0]}, which is none of low, high, log and step; take it out"
         raise UserError(msg)
     low, high, step = (node.get(name) for name in ("low", "high", "step"))
     try:
@@ -126,7 +126,7 @@ def _range(key: str, node: Mapping[str, Any]) -> IntDistribution | FloatDistribu
         raise UserError(msg) from error
     numbers = [number for number in (low, high, step) if number is not None]
     if low is None or high is None or not all(type(number) in (int, float) for number in numbers):
-        msg = f"space.{key} needs numbers for low and high, got {dict(node)}"
+        msg = f"space.{key} needs numbers for low and high, got {dict(node)}; give both"
         raise UserError(msg)
     if step and abs((high - low) / step - round((high - low) / step)) > 1e-6:
         msg = f"space.{key} cannot go from low={low} to high={high} in steps of {step}; choose another high"
@@ -136,7 +136,7 @@ def _range(key: str, node: Mapping[str, Any]) -> IntDistribution | FloatDistribu
             return IntDistribution(low, high, log=log, step=1 if step is None else step)
         return FloatDistribution(low, high, log=log, step=step)
     except ValueError as error:  # in Optuna's words: low above high, log from 0, log with step
-        msg = f"space.{key}: {error}"
+        msg = f"space.{key} is no range: {error}; give other bounds"
         raise UserError(msg) from error
 
 

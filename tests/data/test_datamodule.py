@@ -237,7 +237,9 @@ def test_one_case_may_be_everything_on_purpose(sources, cache):
 def test_an_organ_that_no_training_case_shows(folder, tmp_path):
     sources = {"set": Folder(folder, CODES | {"pancreas": 30, "kidney": 31})}
     datamodule = build(sources, tmp_path, organs=["liver", "pancreas", "kidney"])
-    with pytest.raises(UserError, match="no training case shows pancreas, kidney; check label_codes, or take it out"):
+    with pytest.raises(
+        UserError, match="no training case shows pancreas, kidney; check its code or mask, or take it out"
+    ):
         _ = datamodule.volumes
 
 

@@ -31,7 +31,9 @@ def test_an_empty_label_map_is_background():
 )
 def test_codes_without_a_name_are_listed_with_the_file(codes, shown):
     label = np.array([[codes]], dtype=np.int64)
-    with pytest.raises(UserError, match=rf"case7\.nii\.gz holds codes that label_codes does not name: {shown};"):
+    with pytest.raises(
+        UserError, match=rf"case7\.nii\.gz holds codes that label_codes does not name: {shown}; name them there"
+    ):
         LabelMap(CODES, ["bone"]).to_classes(label, source="case7.nii.gz")
 
 

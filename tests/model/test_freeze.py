@@ -108,7 +108,10 @@ def test_resumed_is_as_never_stopped(tmp_path, stop):
 @pytest.mark.parametrize(
     ("patterns", "message"),
     [
-        (["nothing.*", "encoder.*"], r"'nothing\.\*' matches none of the parameters, such as encoder\.0\.weight"),
+        (
+            ["nothing.*", "encoder.*"],
+            r"'nothing\.\*' matches none of the parameters; write it for names such as encoder\.0\.weight",
+        ),
         (["*"], "freezes the whole network; leave something to train"),
     ],
 )

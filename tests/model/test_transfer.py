@@ -58,9 +58,10 @@ def test_both_axes_of_classes_are_mapped():
 def test_equally_many_organs_are_still_told_apart():
     organs, before = ["liver", "aorta"], ["spleen", "liver"]
     net, other = one_and_other(vnet, organs, before)
-    fresh = net.heads[0].bias.clone()
+    (head, _), (theirs, _) = net.heads[0], other.heads[0]
+    fresh = head.bias.clone()
     transfer(net, vnet, organs, other.state_dict(), before)
-    assert net.heads[0].bias.tolist() == [other.heads[0].bias[0], other.heads[0].bias[2], fresh[2]]
+    assert head.bias.tolist() == [theirs.bias[0], theirs.bias[2], fresh[2]]
 
 
 def test_what_does_not_fit_is_named():

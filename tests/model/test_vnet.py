@@ -23,6 +23,22 @@ def test_logits_have_the_images_grid(residual, norm, stem_stride, decoder_width)
     assert model(torch.randn(2, 1, 16, 24, 32)).shape == (2, 5, 16, 24, 32)
 
 
+@pytest.mark.parametrize("stem_stride", [2, 3, 4])
+def test_the_head_prints_no_lattice_into_logits(stem_stride):
+    # Of a constant field it makes a constant, of a ramp a ramp: its weights are the same at every place in a voxel.
+    head = net(stem_stride=stem_stride).heads[0]
+    size = (5, 6, 7)
+    constant = torch.randn(1, 4, 1, 1, 1).expand(1, 4, *size)
+    logits = head(constant)
+    assert logits.shape == (1, 5, *(stem_stride * n for n in size))
+    torch.testing.assert_close(logits, logits[..., :1, :1, :1].expand_as(logits))
+    for axis, n in enumerate(size, start=2):
+        ramp = constant + torch.arange(n).reshape([n if a == axis else 1 for a in range(5)])
+        border = stem_stride // 2  # the outermost image voxels repeat what is nearest
+        steps = head(ramp).diff(dim=axis).narrow(axis, border, stem_stride * (n - 1) - 1)
+        torch.testing.assert_close(steps, steps[..., :1, :1, :1].expand_as(steps), atol=1e-5, rtol=1e-4)
+
+
 @pytest.mark.parametrize("levels", [2, 3, 4, 5])
 def test_any_depth_with_bounded_width(levels):
     model = net(convolutions=[1] * levels, max_channels=8)

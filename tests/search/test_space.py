@@ -38,9 +38,9 @@ def test_keys_may_be_nested_or_dotted_and_ranges_are_of_the_kind_that_is_written
         ({"a": {"low": 1}}, "space.a needs numbers for low and high"),
         ({"a": {"low": 1, "high": True}}, "space.a needs numbers for low and high"),
         ({"a": {"low": 1, "high": 2, "base": 10}}, "space.a has base, which is none of low, high, log and step"),
-        ({"a": {"b": {"low": 3.0, "high": 2}}}, r"space.a.b: `low <= high` must hold"),
+        ({"a": {"b": {"low": 3.0, "high": 2}}}, r"space.a.b is no range: `low <= high` must hold"),
         ({"a": {"low": 1.0, "high": 2, "log": "maybe"}}, "space.a.log must be true or false, got maybe"),
-        ({"a": {"low": 0.0, "high": 2, "log": True}}, "space.a: `low > 0` must hold"),
+        ({"a": {"low": 0.0, "high": 2, "log": True}}, "space.a is no range: `low > 0` must hold"),
         ({"a": {"low": 2, "high": 7, "step": 2}}, "space.a cannot go from low=2 to high=7 in steps of 2"),
     ],
 )

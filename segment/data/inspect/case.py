@@ -56,7 +56,7 @@ def inspect(case: Case, organs: Sequence[str], anatomy: Anatomy) -> Inspected:
         scan = folder.read(case.series) if folder else case.read()
     except UserError as error:
         return Inspected((refusal(case.id, "unreadable", error),))
-    findings = [*of_series, *check_header(case.id, scan), *check_hu(case.id, scan.data)]
+    findings = [*of_series, *check_header(case.id, scan, case.image), *check_hu(case.id, scan.data)]
     codes = places(scan, read_codes(case, scan))
     classes, of_label = read_truth(case, scan, organs)
     findings += of_label

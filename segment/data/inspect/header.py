@@ -1,6 +1,7 @@
 """Geometry that a CT's header states, against how CTs are taken."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -25,12 +26,21 @@ FEW_SLICES = 10
 _SIDES = ("right-left", "front-back", "head-foot")
 
 
-def check_header(case: str, scan: Scan) -> Iterator[Finding]:
-    """Forms, axes, spacing, extent and origin of a CT."""
-    yield from _check_forms(case, scan)
-    yield from _check_axes(case, scan.affine)
-    yield from _check_spacing(case, scan)
-    yield from _check_place(case, scan)
+def check_header(case: str, scan: Scan, image: Path) -> Iterator[Finding]:
+    """Forms, axes, spacing, extent and origin of a CT.
+
+    Args:
+        case: Its id.
+        scan: The CT.
+        image: Its file, or its folder of DICOM: remedies are those of its format.
+    """
+    again = "export the series again" if image.is_dir() else "convert the CT again from DICOM"
+    if image.name.lower().endswith((".nii", ".nii.gz")):  # the header of another format is made from its affine
+        yield from _check_forms(case, scan)
+        yield from _check_sizes(case, scan)
+    yield from _check_axes(case, scan.affine, again)
+    yield from _check_spacing(case, scan, again)
+    yield from _check_place(case, scan, again)
 
 
 def _check_forms(case: str, scan: Scan) -> Iterator[Finding]:
@@ -58,7 +68,7 @@ def _check_forms(case: str, scan: Scan) -> Iterator[Finding]:
 _COPY_FORM = "find out which form is right and write it as both, with nibabel's set_sform and set_qform"
 
 
-def _check_axes(case: str, affine: np.ndarray) -> Iterator[Finding]:
+def _check_axes(case: str, affine: np.ndarray, again: str) -> Iterator[Finding]:
     axes = affine[:3, :3] / voxel_sizes(affine)
     off = max(abs(90 - float(np.degrees(np.arccos(np.clip(axes[:, a] @ axes[:, b], -1, 1))))) for a, b in _PAIRS)
     if off > RIGHT_ANGLE_DEGREES:
@@ -67,13 +77,13 @@ def _check_axes(case: str, affine: np.ndarray) -> Iterator[Finding]:
     askew = float(np.degrees(np.arccos(np.clip(np.abs(axes).max(axis=0).min(), -1, 1))))
     if askew > ASKEW_DEGREES:
         what = f"an axis points {askew:.0f} degrees away from the nearest axis of the body"
-        yield Finding(case, "askew axes", "warning", what, "check the affine's rotation against the DICOM series")
+        yield Finding(case, "askew axes", "warning", what, f"check the directions in the header, or {again}")
 
 
 _PAIRS = ((0, 1), (0, 2), (1, 2))
 
 
-def _check_spacing(case: str, scan: Scan) -> Iterator[Finding]:
+def _check_spacing(case: str, scan: Scan, again: str) -> Iterator[Finding]:
     spacing_mm, shape = _along_body(scan)
     fields_mm = spacing_mm * shape
     odd_fields = [
@@ -86,32 +96,35 @@ def _check_spacing(case: str, scan: Scan) -> Iterator[Finding]:
     shown = "x".join(f"{mm:.3g}" for mm in spacing_mm)
     if odd_fields:
         what = f"the scan measures {', '.join(odd_fields)}, with voxels of {shown} mm"
-        remedy = "correct the spacing in the header, in mm, from the DICOM series, unless this is a crop on purpose"
+        remedy = f"correct the spacing in the header, in mm, or {again}, unless this is a crop on purpose"
         yield Finding(case, "extent", "error" if odd else "warning", what, remedy)
     elif odd:
         what = f"voxels of {shown} mm are not how CTs are rebuilt: this one was resampled"
         yield Finding(case, "spacing", "note", what, "use the CT as it came from the scanner if you can")
     elif np.all(spacing_mm == 1) and sorted(shape)[-2:] == [512, 512]:
         what = "voxels of exactly 1x1x1 mm in a matrix of 512x512: the spacing seems to be lost"
-        yield Finding(case, "spacing", "warning", what, "convert the CT again from DICOM with dcm2niix")
-    pixdim = np.abs(scan.header["pixdim"][1:4].astype(float))
-    of_affine = voxel_sizes(scan.affine)
-    if np.abs(pixdim / of_affine - 1).max() > SIZES_APART:
-        what = f"pixdim says {_sizes(pixdim)} mm, the affine {_sizes(of_affine)} mm"
-        yield Finding(case, "pixdim", "warning", what, "write the right sizes into both, with nibabel's set_zooms")
+        yield Finding(case, "spacing", "warning", what, again)
     if min(scan.data.shape) < FEW_SLICES:
         what = f"{'x'.join(map(str, scan.data.shape))} voxels are a few slices, not a volume"
         yield Finding(case, "few slices", "warning", what, "leave the case out, or convert the whole series")
 
 
-def _check_place(case: str, scan: Scan) -> Iterator[Finding]:
+def _check_place(case: str, scan: Scan, again: str) -> Iterator[Finding]:
     middle = apply_affine(scan.affine, (np.array(scan.data.shape) - 1) / 2)
     if np.abs(middle).max() > AWAY_MM:
         what = f"the scan's middle lies at {', '.join(f'{mm:.0f}' for mm in middle)} mm, outside of any scanner"
-        yield Finding(case, "origin", "warning", what, "correct the origin in the header from the DICOM series")
+        yield Finding(case, "origin", "warning", what, f"correct the origin in the header, or {again}")
     if scan.header["xyzt_units"] % 8 == 0:
         what = "the header does not say that its numbers are mm"
         yield Finding(case, "units", "note", what, "nothing to do here; for other tools, set_xyzt_units('mm')")
+
+
+def _check_sizes(case: str, scan: Scan) -> Iterator[Finding]:
+    pixdim = np.abs(scan.header["pixdim"][1:4].astype(float))
+    of_affine = voxel_sizes(scan.affine)
+    if np.abs(pixdim / of_affine - 1).max() > SIZES_APART:
+        what = f"pixdim says {_sizes(pixdim)} mm, the affine {_sizes(of_affine)} mm"
+        yield Finding(case, "pixdim", "warning", what, "write the right sizes into both, with nibabel's set_zooms")
 
 
 def _along_body(scan: Scan) -> tuple[np.ndarray, np.ndarray]:

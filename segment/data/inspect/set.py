@@ -108,8 +108,8 @@ def check_absent(
         for organ in organs:
             having = [case for case in group if organ in drawn[case]]
             if len(having) > 1 and all((case, organ) in absent for case in having):
-                what = f"none of {len(having)} cases holds {organ}, though label_codes names it"
-                remedy = "correct its code in label_codes, or leave it out"
+                what = f"none of {len(having)} cases holds {organ}, though the data set declares it"
+                remedy = "correct its code or mask where it is declared, or leave it out"
                 yield Finding(source, "always absent", "error", what, remedy, organ)
 
 

@@ -98,7 +98,7 @@ def _reason(case: Case, scan: Scan, error: UserError) -> Finding:
             if finding := _of_file(path, case, scan):
                 return finding
     if isinstance(label, LabelFile) and not _can_be_read(label, case, scan):
-        remedy = "name the codes in label_codes of the data set, or mend the file"
+        remedy = f"name the codes in {label.named_in}, or correct the label file"
         return refusal(case.id, "label codes", error, remedy)
     return refusal(case.id, "label", error)
 

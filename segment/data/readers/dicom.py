@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from pydicom.dataset import Dataset
 
+from segment.data.readers.advice import FOR_DATA_SETS, Advice
 from segment.data.readers.dicom_file import CT, ENHANCED, is_axial, kind, read_header, read_hu, read_slice
 from segment.data.readers.grid import check_geometry
 from segment.data.readers.scan import Scan, as_ct, geometry_header
@@ -20,7 +21,6 @@ log = logging.getLogger(__name__)
 
 AXIAL, OTHER_PLANE = "axial", "not axial"
 CTS = (AXIAL, OTHER_PLANE)  # kinds of series that can be read
-_CHOOSE = "choose one by series=<UID>, in a data set by the column series of a manifest"
 
 Groups = Mapping[tuple[str, str], Sequence[tuple[Path, Dataset]]]
 
@@ -68,6 +68,7 @@ class SeriesFolder:
     Args:
         path: The folder.
         below: Whether files in folders below belong to it, too.
+        advice: Remedies in errors.
 
     Attributes:
         series: All series, the one with most slices first.
@@ -76,8 +77,9 @@ class SeriesFolder:
         UserError: When a DICOM file is damaged.
     """
 
-    def __init__(self, path: Path, below: bool = True) -> None:
+    def __init__(self, path: Path, below: bool = True, advice: Advice = FOR_DATA_SETS) -> None:
         self.path = path
+        self.advice = advice
         self._groups = _grouped(path.rglob("*") if below else path.iterdir())
         self.series = _listed(self._groups)
 
@@ -87,7 +89,7 @@ class SeriesFolder:
         Raises:
             UserError: When no series or more than one fits.
         """
-        return _chosen(self.series, self.path, uid)
+        return _chosen(self.series, self.path, uid, self.advice.choose)
 
     def read(self, uid: str | None = None, straighten: bool = False) -> Scan:
         """Read one CT series in HU.
@@ -104,7 +106,7 @@ class SeriesFolder:
         stack = stacked([read_slice(path, header) for path, header in files], self.path)
         check_geometry(self.path, stack.affine)
         if not straighten:
-            check_regular(stack, self.path)
+            check_regular(stack, self.path, self.advice.straighten)
         values = np.empty((*stack.slices[0].shape, len(stack.slices)), np.float32, order="F")
         for k, each in enumerate(stack.slices):
             values[..., k] = read_hu(each)
@@ -134,8 +136,8 @@ def _listed(groups: Groups) -> list[Series]:
     return sorted(series, key=lambda s: (-s.slices, s.uid))
 
 
-def _chosen(series: Sequence[Series], folder: Path, uid: str | None) -> Series:
-    """The series to read."""
+def _chosen(series: Sequence[Series], folder: Path, uid: str | None, choose: str) -> Series:
+    """The series to read; an error ends with how to `choose` one."""
     fits = [s for s in series if (s.kind == AXIAL if uid is None else s.kind in CTS and s.uid == uid)]
     most = [s for s in fits if s.slices == fits[0].slices]
     if len(most) == 1:
@@ -143,11 +145,13 @@ def _chosen(series: Sequence[Series], folder: Path, uid: str | None) -> Series:
             log.warning("%s holds %d axial CTs; reading the one with most slices, %s", folder, len(fits), most[0].uid)
         return most[0]
     if most:
-        msg = f"{folder} holds {len(most)} axial CT series of the same size: {_names(most)}; {_CHOOSE}"
+        msg = f"{folder} holds {len(most)} axial CT series of the same size: {_names(most)}; {choose}"
         raise UserError(msg)
     wanted = "axial CT series" if uid is None else f"CT series {uid}"
-    cure = _CHOOSE if series else "check the path"
-    if any(s.kind == ENHANCED for s in series):
+    cure = "give a folder with a CT" if series else "check the path"
+    if any(s.kind in CTS for s in series):
+        cure = choose
+    elif any(s.kind == ENHANCED for s in series):
         cure = "convert multi-frame files to NIfTI"
     msg = f"no {wanted} with one slice per file in {folder}, which holds {_names(series)}; {cure}"
     raise UserError(msg)

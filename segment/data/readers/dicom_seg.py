@@ -43,6 +43,7 @@ def read_dicom_seg(path: Path, like: Scan, names: Mapping[str, Sequence[str]] | 
     try:
         with config.disable_value_validation():
             file = pydicom.dcmread(path, specific_tags=list(_TAGS))
+            _check_kind(file, path)
             structures = structures_of(file.SegmentSequence, names or {}, path)
             frames = [(structures[number], affine) for number, affine in _frames(file, path)]
             pixels = _pixels(file)  # (frames,J,I) bool
@@ -68,7 +69,8 @@ def segment_names(path: Path, names: Mapping[str, Sequence[str]] | None = None) 
     """
     try:
         with config.disable_value_validation():
-            file = pydicom.dcmread(path, specific_tags=["SegmentSequence"])
+            file = pydicom.dcmread(path, specific_tags=["SOPClassUID", "SegmentationType", "SegmentSequence"])
+            _check_kind(file, path)
             return set(structures_of(file.SegmentSequence, names or {}, path).values())
     except UserError:
         raise
@@ -90,12 +92,20 @@ def frames_away(path: Path, like: Scan) -> tuple[float, float]:
     return max((fit.away_mm for fit in fits), default=0), max((fit.away_voxels for fit in fits), default=0)
 
 
+def _check_kind(file: Dataset, path: Path) -> None:
+    """Refuse DICOM objects of other kinds, which are whole, but hold no masks."""
+    if file.SOPClassUID != uid.SegmentationStorage or file.SegmentationType not in ("BINARY", "FRACTIONAL"):
+        kind = uid.UID(file.SOPClassUID)
+        remedy = (
+            "convert its contours to masks as NIfTI" if kind == uid.RTStructureSetStorage else "give masks as NIfTI"
+        )
+        what = f"{kind.name} {file.get('SegmentationType', '')}".strip()
+        msg = f"{path} holds {what}, no binary or fractional DICOM segmentation; {remedy}"
+        raise UserError(msg)
+
+
 def _frames(file: Dataset, path: Path) -> Iterator[tuple[int, np.ndarray]]:
     """Segment number and in-plane affine (4,3), (column, row, 1) → RAS+ mm, of each frame."""
-    if file.SOPClassUID != uid.SegmentationStorage or file.SegmentationType not in ("BINARY", "FRACTIONAL"):
-        what = f"{uid.UID(file.SOPClassUID).name} {file.get('SegmentationType', '')}".strip()
-        msg = f"{path} holds {what}; give a binary or fractional DICOM segmentation, or masks as NIfTI"
-        raise UserError(msg)
     shared = file.SharedFunctionalGroupsSequence[0]
     for own in file.PerFrameFunctionalGroupsSequence:
         groups = (own, shared)

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from segment.data.readers.advice import FOR_DATA_SETS, Advice
 from segment.data.readers.dicom import SeriesFolder
 from segment.data.readers.grid import Grid
 from segment.data.readers.itk import read_itk, read_itk_grid
@@ -24,7 +25,9 @@ Read = TypeVar("Read")
 NOISE = 0.05
 
 
-def read_ct(path: str | Path, series: str | None = None, straighten: bool = False) -> Scan:
+def read_ct(
+    path: str | Path, series: str | None = None, straighten: bool = False, advice: Advice = FOR_DATA_SETS
+) -> Scan:
     """Read a CT in HU, scl_slope and scl_inter applied.
 
     Values that cannot be HU, and axes that no header states, are reported in the log.
@@ -33,13 +36,14 @@ def read_ct(path: str | Path, series: str | None = None, straighten: bool = Fals
         path: A file, or a folder with a DICOM series.
         series: UID of the series, where a folder holds several; None: the axial CT with most slices.
         straighten: Whether a series with a gantry tilt or uneven slice distances is resampled instead of refused.
+        advice: Remedies in errors about a series.
 
     Raises:
         UserError: When the file is missing, incomplete, not one 3D volume of finite numbers, or has no usable geometry.
     """
     path = Path(path)
     if is_folder(path):
-        return SeriesFolder(path).read(series, straighten)
+        return SeriesFolder(path, advice=advice).read(series, straighten)
     scan = _read(path, read_nifti, read_itk)
     if not scan.is_oriented:
         log.warning(

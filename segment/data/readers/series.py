@@ -17,8 +17,6 @@ SAME_PLACE_MM = 0.01
 # The affine follows a smaller tilt, or one that shifts no slice by `OFF_GRID`.
 TILT_DEGREES = 0.1
 
-_STRAIGHTEN = "segment them with straighten=true, and draw labels on the straightened CT that is then written"
-
 
 @dataclass(frozen=True)
 class Slice:
@@ -108,8 +106,13 @@ def is_regular(stack: Stack) -> bool:
     return not (is_tilted(stack) or is_uneven(stack))
 
 
-def check_regular(stack: Stack, folder: Path) -> None:
+def check_regular(stack: Stack, folder: Path, remedy: str) -> None:
     """Refuse slices that no affine describes without a shear.
+
+    Args:
+        stack: The slices.
+        folder: Where they lie, for errors.
+        remedy: How to resample them.
 
     Raises:
         UserError: When the gantry was tilted or the slices are not equally far apart.
@@ -118,12 +121,12 @@ def check_regular(stack: Stack, folder: Path) -> None:
         away_mm = np.abs(stack.shifts_mm).max()
         msg = (
             f"the slices in {folder} are shifted by up to {away_mm:.3g} mm within their planes (gantry tilt of "
-            f"{tilt_degrees(stack):.3g} degrees); {_STRAIGHTEN}"
+            f"{tilt_degrees(stack):.3g} degrees); {remedy}"
         )
         raise UserError(msg)
     if is_uneven(stack):
         gaps = np.diff(stack.offsets_mm)
-        msg = f"the slices in {folder} lie {gaps.min():.4g} to {gaps.max():.4g} mm apart; {_STRAIGHTEN}"
+        msg = f"the slices in {folder} lie {gaps.min():.4g} to {gaps.max():.4g} mm apart; {remedy}"
         raise UserError(msg)
 
 

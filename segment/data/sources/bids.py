@@ -97,7 +97,8 @@ class Bids:
         table = _table(label, derived)
         codes = our_codes(_codes(table), self.names, str(table))
         patient = f"{source}/{name.split('_')[0]}"
-        return Case(f"{source}/{name}", patient, image, with_sides(LabelFile(label, codes), self.sides))
+        annotation = LabelFile(label, codes, named_in=str(table))
+        return Case(f"{source}/{name}", patient, image, with_sides(annotation, self.sides))
 
     def _label(self, image: Path, entities: list[str], derived: Path) -> Path:
         """The segmentation that was made of an image and lies on its grid."""

@@ -56,7 +56,8 @@ class Decathlon:
         def case_of(name: str) -> Case:
             image, label = pairs[name]
             patient = f"{source}/{patient_of(name, self.patient_pattern)}"
-            return Case(f"{source}/{name}", patient, image, with_sides(LabelFile(label, codes), self.sides))
+            drawn = LabelFile(label, codes, named_in=str(where))
+            return Case(f"{source}/{name}", patient, image, with_sides(drawn, self.sides))
 
         return listed(source, sorted(pairs), refused, case_of)
 

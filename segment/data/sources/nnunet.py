@@ -95,7 +95,7 @@ class NNUNetRaw:
                 f"{source}/{name}",
                 f"{source}/{patient_of(name, self.patient_pattern)}",
                 images[name],
-                with_sides(LabelFile(labels[name], codes), self.sides),
+                with_sides(LabelFile(labels[name], codes, named_in=str(root / DESCRIPTION)), self.sides),
                 part=part,
             )
 

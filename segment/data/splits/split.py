@@ -124,7 +124,7 @@ def checked(parts: Mapping[str, tuple[Case, ...]]) -> Split:
             counts = ", ".join(f"{len(parts[p])} {p}" for p in PARTS)
             msg = (
                 f"the split leaves no case to {purpose} ({counts}); give more cases, other shares (split.val=…), "
-                "or try one case with experiment=overfit"
+                "or train and test on one case with split=shared"
             )
             raise UserError(msg)
     part_of: dict[str, str] = {}

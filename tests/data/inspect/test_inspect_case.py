@@ -78,4 +78,4 @@ def test_what_the_reader_says_to_do_is_the_remedy(tmp_path):
     write_series(tmp_path / "dicom", [(0, 0, 0), (0, 0, 2), (0, 0, 5), (0, 0, 7.5)])
     (finding,) = inspect(replace(write_case(tmp_path), image=tmp_path / "dicom"), ORGANS, torso.ANATOMY).findings
     assert finding.check == "unreadable"
-    assert finding.remedy.startswith("segment them with straighten=true, and draw labels on the straightened CT")
+    assert finding.remedy.startswith("run segment predict with straighten=true, and annotate the straightened CT")

@@ -1,8 +1,13 @@
+from pathlib import Path
+
 import nibabel as nib
 import numpy as np
 import pytest
 import torso
 from torso import AFFINE, found, write_case
+
+from segment.data.inspect.header import check_header
+from segment.data.readers.scan import Scan, geometry_header
 
 
 def header(change):
@@ -110,3 +115,20 @@ def test_unknown_units_are_a_note(tmp_path):
 def test_a_few_slices_are_a_warning(tmp_path):
     hu, label = (volume[..., 60:64] for volume in torso.torso())
     assert ("warning", "few slices", "") in found(write_case(tmp_path, hu=hu, label=label))
+
+
+@pytest.mark.parametrize(
+    ("name", "is_folder", "again"),
+    [("ct.nrrd", False, "convert the CT again from DICOM"), ("series", True, "export the series again")],
+)
+def test_remedies_are_those_of_the_format(tmp_path, name, is_folder, again):
+    sheared = AFFINE.copy()  # which no qform can say: that of the made-up header disagrees with its sform
+    sheared[1, 2], sheared[2, 3] = 0.3, 1e5
+    shape = (130, 100, 100)
+    scan = Scan(np.zeros(shape, np.int16), sheared, geometry_header(shape, sheared), shape)
+    image = Path(tmp_path / name)
+    if is_folder:
+        image.mkdir()
+    findings = {finding.check: finding.remedy for finding in check_header("set/a", scan, image)}
+    assert findings["origin"] == f"correct the origin in the header, or {again}"
+    assert findings.keys() == {"sheared axes", "origin"}

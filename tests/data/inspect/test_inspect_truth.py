@@ -88,7 +88,7 @@ def test_what_is_told_names_the_file_and_leaves_the_remedy_to_itself(tmp_path, c
     case = write_case(tmp_path, hu=clean[0], label=clean[1] * 9)
     (finding,) = read_truth(case, read_ct(case.image), ORGANS)[1]
     assert finding.what == f"{case.label.path} holds codes that label_codes does not name: 9, 18, 27, 36"
-    assert finding.remedy == "name the codes in label_codes of the data set, or mend the file"
+    assert finding.remedy == "name the codes in label_codes, or correct the label file"
 
 
 def test_organs_that_a_label_does_not_know_are_background(tmp_path, clean):

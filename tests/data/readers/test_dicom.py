@@ -297,7 +297,7 @@ def test_series_of_equal_size_are_refused(tmp_path):
     write_series(tmp_path / "a", stack_positions(4), SeriesInstanceUID="1.2.1", SeriesDescription="lung")
     write_series(tmp_path / "b", stack_positions(4), SeriesInstanceUID="1.2.2", SeriesDescription=None)
     both = r"2 axial CT series .*: 1\.2\.1 \(lung, 4 slices, axial\), 1\.2\.2 \(no description, 4 slices, axial\); "
-    check_refused(tmp_path, both + r"choose one by series=<UID>, in a data set by the column series of a manifest")
+    check_refused(tmp_path, both + r"name its UID in the column series of a manifest \(data=manifest\), or keep one CT")
 
 
 def test_headers_are_read_once(tmp_path, monkeypatch):
@@ -314,7 +314,7 @@ def test_a_folder_without_the_wanted_series_is_refused(tmp_path):
     check_refused(tmp_path, "no axial CT series .* no DICOM images at all; check the path")
     make_company(tmp_path)
     check_refused(
-        tmp_path, r"no axial CT series .*1\.2\.3\.7 \(Abdomen, 9 slices, MR\); choose one by series=<UID>, in"
+        tmp_path, r"no axial CT series .*1\.2\.3\.7 \(Abdomen, 9 slices, MR\); name its UID in the column series"
     )
     check_refused(tmp_path, r"no CT series 1\.2\.3\.7 ", uid="1.2.3.7")
     assert read_ct(tmp_path, series="1.2.3.6", straighten=True).shape[2] == 9
@@ -422,7 +422,7 @@ def test_a_tilted_gantry_is_refused_or_straightened(tmp_path):
 def test_uneven_slices_are_refused_or_spaced_evenly(tmp_path):
     offsets = np.array([0, 1, 2, 3, 4, 5.5, 7, 8.5, 10])
     write_ramp(tmp_path, [np.array([3.0, 4.0, 5.0 + z]) for z in offsets])
-    check_refused(tmp_path, "lie 1 to 1.5 mm apart; segment them with straighten=true")
+    check_refused(tmp_path, "lie 1 to 1.5 mm apart; run segment predict with straighten=true")
     scan = read_ct(tmp_path, straighten=True)
     assert scan.shape == (24, 30, 9)  # the median of four gaps of 1 and four of 1.5 is 1.25
     assert scan.affine[2, 2] * (scan.shape[2] - 1) == pytest.approx(10)

@@ -11,7 +11,7 @@ from highdicom.sr import CodedConcept
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.sr.codedict import codes
-from pydicom.uid import ExplicitVRLittleEndian, RLELossless, generate_uid
+from pydicom.uid import ExplicitVRLittleEndian, RLELossless, RTStructureSetStorage, generate_uid
 
 from segment.data.annotation import SegFile, annotated
 from segment.data.readers.dicom_seg import frames_away, read_dicom_seg, segment_names
@@ -202,13 +202,25 @@ def test_another_size_or_direction_is_refused(drawn):
 
 def test_what_is_no_segmentation_is_refused(drawn, tmp_path):
     scan = read_ct(drawn / "ct")
-    check_refused(drawn / "ct" / "000.dcm", scan, "cannot read .*000.dcm: it is damaged, no DICOM segmentation")
+    check_refused(drawn / "ct" / "000.dcm", scan, "000.dcm holds CT Image Storage, no binary .*; give masks")
     (tmp_path / "text.dcm").write_text("liver")
     check_refused(tmp_path / "text.dcm", scan, "cannot read .*text.dcm")
     file = pydicom.dcmread(drawn / "organs.dcm")
     file.SegmentationType = "LABELMAP"
     file.save_as(tmp_path / "map.dcm")
-    check_refused(tmp_path / "map.dcm", scan, "holds Segmentation Storage LABELMAP; give a binary or fractional")
+    check_refused(
+        tmp_path / "map.dcm", scan, "holds Segmentation Storage LABELMAP, no binary or fractional DICOM .*; give"
+    )
+
+
+def test_contours_are_no_damage(drawn, tmp_path):
+    contours = pydicom.dcmread(drawn / "ct" / "000.dcm")
+    contours.SOPClassUID, contours.Modality = RTStructureSetStorage, "RTSTRUCT"
+    contours.save_as(tmp_path / "rt.dcm")
+    message = "rt.dcm holds RT Structure Set Storage, no binary .*; convert its contours to masks as NIfTI"
+    check_refused(tmp_path / "rt.dcm", read_ct(drawn / "ct"), message)
+    with pytest.raises(UserError, match=message):
+        segment_names(tmp_path / "rt.dcm")
 
 
 def test_a_file_cut_off_anywhere_is_refused(drawn, tmp_path):

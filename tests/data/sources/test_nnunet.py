@@ -120,3 +120,12 @@ def test_no_description(tmp_path):
 def test_a_name_that_the_description_lacks(tmp_path):
     with pytest.raises(UserError, match="names declares 'lever'"):
         NNUNetRaw(dataset(tmp_path), {"lever": "liver"}).cases("set")
+
+
+def test_an_unknown_code_is_to_be_named_in_the_description(tmp_path):
+    save(tmp_path / "imagesTr" / "a_0000.nii.gz", np.full((2, 1, 1), -1000, np.int16))
+    save(tmp_path / "labelsTr" / "a.nii.gz", np.array([0, 9], np.uint8).reshape(2, 1, 1))
+    dataset(tmp_path, files=[])
+    (case,) = NNUNetRaw(tmp_path).cases("set")
+    with pytest.raises(UserError, match=r"holds codes that .*dataset\.json does not name: 9; name them there, or corr"):
+        case.label.read(read_ct(case.image), case.image, ["liver"])
