@@ -1,9 +1,7 @@
 """What a finished run tells about itself."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,7 @@ from segment.errors import UserError
 from segment.metrics.merge import read_facts, read_scores, tested_table
 from segment.metrics.recipe import read_config, shared_config
 from segment.metrics.scores import OrganScore
-from segment.run.folder import ENVIRONMENT, processes_of
+from segment.run.folder import ENVIRONMENT, code_name, processes_of
 
 Cases = Mapping[str, Mapping[str, OrganScore]]
 
@@ -79,7 +77,7 @@ def read_run(folder: Path, name: str) -> Record:
         raise UserError(msg)
     seen = frozenset(split.get("train", [])) | frozenset(split.get("val", []))
     cases = read_table(table)
-    code = " then ".join(dict.fromkeys(map(_code, processes)))
+    code = " then ".join(dict.fromkeys(map(code_name, processes)))
     parts = (Part(seen, frozenset(cases)),)
     return Record(name, cases, parts, config, code, last.get("cases", {}), last.get("patients", {}))
 
@@ -138,14 +136,3 @@ def _of_training(config: dict[str, Any], recipes: Sequence[Mapping[str, Any]]) -
     own = {key: value for key, value in config.items() if key not in ("ckpt", "ckpt_sha256")}
     training = {f"trained.{key}": value for key, value in recipes[0].items() if key != "seed"}
     return own | training | {"seed": recipes[0].get("seed")}
-
-
-def _code(facts: Mapping[str, Any]) -> str:
-    """Short name of the code that ran: equal for equal code."""
-    git = facts.get("git")
-    if not git:
-        return str(facts.get("segment", ""))
-    changes = json.dumps([git["diff"], git["untracked"]])
-    is_changed = git["diff"] or git["untracked"]
-    mark = f" with changes {blake2b(changes.encode(), digest_size=2).hexdigest()}" if is_changed else ""
-    return f"{git['sha'][:7]}{mark}"

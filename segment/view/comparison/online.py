@@ -31,7 +31,7 @@ def log_comparison(comparison: Comparison, folder: Path, project: str) -> None:
         return
     try:
         with caches_in(folder):
-            run = begin_run(folder, mode, {"project": project, "job_type": "compare"})
+            run = begin_run(folder, mode, {"project": project, "name": f"compare {folder.name}", "job_type": "compare"})
             try:
                 _log(run, comparison, folder)
             finally:
