@@ -1,5 +1,6 @@
 """What a finished run tells about itself."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,8 @@ class Record:
         code: Commit, and whether it was changed, of every process in turn; empty where unknown.
         voxels: Hash of the CT by case id; empty where the run did not record it.
         patients: By id of a case whose patient has several: the first of them. Any other case is a patient.
+        parameters: Of the network; None where unknown, as in evaluations.
+        hours: Of training and test, of all folds; None where unknown.
     """
 
     name: str
@@ -43,6 +46,8 @@ class Record:
     code: str
     voxels: Mapping[str, str]
     patients: Mapping[str, str]
+    parameters: int | None = None
+    hours: float | None = None
 
     @property
     def seed(self) -> Any:  # noqa: ANN401  # whatever config.yaml holds
@@ -79,7 +84,10 @@ def read_run(folder: Path, name: str) -> Record:
     cases = read_table(table)
     code = " then ".join(dict.fromkeys(map(code_name, processes)))
     parts = (Part(seen, frozenset(cases)),)
-    return Record(name, cases, parts, config, code, last.get("cases", {}), last.get("patients", {}))
+    parameters = last.get("parameters")  # recorded by training alone; the hours of others are not those of a recipe
+    hours = math.fsum(facts.get("hours", 0.0) for facts in processes) if parameters is not None else None
+    voxels, patients = last.get("cases", {}), last.get("patients", {})
+    return Record(name, cases, parts, config, code, voxels, patients, parameters, hours)
 
 
 def read_folds(table: Path, folders: Iterable[Path], name: str) -> Record:
@@ -98,7 +106,9 @@ def read_folds(table: Path, folders: Iterable[Path], name: str) -> Record:
     voxels = {case: content for fold in folds for case, content in fold.voxels.items()}
     patients = {case: first for fold in folds for case, first in fold.patients.items()}
     parts = tuple(part for fold in folds for part in fold.parts)
-    return Record(name, cases, parts, config, folds[0].code, voxels, patients)
+    known = [fold.hours for fold in folds if fold.hours is not None]
+    hours = math.fsum(known) if len(known) == len(folds) else None
+    return Record(name, cases, parts, config, folds[0].code, voxels, patients, folds[0].parameters, hours)
 
 
 def read_alone(table: Path, name: str) -> Record:

@@ -79,7 +79,7 @@ def begin_run(folder: Path, mode: str, about: Mapping[str, Any]) -> Any:  # noqa
         return _init(folder, mode, about)
     log.info("connecting to Weights & Biases, for at most %d s", REACH_SECONDS + INIT_SECONDS)
     try:
-        _reach(wandb.Settings().base_url)
+        _reach(wandb.setup(settings=wandb.Settings(silent=True)).settings.base_url)
         return _init(folder, mode, about)
     except Exception as error:
         log.warning(

@@ -24,11 +24,11 @@ from segment.model.marginal import marginal
 class SegmentationModule(pl.LightningModule):
     """Train any network that maps a patch to logits of the same size, and score it on whole patients.
 
-    Logs `train/loss_step`, the mean over a step's batches, and `train/lr` of every `log_every_n_steps`-th step and of an
-    epoch's last one; `train/loss` of every epoch; `val/loss`, `val/dice/<organ>`, `val/dice/mean`,
+    Logs `train/loss_step`, the mean over a step's batches, and `train/lr` of every `log_every_n_steps`-th step and of
+    an epoch's last one; `train/loss` of every epoch; `val/loss`, `val/dice/<organ>`, `val/dice/mean`,
     `val/accuracy/<organ>` and `val/accuracy` on whole preprocessed volumes; and `test/dice|hd95_mm|nsd/<organ>` and
-    their means on the CTs' own grids. A patient's scores come first, then their mean over patients; an organ absent from
-    prediction and truth is left out. Organs that a case's truth does not know take part in neither loss nor scores.
+    their means on the CTs' own grids. A patient's scores come first, then their mean over patients; an organ absent
+    from prediction and truth is left out. Organs that a case's truth does not know take part in neither loss nor scores.
 
     Args:
         organs: Class i is organs[i-1].

@@ -11,7 +11,7 @@ import wandb
 from segment.comparison.comparison import Comparison
 from segment.metrics.wandb_begin import begin_run, caches_in, chosen_mode, end_run
 from segment.view.comparison.tables import DIFFERENCES, SUMMARY, difference_rows, summary_rows
-from segment.view.comparison.words import overview, verdicts
+from segment.view.comparison.words import numbered, overview, verdicts
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,9 @@ def _log(run: Any, comparison: Comparison, folder: Path) -> None:  # noqa: ANN40
     settings = comparison.settings
     run.config.update({"alpha": settings.alpha, "resamples": settings.resamples, "seed": settings.seed})
     run.config.update({"arms": {arm.letter: [one.name for one in arm.runs] for arm in comparison.arms}})
+    run.config.update({"parameters": {arm.letter: arm.parameters for arm in comparison.arms}})
+    run.config.update({"hours": {arm.letter: arm.hours for arm in comparison.arms}})
+    run.config.update({"notes": numbered(comparison)})
     tables = {
         "scores": _table(SUMMARY, summary_rows(comparison)),
         "differences": _table(DIFFERENCES, difference_rows(comparison)),
