@@ -28,7 +28,8 @@ class SegmentationModule(pl.LightningModule):
     an epoch's last one; `train/loss` of every epoch; `val/loss`, `val/dice/<organ>`, `val/dice/mean`,
     `val/accuracy/<organ>` and `val/accuracy` on whole preprocessed volumes; and `test/dice|hd95_mm|nsd/<organ>` and
     their means on the CTs' own grids. A patient's scores come first, then their mean over patients; an organ absent
-    from prediction and truth is left out. Organs that a case's truth does not know take part in neither loss nor scores.
+    from prediction and truth is left out. Organs that a case's truth does not know take part in neither loss nor
+    scores.
 
     Args:
         organs: Class i is organs[i-1].

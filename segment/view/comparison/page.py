@@ -9,7 +9,7 @@ from segment.comparison.arms import Arm
 from segment.comparison.comparison import Comparison
 from segment.view.comparison.numbers import TITLES
 from segment.view.comparison.tables import difference_cells, mean_cell, rows_of_scores, spread_cells
-from segment.view.comparison.words import mark, numbered, overview, verdicts
+from segment.view.comparison.words import mark, notes, numbered, overview, verdicts
 
 _STYLE = """
 :root { color-scheme: light; }
@@ -107,10 +107,11 @@ def _scores(comparison: Comparison) -> str:
 
 def _differences(comparison: Comparison) -> str:
     rows = []
+    known = notes(comparison)
     for one in comparison.contrasts:
         pair = f"{one.second} minus {one.first}"
         cells = difference_cells(one, units=True)
-        rows.append((pair, one.organ, TITLES[one.metric].split()[0], *cells, mark(one, comparison)))
+        rows.append((pair, one.organ, TITLES[one.metric].split()[0], *cells, mark(one, comparison, known)))
     claimed = {index for index, one in enumerate(comparison.contrasts) if one.better}
     told = (
         "<h2>Paired differences</h2><p class=faint>Of the same patients, in points (hundredths) or mm. p is the larger "

@@ -14,12 +14,12 @@ from segment.metrics.table import csv_text
 from segment.statistics.average import nan_means
 from segment.statistics.contrasts import Contrast, Summary
 from segment.view.comparison.numbers import TITLES, chance, cost, gap, level, span, unit
-from segment.view.comparison.words import mark, numbered, overview, verdicts
+from segment.view.comparison.words import mark, notes, numbered, overview, verdicts
 
 SUMMARY = ("arm", "recipe", "organ", "metric", "patients", "seeds", "mean", "low", "high", "sd_patients", "sd_seeds")
 DIFFERENCES = (
     *("first", "second", "organ", "metric", "patients", "difference", "low", "high", "sd_patients", "se_seeds"),
-    *("p_wilcoxon", "p_seeds", "p_holm", "detectable", "better", "remark"),
+    *("p_wilcoxon", "p_seeds", "p_holm", "detectable", "better", "note"),
 )
 PATIENTS = ("case", "organ", "metric", "arm", "score")
 _SHOWN = 6  # pairs
@@ -40,6 +40,7 @@ def summary_rows(comparison: Comparison) -> list[tuple[object, ...]]:
 def difference_rows(comparison: Comparison) -> list[tuple[object, ...]]:
     """Rows of `DIFFERENCES`: second minus first, in the metric's own unit."""
     rows: list[tuple[object, ...]] = []
+    known = notes(comparison)
     for one in comparison.contrasts:
         found = one.difference
         seeds = found.seeds.value if found.seeds else float("nan")
@@ -47,7 +48,7 @@ def difference_rows(comparison: Comparison) -> list[tuple[object, ...]]:
             (
                 *(one.first, one.second, one.organ, one.metric, found.patients, found.mean, found.low, found.high),
                 *(found.sd, seeds, found.p_patients, found.p_seeds, one.p_holm, one.detectable, one.better),
-                mark(one, comparison),
+                mark(one, comparison, known),
             )
         )
     return rows

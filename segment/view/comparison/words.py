@@ -31,9 +31,14 @@ class Verdict:
 
 def verdicts(comparison: Comparison) -> list[Verdict]:
     """One for each pair, in order."""
+    known = notes(comparison)
     return [
         Verdict(
-            *pair, (*(_sentence(comparison, pair, metric) for metric in comparison.metrics), *_seeds(comparison, pair))
+            *pair,
+            (
+                *(_sentence(comparison, pair, metric, known) for metric in comparison.metrics),
+                *_seeds(comparison, pair, known),
+            ),
         )
         for pair in comparison.pairs
     ]
@@ -47,10 +52,10 @@ def notes(comparison: Comparison) -> list[str]:
     return [*dict.fromkeys(filter(None, whys)), *([ONE_SEED] if single else [])]
 
 
-def mark(one: Contrast, comparison: Comparison) -> str:
-    """The number of the note that holds of a difference, `[1]`; empty when there is none."""
+def mark(one: Contrast, comparison: Comparison, known: Sequence[str]) -> str:
+    """The number, among the known notes, of the one that holds of a difference: `[1]`; empty when there is none."""
     why = "" if one.better else reason(one, comparison)
-    return f"[{notes(comparison).index(why) + 1}]" if why else ""
+    return f"[{known.index(why) + 1}]" if why else ""
 
 
 def numbered(comparison: Comparison) -> list[str]:
@@ -107,7 +112,7 @@ def reason(one: Contrast, comparison: Comparison) -> str:
     return ""
 
 
-def _sentence(comparison: Comparison, pair: tuple[str, str], metric: str) -> str:
+def _sentence(comparison: Comparison, pair: tuple[str, str], metric: str, known: Sequence[str]) -> str:
     contrasts = comparison.of_pair(pair, metric)
     parts = []
     for better, worse in (pair[::-1], pair):
@@ -117,7 +122,7 @@ def _sentence(comparison: Comparison, pair: tuple[str, str], metric: str) -> str
     open_ones: dict[str, list[Contrast]] = {}
     for one in contrasts:
         if not one.better:
-            open_ones.setdefault(mark(one, comparison), []).append(one)
+            open_ones.setdefault(mark(one, comparison, known), []).append(one)
     for note, ones in open_ones.items():
         names = _listed([_name(one.organ) for one in ones])
         parts.append(f"{names} can't be told apart{f' {note}' if note else _detectable(ones, metric)}")
@@ -134,12 +139,12 @@ def _detectable(ones: Sequence[Contrast], metric: str) -> str:
     return f" (less than {size} {unit(metric)} would hardly have shown)"
 
 
-def _seeds(comparison: Comparison, pair: tuple[str, str]) -> list[str]:
+def _seeds(comparison: Comparison, pair: tuple[str, str], known: Sequence[str]) -> list[str]:
     """What is not known of seeds."""
     seeds = {arm.letter: len(arm.by_seed) for arm in comparison.arms}
     single = [letter for letter in pair if seeds[letter] == 1]
     if len(single) == 2:
-        return [f"One seed each [{len(notes(comparison))}]."]
+        return [f"One seed each [{known.index(ONE_SEED) + 1}]."]
     if single:
         other = pair[0] if single[0] == pair[1] else pair[1]
         return [f"{single[0]} has one seed; its seeds are taken to spread as those of {other} do."]
