@@ -16,7 +16,7 @@ from segment.metrics.recipe import is_free
 from segment.run.folder import ENVIRONMENT
 
 MOST = 100  # characters; W&B takes 128
-_SHOWN = {"from_run", "seed"}  # free for a comparison, but tell runs apart
+_SHOWN = {"from_run", "seed"}  # last names of keys that a comparison leaves free, but that tell runs apart
 _DATE = re.compile(r"(\d{4}-\d\d-\d\d_\d\d-\d\d)-\d\d")
 _FOLDERS = re.compile(r"[^\s\"'\[\](){},:]*[/\\]+")
 
@@ -67,8 +67,8 @@ def _parsed(override: str) -> tuple[str, str | None]:
 
 
 def _tells(key: str) -> bool:
-    top = key.split(".")[0]
-    return key in _SHOWN or not (is_free(key) or top in OF_CALL or top == "experiment")
+    top, last = key.split(".")[0], key.split(".")[-1]
+    return last in _SHOWN or not (is_free(key) or top in OF_CALL or top == "experiment")
 
 
 def _short(key: str, keys: Sequence[str], config: Collection[str]) -> str:
