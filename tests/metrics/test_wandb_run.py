@@ -100,7 +100,7 @@ def test_it_logs_offline_without_a_key_a_word_or_a_trace_of_the_machine(
         assert (run.run.project, run.run.run_group, run.run.display_name, run.run.host) == (
             "segment",
             "quick",
-            name,
+            name[:16],  # without seconds
             "",
         )
         assert (run.run.job_type, list(run.run.tags), run.run.notes) == ("train", ["paper"], "a note")
