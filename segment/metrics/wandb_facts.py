@@ -44,7 +44,7 @@ def known_at_end(folder: Path) -> dict[str, float]:
     for names, combine in ((USED, sum), (PEAKS, max), (("epoch_s",), lambda values: values[-1])):
         for name in names:
             if values := [facts[name] for facts in processes if name in facts]:
-                found[f"run/{name}"] = combine(values)
+                found[f"run/{name}"] = round(combine(values), 4)
     return found
 
 
