@@ -19,7 +19,7 @@ from segment.statistics.contrasts import Settings
 from segment.view.comparison.figure import draw_comparison
 from segment.view.comparison.page import comparison_page
 from segment.view.comparison.tables import print_comparison, write_tables
-from segment.view.comparison.words import overview, verdicts
+from segment.view.comparison.words import notes, overview, verdicts
 
 BOUNDS = {"dice": (0.0, 1.0), "hd95_mm": (0.0, math.inf), "nsd": (0.0, 1.0)}  # of every metric
 LOWER_IS_BETTER = ("hd95_mm",)
@@ -73,6 +73,7 @@ def _facts(comparison: Comparison) -> dict[str, object]:
     return {
         "overview": overview(comparison),
         "verdicts": [asdict(verdict) for verdict in verdicts(comparison)],
+        "notes": notes(comparison),
         "remarks": list(comparison.remarks),
         "settings": {name: getattr(comparison.settings, name) for name in ("alpha", "resamples", "seed")},
         "cases": list(comparison.cases),
@@ -82,6 +83,8 @@ def _facts(comparison: Comparison) -> dict[str, object]:
                 "arm": arm.letter,
                 "recipe": arm.label,
                 "differs": arm.differs,
+                "parameters": arm.parameters,
+                "hours": arm.hours,
                 "runs": [{"name": run.name, "seed": run.seed, "code": run.code} for run in arm.runs],
             }
             for arm in comparison.arms

@@ -63,7 +63,7 @@ def sweep(cfg: DictConfig) -> float:
         method = _method(cfg, space, train)
         with begin(cfg, "sweep.log", shared=True) as here:
             if train.logger.get("wandb"):
-                overrides.append(f"logger.wandb.group={quoted(here.folder.name)}")
+                overrides.append(f"logger.wandb.group={quoted(_group(train, here.folder))}")
             training = _training(cfg, overrides, train)
             if not here.resumed:
                 theirs = wandb_sweep(space, given, training.monitor, method.direction, cfg.trials)
@@ -112,7 +112,7 @@ def _taken_up(cfg: DictConfig) -> DictConfig:
             kept = {key: cfg[key] for key in (*given, "allow_changed")}
             return OmegaConf.merge(before, kept)  # type: ignore[return-value]
     whole = cfg.copy()
-    whole.run_dir, whole.resume, whole.allow_changed = ".", False, []
+    whole.run_dir = "."
     cfg.complete = OmegaConf.to_container(whole, resolve=True) == portable(cfg)
     return cfg
 
@@ -164,6 +164,11 @@ def _training(cfg: DictConfig, overrides: list[str], train: DictConfig) -> Train
     )
 
 
+def _group(train: DictConfig, folder: Path) -> str:
+    """What W&B groups the trials under, as it does the jobs of a grid."""
+    return f"{train.task}/{folder.name}"
+
+
 def _work(cfg: DictConfig, report: Report, training: Training) -> bool:
     """Run trials; whether a signal has stopped it."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -185,7 +190,8 @@ def _end(report: Report, train: DictConfig, stopped: bool) -> float:
     if running := sum(not trial.state.is_finished() for trial in trials):
         log.info("%d trials are not done: other workers run them, or resume=%s will", running, folder)
     elif trials and train.logger.get("wandb"):
-        report.show_in_wandb(instantiate(train.logger.wandb, folder=str(folder), group=folder.name, job_type="sweep"))
+        own = {"name": "sweep", "group": _group(train, folder), "job_type": "sweep"}
+        report.show_in_wandb(instantiate(train.logger.wandb, folder=str(folder), **own))
     best = best_trial(trials, report.search.method.direction)
     if best is None and trials and not running:
         msg = f"none of {len(trials)} trials has finished; trial 0: {trials[0].user_attrs.get('why')}"

@@ -1,6 +1,8 @@
 """`segment train`: train, test the best checkpoint, report."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -10,12 +12,12 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from segment import build
-from segment.configuration import flat, portable
 from segment.data.inspect.stored import check_labels
 from segment.door import door
 from segment.errors import UserError
 from segment.finetune import all_seen, begin_from, keep_note, note_checkpoint
 from segment.forecast.preflight import preflight
+from segment.metrics.columns import columns
 from segment.metrics.log import MetricsCSV
 from segment.metrics.table import print_scores
 from segment.model.interrupt import ending_well
@@ -24,8 +26,9 @@ from segment.model.patch_size import check_patch_size
 from segment.run.begin import begin
 from segment.run.folder import Run
 from segment.run.processes import place
-from segment.run.record import record
+from segment.run.record import record, record_use
 from segment.run.repeat import repeated, tell_environment, tell_resumed, tell_scores
+from segment.run.training_use import TrainingUse
 from segment.trained import check_resumable, read_checkpoint, steps_of
 
 log = logging.getLogger(__name__)
@@ -55,7 +58,8 @@ def train(cfg: DictConfig) -> float:
             if cfg.preflight == "only":
                 return float("nan")
             _begin_logging(parts.trainer, cfg, here)
-            _fit_and_test(cfg, parts, here)
+            with _measured(parts.trainer, here):
+                _fit_and_test(cfg, parts, here)
             return _best_score(parts.trainer)
         finally:
             build.close(parts.trainer)
@@ -89,7 +93,9 @@ def _check(cfg: DictConfig, parts: build.Parts, here: Run) -> None:
 def _record(cfg: DictConfig, parts: build.Parts, here: Run) -> None:
     """Write what the run is, and what it will take."""
     if cfg.preflight != "only":
-        record(here, cfg, parts.datamodule.split.ids(), parts.datamodule.content())
+        parameters = sum(weights.numel() for weights in parts.module.net.parameters())
+        content = parts.datamodule.content() | {"parameters": parameters}
+        record(here, cfg, parts.datamodule.split.ids(), content)
         if cfg.from_run:
             for sentence in tell_environment(Path(cfg.from_run), here.folder):
                 log.warning("not as in %s: %s", cfg.from_run, sentence)
@@ -98,6 +104,18 @@ def _record(cfg: DictConfig, parts: build.Parts, here: Run) -> None:
                 log.warning("not as when the run was stopped: %s", sentence)
     if cfg.preflight:
         preflight(cfg, parts, here.folder, here.checkpoint)
+
+
+@contextmanager
+def _measured(trainer: pl.Trainer, here: Run) -> Iterator[None]:
+    """Record what a block that trains has used, however it ends, before the loggers are closed."""
+    use = TrainingUse()
+    trainer.callbacks.append(use)  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        if trainer.is_global_zero:
+            record_use(here, use.so_far())
 
 
 def _fit_and_test(cfg: DictConfig, parts: build.Parts, here: Run) -> None:
@@ -119,9 +137,9 @@ def _fit_and_test(cfg: DictConfig, parts: build.Parts, here: Run) -> None:
 
 
 def _begin_logging(trainer: pl.Trainer, cfg: DictConfig, here: Run) -> None:
-    """Tell every logger the configuration and take rows back that a resumed run will write again."""
+    """Give every logger the configuration and drop rows that a resumed run will write again."""
     for logger in trainer.loggers:
-        logger.log_hyperparams(flat(portable(cfg)))
+        logger.log_hyperparams(columns(cfg))
         if isinstance(logger, MetricsCSV):
             logger.forget_from(steps_of(here.checkpoint) if here.checkpoint else 0)
 

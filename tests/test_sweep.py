@@ -366,7 +366,7 @@ def test_real_trainings_are_searched_killed_and_resumed(shell, tmp_path):
     for number in range(3):
         run = trials / str(number)
         config = yaml.safe_load((run / "config.yaml").read_text())
-        assert config["logger"]["wandb"]["group"] == "here"
+        assert config["logger"]["wandb"]["group"] == "smoke/here"
         assert f"{config['model']['optimizer']['lr']}" == table(tmp_path / "here")[number]["model.optimizer.lr"]
         with (run / "metrics.csv").open() as file:
             values = [row for row in csv.DictReader(file) if row["val/dice/mean"]]

@@ -2,6 +2,7 @@
 
 import csv
 import inspect
+import json
 import math
 import os
 import shlex
@@ -12,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 from wandb_file import WandbFile, offline_runs
 
@@ -20,8 +22,8 @@ from segment.metrics.wandb_run import WandbRun
 
 pytestmark = pytest.mark.xdist_group("wandb")
 
-TINY = ["experiment=smoke", "callbacks.cases.overlay=false", "data.batch_size=1", "preflight=false"]
-OWN = ("_step", "_runtime", "_timestamp")  # W&B's own columns
+TINY = ["experiment=smoke", "data.batch_size=1", "preflight=false"]
+OWN = ("_runtime", "_timestamp")  # W&B's own columns
 TAGS = "logger.wandb.tags=[first, 'two words']"
 ORGANS = ["liver", "right_kidney", "left_kidney", "spleen"]
 
@@ -46,8 +48,7 @@ def train(cache: Path, *overrides: str) -> None:
 
 
 def curves(run: WandbFile) -> list[dict[str, float | str]]:
-    """Scalars of every row, with W&B's own step, which is ours."""
-    assert [row["_step"] for row in run.history] == [row["global_step"] for row in run.history]
+    """Scalars of every row, with the step."""
     return [
         {name: comparable(value) for name, value in row.items() if name not in OWN and not isinstance(value, dict)}
         for row in run.history
@@ -63,7 +64,13 @@ def table(folder: Path) -> list[dict[str, float | str]]:
     """Rows of metrics.csv, the step under its name in W&B."""
     with (folder / "metrics.csv").open(newline="") as file:
         rows = [{name: comparable(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
-    return [{"global_step": row.pop("step"), **row} for row in rows]
+    return [{"_step": row.pop("step"), **row} for row in rows]
+
+
+def parameters(folder: Path) -> int:
+    """Counted in the checkpoint; the network has no buffers."""
+    weights = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
+    return sum(value.numel() for name, value in weights.items() if name.startswith("net."))
 
 
 def assert_complete(run: WandbFile, folder: Path, seed: int) -> None:
@@ -71,7 +78,15 @@ def assert_complete(run: WandbFile, folder: Path, seed: int) -> None:
     assert curves(run) == table(folder)
     assert (run.config["seed"], run.config["trainer.max_epochs"], run.config["organs"]) == (seed, 2, ORGANS)
     assert run.config["data.patch_size"] == [32, 32, 32]
-    assert run.config["run_dir"] == "."
+    assert not {"data.seed", "callbacks.reseed.seed", "run_dir", "logger.wandb.project"} & run.config.keys()
+    assert (run.config["preflight"], run.config["run.cases.test"]) == (False, 2)
+    assert run.config["run.cores"] == os.cpu_count()
+    assert run.config["run.parameters"] == parameters(folder)
+    facts = json.loads((folder / "environment.json").read_text())
+    last = facts.get("resumed", [facts])[-1]
+    assert run.summary["run/epoch_s"] == last["epoch_s"] > 0
+    assert 0.1 < run.summary["run/peak_memory_gib"] <= last["peak_memory_gib"]
+    assert run.summary["run/hours"] > 0
     rows = run.table("cases")
     dice = [row["dice"] for row in rows if row["dice"] is not None]
     assert dice == sorted(dice)
@@ -92,14 +107,17 @@ def assert_complete(run: WandbFile, folder: Path, seed: int) -> None:
     scores = {row["val/dice/mean"]: row["epoch"] for row in reversed(table(folder)) if "val/dice/mean" in row}
     assert run.summary["best/val/dice/mean"] == max(scores)
     assert run.summary["best/epoch"] == scores[max(scores)]
-    assert run.summary["last/val/dice/mean"] == next(iter(scores))
+    assert run.summary["val/dice/mean"] == next(iter(scores))
+    rows = table(folder)
+    assert all({"train/loss_step", "train/lr"} <= row.keys() for row in rows[:-1])  # the last one is the test's
+    assert len({row["train/lr"] for row in rows[:-1]}) == 2  # of two epochs
     assert run.summary["test/dice/mean"] == table(folder)[-1]["test/dice/mean"]
 
 
 def test_the_commands_of_the_page_about_it_compose():
     page = (Path(__file__).parents[1] / "docs" / "wandb.md").read_text(encoding="utf-8")
     calls = [shlex.split(line)[2:] for line in page.splitlines() if line.startswith("segment train ")]
-    assert len(calls) == 2
+    assert len(calls) == 3
     for overrides in calls:
         values = [override for override in overrides if override != "-m" and "," not in override.split("seed=")[-1]]
         with initialize_config_dir(config_dir(), version_base="1.3"):
@@ -124,7 +142,8 @@ def test_a_sweep_of_two_jobs_is_two_runs_that_hold_what_their_folders_do(sweep, 
         assert run.path.is_relative_to(folder)
         assert run.run.run_id == (folder / "wandb" / "run_id").read_text()
         about = run.run.project, run.run.run_group, run.run.job_type, list(run.run.tags), run.run.display_name
-        assert about == ("segment", "smoke", "train", ["first", "two words"], str(seed))
+        name = f"batch_size=1 seed={seed}"
+        assert about == ("segment", f"smoke/{sweep.name}", "train", ["first", "two words"], name)
         assert_complete(run, folder, seed)
         assert run.exit_code == 0
         for path in (folder / "wandb").rglob("*"):
@@ -150,6 +169,7 @@ def test_killed_and_resumed_is_one_run_equal_to_one_that_never_stopped(tmp_path,
     assert run.path.parent.name[-8:] == killed.name[-8:] == run.run.run_id
     assert run.path.parent.name != killed.name
     assert_complete(run, stopped, seed=0)
+    assert (run.run.display_name, run.run.run_group) == ("batch_size=1", "smoke")  # as when it began, without resume
     assert curves(run) == curves(reference)
     assert run.table("cases") == reference.table("cases")
     assert run.table("confusion") == reference.table("confusion")
@@ -157,7 +177,7 @@ def test_killed_and_resumed_is_one_run_equal_to_one_that_never_stopped(tmp_path,
         {
             name: comparable(value)
             for name, value in it.summary.items()
-            if not name.startswith("_") and not isinstance(value, dict)
+            if not name.startswith(("_", "run/")) and not isinstance(value, dict)
         }
         for it in (run, reference)
     )

@@ -131,7 +131,6 @@ WRONG = {
     "train organs=[liver,liver]": "organs names liver twice",
     "train organs=[]": "organs=[] names no organ",
     "train organs=[liver,femur]": "tolerance_mm has no value for femur; add it in mm, e.g. +tolerance_mm.femur=3",
-    "train logger=[]": "logger=[] leaves callbacks.learning_rate nothing to write to; choose logger=none",
     # nothing given
     "predict ckpt=a": "no value for input, output; give it, e.g. input=…",
     "evaluate": "no value for ckpt; give it, e.g. ckpt=…",

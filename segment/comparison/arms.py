@@ -1,8 +1,10 @@
 """Runs that differ in nothing but the seed, gathered into one arm each, with a name that tells what sets it apart."""
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from string import ascii_uppercase
 from typing import Any
 
@@ -40,6 +42,17 @@ class Arm:
         return f"{self.letter}: {self.label} ({f'{count} seeds' if count > 1 else '1 seed'})"
 
     @property
+    def parameters(self) -> int | None:
+        """Of the network; None where no run knows."""
+        return next((run.parameters for run in self.runs if run.parameters is not None), None)
+
+    @property
+    def hours(self) -> float | None:
+        """Mean over the runs that know theirs; None where none does."""
+        known = [run.hours for run in self.runs if run.hours is not None]
+        return fmean(known) if known else None
+
+    @property
     def by_seed(self) -> list[list[Record]]:
         """Runs of one seed together: they vary less than seeds do, so they are one repeat. Unknown seeds differ."""
         gathered: dict[object, list[Record]] = {}
@@ -74,15 +87,29 @@ def gather(groups: Sequence[Group]) -> tuple[list[Arm], list[str]]:
         msg = f"{count} run(s) to compare; name two or more: segment compare RUN RUN"
         raise UserError(msg)
     arms = _named(arms_of_runs, list(homes.values()))
+    return arms, [*remarks, *_of_several_codes(arms), *_of_one_seed(arms)]
+
+
+def _of_several_codes(arms: Sequence[Arm]) -> list[str]:
+    """One remark for the arms whose runs were made by the same different codes."""
+    found: dict[str, list[str]] = defaultdict(list)
     for arm in arms:
         if len({run.code for run in arm.runs}) > 1:
-            remarks.append(f"the runs of {arm.letter} were made by different code: {_codes(arm.runs)}")
-        remarks += [
-            f"{len(runs)} runs of {arm.letter} have the seed {runs[0].seed}: they count as one, by their mean"
-            for runs in arm.by_seed
-            if len(runs) > 1
-        ]
-    return arms, remarks
+            found[_codes(arm.runs)].append(arm.letter)
+    return [
+        f"the runs of {', '.join(letters)} were made by different code: {codes}" for codes, letters in found.items()
+    ]
+
+
+def _of_one_seed(arms: Sequence[Arm]) -> list[str]:
+    """One remark for all arms of which several runs have one seed."""
+    found = [
+        f"{len(runs)} runs of {arm.letter} have the seed {runs[0].seed}"
+        for arm in arms
+        for runs in arm.by_seed
+        if len(runs) > 1
+    ]
+    return [f"{', '.join(found)}: they count as one, by their mean"] if found else []
 
 
 def _signature(run: Record) -> tuple[Any, ...]:

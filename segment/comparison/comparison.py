@@ -15,6 +15,7 @@ from segment.metrics.scores import OrganScore
 from segment.statistics.average import nan_means
 from segment.statistics.contrasts import Contrast, Key, Scores, Settings, Summary, contrasts, summarise
 
+MEAN = "mean over organs"  # its place among the organs of summaries
 MOST_TESTS = 1000  # after Holm, of 20 patients only p below 0.00005 count, and each takes a hundredth of a second
 
 
@@ -29,7 +30,7 @@ class Comparison:
         organs: Those that all runs score.
         metrics: Those that mean the same in all runs.
         scores: By arm, then organ and metric; columns are `patients`, each the mean over its cases.
-        summaries: Alike.
+        summaries: Alike, and `MEAN` for the mean over organs when there are several, which is not tested.
         contrasts: One for every test; none when there is one arm.
         settings: How it was tested.
         remarks: What a reader should know.
@@ -87,6 +88,7 @@ def compare(
     cases = sorted(runs[0].cases)
     patients = _by_patient(runs, cases)
     scores = {arm.letter: _scores(arm, list(patients.values()), organs, metrics) for arm in arms}
+    means = _over_organs(scores, organs, metrics)
     if len(patients) < len(cases):
         more.append(
             f"{len(cases)} test cases are of {len(patients)} patients, whose score is the mean over their cases"
@@ -99,13 +101,29 @@ def compare(
         metrics=metrics,
         scores=scores,
         summaries={
-            letter: {key: summarise(one, key[1], settings) for key, one in by_key.items()}
+            letter: {key: summarise(one, key[1], settings) for key, one in (by_key | means[letter]).items()}
             for letter, by_key in scores.items()
         },
         contrasts=contrasts(scores, pairs, settings),
         settings=settings,
         remarks=[*remarks, *more],
     )
+
+
+def _over_organs(
+    scores: Mapping[str, Mapping[Key, Scores]], organs: Sequence[str], metrics: Sequence[str]
+) -> dict[str, dict[Key, Scores]]:
+    """Each patient's mean over organs, by arm: of those that have a score in every arm, so that arms are comparable."""
+    result: dict[str, dict[Key, Scores]] = {letter: {} for letter in scores}
+    for metric in metrics if len(organs) > 1 else ():
+        values = {
+            letter: np.stack([by_key[organ, metric].values for organ in organs]) for letter, by_key in scores.items()
+        }
+        known = np.all([~np.isnan(nan_means(one, axis=1)) for one in values.values()], axis=0)  # (organs, patients)
+        for letter, one in values.items():
+            means = nan_means(np.where(known[:, None, :], one, np.nan), axis=0)
+            result[letter][MEAN, metric] = Scores(means, np.zeros_like(means, dtype=bool))
+    return result
 
 
 def _pairs(arms: Sequence[Arm], reference: str | None) -> list[tuple[str, str]]:

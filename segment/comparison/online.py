@@ -1,6 +1,5 @@
 """Runs that lie on a Weights & Biases server."""
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,8 @@ from typing import Any
 from segment.errors import UserError
 
 WANDB_PATH = re.compile(r"(?:wandb:)?[\w.-]+/[\w.-]+/[\w.-]+")
-_FILES = ("cases.csv", "split.json", "environment.json")
+_CONFIG = "run/config.yaml"  # W&B keeps a config.yaml of its own, in another form
+_FILES = ("cases.csv", "split.json", "environment.json", _CONFIG)
 
 
 def fetch(path: str, folder: Path) -> Path:
@@ -29,8 +29,6 @@ def fetch(path: str, folder: Path) -> Path:
     wandb.setup(settings=wandb.Settings(silent=True))  # else it tells where it found the key
     try:
         run = wandb.Api().run(path.removeprefix("wandb:"))
-        # W&B keeps a config.yaml of its own, in another form.
-        config = {key: value for key, value in run.config.items() if not key.startswith("_")}
         there = {file.name: file for file in run.files(names=list(_FILES))}
     except (wandb.errors.Error, ValueError, OSError) as error:
         here = "" if path.startswith("wandb:") else f"there is no folder {path} here, and "
@@ -42,7 +40,7 @@ def fetch(path: str, folder: Path) -> Path:
     folder.mkdir(parents=True)
     for file in there.values():
         _download(file, path, folder)
-    (folder / "config.yaml").write_text(json.dumps(config), encoding="utf-8")  # JSON is YAML
+    (folder / _CONFIG).rename(folder / "config.yaml")
     return folder
 
 

@@ -1,9 +1,8 @@
 """What a finished run tells about itself."""
 
-import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from segment.errors import UserError
 from segment.metrics.merge import read_facts, read_scores, tested_table
 from segment.metrics.recipe import read_config, shared_config
 from segment.metrics.scores import OrganScore
-from segment.run.folder import ENVIRONMENT, processes_of
+from segment.run.folder import ENVIRONMENT, code_name, processes_of
 
 Cases = Mapping[str, Mapping[str, OrganScore]]
 
@@ -36,6 +35,8 @@ class Record:
         code: Commit, and whether it was changed, of every process in turn; empty where unknown.
         voxels: Hash of the CT by case id; empty where the run did not record it.
         patients: By id of a case whose patient has several: the first of them. Any other case is a patient.
+        parameters: Of the network; None where unknown, as in evaluations.
+        hours: Of training and test, of all folds; None where unknown.
     """
 
     name: str
@@ -45,6 +46,8 @@ class Record:
     code: str
     voxels: Mapping[str, str]
     patients: Mapping[str, str]
+    parameters: int | None = None
+    hours: float | None = None
 
     @property
     def seed(self) -> Any:  # noqa: ANN401  # whatever config.yaml holds
@@ -79,9 +82,12 @@ def read_run(folder: Path, name: str) -> Record:
         raise UserError(msg)
     seen = frozenset(split.get("train", [])) | frozenset(split.get("val", []))
     cases = read_table(table)
-    code = " then ".join(dict.fromkeys(map(_code, processes)))
+    code = " then ".join(dict.fromkeys(map(code_name, processes)))
     parts = (Part(seen, frozenset(cases)),)
-    return Record(name, cases, parts, config, code, last.get("cases", {}), last.get("patients", {}))
+    parameters = last.get("parameters")  # recorded by training alone; the hours of others are not those of a recipe
+    hours = math.fsum(facts.get("hours", 0.0) for facts in processes) if parameters is not None else None
+    voxels, patients = last.get("cases", {}), last.get("patients", {})
+    return Record(name, cases, parts, config, code, voxels, patients, parameters, hours)
 
 
 def read_folds(table: Path, folders: Iterable[Path], name: str) -> Record:
@@ -100,7 +106,9 @@ def read_folds(table: Path, folders: Iterable[Path], name: str) -> Record:
     voxels = {case: content for fold in folds for case, content in fold.voxels.items()}
     patients = {case: first for fold in folds for case, first in fold.patients.items()}
     parts = tuple(part for fold in folds for part in fold.parts)
-    return Record(name, cases, parts, config, folds[0].code, voxels, patients)
+    known = [fold.hours for fold in folds if fold.hours is not None]
+    hours = math.fsum(known) if len(known) == len(folds) else None
+    return Record(name, cases, parts, config, folds[0].code, voxels, patients, folds[0].parameters, hours)
 
 
 def read_alone(table: Path, name: str) -> Record:
@@ -138,14 +146,3 @@ def _of_training(config: dict[str, Any], recipes: Sequence[Mapping[str, Any]]) -
     own = {key: value for key, value in config.items() if key not in ("ckpt", "ckpt_sha256")}
     training = {f"trained.{key}": value for key, value in recipes[0].items() if key != "seed"}
     return own | training | {"seed": recipes[0].get("seed")}
-
-
-def _code(facts: Mapping[str, Any]) -> str:
-    """Short name of the code that ran: equal for equal code."""
-    git = facts.get("git")
-    if not git:
-        return str(facts.get("segment", ""))
-    changes = json.dumps([git["diff"], git["untracked"]])
-    is_changed = git["diff"] or git["untracked"]
-    mark = f" with changes {blake2b(changes.encode(), digest_size=2).hexdigest()}" if is_changed else ""
-    return f"{git['sha'][:7]}{mark}"

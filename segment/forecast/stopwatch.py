@@ -11,6 +11,7 @@ import torch
 from segment.errors import UserError
 from segment.forecast.forecast import Trial
 from segment.memory import measure as memory
+from segment.run.use import peak
 
 
 class Stopwatch(pl.Callback):
@@ -43,7 +44,7 @@ class Stopwatch(pl.Callback):
             volume_s=self.volume_s,
             validation_s=self.validation_s - self.volume_s,
             test_s=self.test_s,
-            memory_bytes=max(self.train_peak + self.worker_bytes, memory.peak()),
+            memory_bytes=max(self.train_peak + self.worker_bytes, peak()),
             gpu_bytes=memory.gpu_peak(device),
         )
 
@@ -96,7 +97,7 @@ class Stopwatch(pl.Callback):
             )
             raise UserError(msg)
         if trainer.is_last_batch:
-            self.worker_bytes, self.train_peak = memory.workers(), memory.peak()
+            self.worker_bytes, self.train_peak = memory.workers(), peak()
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Validation begins."""

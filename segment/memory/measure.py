@@ -2,19 +2,11 @@
 
 import multiprocessing
 import os
-import resource
-import sys
 
 import psutil
 import torch
 
 from segment.memory import limit
-
-
-def peak() -> int:
-    """The most that ever lay in memory of this process."""
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else 1024 * most
 
 
 def workers() -> int:

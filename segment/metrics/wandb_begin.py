@@ -8,17 +8,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 from uuid import uuid4
 
 import wandb
 
 from segment.errors import UserError
 from segment.files import write_text
+from segment.privacy import without_paths_in_log
 
 log = logging.getLogger(__name__)
 
-INIT_SECONDS = 90  # for the server's answer
+REACH_SECONDS = 10  # for the server's first answer; without one the run is offline
+INIT_SECONDS = 30  # for what follows
 # For the last uploads; what is not done then can be synced later. A run that was told to end has no more than 120 s.
 FINISH_SECONDS = 60
 MODES = {"online": "online", "run": "online", "offline": "offline", "dryrun": "offline", "disabled": "disabled"}
@@ -55,12 +59,12 @@ def caches_in(folder: Path) -> Iterator[None]:
 
 
 def begin_run(folder: Path, mode: str, about: Mapping[str, Any]) -> Any:  # noqa: ANN401
-    """Begin or go on with the run of a run folder; where no server answers, offline.
+    """Begin or go on with the run of a run folder; where no server answers within seconds, offline.
 
     Args:
         folder: The run folder. `wandb/run_id` in it makes the run the same for every process.
         mode: `online` or `offline`.
-        about: More that `wandb.init` is told: project, group and so on.
+        about: More arguments of `wandb.init`: project, name, group and so on.
 
     Raises:
         OSError: When the folder cannot be written.
@@ -71,12 +75,17 @@ def begin_run(folder: Path, mode: str, about: Mapping[str, Any]) -> Any:  # noqa
     if not os.access(own, os.W_OK):  # wandb would write to the temporary folder
         msg = f"{own} cannot be written"
         raise PermissionError(msg)
+    if mode == "offline":
+        return _init(folder, mode, about)
+    log.info("connecting to Weights & Biases, for at most %d s", REACH_SECONDS + INIT_SECONDS)
     try:
+        _reach(wandb.setup(settings=wandb.Settings(silent=True)).settings.base_url)
         return _init(folder, mode, about)
     except Exception as error:
-        if mode == "offline":
-            raise
-        log.warning("Weights & Biases cannot be reached, so the run is logged offline: %s", error)
+        log.warning(
+            "Weights & Biases cannot be reached, so the run is logged offline; upload it later with `wandb sync`: %s",
+            without_paths_in_log(str(error)),
+        )
         wandb.teardown()  # the service holds the run's id
         return _init(folder, "offline", about)
 
@@ -84,6 +93,8 @@ def begin_run(folder: Path, mode: str, about: Mapping[str, Any]) -> Any:  # noqa
 def end_run(run: Any, folder: Path, exit_code: int) -> None:  # noqa: ANN401
     """End it, or the next job of a sweep would log into it, and drop wandb's own logs, which tell paths."""
     logs = run.settings.log_dir
+    if not run.offline:
+        log.info("uploading the last to Weights & Biases, for at most %d s", FINISH_SECONDS)
     try:
         run.finish(exit_code=exit_code)
     except Exception as error:
@@ -115,7 +126,17 @@ def _init(folder: Path, mode: str, about: Mapping[str, Any]) -> Any:  # noqa: AN
         mode=mode,
         resume="allow" if mode == "online" else None,
     )
-    return wandb.init(**about, name=folder.resolve().name, id=_id(folder), dir=str(folder), settings=settings)
+    return wandb.init(**about, id=_id(folder), dir=str(folder), settings=settings)
+
+
+def _reach(url: str) -> None:
+    """Wait for any answer of the server: wandb itself asks again and again until its time is over.
+
+    Raises:
+        OSError: When there is none within `REACH_SECONDS`.
+    """
+    with suppress(HTTPError):  # an answer
+        urlopen(url, timeout=REACH_SECONDS).close()
 
 
 def _id(folder: Path) -> str:

@@ -12,8 +12,11 @@ import wandb
 import segment
 from segment.metrics.log import number
 
-# No config.yaml: W&B has one of its own.
-FILES = ("split.json", "environment.json", "cases.csv", "confusion.csv", "validation/cases.csv")
+CONFIG = "run/config.yaml"  # in W&B, which has a config.yaml of its own
+FILES = {
+    "config.yaml": CONFIG,
+    **{name: name for name in ("split.json", "environment.json", "cases.csv", "confusion.csv", "validation/cases.csv")},
+}
 PICTURES = {
     "validation/worst": "validation/worst.png",
     "validation/median": "validation/median.png",
@@ -40,8 +43,8 @@ def pictures(folder: Path) -> dict[str, Any]:
     return {key: wandb.Image(str(folder / name)) for key, name in PICTURES.items() if (folder / name).exists()}
 
 
-def best_and_last(rows: Sequence[Mapping[str, Any]], monitor: str, better: Callable[..., Any] = max) -> dict[str, Any]:
-    """The scores of validation in the row with the best `monitor`, the first of equals, and in the last one.
+def best_scores(rows: Sequence[Mapping[str, Any]], monitor: str, better: Callable[..., Any] = max) -> dict[str, Any]:
+    """The scores of validation in the row with the best `monitor`, the first of equals; W&B itself keeps the last ones.
 
     Args:
         rows: Rows of metrics.csv.
@@ -49,16 +52,15 @@ def best_and_last(rows: Sequence[Mapping[str, Any]], monitor: str, better: Calla
         better: `max`, or `min` where the lowest is the best.
 
     Returns:
-        `best/<column>` and `last/<column>` of all columns `val/…`, of epoch and step; empty when none was validated.
+        `best/<column>` of all columns `val/…`, of epoch and step; empty when none was validated.
     """
     scored = [row for row in rows if row.get(monitor, "") != "" and not math.isnan(float(row[monitor]))]
     if not scored:
         return {}
-    chosen = {"best": better(scored, key=lambda row: float(row[monitor])), "last": scored[-1]}
+    best = better(scored, key=lambda row: float(row[monitor]))
     return {
-        f"{which}/{name}": number(value)
-        for which, row in chosen.items()
-        for name, value in row.items()
+        f"best/{name}": number(value)
+        for name, value in best.items()
         if value != "" and (name.startswith("val/") or name in ("epoch", "step"))
     }
 
@@ -66,12 +68,12 @@ def best_and_last(rows: Sequence[Mapping[str, Any]], monitor: str, better: Calla
 def save_files(run: Any, folder: Path) -> None:  # noqa: ANN401
     """Keep the run folder's small files with the run."""
     kept = Path(run.dir)
-    for name in FILES:
+    for name, shown in FILES.items():
         if (folder / name).exists():
-            (kept / name).parent.mkdir(parents=True, exist_ok=True)
+            (kept / shown).parent.mkdir(parents=True, exist_ok=True)
             # Copied by us: of its own links and copies wandb tells aloud.
-            shutil.copyfile(folder / name, kept / name)
-            run.save(str(kept / name), base_path=str(kept), policy="now")
+            shutil.copyfile(folder / name, kept / shown)
+            run.save(str(kept / shown), base_path=str(kept), policy="now")
 
 
 def send_artifacts(run: Any, folder: Path) -> None:  # noqa: ANN401

@@ -12,7 +12,9 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from segment.metrics.log import MetricsCSV, number
 from segment.metrics.wandb_begin import begin_run, caches_in, chosen_mode, end_run, remove_older
-from segment.metrics.wandb_report import best_and_last, pictures, save_files, send_artifacts, tables
+from segment.metrics.wandb_facts import known_at_end, known_at_start
+from segment.metrics.wandb_name import run_group, run_name
+from segment.metrics.wandb_report import best_scores, pictures, save_files, send_artifacts, tables
 
 log = logging.getLogger(__name__)
 
@@ -45,9 +47,11 @@ class WandbRun(MetricsCSV):
     a warning; one that cannot be reached is logged offline.
 
     Args:
-        folder: The run folder, after which the run is called; its files go to `<folder>/wandb/`.
+        folder: The run folder; W&B's files go to `<folder>/wandb/`.
         project: Project to log into.
-        group: Runs to be compared share one.
+        entity: User or team; None: that of the key.
+        name: What the run is called; None: after its overrides, see `run_name`.
+        group: Runs to be compared share one; None: that of the sweep, or the task, see `run_group`.
         job_type: What the run does.
         tags: Words to find it by.
         notes: What you want to remember of it.
@@ -61,6 +65,8 @@ class WandbRun(MetricsCSV):
         self,
         folder: str | Path,
         project: str,
+        entity: str | None = None,
+        name: str | None = None,
         group: str | None = None,
         job_type: str | None = None,
         tags: Sequence[str] = (),
@@ -73,6 +79,8 @@ class WandbRun(MetricsCSV):
         self.folder = Path(folder)
         self.about: dict[str, Any] = {
             "project": project,
+            "entity": entity,
+            "name": name,
             "group": group,
             "job_type": job_type,
             "tags": list(tags),
@@ -102,7 +110,7 @@ class WandbRun(MetricsCSV):
             self.rows, self.columns = table.rows, table.columns
         super().forget_from(step)
         self._begin()
-        self._send(self.rows[:-1])
+        self._send(len(self.rows) - 1)
         remove_older(self.run, self.folder)
 
     @rank_zero_only
@@ -111,7 +119,7 @@ class WandbRun(MetricsCSV):
         """Add values to the step's row, and send the rows before it."""
         super().log_metrics(metrics, step)
         self._begin()
-        self._send(self.rows[:-1])
+        self._send(len(self.rows) - 1)
 
     @rank_zero_only
     @_spared
@@ -143,11 +151,12 @@ class WandbRun(MetricsCSV):
         if self.run is not None:
             return
         with caches_in(self.folder):
-            self.run = begin_run(self.folder, self.mode, self.about)
+            about = {**self.about, "name": self.about["name"] or run_name(self.folder)}
+            about["group"] = about["group"] or run_group(self.folder)
+            self.run = begin_run(self.folder, self.mode, about)
             if not self.run.offline:
                 self._send_artifacts()
-        self.run.define_metric("global_step")
-        self.run.define_metric("*", step_metric="global_step")
+        self.run.config.update(known_at_start(self.folder), allow_val_change=True)
         save_files(self.run, self.folder)
 
     def _send_artifacts(self) -> None:
@@ -156,18 +165,18 @@ class WandbRun(MetricsCSV):
         except Exception as error:
             log.warning("Weights & Biases takes neither code nor split: %s: %s", type(error).__name__, error)
 
-    def _send(self, rows: Sequence[Mapping[str, Any]], shown: Mapping[str, Any] | None = None) -> None:
-        """Send the rows that W&B lacks; `shown` goes with the last one."""
-        new = rows[self.sent :]
+    def _send(self, count: int, shown: Mapping[str, Any] | None = None) -> None:
+        """Send those of the first rows that W&B lacks; `shown` goes with the last one."""
+        new = self.rows[self.sent : max(count, 0)]
         for index, row in enumerate(new, start=1):
             step = int(row["step"])
             values = {name: number(value) for name, value in row.items() if name != "step" and value != ""}
             more = shown if shown and index == len(new) else {}
             if step >= self.run.starting_step:  # the server has the others, and would refuse them
-                self.run.log({**values, "global_step": step, **more}, step=step, commit=True)
+                self.run.log({**values, **more}, step=step, commit=True)
             elif more:
                 self.run.log({**more}, commit=True)
-        self.sent = max(self.sent, len(rows))
+        self.sent = max(self.sent, count)
 
     @_spared
     def _complete(self) -> None:
@@ -183,8 +192,9 @@ class WandbRun(MetricsCSV):
             if isinstance(value, wandb.Table):
                 # Bound before it is logged, it is a file of the run; else also an artifact, staged under a full path.
                 value.bind_to_run(self.run, key, self.rows[-1]["step"] if self.rows else 0)
-        self._send(self.rows, shown)
+        self._send(len(self.rows), shown)
         if shown and not self.rows:
             self.run.log(shown)
-        self.run.summary.update(best_and_last(self.rows, self.monitor, self.better) if self.monitor else {})
+        best = best_scores(self.rows, self.monitor, self.better) if self.monitor else {}
+        self.run.summary.update(best | known_at_end(self.folder))
         save_files(self.run, self.folder)

@@ -24,10 +24,12 @@ from segment.model.marginal import marginal
 class SegmentationModule(pl.LightningModule):
     """Train any network that maps a patch to logits of the same size, and score it on whole patients.
 
-    Logs `train/loss`, `val/loss`, `val/dice/<organ>`, `val/dice/mean`, `val/accuracy/<organ>` and `val/accuracy` on
-    whole preprocessed volumes, and `test/dice|hd95_mm|nsd/<organ>` and their means on the CTs' own grids. A patient's
-    scores come first, then their mean over patients; an organ absent from prediction and truth is left out. Organs that
-    a case's truth does not know take part in neither loss nor scores.
+    Logs `train/loss_step`, the mean over a step's batches, and `train/lr` of every `log_every_n_steps`-th step and of
+    an epoch's last one; `train/loss` of every epoch; `val/loss`, `val/dice/<organ>`, `val/dice/mean`,
+    `val/accuracy/<organ>` and `val/accuracy` on whole preprocessed volumes; and `test/dice|hd95_mm|nsd/<organ>` and
+    their means on the CTs' own grids. A patient's scores come first, then their mean over patients; an organ absent
+    from prediction and truth is left out. Organs that a case's truth does not know take part in neither loss nor
+    scores.
 
     Args:
         organs: Class i is organs[i-1].
@@ -74,6 +76,7 @@ class SegmentationModule(pl.LightningModule):
         self.test_scores: list[list[OrganScore]] = []
         # Sum of this epoch's losses and their number. Lightning's own mean would start at 0 after a resume.
         self.losses = torch.zeros(2)
+        self.step_losses: list[Tensor] = []  # of the batches since the last step
         # Plain values that travel in checkpoints; `build` fills them.
         self.checkpoint_facts: dict[str, Any] = {}
 
@@ -88,11 +91,25 @@ class SegmentationModule(pl.LightningModule):
         loss: Tensor = self.criterion(marginal(self.net(image), batch["annotated"]), label)
         value = loss.detach().float()
         self.losses = self.losses.to(value.device) + torch.stack([value, torch.ones_like(value)])
+        self.step_losses.append(value)
         self.log("loss", loss, prog_bar=True, logger=False, batch_size=len(image))
         if self.trainer.is_last_batch:
             mean = self.losses[0] / self.losses[1]
             self.log("train/loss", mean, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
         return loss
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Log loss and learning rate of this step, before any checkpoint holds it.
+
+        Lightning's own logging of steps adds one when training is told to end, which no resume would repeat.
+        """
+        step, trainer = self.trainer.global_step, self.trainer
+        losses, self.step_losses = self.step_losses, []
+        if (step + 1) % trainer.log_every_n_steps and not trainer.is_last_batch:  # type: ignore[attr-defined]
+            return
+        scalars = {"train/loss_step": float(torch.stack(losses).mean()), "train/lr": optimizer.param_groups[0]["lr"]}
+        for logger in trainer.loggers:
+            logger.log_metrics({**scalars, "epoch": self.current_epoch}, step=step)
 
     def on_train_epoch_start(self) -> None:
         """Begin the epoch's mean loss; not called when an epoch is resumed in its middle."""

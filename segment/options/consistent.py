@@ -16,13 +16,11 @@ def check_consistent(config: Mapping[str, Any]) -> None:
         config: The whole configuration, resolved.
 
     Raises:
-        UserError: When an organ is misspelt, nothing is logged, or the monitored score is none that a run logs or
-            would choose the worst epoch.
+        UserError: When an organ is misspelt, or the monitored score is none that a run logs or would choose the worst
+            epoch.
     """
     if "organs" in config:
         check_organs(config["organs"], config["tolerance_mm"], config["data"]["sources"].values())
-    if "callbacks" in config:
-        check_loggers(config.get("logger") or {}, config["callbacks"] or {})
     if "monitor" in config and "organs" in config and config["model"].get("_target_") == OUR_MODULE:
         check_monitor(config["monitor"], config["monitor_mode"], config["organs"])
 
@@ -71,17 +69,6 @@ def check_monitor(monitor: str, mode: str, organs: Sequence[str]) -> None:
     better = "min" if monitor.endswith("loss") else "max"
     if mode != better:
         msg = f"monitor_mode={mode} would keep the worst epoch by monitor={monitor}; set monitor_mode={better}"
-        raise UserError(msg)
-
-
-def check_loggers(loggers: Mapping[str, Any], callbacks: Mapping[str, Any]) -> None:
-    """Refuse a callback that logs where nothing is written; Lightning would refuse it after all data is prepared.
-
-    Raises:
-        UserError: With the choice that leaves the callback out.
-    """
-    if callbacks.get("learning_rate") and not any(loggers.values()):
-        msg = "logger=[] leaves callbacks.learning_rate nothing to write to; choose logger=none"
         raise UserError(msg)
 
 

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import time
 import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,8 +19,7 @@ from segment.run.agreement import agreed
 from segment.run.folder import Run, choose, heard, seen_again
 from segment.run.lock import alone_in
 from segment.run.processes import is_first
-from segment.run.provenance import core_seconds
-from segment.run.record import record_time, stamp
+from segment.run.record import record_use, stamp
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +56,7 @@ def begin(cfg: DictConfig, log_name: str, shared: bool = False) -> Iterator[Run]
 def _told(run: Run, log_name: str) -> Iterator[None]:
     """Tell the run to processes that Lightning starts, and keep its log and its time while the block runs."""
     first = is_first()
-    began, before = (time.monotonic(), core_seconds()), stamp(run)
+    before = stamp(run)
     os.environ[HERE] = run.told()
     try:
         if first:  # to the terminal only
@@ -76,7 +74,7 @@ def _told(run: Run, log_name: str) -> Iterator[None]:
     finally:
         os.environ.pop(HERE, None)
         if first and stamp(run) != before:  # else this process came to nothing, and the hours are another's
-            record_time(run, time.monotonic() - began[0], core_seconds() - began[1])
+            record_use(run)
 
 
 def _chosen(cfg: DictConfig, log_name: str, lock: ExitStack | None) -> Run:

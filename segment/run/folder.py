@@ -2,7 +2,9 @@
 
 import json
 import os
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from segment.errors import UserError
 from segment.run.resume import find_run, last_checkpoint
+from segment.run.use import Use
 
 ENVIRONMENT = "environment.json"
 
@@ -25,11 +28,13 @@ class Run:
         folder: Where everything goes.
         checkpoint: What to resume from; None starts anew.
         resumed: Whether the folder holds what an earlier process of this run left.
+        use: What this process has used since it took the run.
     """
 
     folder: Path
     checkpoint: Path | None
     resumed: bool
+    use: Use = field(default_factory=Use.begin, compare=False)
 
     def told(self) -> str:
         """The same as text, for other processes of the run."""
@@ -122,6 +127,21 @@ def is_requeued() -> bool:
 def processes_of(facts: dict[str, Any]) -> list[dict[str, Any]]:
     """What environment.json tells of every process of a run, in turn; config.yaml and split.json are the last one's."""
     return [facts, *facts.get("resumed", [])]
+
+
+def code_name(facts: Mapping[str, Any]) -> str:
+    """Short name of the code that ran, equal for equal code: `5363fa5`, or `5363fa5 with changes 9a3e`.
+
+    Args:
+        facts: What environment.json holds of one process.
+    """
+    git = facts.get("git")
+    if not git:
+        return str(facts.get("segment", ""))
+    changes = json.dumps([git["diff"], git["untracked"]])
+    is_changed = git["diff"] or git["untracked"]
+    mark = f" with changes {blake2b(changes.encode(), digest_size=2).hexdigest()}" if is_changed else ""
+    return f"{git['sha'][:7]}{mark}"
 
 
 def _shown(folder: Path) -> Path:

@@ -4,7 +4,6 @@ import hashlib
 import logging
 import os
 import platform
-import resource
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 
 from segment import __version__
@@ -38,7 +38,9 @@ def environment(seed: int, overrides: Sequence[str]) -> dict[str, Any]:
         "python": platform.python_version(),
         "packages": {name: metadata.version(name) for name in PACKAGES},
         "platform": platform.platform(),
+        "cpu": _cpu(),
         "cpu_cores": os.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "torch_threads": torch.get_num_threads(),
         "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         "cuda": torch.version.cuda,
@@ -49,12 +51,13 @@ def environment(seed: int, overrides: Sequence[str]) -> dict[str, Any]:
     return result
 
 
-def core_seconds() -> float:
-    """Processor time of this process and of those that it has started and that have ended, in seconds."""
-    return sum(
-        usage.ru_utime + usage.ru_stime
-        for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    )
+def _cpu() -> str:
+    """Model of the processor; on Linux platform.processor() is empty or the architecture."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def _without_path(argument: str) -> str:

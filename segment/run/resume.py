@@ -1,7 +1,6 @@
 """How the run that is to go on is found: by its configuration, not by its name."""
 
 import logging
-import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from segment.configuration import flat, portable
+from segment.configuration import OF_CALL, flat, portable, sources
 from segment.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -81,15 +80,15 @@ def _changed(cfg: DictConfig, folder: Path, telling: Collection[str] | None = No
         telling: Keys that stand for those which only repeat them; None: any key does.
     """
     before, now = flat(OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))), flat(portable(cfg))
-    differing = {key for key in before.keys() | now.keys() if before.get(key) != now.get(key)}
+    differing = {key for key in before.keys() | now.keys() if before.get(key) != now.get(key)} - {*OF_CALL}
     if cfg.get("init_from") and cfg.init_sha256 is None:  # the file is gone, and not needed any more
         differing.discard("init_sha256")
     written = flat(OmegaConf.to_container(cfg, resolve=False))
-    sources = {key for key in differing if telling is None or any(_is_within(key, name) for name in telling)}
+    origins = {key for key in differing if telling is None or any(_is_within(key, name) for name in telling)}
     return {
         key: (before.get(key), now.get(key))
         for key in sorted(differing)
-        if not _repeats(key, written, sources) and not any(_is_within(key, allowed) for allowed in cfg.allow_changed)
+        if not _repeats(key, written, origins) and not any(_is_within(key, allowed) for allowed in cfg.allow_changed)
     }
 
 
@@ -110,10 +109,7 @@ def _refuse_other_steps(cfg: DictConfig, folder: Path) -> None:
 
 def _repeats(key: str, written: Mapping[str, Any], differing: Collection[str]) -> bool:
     """Whether a key only repeats, by `${...}`, another one that differs: the other tells what was changed."""
-    while key not in written and "." in key:  # it may lie within what is repeated as a whole
-        key = key.rpartition(".")[0]
-    sources = re.findall(r"\$\{([\w.]+)\}", str(written.get(key)))
-    return any(_is_within(other, source) for other in differing for source in sources)
+    return any(_is_within(other, source) for other in differing for source in sources(key, written))
 
 
 def _is_within(key: str, other: str) -> bool:

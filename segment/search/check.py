@@ -11,7 +11,7 @@ TAKEN = {
     "output_dir": "output_dir= of the sweep",
     "hydra.run.dir": "hydra.run.dir= of the sweep",
     "hydra.searchpath": "--config-dir of the sweep",
-    "logger.wandb.group": "hydra.run.dir= of the sweep, whose last name the group has",
+    "logger.wandb.group": "hydra.run.dir= of the sweep, whose last name ends the group's",
 }
 
 

@@ -1,10 +1,11 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from segment.comparison.arms import Arm
-from segment.comparison.comparison import compare
+from segment.comparison.comparison import MEAN, compare
 from segment.comparison.record import Part, Record
 from segment.metrics.scores import OrganScore
 from segment.statistics.contrasts import Settings
@@ -69,3 +70,34 @@ def test_repeated_scans_of_few_patients_do_not_make_a_difference_out_of_nothing(
         found = compare(arms(run("a", scores["a"], same), run("b", scores["b"], same)), ["dice"], None, SETTINGS, [])
         claims += bool(found.contrasts[0].better)
     assert claims <= 10
+
+
+def two_organs(name, liver, spleen):
+    """A run whose scores of two organs are these, by case."""
+    cases = {
+        case: {
+            "liver": OrganScore("liver", liver[case], 1.0, 1.0, 100.0, 100.0),
+            "spleen": OrganScore("spleen", spleen[case], 1.0, 1.0, 100.0, 100.0),
+        }
+        for case in liver
+    }
+    return Record(name, cases, (Part(frozenset(), frozenset(cases)),), {}, "", {}, {}, 1000, 2.0)
+
+
+def test_the_mean_over_organs_is_of_those_that_every_arm_scores_in_a_patient():
+    one = two_organs("a", {"p": 0.8, "q": 0.6}, {"p": 0.4, "q": NAN})
+    other = two_organs("b", {"p": 0.9, "q": 0.7}, {"p": 0.5, "q": 0.1})
+    found = compare(arms(one, other), ["dice"], None, SETTINGS, [])
+    assert found.summaries["A"][MEAN, "dice"].mean == pytest.approx((0.6 + 0.6) / 2)
+    assert found.summaries["B"][MEAN, "dice"].mean == pytest.approx((0.7 + 0.7) / 2)  # not 0.4 of q
+    assert found.tests <= 2  # it is not tested
+    single = compare(arms(run("a", {"p": 0.5, "q": 1}), run("b", {"p": 0.5, "q": 1})), ["dice"], None, SETTINGS, [])
+    assert (MEAN, "dice") not in single.summaries["A"]
+
+
+def test_an_arm_has_the_parameters_and_the_mean_hours_of_its_runs():
+    known = two_organs("a", {"p": 0.8}, {"p": 0.4})
+    unknown = run("b", {"p": 0.5})
+    arm = Arm("A", "x", (known, replace(known, hours=4.0), unknown), {})
+    assert (arm.parameters, arm.hours) == (1000, 3.0)
+    assert (Arm("A", "x", (unknown,), {}).parameters, Arm("A", "x", (unknown,), {}).hours) == (None, None)

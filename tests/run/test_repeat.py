@@ -75,14 +75,14 @@ def test_what_conf_says_otherwise_by_now_is_as_the_run_had_it(first, command, ca
     held.scheduler.epochs = held.model.scheduler.epochs = 77
     held.data.batch_size = 9
     held.callbacks.gone = {"_target_": "a.b"}
-    del held.callbacks.learning_rate
+    del held.callbacks.confusion
     OmegaConf.save(held, first / "config.yaml")
     cfg, _ = composed(command, f"from_run={first}", "data.batch_size=1")
     assert (cfg.trainer.max_epochs, cfg.data.batch_size) == (77, 1)
     assert cfg.model.scheduler._target_.endswith("schedule.Cosine")
     assert cfg.model.scheduler.epochs == 77
     assert cfg.callbacks.gone == {"_target_": "a.b"}
-    assert "_target_" not in (cfg.callbacks.get("learning_rate") or {})
+    assert "_target_" not in (cfg.callbacks.get("confusion") or {})
     assert "trainer.max_epochs is taken as 77" in capsys.readouterr().err
 
 

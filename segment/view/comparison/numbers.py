@@ -42,6 +42,13 @@ def span(metric: str, low: float, high: float) -> str:
     return "[-, -]" if math.isnan(low) else f"[{gap(metric, low)}, {gap(metric, high)}]"
 
 
+def cost(parameters: int | None, hours: float | None) -> str:
+    """Size and time of training: `16,601 parameters, 0.41 hours a run`; empty where both are unknown."""
+    size = None if parameters is None else f"{parameters:,} parameters"
+    time = None if hours is None else f"{hours:.2g} hours a run"
+    return ", ".join(filter(None, (size, time)))
+
+
 def chance(p: float) -> str:
     """A p value."""
     if math.isnan(p):

@@ -11,7 +11,7 @@ import wandb
 from segment.comparison.comparison import Comparison
 from segment.metrics.wandb_begin import begin_run, caches_in, chosen_mode, end_run
 from segment.view.comparison.tables import DIFFERENCES, SUMMARY, difference_rows, summary_rows
-from segment.view.comparison.words import overview, verdicts
+from segment.view.comparison.words import numbered, overview, verdicts
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ def log_comparison(comparison: Comparison, folder: Path, project: str) -> None:
         return
     try:
         with caches_in(folder):
-            run = begin_run(folder, mode, {"project": project, "job_type": "compare"})
+            run = begin_run(folder, mode, {"project": project, "name": f"compare {folder.name}", "job_type": "compare"})
             try:
                 _log(run, comparison, folder)
             finally:
@@ -44,6 +44,9 @@ def _log(run: Any, comparison: Comparison, folder: Path) -> None:  # noqa: ANN40
     settings = comparison.settings
     run.config.update({"alpha": settings.alpha, "resamples": settings.resamples, "seed": settings.seed})
     run.config.update({"arms": {arm.letter: [one.name for one in arm.runs] for arm in comparison.arms}})
+    run.config.update({"parameters": {arm.letter: arm.parameters for arm in comparison.arms}})
+    run.config.update({"hours": {arm.letter: arm.hours for arm in comparison.arms}})
+    run.config.update({"notes": numbered(comparison)})
     tables = {
         "scores": _table(SUMMARY, summary_rows(comparison)),
         "differences": _table(DIFFERENCES, difference_rows(comparison)),

@@ -8,8 +8,8 @@ from segment import __version__
 from segment.comparison.arms import Arm
 from segment.comparison.comparison import Comparison
 from segment.view.comparison.numbers import TITLES
-from segment.view.comparison.tables import difference_cells, mean_cell, spread_cells
-from segment.view.comparison.words import overview, reason, verdicts
+from segment.view.comparison.tables import difference_cells, mean_cell, rows_of_scores, spread_cells
+from segment.view.comparison.words import mark, notes, numbered, overview, verdicts
 
 _STYLE = """
 :root { color-scheme: light; }
@@ -32,7 +32,7 @@ small, .faint { color: #666; }
 code { font-size: .9em; overflow-wrap: anywhere; }
 """
 _DIFFERENCES = (
-    *("pair", "organ", "metric", "patients", "difference", "interval", "p", "p (Holm)", "detectable", "better", "why"),
+    *("pair", "organ", "metric", "patients", "difference", "interval", "p", "p (Holm)", "detectable", "better", "note"),
 )
 _NUMBERS = {"patients", "difference", "interval", "p", "p (Holm)", "detectable"}
 
@@ -53,7 +53,7 @@ def comparison_page(comparison: Comparison, figure: bytes) -> str:
         _arms(comparison.arms),
         "<h2>Verdict</h2>" if comparison.pairs else "",
         *(_verdict(v.first, v.second, v.sentences) for v in verdicts(comparison)),
-        _list(comparison.remarks),
+        _list([*numbered(comparison), *comparison.remarks]),
         "<h2>Figure</h2>",
         f'<img alt="Scores and paired differences of all arms" src="data:image/png;base64,{picture}">',
         "<p class=faint>Dots are patients, each the mean of an arm's seeds; lines join the dots of one patient. "
@@ -75,10 +75,14 @@ def comparison_page(comparison: Comparison, figure: bytes) -> str:
 def _arms(arms: Sequence[Arm]) -> str:
     keys = list(dict.fromkeys(key for arm in arms for key in arm.differs))
     rows = [
-        (arm.letter, arm.label, str(len(arm.runs)), ", ".join(str(run.seed) for run in arm.runs if run.config))
+        (
+            *(arm.letter, arm.label, str(len(arm.runs)), ", ".join(str(run.seed) for run in arm.runs if run.config)),
+            "-" if arm.parameters is None else f"{arm.parameters:,}",
+            "-" if arm.hours is None else f"{arm.hours:.2g}",
+        )
         for arm in arms
     ]
-    table = _table(("arm", "recipe", "runs", "seeds"), rows)
+    table = _table(("arm", "recipe", "runs", "seeds", "parameters", "hours a run"), rows)
     if not keys:
         return table
     values = [(key, *(arm.differs[key] for arm in arms)) for key in keys]
@@ -94,7 +98,7 @@ def _scores(comparison: Comparison) -> str:
     names = ["metric", "organ", *(arm.letter for arm in comparison.arms)]
     rows = []
     for metric in comparison.metrics:
-        for organ in comparison.organs:
+        for organ in rows_of_scores(comparison):
             found = [comparison.summaries[arm.letter][organ, metric] for arm in comparison.arms]
             cells = [f"{mean_cell(metric, one)}\n{' / '.join(spread_cells(metric, one))}" for one in found]
             rows.append((TITLES[metric], organ, *cells))
@@ -103,10 +107,11 @@ def _scores(comparison: Comparison) -> str:
 
 def _differences(comparison: Comparison) -> str:
     rows = []
+    known = notes(comparison)
     for one in comparison.contrasts:
         pair = f"{one.second} minus {one.first}"
-        why = "" if one.better else reason(one, comparison)
-        rows.append((pair, one.organ, TITLES[one.metric].split()[0], *difference_cells(one, units=True), why))
+        cells = difference_cells(one, units=True)
+        rows.append((pair, one.organ, TITLES[one.metric].split()[0], *cells, mark(one, comparison, known)))
     claimed = {index for index, one in enumerate(comparison.contrasts) if one.better}
     told = (
         "<h2>Paired differences</h2><p class=faint>Of the same patients, in points (hundredths) or mm. p is the larger "

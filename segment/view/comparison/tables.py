@@ -8,18 +8,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from segment.comparison.comparison import Comparison
+from segment.comparison.comparison import MEAN, Comparison
 from segment.files import write_text
 from segment.metrics.table import csv_text
 from segment.statistics.average import nan_means
 from segment.statistics.contrasts import Contrast, Summary
-from segment.view.comparison.numbers import TITLES, chance, gap, level, span, unit
-from segment.view.comparison.words import overview, reason, verdicts
+from segment.view.comparison.numbers import TITLES, chance, cost, gap, level, span, unit
+from segment.view.comparison.words import mark, notes, numbered, overview, verdicts
 
 SUMMARY = ("arm", "recipe", "organ", "metric", "patients", "seeds", "mean", "low", "high", "sd_patients", "sd_seeds")
 DIFFERENCES = (
     *("first", "second", "organ", "metric", "patients", "difference", "low", "high", "sd_patients", "se_seeds"),
-    *("p_wilcoxon", "p_seeds", "p_holm", "detectable", "better", "remark"),
+    *("p_wilcoxon", "p_seeds", "p_holm", "detectable", "better", "note"),
 )
 PATIENTS = ("case", "organ", "metric", "arm", "score")
 _SHOWN = 6  # pairs
@@ -40,6 +40,7 @@ def summary_rows(comparison: Comparison) -> list[tuple[object, ...]]:
 def difference_rows(comparison: Comparison) -> list[tuple[object, ...]]:
     """Rows of `DIFFERENCES`: second minus first, in the metric's own unit."""
     rows: list[tuple[object, ...]] = []
+    known = notes(comparison)
     for one in comparison.contrasts:
         found = one.difference
         seeds = found.seeds.value if found.seeds else float("nan")
@@ -47,7 +48,7 @@ def difference_rows(comparison: Comparison) -> list[tuple[object, ...]]:
             (
                 *(one.first, one.second, one.organ, one.metric, found.patients, found.mean, found.low, found.high),
                 *(found.sd, seeds, found.p_patients, found.p_seeds, one.p_holm, one.detectable, one.better),
-                "" if one.better else reason(one, comparison),
+                mark(one, comparison, known),
             )
         )
     return rows
@@ -71,7 +72,8 @@ def write_tables(comparison: Comparison, folder: Path) -> None:
 def print_comparison(comparison: Comparison, console: Console) -> None:
     """Print the legend, a table of means for each metric, the differences, and the verdict."""
     for arm in comparison.arms:
-        console.print(arm.title, markup=False, highlight=False)
+        line = "; ".join(filter(None, (arm.title, cost(arm.parameters, arm.hours))))
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     for metric in comparison.metrics:
         console.print(Text(f"\n{TITLES[metric]}", style="bold"), _means(comparison, metric))
     for pair in comparison.pairs[:_SHOWN]:
@@ -82,8 +84,13 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     lines = [overview(comparison)]
     for verdict in verdicts(comparison):
         lines += [f"{verdict.second} against {verdict.first}", *(f"  {sentence}" for sentence in verdict.sentences)]
-    for line in [*lines, *(f"note: {remark}" for remark in comparison.remarks)]:
+    for line in [*lines, *numbered(comparison), *(f"note: {remark}" for remark in comparison.remarks)]:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def rows_of_scores(comparison: Comparison) -> list[str]:
+    """Organs, and the mean over them when there are several."""
+    return [*comparison.organs, *([MEAN] if len(comparison.organs) > 1 else [])]
 
 
 def mean_cell(metric: str, one: Summary) -> str:
@@ -114,7 +121,7 @@ def difference_cells(one: Contrast, *, units: bool) -> Sequence[str]:
 
 def _means(comparison: Comparison, metric: str) -> Table:
     table = _table(("", "arm", "mean", "interval", "SD patients", "SD seeds"))
-    for organ in comparison.organs:
+    for organ in rows_of_scores(comparison):
         for arm in comparison.arms:
             one = comparison.summaries[arm.letter][organ, metric]
             mean, interval = mean_cell(metric, one).split(maxsplit=1)

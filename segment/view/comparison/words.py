@@ -8,6 +8,11 @@ from segment.comparison.comparison import Comparison
 from segment.statistics.contrasts import Contrast
 from segment.view.comparison.numbers import TITLES, chance, gap, span, unit
 
+ONE_SEED = (
+    "one seed each: this holds of these trained networks; the spread between seeds is unknown, and with it whether "
+    "the recipes differ"
+)
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -16,7 +21,7 @@ class Verdict:
     Attributes:
         first: Letter of an arm.
         second: Of the other.
-        sentences: One for each metric, then what holds of all.
+        sentences: One for each metric, then what holds of all. `[1]` stands for the first of `notes`.
     """
 
     first: str
@@ -26,12 +31,36 @@ class Verdict:
 
 def verdicts(comparison: Comparison) -> list[Verdict]:
     """One for each pair, in order."""
+    known = notes(comparison)
     return [
         Verdict(
-            *pair, (*(_sentence(comparison, pair, metric) for metric in comparison.metrics), *_seeds(comparison, pair))
+            *pair,
+            (
+                *(_sentence(comparison, pair, metric, known) for metric in comparison.metrics),
+                *_seeds(comparison, pair, known),
+            ),
         )
         for pair in comparison.pairs
     ]
+
+
+def notes(comparison: Comparison) -> list[str]:
+    """Why differences are not claimed, and what is not known of single seeds: each once, however often it holds."""
+    whys = [reason(one, comparison) for one in comparison.contrasts if not one.better]
+    seeds = {arm.letter: len(arm.by_seed) for arm in comparison.arms}
+    single = any(seeds[first] == seeds[second] == 1 for first, second in comparison.pairs)
+    return [*dict.fromkeys(filter(None, whys)), *([ONE_SEED] if single else [])]
+
+
+def mark(one: Contrast, comparison: Comparison, known: Sequence[str]) -> str:
+    """The number, among the known notes, of the one that holds of a difference: `[1]`; empty when there is none."""
+    why = "" if one.better else reason(one, comparison)
+    return f"[{known.index(why) + 1}]" if why else ""
+
+
+def numbered(comparison: Comparison) -> list[str]:
+    """The notes behind their numbers."""
+    return [f"[{number}] {note}" for number, note in enumerate(notes(comparison), start=1)]
 
 
 def overview(comparison: Comparison) -> str:
@@ -83,7 +112,7 @@ def reason(one: Contrast, comparison: Comparison) -> str:
     return ""
 
 
-def _sentence(comparison: Comparison, pair: tuple[str, str], metric: str) -> str:
+def _sentence(comparison: Comparison, pair: tuple[str, str], metric: str, known: Sequence[str]) -> str:
     contrasts = comparison.of_pair(pair, metric)
     parts = []
     for better, worse in (pair[::-1], pair):
@@ -93,11 +122,10 @@ def _sentence(comparison: Comparison, pair: tuple[str, str], metric: str) -> str
     open_ones: dict[str, list[Contrast]] = {}
     for one in contrasts:
         if not one.better:
-            open_ones.setdefault(reason(one, comparison), []).append(one)
-    for why, ones in open_ones.items():
+            open_ones.setdefault(mark(one, comparison, known), []).append(one)
+    for note, ones in open_ones.items():
         names = _listed([_name(one.organ) for one in ones])
-        seen = _detectable(ones, metric)
-        parts.append(f"{names} can't be told apart{f' ({why})' if why else seen}")
+        parts.append(f"{names} can't be told apart{f' {note}' if note else _detectable(ones, metric)}")
     return f"{TITLES[metric]}: {'; '.join(parts)}."
 
 
@@ -111,15 +139,12 @@ def _detectable(ones: Sequence[Contrast], metric: str) -> str:
     return f" (less than {size} {unit(metric)} would hardly have shown)"
 
 
-def _seeds(comparison: Comparison, pair: tuple[str, str]) -> list[str]:
+def _seeds(comparison: Comparison, pair: tuple[str, str], known: Sequence[str]) -> list[str]:
     """What is not known of seeds."""
     seeds = {arm.letter: len(arm.by_seed) for arm in comparison.arms}
     single = [letter for letter in pair if seeds[letter] == 1]
     if len(single) == 2:
-        return [
-            "One seed each: this holds of these trained networks; the spread between seeds is unknown, and with it "
-            "whether the recipes differ."
-        ]
+        return [f"One seed each [{known.index(ONE_SEED) + 1}]."]
     if single:
         other = pair[0] if single[0] == pair[1] else pair[1]
         return [f"{single[0]} has one seed; its seeds are taken to spread as those of {other} do."]
