@@ -22,7 +22,8 @@ from segment.errors import UserError
 from segment.files import remove_if_empty
 from segment.options.arguments import taken_apart
 from segment.options.check import checked
-from segment.options.composition import not_composed, one_line, spellings
+from segment.options.composition import not_composed, spellings
+from segment.options.explanation import one_line
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 # What the system refuses and a user can mend, with what helps; other errors of it are bugs.

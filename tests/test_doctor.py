@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from segment import doctor as door
+from segment import inspection
 from segment.data.cases import Case
 from segment.data.phantom import LABELS, write_dataset
 
@@ -230,8 +231,8 @@ def test_a_bug_in_a_check_costs_one_case(doctor, cts, monkeypatch):
             raise ZeroDivisionError(msg)
         return original(case, organs, anatomy)
 
-    original = door.inspect
-    monkeypatch.setattr(door, "inspect", inspect)
+    original = inspection.inspect
+    monkeypatch.setattr(inspection, "inspect", inspect)
     code, found, _, _ = doctor(cts)
     assert code == 2
     assert worse_than_note(found) == [("error", "failed", "folder/phantom_0002")]
@@ -245,8 +246,8 @@ def test_a_killed_process_costs_the_case_that_it_inspected(doctor, cts, monkeypa
             os.kill(os.getpid(), signal.SIGKILL)
         return original(case, organs, anatomy)
 
-    original = door.inspect
-    monkeypatch.setattr(door, "inspect", inspect)
+    original = inspection.inspect
+    monkeypatch.setattr(inspection, "inspect", inspect)
     code, found, _, err = doctor(cts, f"num_workers={workers}")
     assert (code, found["cases"]) == (2, 4)
     assert worse_than_note(found) == [("error", "killed", "folder/phantom_0001")]
@@ -299,7 +300,7 @@ def test_a_picture_that_fails_costs_no_finding(doctor, cts, monkeypatch):
     swap = np.arange(256, dtype=np.uint8)
     swap[[2, 13]] = 13, 2
     change(cts / "labels" / "phantom_0001.nii.gz", lambda label: swap[label])
-    monkeypatch.setattr(door, "draw_thumbnail", broken)
+    monkeypatch.setattr(inspection, "draw_thumbnail", broken)
     monkeypatch.setattr(door, "write_sheets", broken)
     code, found, out, err = doctor(cts)
     checks = [(f["check"], f["case"]) for f in found["findings"] if f["severity"] == "error"]

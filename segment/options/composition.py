@@ -10,18 +10,16 @@ from hydra import compose, version
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.object_type import ObjectType
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException, MissingConfigException
-from omegaconf import DictConfig, OmegaConf
+from hydra.errors import HydraException
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from segment.configuration import config_dir
 from segment.errors import UserError
 from segment.options.arguments import Arguments
-from segment.options.check import checked, possible_keys, typed, written_keys
-from segment.options.nearest import nearest_key, nearest_word
+from segment.options.check import checked
+from segment.options.explanation import explained, lone_words, other_option, parsed
 
 
 def check_arguments(command: str, arguments: Arguments, required: Sequence[str], example: str) -> None:
@@ -40,11 +38,11 @@ def check_arguments(command: str, arguments: Arguments, required: Sequence[str],
     """
     with hydra_of(arguments.of("--config-dir")):
         if arguments.others:
-            raise UserError(_other_option(command, *arguments.others[0], example))
+            raise UserError(other_option(command, *arguments.others[0], example))
         if arguments.words:
-            raise UserError(_word(command, arguments.words, required, example))
-        parsed = [_parsed(override) for override in arguments.overrides]
-        for job in _jobs(parsed) if arguments.has("-m", "--multirun") else [arguments.overrides]:
+            raise UserError(lone_words(command, arguments.words, required, example))
+        read = [parsed(override) for override in arguments.overrides]
+        for job in _jobs(read) if arguments.has("-m", "--multirun") else [arguments.overrides]:
             checked(command, composed(command, job), spellings(job))
 
 
@@ -89,44 +87,10 @@ def spellings(overrides: Sequence[str]) -> dict[str, str]:
     return {key: value.strip().strip("'\"") for key, _, value in pairs if value}
 
 
-def explained(error: Exception, command: str, overrides: Sequence[str]) -> UserError:
-    """What is wrong with the overrides of a command, in a sentence, and what may have been meant.
-
-    Args:
-        error: What Hydra or OmegaConf raised when it composed the configuration.
-        command: Whose configuration it is.
-        overrides: All that were given.
-    """
-    for override in overrides:
-        try:
-            sentence = _wrong(_parsed(override), command, error)
-        except UserError as unread:
-            return unread
-        if sentence is not None:
-            return UserError(sentence)
-    return UserError(one_line(error))
-
-
 def not_composed(error: HydraException, command: str, arguments: Arguments) -> UserError:
     """As `explained`, when Hydra itself has ended."""
     with hydra_of(arguments.of("--config-dir")):
         return explained(error, command, arguments.rest)
-
-
-def one_line(error: Exception) -> str:
-    """What Hydra or OmegaConf says of an error, without where it has looked."""
-    lines = [line.strip() for line in str(error).split("Config search path:")[0].splitlines()]
-    return " ".join(line for line in lines if line and not line.startswith(("full_key:", "object_type=")))
-
-
-def _parsed(override: str) -> Override:
-    try:
-        loader = GlobalHydra.instance().config_loader()
-        return OverridesParser.create(config_loader=loader).parse_override(override)
-    except HydraException as error:
-        what = str(error).splitlines()[0]
-        msg = f"cannot read the override {override!r} ({what}); quote special characters: 'key=\"value\"'"
-        raise UserError(msg) from error
 
 
 def _jobs(parsed: Sequence[Override]) -> Iterator[list[str]]:
@@ -144,88 +108,3 @@ def _values(override: Override) -> Iterator[str]:
         yield from (f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator())
     else:
         yield str(override.input_line)
-
-
-def _wrong(override: Override, command: str, error: Exception) -> str | None:
-    """What is wrong with this override, if it is the one that an error is about."""
-    key = override.key_or_group
-    value = str(override.input_line).partition("=")[2]
-    options = _options(key)
-    if options:
-        if override.value() is None and not override.is_delete():
-            return f"{key}={value} chooses nothing; choose one of {', '.join(options)}"
-        chosen = override.value() if isinstance(override.value(), list) else [override.value()]
-        absent = [str(name) for name in chosen if str(name) not in options]  # type: ignore[union-attr]
-        if isinstance(error, MissingConfigException) and absent:
-            near = nearest_word(absent[0], options)
-            hint = f"did you mean {near}? There are" if near else "there are"
-            return f"there is no {key}={absent[0]}; {hint} {', '.join(options)}"
-    if str(error).startswith("Ambiguous value") and f"'{override.input_line}'" in str(error):
-        return f"{key}={value} holds several values; add -m to run once for each, or write {key}=[{value}] for a list"
-    if f"'{key}'" in str(error) and str(error).startswith("Could not"):
-        return _unknown(override, command, value)
-    return None
-
-
-def _unknown(override: Override, command: str, value: str) -> str:
-    """What a key that the configuration does not hold may have been meant for."""
-    key = override.key_or_group
-    source = key.split(".")[:3]
-    if key.startswith("data.sources.") and source[2] in _options("data"):
-        return f"{key} belongs to the data set {source[2]}, which is not chosen; add data={source[2]}"
-    if not override.is_delete() and _can_be_added(command, str(override.input_line)):
-        return f"{key} is not set in conf/; to add it, write +{key}={value}"
-    group = nearest_key(key.replace("/", "."), [name.replace("/", ".") for name in _groups()])
-    chooses = group is not None and value in _options(group.replace(".", "/"))
-    near = group.replace(".", "/") if group and chooses else _nearest(key, command)
-    if near is None:
-        return f"there is no option {key}; `segment {command} --help` lists them"
-    meant = f"~{near}" if override.is_delete() else f"{near}={value}"
-    return f"there is no option {key}; did you mean {meant}?"
-
-
-def _can_be_added(command: str, override: str) -> bool:
-    try:
-        typed(command, compose(command, [f"+{override}"]))
-    except (UserError, HydraException, OmegaConfBaseException):
-        return False
-    return True
-
-
-def _nearest(key: str, command: str) -> str | None:
-    """The key or group that was meant: one that is set, else one that a constructor would take."""
-    written = OmegaConf.to_container(compose(command), resolve=False)
-    return nearest_key(key, [*written_keys(written), *_groups()]) or nearest_key(key, possible_keys(written))
-
-
-def _other_option(command: str, name: str, value: str | None, example: str) -> str:
-    """How to write an option that Hydra does not have, such as `--epochs 5`."""
-    key = name.lstrip("-").replace("-", "_")
-    near = _nearest(key, command)
-    written = f"{name} {value or ''}".strip()
-    if near is None:
-        return f"there is no option {written}; options are written key=value, e.g. {example}"
-    return f"options are written key=value: instead of {written} write {near}={value or '…'}"
-
-
-def _word(command: str, words: Sequence[str], required: Sequence[str], example: str) -> str:
-    """How to write words that stand alone, such as `segment predict best.ckpt scans masks`."""
-    if 0 < len(words) <= len(required):
-        meant = " ".join(f"{key}={word}" for key, word in zip(required, words, strict=False))
-        return f"options are written key=value: instead of {' '.join(words)} write {meant}"
-    group = next((group for group in _groups() if words[0] in _options(group)), None)
-    meant = f"did you mean {group}={words[0]}?" if group else f"options are written so, e.g. {example}"
-    return f"{words[0]} is no key=value; {meant}"
-
-
-def _options(group: str) -> list[str]:
-    """Choices of a group of configuration; empty if there is no such group."""
-    return list(GlobalHydra.instance().config_loader().get_group_options(group))
-
-
-def _groups(parent: str = "") -> Iterator[str]:
-    for name in GlobalHydra.instance().config_loader().get_group_options(parent, ObjectType.GROUP):
-        group = f"{parent}/{name}" if parent else name
-        if not group.startswith("hydra"):
-            yield group
-            yield from _groups(group)

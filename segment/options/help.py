@@ -12,7 +12,8 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 
 from segment.configuration import config_dir
-from segment.options.composition import explained, hydra_of
+from segment.options.composition import hydra_of
+from segment.options.explanation import explained
 
 
 def help_page(command: str, what: str, example: str, overrides: Sequence[str], folder: str | None) -> str:
