@@ -54,7 +54,8 @@ def public_tables(conf: Path, others: Mapping[str, Codes]) -> list[Table]:
     for path in sorted((conf / "data").glob("*.yaml")):
         document: Any = OmegaConf.to_container(OmegaConf.load(path))
         for node in document.get("sources", {}).values():
-            if (codes := node.get("label_codes")) and OTHER not in codes:
+            codes = node.get("label_codes")
+            if isinstance(codes, dict) and codes and OTHER not in codes:  # layouts leave the codes to the user
                 tables.append(Table(f"data={path.stem}", codes, node.get("sides") or {}))
     return tables
 

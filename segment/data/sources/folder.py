@@ -10,9 +10,8 @@ from segment.data.left_out import LeftOut
 from segment.data.readers.dicom_seg import SEG_SUFFIX
 from segment.data.readers.scan import has_suffix
 from segment.data.sides import Sides, with_sides
-from segment.data.sources.listing import listed, paired, patient_of, pattern_of, unwrapped, volumes
+from segment.data.sources.listing import check_declared, listed, paired, patient_of, pattern_of, unwrapped, volumes
 from segment.data.sources.rest import unpaired
-from segment.errors import UserError
 
 
 class Folder:
@@ -63,13 +62,8 @@ class Folder:
         root = unwrapped(self.root, self.images)
         images = volumes(source, root / self.images, refused, self.image_suffix, series=True)
         labels = volumes(source, root / self.labels, refused, seg=True)
-        coded = [path for path in labels.values() if not has_suffix(path, SEG_SUFFIX)]
-        if self.label_codes is None and coded:
-            msg = (
-                f"no value for data.sources.{source}.label_codes, which says what the codes in {root / self.labels} "
-                f"mean; list them by segment doctor data={source} data.sources.{source}.root={self.root}"
-            )
-            raise UserError(msg)
+        if not all(has_suffix(path, SEG_SUFFIX) for path in labels.values()):
+            check_declared(self.label_codes, source, self.root, root / self.labels)
 
         def case_of(name: str) -> Case:
             return Case(

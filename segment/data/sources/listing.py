@@ -22,6 +22,26 @@ def check_unpacked(root: Path) -> None:
         raise UserError(msg)
 
 
+def check_declared(codes: Mapping[str, object] | None, source: str, root: Path, where: Path) -> None:
+    """Refuse label files whose codes nobody has declared.
+
+    Args:
+        codes: Of every structure, by name; an empty mapping for those who want to list what is there.
+        source: Name of the data set in the configuration.
+        root: Its root.
+        where: Folder of the label files.
+
+    Raises:
+        UserError: When codes is None.
+    """
+    if codes is None:
+        msg = (
+            f"no value for data.sources.{source}.label_codes, which states what the codes in {where} mean; list them "
+            f"by segment doctor data={source} data.sources.{source}.root={root}"
+        )
+        raise UserError(msg)
+
+
 def unwrapped(root: Path, inside: str) -> Path:
     """The folder that holds `inside`, a glob: the root, or the one folder in it, and so on, as unzipping leaves it.
 

@@ -13,6 +13,7 @@ from segment.data.left_out import LeftOut, files_below, unused
 from segment.data.readers.scan import SUFFIXES
 from segment.data.sides import Sides, with_sides
 from segment.data.sources.listing import (
+    check_declared,
     check_unpacked,
     listed,
     paired,
@@ -57,7 +58,7 @@ class Paired:
     Args:
         root: Folder that the data set was unpacked into, however deep it lies there.
         pairs: Where the cases are; a pair that matches nothing is passed over, unless no pair does.
-        label_codes: Codes of every structure in the label files, by name.
+        label_codes: Codes of every structure in the label files, by name; None: they have to be given.
         case_pattern: Regular expression that the whole name of a case must match; None: all do.
         patient_pattern: As in `Folder`.
         sides: As in `Folder`.
@@ -68,7 +69,7 @@ class Paired:
         self,
         root: str | Path,
         pairs: Sequence[Pair],
-        label_codes: Codes,
+        label_codes: Codes | None,
         case_pattern: str | None = None,
         patient_pattern: str | None = None,
         sides: Sides | None = None,
@@ -90,6 +91,7 @@ class Paired:
                 label or a label no image.
         """
         check_unpacked(self.root)
+        check_declared(self.label_codes, source, self.root, self.root)
         cases: dict[str, Case] = {}
         for pair in self.pairs:
             for case in self._of(pair, source, refused):
@@ -113,7 +115,7 @@ class Paired:
                 f"{source}/{name}",
                 f"{source}/{patient_of(name, self.patient_pattern)}",
                 images[name],
-                with_sides(LabelFile(labels[name], self.label_codes), self.sides),
+                with_sides(LabelFile(labels[name], self.label_codes or {}), self.sides),
                 part=pair.part,
             )
 
