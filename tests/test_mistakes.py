@@ -55,15 +55,15 @@ def moved(data, affine):
 
 MISTAKES = {
     "no folder": (lambda root: (root / "cts").rename(root / "gone"), "no such folder: cts; set the data set's root"),
-    "no label": (lose("labels"), "1 image(s) without label in cts: b.nii.gz; add the label or remove the image"),
-    "no image": (lose("images"), "1 label(s) without image in cts: b.nii.gz; add the image or remove the label"),
+    "no label": (lose("labels"), "the image b.nii.gz in cts has no label; add the label or remove the image"),
+    "no image": (lose("images"), "the label b.nii.gz in cts has no image; add the image or remove the label"),
     "shape": (
         lambda root: change(root, lambda data, affine: nib.Nifti1Image(data[1:], affine)),
         "folder/a: label cts/labels/a.nii.gz has shape (23, 14, 12) but its CT cts/images/a.nii.gz has (24, 14, 12)",
     ),
     "affine": (
         lambda root: change(root, moved),
-        "folder/a: label cts/labels/a.nii.gz lies up to 4 mm away from its CT",
+        "folder/a: label cts/labels/a.nii.gz lies up to 4 mm (2 voxels) away from its CT",
     ),
     "unknown code": (
         lambda root: change(root, lambda data, affine: nib.Nifti1Image(data * 3, affine)),
