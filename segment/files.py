@@ -45,7 +45,7 @@ def remove_if_empty(folder: Path, above: str | None = None) -> None:
         folder: The folder; the current one stays.
         above: The outermost of the folders around it that may go; None: they all stay.
     """
-    around = [parent for parent in folder.parents if above and parent.is_relative_to(above)]
+    around = [parent for parent in folder.resolve().parents if above and parent.is_relative_to(Path(above).resolve())]
     with suppress(OSError):  # it holds something, or is not there
         for empty in (folder, *around):
             if empty.resolve() != Path.cwd():

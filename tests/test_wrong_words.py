@@ -70,10 +70,10 @@ WRONG = {
     "train experimnt=quick": "there is no option experimnt; did you mean experiment=quick?",
     "train data=flare": "there is no data=flare; did you mean flare22? There are abdomenct1k",
     "train data=[phantom,lidcc]": "there is no data=lidcc; did you mean lidc? There are",
-    "train experiment=null": "experiment=null chooses nothing; choose one of abdomen, overfit, quick, seed, smoke",
-    "train augment=null": "augment=null chooses nothing; choose one of light, nnunet, none, strong",
-    "train logger=null": "logger=null chooses nothing; choose one of csv, none, tensorboard, wandb",
-    "train callbacks=null": "callbacks=null chooses nothing; choose one of default",
+    "train experiment=null": "experiment takes the name of a choice, not null: one of abdomen, overfit, quick, seed, smoke",
+    "train augment=null": "augment takes the name of a choice, not null: one of light, nnunet, none, strong",
+    "train logger=null": "logger takes the name of a choice, not null: one of csv, none, tensorboard, wandb",
+    "train callbacks=null": "callbacks takes the name of a choice, not null: one of default",
     "train trainer=tpu": "there is no trainer=tpu; there are cpu, ddp, gpu",
     "sweep sweep=quik": "there is no sweep=quik; did you mean quick?",
     # options in another program's form
@@ -90,6 +90,19 @@ WRONG = {
     "merge outputs/quick": "instead of outputs/quick write runs=outputs/quick",
     "train smoke": "smoke is no key=value; did you mean experiment=smoke?",
     "train qwerty": "qwerty is no key=value; options are written so, e.g. segment train",
+    "train +seed=3": "seed is set already; write seed=3 without the +",
+    "train +experiment=smoke": "experiment has a choice already; write experiment=smoke without the +",
+    "train ~logger": "logger cannot be removed; choose one of csv, none, tensorboard, wandb",
+    "train model.optimizer._target_=torch.optim.SGD model.optimizer.momentum=0.9": "write +model.opt",
+    "train model.optimizer._target_=torch.optim.LBFGS": "LBFGS takes no weight_decay; remove it by ~",
+    "train scheduler=poly scheduler.powr=2": "there is no option scheduler.powr; did you mean scheduler.power=2?",
+    "doctor data=folder data.sources.folder.rooot=x": "did you mean data.sources.folder.root=x?",
+    "sweep experiment=smoke": "options of its trainings go into overrides=",
+    "train --config-name other": "there is no option --config-name other; options are written key=value",
+    "train -m 'model.optimizer.lr=interval(1e-4,1e-2)'": "is a range to search in; `segment sweep` searches",
+    "train task=": "task must be text that is not empty, got ''",
+    "train 'class_weights={livr: 2}'": "class_weights names livr, which is no class; did you mean liver?",
+    "train data=folder data.sources.folder.root=x 'data.sources.folder.label_codes={1: liver}'": "the organ first",
     # Hydra's own
     "train --cfg": "--cfg needs a value: one of job, hydra, all",
     "train --cfg jb": "--cfg takes one of job, hydra, all, got jb; did you mean job?",
@@ -163,3 +176,43 @@ def test_wrong_words_end_in_one_sentence(line, elsewhere, monkeypatch, capsys):
 
 def test_there_are_a_hundred():
     assert len(WRONG) >= 100
+
+
+# Command lines that are right, however odd.
+RIGHT = [
+    "train -m 'model/net=glob(unet*)'",
+    "train -m 'model/net=glob(*,exclude=[vnet*,dynunet,segresnet])' seed=range(2)",
+    "train 'logger.wandb.name=${hydra:job.override_dirname}'",
+    "train 'task=${hydra:runtime.choices.experiment}'",
+    "predict ckpt=a input=b 'output=masks_${hydra:job.num}'",
+    "train '+trainer.strategy={_target_: pytorch_lightning.strategies.DDPStrategy, find_unused_parameters: true}'",
+    "train '+trainer.strategy={_target_: pytorch_lightning.strategies.DDPStrategy,"
+    " timeout: {_target_: datetime.timedelta, seconds: 1800}}'",
+    "train '+logger.mine={_target_: pytorch_lightning.loggers.WandbLogger, entity: x}'",
+    "train '+callbacks.x={_target_: pytorch_lightning.callbacks.GradientAccumulationScheduler, scheduling: {4: 2}}'",
+    "train '+callbacks.x={_target_: functools.partial, anything: 3}'",
+    "train 'data.batch_size=${oc.env:NO_SUCH_VARIABLE,4}' 'test=${oc.env:NO_SUCH_VARIABLE,no}'",
+    "train 'trainer.precision=bf16-mixed' trainer.max_time=00:08:00:00 trainer.deterministic=warn",
+    "train ~model.net '+model.net={_target_: monai.networks.nets.AttentionUnet, _partial_: true, spatial_dims: 3}'",
+    "train model.optimizer._target_=torch.optim.SGD +model.optimizer.momentum=0.9",
+    "train --cfg job seed=3",
+    "train seed=3 -m 'data.fold=range(5)' test=no",
+    "compare outputs/a 'wandb:e/p/i' alpha=0.1",
+    "evaluate ckpt=[a,b] +data.exclude=[x] split=random split.test=0.3",
+    "sweep trials=3 hours=null 'overrides=[\"experiment=smoke\"]'",
+    "doctor data=tree data.sources.tree.root=x strict=yes",
+    "predict ckpt=1e3 'input=[007,a b]' output=off",
+]
+
+
+@pytest.mark.parametrize("line", RIGHT)
+def test_right_words_begin_the_command(line, elsewhere, monkeypatch, capsys):
+    begun = []
+    monkeypatch.setattr(sys, "argv", ["segment", *shlex.split(line)])
+    monkeypatch.setattr("runpy.run_module", lambda name, **_: begun.append(name))
+    if "--cfg" in line:
+        main()
+        assert "seed: 3" in capsys.readouterr().out
+    else:
+        main()
+        assert begun == [f"segment.{line.split()[0]}"]

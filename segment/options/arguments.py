@@ -13,8 +13,8 @@ SWITCHES = {
     *("-h", "--help", "--hydra-help", "--version", "--resolve", "-r", "--run"),
     *("-m", "--multirun", "-sc", "--shell-completion"),
 }
-VALUED = {"-c": "--cfg", "-p": "--package", "-i": "--info", "-cd": "--config-dir", "-cn": "--config-name"}
-VALUED |= {"-cp": "--config-path", "--experimental-rerun": "--experimental-rerun"}
+VALUED = {"-c": "--cfg", "-p": "--package", "-i": "--info", "-cd": "--config-dir"}
+VALUED["--experimental-rerun"] = "--experimental-rerun"
 VALUED |= {name: name for name in VALUED.values()}
 CHOICES = {
     "--cfg": ("job", "hydra", "all"),

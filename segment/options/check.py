@@ -2,23 +2,24 @@
 
 import re
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NotRequired, Union, get_args, get_origin, get_type_hints, is_typeddict
 
+import yaml
 from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
 
 from segment.errors import UserError
 from segment.options.consistent import check_consistent
+from segment.options.keys import HYDRAS_OWN, REFERENCE, written_keys
 from segment.options.kind import Misfit, described, fitted
 from segment.options.nearest import nearest_key
+from segment.options.resolved import HYDRA, ready, resolved
 from segment.options.schema import SCHEMAS
 from segment.options.signature import signature
 
 MISSING = "???"
-RUN_DIR = "run_dir"  # what a configuration leaves open and the command itself sets
-REFERENCE = re.compile(r"\$\{([\w.]+)\}")  # a value that only repeats another one
-HYDRAS_OWN = ("_target_", "_partial_", "_convert_", "_recursive_", "_args_")  # beside a constructor's parameters
+
+Path = tuple[Any, ...]  # keys and indices, from the top on
 
 
 def checked(command: str, cfg: DictConfig, spellings: Mapping[str, str] | None = None) -> DictConfig:
@@ -33,11 +34,11 @@ def checked(command: str, cfg: DictConfig, spellings: Mapping[str, str] | None =
         UserError: As `typed`; when a value has to be given, or values contradict one another.
     """
     copy = typed(command, cfg, spellings)
-    whole = _with_run_dir(copy)
+    whole = ready(copy)
     if missing := sorted(OmegaConf.missing_keys(whole)):
         msg = f"no value for {', '.join(missing)}; give it, e.g. {missing[0]}=…"
         raise UserError(msg)
-    check_consistent(_resolved(whole))
+    check_consistent(resolved(whole))
     return copy
 
 
@@ -54,127 +55,114 @@ def typed(command: str, cfg: DictConfig, spellings: Mapping[str, str] | None = N
     if gone := sorted(SCHEMAS[command].__required_keys__ - written.keys()):
         msg = f"{gone[0]} is missing, which `segment {command}` needs; do not remove it"
         raise UserError(msg)
-    walk = _Walk(written, spellings or {})
-    walk.keys(_resolved(_with_run_dir(cfg)), SCHEMAS[command], "")
+    walk = _Walk(command, written, spellings or {})
+    walk.keys(resolved(ready(cfg)), SCHEMAS[command], ())
     copy = cfg.copy()
     with open_dict(copy):
-        for key, value in walk.changed.items():
-            OmegaConf.update(copy, key, value)
+        for path, value in walk.changed.items():
+            node: Any = copy
+            for key in path[:-1]:
+                node = node[key]
+            node[path[-1]] = value
     return copy
-
-
-def _with_run_dir(cfg: DictConfig) -> DictConfig:
-    copy = cfg.copy()
-    if OmegaConf.is_missing(copy, RUN_DIR):
-        copy[RUN_DIR] = "."
-    return copy
-
-
-def _resolved(cfg: DictConfig) -> dict[str, Any]:
-    """The configuration with all references followed."""
-    try:
-        result: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
-    except OmegaConfBaseException as error:
-        what = str(error).splitlines()[0]
-        msg = f"{error.full_key}: {what}" if error.full_key else what
-        raise UserError(msg) from error
-    return result
-
-
-def written_keys(node: Any, prefix: str = "") -> Iterator[str]:  # noqa: ANN401
-    """Dotted keys of a configuration, but for those that only repeat another one (`${...}`)."""
-    for key, value in node.items() if isinstance(node, dict) else ():
-        if key not in HYDRAS_OWN and not REFERENCE.fullmatch(str(value)):
-            yield _joined(prefix, str(key))
-            yield from written_keys(value, _joined(prefix, str(key)))
-
-
-def possible_keys(node: Any, prefix: str = "") -> Iterator[str]:  # noqa: ANN401
-    """Dotted keys that a configuration does not hold, but the constructors that it names take."""
-    if not isinstance(node, dict):
-        return
-    takes = signature(str(node["_target_"])) if "_target_" in node else None
-    yield from (_joined(prefix, key) for key in (takes.parameters if takes else ()) if key not in node)
-    for key, value in node.items():
-        yield from possible_keys(value, _joined(prefix, str(key)))
 
 
 class _Walk:
     """Goes through a configuration, key by key; `changed` are the values that become another one."""
 
-    def __init__(self, written: dict[str, Any], spellings: Mapping[str, str]) -> None:
+    def __init__(self, command: str, written: dict[str, Any], spellings: Mapping[str, str]) -> None:
+        self.command = command
         self.written = written
         self.spellings = spellings
-        self.changed: dict[str, Any] = {}
+        self.changed: dict[Path, Any] = {}
 
-    def keys(self, node: Mapping[str, Any], hint: Any, where: str) -> None:  # noqa: ANN401
+    def keys(self, node: Mapping[str, Any], hint: Any, path: Path) -> None:  # noqa: ANN401
         """Check the keys of a node of which a `TypedDict` says what they are."""
         hints = {key: _unwrapped(kind) for key, kind in get_type_hints(hint, include_extras=True).items()}
-        self._names(node, hints, where)
+        self._names(node, hints, path)
         for key, value in node.items():
-            self.value(value, hints[key], _joined(where, key))
+            self.value(value, hints[key], (*path, key))
 
-    def value(self, value: Any, hint: Any, where: str) -> None:  # noqa: ANN401
+    def value(self, value: Any, hint: Any, path: Path) -> None:  # noqa: ANN401
         """Check a value and all that lies within it."""
-        key, repeats = self._written_at(where)
-        if value == MISSING or (repeats and isinstance(value, dict | list) and not _is_plain(value)):
-            return  # the node that is repeated is checked in its own place
-        spelling = self.spellings.get(key)
+        source, raw = self._written_at(path)
+        is_nested = isinstance(value, dict) or (isinstance(value, list) and not _is_plain(value))
+        if value == MISSING or (isinstance(raw, str) and HYDRA in raw) or (source != path and is_nested):
+            return  # a node that is repeated is checked in its own place
+        spelling = self.spellings.get(_dotted(source))
+        if isinstance(raw, str) and "${" in raw:
+            spelling = None
+            value = _read(value, hint)
         try:
             new = fitted(value, hint, spelling)
         except Misfit as error:
-            msg = f"{key} must be {described(hint)}, got {spelling or _shown(value)}"
+            msg = f"{_dotted(source)} must be {described(hint)}, got {spelling or _shown(value)}"
             raise UserError(msg) from error
         if new != value or type(new) is not type(value):
-            self.changed[key] = new
-        self._within(value, hint, where)
+            self.changed[source] = new
+        self._within(value, hint, path)
 
-    def _within(self, value: Any, hint: Any, where: str) -> None:  # noqa: ANN401
+    def _within(self, value: Any, hint: Any, path: Path) -> None:  # noqa: ANN401
         if isinstance(value, list):
             for index, item in enumerate(value):
-                self._within(item, Any, f"{where}[{index}]")
+                self._within(item, Any, (*path, index))
         if not isinstance(value, dict):
             return
-        typed = next((member for member in _members(hint) if is_typeddict(member)), None)
-        if typed is not None:
-            self.keys(value, typed, where)
+        kind = next((member for member in _members(hint) if is_typeddict(member)), None)
+        if kind is not None:
+            self.keys(value, kind, path)
         elif "_target_" in value:
-            self._arguments(value, where)
+            self._arguments(value, path)
         else:
             items = next((get_args(member)[1] for member in _members(hint) if get_origin(member) is dict), Any)
             for key, item in value.items():
-                self.value(item, items, _joined(where, str(key)))
+                self.value(item, items, (*path, key))
 
-    def _arguments(self, node: Mapping[str, Any], where: str) -> None:
+    def _arguments(self, node: Mapping[str, Any], path: Path) -> None:
         takes = signature(str(node["_target_"]))
         if takes is not None and not takes.is_open:
-            self._names(node, dict.fromkeys(HYDRAS_OWN) | dict(takes.parameters), where)
+            self._names(node, dict.fromkeys(HYDRAS_OWN) | dict(takes.parameters), path)
         for key, value in node.items():
             if key not in HYDRAS_OWN:
-                self.value(value, takes.parameters.get(key, Any) if takes else Any, _joined(where, key))
+                self.value(value, takes.parameters.get(key, Any) if takes else Any, (*path, key))
 
-    def _names(self, node: Mapping[str, Any], known: Mapping[str, Any], where: str) -> None:
+    def _names(self, node: Mapping[str, Any], known: Mapping[str, Any], path: Path) -> None:
         """Refuse keys that a node cannot have."""
-        unknown = [_joined(where, str(key)) for key in node if key not in known]
+        unknown = [_dotted((*path, key)) for key in node if key not in known]
         if not unknown:
             return
-        beside = [_joined(where, key) for key in known if key not in HYDRAS_OWN]
-        elsewhere = [key for key in written_keys(self.written) if key not in unknown]
-        near = nearest_key(unknown[0], beside) or nearest_key(unknown[0], elsewhere)
-        takes = f"{where or 'the configuration'} takes {', '.join(key for key in known if key not in HYDRAS_OWN)}"
-        raise UserError(f"there is no option {unknown[0]}; " + (f"did you mean {near}?" if near else takes))
+        key = unknown[0]
+        if "_target_" in node and not any(f"{key}.".startswith(f"{given}.") for given in self.spellings):
+            msg = f"{node['_target_']} takes no {key.rpartition('.')[2]}; remove it by ~{key}"
+            raise UserError(msg)
+        names = [name for name in known if name not in HYDRAS_OWN]
+        elsewhere = [other for other in written_keys(self.written) if other not in unknown]
+        near = nearest_key(key, [_dotted((*path, name)) for name in names]) or nearest_key(key, elsewhere)
+        takes = f"{_dotted(path)} takes {', '.join(names)}" if path else f"`segment {self.command} --help` lists them"
+        raise UserError(f"there is no option {key}; " + (f"did you mean {near}?" if near else takes))
 
-    def _written_at(self, where: str) -> tuple[str, bool]:
-        """The key where a value is written, and whether that is another one, which `where` only repeats."""
-        node, names = self.written, re.findall(r"[^.\[\]]+", where)
-        for depth, name in enumerate(names):
-            node = node[int(name)] if isinstance(node, list) else node[name]
+    def _written_at(self, path: Path) -> tuple[Path, Any]:
+        """Where a value is written, elsewhere if `path` only repeats that, and how: references are not followed."""
+        node: Any = self.written
+        for depth, key in enumerate(path):
+            node = node[key]
             if isinstance(node, str) and (reference := REFERENCE.fullmatch(node)):
-                key = reference[1].lstrip(".")
-                dots = len(reference[1]) - len(key)  # of a relative reference: one is the same node, two the one above
-                around = names[: depth + 1 - dots] if dots else []
-                return self._written_at(".".join([*around, key, *names[depth + 1 :]]))[0], True
-        return where, False
+                name = reference[1].lstrip(".")
+                dots = len(reference[1]) - len(name)  # of a relative reference: one is the same node, two the one above
+                around = path[: depth + 1 - dots] if dots else ()
+                return self._written_at((*around, *name.split("."), *path[depth + 1 :]))
+        return path, node
+
+
+def _read(value: Any, hint: Any) -> Any:  # noqa: ANN401
+    """What a resolver made, such as an environment variable's text, as YAML would read it where text does not fit."""
+    if not isinstance(value, str):
+        return value
+    try:
+        fitted(value, hint)
+    except Misfit:
+        return yaml.safe_load(value)
+    return value
 
 
 def _members(hint: Any) -> tuple[Any, ...]:  # noqa: ANN401
@@ -185,12 +173,12 @@ def _unwrapped(hint: Any) -> Any:  # noqa: ANN401
     return get_args(hint)[0] if get_origin(hint) is NotRequired else hint
 
 
-def _is_plain(value: Any) -> bool:  # noqa: ANN401
-    return isinstance(value, list) and not any(isinstance(item, dict | list) for item in value)
+def _is_plain(value: Sequence[Any]) -> bool:
+    return not any(isinstance(item, dict | list) for item in value)
 
 
-def _joined(where: str, key: str) -> str:
-    return f"{where}.{key}" if where else key
+def _dotted(path: Path) -> str:
+    return re.sub(r"\.\[", "[", ".".join(f"[{key}]" if isinstance(key, int) else str(key) for key in path))
 
 
 def _shown(value: Any) -> str:  # noqa: ANN401

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 from hydra import compose, version
@@ -21,11 +22,14 @@ from segment.options.arguments import Arguments
 from segment.options.check import checked
 from segment.options.explanation import explained, lone_words, other_option, parsed
 
+MOST_JOBS = 20  # of a sweep that are checked before the first one runs; each takes a fraction of a second
+
 
 def check_arguments(command: str, arguments: Arguments, required: Sequence[str], example: str) -> None:
     """Compose a command's configuration and check it, with no need of torch.
 
-    Of a sweep every value of every override is tried once, not every combination.
+    Of a sweep every value of every override is tried once, not every combination, and of many values the first: every
+    job is checked again before it runs.
 
     Args:
         command: Whose configuration it is.
@@ -42,7 +46,8 @@ def check_arguments(command: str, arguments: Arguments, required: Sequence[str],
         if arguments.words:
             raise UserError(lone_words(command, arguments.words, required, example))
         read = [parsed(override) for override in arguments.overrides]
-        for job in _jobs(read) if arguments.has("-m", "--multirun") else [arguments.overrides]:
+        is_sweep = arguments.has("-m", "--multirun")
+        for job in islice(_jobs(read), MOST_JOBS) if is_sweep else [arguments.overrides]:
             checked(command, composed(command, job), spellings(job))
 
 
@@ -93,9 +98,9 @@ def not_composed(error: HydraException, command: str, arguments: Arguments) -> U
         return explained(error, command, arguments.rest)
 
 
-def _jobs(parsed: Sequence[Override]) -> Iterator[list[str]]:
+def _jobs(read: Sequence[Override]) -> Iterator[list[str]]:
     """Overrides of a few jobs of a sweep, among them every value; of no sweep the one job."""
-    values = [list(_values(override)) for override in parsed]
+    values = [list(_values(override)) for override in read]
     first = [each[0] for each in values]
     yield first
     for index, each in enumerate(values):
@@ -104,6 +109,9 @@ def _jobs(parsed: Sequence[Override]) -> Iterator[list[str]]:
 
 
 def _values(override: Override) -> Iterator[str]:
+    if override.is_interval_sweep():
+        msg = f"{override.input_line} is a range to search in; `segment sweep` searches, -m takes choices"
+        raise UserError(msg)
     if override.is_discrete_sweep():
         yield from (f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator())
     else:

@@ -21,6 +21,8 @@ def check_consistent(config: Mapping[str, Any]) -> None:
     """
     if "organs" in config:
         check_organs(config["organs"], config["tolerance_mm"], config["data"]["sources"].values())
+    if config.get("class_weights"):
+        check_class_weights(config["class_weights"], config["organs"])
     if "monitor" in config and "organs" in config and config["model"].get("_target_") == OUR_MODULE:
         check_monitor(config["monitor"], config["monitor_mode"], config["organs"])
 
@@ -43,6 +45,10 @@ def check_organs(organs: Sequence[str], tolerance_mm: Mapping[str, float], sourc
         msg = f"organs names {twice[0]} twice; name each organ once"
         raise UserError(msg)
     codes = [source.get("label_codes") for source in sources if isinstance(source, dict)]
+    for named in codes:
+        if isinstance(named, dict) and (turned := [code for code in named if not isinstance(code, str)]):
+            msg = f"label_codes names the organ first, then its code: {{{named[turned[0]]}: {turned[0]}}}"
+            raise UserError(msg)
     annotated = {str(name) for named in codes if isinstance(named, dict) for name in named}
     known = annotated | set(tolerance_mm)
     for organ in organs:
@@ -52,6 +58,22 @@ def check_organs(organs: Sequence[str], tolerance_mm: Mapping[str, float], sourc
             raise UserError(msg)
         if organ not in tolerance_mm:
             msg = f"tolerance_mm has no value for {organ}; add it in mm, e.g. +tolerance_mm.{organ}=3"
+            raise UserError(msg)
+
+
+def check_class_weights(weights: Mapping[str, float], organs: Sequence[str]) -> None:
+    """Refuse a weight of what is no class.
+
+    Raises:
+        UserError: With the name, and the one that is like it.
+    """
+    classes = ["background", *organs]
+    for name in weights:
+        if name not in classes:
+            near = nearest_word(str(name), classes)
+            msg = f"class_weights names {name}, which is no class; " + (
+                f"did you mean {near}?" if near else f"there are {', '.join(classes)}"
+            )
             raise UserError(msg)
 
 

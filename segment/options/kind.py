@@ -46,6 +46,17 @@ class Range:
         return f"between {self.low:g} and {self.high:g}" if self.is_open else f"from {self.low:g} to {self.high:.10g}"
 
 
+class NotEmpty:
+    """For `Annotated[str, NotEmpty()]`: a name or path, which empty text is not."""
+
+    def holds(self, value: str) -> bool:
+        """Whether there is text."""
+        return bool(value.strip())
+
+    def __str__(self) -> str:
+        return "that is not empty"
+
+
 class Misfit(ValueError):  # noqa: N818  # no error of the program: the caller names the option
     """A value is not of the type that is wanted."""
 
@@ -98,15 +109,18 @@ def described(hint: Any) -> str:  # noqa: ANN401
         members = [member for member in get_args(hint) if member not in (Any, Never)]
         return " or ".join(dict.fromkeys(described(member) for member in members))
     if origin is tuple:
-        return f"a list of {len(get_args(hint))}: {', '.join(map(described, get_args(hint)))}"
-    if origin is list and (item := get_args(hint)[0]) in PLURALS:
-        return f"a list of {PLURALS[item]}"
+        return f"a list of {len(get_args(hint))}, each {' or '.join(dict.fromkeys(map(described, get_args(hint))))}"
+    if origin is list and get_args(hint)[0] is not Any:
+        item = get_args(hint)[0]
+        return f"a list of {PLURALS[item]}" if item in PLURALS else f"a list, each item {described(item)}"
     return WORDS.get(origin or hint, "another value")
 
 
 def _of_one(value: Any, members: tuple[Any, ...], spelling: str | None) -> Any:  # noqa: ANN401
-    """The value as the first of several types that it fits; what is text only if nothing else."""
-    for member in sorted(members, key=lambda member: (member is Any, member is str)):
+    """The value as the first of several types that it fits; a number becomes text only if nothing else fits."""
+    for member in sorted(members, key=lambda member: (member is str, member is Any)):
+        if member is str and Any in members:
+            return value
         try:
             return fitted(value, member, spelling)
         except Misfit:

@@ -5,11 +5,12 @@ Below a `_target_` the types are those of its constructor's parameters. A key th
 
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
-from segment.options.kind import Range
+from segment.options.kind import NotEmpty, Range
 
 Seed = Annotated[int, Range(0, 2**32 - 1)]
 Count = Annotated[int, Range(1)]
 Positive = Annotated[float, Range(0, is_open=True)]
+Text = Annotated[str, NotEmpty()]
 Built = dict[str, Any]  # a `_target_` with its arguments
 Named = dict[str, Built | None]  # several; null leaves one out
 
@@ -26,16 +27,16 @@ class Recipe(TypedDict):
     trainer: Built
     callbacks: NotRequired[Named]
     logger: NotRequired[Named]
-    organs: list[str]
-    monitor: str
+    organs: list[Text]
+    monitor: Text
     monitor_mode: Literal["max", "min"]
     seed: Seed
     spacing_mm: tuple[Positive, Positive, Positive]
     class_weights: dict[str, Annotated[float, Range(0)]] | None
     compile: bool
-    task: str
-    output_dir: str
-    cache_dir: str
+    task: Text
+    output_dir: Text
+    cache_dir: Text
     tolerance_mm: dict[str, Positive]
 
 
@@ -46,10 +47,10 @@ class Train(Recipe):
     label_check: Literal["refuse", "warn", "ignore"]
     preflight: bool | Literal["only"]
     test: bool
-    init_from: str | None
+    init_from: Text | None
     init_sha256: str | None
-    resume: bool | str
-    from_run: str | None
+    resume: bool | Text
+    from_run: Text | None
     allow_changed: list[str]
     run_dir: str | None
 
@@ -61,7 +62,7 @@ class Prepare(Recipe):
     accept_licence: bool
     store: bool
     export: Literal["nnunet"] | None
-    export_to: str | None
+    export_to: Text | None
     cache: Literal["list", "explain", "prune"] | None
     unused_days: Annotated[float, Range(0)]
 
@@ -78,11 +79,11 @@ class Inspection(TypedDict):
 
     data: Sources
     split: NotRequired[Built | None]
-    task: str
+    task: Text
     seed: Seed
-    output_dir: str
-    cache_dir: str
-    resume: bool | str
+    output_dir: Text
+    cache_dir: Text
+    resume: bool | Text
     allow_changed: list[str]
     run_dir: str | None
 
@@ -99,25 +100,25 @@ class Doctor(Inspection):
 class Evaluate(Inspection):
     """`segment evaluate`."""
 
-    ckpt: str | list[str]
+    ckpt: Text | list[Text]
     ckpt_sha256: str | list[str] | None
     data_sha256: str | None
     tolerance_mm: dict[str, float] | None
     include_trained: bool
     pictures: bool
-    device: str
+    device: Text
     trust: list[str]
 
 
 class Predict(TypedDict):
     """`segment predict`."""
 
-    ckpt: str | list[str]
-    input: str | list[str]
-    output: str
+    ckpt: Text | list[Text]
+    input: Text | list[Text]
+    output: Text
     series: str | None
     straighten: bool
-    device: str
+    device: Text
     pictures: bool
     resume: bool
     overwrite: bool
@@ -127,22 +128,22 @@ class Predict(TypedDict):
 class Compare(TypedDict):
     """`segment compare`."""
 
-    runs: str | list[str]
+    runs: Text | list[Text]
     reference: str | None
     metrics: list[Literal["dice", "hd95_mm", "nsd"]]
     alpha: Annotated[float, Range(0, 1, is_open=True)]
     resamples: Annotated[int, Range(999)]
     seed: Seed
     wandb: str | None
-    output_dir: str
-    output: str
+    output_dir: Text
+    output: Text
 
 
 class Merge(TypedDict):
     """`segment merge`."""
 
-    runs: str | list[str]
-    output: str | None
+    runs: Text | list[Text]
+    output: Text | None
     overwrite: bool
 
 
@@ -158,12 +159,12 @@ class Sweep(TypedDict):
     trial_hours: Positive | None
     seeds: Count
     workers: Count
-    monitor: str | None
+    monitor: Text | None
     direction: Literal["maximize", "minimize", "max", "min"] | None
     seed: Seed
-    task: str
-    output_dir: str
-    resume: bool | str
+    task: Text
+    output_dir: Text
+    resume: bool | Text
     allow_changed: list[str]
     complete: bool
     searchpath: list[str]

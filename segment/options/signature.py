@@ -6,15 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import Any, Literal, Never, Optional, Union
+from typing import Any
 
-# Annotations that options can be checked against. A name that is not here may stand for anything.
-NAMES: dict[str, Any] = {
-    **{"bool": bool, "int": int, "float": float, "str": str, "Path": str, "PathLike": str, "_PATH": str},
-    **{"Sequence": list, "List": list, "list": list, "Iterable": list, "Collection": list},
-    **{"Mapping": dict, "Dict": dict, "dict": dict},
-    "Tensor": Never,  # which no option is
-}
+from segment.options.annotation import hint_of
 
 
 @dataclass(frozen=True)
@@ -40,7 +34,9 @@ def signature(target: str) -> Signature | None:
     if found is None:
         return None
     home, node = found
-    return _of_class(home, node) if isinstance(node, ast.ClassDef) else _of_function(node, bound=False)
+    if isinstance(node, ast.ClassDef):
+        return _of_class(home, node)
+    return None if node.decorator_list else _of_function(node, bound=False)  # a decorator may take other arguments
 
 
 @dataclass(frozen=True)
@@ -118,17 +114,57 @@ def _flat(statements: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def _of_class(module: _Module, node: ast.ClassDef) -> Signature | None:
-    if any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list):
-        fields = [member for member in node.body if isinstance(member, ast.AnnAssign)]
-        return Signature({ast.unparse(field.target): _hint(field.annotation) for field in fields}, is_open=False)
-    own = [member for member in _flat(node.body) if isinstance(member, ast.FunctionDef) and member.name == "__init__"]
-    signature = _of_function(own[-1], bound=True) if own else Signature({}, is_open=bool(node.bases))
-    if not signature.is_open:
+    if _is_made_otherwise(node):
+        return None
+    inherited = _of_base(module, node) if node.bases else Signature({}, is_open=False)
+    if node.decorator_list:
+        return _of_dataclass(node, inherited)
+    own = _methods(node, "__init__")
+    if not own:
+        return inherited
+    signature = _of_function(own[-1], bound=True)
+    if not signature.is_open or not _passes_on(own[-1]):
         return signature
-    inherited = _of_base(module, node)  # where other names go
     if inherited is None:
-        return signature if own else None
+        return signature
     return Signature({**inherited.parameters, **signature.parameters}, inherited.is_open)
+
+
+def _is_made_otherwise(node: ast.ClassDef) -> bool:
+    """Whether more than `__init__` decides over the arguments: `__new__`, a metaclass or an unknown decorator."""
+    metaclasses = [ast.unparse(keyword.value) for keyword in node.keywords if keyword.arg == "metaclass"]
+    odd = [name for name in metaclasses if not name.endswith("ABCMeta")]
+    odd += [text for text in map(ast.unparse, node.decorator_list) if "dataclass" not in text]
+    return bool(odd or _methods(node, "__new__"))
+
+
+def _of_dataclass(node: ast.ClassDef, inherited: Signature | None) -> Signature | None:
+    if inherited is None:
+        return None
+    fields = [member for member in node.body if isinstance(member, ast.AnnAssign)]
+    given = [f for f in fields if "ClassVar" not in ast.unparse(f) and "init=False" not in ast.unparse(f)]
+    own = {ast.unparse(field.target): hint_of(field.annotation) for field in given}
+    return Signature({**inherited.parameters, **own}, inherited.is_open)
+
+
+def _methods(node: ast.ClassDef, name: str) -> list[ast.FunctionDef]:
+    return [member for member in _flat(node.body) if isinstance(member, ast.FunctionDef) and member.name == name]
+
+
+def _passes_on(node: ast.FunctionDef) -> bool:
+    """Whether a constructor hands its `**kwargs` to its base's, and does nothing else with them."""
+    assert node.args.kwarg is not None
+    name = node.args.kwarg.arg
+    uses = [part for part in ast.walk(node) if isinstance(part, ast.Name) and part.id == name]
+    calls = [part for part in ast.walk(node) if isinstance(part, ast.Call)]
+    handed = [
+        keyword.value
+        for call in calls
+        if ast.unparse(call.func).endswith(".__init__")
+        for keyword in call.keywords
+        if keyword.arg is None
+    ]
+    return len(uses) == 1 and uses[0] in handed
 
 
 def _of_base(module: _Module, node: ast.ClassDef) -> Signature | None:
@@ -154,40 +190,5 @@ def _imported(module: _Module, dotted: str) -> str:
 
 def _of_function(node: ast.FunctionDef, *, bound: bool) -> Signature:
     positional = [*node.args.posonlyargs, *node.args.args][1 if bound else 0 :]
-    hints = {argument.arg: _hint(argument.annotation) for argument in [*positional, *node.args.kwonlyargs]}
+    hints = {argument.arg: hint_of(argument.annotation) for argument in [*positional, *node.args.kwonlyargs]}
     return Signature(hints, is_open=node.args.kwarg is not None)
-
-
-def _hint(node: ast.expr | None) -> Any:  # noqa: ANN401
-    """The type that an annotation's source means."""
-    match node:
-        case ast.Constant(value=None):
-            return None
-        case ast.Constant(value=str() as text):
-            return _hint(ast.parse(text, mode="eval").body)
-        case ast.Name(id=name) | ast.Attribute(attr=name):
-            return NAMES.get(name, Any)
-        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            return Union[_hint(left), _hint(right)]  # noqa: UP007  # None | None is no type
-        case ast.Subscript(value=outer, slice=inner):
-            return _subscript(ast.unparse(outer).rpartition(".")[2], inner)
-    return Any
-
-
-def _subscript(outer: str, inner: ast.expr) -> Any:  # noqa: ANN401
-    parts = inner.elts if isinstance(inner, ast.Tuple) else [inner]
-    if outer == "Literal":
-        return Literal[tuple(ast.literal_eval(part) for part in parts)]
-    hints = [_hint(part) for part in parts]
-    if outer == "Optional":
-        return Optional[hints[0]]  # noqa: UP045
-    if outer == "Union":
-        return Union[tuple(hints)]  # noqa: UP007
-    if NAMES.get(outer) is list:
-        return list[hints[0]]  # type: ignore[valid-type]
-    if outer.lower() == "tuple":
-        several = [hint for part, hint in zip(parts, hints, strict=True) if ast.unparse(part) != "..."]
-        return tuple[tuple(several)] if len(several) == len(parts) else list[several[0]]  # type: ignore[valid-type,misc]
-    if NAMES.get(outer) is dict:
-        return dict[str, hints[-1]]  # type: ignore[valid-type]
-    return Any

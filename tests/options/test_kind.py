@@ -115,7 +115,7 @@ def test_whatever_fits_once_fits_again(value):
         (int | None, "a whole number or null"),
         (bool | Literal["only"], "true or false or only"),
         (list[int], "a list of whole numbers"),
-        (tuple[float, float], "a list of 2: a number, a number"),
+        (tuple[float, float], "a list of 2, each a number"),
         (Annotated[int, Range(0, 2**32 - 1)], "a whole number from 0 to 4294967295"),
         (Annotated[float, Range(0, is_open=True)], "a number above 0"),
         (Annotated[int, Range(1)] | None, "a whole number of at least 1 or null"),
