@@ -70,7 +70,7 @@ WRONG = {
     "train experimnt=quick": "there is no option experimnt; did you mean experiment=quick?",
     "train data=flare": "there is no data=flare; did you mean flare22? There are abdomenct1k",
     "train data=[phantom,lidcc]": "there is no data=lidcc; did you mean lidc? There are",
-    "train experiment=null": "experiment takes the name of a choice, not null: one of abdomen, overfit, quick, seed, smoke",
+    "train experiment=null": "experiment takes the name of a choice, not null: one of abdomen, overfit, quick",
     "train augment=null": "augment takes the name of a choice, not null: one of light, nnunet, none, strong",
     "train logger=null": "logger takes the name of a choice, not null: one of csv, none, tensorboard, wandb",
     "train callbacks=null": "callbacks takes the name of a choice, not null: one of default",
