@@ -89,6 +89,8 @@ def parts(cfg: DictConfig, watch: pl.Callback | None = None) -> Parts:
     plugins: list[Any] = [AtomicCheckpointIO(), environment() if watch is None else LightningEnvironment()]
     if watch is not None:
         callbacks.append(watch)
+    # Lightning 2.6 asks PyTorch in a way that PyTorch 2.13 deprecates; nobody but Lightning can change it.
+    warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)
     # Lightning says so at every start where SLURM is installed, as on the machine that jobs are sent from.
     warnings.filterwarnings("ignore", "The `srun` command is available", PossibleUserWarning)
     # Scores are those of all processes before they are logged (metrics/meter.py).

@@ -11,8 +11,10 @@ from segment import build, ensemble
 from segment.batch import name_failures, work_through
 from segment.data.annotation import unknown_organs
 from segment.data.cases import Case, of_one_patient
+from segment.data.content import ContentRecord
 from segment.data.dataset import ScanDataset
-from segment.data.fingerprint import voxel_hash
+from segment.data.fingerprint import VERSION, voxel_hash
+from segment.data.store import CONTENT
 from segment.door import door
 from segment.errors import UserError
 from segment.metrics.scores import score_case
@@ -41,7 +43,8 @@ def evaluate(cfg: DictConfig) -> None:
         cases = list(instantiate(cfg.split, _convert_="all")(cases).test)
     _check_organs(cases, trained.organs)
     seen = trained.voxel_hashes
-    contents = {case.id: _content(case) for case in cases}
+    kept = ContentRecord(Path(cfg.cache_dir) / CONTENT)
+    contents = {case.id: _content(case, kept) for case in cases}
     if seen and not cfg.include_trained:
         cases = _held_out(cases, contents, seen, trained.cases)
     cfg.data_sha256 = _data_sha256(cases, contents)
@@ -89,10 +92,10 @@ def _held_out(
     return kept
 
 
-def _content(case: Case) -> str:
-    """Hash of a CT's voxels; empty when it cannot be read."""
+def _content(case: Case, kept: ContentRecord) -> str:
+    """Hash of a CT's voxels, which are read once while its files do not change; empty when they cannot be read."""
     try:
-        return voxel_hash(case.read().data)
+        return kept.kept(case.image, lambda: voxel_hash(case.read().data), f"voxels {VERSION} {case.series}")
     except UserError:
         return ""  # the attempt to score it will tell what is wrong
 

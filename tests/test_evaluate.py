@@ -15,6 +15,8 @@ from omegaconf import OmegaConf
 from segment import build
 from segment.comparison.arms import gather
 from segment.comparison.find import find_runs
+from segment.data import content as content_module
+from segment.data.cases import Case
 from segment.data.datamodule import CTDataModule
 from segment.data.fingerprint import voxel_hash
 from segment.data.readers.read import read_ct
@@ -231,6 +233,27 @@ def test_resuming_scores_what_is_missing(run, data, tmp_path, caplog):
     ]
     assert len(scored(tmp_path)) == 4
     assert len(json.loads((tmp_path / "run" / "environment.json").read_text())["resumed"]) == 1
+
+
+def test_a_ct_is_read_once_when_its_voxels_are_known(run, data, tmp_path, monkeypatch):
+    run("include_trained=true", f"cache_dir={tmp_path / 'cache'}")
+    assert not list((tmp_path / "cache").rglob("?*"))  # the files are too young to be known by their times of change
+    now = content_module.time.time_ns() + 120 * 10**9
+    monkeypatch.setattr(content_module.time, "time_ns", lambda: now)
+    reads = []
+    read = Case.read
+    monkeypatch.setattr(Case, "read", lambda case: reads.append(case.id) or read(case))
+    run(f"run_dir={tmp_path / 'b'}", f"cache_dir={tmp_path / 'cache'}")
+    run(f"run_dir={tmp_path / 'c'}", f"cache_dir={tmp_path / 'cache'}")
+    assert [reads.count(f"folder/case{seed}") for seed in range(4)] == [3] * 4  # two scores, one hash
+    facts = [OmegaConf.load(tmp_path / name / "config.yaml").data_sha256 for name in ("run", "b", "c")]
+    assert len(set(facts)) == 1
+    changed = np.asarray(nib.load(data / "images" / "case1.nii.gz").dataobj).copy()
+    changed[0, 0, 0] += 1
+    tiny.save(data / "images" / "case1.nii.gz", changed)
+    reads.clear()
+    run(f"run_dir={tmp_path / 'd'}", f"cache_dir={tmp_path / 'cache'}")
+    assert [reads.count(f"folder/case{seed}") for seed in range(4)] == [1, 2, 1, 1]
 
 
 def test_another_checkpoint_of_the_same_name_is_not_resumed(run, ckpt, tmp_path):

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -37,14 +38,27 @@ class ContentRecord:
         Raises:
             UserError: As that.
         """
-        place = self.root / _hex(str(path.absolute()))
+        return self.kept(path, lambda: content_hash(path))
+
+    def kept(self, path: Path, compute: Callable[[], str], what: str = "") -> str:
+        """What was computed from a file or folder when its content was last read.
+
+        Args:
+            path: The file or folder.
+            compute: Computes it, from these files alone.
+            what: Tells it from other values of the same files.
+
+        Raises:
+            UserError: When a file cannot be read; and as `compute`, whose failures are not kept.
+        """
+        place = self.root / _hex([str(path.absolute()), what] if what else str(path.absolute()))
         now = time.time_ns()
         before = _marks(path)
         with suppress(OSError, ValueError, KeyError, TypeError):
             held = json.loads(place.read_text(encoding="utf-8"))
             if held["marks"] == _hex(before):
                 return str(held["content"])
-        content = content_hash(path)
+        content = compute()
         settled = all(max(mtime, ctime) < now - SETTLED_S * 10**9 for _, mtime, ctime, *_ in before)
         if settled and _marks(path) == before:
             with suppress(OSError):  # a store that may only be read, or a full disk

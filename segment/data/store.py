@@ -64,7 +64,9 @@ class Store:
         ready: dict[str, StoredVolume] = {}
         failed: list[str] = []
         results = iter(loader)  # starts the workers, before the bar starts a thread
-        bar = track(results, "preparing volumes", len(cases), transient=True, console=Console(stderr=True))
+        console = Console(stderr=True)  # a bar that nobody sees would leave an empty line in a log
+        hidden = not console.is_terminal
+        bar = track(results, "preparing volumes", len(cases), transient=True, console=console, disable=hidden)
         for case, result in zip(cases, bar, strict=True):
             if isinstance(result, Path):
                 ready[case.id] = StoredVolume(case.id, result)

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from segment.files import written_aside
 from segment.view.colors import Color, organ_colors
-from segment.view.panel import PLANES, draw_letters, draw_plane
+from segment.view.panel import PLANES, THIN, draw_letters, draw_plane
 from segment.view.scene import Scene, make_scene
 
 _DPI = 125  # about a pixel per pixel of a 512×512 CT
@@ -22,6 +22,7 @@ _MAX_PANEL = 5.5
 _MAX_LENGTH_MM = 420  # of the body along S shown around an organ: a whole-body CT must not make metres of page
 _GAP = 0.1
 _CAPTION = 0.36
+_NOTE = 0.25  # below a thin plane
 _HEADER = 0.5
 _PAPER, _INK = "#111111", "#f2f2f2"
 
@@ -62,7 +63,8 @@ def write_overlay(
     colors = organ_colors(organs)
     centers = _centers(scene, len(organs))
     inches = _inches_per_mm(scene)
-    row = _CAPTION + _GAP + inches * max(_panel_mm(scene, axis)[1] for axis in range(3))
+    planes = [inches * _panel_mm(scene, axis)[1] for axis in range(3)]
+    row = _CAPTION + _GAP + max(height + (_NOTE if height < THIN else 0) for height in planes)
     heights = [_CAPTION if center is None else row for center in centers]
     page = _HEADER + sum(heights) + _GAP
     figure = Figure(figsize=(_WIDTH, page), dpi=min(_DPI, _MOST_PX / page), facecolor=_PAPER)
@@ -173,7 +175,7 @@ def _draw_row(
         length = _panel_mm(scene, axis)[1]
         if axis != 2:
             _show_around(axes, center[2] * scene.spacing_mm[2], length)
-        draw_letters(axes, scene, axis, center[axis])
+        draw_letters(axes, scene, axis, center[axis], height)
         left += width + _GAP
 
 

@@ -9,9 +9,10 @@ from matplotlib.patheffects import withStroke
 from segment.view.colors import Color
 from segment.view.scene import Scene, plane
 
-# By the axis (of L, P, I) across the plane: its name, the direction of the body in which RAS millimetres count along
-# that axis, and the letters at the left, right, top and bottom border.
-PLANES = {2: ("axial", "S", "RLAP"), 1: ("coronal", "A", "RLSI"), 0: ("sagittal", "R", "APSI")}
+# By the axis (of L, P, I) across the plane: its name, the sides of the body on which RAS millimetres along that axis
+# are positive and negative, and the letters at the left, right, top and bottom border.
+PLANES = {2: ("axial", "SI", "RLAP"), 1: ("coronal", "AP", "RLSI"), 0: ("sagittal", "RL", "APSI")}
+THIN = 1.0  # inches of height, below which letters would lie on each other and on the image
 # x, y, horizontal and vertical alignment of the letters, in shares of the panel.
 _BORDERS = (
     (0.015, 0.5, "left", "center"),
@@ -64,9 +65,18 @@ def _draw_contour(
     axes.set(xlim=extent[:2], ylim=extent[2:])
 
 
-def draw_letters(axes: Axes, scene: Scene, axis: int, index: int) -> None:
-    """Where the body's sides are, and which plane this is."""
-    name, direction, letters = PLANES[axis]
+def draw_letters(axes: Axes, scene: Scene, axis: int, index: int, height: float) -> None:
+    """Label the body's sides and the plane's position: in the picture, or below one of less than `THIN` inches."""
+    name, sides, letters = PLANES[axis]
+    caption = f"{name}, {position(sides, scene.position_mm(axis, index))}"
+    x, y = 0.015, 0.985
+    if height < THIN:
+        borders = zip(letters, ("left", "right", "top", "bottom"), strict=True)
+        caption += "; " + ", ".join(f"{letter} {border}" for letter, border in borders)
+        x, y = 0.0, -0.05 / height
+    axes.text(x, y, caption, transform=axes.transAxes, color="#d0d0d0", fontsize=8.5, va="top", path_effects=[_OUTLINE])
+    if height < THIN:
+        return
     for letter, (x, y, horizontal, vertical) in zip(letters, _BORDERS, strict=True):
         axes.text(
             x,
@@ -80,14 +90,14 @@ def draw_letters(axes: Axes, scene: Scene, axis: int, index: int) -> None:
             va=vertical,
             path_effects=[_OUTLINE],
         )
-    caption = f"{name}, {direction} {scene.position_mm(axis, index):+z.0f} mm"
-    axes.text(
-        0.015,
-        0.985,
-        caption,
-        transform=axes.transAxes,
-        color="#d0d0d0",
-        fontsize=8.5,
-        va="top",
-        path_effects=[_OUTLINE],
-    )
+
+
+def position(sides: str, mm: float) -> str:
+    """A coordinate with the letter of its side: "L 79 mm" of sides "RL" and -79.
+
+    Args:
+        sides: The letters of positive and negative coordinates.
+        mm: The coordinate.
+    """
+    rounded = round(mm)
+    return f"{sides[rounded < 0]} {abs(rounded)} mm"

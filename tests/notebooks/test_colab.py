@@ -63,6 +63,7 @@ def printed(cell: NotebookNode) -> str:
 def test_it_is_stored_without_outputs_and_every_step_is_explained():
     kinds = [cell.cell_type for cell in cells()]
     assert kinds == ["markdown", "code"] * (len(kinds) // 2) + ["markdown"]
+    assert "<owner>" not in NOTEBOOK.read_text(encoding="utf-8")  # "Run all" needs nothing filled in
     assert all(not cell.outputs and cell.execution_count is None for cell in cells() if cell.cell_type == "code")
 
 

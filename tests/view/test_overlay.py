@@ -7,6 +7,7 @@ from PIL import Image
 
 from segment.view.colors import organ_colors
 from segment.view.overlay import _caption, write_overlay
+from segment.view.panel import position
 from segment.view.scene import make_scene
 
 ORGANS = ["right_organ", "left_organ"]
@@ -106,3 +107,26 @@ def test_an_organ_that_the_truth_does_not_know_has_no_dice():
     scene = make_scene(mask.astype(np.int16), mask, np.zeros_like(mask), np.eye(4), ["spleen"], (-160, 240))
     assert _caption(scene, "spleen", 1, is_known=False) == "spleen    prediction 0.0 mL    not annotated"
     assert "Dice 0.000    absent from the truth" in _caption(scene, "spleen", 1, is_known=True)
+
+
+@pytest.mark.parametrize(
+    ("sides", "mm", "text"),
+    [("RL", -79.4, "L 79 mm"), ("RL", 79.4, "R 79 mm"), ("AP", -1.0, "P 1 mm"), ("SI", -0.4, "S 0 mm")],
+)
+def test_a_position_has_the_letter_of_its_side_and_no_sign(sides, mm, text):
+    assert position(sides, mm) == text
+
+
+def test_no_text_lies_on_a_thin_slab_but_below_it(tmp_path):
+    """Four slices of 2 mm, 200 mm wide: strips of 0.09 inches, which text would hide."""
+    ct = np.full((100, 100, 4), 1000, np.int16)
+    affine = np.diag((2.0, 2.0, 2.0, 1.0))
+    mask = np.zeros(ct.shape, np.uint8)
+    mask[40:60, 40:60, 1:3] = 1
+    page = picture(tmp_path / "overlay.png", (ct, mask, affine), organs=["organ"])
+    strips = page[:, page.shape[1] // 3 + 10 :].min(axis=2)  # right of the axial plane
+    white = np.flatnonzero((strips > 250).mean(axis=1) > 0.5)
+    assert len(white) >= 10
+    assert (strips[white[2:-2]] > 200).mean() > 0.85  # but for contours and gaps; the letters' outlines are black
+    below = strips[white[-1] + 3 : white[-1] + 30]
+    assert (below > 150).any()
