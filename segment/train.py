@@ -84,7 +84,7 @@ def _check(cfg: DictConfig, parts: build.Parts, here: Run) -> None:
         check_resumable(here.checkpoint, module, other_data)
         learnt = read_checkpoint(here.checkpoint)["segment"]["split"].get("train", [])
         if moved := [case.id for case in datamodule.split.val if case.id in learnt and not datamodule.split.shared]:
-            log.warning("the run has trained on %s: validation scores tell of memory, too", ", ".join(moved))
+            log.warning("the run was trained on %s: their validation scores also measure memory", ", ".join(moved))
         module.checkpoint_facts["voxel_hashes"] = all_seen(here.checkpoint, str(here.checkpoint), datamodule)
     elif cfg.init_from:
         begin_from(cfg, module, datamodule)

@@ -271,7 +271,7 @@ def test_other_test_cases_are_refused(compare, tmp_path, order):
     only = {"a": "only a tested set/test_00", "b": "only b tested set/train_03"}
     assert err.startswith(f"error: the test cases differ: {only[order[0]]} and {only[order[1]]}, and ")
     assert "was trained or selected on" in err
-    assert "train all runs on the same split, such as split.seed=0" in err
+    assert "train all runs on the same split, e.g. split.seed=0" in err
     assert not (tmp_path / "out").exists()
 
 
@@ -369,7 +369,7 @@ def test_where_no_metric_is_left_that_is_said(compare, tmp_path):
     assert code == 2
     assert err == (
         "error: nsd cannot be compared: tolerance_mm.liver is 3, 5 in different runs; "
-        "ask for other metrics, such as metrics=[dice,hd95_mm]\n"
+        "ask for other metrics, e.g. metrics=[dice,hd95_mm]\n"
     )
 
 

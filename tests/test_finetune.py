@@ -84,7 +84,7 @@ def test_a_test_case_that_the_checkpoint_has_seen_is_refused(tmp_path, caplog):
     begin_from(cfg, module, data(test="xq", shared=True))  # learning one case by heart
     assert "has seen" not in caplog.text
     begin_from(cfg, module, data(val="p", test="x"))
-    assert "init_from=a.ckpt has seen p: validation scores tell of memory" in caplog.text
+    assert "init_from=a.ckpt was trained on p: their validation scores also measure memory" in caplog.text
 
 
 def test_the_checkpoint_is_told_by_its_content(tmp_path, monkeypatch):

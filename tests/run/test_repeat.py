@@ -83,7 +83,7 @@ def test_what_conf_says_otherwise_by_now_is_as_the_run_had_it(first, command, ca
     assert cfg.model.scheduler.epochs == 77
     assert cfg.callbacks.gone == {"_target_": "a.b"}
     assert "_target_" not in (cfg.callbacks.get("confusion") or {})
-    assert "trainer.max_epochs is taken as 77" in capsys.readouterr().err
+    assert "trainer.max_epochs is 77" in capsys.readouterr().err
 
 
 def test_an_override_of_the_call_counts_where_conf_says_the_same_by_now(first, command):

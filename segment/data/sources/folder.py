@@ -66,7 +66,7 @@ class Folder:
         coded = [path for path in labels.values() if not has_suffix(path, SEG_SUFFIX)]
         if self.label_codes is None and coded:
             msg = (
-                f"no value for data.sources.{source}.label_codes, which says what the codes in {root / self.labels} "
+                f"no value for data.sources.{source}.label_codes, which states what the codes in {root / self.labels} "
                 f"mean; list them by segment doctor data={source} data.sources.{source}.root={self.root}"
             )
             raise UserError(msg)

@@ -54,7 +54,10 @@ class NNUNetSplit:
         for case in cases:
             name = case.id.partition("/")[2]
             if name in by_name:
-                msg = f"{by_name[name].id} and {case.id} have one name, which {self.path} cannot tell apart; use one"
+                msg = (
+                    f"{by_name[name].id} and {case.id} have one name in {self.path}; leave one of them out by "
+                    "data.exclude"
+                )
                 raise UserError(msg)
             by_name[name] = case
         if unknown := [name for names in chosen.values() for name in names if name not in by_name]:

@@ -67,7 +67,7 @@ def test_a_server_that_knows_no_ranges_sends_all_anew(server, target):
 def test_bytes_of_two_versions_are_never_mixed(server, target, checks_if_range, length):
     new = random.Random(1).randbytes(length)
     url = server.serve("e.zip", Script(CONTENT, drops=[300_000] + [0] * 9))
-    with pytest.raises(UserError, match="goes on at byte 300000"):
+    with pytest.raises(UserError, match="continues at byte 300000"):
         download(url, target)
     script = Script(new, etag='"2"', checks_if_range=checks_if_range)
     server.serve("e.zip", script)
@@ -78,7 +78,7 @@ def test_bytes_of_two_versions_are_never_mixed(server, target, checks_if_range, 
 
 
 def test_the_beginning_of_another_source_is_not_gone_on_with(server, target):
-    with pytest.raises(UserError, match="goes on at byte 300000"):
+    with pytest.raises(UserError, match="continues at byte 300000"):
         download(server.serve("e1.zip", Script(CONTENT, drops=[300_000] + [0] * 9)), target)
     new = CONTENT[::-1]
     download(server.serve("e2.zip", Script(new)), target)  # of the same size and ETag

@@ -363,7 +363,7 @@ def test_a_single_slice_and_a_broken_orientation_are_refused(tmp_path):
     write(tmp_path / "0.dcm", slice_file((0, 0, 0), orientation=(1, 0, 0, 0.5, 1, 0)))
     check_refused(tmp_path, "has 1 slice; a volume needs two")
     write(tmp_path / "1.dcm", slice_file((0, 0, 1)))
-    check_refused(tmp_path, "0.dcm has an orientation of .*, no two perpendicular unit vectors")
+    check_refused(tmp_path, "0.dcm has an orientation of .*, not two perpendicular unit vectors")
 
 
 @pytest.mark.parametrize("syntax", [RLELossless, ImplicitVRLittleEndian], ids=lambda s: s.name)

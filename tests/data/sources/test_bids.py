@@ -93,7 +93,7 @@ def test_a_table_that_cannot_be_read(tmp_path, text):
 
 
 def test_no_table(tmp_path):
-    with pytest.raises(UserError, match=r"no dseg\.tsv tells what the codes in .* mean"):
+    with pytest.raises(UserError, match=r"no dseg\.tsv states what the codes in .* mean"):
         Bids(dataset(tmp_path, tables=())).cases("bids")
 
 

@@ -84,7 +84,7 @@ def test_what_does_not_fit_is_named(table, text, message):
 
 
 def test_codes_without_meaning(table):
-    with pytest.raises(UserError, match="say what these mean in label_codes"):
+    with pytest.raises(UserError, match="state what these mean in label_codes"):
         Manifest(table("case,image,label\na,ct/a.nii.gz,seg/a.nii.gz\n")).cases("m")
 
 

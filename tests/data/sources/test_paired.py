@@ -37,7 +37,9 @@ def test_unlabelled_cts_can_be_passed_over_but_are_counted(tmp_path, caplog):
 
 def test_cts_without_any_label_need_the_steps_by_hand(tmp_path):
     touch(tmp_path, "images/a_0000.nii.gz", "images2/b_0000.nii.gz", "elsewhere/a.nii.gz")
-    with pytest.raises(UserError, match=r"2 CTs and no label like labels/\{case\}\.nii\.gz in .*take the set's steps"):
+    with pytest.raises(
+        UserError, match=r"2 CTs and no label like labels/\{case\}\.nii\.gz in .*follow the set's steps"
+    ):
         Paired(tmp_path, PAIRS, {"liver": 1}, only_labelled=True).cases("set")
 
 
