@@ -95,7 +95,10 @@ def _go_on(url: str, part: Part, size: int | None, checked: bool) -> None:
         return
     with opened(url, offset, origin.validator if origin else None) as remote:
         if size is not None and remote.total not in (None, size):
-            msg = f"{url} has {remote.total} bytes, expected {size}; it is another file than the one that is known"
+            msg = (
+                f"{url} has {remote.total} bytes, expected {size}: the file was replaced; look on the data set's "
+                "home page for the one of that size"
+            )
             raise UserError(msg)
         # Some servers send a range whatever `If-Range` says.
         if remote.offset and (remote.offset, Origin(url, remote.total, remote.validator)) != (offset, origin):

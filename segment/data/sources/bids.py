@@ -110,7 +110,10 @@ class Bids:
         if len(found) != 1:
             what = f"seg-{self.seg} " if self.seg else ""
             listed = shown(path.name for path in found) or "none"
-            msg = f"{image} has {len(found)} {what}segmentations in {subject}: {listed}; it needs one (seg chooses)"
+            msg = (
+                f"{image} has {len(found)} {what}segmentations in {subject}: {listed}; give it one there, or choose "
+                "one by seg=<name>"
+            )
             raise UserError(msg)
         return found[0]
 

@@ -62,7 +62,10 @@ class NNUNetSplit:
             by_name[name] = case
         if unknown := [name for names in chosen.values() for name in names if name not in by_name]:
             have = ", ".join(list(by_name)[:3])
-            msg = f"{self.path} names {len(unknown)} case(s) that the data lacks, first {unknown[0]!r}; it has {have} …"
+            msg = (
+                f"{self.path} names {len(unknown)} case(s) that the data lacks, first {unknown[0]!r}; it has {have} "
+                "…; correct the names"
+            )
             raise UserError(msg)
         parts = {part: tuple(by_name[name] for name in names) for part, names in chosen.items()}
         return checked({**parts, "test": tuple(case for case in cases if case.part == "test")})

@@ -55,7 +55,7 @@ def test_one_of_several_segmentations_is_chosen_by_seg(tmp_path):
     assert [c.label.path.name for c in Bids(root, seg="organs").cases("bids")][2] == (
         "sub-02_desc-manual_seg-organs_dseg.nii.gz"
     )
-    with pytest.raises(UserError, match=r"sub-01_ses-a_ct\.nii\.gz has 2 segmentations in .*seg chooses"):
+    with pytest.raises(UserError, match=r"sub-01_ses-a_ct\.nii\.gz has 2 segmentations in .*choose one by seg=<name>"):
         Bids(root).cases("bids")
 
 
