@@ -505,12 +505,15 @@ def test_a_damaged_fold_beside_a_merged_table_is_named(compare, tmp_path):
         (["a", "nowhere"], "no run in nowhere: there is no such file or folder, nor is it a W&B path entity/project/"),
         (["a", "empty"], "no tested run in empty; name run folders, the folder of a sweep, or a cases.csv"),
         (["a", "b", "metrics=[volume]"], "metrics must be a list out of dice, hd95_mm, nsd, got ['volume']"),
+        (["a", "b", "metrics=[]"], "metrics=[] names none; name some of dice, hd95_mm, nsd"),
         (["a", "b", "alpha=5"], "alpha must be between 0 and 1, such as 0.05, got 5"),
         (["a", "b", "resamples=10"], "resamples must be a whole number of at least 999, got 10"),
         (["a", "b", "seed=-1"], "seed must be a whole number from 0"),
-        (["a", "b", "output=a"], "a exists; choose another output="),
+        (["a", "b", "output=a"], "output=a is not an empty folder; choose another one"),
         ([], "0 run(s) to compare; name two or more: segment compare RUN RUN"),
         (["a", "c"], "c was scored with include_trained=true, also on cases that it was trained on"),
+        (["a", "none.csv"], "none.csv has no case; compare a run that was tested"),
+        (["a", "half.csv"], "half.csv scores liver, spleen, but not for y; score its checkpoint again by segment eval"),
         (["a", "torn.csv"], "cannot read torn.csv (KeyError: 'case'); it must be a run's cases.csv"),
     ],
 )
@@ -523,6 +526,10 @@ def test_what_a_user_has_to_mend_is_one_sentence(compare, tmp_path, arguments, m
         file.write("include_trained: true\n")
     (tmp_path / "empty").mkdir()
     (tmp_path / "torn.csv").write_text("nothing\n1\n")
+    header = "case,organ,dice,hd95_mm,nsd,volume_ml_true,volume_ml_pred\n"
+    (tmp_path / "none.csv").write_text(header)
+    rows = [f"{case},{organ},0.9,1,0.8,10,10\n" for case, organ in (("x", "liver"), ("x", "spleen"), ("y", "liver"))]
+    (tmp_path / "half.csv").write_text(header + "".join(rows))
     before = sorted(tmp_path.rglob("*"))
     code, _, err = compare(*arguments)
     assert code == 2

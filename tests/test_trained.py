@@ -28,7 +28,7 @@ def test_a_checkpoint_is_all_that_prediction_needs(ckpt, tmp_path):
 
 
 def test_a_missing_checkpoint_is_named(tmp_path):
-    with pytest.raises(UserError, match=r"no such checkpoint: .*no\.ckpt"):
+    with pytest.raises(UserError, match=r"no such checkpoint: .*no\.ckpt; a run's best one is"):
         rebuild(tmp_path / "no.ckpt")
     with pytest.raises(UserError, match=r"is a folder, not a checkpoint; name the file, e\.g\. <run folder>/check"):
         rebuild(tmp_path)
@@ -141,7 +141,7 @@ def test_other_organs_networks_and_data_are_not_resumed(tmp_path):
         check_resumable(ckpt, module_with(facts), other_data=False)
     held["model"]["net"]["kernel_size"] = 3
     facts = {"config": held, "split": {}, "voxel_hashes": ["a", "b"]}
-    message = r"another network: net\.weight is \(3, 1, 1, 1, 1\) there, \(3, 1, 3, 3, 3\) here"
+    message = r"another network: net\.weight is \(3, 1, 1, 1, 1\) there, \(3, 1, 3, 3, 3\) here; start a new run"
     with pytest.raises(UserError, match=message):
         check_resumable(ckpt, module_with(facts), other_data=False)
     module = module_with({"config": tiny.config(), "split": {}, "voxel_hashes": ["a", "c"]})

@@ -125,4 +125,5 @@ def test_a_run_that_the_server_does_not_have_is_refused(server, tmp_path):
     done = compare(server, tmp_path, "me/segment/good1", "me/segment/nobody")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: there is no folder me/segment/nobody here, and cannot get me/segment/nobody")
+    assert done.stderr.endswith("; check the path, the network and `wandb login`\n")
     assert len(done.stderr.splitlines()) == 1

@@ -111,7 +111,7 @@ class SharedSplit:
 
 def _refuse_fold(fold: int | None) -> None:
     if fold is not None:
-        msg = f"data.fold={fold} needs a split that has folds; take split=random"
+        msg = f"data.fold={fold} needs a split that has folds; take split=random or split=nnunet"
         raise UserError(msg)
 
 

@@ -75,7 +75,7 @@ def test_an_image_without_a_segmentation_of_its_own(tmp_path, label):
 def test_pipelines(tmp_path):
     root = dataset(dataset(tmp_path), pipeline="network")
     assert Bids(root, pipeline="network").cases("bids")[0].label.path.is_relative_to(root / "derivatives/network")
-    with pytest.raises(UserError, match="has 2 pipelines: manual, network; name the one"):
+    with pytest.raises(UserError, match="has 2 pipelines: manual, network; name the one to use by pipeline="):
         Bids(root).cases("bids")
     with pytest.raises(UserError, match="has no pipeline 'x', but manual, network"):
         Bids(root, pipeline="x").cases("bids")
@@ -86,7 +86,7 @@ def test_a_table_that_cannot_be_read(tmp_path, text):
     root = dataset(tmp_path)
     (root / "derivatives/manual/dseg.tsv").write_text(text)
     if text:
-        with pytest.raises(UserError, match=r"cannot read .*dseg\.tsv"):
+        with pytest.raises(UserError, match=r"cannot read .*dseg\.tsv: .*; it needs tabs and the columns"):
             Bids(root).cases("bids")
     else:
         assert dict(Bids(root).cases("bids")[0].label.codes) == {}
