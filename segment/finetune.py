@@ -68,9 +68,7 @@ def begin_from(cfg: DictConfig, module: SegmentationModule, datamodule: CTDataMo
         name.removeprefix("net."): value for name, value in checkpoint["state_dict"].items() if name.startswith("net.")
     }
     if known := _known(datamodule.split.val, seen_by(path), datamodule):
-        log.warning(
-            "init_from=%s was trained on %s: their validation scores also measure memory", path, ", ".join(known)
-        )
+        warn_of_memory(f"init_from={path}", known)
     done = transfer(module.net, instantiate(cfg.model.net, _convert_="all"), organs, weights, config["organs"])
     if done.share < ENOUGH:
         msg = f"init_from={path} holds another network: {done.left[0]}; choose the same model/net, or init_from=null"
@@ -84,6 +82,11 @@ def begin_from(cfg: DictConfig, module: SegmentationModule, datamodule: CTDataMo
         log.info("begin untrained: %s", ", ".join(new))
     if config["preprocess"] != module.checkpoint_facts["config"]["preprocess"]:
         log.warning("init_from=%s was trained with other preprocessing: its weights were fitted to other images", path)
+
+
+def warn_of_memory(name: str, cases: Sequence[str]) -> None:
+    """Log that a run, as the sentence calls it, validates on cases that it was trained on."""
+    log.warning("%s was trained on %s: their validation scores also measure memory", name, ", ".join(cases))
 
 
 def all_seen(path: Path, name: str, datamodule: CTDataModule) -> list[str]:

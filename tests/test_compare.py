@@ -15,10 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 from PIL import Image
 from run_folders import ORGANS, Study, write_run
 
 from segment.__main__ import main
+from segment.errors import UserError
+from segment.merge import merge
 from segment.metrics.merge import merge_cases, write_merged
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "compare.md"
@@ -227,6 +230,25 @@ def test_merged_folds_are_compared_as_one_run(compare, tmp_path):
     assert "A: good (1 seed)" in out
     assert "A is better than B on liver" in out
     assert "2 arms on 20 test cases" in out
+
+
+def test_a_merged_table_of_other_cases_is_refused_and_can_be_merged_again(compare, tmp_path):
+    merged_folds(Study(), tmp_path / "good")
+    merged_folds(Study(), tmp_path / "bad", shift=-0.05)
+    table = tmp_path / "bad" / "cases.csv"
+    lines = table.read_text().splitlines(keepends=True)
+    table.write_text("".join(line for line in lines if not line.startswith(lines[-1].split(",")[0])))
+    code, _, err = compare("good", "bad", "output=out")
+    remedy = "segment merge runs=bad overwrite=true"
+    assert (code, err) == (
+        2,
+        f"error: bad/cases.csv has other cases than the runs beside it; merge them again: {remedy}\n",
+    )
+    again = OmegaConf.create({"runs": "bad", "output": None, "overwrite": False})
+    with pytest.raises(UserError, match=r"^bad/cases\.csv exists; choose another output=, or overwrite=true$"):
+        merge(again)
+    merge(OmegaConf.merge(again, {"overwrite": True}))
+    assert compare("good", "bad", "output=out")[0] == 0
 
 
 def test_a_merged_table_of_several_recipes_is_refused(compare, tmp_path):

@@ -171,7 +171,7 @@ def _unknown(override: Override, command: str, value: str) -> str:
     """What a key that the configuration does not hold may have been meant for."""
     key = override.key_or_group
     source = key.split(".")[:3]
-    if key.startswith("data.sources.") and source[2] in _options("data"):
+    if key.startswith("data.sources.") and source[2] in _options("data") and "data" in compose(command):
         return f"{key} belongs to the data set {source[2]}, which is not chosen; add data={source[2]}"
     if not override.is_delete() and _can_be_added(command, str(override.input_line)):
         return f"{key} is not set in conf/; to add it, write +{key}={value}"
