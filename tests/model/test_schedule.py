@@ -54,7 +54,7 @@ def test_those_by_epochs_are_torch_s(ours, theirs):
 @pytest.mark.parametrize("make", [Cosine, lambda sgd, epochs: Poly(sgd, epochs, 0.9)])
 @pytest.mark.parametrize("epochs", [None, -1, 0])
 def test_those_by_epochs_want_to_know_how_many(make, epochs):
-    with pytest.raises(UserError, match=f"trainer.max_epochs={epochs} is none; set it, or take scheduler=none"):
+    with pytest.raises(UserError, match=f"trainer.max_epochs is {epochs}; set it, or give scheduler=none"):
         make(optimizer(), epochs)
 
 

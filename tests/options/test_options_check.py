@@ -130,7 +130,7 @@ def test_a_switch_is_never_text(command, key):
         (
             "train",
             "data=folder",
-            "no value for data.sources.folder.label_codes, data.sources.folder.root; give it",
+            "no value for data.sources.folder.root; give it",
         ),
         ("train", "+data.sources.phantom.cases=3", "there is no option data.sources.phantom.cases; "),
         ("prepare", "cache=lst", "cache must be list or explain or prune or null, got lst"),
