@@ -94,7 +94,7 @@ def test_the_checkpoint_is_told_by_its_content(tmp_path, monkeypatch):
     assert cfg.init_sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     note_checkpoint(cfg)  # the same file
     path.write_bytes(b"other")
-    with pytest.raises(UserError, match=r"init_from=a\.ckpt is not the file that init_sha256="):
+    with pytest.raises(UserError, match=r"init_from=a\.ckpt is not the file whose SHA-256 is init_sha256="):
         note_checkpoint(cfg)
     cfg.init_from, cfg.init_sha256 = None, None
     note_checkpoint(cfg)
