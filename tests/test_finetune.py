@@ -113,5 +113,5 @@ def test_the_checkpoint_is_told_by_its_content(tmp_path, monkeypatch):
 def test_a_hostile_file_is_refused(tmp_path):
     torch.save({"segment": torch.nn.ReLU()}, tmp_path / "a.ckpt")
     cfg, module = setting()
-    with pytest.raises(UserError, match=r"a\.ckpt is not a checkpoint of `segment train` or is damaged"):
+    with pytest.raises(UserError, match=r"cannot read a\.ckpt: "):
         begin_from(cfg, module, data())
