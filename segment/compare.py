@@ -50,7 +50,7 @@ def compare_runs(cfg: DictConfig) -> None:
 def _check(cfg: DictConfig) -> None:
     output = Path(cfg.output)
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        msg = f"{output} exists; choose another output="
+        msg = f"output={output} is not an empty folder; choose another one"
         raise UserError(msg)
     if not cfg.metrics:
         msg = f"metrics=[] names none; name some of {', '.join(BOUNDS)}"

@@ -101,7 +101,7 @@ def _paths(patterns: Sequence[str]) -> list[Path]:
         found = [pattern] if Path(pattern).is_file() else sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
         paths += map(Path, found or [pattern])  # what is missing is named when it is read
     if not paths:
-        msg = "ckpt=[] names no checkpoint; give one or several, such as ckpt=[a.ckpt,b.ckpt]"
+        msg = "ckpt=[] names no checkpoint; give one or several, e.g. ckpt=[a.ckpt,b.ckpt]"
         raise UserError(msg)
     return paths
 

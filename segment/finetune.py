@@ -41,7 +41,7 @@ def note_checkpoint(cfg: DictConfig) -> None:
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if cfg.init_sha256 not in (None, found):
-        msg = f"init_from={path} is not the file that init_sha256={cfg.init_sha256} tells; give that file"
+        msg = f"init_from={path} is not the file whose SHA-256 is init_sha256={cfg.init_sha256}; give that file"
         raise UserError(msg)
     cfg.init_sha256 = found
 
@@ -68,7 +68,7 @@ def begin_from(cfg: DictConfig, module: SegmentationModule, datamodule: CTDataMo
         name.removeprefix("net."): value for name, value in checkpoint["state_dict"].items() if name.startswith("net.")
     }
     if known := _known(datamodule.split.val, seen_by(path), datamodule):
-        log.warning("init_from=%s has seen %s: validation scores tell of memory, too", path, ", ".join(known))
+        warn_of_memory(f"init_from={path}", known)
     done = transfer(module.net, instantiate(cfg.model.net, _convert_="all"), organs, weights, config["organs"])
     if done.share < ENOUGH:
         msg = f"init_from={path} holds another network: {done.left[0]}; choose the same model/net, or init_from=null"
@@ -81,7 +81,12 @@ def begin_from(cfg: DictConfig, module: SegmentationModule, datamodule: CTDataMo
     if new := [organ for organ in organs if organ not in config["organs"]]:
         log.info("begin untrained: %s", ", ".join(new))
     if config["preprocess"] != module.checkpoint_facts["config"]["preprocess"]:
-        log.warning("init_from=%s was trained with other preprocessing: its weights know other images", path)
+        log.warning("init_from=%s was trained with other preprocessing: its weights were fitted to other images", path)
+
+
+def warn_of_memory(name: str, cases: Sequence[str]) -> None:
+    """Log that a run, as the sentence calls it, validates on cases that it was trained on."""
+    log.warning("%s was trained on %s: their validation scores also measure memory", name, ", ".join(cases))
 
 
 def all_seen(path: Path, name: str, datamodule: CTDataModule) -> list[str]:
@@ -100,7 +105,7 @@ def all_seen(path: Path, name: str, datamodule: CTDataModule) -> list[str]:
     if leaked and not split.shared:
         msg = (
             f"{name} was trained or selected on {leaked[0]}, which the split has in test; leave it "
-            "out by data.exclude, or take the split of that run (split=file split.path=<run>/split.json)"
+            "out by data.exclude, or use the split of that run (split=file split.path=<run>/split.json)"
         )
         raise UserError(msg)
     return sorted(before | set(datamodule.voxel_hashes()))

@@ -82,7 +82,7 @@ def _begun_in_named_folder() -> Iterator[str | bool]:
     No other process of the same command begins while the block runs.
     """
     if not any(argument.startswith("hydra.run.dir=") for argument in HydraConfig.get().overrides.hydra):
-        msg = "resume=true does not say which sweep; give hydra.run.dir=<folder>, or resume=<folder>"
+        msg = "resume=true does not name a sweep; give hydra.run.dir=<folder>, or resume=<folder>"
         raise UserError(msg)
     folder = Path(HydraConfig.get().runtime.output_dir)
     with held(folder / ".begin.lock"):
@@ -101,7 +101,7 @@ def _taken_up(cfg: DictConfig) -> DictConfig:
     if cfg.resume is not False:
         folder = Path(str(cfg.resume))
         if not _is_sweep(folder):
-            msg = f"resume={cfg.resume} is not a sweep's folder; name one, such as outputs/quick/sweeps/<date_time>"
+            msg = f"resume={cfg.resume} is not a sweep's folder; name one, e.g. outputs/quick/sweeps/<date_time>"
             raise UserError(msg)
         if given <= {"resume", *cfg.allow_changed}:
             before = OmegaConf.load(folder / "config.yaml")
@@ -185,7 +185,7 @@ def _end(report: Report, train: DictConfig, stopped: bool) -> float:
     print_table(trials, report.monitor, report.search.method.direction)
     print(f"sweep folder: {folder}")
     if stopped:
-        log.warning("stopped; go on by segment sweep resume=%s", folder)
+        log.warning("stopped; continue by segment sweep resume=%s", folder)
         sys.exit(STOPPED)
     if running := sum(not trial.state.is_finished() for trial in trials):
         log.info("%d trials are not done: other workers run them, or resume=%s will", running, folder)

@@ -15,7 +15,7 @@ from segment import build
 from segment.data.inspect.stored import check_labels
 from segment.door import door
 from segment.errors import UserError
-from segment.finetune import all_seen, begin_from, keep_note, note_checkpoint
+from segment.finetune import all_seen, begin_from, keep_note, note_checkpoint, warn_of_memory
 from segment.forecast.preflight import preflight
 from segment.metrics.columns import columns
 from segment.metrics.log import MetricsCSV
@@ -84,7 +84,7 @@ def _check(cfg: DictConfig, parts: build.Parts, here: Run) -> None:
         check_resumable(here.checkpoint, module, other_data)
         learnt = read_checkpoint(here.checkpoint)["segment"]["split"].get("train", [])
         if moved := [case.id for case in datamodule.split.val if case.id in learnt and not datamodule.split.shared]:
-            log.warning("the run has trained on %s: validation scores tell of memory, too", ", ".join(moved))
+            warn_of_memory("the run", moved)
         module.checkpoint_facts["voxel_hashes"] = all_seen(here.checkpoint, str(here.checkpoint), datamodule)
     elif cfg.init_from:
         begin_from(cfg, module, datamodule)

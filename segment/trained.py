@@ -63,7 +63,7 @@ def rebuild(path: str | Path, trust: Sequence[str] = ()) -> Trained:
         module.load_state_dict(checkpoint["state_dict"])
     except (HydraException, RuntimeError, KeyError, TypeError) as error:
         msg = (
-            f"{path} cannot be rebuilt by this version of segment ({_what(error)}); use the version that wrote it, "
+            f"{path} cannot be loaded by this version of segment ({_what(error)}); use the version that wrote it, "
             "whose git commit is in environment.json of its run folder, or train again"
         )
         raise UserError(msg) from error
@@ -77,7 +77,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         UserError: When there is no such file, it cannot be read, or it is another program's.
     """
     if path.is_dir():
-        msg = f"{path} is a folder, not a checkpoint; name the file, such as <run folder>/{BEST}"
+        msg = f"{path} is a folder, not a checkpoint; name the file, e.g. <run folder>/{BEST}"
         raise UserError(msg)
     if not path.is_file():
         msg = f"no such checkpoint: {path}; a run's best one is <run folder>/{BEST}"
@@ -133,19 +133,23 @@ def check_resumable(checkpoint: Path, module: SegmentationModule, other_data: bo
     before, after = read_checkpoint(checkpoint), module.checkpoint_facts
     organs, organs_now = before["segment"]["config"]["organs"], after["config"]["organs"]
     if organs != organs_now:
-        msg = f"{checkpoint} was trained for {', '.join(organs)}, not for {', '.join(organs_now)}; train anew"
+        msg = f"{checkpoint} was trained for {', '.join(organs)}, not for {', '.join(organs_now)}; start a new run"
         raise UserError(msg)
     shapes, wanted = ({k: tuple(v.shape) for k, v in d.items()} for d in (before["state_dict"], module.state_dict()))
     if different := [key for key in sorted(shapes.keys() | wanted.keys()) if shapes.get(key) != wanted.get(key)]:
         key = different[0]
         msg = (
-            f"{checkpoint} holds another network: {key} is {shapes.get(key)} there, {wanted.get(key)} here; train anew"
+            f"{checkpoint} holds another network: {key} is {shapes.get(key)} there, {wanted.get(key)} here; start a "
+            "new run"
         )
         raise UserError(msg)
     # Not equality: after training has gone on with other data, the checkpoint names the CTs of before, too.
     unseen = set(after["voxel_hashes"]) - set(before["segment"]["voxel_hashes"])
     if (unseen or before["segment"]["split"] != after["split"]) and not other_data:
-        msg = f"{checkpoint} was trained on other CTs or another split of them; train anew, or allow_changed=[data]"
+        msg = (
+            f"{checkpoint} was trained on other CTs or another split of them; start a new run, or give "
+            "allow_changed=[data]"
+        )
         raise UserError(msg)
 
 

@@ -69,7 +69,7 @@ def _check_target(target: str, trusted: Sequence[str]) -> None:
         if any(defined_in == name or defined_in.startswith(name + ".") for name in trusted):
             return
     msg = (
-        f"the checkpoint wants to build {target!r}, which is not allowed; if you know what it is and trust it, "
+        f"the checkpoint asks to import {target!r}, which is not allowed; if you know what it is and trust it, "
         f"allow its module by trust=[{target.rpartition('.')[0] or target}]"
     )
     raise UserError(msg)

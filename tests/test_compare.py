@@ -15,10 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 from PIL import Image
 from run_folders import ORGANS, Study, write_run
 
 from segment.__main__ import main
+from segment.errors import UserError
+from segment.merge import merge
 from segment.metrics.merge import merge_cases, write_merged
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "compare.md"
@@ -229,6 +232,25 @@ def test_merged_folds_are_compared_as_one_run(compare, tmp_path):
     assert "2 arms on 20 test cases" in out
 
 
+def test_a_merged_table_of_other_cases_is_refused_and_can_be_merged_again(compare, tmp_path):
+    merged_folds(Study(), tmp_path / "good")
+    merged_folds(Study(), tmp_path / "bad", shift=-0.05)
+    table = tmp_path / "bad" / "cases.csv"
+    lines = table.read_text().splitlines(keepends=True)
+    table.write_text("".join(line for line in lines if not line.startswith(lines[-1].split(",")[0])))
+    code, _, err = compare("good", "bad", "output=out")
+    remedy = "segment merge runs=bad overwrite=true"
+    assert (code, err) == (
+        2,
+        f"error: bad/cases.csv has other cases than the runs beside it; merge them again: {remedy}\n",
+    )
+    again = OmegaConf.create({"runs": "bad", "output": None, "overwrite": False})
+    with pytest.raises(UserError, match=r"^bad/cases\.csv exists; choose another output=, or overwrite=true$"):
+        merge(again)
+    merge(OmegaConf.merge(again, {"overwrite": True}))
+    assert compare("good", "bad", "output=out")[0] == 0
+
+
 def test_a_merged_table_of_several_recipes_is_refused(compare, tmp_path):
     study = Study()
     merged_folds(study, tmp_path / "grid", channels=(16, 16, 2))
@@ -271,7 +293,7 @@ def test_other_test_cases_are_refused(compare, tmp_path, order):
     only = {"a": "only a tested set/test_00", "b": "only b tested set/train_03"}
     assert err.startswith(f"error: the test cases differ: {only[order[0]]} and {only[order[1]]}, and ")
     assert "was trained or selected on" in err
-    assert "train all runs on the same split, such as split.seed=0" in err
+    assert "train all runs on the same split, e.g. split.seed=0" in err
     assert not (tmp_path / "out").exists()
 
 
@@ -369,7 +391,7 @@ def test_where_no_metric_is_left_that_is_said(compare, tmp_path):
     assert code == 2
     assert err == (
         "error: nsd cannot be compared: tolerance_mm.liver is 3, 5 in different runs; "
-        "ask for other metrics, such as metrics=[dice,hd95_mm]\n"
+        "ask for other metrics, e.g. metrics=[dice,hd95_mm]\n"
     )
 
 
@@ -505,12 +527,15 @@ def test_a_damaged_fold_beside_a_merged_table_is_named(compare, tmp_path):
         (["a", "nowhere"], "no run in nowhere: there is no such file or folder, nor is it a W&B path entity/project/"),
         (["a", "empty"], "no tested run in empty; name run folders, the folder of a sweep, or a cases.csv"),
         (["a", "b", "metrics=[volume]"], "metrics must be a list out of dice, hd95_mm, nsd, got ['volume']"),
+        (["a", "b", "metrics=[]"], "metrics=[] names none; name some of dice, hd95_mm, nsd"),
         (["a", "b", "alpha=5"], "alpha must be between 0 and 1, such as 0.05, got 5"),
         (["a", "b", "resamples=10"], "resamples must be a whole number of at least 999, got 10"),
         (["a", "b", "seed=-1"], "seed must be a whole number from 0"),
-        (["a", "b", "output=a"], "a exists; choose another output="),
+        (["a", "b", "output=a"], "output=a is not an empty folder; choose another one"),
         ([], "0 run(s) to compare; name two or more: segment compare RUN RUN"),
         (["a", "c"], "c was scored with include_trained=true, also on cases that it was trained on"),
+        (["a", "none.csv"], "none.csv has no case; compare a run that was tested"),
+        (["a", "half.csv"], "half.csv scores liver, spleen, but not for y; score its checkpoint again by segment eval"),
         (["a", "torn.csv"], "cannot read torn.csv (KeyError: 'case'); it must be a run's cases.csv"),
     ],
 )
@@ -523,6 +548,10 @@ def test_what_a_user_has_to_mend_is_one_sentence(compare, tmp_path, arguments, m
         file.write("include_trained: true\n")
     (tmp_path / "empty").mkdir()
     (tmp_path / "torn.csv").write_text("nothing\n1\n")
+    header = "case,organ,dice,hd95_mm,nsd,volume_ml_true,volume_ml_pred\n"
+    (tmp_path / "none.csv").write_text(header)
+    rows = [f"{case},{organ},0.9,1,0.8,10,10\n" for case, organ in (("x", "liver"), ("x", "spleen"), ("y", "liver"))]
+    (tmp_path / "half.csv").write_text(header + "".join(rows))
     before = sorted(tmp_path.rglob("*"))
     code, _, err = compare(*arguments)
     assert code == 2

@@ -87,7 +87,7 @@ def test_told_to_end_a_run_saves_its_step_and_goes_on_with_the_next(tmp_path, en
         time.sleep(0.005)
     process.send_signal(number)
     assert process.wait() == code
-    assert "go on with resume=true" in said(run).read_text()
+    assert "resume with resume=true" in said(run).read_text()
     stopped_at = torch.load(last, weights_only=True)["global_step"]
     assert 0 < stopped_at < 6
     changed = ["data.num_workers=2", "callbacks.interrupt.minutes=1"]

@@ -124,10 +124,10 @@ def test_the_whole_command_with_resume_goes_on_too(command, tmp_path):
         (["+space.data.batch_size.low=1"], "space.data.batch_size needs numbers for low and high"),
         (["trials=null"], "trials and hours are both null"),
         (["direction=up"], "direction must be maximize or minimize, got 'up'"),
-        (["monitor=val/loss"], "monitor=val/loss does not tell whether more is better; give direction="),
+        (["monitor=val/loss"], "monitor=val/loss does not show whether more is better; give direction="),
         (["monitor=test/dice/mean", "direction=max"], "monitor=test/dice/mean would choose by the test set"),
         (["resume=outputs/quick"], "resume=outputs/quick is not a sweep's folder; name one"),
-        (["resume=true"], "resume=true does not say which sweep; give hydra.run.dir=<folder>, or resume=<folder>"),
+        (["resume=true"], "resume=true does not name a sweep; give hydra.run.dir=<folder>, or resume=<folder>"),
         (["sampler._partial_=false"], "sampler must be _partial_ and take a seed: 'TPESampler' object is not callable"),
         (["sampler=gp", "+sampler.kernel=x"], "unexpected keyword argument 'kernel'"),
         (["sampler=tpee"], "Could not find 'sampler/tpee'"),
@@ -252,7 +252,7 @@ def test_a_signal_stops_the_command_and_its_exit_code_says_so(tmp_path):
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 143
-    assert "stopped; go on by segment sweep resume=here" in err
+    assert "stopped; continue by segment sweep resume=here" in err
     assert (tmp_path / "here" / "trials" / "0" / "stopped.txt").exists()
     assert [row["state"] for row in table(tmp_path / "here")] == ["running"]
 

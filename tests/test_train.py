@@ -18,6 +18,8 @@ import torch
 from segment.errors import UserError
 from segment.finetune import all_seen
 from segment.metrics.table import read_cases
+from segment.run.folder import Run
+from segment.train import _record
 
 ORGANS = ["liver", "right_kidney", "left_kidney", "spleen"]
 # One worker runs this file, for its tests share a finished run.
@@ -257,3 +259,12 @@ def test_what_was_seen_is_remembered_when_training_goes_on_with_other_data(tmp_p
     with pytest.raises(UserError, match=r"it was trained or selected on a, which the split has in test"):
         all_seen(ckpt, "it", data_of(["b", "c"], ["d", "a"]))
     assert all_seen(ckpt, "it", data_of(["a"], ["a"], shared=True)) == ["a", "b"]
+
+
+def test_what_has_changed_since_the_run_was_stopped_is_logged(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("segment.train.record", lambda *_: None)
+    monkeypatch.setattr("segment.train.tell_resumed", lambda folder: ["torch was 2.0, is 2.1"])
+    data = SimpleNamespace(content=dict, split=SimpleNamespace(ids=dict))
+    parts = SimpleNamespace(module=SimpleNamespace(net=torch.nn.Identity()), datamodule=data)
+    _record(SimpleNamespace(preflight=False, from_run=None), parts, Run(tmp_path, None, resumed=True))
+    assert "not as when the run was stopped: torch was 2.0, is 2.1" in caplog.text

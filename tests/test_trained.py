@@ -28,9 +28,9 @@ def test_a_checkpoint_is_all_that_prediction_needs(ckpt, tmp_path):
 
 
 def test_a_missing_checkpoint_is_named(tmp_path):
-    with pytest.raises(UserError, match=r"no such checkpoint: .*no\.ckpt"):
+    with pytest.raises(UserError, match=r"no such checkpoint: .*no\.ckpt; a run's best one is"):
         rebuild(tmp_path / "no.ckpt")
-    with pytest.raises(UserError, match=r"is a folder, not a checkpoint; name the file, such as <run folder>/check"):
+    with pytest.raises(UserError, match=r"is a folder, not a checkpoint; name the file, e\.g\. <run folder>/check"):
         rebuild(tmp_path)
 
 
@@ -96,8 +96,8 @@ def test_a_checkpoint_without_preprocessing_is_refused(tmp_path):
     ("change", "message"),
     [
         ({"model": {"_target_": "torch.nn.ReLU"}}, "its model is a ReLU"),
-        ({"model": {**tiny.config()["model"], "new_option": 3}}, "cannot be rebuilt by this version"),
-        ({"model": {**tiny.config()["model"], "organs": ["liver"]}}, "cannot be rebuilt"),  # another size of weights
+        ({"model": {**tiny.config()["model"], "new_option": 3}}, "cannot be loaded by this version"),
+        ({"model": {**tiny.config()["model"], "organs": ["liver"]}}, "cannot be loaded"),  # another size of weights
     ],
 )
 def test_what_cannot_be_rebuilt_says_so(tmp_path, change, message):
@@ -141,7 +141,7 @@ def test_other_organs_networks_and_data_are_not_resumed(tmp_path):
         check_resumable(ckpt, module_with(facts), other_data=False)
     held["model"]["net"]["kernel_size"] = 3
     facts = {"config": held, "split": {}, "voxel_hashes": ["a", "b"]}
-    message = r"another network: net\.weight is \(3, 1, 1, 1, 1\) there, \(3, 1, 3, 3, 3\) here"
+    message = r"another network: net\.weight is \(3, 1, 1, 1, 1\) there, \(3, 1, 3, 3, 3\) here; start a new run"
     with pytest.raises(UserError, match=message):
         check_resumable(ckpt, module_with(facts), other_data=False)
     module = module_with({"config": tiny.config(), "split": {}, "voxel_hashes": ["a", "c"]})

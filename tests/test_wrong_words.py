@@ -57,6 +57,7 @@ WRONG = {
     # what has to be added
     "train trainer.limit_train_batches=2": "is not set in conf/; to add it, write +trainer.limit_train_batches=2",
     "train tolerance_mm.pancreas=3": "is not set in conf/; to add it, write +tolerance_mm.pancreas=3",
+    "compare data.sources.flare22.root=x": "there is no option data.sources.flare22.root; `segment compare --help`",
     "train data.sources.flare22.root=x": "belongs to the data set flare22, which is not chosen; add data=flare22",
     # removed
     "train ~seed": "seed is missing, which `segment train` needs; do not remove it",

@@ -51,7 +51,7 @@ def _check_cases(first: Record, other: Record) -> None:
         if both := sorted(one.seen & two.cases.keys()):
             learnt = f", and {one.name} was trained or selected on {both[0]}, which {two.name} tested"
     msg = (
-        f"the test cases differ: {' and '.join(told)}{learnt}; train all runs on the same split, such as split.seed=0, "
+        f"the test cases differ: {' and '.join(told)}{learnt}; train all runs on the same split, e.g. split.seed=0, "
         "or merge the folds of each setting: segment merge"
     )
     raise UserError(msg)
@@ -116,7 +116,7 @@ def _same_tolerance(
             why = f"tolerance_mm.{organ} is {', '.join(map(str, sorted(found)))} in different runs"
             kept = [metric for metric in metrics if metric != "nsd"]
             if not kept:
-                msg = f"nsd cannot be compared: {why}; ask for other metrics, such as metrics=[dice,hd95_mm]"
+                msg = f"nsd cannot be compared: {why}; ask for other metrics, e.g. metrics=[dice,hd95_mm]"
                 raise UserError(msg)
             return kept, [f"nsd is left out: {why}"]
         unknown += [name for name, value in tolerances.items() if value is None]

@@ -100,7 +100,10 @@ def read_folds(table: Path, folders: Iterable[Path], name: str) -> Record:
     folds = [read_run(folder, f"{name}/{folder.name}") for folder in folders]
     cases = read_table(table)
     if cases.keys() != {case for fold in folds for case in fold.cases}:
-        msg = f"{table} has other cases than the runs beside it; merge them anew: segment merge runs={table.parent}"
+        msg = (
+            f"{table} has other cases than the runs beside it; merge them again: segment merge runs={table.parent} "
+            "overwrite=true"
+        )
         raise UserError(msg)
     config = shared_config({fold.name: fold.config for fold in folds})
     voxels = {case: content for fold in folds for case, content in fold.voxels.items()}
@@ -127,11 +130,11 @@ def read_table(path: Path) -> Cases:
     for case, score in read_scores(path):
         cases.setdefault(case, {})[score.organ] = score
     if not cases:
-        msg = f"{path} has no case; compare runs that were tested"
+        msg = f"{path} has no case; compare a run that was tested"
         raise UserError(msg)
     organs = next(iter(cases.values())).keys()
     if torn := next((case for case, scores in cases.items() if scores.keys() != organs), None):
-        msg = f"{path} scores {', '.join(organs)}, but not for {torn}; test the run again"
+        msg = f"{path} scores {', '.join(organs)}, but not for {torn}; score its checkpoint again by segment evaluate"
         raise UserError(msg)
     return cases
 

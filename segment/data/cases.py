@@ -115,7 +115,7 @@ def inventory(sources: Mapping[str, Source], exclude: Sequence[str] = ()) -> tup
 
 def _check_sources(sources: Mapping[str, Source]) -> None:
     if not sources:
-        msg = "no data set chosen; add one, such as data=phantom or data=flare22"
+        msg = "no data set chosen; add one, e.g. data=phantom or data=flare22"
         raise UserError(msg)
     for name, source in sources.items():
         if isinstance(source, Mapping):  # without a _target_ it stayed plain configuration

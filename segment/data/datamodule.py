@@ -104,7 +104,7 @@ class CTDataModule(pl.LightningDataModule):
         if missing := unknown_organs({case.id: case.label for case in cases}, self.organs):
             msg = (
                 f"no data set annotates {', '.join(missing)}; take it out of organs, or name it where the data set "
-                "says what its labels show (label_codes, or names)"
+                "states what its labels show (label_codes, or names)"
             )
             raise UserError(msg)
         return cases
@@ -220,7 +220,9 @@ class CTDataModule(pl.LightningDataModule):
             raise UserError(msg)
         shown = {index for case in self.split.val for index in volumes[case.id].meta["classes"]}
         if unseen := [organ for index, organ in enumerate(self.organs, start=1) if index not in shown]:
-            log.warning("no validation case shows %s: its score has no say in which epoch is best", ", ".join(unseen))
+            log.warning(
+                "no validation case shows %s, so it does not count when the best epoch is chosen", ", ".join(unseen)
+            )
         if not shown:
             msg = "no validation case shows any organ, so there is no score to choose by; choose another split"
             raise UserError(msg)
@@ -235,7 +237,7 @@ def _check_settings(
     num_workers: int,
 ) -> None:
     if not organs:
-        msg = "organs=[] names nothing to segment; name structures of label_codes, such as organs=[liver]"
+        msg = "organs=[] names nothing to segment; name structures of label_codes, e.g. organs=[liver]"
         raise UserError(msg)
     wrong = {
         f"patch_size={list(patch_size)} must be three positive sizes": len(patch_size) != 3 or min(patch_size) < 1,

@@ -45,7 +45,7 @@ def export_nnunet(split: Split, organs: Sequence[str], folder: Path) -> None:
         msg = f"nnU-Net finds no data set in a folder named {folder.name!r}; name it like Dataset123_Abdomen"
         raise UserError(msg)
     if split.shared:
-        msg = "a split that trains and tests on one case cannot be exported; take another, such as split=random"
+        msg = "a split that trains and tests on one case cannot be exported; choose another, e.g. split=random"
         raise UserError(msg)
     _check_known(split, organs)
     names = safe_names([case.id for part in PARTS for case in getattr(split, part)])
@@ -76,7 +76,7 @@ def _check_known(split: Split, organs: Sequence[str]) -> None:
         if unknown:
             msg = (
                 f"{organ} is not annotated in {len(unknown)} of {len(cases)} cases, first {unknown[0]}, and nnU-Net "
-                "would take it for background there; leave out these cases or this organ"
+                "would read it as background there; leave out these cases or this organ"
             )
             raise UserError(msg)
 

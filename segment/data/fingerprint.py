@@ -124,7 +124,10 @@ def settings(value: Any) -> Any:  # noqa: ANN401
     name = getattr(value, "__qualname__", "<")
     is_bound = not isinstance(getattr(value, "__self__", None), tio.Transform | None)
     if "<" in name or is_bound:  # a lambda, an inner function or a method: its name does not tell what it does
-        msg = f"preprocessing holds {value!r}, which cannot be told from another; use a function or class of a module"
+        msg = (
+            f"preprocessing holds {value!r}, which cannot be distinguished from another; use a function or class of "
+            "a module"
+        )
         raise UserError(msg)
     return f"{value.__module__}.{name}"
 

@@ -19,5 +19,5 @@ def read_json(path: Path) -> Any:  # noqa: ANN401
         msg = f"cannot read {path}: {error.strerror}; check the path"
         raise UserError(msg) from error
     except ValueError as error:
-        msg = f"{path} is not JSON: {error}; mend it or download it again"
+        msg = f"{path} is not JSON: {error}; correct it or download it again"
         raise UserError(msg) from error

@@ -95,7 +95,7 @@ class LabelMap:
             UserError: When a code is neither 0 nor named.
         """
         if label.dtype.kind not in "iu":
-            msg = f"{source} holds {label.dtype} values; a label map holds integer codes"
+            msg = f"{source} holds {label.dtype} values; give a label map of integer codes"
             raise UserError(msg)
         in_table = label.min(initial=0) >= 0 and label.max(initial=0) < len(self.known)
         if not in_table or not self.known[label].all():

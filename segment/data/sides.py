@@ -168,7 +168,8 @@ def _check_two(large_mm: np.ndarray, all_mm: np.ndarray, what: str) -> None:
     if on_one_side and (np.ptp(large_mm) < APART_MM or (all_mm * large_mm[0] < 0).any()):
         side = "right" if large_mm[0] > 0 else "left"
         msg = (
-            f"{what} has two large pieces on the {side}, so sides cannot be told; draw the sides or leave the case out"
+            f"{what} has two large pieces on the {side}, so its sides are unknown; annotate left and right "
+            "separately, or leave the case out"
         )
         raise UserError(msg)
 
@@ -178,6 +179,6 @@ def _check_one(offsets_mm: np.ndarray, what: str) -> None:
     if ACROSS <= share <= 1 - ACROSS:
         msg = (
             f"{what} is one piece with {share:.0%} of it on the right of the body's midline, as in a horseshoe kidney; "
-            "draw the sides or leave the case out"
+            "annotate left and right separately, or leave the case out"
         )
         raise UserError(msg)

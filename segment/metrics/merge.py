@@ -50,7 +50,7 @@ def tested_table(run: Path) -> Path:
     if missing := set(tested_ids(run)) - done:
         msg = (
             f"{run} was not tested to the end: {min(missing)} is not in its cases.csv; finish it by "
-            f"segment train resume={run}"
+            f"segment train resume={run}, or run its segment evaluate again"
         )
         raise UserError(msg)
     return path

@@ -98,7 +98,7 @@ def end_run(run: Any, folder: Path, exit_code: int) -> None:  # noqa: ANN401
     try:
         run.finish(exit_code=exit_code)
     except Exception as error:
-        log.warning("Weights & Biases did not end well: %s", error)
+        log.warning("the upload to Weights & Biases is not complete (%s); finish it with `wandb sync`", error)
     shutil.rmtree(logs, ignore_errors=True)
     shutil.rmtree(folder / "wandb" / "cache", ignore_errors=True)
 

@@ -163,7 +163,11 @@ class WandbRun(MetricsCSV):
         try:
             send_artifacts(self.run, self.folder)
         except Exception as error:
-            log.warning("Weights & Biases takes neither code nor split: %s: %s", type(error).__name__, error)
+            log.warning(
+                "code and split are not uploaded to Weights & Biases: %s: %s; they stay in the run folder",
+                type(error).__name__,
+                error,
+            )
 
     def _send(self, count: int, shown: Mapping[str, Any] | None = None) -> None:
         """Send those of the first rows that W&B lacks; `shown` goes with the last one."""

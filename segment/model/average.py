@@ -56,7 +56,7 @@ class EMA(_Average):
 
     def __init__(self, decay: float) -> None:
         if not 0 <= decay < 1:
-            msg = f"callbacks.average.decay={decay} must lie in [0, 1), such as 0.999"
+            msg = f"callbacks.average.decay={decay} must lie in [0, 1); give e.g. 0.999"
             raise UserError(msg)
 
         def average(averaged: Tensor, current: Tensor, count: Tensor) -> Tensor:
@@ -81,7 +81,7 @@ class SWA(_Average):
 
     def __init__(self, start: float) -> None:
         if not 0 <= start < 1:
-            msg = f"callbacks.average.start={start} must lie in [0, 1), such as 0.75"
+            msg = f"callbacks.average.start={start} must lie in [0, 1); give e.g. 0.75"
             raise UserError(msg)
         super().__init__(lambda averaged, current, count: averaged + (current - averaged) / (count + 1))
         self.start = start

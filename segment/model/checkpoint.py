@@ -33,7 +33,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             reason = error if isinstance(error, OSError) else error.__context__
             if not isinstance(reason, OSError):
                 raise
-            msg = f"cannot write the checkpoint {target.name}: {reason.strerror}; mend that and go on with resume=true"
+            msg = f"cannot write the checkpoint {target.name}: {reason.strerror}; fix that and resume with resume=true"
             raise UserError(msg) from error
 
 
@@ -48,7 +48,7 @@ class RelativeCheckpoint(ModelCheckpoint):
         super().__init__(*args, **kwargs)
         if self.save_top_k not in (0, 1) and "{" not in (self.filename or ""):
             msg = (
-                f"callbacks.checkpoint.save_top_k={self.save_top_k} needs a name for each file, such as "
+                f"callbacks.checkpoint.save_top_k={self.save_top_k} needs a name for each file, e.g. "
                 "callbacks.checkpoint.filename='{epoch}'; under one name the last one written would stay, not the best"
             )
             raise UserError(msg)

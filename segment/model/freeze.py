@@ -39,8 +39,8 @@ class Freeze(pl.Callback):
         for pattern in self.patterns:
             if not any(fnmatchcase(name, pattern) for name in names):
                 msg = (
-                    f"callbacks.freeze.patterns: {pattern!r} matches none of the parameters; write it for names such "
-                    f"as {names[0]}"
+                    f"callbacks.freeze.patterns: {pattern!r} matches none of the parameters, which are "
+                    f"named e.g. {names[0]}; correct it"
                 )
                 raise UserError(msg)
         if all(self._matches(name) for name in names):

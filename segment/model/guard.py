@@ -77,7 +77,8 @@ class NaNGuard(pl.Callback):
         cases = ", ".join(plain.get("case", [])) or "unknown cases"
         msg = (
             f"the {what} of epoch {epoch}, batch {self.batch_idx} (step {step}, {cases}) is not finite; the batch and "
-            f"the weights before it are in {path}; try a lower learning rate or look at these cases, and train anew"
+            f"the weights before it are in {path}; try a lower learning rate or look at these cases, and start a new "
+            "run"
         )
         raise UserError(msg)
 

@@ -105,13 +105,13 @@ class Interrupt(Checkpoint):
             trainer.save_checkpoint(self.path)
             self.saved_at = time.monotonic()
         if ends:
-            log.warning("told to end: saved after step %d; go on with resume=true", trainer.global_step)
+            log.warning("stopped by a signal: saved after step %d; resume with resume=true", trainer.global_step)
             self._pass_on()
 
     def on_validation_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:  # noqa: ANN401
         """End if a signal has come."""
         if self.received is not None:
-            log.warning("told to end during validation; go on with resume=true")
+            log.warning("stopped by a signal during validation; resume with resume=true")
             self._pass_on()
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -120,7 +120,7 @@ class Interrupt(Checkpoint):
             if signal.getsignal(number) == self._note:
                 signal.signal(number, handler if handler is not None else signal.SIG_DFL)
         if self.received is not None:
-            log.warning("told to end after training; go on with resume=true")
+            log.warning("stopped by a signal after training; resume with resume=true")
             self._pass_on()
 
     def _note(self, number: int, frame: FrameType | None) -> None:
@@ -136,7 +136,9 @@ class Interrupt(Checkpoint):
     def _give_up(self, number: int, frame: FrameType | None) -> None:
         """End a run whose step does not."""
         if self.received is not None:
-            log.warning("told to end, but this step does not; go on from the last checkpoint with resume=true")
+            log.warning(
+                "stopped by a signal within a step that does not end; resume from the last checkpoint with resume=true"
+            )
             self._pass_on()
 
     def _pass_on(self) -> None:

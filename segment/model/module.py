@@ -169,7 +169,10 @@ class SegmentationModule(pl.LightningModule):
     def _total_steps(self) -> int:
         steps = self.trainer.estimated_stepping_batches
         if not 0 < steps < math.inf:
-            msg = f"a schedule by steps needs their number; set trainer.max_epochs={self.trainer.max_epochs} to one"
+            msg = (
+                f"the learning rate schedule needs the number of epochs; set trainer.max_epochs, now "
+                f"{self.trainer.max_epochs}"
+            )
             raise UserError(msg)
         # Counting makes a loader before the checkpoint is read, so it would not be told its place in the epoch; without
         # it, Lightning makes another when training begins.

@@ -116,7 +116,8 @@ def _known(epochs: int | None) -> int:
     """The number of epochs, where Lightning takes None or -1 for no end."""
     if epochs is None or epochs < 1:
         msg = (
-            f"a schedule by epochs needs their number, and trainer.max_epochs={epochs} is none; set it, or take "
+            f"the learning rate schedule needs the number of epochs, and trainer.max_epochs is {epochs}; set it, or "
+            "give "
             "scheduler=none"
         )
         raise UserError(msg)

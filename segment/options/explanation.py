@@ -116,7 +116,12 @@ def _unknown(override: Override, command: str, value: str, others: Sequence[str]
     written = _written(command, others)
     source = key.split(".")[:3]
     chosen = written.get("data", {}).get("sources", {})
-    if key.startswith("data.sources.") and source[2] in options_of("data") and source[2] not in chosen:
+    if (
+        key.startswith("data.sources.")
+        and "data" in written
+        and source[2] in options_of("data")
+        and source[2] not in chosen
+    ):
         return f"{key} belongs to the data set {source[2]}, which is not chosen; add data={source[2]}"
     if not override.is_delete() and _can_be_added(command, others, str(override.input_line)):
         return f"{key} is not set in conf/; to add it, write +{key}={value}"

@@ -37,6 +37,6 @@ def resolved(cfg: DictConfig) -> dict[str, Any]:
         result: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     except OmegaConfBaseException as error:
         what = str(error).splitlines()[0]
-        msg = f"{error.full_key}: {what}" if error.full_key else what
+        msg = f"{error.full_key}: {what}; correct the reference" if error.full_key else what
         raise UserError(msg) from error
     return result

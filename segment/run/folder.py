@@ -89,7 +89,7 @@ def seen_again(run: Run) -> Run:
 
 def _refuse_taken(folder: Path) -> None:
     if (folder / "config.yaml").exists():
-        msg = f"{folder} holds a run already; choose another folder, or go on with it by resume={folder}"
+        msg = f"{folder} holds a run already; choose another folder, or resume it by resume={folder}"
         raise UserError(msg)
 
 

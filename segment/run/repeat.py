@@ -64,7 +64,7 @@ def repeated(cfg: DictConfig) -> DictConfig:
             continue
         if key != "init_sha256":  # which is filled in, and has to be that of the same file again
             held = there.get(key), folder, here.get(key)
-            log.warning("conf/ has changed: %s is taken as %s, from %s; it says %s", key, *held)
+            log.warning("conf/ has changed: %s is %s, from %s, where conf/ now has %s", key, *held)
         if key in flat(portable(result)) and key not in there:
             _remove(result, key)
         elif key in there and flat(portable(result)).get(key) == here.get(key):  # else this call overrides it

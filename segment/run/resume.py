@@ -42,7 +42,7 @@ def find_run(cfg: DictConfig, fresh: Path) -> Path | None:
         _refuse_other_steps(cfg, folder)
         return folder
     if cfg.resume is not True:
-        msg = f"resume={folder} is not a run folder: it has no config.yaml; name one such as outputs/quick/<date_time>"
+        msg = f"resume={folder} is not a run folder: it has no config.yaml; name one, e.g. outputs/quick/<date_time>"
         raise UserError(msg)
     root = Path(cfg.output_dir) / cfg.task
     # The run that is being repeated has the same configuration, but is another.
@@ -103,7 +103,10 @@ def _refuse_other_steps(cfg: DictConfig, folder: Path) -> None:
     changed = _changed(copy, folder, telling=(*IN_CHECKPOINT, "trainer.max_epochs"))
     fixed = [key for key in changed if any(_is_within(key, name) for name in IN_CHECKPOINT)]
     if fixed and last_checkpoint(folder) is not None:
-        msg = f"{fixed[0]} cannot change in a run that goes on: its checkpoint decides; begin a new run with it"
+        msg = (
+            f"{fixed[0]} cannot change in a run that is resumed, since it comes from the checkpoint; start a new run "
+            "with it"
+        )
         raise UserError(msg)
 
 

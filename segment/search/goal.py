@@ -28,10 +28,10 @@ def read_direction(monitor: str, direction: str | None, chosen_by: str | None, m
         UserError: When the metric is one of the test, or neither argument tells its direction.
     """
     if monitor.startswith("test/"):
-        msg = f"monitor={monitor} would choose by the test set; take a score of the validation, such as val/dice/mean"
+        msg = f"monitor={monitor} would choose by the test set; choose a score of the validation, e.g. val/dice/mean"
         raise UserError(msg)
     if direction is None and monitor != chosen_by:
-        msg = f"monitor={monitor} does not tell whether more is better; give direction=maximize or direction=minimize"
+        msg = f"monitor={monitor} does not show whether more is better; give direction=maximize or direction=minimize"
         raise UserError(msg)
     given = direction or mode
     if given not in DIRECTIONS:

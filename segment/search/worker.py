@@ -122,7 +122,10 @@ class Worker:
             raise UserError(msg)
 
     def _stop(self) -> None:
-        log.warning("stopping %d trials, which go on at a resume; once more to kill them", len(self.running))
+        log.warning(
+            "stopping %d trials, which continue when the sweep is resumed; interrupt again to kill them",
+            len(self.running),
+        )
         for trial in self.running.values():
             trial.stop()
         while self.signals < 2 and sum(trial.is_running() for trial in self.running.values()):

@@ -5,10 +5,14 @@ import os
 import subprocess
 import sys
 from threading import Thread
+from types import SimpleNamespace
 
 import pytest
 from run_folders import Study
 from wandb_server import KEY, PROJECT, VIEWER, Handler, Server
+
+from segment.comparison.online import _download
+from segment.errors import UserError
 
 pytestmark = pytest.mark.xdist_group("wandb")
 
@@ -125,4 +129,17 @@ def test_a_run_that_the_server_does_not_have_is_refused(server, tmp_path):
     done = compare(server, tmp_path, "me/segment/good1", "me/segment/nobody")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: there is no folder me/segment/nobody here, and cannot get me/segment/nobody")
+    assert done.stderr.endswith("; check the path, the network and `wandb login`\n")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_download_that_breaks_off_is_named(tmp_path):
+    def broken(root, replace):
+        msg = "the connection was reset\nby somebody"
+        raise OSError(msg)
+
+    file = SimpleNamespace(name="cases.csv", download=broken)
+    with pytest.raises(
+        UserError, match=r"^cannot download cases\.csv of a/b/c \(the connection was reset\); try again$"
+    ):
+        _download(file, "a/b/c", tmp_path)

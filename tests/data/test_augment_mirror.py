@@ -107,7 +107,7 @@ def test_pairs_of_other_data_sets_and_the_order_of_names_do_not_matter():
         (["liver", "right_kidney"], PAIRS, "right_kidney is paired with left_kidney, which is not among the organs"),
         (ORGANS, [], "right_kidney has a side but no pair.*; add its pair to pairs"),
         (["Left Lung"], PAIRS, "Left Lung has a side but no pair"),
-        (ORGANS, [["right_kidney"]], r"\['right_kidney'\] is no pair"),
+        (ORGANS, [["right_kidney"]], r"\['right_kidney'\] is no pair for mirroring; give two names"),
         (ORGANS, [["spleen", "spleen"]], "is no pair"),
         (ORGANS, [*PAIRS, ["left_kidney", "spleen"]], r"\['left_kidney', 'spleen'\] is no pair"),
     ],

@@ -48,6 +48,8 @@ def test_gathering_refuses_all_of_them_unless_they_are_left_out(tmp_path):
     sources = {"set": spoiled(tmp_path)["set"]}
     with pytest.raises(UserError, match=r"(?s)^2 cases cannot be used; segment doctor lists all:.*a\.nii.*d\.nii"):
         gather(sources)
+    with pytest.raises(UserError, match=r"data\.exclude names 'a', but there is no such case; the first is 'set/b'"):
+        gather(sources, ["a"])
     with pytest.raises(UserError, match=r"^the label d\.nii in .* has no image"):
         gather(sources, ["set/a"])
     assert [case.id for case in gather(sources, ["set/a", "set/d"])] == ["set/b", "set/c"]

@@ -286,7 +286,7 @@ def test_what_is_wrong_with_a_test_case_is_found_before_training(folder, tmp_pat
             {"batch_size": 0, "foreground_share": -1},
             r"foreground_share=-1 must .*, data\.batch_size=0 must be positive",
         ),
-        ({"num_workers": -1}, r"data\.num_workers=-1 must be 0 or more"),
+        ({"num_workers": -1}, r"data\.num_workers=-1 must lie between 0 and"),
         ({"organs": []}, r"organs=\[\] names nothing to segment"),
     ],
 )

@@ -174,7 +174,7 @@ def test_a_name_that_nnunet_does_not_find_is_refused(split, tmp_path, name):
 def test_an_organ_that_is_unknown_somewhere_is_refused(split, folder):
     case = split.val[0]
     split = replace(split, val=(replace(case, label=LabelFile(case.label.path, {"liver": 5, "other": [2, 7, 9]})),))
-    with pytest.raises(UserError, match="spleen is not annotated in 1 of 4 cases, first set/c, and nnU-Net would take"):
+    with pytest.raises(UserError, match="spleen is not annotated in 1 of 4 cases, first set/c, and nnU-Net would read"):
         export_nnunet(split, ORGANS, folder)
     assert not folder.exists()
 

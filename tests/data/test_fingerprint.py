@@ -152,7 +152,9 @@ def test_every_argument_of_torchio_s_transforms_counts(case):
 
 @pytest.mark.parametrize("unknown", [lambda x: x, object()])
 def test_what_cannot_be_told_apart_is_refused(case, unknown):
-    with pytest.raises(UserError, match=r"preprocessing holds <.*>, which cannot be told from another; use a function"):
+    with pytest.raises(
+        UserError, match=r"preprocessing holds <.*>, which cannot be distinguished from another; use a function"
+    ):
         key(case, tio.Compose([tio.Lambda(lambda x: x) if callable(unknown) else tio.To(unknown)]))
 
 
@@ -193,7 +195,7 @@ def test_the_code_of_a_transform_of_ones_own_counts(case, tmp_path, monkeypatch)
 
 
 def test_a_bound_method_cannot_be_told_from_another(case):
-    with pytest.raises(UserError, match="cannot be told from another"):
+    with pytest.raises(UserError, match="cannot be distinguished from another"):
         key(case, tio.ZNormalization(masking_method=Threshold(1).above))
 
 

@@ -43,7 +43,7 @@ def test_a_long_list_of_codes_is_cut():
 
 
 def test_values_that_are_not_integers_are_refused():
-    with pytest.raises(UserError, match="x holds float32 values"):
+    with pytest.raises(UserError, match="x holds float32 values; give a label map of integer codes"):
         LabelMap(CODES, ["bone"]).to_classes(np.zeros((1, 1, 1), np.float32), source="x")
 
 
@@ -60,7 +60,7 @@ def test_values_that_are_not_integers_are_refused():
         ({"a": True}, ["a"], "gives a the code True"),
         ({"a": "12"}, ["a"], "gives a the code '12'"),
         ({"a": 70000}, ["a"], "from 1 to 65535"),
-        (CODES, ["bone", "heart", "bone"], "lists bone more than once"),
+        (CODES, ["bone", "heart", "bone"], "organs lists bone more than once; list every organ once"),
         ({f"o{i}": i for i in range(1, 257)}, [f"o{i}" for i in range(1, 257)], "256 organs are too many; at most 255"),
     ],
 )

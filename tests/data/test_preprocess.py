@@ -121,6 +121,9 @@ def test_a_transform_that_turns_the_volume_is_refused():
 
 
 def test_a_ct_longer_than_any_scanner_is_refused_before_it_is_resampled():
-    with pytest.raises(UserError, match=r"measures 1.3e\+04x1.1e\+04x9000 mm, in 13x11x9 voxels of 1000x1000x1000 mm"):
+    with pytest.raises(
+        UserError,
+        match=r"measures 1.3e\+04x1.1e\+04x9000 mm, in 13x11x9 voxels of 1000x1000x1000 mm, and no CT is longer",
+    ):
         preprocess(configured("ct"), scan(noise(), np.diag([1000, 1000, 1000, 1.0])))
     preprocess(configured("ct", (20, 20, 20)), scan(noise(), np.diag([200, 200, 200, 1.0])))

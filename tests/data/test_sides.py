@@ -113,7 +113,7 @@ def test_a_quarter_across_the_midline_is_too_much(tmp_path, start, refused):
 
 def test_two_large_pieces_of_one_kidney_are_refused(tmp_path):
     above = (*RIGHT[:2], slice(22, 28))
-    with pytest.raises(UserError, match="has two large pieces on the right, so sides cannot be told"):
+    with pytest.raises(UserError, match="has two large pieces on the right, so its sides are unknown"):
         split(tmp_path, RIGHT, above)
 
 
@@ -123,7 +123,9 @@ def test_two_pieces_of_one_kidney_beside_a_shrunken_one_are_refused(tmp_path, si
     outer, inner = (slice(6, 14), slice(10, 18), slice(5, 20)), (slice(18, 26), slice(10, 18), slice(5, 20))
     right = (slice(42, 42 + size), slice(10, 10 + size), slice(8, 8 + size))
     if refused:
-        with pytest.raises(UserError, match=r"has two large pieces on the left, .*; draw the sides"):
+        with pytest.raises(
+            UserError, match=r"has two large pieces on the left, .*; annotate left and right separately"
+        ):
             split(tmp_path, outer, inner, right)
     else:
         assert np.array_equal(split(tmp_path, outer, inner, right), expected([inner, right], [outer]))

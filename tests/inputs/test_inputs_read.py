@@ -50,10 +50,13 @@ def test_numbers_that_cannot_be_hu_are_refused(tmp_path, hu, change, reason):
 @pytest.mark.parametrize(
     ("change", "warning"),
     [
-        (lambda hu: hu[8:122, 45:55], "no air: are these HU?"),  # cropped to soft tissue
-        (lambda hu: np.abs(hu[40:80, 45:55, 10:30] - 40) + 20, "no air: are these HU?"),  # and no number below 0
+        (lambda hu: hu[8:122, 45:55], "no air; check that these are HU"),  # cropped to soft tissue
+        (
+            lambda hu: np.abs(hu[40:80, 45:55, 10:30] - 40) + 20,
+            "no air; check that these are HU",
+        ),  # and no number below 0
         (lambda hu: hu.clip(-160, 240), "clipped"),
-        (lambda hu: hu.clip(0), "no air: are these HU?"),
+        (lambda hu: hu.clip(0), "no air; check that these are HU"),
         (lambda hu: -hu, "the sign is wrong"),
         (lambda hu: np.where(np.indices(hu.shape)[0] < 3, -2000, hu + 1024).astype(np.int16), "intercept is missing"),
     ],

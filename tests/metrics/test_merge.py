@@ -60,9 +60,9 @@ def test_runs_of_other_recipes_are_not_merged(tmp_path):
 
 
 def test_nothing_to_merge(tmp_path):
-    with pytest.raises(UserError, match=r"no run in .*empty; name run folders"):
+    with pytest.raises(UserError, match=r"no run in .*empty; name run folders, or the folder of a sweep"):
         find_tables([tmp_path / "empty"])
-    with pytest.raises(UserError, match="1 table to merge"):
+    with pytest.raises(UserError, match="1 table to merge; name the folder of a sweep"):
         find_tables([table(tmp_path / "0", a=[score("liver", 0.5)])])
 
 
@@ -74,5 +74,8 @@ def test_a_run_that_was_not_tested_to_the_end_is_not_passed_over(tmp_path, how):
         half.unlink()
     else:
         half.write_text("\n".join(half.read_text().splitlines()[:-1]) + "\n")
-    with pytest.raises(UserError, match=r"1 was not tested to the end: [bc] is not in its cases\.csv; .*resume="):
+    with pytest.raises(
+        UserError,
+        match=r"1 was not tested to the end: [bc] is not in its cases\.csv; .*resume=.*, or run its segment evaluate",
+    ):
         find_tables([tmp_path])

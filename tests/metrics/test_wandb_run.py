@@ -5,6 +5,7 @@ import math
 import os
 import socket
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 import wandb
@@ -400,3 +401,15 @@ def test_the_summary_has_the_best_validation():
 
 def test_a_score_of_nothing_is_a_score():
     assert best_scores([{"step": 0, "val/dice/mean": 0.0}], "val/dice/mean")["best/val/dice/mean"] == 0
+
+
+def test_uploads_that_fail_are_warnings(tmp_path, caplog):
+    def finish(exit_code):
+        msg = "timed out"
+        raise OSError(msg)
+
+    settings = SimpleNamespace(log_dir=str(tmp_path / "logs"))
+    wandb_begin.end_run(SimpleNamespace(settings=settings, offline=True, finish=finish), tmp_path, 0)
+    assert "the upload to Weights & Biases is not complete (timed out); finish it with `wandb sync`" in caplog.text
+    WandbRun._send_artifacts(SimpleNamespace(run=None, folder=tmp_path))
+    assert "code and split are not uploaded to Weights & Biases: " in caplog.text

@@ -145,9 +145,17 @@ def test_resumed_is_as_never_stopped(tmp_path, make):
         assert all(torch.equal(value, other[part][name]) for name, value in one[part].items()), part
 
 
-@pytest.mark.parametrize("make", [lambda: EMA(1.0), lambda: EMA(-0.1), lambda: SWA(1.0), lambda: SWA(-1)])
-def test_values_out_of_range_are_refused(make):
-    with pytest.raises(UserError, match="must lie in"):
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: EMA(1.0), r"average\.decay=1\.0 must lie in \[0, 1\); give e\.g\. 0\.999"),
+        (lambda: EMA(-0.1), r"average\.decay=-0\.1 must lie"),
+        (lambda: SWA(1.0), r"average\.start=1\.0 must lie in \[0, 1\); give e\.g\. 0\.75"),
+        (lambda: SWA(-1), r"average\.start=-1 must lie"),
+    ],
+)
+def test_values_out_of_range_are_refused(make, message):
+    with pytest.raises(UserError, match=message):
         make()
 
 

@@ -110,7 +110,7 @@ def test_resumed_is_as_never_stopped(tmp_path, stop):
     [
         (
             ["nothing.*", "encoder.*"],
-            r"'nothing\.\*' matches none of the parameters; write it for names such as encoder\.0\.weight",
+            r"'nothing\.\*' matches none of the parameters, which are named e\.g\. encoder\.0\.weight; correct it",
         ),
         (["*"], "freezes the whole network; leave something to train"),
     ],

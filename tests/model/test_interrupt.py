@@ -1,6 +1,7 @@
 import os
 import signal
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -52,7 +53,7 @@ def test_ctrl_c_twice_waits_no_longer():
     assert end.value.code == 130
 
 
-def test_a_step_that_does_not_end_is_given_up(monkeypatch):
+def test_a_step_that_does_not_end_is_given_up(monkeypatch, caplog):
     monkeypatch.setattr(module, "STEP_S", 0.1)
     interrupt = told(signal.SIGTERM, {signal.SIGTERM: signal.SIG_DFL})
     interrupt.received, interrupt.longest_s = None, 0.05
@@ -61,6 +62,7 @@ def test_a_step_that_does_not_end_is_given_up(monkeypatch):
     with pytest.raises(SystemExit) as end:
         time.sleep(60)  # as the wait for a batch
     assert end.value.code == 143
+    assert "within a step that does not end; resume from the last checkpoint with resume=true" in caplog.text
     assert time.monotonic() - began >= 0.29  # 0.1 s and four times the longest step
 
 
@@ -88,3 +90,25 @@ def test_only_the_first_process_ends_where_the_job_is_requeued(monkeypatch):
     with pytest.raises(SystemExit):
         interrupt.on_validation_batch_end(SimpleNamespace())
     assert waited == [signal.SIGTERM, 120]
+
+
+def test_the_log_says_when_the_run_was_stopped_and_how_to_resume_it(caplog):
+    saved = []
+    trainer = SimpleNamespace(
+        is_last_batch=False,
+        accumulate_grad_batches=1,
+        global_step=7,
+        save_checkpoint=saved.append,
+        strategy=SimpleNamespace(reduce_boolean_decision=lambda decision, **_: decision),
+    )
+    interrupt = told(signal.SIGTERM, {signal.SIGTERM: signal.SIG_DFL})
+    with pytest.raises(SystemExit):
+        interrupt.on_train_batch_end(trainer, None, None, None, 0)
+    assert saved == [Path("last.ckpt")]
+    assert "stopped by a signal: saved after step 7; resume with resume=true" in caplog.text
+    with pytest.raises(SystemExit):
+        told(signal.SIGTERM, {}).teardown(trainer, None, "fit")
+    assert "stopped by a signal after training; resume with resume=true" in caplog.text
+    with pytest.raises(SystemExit):
+        told(signal.SIGTERM, {}).on_validation_batch_end(trainer)
+    assert "stopped by a signal during validation; resume with resume=true" in caplog.text

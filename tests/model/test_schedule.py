@@ -1,4 +1,5 @@
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, PolynomialLR
 
 from segment.errors import UserError
+from segment.model.module import SegmentationModule
 from segment.model.schedule import Cosine, CosineToConstant, OneCycle, Poly, WarmupCosine, WarmupPoly
 
 
@@ -52,7 +54,7 @@ def test_those_by_epochs_are_torch_s(ours, theirs):
 @pytest.mark.parametrize("make", [Cosine, lambda sgd, epochs: Poly(sgd, epochs, 0.9)])
 @pytest.mark.parametrize("epochs", [None, -1, 0])
 def test_those_by_epochs_want_to_know_how_many(make, epochs):
-    with pytest.raises(UserError, match=f"trainer.max_epochs={epochs} is none; set it, or take scheduler=none"):
+    with pytest.raises(UserError, match=f"trainer.max_epochs is {epochs}; set it, or give scheduler=none"):
         make(optimizer(), epochs)
 
 
@@ -102,3 +104,9 @@ def test_a_resumed_run_goes_on_along_the_curve_of_its_own_length(make):
     later.step()
     scheduler.step()
     assert later.param_groups[0]["lr"] == whole[6]
+
+
+def test_a_run_without_end_has_no_steps_to_schedule():
+    trainer = SimpleNamespace(estimated_stepping_batches=math.inf, max_epochs=-1)
+    with pytest.raises(UserError, match=r"schedule needs the number of epochs; set trainer\.max_epochs, now -1"):
+        SegmentationModule._total_steps(SimpleNamespace(trainer=trainer))

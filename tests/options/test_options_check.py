@@ -116,7 +116,7 @@ def test_a_switch_is_never_text(command, key):
         ),
         ("train", "monitor_mode=min", "monitor_mode=min would keep the worst epoch by monitor=val/dice/mean; set"),
         ("train", "organs=[liver,Spleen]", "no data set here annotates an organ 'Spleen'; did you mean spleen?"),
-        ("train", "organs=[liver,liver]", "organs names liver twice"),
+        ("train", "organs=[liver,liver]", "organs names liver twice; name each organ once"),
         ("train", "organs=[]", "organs=[] names no organ"),
         (
             "train",
@@ -127,7 +127,7 @@ def test_a_switch_is_never_text(command, key):
         ("train", "+trainer.max_epoch=3", "there is no option trainer.max_epoch; did you mean trainer.max_epochs?"),
         ("train", "+model.optimizer.lrr=3", "there is no option model.optimizer.lrr; did you mean model.optimizer.lr?"),
         ("train", "~seed", "seed is missing, which `segment train` needs; do not remove it"),
-        ("train", "task=${nothing}", "task: Interpolation key 'nothing' not found"),
+        ("train", "task=${nothing}", "task: Interpolation key 'nothing' not found; correct the reference"),
         (
             "train",
             "data=folder",

@@ -167,8 +167,7 @@ def test_a_named_folder_that_holds_a_run_is_refused_and_untouched(command, tmp_p
         command("hydra.run.dir=mine")
     assert end.value.code == 2
     assert (
-        "error: mine holds a run already; choose another folder, or go on with it by resume=mine"
-        in capsys.readouterr().err
+        "error: mine holds a run already; choose another folder, or resume it by resume=mine" in capsys.readouterr().err
     )
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 

@@ -122,7 +122,7 @@ def test_nothing_to_resume_tells_how_near_the_newest_is(make_run, tmp_path):
 @pytest.mark.parametrize("folder", ["nothing", "outputs"])
 def test_what_is_no_run_folder_cannot_be_resumed(make_run, tmp_path, folder):
     make_run("1")
-    with pytest.raises(UserError, match=f"resume={folder} is not a run folder"):
+    with pytest.raises(UserError, match=f"resume={folder} is not a run folder: it has no config.yaml; name one"):
         find_run(config(f"resume={folder}"), tmp_path / "fresh")
 
 

@@ -22,7 +22,7 @@ def test_the_direction_is_the_given_one_else_the_checkpoint_s(monitor, direction
 def test_the_checkpoint_s_direction_is_no_other_metric_s():
     assert read_direction("val/loss", None, "val/loss", "min") == "minimize"
     for chosen_by, mode in ((DICE, "max"), (None, None)):
-        with pytest.raises(UserError, match="monitor=val/loss does not tell whether more is better; give direction="):
+        with pytest.raises(UserError, match="monitor=val/loss does not show whether more is better; give direction="):
             read_direction("val/loss", None, chosen_by, mode)
 
 

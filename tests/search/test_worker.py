@@ -263,7 +263,8 @@ def test_a_signal_stops_trials_gently_and_they_go_on_at_a_resume(tmp_path, numbe
     first = tmp_path / "trials" / "0"
     wait_for(lambda: (first / "metrics.csv").exists())
     process.send_signal(number)
-    process.communicate(timeout=60)
+    _, err = process.communicate(timeout=60)
+    assert "stopping 1 trials, which continue when the sweep is resumed; interrupt again to kill them" in err
     assert process.returncode == 143
     assert (first / "stopped.txt").exists()
     search = searches.search(tmp_path)

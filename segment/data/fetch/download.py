@@ -77,7 +77,7 @@ def _receive(url: str, part: Part, size: int | None, checked: bool) -> None:
             idle = 0 if part.size > most else idle + 1
             most = max(most, part.size)
             if idle == ATTEMPTS:
-                msg = f"{url} cannot be downloaded: {error}; connect and run again, which goes on at byte {part.size}"
+                msg = f"{url} cannot be downloaded: {error}; connect and run again, which continues at byte {part.size}"
                 raise UserError(msg) from error
             pause_s = min(max(PAUSE_S * 2 ** max(idle - 1, 0), error.wait_s), LONGEST_PAUSE_S)
             log.warning("%s: %s; trying again in %.0f s", url, error, pause_s)
@@ -95,7 +95,10 @@ def _go_on(url: str, part: Part, size: int | None, checked: bool) -> None:
         return
     with opened(url, offset, origin.validator if origin else None) as remote:
         if size is not None and remote.total not in (None, size):
-            msg = f"{url} has {remote.total} bytes, expected {size}; it is another file than the one that is known"
+            msg = (
+                f"{url} has {remote.total} bytes, expected {size}: the file was replaced; look on the data set's "
+                "home page for the one of that size"
+            )
             raise UserError(msg)
         # Some servers send a range whatever `If-Range` says.
         if remote.offset and (remote.offset, Origin(url, remote.total, remote.validator)) != (offset, origin):

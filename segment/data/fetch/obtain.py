@@ -31,12 +31,12 @@ def obtain(entry: PublicSet, folder: Path, accept_licence: bool) -> Path:
     log.info("%s", notice(entry))
     if not entry.files:
         msg = (
-            f"{entry.title} cannot be downloaded without an account: take the steps above, then name the folder by "
+            f"{entry.title} cannot be downloaded without an account: follow the steps above, then name the folder by "
             "data.sources.<set>.root=<folder>"
         )
         raise UserError(msg)
     if entry.consent and not accept_licence:
-        msg = f"{entry.title} may be used under the licence above only; read it, then say accept_licence=true"
+        msg = f"{entry.title} may be used under the licence above only; read it, then give accept_licence=true"
         raise UserError(msg)
     for file in (one for listed in entry.files for one in listed.each()):
         archive = folder / file.name

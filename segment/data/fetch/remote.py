@@ -104,7 +104,7 @@ def opened(url: str, offset: int, validator: str | None) -> Iterator[Remote]:
 def _open_file(url: str, offset: int) -> Iterator[Remote]:
     path = Path(urllib.request.url2pathname(urlsplit(url).path))
     if not path.is_file():
-        msg = f"there is no file {path}; mend the URL {url}"
+        msg = f"there is no file {path}; correct the URL {url}"
         raise UserError(msg)
     status = path.stat()
     with path.open("rb") as stream:
@@ -140,8 +140,8 @@ def _refusal(url: str, status: int, headers: Message) -> Exception:
     if status in (404, 410):
         return UserError(f"{url} is gone (HTTP {status}); look on the data set's home page where the file is now")
     if status in (401, 403):
-        return UserError(f"{url} may not be read without signing in (HTTP {status}); download it with a browser")
-    return UserError(f"{url} cannot be downloaded (HTTP {status}); try with a browser")
+        return UserError(f"{url} cannot be read without signing in (HTTP {status}); download it with a browser")
+    return UserError(f"{url} cannot be downloaded (HTTP {status}); download it with a browser")
 
 
 def _answer(url: str, response: http.client.HTTPResponse) -> Remote:

@@ -20,7 +20,7 @@ class Finding:
         check: What was checked, in one or two words; the same for all findings of this kind.
         severity: An error spoils training or scores; a warning is right in rare cases only; a note is worth knowing.
         what: What is wrong, with the value.
-        remedy: How to mend it, one imperative sentence.
+        remedy: How to fix it, one imperative sentence.
         organ: The one organ that it is about, if it is about one.
     """
 
@@ -39,7 +39,7 @@ class Finding:
 def refusal(case: str, check: str, error: UserError, remedy: str = "") -> Finding:
     """What an error says, `<what>; <what to do>`, with another remedy where one is given."""
     what, _, own = str(error).rpartition("; ")
-    return Finding(case, check, "error", what or own, remedy or (own if what else "mend it"))
+    return Finding(case, check, "error", what or own, remedy or (own if what else "correct it"))
 
 
 def by_case(findings: Sequence[Finding]) -> Mapping[str, Sequence[Finding]]:

@@ -35,7 +35,7 @@ def check_sides(case: str, places: Mapping[str, Place], anatomy: Anatomy) -> Ite
         yield Finding(case, "mirrored", "error", what, remedy)
     elif len(wrong) == len(inward) and len(wrong) == 2:
         what = f"{names} lie on the wrong sides: their labels are swapped, or the image is mirrored"
-        remedy = "look at the case: swap the two codes if the liver is on the right, else mend the affine"
+        remedy = "look at the case: swap the two codes if the liver is on the right, else correct the affine"
         yield Finding(case, "sides", "error", what, remedy)
     elif right and left:
         what = f"{names} lie on the wrong side, other organs do not: their labels are swapped"

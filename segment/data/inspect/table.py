@@ -20,7 +20,7 @@ def print_findings(findings: Sequence[Finding], console: Console) -> None:
     if not findings:
         return
     table = Table(show_lines=True, expand=True)
-    for heading, share in (("", 0), ("check", 0), ("what is wrong", 3), ("how to mend it", 2)):
+    for heading, share in (("", 0), ("check", 0), ("what is wrong", 3), ("how to fix it", 2)):
         table.add_column(heading, overflow="fold", ratio=share or None)
     for group in grouped(findings):
         first = group[0]

@@ -24,7 +24,7 @@ INTERPOLATED_SHARE = 0.1
 INTERPOLATED_STEPS = 50
 LINES = 128  # along an axis; followed across the others, these suffice to count steps
 
-_NEAREST = "resample the label from its source anew, with nearest neighbours"
+_NEAREST = "resample the label from its source again, with nearest neighbours"
 
 
 def drawn_in(label: Annotation) -> Collection[str]:

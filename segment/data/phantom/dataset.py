@@ -42,7 +42,7 @@ def write_dataset(root: Path, *, num_cases: int, seed: int, shape: Shape, worker
     """
     if not 1 <= num_cases <= MOST_CASES or seed < 0 or not 1 <= workers <= MOST_THREADS or min(shape) < 16:
         msg = (
-            f"cannot draw {num_cases} synthetic cases of shape {tuple(shape)} with seed {seed} and {workers} workers; "
+            f"cannot synthesise {num_cases} cases of shape {tuple(shape)} with seed {seed} and {workers} workers; "
             f"give num_cases from 1 to {MOST_CASES}, workers from 1 to {MOST_THREADS}, a seed of at least 0 and at "
             "least 16 voxels along each axis"
         )

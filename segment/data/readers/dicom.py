@@ -142,7 +142,13 @@ def _chosen(series: Sequence[Series], folder: Path, uid: str | None, choose: str
     most = [s for s in fits if s.slices == fits[0].slices]
     if len(most) == 1:
         if len(fits) > 1:
-            log.warning("%s holds %d axial CTs; reading the one with most slices, %s", folder, len(fits), most[0].uid)
+            log.warning(
+                "%s holds %d axial CTs; reading the one with most slices, %s; for another, %s",
+                folder,
+                len(fits),
+                most[0].uid,
+                choose,
+            )
         return most[0]
     if most:
         msg = f"{folder} holds {len(most)} axial CT series of the same size: {_names(most)}; {choose}"

@@ -178,7 +178,7 @@ def _slot(mask: np.ndarray, fit: _Fit, plane: np.ndarray, path: Path) -> np.ndar
     if fit.away_voxels > OFF_GRID or not straight or not 0 <= start[k] < mask.shape[k]:
         msg = (
             f"{path} has a frame at {fit.at_mm.round(3).tolist()} mm (RAS+) that lies on no slice of its CT, "
-            f"but {fit.away_mm:.3g} mm or some slices away; give the CT it was drawn on, or resample the "
+            f"but {fit.away_mm:.3g} mm or some slices away; give the CT it was annotated on, or resample the "
             "segmentation onto it"
         )
         raise UserError(msg)
@@ -187,7 +187,7 @@ def _slot(mask: np.ndarray, fit: _Fit, plane: np.ndarray, path: Path) -> np.ndar
     if view.shape != plane.shape or [start[i], start[j]] != corner:
         msg = (
             f"{path} has frames of {plane.shape} voxels that begin at voxel {start.tolist()} of its CT, which has "
-            f"{view.shape} per slice; give the CT it was drawn on, or resample the segmentation onto it"
+            f"{view.shape} per slice; give the CT it was annotated on, or resample the segmentation onto it"
         )
         raise UserError(msg)
     return view

@@ -47,7 +47,7 @@ def _opened(path: Path) -> tuple[Stated, SimpleITK.ImageFileReader]:
     reader.SetFileName(str(path))
     reader.ReadImageInformation()
     if reader.GetNumberOfComponents() != 1:
-        msg = f"{path} holds {reader.GetNumberOfComponents()} numbers per voxel; give one (HU)"
+        msg = f"{path} holds {reader.GetNumberOfComponents()} numbers per voxel; give one number per voxel"
         raise UserError(msg)
     check_shape(path, reader.GetSize())
     return header, reader

@@ -76,7 +76,10 @@ def _image(path: Path, stream: BufferedIOBase) -> nib.Nifti1Image:
     stream.seek(0)
     image = image_class.from_stream(stream)
     if image.get_data_dtype().kind not in "iuf":
-        msg = f"{path} holds {image.get_data_dtype().names or image.get_data_dtype()} per voxel; give numbers (HU)"
+        msg = (
+            f"{path} holds {image.get_data_dtype().names or image.get_data_dtype()} per voxel; give one number per "
+            "voxel"
+        )
         raise UserError(msg)
     check_shape(path, image.shape)
     check_geometry(path, image.affine, None if _form(stored) == "sform" else stored["pixdim"][1:4].astype(float))

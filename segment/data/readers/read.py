@@ -94,7 +94,10 @@ def read_grid(path: Path) -> Grid:
 def _read(path: Path, of_nifti: Callable[[Path], Read], of_itk: Callable[[Path], Read]) -> Read:
     """What is wanted of a file, by the reader of its format."""
     if not has_suffix(path):
-        msg = f"cannot read {path}: its name ends in none of {', '.join(SUFFIXES)}; convert it or give a DICOM folder"
+        msg = (
+            f"cannot read {path}: its name ends in none of {', '.join(SUFFIXES)}; convert it to NIfTI, or give a CT "
+            "as its DICOM folder"
+        )
         raise UserError(msg)
     if not (path.is_file() and os.access(path, os.R_OK)):
         msg = f"no such file, or no right to read it: {path}; check the path"

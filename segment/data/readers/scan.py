@@ -71,7 +71,7 @@ def as_ct(path: Path, scan: Scan) -> Scan:
             msg = f"{path} holds {bad} voxels that are NaN or infinite; replace them, by -1024 HU where there is air"
             raise UserError(msg)
     if values.min() > AIR_BELOW_HU:
-        log.warning("%s holds %g to %g and no air: are these HU?", path, values.min(), values.max())
+        log.warning("%s holds %g to %g and no air; check that these are HU", path, values.min(), values.max())
     return replace(scan, data=_as_hu(values))
 
 

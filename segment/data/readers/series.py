@@ -141,7 +141,10 @@ def grid_affine(first: Slice, step_mm: np.ndarray, start_mm: np.ndarray) -> np.n
 def _check_alike(slices: Sequence[Slice]) -> None:
     first = slices[0]
     if not np.allclose(first.axes @ first.axes.T, np.eye(2), atol=1e-3):
-        msg = f"{first.path} has an orientation of {first.axes.tolist()}, no two perpendicular unit vectors; mend it"
+        msg = (
+            f"{first.path} has an orientation of {first.axes.tolist()}, not two perpendicular unit vectors; export "
+            "the series again"
+        )
         raise UserError(msg)
     for other in slices[1:]:
         if other.shape != first.shape:

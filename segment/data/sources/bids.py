@@ -84,10 +84,13 @@ class Bids:
         derivatives = self.root / "derivatives"
         there = [p.name for p in sorted(derivatives.glob("*")) if p.is_dir() and not left_by_system(p, derivatives)]
         if self.pipeline is None and len(there) != 1:
-            msg = f"{derivatives} has {len(there)} pipelines: {shown(there) or 'none'}; name the one to use in pipeline"
+            msg = (
+                f"{derivatives} has {len(there)} pipelines: {shown(there) or 'none'}; name the one to use by "
+                "pipeline=<folder>"
+            )
             raise UserError(msg)
         if self.pipeline is not None and self.pipeline not in there:
-            msg = f"{derivatives} has no pipeline {self.pipeline!r}, but {shown(there) or 'none'}; mend pipeline"
+            msg = f"{derivatives} has no pipeline {self.pipeline!r}, but {shown(there) or 'none'}; correct pipeline"
             raise UserError(msg)
         return derivatives / (self.pipeline or there[0])
 
@@ -107,7 +110,10 @@ class Bids:
         if len(found) != 1:
             what = f"seg-{self.seg} " if self.seg else ""
             listed = shown(path.name for path in found) or "none"
-            msg = f"{image} has {len(found)} {what}segmentations in {subject}: {listed}; it needs one (seg chooses)"
+            msg = (
+                f"{image} has {len(found)} {what}segmentations in {subject}: {listed}; give it one there, or choose "
+                "one by seg=<name>"
+            )
             raise UserError(msg)
         return found[0]
 
@@ -129,7 +135,9 @@ def _table(label: Path, derived: Path) -> Path:
         if fitting:
             return max(fitting, key=lambda path: path.name.count("_"))
         if folder == derived:
-            msg = f"no dseg.tsv tells what the codes in {label} mean; add one in {derived}, with columns index and name"
+            msg = (
+                f"no dseg.tsv states what the codes in {label} mean; add one in {derived}, with columns index and name"
+            )
             raise UserError(msg)
         folder = folder.parent
 

@@ -63,7 +63,7 @@ def label_codes(description: Mapping[str, Any], where: Path) -> Codes:
     codes = {str(name): _codes(str(name), value, where) for name, value in pairs}
     if any(name.strip().lower() == IGNORE for name in codes):
         msg = (
-            f"{where} has the label {IGNORE!r}, voxels that nobody annotated; these cannot be told from background "
+            f"{where} has the label {IGNORE!r}, voxels that nobody annotated; these look like background "
             "here, so use the cases that are annotated completely, without that label"
         )
         raise UserError(msg)

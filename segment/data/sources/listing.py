@@ -175,7 +175,7 @@ def pattern_of(option: str, pattern: str | None, groups: int) -> re.Pattern[str]
     try:
         compiled = re.compile(pattern)
     except re.error as error:
-        msg = f"{option} {pattern!r} is not a regular expression: {error}; mend it"
+        msg = f"{option} {pattern!r} is not a regular expression: {error}; correct it"
         raise UserError(msg) from error
     if compiled.groups < groups:
         msg = f"{option} {pattern!r} has no group; put the part that names the patient in parentheses"
@@ -193,7 +193,10 @@ def patient_of(name: str, pattern: re.Pattern[str] | None) -> str:
         return name
     match = pattern.match(name)
     if match is None or not match.group(1):
-        msg = f"patient_pattern {pattern.pattern!r} finds no patient in the name {name!r}; mend it"
+        msg = (
+            f"patient_pattern {pattern.pattern!r} finds no patient in the name {name!r}; correct the pattern or "
+            "rename the case"
+        )
         raise UserError(msg)
     return match.group(1)
 

@@ -102,7 +102,7 @@ class Manifest:
         file = self._file(name, codes)
         if self.label_codes is None and not has_suffix(file, SEG_SUFFIX):
             msg = (
-                f"{self.path} has files of codes in its column label; say what these mean in label_codes, with the "
+                f"{self.path} has files of codes in its column label; state what these mean in label_codes, with the "
                 "codes that segment doctor lists"
             )
             raise UserError(msg)
@@ -117,7 +117,10 @@ class Manifest:
     def _file(self, name: str, path: str) -> Path:
         full = self.path.parent / path  # an absolute path stays what it is
         if not full.exists():
-            msg = f"{self.path} gives {name} the file {path}, but there is no {full}; mend the path"
+            msg = (
+                f"{self.path} gives {name} the file {path}, but there is no {full}; correct the path, which starts "
+                "at the folder of the table"
+            )
             raise UserError(msg)
         return full
 

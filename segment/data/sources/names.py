@@ -32,7 +32,7 @@ def our_names(theirs: Collection[str], names: Names, where: str) -> dict[str, st
         raise UserError(msg)
     declared = {plain(name): None if ours is None else plain(ours) for name, ours in names.items()}
     if unknown := [name for name in names if plain(name) not in forms]:
-        msg = f"names declares {unknown[0]!r}, which {where} does not have: it has {', '.join(theirs)}; mend names"
+        msg = f"names declares {unknown[0]!r}, which {where} does not have: it has {', '.join(theirs)}; correct names"
         raise UserError(msg)
     return {name: declared.get(plain(name), plain(name)) for name in theirs}
 

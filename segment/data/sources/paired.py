@@ -45,7 +45,10 @@ class Pair:
     def __post_init__(self) -> None:
         for pattern in (self.image, self.label):
             if pattern.count("{case}") != 1:
-                msg = f"the path {pattern!r} must hold {{case}} once, for the case's name; mend it"
+                msg = (
+                    f"the path {pattern!r} must hold {{case}} once, for the case's name; correct it, as in "
+                    f"images/{{case}}.nii.gz"
+                )
                 raise UserError(msg)
         if self.part and self.part not in PARTS:
             msg = f"the part of {self.image} is {self.part!r}; give one of {', '.join(PARTS)}, or leave it out"
@@ -133,8 +136,8 @@ class Paired:
         """Why there is no case."""
         if count := sum(len(self._found(pair.image, "", [])) for pair in self.pairs):
             return UserError(
-                f"{count} CTs and no label like {self.pairs[0].label} in {self.root}; unpack the labels, too: take the "
-                "set's steps, which segment prepare prints"
+                f"{count} CTs and no label like {self.pairs[0].label} in {self.root}; unpack the labels, too: follow "
+                "the set's steps, which segment prepare prints"
             )
         return UserError(
             f"no CT in {self.root} has a path that ends like {self.pairs[0].image}; set root to where it unpacked"

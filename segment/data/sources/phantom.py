@@ -29,7 +29,7 @@ class Phantom:
         self.num_cases = num_cases
         self.seed = seed
         if len(shape) != 3 or any(type(n) is not int for n in shape):
-            msg = f"the shape of synthetic CTs must be three whole numbers, got {shape}; give one such as [96,96,64]"
+            msg = f"the shape of synthetic CTs must be three whole numbers, got {shape}; give e.g. [96,96,64]"
             raise UserError(msg)
         self.shape = shape
         self.workers = workers

@@ -52,7 +52,7 @@ class TotalSegmentator:
             raise UserError(msg)
         masks = {name: self._masks(image.parent) for name, image in images.items()}
         if unknown := set(self.names) - {theirs for found in masks.values() for theirs in found}:
-            msg = f"names declares {min(unknown)!r}, of which no case in {root} has a mask; mend names"
+            msg = f"names declares {min(unknown)!r}, of which no case in {root} has a mask; correct names"
             raise UserError(msg)
         rows = self._rows(root)
         return listed(source, images, refused, lambda name: self._case(source, images[name], masks[name], rows))
@@ -92,7 +92,10 @@ class TotalSegmentator:
             table = csv.DictReader(file, delimiter=";")
             there = list(table.fieldnames or ())
             if lacking := {"image_id", *self.group_columns} - set(there):
-                msg = f"{path} has no column {min(lacking)!r}, but {', '.join(there)}; mend group_columns"
+                msg = (
+                    f"{path} has no column {min(lacking)!r}, but {', '.join(there)}; correct group_columns, or "
+                    "download the table again"
+                )
                 raise UserError(msg)
             return {row["image_id"]: row for row in table}
 

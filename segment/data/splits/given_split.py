@@ -54,12 +54,18 @@ class NNUNetSplit:
         for case in cases:
             name = case.id.partition("/")[2]
             if name in by_name:
-                msg = f"{by_name[name].id} and {case.id} have one name, which {self.path} cannot tell apart; use one"
+                msg = (
+                    f"{by_name[name].id} and {case.id} have one name in {self.path}; leave one of them out by "
+                    "data.exclude"
+                )
                 raise UserError(msg)
             by_name[name] = case
         if unknown := [name for names in chosen.values() for name in names if name not in by_name]:
             have = ", ".join(list(by_name)[:3])
-            msg = f"{self.path} names {len(unknown)} case(s) that the data lacks, first {unknown[0]!r}; it has {have} …"
+            msg = (
+                f"{self.path} names {len(unknown)} case(s) that the data lacks, first {unknown[0]!r}; it has {have} "
+                "…; correct the names"
+            )
             raise UserError(msg)
         parts = {part: tuple(by_name[name] for name in names) for part, names in chosen.items()}
         return checked({**parts, "test": tuple(case for case in cases if case.part == "test")})

@@ -76,7 +76,10 @@ class FileSplit:
         unknown = [name for names in named.values() for name in names if name not in by_id]
         if unknown:
             have = ", ".join(list(by_id)[:3])
-            msg = f"{self.path} names {len(unknown)} case(s) that the data lacks, first {unknown[0]!r}; it has {have} …"
+            msg = (
+                f"{self.path} names {len(unknown)} case(s) that the data lacks, first {unknown[0]!r}; it has {have} "
+                "…; correct the names"
+            )
             raise UserError(msg)
         return checked({part: tuple(by_id[name] for name in names) for part, names in named.items()})
 
@@ -100,7 +103,7 @@ class SharedSplit:
         _refuse_fold(fold)
         chosen = [case for case in cases if self.case in (None, case.id)][:1]
         if not chosen:
-            msg = f"no case {self.case!r}; the data has {', '.join(case.id for case in cases[:5])} …"
+            msg = f"split.case={self.case} is no case; choose one of {', '.join(case.id for case in cases[:5])} …"
             raise UserError(msg)
         one = tuple(chosen)
         return Split(one, one, one, shared=True)
@@ -108,7 +111,7 @@ class SharedSplit:
 
 def _refuse_fold(fold: int | None) -> None:
     if fold is not None:
-        msg = f"data.fold={fold} needs a split that has folds; take split=random"
+        msg = f"data.fold={fold} needs a split that has folds; take split=random or split=nnunet"
         raise UserError(msg)
 
 

@@ -67,7 +67,7 @@ def test_a_server_that_knows_no_ranges_sends_all_anew(server, target):
 def test_bytes_of_two_versions_are_never_mixed(server, target, checks_if_range, length):
     new = random.Random(1).randbytes(length)
     url = server.serve("e.zip", Script(CONTENT, drops=[300_000] + [0] * 9))
-    with pytest.raises(UserError, match="goes on at byte 300000"):
+    with pytest.raises(UserError, match="continues at byte 300000"):
         download(url, target)
     script = Script(new, etag='"2"', checks_if_range=checks_if_range)
     server.serve("e.zip", script)
@@ -78,7 +78,7 @@ def test_bytes_of_two_versions_are_never_mixed(server, target, checks_if_range, 
 
 
 def test_the_beginning_of_another_source_is_not_gone_on_with(server, target):
-    with pytest.raises(UserError, match="goes on at byte 300000"):
+    with pytest.raises(UserError, match="continues at byte 300000"):
         download(server.serve("e1.zip", Script(CONTENT, drops=[300_000] + [0] * 9)), target)
     new = CONTENT[::-1]
     download(server.serve("e2.zip", Script(new)), target)  # of the same size and ETag
@@ -167,7 +167,13 @@ def test_a_file_that_is_there_is_checked_and_never_replaced(server, target, publ
 
 @pytest.mark.parametrize(
     ("status", "sentence"),
-    [(404, "is gone"), (410, "is gone"), (403, "without signing in"), (401, "without signing in"), (418, "HTTP 418")],
+    [
+        (404, r"is gone \(HTTP 404\); look on the data set's home page"),
+        (410, "is gone"),
+        (403, "without signing in"),
+        (401, "without signing in"),
+        (418, r"cannot be downloaded \(HTTP 418\); download it"),
+    ],
 )
 def test_a_refusal_is_said_at_once(server, target, status, sentence):
     script = Script(CONTENT, statuses=[status])
@@ -176,12 +182,13 @@ def test_a_refusal_is_said_at_once(server, target, status, sentence):
     assert len(script.asked) == 1
 
 
-def test_an_overloaded_server_is_given_time(server, target, monkeypatch):
+def test_an_overloaded_server_is_given_time(server, target, monkeypatch, caplog):
     waited = []
     monkeypatch.setattr(module.time, "sleep", waited.append)
     monkeypatch.setattr(module, "PAUSE_S", 1.0)
     script = Script(CONTENT, statuses=[503, 429, 500], headers={"Retry-After": "3"})
     download(server.serve("m.zip", script), target)
+    assert "the server answers 503; trying again in 3 s" in caplog.text
     assert waited == [3.0, 3.0, 4.0]  # doubling from 1 s, unless the server asks for more
     assert target.read_bytes() == CONTENT
 
@@ -214,8 +221,26 @@ def test_a_web_page_is_no_archive(server, target):
     assert names(target) == []
 
 
+@pytest.mark.parametrize(
+    ("script", "sentence"),
+    [
+        (
+            Script(CONTENT, headers={"Content-Encoding": "gzip"}),
+            "is sent compressed, which was not asked for; download",
+        ),
+        (
+            Script(CONTENT, statuses=[206]),
+            "the server sends a part of the file without saying which; download the file",
+        ),
+    ],
+)
+def test_answers_that_cannot_be_used_name_the_way_by_hand(server, target, script, sentence):
+    with pytest.raises(UserError, match=sentence):
+        download(server.serve("v.zip", script), target)
+
+
 def test_another_size_than_the_published_one_is_refused_before_a_byte(server, target):
-    with pytest.raises(UserError, match="has 1000000 bytes, expected 7"):
+    with pytest.raises(UserError, match="has 1000000 bytes, expected 7: the file was replaced; look"):
         download(server.serve("q.zip", Script(CONTENT)), target, size=7)
     assert names(target) == []
 

@@ -139,7 +139,7 @@ def test_a_link_in_a_zip_is_refused(tmp_path):
     info.external_attr = 0o120777 << 16
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
         archive.writestr(info, "/etc/passwd")
-    with pytest.raises(UserError, match="a link or device"):
+    with pytest.raises(UserError, match=r"holds a link or device: .*; nothing of it was kept: do not use this archive"):
         unpack(tmp_path / "x.zip", tmp_path / "out", CAP)
 
 
@@ -191,7 +191,7 @@ def test_a_file_that_is_there_twice_is_refused(tmp_path):
         archive.writestr("a", b"1")
         with pytest.warns(UserWarning, match="Duplicate"):
             archive.writestr("a", b"2")
-    with pytest.raises(UserError, match="'a' twice"):
+    with pytest.raises(UserError, match="'a' twice; nothing of it was kept: do not use this"):
         unpack(tmp_path / "x.zip", tmp_path / "out", CAP)
 
 

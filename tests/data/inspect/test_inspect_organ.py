@@ -89,5 +89,7 @@ def test_a_mistaken_anatomy_is_refused():
     facts = vars(torso.ANATOMY)
     with pytest.raises(UserError, match=r"anatomy.volume_ml.liver must be \[lowest, highest\], got \[5, 1\]"):
         Anatomy(**facts | {"volume_ml": {"liver": [5, 1]}})
+    with pytest.raises(UserError, match=r"anatomy\.centre_mm\.liver must be \[right, front, up\], got \[1, 2\]"):
+        Anatomy(**facts | {"centre_mm": {"liver": [1, 2]}})
     with pytest.raises(UserError, match="puts liver on the right and on the left"):
         Anatomy(**facts | {"left": ["liver"]})

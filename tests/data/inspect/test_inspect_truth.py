@@ -148,7 +148,7 @@ def test_a_horseshoe_kidney_is_no_mistake_of_codes(tmp_path, clean, kind):
     (finding,) = read_truth(case, read_ct(case.image), ORGANS)[1]
     assert finding.check == "label"
     assert "as in a horseshoe kidney" in finding.what
-    assert finding.remedy.startswith("draw the sides")
+    assert finding.remedy.startswith("annotate left and right separately")
 
 
 def test_undeclared_codes_are_named_below_two_splits_of_sides(tmp_path, clean):

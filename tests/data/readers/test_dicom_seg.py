@@ -175,7 +175,7 @@ def moved(scan, linear=None, offset_mm=(0, 0, 0)):
         (None, (0, 0, 0.3), r"lies on no slice of its CT, but 0\.3 mm"),
         (None, (0.1, 0, 0), r"lies on no slice of its CT, but 0\.1 mm"),
         (None, (0, 0, 1.25), r"but 1\.25 mm"),
-        (None, (0, 0, 50), "lies on no slice of its CT, but .* or some slices away; give the CT it was drawn on"),
+        (None, (0, 0, 50), "lies on no slice of its CT, but .* or some slices away; give the CT it was annotated on"),
         ((1, 1, 2), None, r"but 2\.5 mm"),
         ((1.1, 1, 1), None, r"but 0\.21 mm"),
         ((0.5, 1, 1), None, "lies on no slice"),

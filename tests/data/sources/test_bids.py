@@ -55,7 +55,7 @@ def test_one_of_several_segmentations_is_chosen_by_seg(tmp_path):
     assert [c.label.path.name for c in Bids(root, seg="organs").cases("bids")][2] == (
         "sub-02_desc-manual_seg-organs_dseg.nii.gz"
     )
-    with pytest.raises(UserError, match=r"sub-01_ses-a_ct\.nii\.gz has 2 segmentations in .*seg chooses"):
+    with pytest.raises(UserError, match=r"sub-01_ses-a_ct\.nii\.gz has 2 segmentations in .*choose one by seg=<name>"):
         Bids(root).cases("bids")
 
 
@@ -75,7 +75,7 @@ def test_an_image_without_a_segmentation_of_its_own(tmp_path, label):
 def test_pipelines(tmp_path):
     root = dataset(dataset(tmp_path), pipeline="network")
     assert Bids(root, pipeline="network").cases("bids")[0].label.path.is_relative_to(root / "derivatives/network")
-    with pytest.raises(UserError, match="has 2 pipelines: manual, network; name the one"):
+    with pytest.raises(UserError, match="has 2 pipelines: manual, network; name the one to use by pipeline="):
         Bids(root).cases("bids")
     with pytest.raises(UserError, match="has no pipeline 'x', but manual, network"):
         Bids(root, pipeline="x").cases("bids")
@@ -86,14 +86,14 @@ def test_a_table_that_cannot_be_read(tmp_path, text):
     root = dataset(tmp_path)
     (root / "derivatives/manual/dseg.tsv").write_text(text)
     if text:
-        with pytest.raises(UserError, match=r"cannot read .*dseg\.tsv"):
+        with pytest.raises(UserError, match=r"cannot read .*dseg\.tsv: .*; it needs tabs and the columns"):
             Bids(root).cases("bids")
     else:
         assert dict(Bids(root).cases("bids")[0].label.codes) == {}
 
 
 def test_no_table(tmp_path):
-    with pytest.raises(UserError, match=r"no dseg\.tsv tells what the codes in .* mean"):
+    with pytest.raises(UserError, match=r"no dseg\.tsv states what the codes in .* mean"):
         Bids(dataset(tmp_path, tables=())).cases("bids")
 
 

@@ -72,7 +72,7 @@ def test_other_organs_are_unknown(tmp_path):
 
 def test_a_missing_picture(tmp_path):
     (dataset(tmp_path) / "Train_Sets/CT/2/Ground/liver_GT_003.png").unlink()
-    with pytest.raises(UserError, match="CT/2 has 6 slices and 5 pictures"):
+    with pytest.raises(UserError, match="CT/2 has 6 slices and 5 pictures; unpack the archive"):
         ChaosCT(tmp_path).cases("chaos")
 
 

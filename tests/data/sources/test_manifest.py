@@ -66,16 +66,25 @@ def test_sides(table):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("case,image,label\na,,seg/a.nii.gz\n", "has no image in row 1"),
+        ("case,image,label\na,,seg/a.nii.gz\n", "has no image in row 1; fill the columns case and image"),
         ("name,image,label\na,ct/a.nii.gz,seg/a.nii.gz\n", "has no case in row 1"),
         ("case,image,label\na,ct/x.nii.gz,seg/a.nii.gz\n", r"gives a the file ct/x\.nii\.gz, but there is no"),
-        ("case,image,label\na,ct/a.nii.gz,seg/x.nii.gz\n", r"gives a the file seg/x\.nii\.gz, but there is no"),
+        (
+            "case,image,label\na,ct/a.nii.gz,seg/x.nii.gz\n",
+            r"gives a the file seg/x\.nii\.gz, but there is no .*; correct the path",
+        ),
         ("case,image,label\na,ct/a.nii.gz,\n", "gives a neither label nor label:<organ>"),
-        ("case,image,label,label:liver\na,ct/a.nii.gz,seg/a.nii.gz,seg/a.nii.gz\n", "gives a both label and"),
-        ("case,image,label,split\na,ct/a.nii.gz,seg/a.nii.gz,dev\n", "puts a into 'dev'"),
+        (
+            "case,image,label,label:liver\na,ct/a.nii.gz,seg/a.nii.gz,seg/a.nii.gz\n",
+            "gives a both label and label:<organ>; give it one of them",
+        ),
+        (
+            "case,image,label,split\na,ct/a.nii.gz,seg/a.nii.gz,dev\n",
+            "puts a into 'dev'; its column split may hold train, val, test",
+        ),
         ("case,image,label\n" + "a,ct/a.nii.gz,seg/a.nii.gz\n" * 2, "names the case a more than once"),
         ("case,image,label\n", "lists no cases"),
-        ("", "lists no cases"),
+        ("", "lists no cases; add one row for each"),
     ],
 )
 def test_what_does_not_fit_is_named(table, text, message):
@@ -84,7 +93,7 @@ def test_what_does_not_fit_is_named(table, text, message):
 
 
 def test_codes_without_meaning(table):
-    with pytest.raises(UserError, match="say what these mean in label_codes"):
+    with pytest.raises(UserError, match="state what these mean in label_codes"):
         Manifest(table("case,image,label\na,ct/a.nii.gz,seg/a.nii.gz\n")).cases("m")
 
 
@@ -98,7 +107,7 @@ def test_no_table(tmp_path):
     with pytest.raises(UserError, match=r"cannot read .*cases\.csv"):
         Manifest(tmp_path / "cases.csv").cases("m")
     (tmp_path / "cases.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UserError, match=r"cannot read .*cases\.csv"):
+    with pytest.raises(UserError, match=r"cannot read .*cases\.csv: .*; give a CSV file in UTF-8"):
         Manifest(tmp_path / "cases.csv").cases("m")
 
 

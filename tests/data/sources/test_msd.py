@@ -48,7 +48,7 @@ def test_a_file_that_is_not_there(tmp_path):
     ("description", "message"),
     [
         ({"modality": {"0": "T2", "1": "ADC"}}, "has 2 channels, T2, ADC"),
-        ({"training": None}, "lists no cases; add"),
+        ({"training": None}, r'lists no cases; add "training": \['),
         ({"training": [{"image": "./imagesTr/liver_2.nii.gz"}]}, "lists no cases; add"),
         ({"training": []}, "lists 0 cases under 0 names"),
         ({"training": TASK["training"] * 2}, "lists 4 cases under 2 names; list every case once"),

@@ -23,7 +23,7 @@ def test_a_declared_name_that_is_not_there():
 
 
 def test_two_spellings_of_one_name():
-    with pytest.raises(UserError, match=r"d\.json names 'left_kidney' more than once"):
+    with pytest.raises(UserError, match=r"d\.json names 'left_kidney' more than once, in spellings that mean the same"):
         our_names(["left kidney", "Left_Kidney"], {}, "d.json")
 
 

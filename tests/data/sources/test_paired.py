@@ -29,7 +29,7 @@ def test_parts_and_patterns(tmp_path):
 
 def test_unlabelled_cts_can_be_passed_over_but_are_counted(tmp_path, caplog):
     touch(tmp_path, "images/a_0000.nii.gz", "images/b_0000.nii.gz", "labels/a.nii.gz")
-    with pytest.raises(UserError, match=r"1 image\(s\) without label"):
+    with pytest.raises(UserError, match=r"1 image\(s\) without label in .*; add the label or remove the image"):
         Paired(tmp_path, PAIRS, {"liver": 1}).cases("set")
     assert [c.id for c in Paired(tmp_path, PAIRS, {"liver": 1}, only_labelled=True).cases("set")] == ["set/a"]
     assert "1 of 2 CTs have no label and are passed over: b" in caplog.text
@@ -37,7 +37,9 @@ def test_unlabelled_cts_can_be_passed_over_but_are_counted(tmp_path, caplog):
 
 def test_cts_without_any_label_need_the_steps_by_hand(tmp_path):
     touch(tmp_path, "images/a_0000.nii.gz", "images2/b_0000.nii.gz", "elsewhere/a.nii.gz")
-    with pytest.raises(UserError, match=r"2 CTs and no label like labels/\{case\}\.nii\.gz in .*take the set's steps"):
+    with pytest.raises(
+        UserError, match=r"2 CTs and no label like labels/\{case\}\.nii\.gz in .*follow the set's steps"
+    ):
         Paired(tmp_path, PAIRS, {"liver": 1}, only_labelled=True).cases("set")
 
 
@@ -63,7 +65,7 @@ def test_one_case_in_two_pairs(tmp_path):
 
 
 def test_no_root(tmp_path):
-    with pytest.raises(UserError, match="no such folder"):
+    with pytest.raises(UserError, match=r"no such folder: .* that its archive was unpacked into"):
         Paired(tmp_path / "nowhere", PAIRS, {"liver": 1}).cases("set")
 
 
@@ -72,7 +74,10 @@ def test_no_root(tmp_path):
     [
         (("images/a.nii", "labels/{case}.nii"), "must hold {case} once"),
         (("{case}/{case}.nii", "labels/{case}.nii"), "must hold {case} once"),
-        (("i/{case}.nii", "l/{case}.nii", "dev"), "the part of .* is 'dev'"),
+        (
+            ("i/{case}.nii", "l/{case}.nii", "dev"),
+            "the part of .* is 'dev'; give one of train, val, test, or leave it out",
+        ),
     ],
 )
 def test_pairs_that_cannot_be(arguments, message):

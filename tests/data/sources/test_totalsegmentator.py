@@ -63,7 +63,7 @@ def test_masks_become_classes(tmp_path):
         ({"liver": "x", "kidney_right": "x"}, TABLE, "gives two masks the name x"),
         (NAMES, TABLE.replace("institute", "place"), "has no column 'institute', but image_id, age"),
         (NAMES, TABLE.replace("s0001", "s0002"), "has no row for s0001"),
-        (NAMES, TABLE.replace("test", "dev"), "puts s0001 into 'dev'"),
+        (NAMES, TABLE.replace("test", "dev"), "puts s0001 into 'dev'; its column split may hold train, val, test"),
     ],
 )
 def test_what_does_not_fit_is_named(tmp_path, names, table, message):
@@ -74,5 +74,5 @@ def test_what_does_not_fit_is_named(tmp_path, names, table, message):
 def test_no_cases(tmp_path):
     with pytest.raises(UserError, match=r"no <case>/ct\.nii\.gz in"):
         TotalSegmentator(tmp_path, NAMES).cases("ts")
-    with pytest.raises(UserError, match="no such folder"):
+    with pytest.raises(UserError, match=r"no such folder: .*nowhere; set .* to the folder that holds"):
         TotalSegmentator(tmp_path / "nowhere", NAMES).cases("ts")

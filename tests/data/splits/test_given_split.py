@@ -64,7 +64,7 @@ def test_folds_of_nnunet(splits):
         ([{"train": ["a"]}], 0, "does not hold"),
         ({"train": ["a"], "val": ["b"]}, 0, "does not hold"),
         (3, 0, "does not hold"),
-        ("{", 0, "is not JSON"),
+        ("{", 0, "is not JSON: .*; correct it or download it again"),
     ],
 )
 def test_what_does_not_fit_is_named(splits, content, fold, message):
@@ -73,10 +73,10 @@ def test_what_does_not_fit_is_named(splits, content, fold, message):
 
 
 def test_one_name_in_two_sources(splits):
-    with pytest.raises(UserError, match="set/a and two/a have one name"):
+    with pytest.raises(UserError, match=r"set/a and two/a have one name in .*; leave one of them out by data.exclude"):
         splits(FOLDS)([*CASES, case("a", source="two")])
 
 
 def test_no_file(tmp_path):
-    with pytest.raises(UserError, match=r"cannot read .*: No such file"):
+    with pytest.raises(UserError, match=r"cannot read .*: No such file.*; check the path"):
         NNUNetSplit(tmp_path / "splits_final.json")(CASES)

@@ -113,9 +113,9 @@ def test_cases_that_the_file_does_not_name_are_left_out(tmp_path):
     [
         ({"train": ["set/a"], "val": []}, "leaves no case to validate"),
         ({"val": ["set/a"]}, "leaves no case to train"),
-        ({"train": ["set/a"], "val": ["set/c"]}, "patient set/P is in both train and val"),
+        ({"train": ["set/a"], "val": ["set/c"]}, "patient set/P is in both train and val; keep it in one"),
         ({"train": ["set/a"], "val": ["set/b"], "test": ["set/b"]}, "patient set/Q is in both val and test"),
-        ({"train": ["set/a", "set/a"], "val": ["set/b"]}, "names set/a twice in train"),
+        ({"train": ["set/a", "set/a"], "val": ["set/b"]}, "the split names set/a twice in train; name it once"),
         (
             {"train": ["set/a"], "val": ["b", "set/x"]},
             r"names 2 case\(s\) that the data lacks, first 'b'; it has set/a",
@@ -148,7 +148,7 @@ def test_one_case_for_everything():
 
 
 def test_no_such_case():
-    with pytest.raises(UserError, match="no case 'x'; the data has set/c00, set/c01"):
+    with pytest.raises(UserError, match=r"split\.case=x is no case; choose one of set/c00, set/c01"):
         SharedSplit("x")(TWENTY)
 
 
