@@ -99,6 +99,22 @@ def test_a_resumed_run_goes_on_along_the_curve_of_its_own_length(make):
     scheduler = make(later, 20)
     later.load_state_dict(sgd.state_dict())
     scheduler.load_state_dict(first.state_dict())
+    assert later.param_groups[0]["lr"] == scheduler.get_last_lr()[0] == whole[5]
     later.step()
     scheduler.step()
     assert later.param_groups[0]["lr"] == whole[6]
+
+
+@pytest.mark.parametrize("make", SCHEDULES)
+def test_a_finished_run_that_is_lengthened_trains_no_epoch_at_zero(make):
+    whole = rates(lambda sgd: make(sgd, 8), 8)
+    sgd = optimizer()
+    first = make(sgd, 4)
+    for _ in range(4):
+        sgd.step()
+        first.step()
+    later = optimizer()
+    scheduler = make(later, 8)
+    later.load_state_dict(sgd.state_dict())
+    scheduler.load_state_dict(first.state_dict())
+    assert later.param_groups[0]["lr"] == whole[4] > 0
