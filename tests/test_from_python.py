@@ -65,6 +65,7 @@ def weights(folder):
     return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
 
 
+@pytest.mark.filterwarnings("ignore:Checkpoint directory")  # a resume goes on there
 def test_a_plain_trainer_trains_on_new_patches_and_a_lengthened_run_is_as_a_long_one(run, tmp_path):
     run(2)
     (whole,) = (tmp_path / "outputs" / "smoke").iterdir()  # the folder is chosen as on the command line
