@@ -18,12 +18,15 @@ from segment.data.cases import Case, Refused, Source, gather, inventory
 from segment.data.datamodule import CTDataModule
 from segment.data.left_out import LeftOut
 from segment.errors import UserError
+from segment.metrics.log import LogBeforeSaving
 from segment.metrics.recipe import recipe
 from segment.metrics.wandb_run import WandbRun
 from segment.model.checkpoint import AtomicCheckpointIO
 from segment.model.memory import check_weights
 from segment.model.module import SegmentationModule
+from segment.model.reseed import Reseed
 from segment.run.processes import check_number, environment
+from segment.run.trainer import NEEDED, check_length, check_needed
 from segment.trained import CHECKPOINT_KEYS
 
 
@@ -74,8 +77,10 @@ def parts(cfg: DictConfig, watch: pl.Callback | None = None) -> Parts:
     check_accelerator(cfg.trainer)
     check_precision(cfg.trainer)
     check_length(cfg.trainer)
+    check_needed(cfg.trainer)
     loggers = [instantiate(node) for node in (cfg.get("logger") or {}).values() if node]
     callbacks = [instantiate(node) for node in (cfg.get("callbacks") or {}).values() if node]
+    callbacks = [Reseed(cfg.seed), LogBeforeSaving(), *callbacks]  # without which no resume is exact
     datamodule: CTDataModule = instantiate(cfg.data, _convert_="all")
     if cfg.model.net.get("_partial_"):
         check_weights(instantiate(cfg.model.net, _convert_="all"), 1 + len(cfg.organs))
@@ -95,7 +100,9 @@ def parts(cfg: DictConfig, watch: pl.Callback | None = None) -> Parts:
     warnings.filterwarnings("ignore", "The `srun` command is available", PossibleUserWarning)
     # Scores are those of all processes before they are logged (metrics/meter.py).
     warnings.filterwarnings("ignore", r"It is recommended to use `self.log\('(val|test)/", PossibleUserWarning)
-    trainer: pl.Trainer = instantiate(cfg.trainer, callbacks=callbacks, logger=loggers or False, plugins=plugins)
+    given = {"callbacks": callbacks, "logger": loggers or False, "plugins": plugins, "default_root_dir": cfg.run_dir}
+    needed = {name: value for name, (value, _) in NEEDED.items()}
+    trainer: pl.Trainer = instantiate(cfg.trainer, **given, **needed)
     if watch is None:
         check_number(trainer)
     return Parts(datamodule, module, trainer)
@@ -150,27 +157,6 @@ def check_precision(trainer: DictConfig) -> None:
         if not capable:
             msg = f"trainer.precision={precision} is far slower than float32 on this CPU; use trainer.precision=32-true"
             raise UserError(msg)
-
-
-def check_length(trainer: DictConfig) -> None:
-    """Refuse what Lightning does not resume exactly.
-
-    Resumed from a checkpoint just before it, a run would leave out a validation within an epoch; with a number of
-    steps as its length it would log some of them twice.
-
-    Raises:
-        UserError: With what to do instead.
-    """
-    if trainer.get("max_steps") not in (None, -1):
-        msg = (
-            f"trainer.max_steps={trainer.max_steps} ends a run within an epoch, where no resume is exact; give "
-            "trainer.max_epochs, and data.patches_per_epoch as their length"
-        )
-        raise UserError(msg)
-    interval = trainer.get("val_check_interval")
-    if interval is not None and (interval != 1 or isinstance(interval, int)):  # 1 would be every batch
-        msg = f"trainer.val_check_interval={interval} validates within an epoch; lower data.patches_per_epoch instead"
-        raise UserError(msg)
 
 
 def device(name: str) -> torch.device:

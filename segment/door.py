@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from segment.configuration import config_dir
 from segment.errors import UserError
 from segment.files import remove_if_empty
+from segment.grid import Job, table
 from segment.options.arguments import taken_apart
 from segment.options.check import checked
 from segment.options.composition import not_composed, spellings
@@ -53,6 +54,7 @@ def door(config_name: str) -> Callable[[Callable[[Any], Any]], Callable[[], None
             sys.argv[1:] = [*arguments.options, *arguments.rest]
             verbose = os.environ.get(FULL_ERROR) == "1"
             failed: list[Exception] = []
+            ended: list[Job] = []
 
             @functools.wraps(task)
             def job(cfg: Any) -> Any:  # noqa: ANN401
@@ -60,7 +62,10 @@ def door(config_name: str) -> Callable[[Callable[[Any], Any]], Callable[[], None
                     # Processes that the task starts find the variable as the user set it.
                     with _full_error("1" if verbose else None):
                         overrides = HydraConfig.get().overrides.task
-                        return task(checked(config_name, cfg, spellings(overrides)))
+                        score = task(checked(config_name, cfg, spellings(overrides)))
+                    if HydraConfig.get().mode == RunMode.MULTIRUN:
+                        ended.append(_job(f"{score:.4f}" if isinstance(score, float) else "done"))
+                    return score
                 except Exception as error:
                     if HydraConfig.get().mode != RunMode.MULTIRUN:
                         _show(error, verbose)
@@ -68,6 +73,7 @@ def door(config_name: str) -> Callable[[Callable[[Any], Any]], Callable[[], None
                     failed.append(error)
                     print(f"job {HydraConfig.get().job.num} of the sweep failed", file=sys.stderr)
                     _show(error, verbose)
+                    ended.append(_job(f"failed: {_reason(error) or repr(error)}"))
                     raise
                 finally:
                     remove_if_empty(Path(HydraConfig.get().runtime.output_dir), cfg.get("output_dir"))
@@ -81,10 +87,20 @@ def door(config_name: str) -> Callable[[Callable[[Any], Any]], Callable[[], None
                         error = not_composed(error, config_name, arguments)
                     _show(error, verbose)
                 sys.exit(min(map(_exit_code, failed or [error])))
+            finally:
+                if ended:
+                    print(table(ended))
 
         return main
 
     return decorate
+
+
+def _job(result: str) -> Job:
+    """The job that runs, with what came of it."""
+    hydra_cfg = HydraConfig.get()
+    folder = os.path.relpath(hydra_cfg.runtime.output_dir)
+    return Job(hydra_cfg.job.num, list(hydra_cfg.overrides.task), result, folder)
 
 
 @contextmanager

@@ -23,13 +23,15 @@ from segment.metrics.table import print_scores
 from segment.model.interrupt import ending_well
 from segment.model.memory import activations, check_batch, check_step
 from segment.model.patch_size import check_patch_size
+from segment.options.check import checked
 from segment.run.begin import begin
+from segment.run.ending import best_epoch, shortfalls, why_untested
 from segment.run.folder import Run
 from segment.run.processes import place
 from segment.run.record import record, record_use
 from segment.run.repeat import repeated, tell_environment, tell_resumed, tell_scores
 from segment.run.training_use import TrainingUse
-from segment.trained import check_resumable, read_checkpoint, steps_of
+from segment.trained import check_epochs, check_resumable, read_checkpoint, steps_of
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +44,7 @@ def train(cfg: DictConfig) -> float:
     Returns:
         The best validation score of the monitored metric, for sweeps; NaN when no checkpoint was scored.
     """
+    cfg = checked("train", cfg)  # from Python nobody has done so
     _refuse_parallel_sweep(cfg)
     if cfg.from_run:
         cfg = repeated(cfg)
@@ -81,6 +84,7 @@ def _check(cfg: DictConfig, parts: build.Parts, here: Run) -> None:
     module.checkpoint_facts |= {"split": datamodule.split.ids(), "voxel_hashes": hashes}
     if here.checkpoint is not None:
         other_data = any(key.split(".")[0] in ("data", "split") for key in cfg.allow_changed)
+        check_epochs(here.checkpoint, parts.trainer.max_epochs)
         check_resumable(here.checkpoint, module, other_data)
         learnt = read_checkpoint(here.checkpoint)["segment"]["split"].get("train", [])
         if moved := [case.id for case in datamodule.split.val if case.id in learnt and not datamodule.split.shared]:
@@ -92,6 +96,8 @@ def _check(cfg: DictConfig, parts: build.Parts, here: Run) -> None:
 
 def _record(cfg: DictConfig, parts: build.Parts, here: Run) -> None:
     """Write what the run is, and what it will take."""
+    if cfg.preflight and here.resumed:  # a run that cannot go on keeps what is on record
+        preflight(cfg, parts, here.folder, here.checkpoint)
     if cfg.preflight != "only":
         parameters = sum(weights.numel() for weights in parts.module.net.parameters())
         content = parts.datamodule.content() | {"parameters": parameters}
@@ -102,7 +108,7 @@ def _record(cfg: DictConfig, parts: build.Parts, here: Run) -> None:
         if here.resumed:
             for sentence in tell_resumed(here.folder):
                 log.warning("not as when the run was stopped: %s", sentence)
-    if cfg.preflight:
+    if cfg.preflight and not here.resumed:
         preflight(cfg, parts, here.folder, here.checkpoint)
 
 
@@ -121,9 +127,16 @@ def _measured(trainer: pl.Trainer, here: Run) -> Iterator[None]:
 def _fit_and_test(cfg: DictConfig, parts: build.Parts, here: Run) -> None:
     """Train, test the best checkpoint, and print the scores."""
     datamodule, module, trainer = parts.datamodule, parts.module, parts.trainer
+    steps_before = steps_of(here.checkpoint) if here.checkpoint else 0  # the file is replaced meanwhile
     trainer.fit(module, datamodule=datamodule, ckpt_path=here.checkpoint, weights_only=True)
-    best = getattr(trainer.checkpoint_callback, "best_model_path", "")
-    if cfg.test and datamodule.split.test and best:
+    for sentence in shortfalls(trainer, steps_before):
+        log.warning("%s", sentence)
+    log.info("%s", best_epoch(trainer))
+    untested = why_untested(trainer, datamodule.split) if cfg.test else None
+    if untested:
+        log.warning("%s", untested)
+    elif cfg.test:
+        best = trainer.checkpoint_callback.best_model_path  # type: ignore[union-attr]
         trainer.test(module, datamodule=datamodule, ckpt_path=best, weights_only=True, verbose=False)
     if not trainer.is_global_zero:
         return

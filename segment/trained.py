@@ -119,6 +119,18 @@ def seen_by(checkpoint: Path) -> set[str]:
     return set(read_checkpoint(checkpoint)["segment"]["voxel_hashes"])
 
 
+def check_epochs(checkpoint: Path, max_epochs: int | None) -> None:
+    """Refuse to resume towards fewer epochs than are done.
+
+    Raises:
+        UserError: With both numbers.
+    """
+    done = read_checkpoint(checkpoint)["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+    if max_epochs not in (None, -1) and done > max_epochs:
+        msg = f"{checkpoint} has {done} epochs behind it, more than trainer.max_epochs={max_epochs}; raise that"
+        raise UserError(msg)
+
+
 def check_resumable(checkpoint: Path, module: SegmentationModule, other_data: bool) -> None:
     """Refuse a checkpoint of other organs, another network or other data.
 

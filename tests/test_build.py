@@ -7,6 +7,7 @@ from omegaconf import OmegaConf
 
 from segment import build
 from segment.errors import UserError
+from segment.run.trainer import NEEDED, check_length, check_needed
 
 
 @pytest.mark.parametrize(("built", "why"), [(None, "CPUs alone"), ("12.8", "CUDA 12.8, whose driver may be missing")])
@@ -58,15 +59,15 @@ def test_half_floats_are_not_bfloats(monkeypatch):
 @pytest.mark.parametrize("interval", [0.5, 1, 3, "00:10:00:00"])
 def test_validation_within_an_epoch_is_refused(interval):
     with pytest.raises(UserError, match=rf"val_check_interval={interval} .* lower data.patches_per_epoch"):
-        build.check_length(OmegaConf.create({"val_check_interval": interval}))
-    build.check_length(OmegaConf.create({"val_check_interval": 1.0}))
-    build.check_length(OmegaConf.create({}))
+        check_length(OmegaConf.create({"val_check_interval": interval}))
+    check_length(OmegaConf.create({"val_check_interval": 1.0}))
+    check_length(OmegaConf.create({}))
 
 
 def test_a_length_in_steps_is_refused():
     with pytest.raises(UserError, match=r"trainer\.max_steps=9 .* give trainer\.max_epochs"):
-        build.check_length(OmegaConf.create({"max_steps": 9}))
-    build.check_length(OmegaConf.create({"max_steps": -1}))
+        check_length(OmegaConf.create({"max_steps": 9}))
+    check_length(OmegaConf.create({"max_steps": -1}))
 
 
 def test_devices_by_name(monkeypatch):
@@ -88,3 +89,14 @@ def test_closing_ends_the_loggers_whatever_became_of_the_run(tmp_path):
     build.close(trainer)
     assert ended == ["failed"]
     assert os.listdir(tmp_path) == []  # noqa: PTH208
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("reload_dataloaders_every_n_epochs", 0), ("use_distributed_sampler", True), ("num_sanity_val_steps", 2)],
+)
+def test_what_training_relies_on_is_not_to_be_chosen(name, value):
+    with pytest.raises(UserError, match=f"trainer.{name}={value} would .*; remove it"):
+        check_needed(OmegaConf.create({name: value}))
+    check_needed(OmegaConf.create({name: NEEDED[name][0]}))
+    check_needed(OmegaConf.create({}))

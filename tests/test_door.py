@@ -177,6 +177,10 @@ def test_a_sweep_goes_on_past_a_job_that_fails_and_ends_with_the_worst_code(run,
     assert err.count("Traceback") == ("c2" in outputs)
     for number, output in enumerate(outputs.split(",")):
         assert (f"job {number} of the sweep failed" in err) == (output in ("c1", "c2"))
+        reasons = {"c1": "failed: bad label", "c2": "failed: ZeroDivisionError()"}
+        (line,) = [line for line in out.splitlines() if line.startswith(f"{number}  ")]
+        assert f" output={output} " in line
+        assert reasons.get(output, "done") in line
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["multirun.yaml"]
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
@@ -52,6 +53,12 @@ class RelativeCheckpoint(ModelCheckpoint):
                 "callbacks.checkpoint.filename='{epoch}'; under one name the last one written would stay, not the best"
             )
             raise UserError(msg)
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Save at the end of epochs: a checkpoint of the validation before it would train that epoch's end again."""
+        if self._save_on_train_epoch_end is None:
+            self._save_on_train_epoch_end = True
+        super().setup(trainer, pl_module, stage)
 
     def state_dict(self) -> dict[str, Any]:
         """State with file names in place of paths."""

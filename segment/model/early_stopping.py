@@ -26,6 +26,12 @@ class StopEarly(EarlyStopping):
             self.stopping_reason, self.stopping_reason_message = EarlyStoppingReason.NOT_STOPPED, None
             self.stopped_epoch = 0
 
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Look after validations only: an epoch without one has no new score."""
+        if self._check_on_train_epoch_end is None:
+            self._check_on_train_epoch_end = False
+        super().setup(trainer, pl_module, stage)
+
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stay stopped."""
         if self.stopping_reason is not EarlyStoppingReason.NOT_STOPPED:

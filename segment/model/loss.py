@@ -47,9 +47,9 @@ class Sum(nn.Module):
         terms: Criteria by name, so that configuration can override one of them.
     """
 
-    def __init__(self, terms: Mapping[str, nn.Module]) -> None:
+    def __init__(self, terms: Mapping[str, Criterion]) -> None:
         super().__init__()
-        self.terms = nn.ModuleDict(terms)
+        self.terms = nn.ModuleDict({name: as_module(term) for name, term in terms.items()})
 
     def forward(self, logits: Tensor, label: Tensor) -> Tensor:
         """Sum over logits (B,C,I,J,K) and label (B,1,I,J,K)."""
@@ -74,7 +74,7 @@ class Ramp(nn.Module):
     """
 
     def __init__(
-        self, criterion: nn.Module, start_weight: float, end_weight: float, start_epoch: int, end_epoch: int
+        self, criterion: Criterion, start_weight: float, end_weight: float, start_epoch: int, end_epoch: int
     ) -> None:
         super().__init__()
         if end_epoch <= start_epoch:
@@ -97,6 +97,23 @@ class Ramp(nn.Module):
             return logits.sum() * 0  # still hangs on the logits
         loss: Tensor = self.weight * self.criterion(logits, label)
         return loss
+
+
+class Function(nn.Module):
+    """A plain function of logits and label as a criterion."""
+
+    def __init__(self, function: Criterion) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, logits: Tensor, label: Tensor) -> Tensor:
+        """What the function returns."""
+        return self.function(logits, label)
+
+
+def as_module(criterion: Criterion) -> nn.Module:
+    """The criterion, wrapped if it is a function."""
+    return criterion if isinstance(criterion, nn.Module) else Function(criterion)
 
 
 def set_epoch(criterion: nn.Module, epoch: int) -> None:

@@ -17,7 +17,7 @@ from segment.errors import UserError
 from segment.inference.segmenter import PostProcess, Segmenter
 from segment.metrics.meter import OrganMeter
 from segment.metrics.scores import OrganScore, mean_scores, score_case
-from segment.model.loss import set_epoch
+from segment.model.loss import Criterion, as_module, set_epoch
 from segment.model.marginal import marginal
 
 
@@ -52,7 +52,7 @@ class SegmentationModule(pl.LightningModule):
         self,
         organs: Sequence[str],
         net: Callable[..., nn.Module],
-        criterion: nn.Module,
+        criterion: Criterion,
         preprocess: tio.Transform,
         inferer: Callable[[Callable[[Tensor], Tensor], Tensor], Tensor],
         postprocess: PostProcess | None,
@@ -66,7 +66,7 @@ class SegmentationModule(pl.LightningModule):
             raise UserError(msg)
         self.organs = list(organs)
         self.net = net(out_channels=1 + len(self.organs))
-        self.criterion = criterion
+        self.criterion = as_module(criterion)
         self.inferer = inferer
         self.segmenter = Segmenter(self.net, preprocess, inferer, postprocess, 1 + len(self.organs))
         self.make_optimizer = optimizer

@@ -1,13 +1,14 @@
 """Learning rates over a run, as factors of the optimizer's own.
 
 All are closed formulas of the step and of the number of steps, so a resumed run goes on exactly, and one that is
-lengthened goes on along the longer curve. (Torch's own keep the length that they were made with: lengthened, a cosine
-would rise again.) Those by epochs are stepped after each; those by optimizer steps are given `total_steps` by
-`SegmentationModule`.
+lengthened goes on along the longer curve, from its first step on. (Torch's own keep the length that they were made
+with: lengthened, a cosine would rise again.) Those by epochs are stepped after each; those by optimizer steps are given
+`total_steps` by `SegmentationModule`.
 """
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
@@ -15,7 +16,24 @@ from torch.optim.lr_scheduler import LambdaLR
 from segment.errors import UserError
 
 
-class Cosine(LambdaLR):
+class Schedule(LambdaLR):
+    """A `LambdaLR` that, taken up again, decides the learning rate of the next step, too.
+
+    Torch leaves the rate to the optimizer's own state until the next step of the schedule: a run that had ended at 0
+    and is lengthened would train an epoch at 0.
+    """
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the progress up, and set the learning rate that belongs to it."""
+        super().load_state_dict(state_dict)
+        self._last_lr = [
+            rate * factor(self.last_epoch) for rate, factor in zip(self.base_lrs, self.lr_lambdas, strict=True)
+        ]
+        for group, rate in zip(self.optimizer.param_groups, self._last_lr, strict=True):
+            group["lr"] = rate
+
+
+class Cosine(Schedule):
     """Half a cosine wave down to zero (Loshchilov and Hutter 2017, arXiv 1608.03983, eq. 5), stepped after every epoch.
 
     Args:
@@ -30,7 +48,7 @@ class Cosine(LambdaLR):
         super().__init__(optimizer, _warmed_up(_known(epochs), 0, _half_wave))
 
 
-class Poly(LambdaLR):
+class Poly(Schedule):
     """(1 - progress)^power, as nnU-Net (doi:10.1038/s41592-020-01008-z), stepped after every epoch.
 
     Args:
@@ -46,7 +64,7 @@ class Poly(LambdaLR):
         super().__init__(optimizer, _warmed_up(_known(epochs), 0, lambda progress: (1 - progress) ** power))
 
 
-class WarmupCosine(LambdaLR):
+class WarmupCosine(Schedule):
     """Linear warm-up, then as `Cosine`, by optimizer steps.
 
     Args:
@@ -59,7 +77,7 @@ class WarmupCosine(LambdaLR):
         super().__init__(optimizer, _warmed_up(total_steps, warmup, _half_wave))
 
 
-class WarmupPoly(LambdaLR):
+class WarmupPoly(Schedule):
     """Linear warm-up, then as `Poly`, by optimizer steps.
 
     Args:
@@ -73,7 +91,7 @@ class WarmupPoly(LambdaLR):
         super().__init__(optimizer, _warmed_up(total_steps, warmup, lambda progress: (1 - progress) ** power))
 
 
-class OneCycle(LambdaLR):
+class OneCycle(Schedule):
     """Up and down once: half a cosine wave from 1/25 to 1, then one to nearly 0 (Smith and Topin 2018).
 
     See arXiv 1708.07120. The numbers are those of `torch.optim.lr_scheduler.OneCycleLR`, whose momentum is left alone
@@ -96,7 +114,7 @@ class OneCycle(LambdaLR):
         super().__init__(optimizer, factor)
 
 
-class CosineToConstant(LambdaLR):
+class CosineToConstant(Schedule):
     """Half a cosine wave down to a constant, at which stochastic weight averaging collects its weights.
 
     Args:

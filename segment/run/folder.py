@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from hashlib import blake2b
 from itertools import count
 from pathlib import Path
@@ -61,7 +62,7 @@ def choose(cfg: DictConfig, log_name: str) -> Run:
         UserError: When the folder holds another run, or there is nothing to resume.
     """
     given = not OmegaConf.is_missing(cfg, "run_dir")  # by Python
-    fresh = _shown(Path(cfg.run_dir if given else HydraConfig.get().runtime.output_dir))
+    fresh = _shown(Path(cfg.run_dir) if given else _of_now(cfg))
     if cfg.get("from_run") and HydraConfig.get().mode == RunMode.RUN and not _is_named():
         fresh = Path(cfg.output_dir) / cfg.task / fresh.name  # Hydra has made it for the task that is the default
     if cfg.resume is False and (folder := _begun_by_this_job(cfg, fresh)) is not None:
@@ -150,9 +151,18 @@ def _shown(folder: Path) -> Path:
     return folder.relative_to(here) if folder.is_absolute() and folder.is_relative_to(here) else folder
 
 
+def _of_now(cfg: DictConfig) -> Path:
+    """The folder that Hydra has chosen, or that it would have, where Python calls without it."""
+    if HydraConfig.initialized():
+        return Path(HydraConfig.get().runtime.output_dir)
+    return Path(cfg.output_dir, cfg.task, f"{datetime.now():%Y-%m-%d_%H-%M-%S}")
+
+
 def _is_named() -> bool:
     """Whether the user named the folder; else it is called after the clock."""
-    return any(o.startswith(("hydra.run.dir=", "hydra.sweep.")) for o in HydraConfig.get().overrides.hydra)
+    return HydraConfig.initialized() and any(
+        o.startswith(("hydra.run.dir=", "hydra.sweep.")) for o in HydraConfig.get().overrides.hydra
+    )
 
 
 def _claimed(folder: Path, log_name: str) -> Path:

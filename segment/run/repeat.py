@@ -45,6 +45,9 @@ def repeated(cfg: DictConfig) -> DictConfig:
         UserError: When that is no run folder.
     """
     folder = Path(cfg.from_run)
+    if not HydraConfig.initialized():
+        msg = "from_run reads the overrides of a command line; run `segment train from_run=…` instead of train(cfg)"
+        raise UserError(msg)
     if not (folder / "config.yaml").exists() or not (folder / ENVIRONMENT).exists():
         msg = f"from_run={folder} is not a run folder: it lacks config.yaml or environment.json; name another one"
         raise UserError(msg)

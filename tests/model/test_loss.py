@@ -5,7 +5,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
 from segment.errors import UserError
-from segment.model.loss import DeepSupervision, Ramp, Sum, class_weights, set_epoch
+from segment.model.loss import DeepSupervision, Ramp, Sum, as_module, class_weights, set_epoch
 
 
 def mean_of_first_class(logits, label):
@@ -110,3 +110,9 @@ def test_class_weights_are_given_by_name():
         class_weights({"aorta": 2}, organs)
     with pytest.raises(UserError, match="liver is -1; a weight is 0 or more"):
         class_weights({"liver": -1}, organs)
+
+
+def test_a_criterion_may_be_a_function():
+    criterion = Sum({"a": as_module(lambda logits, label: logits.sum()), "b": lambda logits, label: label.sum()})
+    set_epoch(criterion, 1)
+    assert criterion(torch.ones(2), torch.ones(3)) == 5

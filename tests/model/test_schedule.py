@@ -101,6 +101,7 @@ def test_a_resumed_run_goes_on_along_the_curve_of_its_own_length(make):
     scheduler = make(later, 20)
     later.load_state_dict(sgd.state_dict())
     scheduler.load_state_dict(first.state_dict())
+    assert later.param_groups[0]["lr"] == scheduler.get_last_lr()[0] == whole[5]
     later.step()
     scheduler.step()
     assert later.param_groups[0]["lr"] == whole[6]
@@ -110,3 +111,18 @@ def test_a_run_without_end_has_no_steps_to_schedule():
     trainer = SimpleNamespace(estimated_stepping_batches=math.inf, max_epochs=-1)
     with pytest.raises(UserError, match=r"schedule needs the number of epochs; set trainer\.max_epochs, now -1"):
         SegmentationModule._total_steps(SimpleNamespace(trainer=trainer))
+
+
+@pytest.mark.parametrize("make", SCHEDULES)
+def test_a_finished_run_that_is_lengthened_trains_no_epoch_at_zero(make):
+    whole = rates(lambda sgd: make(sgd, 8), 8)
+    sgd = optimizer()
+    first = make(sgd, 4)
+    for _ in range(4):
+        sgd.step()
+        first.step()
+    later = optimizer()
+    scheduler = make(later, 8)
+    later.load_state_dict(sgd.state_dict())
+    scheduler.load_state_dict(first.state_dict())
+    assert later.param_groups[0]["lr"] == whole[4] > 0
