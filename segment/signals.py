@@ -19,7 +19,7 @@ NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
 SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
 STOPPED = 128 + signal.SIGTERM  # exit code, as a shell shows it; that of all signals but Ctrl+C
 STOPPED_BY_HAND = 128 + signal.SIGINT
-GRACE_S = 20.0  # for what is under way: closing files and loggers, ending workers
+GRACE_S = 40.0  # for what is under way: closing files and loggers, of which W&B takes the longest, ending workers
 AGAIN_S = 0.05  # until what ignores exceptions has come to its end
 
 

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 REACH_SECONDS = 10  # for the server's first answer; without one the run is offline
 INIT_SECONDS = 30  # for what follows
 # For the last uploads; what is not done then can be synced later. A run that was told to end has no more than 120 s.
-FINISH_SECONDS = 60
+FINISH_SECONDS = 30
 MODES = {"online": "online", "run": "online", "offline": "offline", "dryrun": "offline", "disabled": "disabled"}
 
 

@@ -113,11 +113,6 @@ def test_only_the_trial_leaves_no_run(tmp_path, cache, tried, capsys):
     assert "WARNING segment.forecast.preflight: fewer than one patch" in (tmp_path / "train.log").read_text()
 
 
-def test_a_mode_that_is_none_is_refused(tmp_path, cache):
-    with pytest.raises(UserError, match="preflight must be true, false or only, got 'onyl'"):
-        train(config(tmp_path, cache, "preflight=onyl"))
-
-
 def test_a_loss_that_is_no_number_ends_the_run_before_training(tmp_path, cache, tried):
     too_fast = ["model.optimizer.lr=1e30", "trainer.gradient_clip_val=null", "data.patches_per_epoch=30"]
     with pytest.raises(UserError, match=r"is not finite; the batch and the weights before it are in .*/nan/epoch_0"):

@@ -12,6 +12,7 @@ resume: true
 allow_changed: [data]
 preflight: false
 from_run: /home/anna/outputs/0
+anatomy: {liver: 1}
 data: {seed: "${seed}", preprocess: "${preprocess}", folder: /home/anna/cts}
 callbacks: {last: {dirpath: "${run_dir}/checkpoints", filename: last}}
 logger: {wandb: {project: p}}

@@ -4,7 +4,7 @@ import sys
 import pytest
 from omegaconf import OmegaConf
 
-from segment.configuration import portable
+from segment.configuration import OF_CALL, portable
 from segment.door import door
 from segment.metrics.scores import OrganScore
 from segment.metrics.table import append_case, begin_cases
@@ -58,9 +58,13 @@ def composed(command, *arguments):
 
 def test_the_configuration_is_that_of_the_run(first, command):
     cfg, folder = composed(command, f"from_run={first}")
-    assert portable(cfg) == OmegaConf.to_container(OmegaConf.load(first / "config.yaml"))
+    held = OmegaConf.to_container(OmegaConf.load(first / "config.yaml"))
+    of_call = {key: portable(cfg)[key] for key in OF_CALL}
+    assert portable(cfg) == {**held, **of_call}
+    assert of_call["from_run"] == first.name
     assert folder.parts[:2] == ("outputs", "smoke")  # by the task of that run
-    assert OmegaConf.load(folder / "config.yaml") == OmegaConf.load(first / "config.yaml")
+    written = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
+    assert {**written, **of_call} == {**held, **of_call}
 
 
 def test_overrides_of_the_call_come_on_top(first, command):

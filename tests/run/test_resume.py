@@ -112,7 +112,9 @@ def test_many_differences_are_counted(make_run, tmp_path):
 
 
 def test_nothing_to_resume_tells_how_near_the_newest_is(make_run, tmp_path):
-    with pytest.raises(UserError, match=r"^nothing to resume: no run in outputs/quick has this configuration$"):
+    with pytest.raises(
+        UserError, match=r"^nothing to resume: no run in outputs/quick has this configuration; leave resume=true out"
+    ):
         find_run(config("resume=true"), tmp_path / "fresh")
     make_run("1", "seed=1")
     with pytest.raises(UserError, match=r"in the newest, outputs/quick/1, seed was 1, is 0; take"):
@@ -161,7 +163,7 @@ def test_the_last_checkpoint_is_that_of_the_folder(tmp_path):
 def test_portable_configurations_name_no_place():
     cfg = config("run_dir=/home/jane/outputs/1", "cache_dir=/scratch/jane/cache", "resume=true", "allow_changed=[seed]")
     held = portable(cfg)
-    assert (held["run_dir"], held["cache_dir"], held["resume"], held["allow_changed"]) == (".", "cache", False, [])
+    assert (held["run_dir"], held["cache_dir"], held["resume"], held["allow_changed"]) == (".", "cache", True, ["seed"])
     assert held["callbacks"]["checkpoint"]["dirpath"] == "./checkpoints"
     assert "jane" not in str(held)
     assert cfg.run_dir == "/home/jane/outputs/1"
