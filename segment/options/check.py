@@ -132,12 +132,12 @@ class _Walk:
         if not unknown:
             return
         key = unknown[0]
-        if "_target_" in node and not any(f"{key}.".startswith(f"{given}.") for given in self.spellings):
+        names = [name for name in known if name not in HYDRAS_OWN]
+        near = nearest_key(key, [_dotted((*path, name)) for name in names])
+        if "_target_" in node and not near and not any(f"{key}.".startswith(f"{given}.") for given in self.spellings):
             msg = f"{node['_target_']} takes no {key.rpartition('.')[2]}; remove it by ~{key}"
             raise UserError(msg)
-        names = [name for name in known if name not in HYDRAS_OWN]
-        elsewhere = [other for other in written_keys(self.written) if other not in unknown]
-        near = nearest_key(key, [_dotted((*path, name)) for name in names]) or nearest_key(key, elsewhere)
+        near = near or nearest_key(key, [other for other in written_keys(self.written) if other not in unknown])
         takes = f"{_dotted(path)} takes {', '.join(names)}" if path else f"`segment {self.command} --help` lists them"
         raise UserError(f"there is no option {key}; " + (f"did you mean {near}?" if near else takes))
 

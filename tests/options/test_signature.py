@@ -16,7 +16,7 @@ from segment.options.kind import Misfit, fitted
 from segment.options.signature import signature
 
 SOURCE = """
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Optional
 from .elsewhere import Parent, renamed as function
 from .starred import *
@@ -27,7 +27,28 @@ class Plain:
 
 class Open(Plain):
     def __init__(self, extra: Optional[bool] = None, **kwargs):
-        pass
+        super().__init__(**kwargs)
+
+class Keeps(Plain):
+    def __init__(self, extra: Optional[bool] = None, **kwargs):
+        super().__init__(3)
+        self.kept = kwargs
+
+@dataclass
+class Base:
+    width: int
+
+@dataclass
+class Wider(Base):
+    depth: int = 3
+    made: int = field(init=False)
+
+class Made:
+    def __new__(cls, *args):
+        return object.__new__(cls)
+
+@decorated
+def other(a: int): ...
 
 class Child(Parent):
     pass
@@ -78,6 +99,8 @@ def module(tmp_path, monkeypatch):
             },
             False,
         ),
+        ("Keeps", {"extra": bool | None}, True),
+        ("Wider", {"width": int, "depth": int}, False),
         ("Child", {"weight": float}, False),
         ("function", {"a": int, "b": Any}, False),
         ("Starred", {"on": bool}, False),
@@ -99,7 +122,7 @@ def test_no_option_is_a_tensor(module):
         fitted("fast", hint)
 
 
-@pytest.mark.parametrize("name", ["Unknown", "Nothing", "nothing.Nothing", "Plain.method"])
+@pytest.mark.parametrize("name", ["Unknown", "Made", "other", "Nothing", "nothing.Nothing", "Plain.method"])
 def test_what_the_source_does_not_show_is_unknown(module, name):
     assert signature(f"{module}.{name}") is None
 
