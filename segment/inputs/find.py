@@ -26,7 +26,7 @@ class Input:
         name: Its path below the folder that all inputs share, without suffix: `p1/ct` of `scans/p1/ct.nii.gz` under
             `scans`. Its mask and its rows in volumes.csv are named after it.
         is_named: Whether the user named this very file, so that it is not left out, whatever its name.
-        clash: Which other input would write the same mask, and what to do; empty where none would.
+        clash: Which other input its mask would replace, or the mask of which, and what to do; empty where none.
     """
 
     path: Path
@@ -67,7 +67,7 @@ def find_inputs(given: Sequence[str], output: Path) -> tuple[list[Input], list[L
     if not inputs:
         there = "".join(f"\n  {line(group)}" for group in grouped(search.left_out))
         raise UserError(no_ct(",".join(given)) + there)
-    return _with_clashes(inputs), search.left_out
+    return _with_clashes(inputs, output), search.left_out
 
 
 @dataclass
@@ -176,18 +176,19 @@ class _Search:
         self.left_out.append(LeftOut(self._below(Path(str(error.filename))), reason))
 
 
-def _with_clashes(inputs: Sequence[Input]) -> list[Input]:
-    """The inputs, with those marked that would write the mask of another."""
-    others = defaultdict(list)
+def _with_clashes(inputs: Sequence[Input], output: Path) -> list[Input]:
+    """The inputs, with those marked whose mask would replace that of another, or another itself."""
+    paths = defaultdict(list)
     for one in inputs:
-        others[one.name].append(one)
-    return [replace(one, clash=_clash(one, others[one.name])) for one in inputs]
+        paths[one.name].append(one.path)
+    taken = {absolute(one.path) for one in inputs}
+    return [replace(one, clash=_clash(one, paths[one.name], taken, output)) for one in inputs]
 
 
-def _clash(one: Input, same_name: Sequence[Input]) -> str:
-    other = next((other for other in same_name if other.path != one.path), None)
-    if other is None:
-        return ""
-    return (
-        f"{other.path} would write the same mask, {one.name}{ENDING}.nii.gz; rename one, or take two calls and outputs"
-    )
+def _clash(one: Input, same_name: Sequence[Path], taken: Collection[str], output: Path) -> str:
+    mask = f"{one.name}{ENDING}.nii.gz"
+    if other := next((path for path in same_name if path != one.path), None):
+        return f"{other} would write the same mask, {mask}; rename one, or take two calls and outputs"
+    made = [output / mask, output / f"{one.name}{STRAIGHTENED}.nii.gz"]
+    replaced = next((path for path in made if absolute(path) in taken), None)
+    return f"its results would replace the input {replaced}; choose another output" if replaced else ""

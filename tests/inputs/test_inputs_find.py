@@ -106,6 +106,13 @@ def test_two_inputs_of_one_name_are_marked(tmp_path):
     ]
 
 
+def test_an_input_that_anothers_mask_would_replace_is_kept(tmp_path):
+    touch(tmp_path, "a.nii.gz", "a_seg.nii.gz")
+    inputs, _ = find_inputs(["a.nii.gz", "a_seg.nii.gz"], Path())
+    reason = "its results would replace the input a_seg.nii.gz; choose another output"
+    assert [(one.name, one.clash) for one in inputs] == [("a", reason), ("a_seg", "")]
+
+
 def test_a_file_that_is_named_is_kept_whatever_its_name(tmp_path):
     touch(tmp_path, "t/p1/a.nii.gz", "t/p1/a_seg.nii.gz")
     for given in (["t/p1/a.nii.gz", "t/p1/a_seg.nii.gz"], ["t/p1", "t/p1/a_seg.nii.gz"]):
