@@ -12,6 +12,7 @@ from segment.batch import name_failures, work_through
 from segment.data.left_out import LeftOut, grouped, line
 from segment.data.readers.read import read_label
 from segment.data.readers.scan import write_ct, write_mask
+from segment.data.sources.listing import shown
 from segment.door import door
 from segment.errors import UserError
 from segment.files import write_text
@@ -31,8 +32,9 @@ def predict(cfg: DictConfig) -> None:
     Writes `<name>_seg.nii.gz` on the CT's own grid, `volumes.csv` with a row per CT and organ, `checkpoint.sha256`, and
     with pictures=true `<name>_overlay.png` and `<name>_organs.mp4`. The name is the CT's path below the input, so that
     `output` mirrors its folders. A DICOM series that had to be straightened lies on another grid than its mask: with it
-    comes `<name>_straightened.nii.gz`, the CT on the mask's grid. A CT that fails is named at the end; the others are
-    done all the same. What else lies under `input` is named with the reason why it is left out.
+    comes `<name>_straightened.nii.gz`, the CT on the mask's grid. A CT that fails, or whose mask would have the name of
+    another's, is named at the end; the others are done all the same. What else lies under `input` is named with the
+    reason why it is left out.
 
     Raises:
         UserError: When there is no CT, the output exists already or is another checkpoint's, or CTs failed.
@@ -46,18 +48,20 @@ def predict(cfg: DictConfig) -> None:
             "missing, or overwrite=true"
         )
         raise UserError(msg)
+    clashing = [one for one in inputs if one.clash]
+    sound = [one for one in inputs if not one.clash]
     existing = [one for one in inputs if _mask_path(output, one).exists()]
     trained = ensemble.load(cfg.ckpt, cfg.trust)
     trained.to(build.device(cfg.device))
-    todo = [one for one in inputs if cfg.overwrite or one not in existing]
-    _check_owner(output, trained, bool(existing), cfg.overwrite)
+    todo = [one for one in sound if cfg.overwrite or one not in existing]
+    _check_owner(output, trained, bool(existing), todo if cfg.overwrite else None)
     for one in todo if cfg.overwrite else []:
         for made in (_mask_path(output, one), _ct_path(output, one), *_picture_paths(output, one)):
             made.unlink(missing_ok=True)  # so that nothing old is taken for new, whatever interrupts this call
     table = VolumeTable(output / "volumes.csv", trained.organs)
-    _tidy(table, output, todo, kept=[one for one in inputs if one not in todo])
+    _tidy(table, output, todo, kept=[one for one in sound if one not in todo])
     work = _Work(cfg, output, trained, table, left_out=left_out)
-    failed = work_through({one.shown: one for one in todo}, work.segment)
+    failed = work_through({one.shown: one for one in (*todo, *clashing)}, work.segment)
     _conclude(output, len(inputs) - work.no_cts, failed, left_out)
 
 
@@ -82,7 +86,13 @@ class _Work:
     no_cts: int = 0
 
     def segment(self, one: Input) -> str:
-        """Segment a CT and write all that belongs to it; returns how long that took, or why it is left out."""
+        """Segment a CT and write all that belongs to it; returns how long that took, or why it is left out.
+
+        Raises:
+            UserError: When it cannot be read, or its mask would have the name of another's.
+        """
+        if one.clash:
+            raise UserError(one.clash)
         start = time.monotonic()
         scan, left_out = read_input(one, self.cfg.series, self.cfg.straighten)
         self.left_out += left_out
@@ -131,18 +141,35 @@ def _picture_paths(output: Path, one: Input) -> tuple[Path, Path]:
     return output / f"{one.name}_overlay.png", output / f"{one.name}_organs.mp4"
 
 
-def _check_owner(output: Path, trained: ensemble.Ensemble, holds_masks: bool, overwrite: bool) -> None:
-    """Refuse a folder whose masks are, or may be, those of another checkpoint.
+def _check_owner(
+    output: Path, trained: ensemble.Ensemble, holds_masks: bool, overwritten: Sequence[Input] | None
+) -> None:
+    """Refuse a folder that would keep masks that are, or may be, those of another checkpoint.
+
+    Args:
+        output: The folder.
+        trained: The network of this call.
+        holds_masks: Whether there are masks of the inputs.
+        overwritten: Whose masks are made anew whatever is there; None: only missing masks are made.
 
     Raises:
-        UserError: When they are.
+        UserError: When it would.
     """
     record, ours = output / MADE_BY, trained.sha256
     lines = record.read_text(encoding="utf-8").splitlines() if record.exists() else []
     theirs = [line.split(" ")[0] for line in lines] or None
-    if not overwrite and theirs != ours and (holds_masks or theirs is not None):
-        names = ", ".join(map(str, trained.paths))
+    names = ", ".join(map(str, trained.paths))
+    if theirs == ours:
+        return
+    if overwritten is None and (holds_masks or theirs is not None):
         msg = f"the masks in {output} are not known to be of {names}; choose another output, or overwrite=true"
+        raise UserError(msg)
+    if kept := sorted({*output.rglob(f"*{ENDING}.nii.gz")} - {_mask_path(output, one) for one in overwritten or ()}):
+        msg = (
+            f"{output} holds {len(kept)} mask(s) that are not known to be of {names} and whose CTs this call does not "
+            f"segment: {shown(path.relative_to(output).as_posix() for path in kept)}; add these CTs with "
+            "overwrite=true, move the masks elsewhere, or choose another output"
+        )
         raise UserError(msg)
 
 

@@ -59,15 +59,17 @@ NAMED_ONLY = {
     ("segment.door", "resume"): "of a job on a cluster, which train alone has",
     ("segment.data.fetch.remote", "bytes"): "of HTTP",
     ("segment.metrics.merge", "resume"): "names segment train",
-    ("segment.options.composition", "data"): "for commands that have it",
-    ("segment.options.composition", "key"): "shows how options are written",
-    ("segment.options.composition", "object_type"): "of Hydra's own text",
+    ("segment.options.explanation", "data"): "for commands that have it",
+    ("segment.options.explanation", "key"): "shows how options are written",
+    ("segment.options.explanation", "object_type"): "of Hydra's own text",
+    ("segment.options.explanation", "overrides"): "of sweep, which has it",
+    ("segment.options.signature", "init"): "of source code",
     ("segment.model.checkpoint", "callbacks.checkpoint.save_top_k"): "of Lightning, given with +",
     ("segment.sweep", "logger"): "of the trials' training",
     ("segment.sweep", "logger.wandb.group"): "of the trials' training",
     ("segment.trained", "allow_changed"): "of a run that is resumed, which predict has none of",
 }
-NO_MESSAGES = ("segment.__main__", "segment.demo", "segment.view", "segment.data.resample")
+NO_MESSAGES = ("segment.__main__", "segment.demo", "segment.options.help", "segment.view", "segment.data.resample")
 TRAINER = {f"trainer.{name}" for name in inspect.signature(Trainer).parameters}  # given with + where conf/ has it not
 
 

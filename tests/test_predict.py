@@ -215,6 +215,32 @@ def test_masks_of_another_checkpoint_are_not_kept(run, ckpt, tmp_path):
         run(folder, "resume=true")
 
 
+def test_masks_of_another_checkpoint_that_are_not_overwritten_are_refused(run, ckpt, tmp_path):
+    folder, masks = tmp_path / "cts", tmp_path / "masks"
+    for seed, name in enumerate("ab"):
+        tiny.save(folder / f"{name}.nii.gz", tiny.body(seed)[0])
+    run(folder)
+    run(folder / "a.nii.gz", "overwrite=true")  # all masks are of one checkpoint
+    tiny.write_checkpoint(ckpt, tiny.config(spacing_mm=[4, 4, 4]))
+    with pytest.raises(UserError, match=r"masks holds 1 mask\(s\) .*best\.ckpt .*: b_seg\.nii\.gz; add these CTs"):
+        run(folder / "a.nii.gz", "overwrite=true")
+    (masks / "b_seg.nii.gz").rename(tmp_path / "b_seg.nii.gz")
+    run(folder / "a.nii.gz", "overwrite=true")
+    run(folder, "resume=true")
+    assert names(masks) == ["a_seg.nii.gz", "b_seg.nii.gz", "checkpoint.sha256", "volumes.csv"]
+
+
+def test_inputs_of_one_name_fail_and_the_others_are_segmented(run, tmp_path):
+    for name in ("a.nii.gz", "a.nii", "b.nii"):
+        tiny.save(tmp_path / "cts" / name, tiny.body()[0])
+    for more in ((), ("resume=true",), ("overwrite=true",)):
+        with pytest.raises(
+            UserError, match=r"2 of 3 failed:\n  a\.nii: .*same mask, a_seg.*\n  a\.nii\.gz: .*rename one"
+        ):
+            run(tmp_path / "cts", *more)
+        assert names(tmp_path / "masks") == ["b_seg.nii.gz", "checkpoint.sha256", "volumes.csv"]
+
+
 def test_an_interrupted_overwriting_leaves_nothing_old_to_keep(run, ckpt, tmp_path, monkeypatch):
     tiny.save(tmp_path / "cts" / "a.nii.gz", tiny.body()[0])
     run(tmp_path / "cts")

@@ -1,17 +1,17 @@
 """The CTs among all that lies under the inputs of `segment predict`, and why the rest is left out."""
 
-import glob
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from segment.data.left_out import LeftOut, grouped, line, of_other_format
 from segment.data.readers.dicom import kinds
 from segment.data.readers.dicom_file import CT, ENHANCED
-from segment.data.readers.scan import SUFFIXES, case_name, has_suffix
+from segment.data.readers.scan import case_name, has_suffix
 from segment.errors import UserError
+from segment.inputs.paths import absolute, matching, no_ct, shared_folder
 
 ENDING = "_seg"  # what the name of a CT's mask has after the CT's
 STRAIGHTENED = "_straightened"  # and the name of a CT whose mask lies on another grid than its files
@@ -25,12 +25,14 @@ class Input:
         path: A file, or a folder in which DICOM files of a CT lie, without what lies below.
         name: Its path below the folder that all inputs share, without suffix: `p1/ct` of `scans/p1/ct.nii.gz` under
             `scans`. Its mask and its rows in volumes.csv are named after it.
-        is_named: Whether the user named this very file, so that it cannot be left out as a companion of a CT.
+        is_named: Whether the user named this very file, so that it is not left out, whatever its name.
+        clash: Which other input its mask would replace, or the mask of which, and what to do; empty where none.
     """
 
     path: Path
     name: str
     is_named: bool = False
+    clash: str = ""
 
     @property
     def shown(self) -> str:
@@ -42,7 +44,8 @@ def find_inputs(given: Sequence[str], output: Path) -> tuple[list[Input], list[L
     """All that may be a CT in files, in folders with all that lies below, and in what globs match; and the rest.
 
     Nothing depends on the order in which a file system lists files. Hidden files are no one's. Masks and straightened
-    CTs that this command has written beside the CTs, and all in the output folder, are left out.
+    CTs that this command has written beside the CTs, and all in the output folder, are left out, but for what is named
+    itself.
 
     Args:
         given: Paths and globs.
@@ -52,23 +55,37 @@ def find_inputs(given: Sequence[str], output: Path) -> tuple[list[Input], list[L
         Inputs sorted by name, and what is left out.
 
     Raises:
-        UserError: When a path does not exist, nothing may be a CT, or two inputs would write the same mask.
+        UserError: When a path does not exist, or nothing may be a CT.
     """
-    search = _Search(Path(os.path.commonpath([_folder(one) for one in given])) if given else Path(), output)
-    for one in given:
-        for path in _matches(one):
-            search.take(path, is_named=path == Path(one))
+    matches = [(path, path == Path(one)) for one in given for path in matching(one)]
+    named = [path for path, is_named in matches if is_named]
+    search = _Search(shared_folder(given, [path for path, _ in matches]), output, {path.resolve() for path in named})
+    # Named files first: a folder may hold them.
+    for path, is_named in sorted(matches, key=lambda match: not match[1] or match[0].is_dir()):
+        search.take(path, is_named)
     inputs = search.without_own_masks()
-    _check_found(inputs, search.left_out, given)
-    return inputs, search.left_out
+    if not inputs:
+        there = "".join(f"\n  {line(group)}" for group in grouped(search.left_out))
+        raise UserError(no_ct(",".join(given)) + there)
+    return _with_clashes(inputs, output), search.left_out
 
 
 @dataclass
 class _Search:
-    """What was found so far, each file and folder once."""
+    """What was found so far, each file and folder once.
+
+    Attributes:
+        base: Folder below which names start.
+        output: Where masks are written.
+        named: Files and folders that the user named, with links resolved.
+        inputs: What may be a CT.
+        left_out: What is no input.
+        seen: Paths of all files and folders so far.
+    """
 
     base: Path
     output: Path
+    named: Collection[Path]
     inputs: list[Input] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
@@ -88,11 +105,17 @@ class _Search:
 
     def without_own_masks(self) -> list[Input]:
         """The inputs by name; what this command has written beside them is left out."""
-        names = {one.name for one in self.inputs}
-        written = {f"{name}{ending}" for name in names for ending in (ENDING, STRAIGHTENED)}
+        written = {f"{one.name}{ending}" for one in self.inputs for ending in (ENDING, STRAIGHTENED)}
+        # The output may be one of the folders that the user named, below which names do not start.
+        made = {absolute(self.output / f"{name}.nii.gz") for name in written}
         reason = "named as the mask or the straightened CT of the CT beside it"
-        self.left_out += [LeftOut(name, reason, is_expected=True) for name in sorted(names & written)]
-        return sorted((one for one in self.inputs if one.name not in written), key=lambda one: one.name)
+        kept = []
+        for one in sorted(self.inputs, key=lambda one: (one.name, one.shown)):
+            if not one.is_named and (one.name in written or absolute(one.path) in made):
+                self.left_out.append(LeftOut(one.shown, reason, is_expected=True))
+            else:
+                kept.append(one)
+        return kept
 
     def _walk(self, top: Path) -> Iterator[tuple[Path, list[str]]]:
         """Folders and the names of their files; links are followed, each folder is visited once."""
@@ -139,61 +162,33 @@ class _Search:
         return Path(os.path.relpath(path, self.base)).as_posix()
 
     def _is_new(self, path: Path) -> bool:
-        known = os.path.realpath(path) if path.is_dir() else _absolute(path)
+        known = os.path.realpath(path) if path.is_dir() else absolute(path)
         is_new = known not in self.seen
         self.seen.add(known)
         return is_new
 
     def _is_output(self, folder: Path) -> bool:
-        below_base = folder.resolve() != self.base.resolve()
-        return below_base and folder.resolve() == self.output.resolve()
+        is_asked_for = folder.resolve() in {self.base.resolve(), *self.named}
+        return folder.resolve() == self.output.resolve() and not is_asked_for
 
     def _cannot_open(self, error: OSError) -> None:
         reason = f"cannot be opened ({error.strerror}); check your rights to read it"
         self.left_out.append(LeftOut(self._below(Path(str(error.filename))), reason))
 
 
-def _folder(pattern: str) -> str:
-    """The folder below which names of masks start: of a glob, what stands before its first special character."""
-    path = Path(pattern)
-    if not path.exists():
-        parts = path.parts
-        fixed = next((n for n, part in enumerate(parts) if glob.has_magic(part)), len(parts) - 1)
-        path = Path(*parts[:fixed])
-    elif path.is_file():
-        path = path.parent
-    return _absolute(path)
+def _with_clashes(inputs: Sequence[Input], output: Path) -> list[Input]:
+    """The inputs, with those marked whose mask would replace that of another, or another itself."""
+    paths = defaultdict(list)
+    for one in inputs:
+        paths[one.name].append(one.path)
+    taken = {absolute(one.path) for one in inputs}
+    return [replace(one, clash=_clash(one, paths[one.name], taken, output)) for one in inputs]
 
 
-def _absolute(path: Path) -> str:
-    """With links as the user sees them."""
-    return os.path.abspath(path)  # noqa: PTH100
-
-
-def _matches(pattern: str) -> list[Path]:
-    """What a path or a glob names.
-
-    Raises:
-        UserError: When that is nothing.
-    """
-    if pattern and Path(pattern).exists():
-        return [Path(pattern)]
-    found = [Path(path) for path in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207  # may be absolute
-    if not found:
-        raise UserError(_no_ct(pattern))
-    return found
-
-
-def _no_ct(given: str) -> str:
-    return f"no CT at input={given}; name a file, a folder or a glob of {', '.join(SUFFIXES)} or DICOM series"
-
-
-def _check_found(inputs: Sequence[Input], left_out: Sequence[LeftOut], given: Sequence[str]) -> None:
-    if not inputs:
-        there = "".join(f"\n  {line(group)}" for group in grouped(left_out))
-        raise UserError(_no_ct(",".join(given)) + there)
-    for one, other in pairwise(inputs):
-        if one.name == other.name:
-            mask = f"{one.name}{ENDING}.nii.gz"
-            msg = f"{one.path} and {other.path} would both write {mask}; rename one, or take two calls and outputs"
-            raise UserError(msg)
+def _clash(one: Input, same_name: Sequence[Path], taken: Collection[str], output: Path) -> str:
+    mask = f"{one.name}{ENDING}.nii.gz"
+    if other := next((path for path in same_name if path != one.path), None):
+        return f"{other} would write the same mask, {mask}; rename one, or take two calls and outputs"
+    made = [output / mask, output / f"{one.name}{STRAIGHTENED}.nii.gz"]
+    replaced = next((path for path in made if absolute(path) in taken), None)
+    return f"its results would replace the input {replaced}; choose another output" if replaced else ""

@@ -6,8 +6,8 @@ from segment.data.inspect.hu import LABEL_MAP, NO_AIR, check_hu, check_possible
 from segment.data.left_out import LeftOut
 from segment.data.readers.advice import FOR_PREDICTION
 from segment.data.readers.dicom import CTS, Series, SeriesFolder
-from segment.data.readers.read import read_ct
-from segment.data.readers.scan import Scan
+from segment.data.readers.read import read_ct_file
+from segment.data.readers.scan import Scan, report_odd
 from segment.errors import UserError
 from segment.inputs.find import Input
 
@@ -36,15 +36,16 @@ def read_input(one: Input, series: str | None, straighten: bool) -> tuple[Scan |
         left_out = [_other(one, other, chosen) for other in folder.series if other != chosen]
         scan = folder.read(chosen.uid, straighten)
     else:
-        scan = read_ct(one.path, advice=FOR_PREDICTION)
+        scan = read_ct_file(one.path)
     finding = check_possible(one.shown, scan.data)
     if finding is not None and finding.check == LABEL_MAP and not one.is_named:
         return None, [LeftOut(one.shown, "a label map, no CT", is_expected=True)]
     if finding is not None:
         msg = f"{one.path} cannot be a CT: {finding.what}; {finding.remedy}"
         raise UserError(msg)
+    report_odd(one.path, scan)
     for odd in check_hu(one.shown, scan.data):
-        if odd.check != NO_AIR:  # which reading has reported
+        if odd.check != NO_AIR:  # which is reported above
             log.warning("%s: %s; %s", one.shown, odd.what, odd.remedy)
     return scan, left_out
 

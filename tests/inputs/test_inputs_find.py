@@ -87,7 +87,7 @@ def test_masks_beside_their_cts_are_left_out(tmp_path):
     names, left_out = found(tmp_path)
     assert names == ["a", "b", "c_seg", "d_straightened"]
     assert left_out == dict.fromkeys(
-        ["a_seg", "a_straightened"], "named as the mask or the straightened CT of the CT beside it"
+        ["a_seg.nii.gz", "a_straightened.nii.gz"], "named as the mask or the straightened CT of the CT beside it"
     )
 
 
@@ -96,10 +96,45 @@ def test_the_output_folder_is_no_input(tmp_path):
     assert found("s", output=tmp_path / "s" / "masks") == (["a"], {"masks": "the output folder"})
 
 
-def test_two_inputs_of_one_name_are_refused(tmp_path):
-    touch(tmp_path, "s/a.nii.gz", "s/a.mha")
-    with pytest.raises(UserError, match=r"s/a\.mha and s/a\.nii\.gz would both write a_seg\.nii\.gz; rename"):
-        found("s")
+def test_two_inputs_of_one_name_are_marked(tmp_path):
+    touch(tmp_path, "s/a.nii.gz", "s/a.mha", "s/b.nii")
+    what = "would write the same mask, a_seg.nii.gz; rename one, or take two calls and outputs"
+    assert [(one.shown, one.clash) for one in find_inputs(["s"], Path("masks"))[0]] == [
+        ("a.mha", f"s/a.nii.gz {what}"),
+        ("a.nii.gz", f"s/a.mha {what}"),
+        ("b.nii", ""),
+    ]
+
+
+def test_an_input_that_anothers_mask_would_replace_is_kept(tmp_path):
+    touch(tmp_path, "a.nii.gz", "a_seg.nii.gz")
+    inputs, _ = find_inputs(["a.nii.gz", "a_seg.nii.gz"], Path())
+    reason = "its results would replace the input a_seg.nii.gz; choose another output"
+    assert [(one.name, one.clash) for one in inputs] == [("a", reason), ("a_seg", "")]
+
+
+def test_a_file_that_is_named_is_kept_whatever_its_name(tmp_path):
+    touch(tmp_path, "t/p1/a.nii.gz", "t/p1/a_seg.nii.gz")
+    for given in (["t/p1/a.nii.gz", "t/p1/a_seg.nii.gz"], ["t/p1", "t/p1/a_seg.nii.gz"]):
+        assert found(*given) == (["a", "a_seg"], {})
+    assert found("t/p1/*")[0] == ["a"]
+
+
+@pytest.mark.parametrize("given", [["scans/p1", "scans/p2"], ["scans", "scans/p1"], ["scans/p*", "scans/p1"]])
+def test_a_folder_that_is_named_is_an_input_even_if_it_is_the_output(tmp_path, given):
+    own = "named as the mask or the straightened CT of the CT beside it"
+    written = ("scans/p1/p1/ct_seg.nii.gz", "scans/p1/p2/ct_straightened.nii.gz")
+    touch(tmp_path, "scans/p1/ct.nii.gz", "scans/p2/ct.nii.gz", *written)
+    left_out = {"p1/p1/ct_seg.nii.gz": own, "p1/p2/ct_straightened.nii.gz": own}
+    assert found(*given, output="scans/p1") == (["p1/ct", "p2/ct"], left_out)
+
+
+def test_no_name_leads_out_of_the_output(tmp_path, monkeypatch):
+    touch(tmp_path, "here/p1/x.nii", "here/p2/x.nii", "other/a.nii.gz")
+    monkeypatch.chdir(tmp_path / "here")
+    assert found("p*/../../other/*.nii.gz")[0] == ["other/a"]
+    assert found("p*/../../other/*.nii.gz", "p1")[0] == ["here/p1/x", "other/a"]
+    assert found("../other")[0] == ["a"]
 
 
 def test_every_folder_with_a_ct_is_an_input_in_whatever_order_it_is_listed(tmp_path, monkeypatch):

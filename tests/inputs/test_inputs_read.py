@@ -19,7 +19,7 @@ def read(path, is_named=False, series=None):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32])
-def test_a_label_map_is_refused_when_named_and_else_left_out(tmp_path, dtype):
+def test_a_label_map_is_refused_when_named_and_else_left_out(tmp_path, dtype, caplog):
     labels = {
         "many": tiny.body()[1],
         "one": tiny.body()[1] == 2,
@@ -31,6 +31,7 @@ def test_a_label_map_is_refused_when_named_and_else_left_out(tmp_path, dtype):
         assert read(path) == (False, [(path.name, "a label map, no CT")])
         with pytest.raises(UserError, match=r"cannot be a CT: numbers from \d to \d are codes of a label map, not HU"):
             read(path, is_named=True)
+    assert not caplog.text  # what would be odd about a CT
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Read a CT or a label map from a file of any format, or a folder with a DICOM series."""
 
-import logging
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,10 +13,8 @@ from segment.data.readers.dicom import SeriesFolder
 from segment.data.readers.grid import Grid
 from segment.data.readers.itk import read_itk, read_itk_grid
 from segment.data.readers.nifti import read_nifti, read_nifti_grid
-from segment.data.readers.scan import SUFFIXES, Scan, as_ct, has_suffix
+from segment.data.readers.scan import SUFFIXES, Scan, as_ct, has_suffix, report_odd
 from segment.errors import UserError
-
-log = logging.getLogger(__name__)
 
 Read = TypeVar("Read")
 
@@ -42,16 +39,18 @@ def read_ct(
         UserError: When the file is missing, incomplete, not one 3D volume of finite numbers, or has no usable geometry.
     """
     path = Path(path)
-    if is_folder(path):
-        return SeriesFolder(path, advice=advice).read(series, straighten)
-    scan = _read(path, read_nifti, read_itk)
-    if not scan.is_oriented:
-        log.warning(
-            "%s does not state which way its axes run in the body: left and right are a guess; convert it again from "
-            "DICOM",
-            path,
-        )
-    return as_ct(path, scan)
+    scan = SeriesFolder(path, advice=advice).read(series, straighten) if is_folder(path) else read_ct_file(path)
+    report_odd(path, scan)
+    return scan
+
+
+def read_ct_file(path: Path) -> Scan:
+    """Read a CT in HU from a file, and leave it to `report_odd` to report whether it looks like one.
+
+    Raises:
+        UserError: As `read_ct`.
+    """
+    return as_ct(path, _read(path, read_nifti, read_itk))
 
 
 def is_folder(path: Path) -> bool:

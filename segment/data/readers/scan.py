@@ -70,9 +70,19 @@ def as_ct(path: Path, scan: Scan) -> Scan:
         if bad:
             msg = f"{path} holds {bad} voxels that are NaN or infinite; replace them, by -1024 HU where there is air"
             raise UserError(msg)
-    if values.min() > AIR_BELOW_HU:
-        log.warning("%s holds %g to %g and no air; check that these are HU", path, values.min(), values.max())
     return replace(scan, data=_as_hu(values))
+
+
+def report_odd(path: Path, scan: Scan) -> None:
+    """Report in the log what is odd about a CT that is used all the same: unknown axes, values that may be no HU."""
+    if not scan.is_oriented:
+        log.warning(
+            "%s does not state which way its axes run in the body: left and right are a guess; convert it again from "
+            "DICOM",
+            path,
+        )
+    if scan.data.min() > AIR_BELOW_HU:
+        log.warning("%s holds %g to %g and no air: are these HU?", path, scan.data.min(), scan.data.max())
 
 
 def write_mask(path: Path, mask: np.ndarray, like: Scan) -> None:

@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from segment.data.annotation import LabelFile
@@ -66,6 +67,9 @@ class Paired:
         patient_pattern: As in `Folder`.
         sides: As in `Folder`.
         only_labelled: Pass over CTs without label, which the log counts, instead of refusing them.
+        named_by_path: Name a case by all folders above it, joined by `_`, from where they first differ, and its patient
+            by the first of these folders; so `p1/pre/ct.nii.gz` is the case `p1_pre` of the patient `p1`. The patterns
+            are matched against that name. Else `{case}` alone is the name and the patient.
     """
 
     def __init__(
@@ -77,6 +81,7 @@ class Paired:
         patient_pattern: str | None = None,
         sides: Sides | None = None,
         only_labelled: bool = False,
+        named_by_path: bool = False,
     ) -> None:
         self.root = Path(root)
         self.pairs = pairs
@@ -85,6 +90,7 @@ class Paired:
         self.patient_pattern = pattern_of("patient_pattern", patient_pattern, groups=1)
         self.sides = sides
         self.only_labelled = only_labelled
+        self.named_by_path = named_by_path
 
     def cases(self, source: str, refused: Refused | None = None) -> list[Case]:
         """List the cases, sorted by name.
@@ -113,10 +119,13 @@ class Paired:
             log.warning("%d of %d CTs have no label and are passed over: %s", len(lonely), len(images), shown(lonely))
             images = {name: path for name, path in images.items() if name in labels}
 
+        patients = {"_".join(names): names[0] for _, names in self._matches(pair.image)}
+
         def case_of(name: str) -> Case:
+            patient = patient_of(name, self.patient_pattern) if self.patient_pattern else patients[name]
             return Case(
                 f"{source}/{name}",
-                f"{source}/{patient_of(name, self.patient_pattern)}",
+                f"{source}/{patient}",
                 images[name],
                 with_sides(LabelFile(labels[name], self.label_codes or {}), self.sides),
                 part=pair.part,
@@ -145,21 +154,37 @@ class Paired:
 
     def _found(self, pattern: str, source: str, refused: Refused | None) -> Mapping[str, Path]:
         """Files whose paths end in a pattern, by case."""
-        suffix = next((suffix for suffix in SUFFIXES if pattern.endswith(suffix)), "")
-        escaped = re.escape(pattern.removesuffix(suffix))
-        escaped = escaped.replace(r"\{case\}", "(?P<case>[^/]+)").replace(r"\*", "[^/]*")
-        end = re.compile(f"(?:.*/)?{escaped}(?i:{re.escape(suffix)})")  # a suffix may be in capitals
         found: dict[str, Path] = {}
-        for path in sorted(files_below(self.root)):
-            match = end.fullmatch(path.relative_to(self.root).as_posix())
-            if match is None:
-                continue
-            name = match["case"]
+        for path, names in self._matches(pattern):
+            name = "_".join(names)
             if self.case_pattern is not None and not self.case_pattern.fullmatch(name):
                 continue
             if name in found:
-                msg = f"two files for the case {name!r}: {found[name]} and {path}; remove one"
+                msg = (
+                    f"two files for the case {name!r}: {found[name]} and {path}; rename one, or its folder, or "
+                    f"move one out of {self.root}"
+                )
                 refuse(refused, f"{source}/{name}", msg)
                 continue
             found[name] = path
         return found
+
+    def _matches(self, pattern: str) -> list[tuple[Path, list[str]]]:
+        """Files whose paths end in a pattern, sorted, and what names the case of each: `{case}`, or all folders."""
+        found = [(path, [*above, case]) for path, above, case in _fitting(self.root, pattern)]
+        if not self.named_by_path:
+            return [(path, names[-1:]) for path, names in found]
+        every = [above for pair in self.pairs for _, above, _ in _fitting(self.root, pair.image)]
+        first, last = min(every, default=[]), max(every, default=[])  # what these two share, all share
+        top = [one for one, _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))]
+        return [(path, names[len(top) :] if names[: len(top)] == top else names) for path, names in found]
+
+
+def _fitting(root: Path, pattern: str) -> list[tuple[Path, list[str], str]]:
+    """Files below the root whose paths end in a pattern, sorted; of each the folders before that end, and `{case}`."""
+    suffix = next((suffix for suffix in SUFFIXES if pattern.endswith(suffix)), "")
+    escaped = re.escape(pattern.removesuffix(suffix))
+    escaped = escaped.replace(r"\{case\}", "(?P<case>[^/]+)").replace(r"\*", "[^/]*")
+    end = re.compile(f"(?P<above>(?:.*/)?){escaped}(?i:{re.escape(suffix)})")  # a suffix may be in capitals
+    matches = [(path, end.fullmatch(path.relative_to(root).as_posix())) for path in sorted(files_below(root))]
+    return [(path, match["above"].split("/")[:-1], match["case"]) for path, match in matches if match]

@@ -64,6 +64,47 @@ def test_one_case_in_two_pairs(tmp_path):
         Paired(tmp_path, pairs, {"liver": 1}).cases("set")
 
 
+TREE = [Pair("{case}/ct.nii.gz", "{case}/label.nii.gz")]
+
+
+@pytest.mark.parametrize(
+    ("folders", "expected"),
+    [
+        (["p1", "p2"], [("p1", "p1"), ("p2", "p2")]),
+        (["tr/p1/p1_v1", "tr/p1/p1_v2", "tr/p2/p2_v1"], [("p1_p1_v1", "p1"), ("p1_p1_v2", "p1"), ("p2_p2_v1", "p2")]),
+        (
+            ["p1/pre", "p1/post", "p2/pre", "p2/post"],
+            [("p1_post", "p1"), ("p1_pre", "p1"), ("p2_post", "p2"), ("p2_pre", "p2")],
+        ),
+        (["set/p1", "set/x/p2"], [("p1", "p1"), ("x_p2", "x")]),
+    ],
+)
+def test_scans_of_a_tree_are_of_the_patient_whose_folder_they_lie_in(tmp_path, folders, expected):
+    touch(tmp_path, *(f"{folder}/{name}.nii.gz" for folder in folders for name in ("ct", "label")))
+    source = Paired(tmp_path, TREE, {"liver": 1}, named_by_path=True)
+    cases = source.cases("set")
+    assert [(c.id, c.patient) for c in cases] == [(f"set/{name}", f"set/{patient}") for name, patient in expected]
+    assert all(case.image.parent == case.label.path.parent for case in cases)
+    assert not source.left_out(cases)
+
+
+def test_patterns_of_a_tree_see_the_whole_name(tmp_path):
+    folders = ("p1/v1", "p1/v2", "p2/v1", "p2/mr")
+    touch(tmp_path, *(f"{folder}/{name}.nii.gz" for folder in folders for name in ("ct", "label")))
+    cases = Paired(tmp_path, TREE, {"liver": 1}, r".*_v\d", r"(p\d_v)", named_by_path=True).cases("set")
+    assert [(c.id, c.patient) for c in cases] == [
+        ("set/p1_v1", "set/p1_v"),
+        ("set/p1_v2", "set/p1_v"),
+        ("set/p2_v1", "set/p2_v"),
+    ]
+
+
+def test_folders_of_a_tree_that_make_one_name_are_refused(tmp_path):
+    touch(tmp_path, *(f"{folder}/{name}.nii.gz" for folder in ("p1/a_b", "p1_a/b") for name in ("ct", "label")))
+    with pytest.raises(UserError, match=r"two files for the case 'p1_a_b': .*; rename one, or its folder, or move"):
+        Paired(tmp_path, TREE, {"liver": 1}, named_by_path=True).cases("set")
+
+
 def test_no_root(tmp_path):
     with pytest.raises(UserError, match=r"no such folder: .* that its archive was unpacked into"):
         Paired(tmp_path / "nowhere", PAIRS, {"liver": 1}).cases("set")
