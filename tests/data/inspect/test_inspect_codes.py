@@ -1,5 +1,5 @@
 import pytest
-from bodies import ANATOMY, CONF, place
+from bodies import ANATOMY, CONF, body, place
 from omegaconf import OmegaConf
 
 from segment.data.inspect.codes import Table, best_table, check_codes, public_tables
@@ -10,13 +10,10 @@ TABLES = {table.name: table for table in public_tables(CONF, OTHERS)}
 OWN = {"liver": 1, "right_kidney": 2, "left_kidney": 3, "spleen": 4}
 
 
-def case_of(codes):
+def case_of(codes, size=1.0):
     """A case with every structure whose place is known, under the codes that a table gives it."""
-    return {
-        value if isinstance(value, int) else value[0]: place(name)
-        for name, value in codes.items()
-        if name in ANATOMY.centre_mm
-    }
+    places = body(*(name for name in codes if name in ANATOMY.centre_mm), size=size)
+    return {codes[name] if isinstance(codes[name], int) else codes[name][0]: place for name, place in places.items()}
 
 
 def test_public_sets_are_among_the_tables():
@@ -50,6 +47,14 @@ def test_declared_codes_that_fit_are_fine():
         assert not list(check_codes("folder", [case_of(table.codes)], table.codes, list(TABLES.values()), ANATOMY)), (
             name
         )
+
+
+@pytest.mark.parametrize("size", [1, 0.5])
+def test_the_exchanged_kidney_and_spleen_of_flare_are_found_in_children_too(size):
+    flare = TABLES["data=flare22"].codes
+    wrong = flare | {"left_kidney": flare["spleen"], "spleen": flare["left_kidney"]}
+    (finding,) = check_codes("folder", [case_of(flare, size)], wrong, list(TABLES.values()), ANATOMY)
+    assert finding.what.startswith("3 lies where spleen lies, not left_kidney, 13 lies where left_kidney lies, not spl")
 
 
 def test_names_that_nobody_knows_and_merged_codes_are_no_error():
