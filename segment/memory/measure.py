@@ -31,7 +31,7 @@ def available() -> int:
 
 
 def free(device: torch.device) -> int:
-    """What can still be taken there, less `RESERVE`: of a GPU's memory, or of the machine's as `available` counts it."""
+    """What can still be taken there, less `RESERVE`: of a GPU, or of the machine as `available` counts it."""
     if device.type == "cuda":
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # PyTorch keeps it for later
         left = float(torch.cuda.mem_get_info(device)[0] + unused)
