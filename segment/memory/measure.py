@@ -43,7 +43,7 @@ def free(device: torch.device) -> int:
 def _left(held: int) -> float:
     """What the machine, and the limits of its job, leave to this process, which holds so much; below 0 beyond them."""
     limits = limit.free_in_groups(), limit.slurm_limit(os.environ) - held
-    return min(psutil.virtual_memory().available, *limits)
+    return min(float(psutil.virtual_memory().available), *limits)
 
 
 def gpu_peak(device: torch.device) -> int | None:
