@@ -21,6 +21,24 @@ def test_public_sets_are_among_the_tables():
     assert named | {"TotalSegmentator", "CHAOS", "masks of segment predict"} <= TABLES.keys()
 
 
+def test_tables_are_mappings_from_structures_to_codes():
+    """Layouts that leave the codes to the user, as `data=tree` and `data=folder` do, are none."""
+    assert not {"data=tree", "data=folder", "data=nnunet", "data=manifest"} & TABLES.keys()
+    for table in TABLES.values():
+        assert isinstance(table.codes, dict), table.name
+        assert isinstance(table.sides, dict), table.name
+        values = [code for value in table.codes.values() for code in (value if isinstance(value, list) else [value])]
+        assert {type(code) for code in values} == {int}, table.name
+
+
+@pytest.mark.parametrize("codes", ["???", "null", "{}", "{spleen: 1, other: [2, 3]}"])
+def test_data_sets_that_do_not_state_every_code_are_no_table(tmp_path, codes):
+    (tmp_path / "data").mkdir()
+    for name, value in (("own", codes), ("public", "{liver: 1, spleen: 2}")):
+        (tmp_path / "data" / f"{name}.yaml").write_text(f"sources:\n  one:\n    label_codes: {value}\n")
+    assert public_tables(tmp_path, {}) == [Table("data=public", {"liver": 1, "spleen": 2})]
+
+
 @pytest.mark.parametrize("name", TABLES)
 def test_every_table_is_recognised_by_places_alone(name):
     codes = TABLES[name].codes
@@ -33,7 +51,10 @@ def test_every_table_is_recognised_by_places_alone(name):
 def test_codes_in_no_table_are_not_guessed():
     (finding,) = check_codes("folder", [{7: place("liver"), 900: place("spleen")}], {}, list(TABLES.values()), ANATOMY)
     assert finding.what == "label_codes says nothing of the 2 code(s) 7, 900"
-    assert "label_codes={…: [7, 900]}" in finding.remedy
+    assert finding.remedy == (
+        "name each code (7, 900) in data.sources.folder.label_codes, by the volume and the place that are listed for "
+        "it, and look at the contact sheet"
+    )
 
 
 def test_a_table_that_does_not_fit_is_not_named():
