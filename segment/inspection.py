@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from segment.data.cases import Case
 from segment.data.inspect.anatomy import Anatomy
 from segment.data.inspect.case import inspect
-from segment.data.inspect.finding import Finding
+from segment.data.inspect.finding import Finding, failure
 from segment.data.inspect.place import Place
 from segment.data.workers import heed_only_the_parent
 from segment.view.thumbnail import draw_thumbnail
@@ -52,14 +52,14 @@ class Inspection(Dataset[Seen]):
             with _quiet():
                 seen = inspect(case, self.organs, self.anatomy)
         except Exception as error:  # of whatever kind: thousands of other cases wait
-            return Seen((_failure(case, "failed", "the inspection failed", error),), "", b"", {})
+            return Seen((failure(case.id, "failed", "the inspection failed", error),), "", b"", {})
         if seen.scan is None:
             return Seen(seen.findings, seen.voxel_hash, b"", seen.codes)
         try:
             picture = draw_thumbnail(seen.scan.data, seen.classes, seen.scan.affine, self.organs)
         except Exception as error:  # which must not cost the findings
-            failure = _failure(case, "picture", "it cannot be shown on the contact sheet", error)
-            return Seen((*seen.findings, failure), seen.voxel_hash, b"", seen.codes)
+            failed = failure(case.id, "picture", "it cannot be shown on the contact sheet", error)
+            return Seen((*seen.findings, failed), seen.voxel_hash, b"", seen.codes)
         return Seen(seen.findings, seen.voxel_hash, picture, seen.codes)
 
 
@@ -110,8 +110,3 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         logging.disable(before)
-
-
-def _failure(case: Case, check: str, what: str, error: Exception) -> Finding:
-    remedy = "look at the files; if they are in order, report this as a bug"
-    return Finding(case.id, check, "error", f"{what}: {type(error).__name__}: {error}", remedy)

@@ -239,6 +239,32 @@ def test_a_bug_in_a_check_costs_one_case(doctor, cts, monkeypatch):
     assert "ZeroDivisionError: by the clock" in found["findings"][0]["what"]
 
 
+@pytest.mark.parametrize(
+    ("check", "about", "what"),
+    [
+        ("check_set", "all cases", "the checks of the data set as a whole failed"),
+        ("public_tables", "all cases", "the public tables of codes could not be read"),
+        ("check_codes", "folder", "the check of its codes failed"),
+        ("shared", "all cases", "what most cases share could not be told from the rest"),
+    ],
+)
+def test_a_bug_in_a_check_of_the_whole_set_costs_no_finding(doctor, cts, monkeypatch, check, about, what):
+    def broken(*_):
+        msg = "by the clock"
+        raise ZeroDivisionError(msg)
+
+    swap = np.arange(256, dtype=np.uint8)
+    swap[[2, 13]] = 13, 2
+    change(cts / "labels" / "phantom_0001.nii.gz", lambda label: swap[label])
+    monkeypatch.setattr(door, check, broken)
+    code, found, out, _ = doctor(cts)
+    errors = {(f["check"], f["case"]): f["what"] for f in found["findings"] if f["severity"] == "error"}
+    assert errors.keys() == {("swapped labels", "folder/phantom_0001"), ("failed", about)}
+    assert errors["failed", about] == f"{what}: ZeroDivisionError: by the clock"
+    assert code == 2
+    assert "swap these organs' codes" in out
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_killed_process_costs_the_case_that_it_inspected(doctor, cts, monkeypatch, workers):
     def inspect(case: Case, organs, anatomy):

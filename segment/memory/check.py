@@ -9,7 +9,7 @@ CPU = torch.device("cpu")
 
 
 def check_memory(needed: float, what: str, remedy: str, device: torch.device = CPU) -> None:
-    """Refuse to take more memory than is free.
+    """Refuse to take more memory than is free, less a reserve (`measure.free`).
 
     Args:
         needed: Bytes that will be taken.
@@ -18,7 +18,7 @@ def check_memory(needed: float, what: str, remedy: str, device: torch.device = C
         device: Where they will be taken.
 
     Raises:
-        UserError: When fewer are free.
+        UserError: With both amounts, when fewer are free.
     """
     free = measure.free(device)
     if needed > free:

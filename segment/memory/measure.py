@@ -8,6 +8,10 @@ import torch
 
 from segment.memory import limit
 
+# Kept free beside what is foreseen from shapes: kernels, allocators and threads take memory of their own, in small
+# training steps 0.1 to 0.2 GB.
+RESERVE = 250_000_000
+
 
 def workers() -> int:
     """What the loader's workers hold now beside the pages that they share with this process."""
@@ -22,16 +26,24 @@ def workers() -> int:
 
 def available() -> int:
     """What this process could hold in all, as long as others hold what they do now and its job keeps to its limits."""
-    free = min(psutil.virtual_memory().available, limit.free_in_groups())
-    return int(min(free + psutil.Process().memory_info().rss, limit.slurm_limit(os.environ)))
+    held = psutil.Process().memory_info().rss
+    return int(held + _left(held))
 
 
 def free(device: torch.device) -> int:
-    """What can still be taken there: of a GPU's memory, or of the machine's as `available` counts it."""
+    """What can still be taken there, less `RESERVE`: of a GPU, or of the machine as `available` counts it."""
     if device.type == "cuda":
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # PyTorch keeps it for later
-        return int(torch.cuda.mem_get_info(device)[0] + unused)
-    return max(0, available() - int(psutil.Process().memory_info().rss))
+        left = float(torch.cuda.mem_get_info(device)[0] + unused)
+    else:
+        left = _left(psutil.Process().memory_info().rss)
+    return max(0, int(left) - RESERVE)
+
+
+def _left(held: int) -> float:
+    """What the machine, and the limits of its job, leave to this process, which holds so much; below 0 beyond them."""
+    limits = limit.free_in_groups(), limit.slurm_limit(os.environ) - held
+    return min(float(psutil.virtual_memory().available), *limits)
 
 
 def gpu_peak(device: torch.device) -> int | None:

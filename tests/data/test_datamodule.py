@@ -265,10 +265,14 @@ def test_an_organ_that_the_one_case_of_a_sanity_check_lacks(folder, tmp_path):
 
 
 def test_what_is_wrong_with_a_test_case_is_found_before_training(folder, tmp_path):
-    sources = {"set": SimpleNamespace(cases=lambda name: [broken(case) for case in Folder(folder, CODES).cases(name)])}
+    class Broken(Folder):
+        def cases(self, source, refused=None):
+            return [broken(case) for case in super().cases(source, refused)]
 
     def broken(case):
         return replace(case, label=LabelFile(tmp_path / "nowhere.nii", CODES)) if case.id == test_id else case
+
+    sources = {"set": Broken(folder, CODES)}
 
     test_id = build({"set": Folder(folder, CODES)}, tmp_path).split.test[0].id
     with pytest.raises(UserError, match=rf"{test_id}: cannot read .*nowhere\.nii"):
@@ -286,7 +290,8 @@ def test_what_is_wrong_with_a_test_case_is_found_before_training(folder, tmp_pat
             {"batch_size": 0, "foreground_share": -1},
             r"foreground_share=-1 must .*, data\.batch_size=0 must be positive",
         ),
-        ({"num_workers": -1}, r"data\.num_workers=-1 must lie between 0 and"),
+        ({"num_workers": -1}, r"data\.num_workers=-1 must lie between 0 and 512"),
+        ({"num_workers": 513}, r"data\.num_workers=513 must lie between 0 and 512"),
         ({"organs": []}, r"organs=\[\] names nothing to segment"),
     ],
 )

@@ -80,7 +80,7 @@ def test_a_test_is_timed(clock):
 
 def test_memory_is_that_of_the_process_with_its_workers_while_it_trains(clock, monkeypatch):
     peaks = iter([10, 14])
-    monkeypatch.setattr(stopwatch.memory, "peak", lambda: next(peaks))
+    monkeypatch.setattr(stopwatch, "peak", lambda: next(peaks))
     monkeypatch.setattr(stopwatch.memory, "workers", lambda: 3)
     watch = Stopwatch()
     epoch(watch, clock, [0], [1])

@@ -1,12 +1,16 @@
 import multiprocessing
 
 import numpy as np
+import pytest
 import torch
 
+from segment.errors import UserError
 from segment.memory import measure as memory
+from segment.memory.check import check_memory
 from segment.run.use import peak
 
 SIZE = 200_000_000
+CPU = torch.device("cpu")
 
 
 def hold(ready, done):
@@ -41,5 +45,20 @@ def test_a_job_s_limits_bound_what_is_available(monkeypatch):
     assert memory.available() == 3 * 2**20
 
 
+def test_a_reserve_stays_free(monkeypatch):
+    monkeypatch.setattr(memory.limit, "free_in_groups", lambda: 10**9)
+    assert memory.free(CPU) == 750_000_000
+    check_memory(750_000_000, "a thing", "take less")
+    with pytest.raises(UserError, match=r"a thing needs 0\.751 GB of memory, and 0\.75 GB are free"):
+        check_memory(751_000_000, "a thing", "take less")
+    monkeypatch.setattr(memory.limit, "free_in_groups", lambda: 10**8)
+    assert memory.free(CPU) == 0
+
+
+def test_what_slurm_grants_counts_what_is_held_already(monkeypatch):
+    monkeypatch.setenv("SLURM_MEM_PER_NODE", "3")  # MiB, less than this process holds
+    assert memory.free(CPU) == 0
+
+
 def test_without_a_gpu_there_is_no_peak_of_one():
-    assert memory.gpu_peak(torch.device("cpu")) is None
+    assert memory.gpu_peak(CPU) is None

@@ -124,9 +124,9 @@ def check_codes(
         return
     names, public = best_table(cases, tables, anatomy)
     sides = {name: both for table in tables if table.name in names for name, both in table.sides.items()}
-    remedy = _remedy(source, public or {"…": found}, sides, is_option)
+    shown = ", ".join(map(str, found[:MANY])) + " …" * (len(found) > MANY)
+    remedy = _remedy(source, public, sides, is_option) if public else _to_be_named(source, shown, is_option)
     if not declared:
-        shown = ", ".join(map(str, found[:MANY])) + " …" * (len(found) > MANY)
         what = f"label_codes says nothing of the {len(found)} code(s) {shown}"
         what += f"; they lie and measure as in the table of {' and '.join(names)}" if names else ""
         yield Finding(source, "label codes", "error", what, remedy + " and look at the contact sheet")
@@ -157,6 +157,12 @@ def _gain(
     others = defaultdict(float, structure_misfits(case, public, anatomy))
     name_of = {code: name for name, codes in public.items() for code in codes}
     return sum(costs[name] - others[name_of[code]] for code, name in moved.items())
+
+
+def _to_be_named(source: str, shown: str, is_option: bool) -> str:
+    """What to do about codes that follow no public table: nothing can be pasted."""
+    where = f"data.sources.{source}.label_codes" if is_option else "the data set's own description"
+    return f"name each code ({shown}) in {where}, by the volume and the place that are listed for it,"
 
 
 def _remedy(source: str, named: Mapping[str, Sequence[int]], sides: Sides, is_option: bool) -> str:

@@ -1,7 +1,8 @@
 """One thing that a data set's owner should know, or mend."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,6 +41,27 @@ def refusal(case: str, check: str, error: UserError, remedy: str = "") -> Findin
     """What an error says, `<what>; <what to do>`, with another remedy where one is given."""
     what, _, own = str(error).rpartition("; ")
     return Finding(case, check, "error", what or own, remedy or (own if what else "correct it"))
+
+
+def failure(case: str, check: str, what: str, error: Exception) -> Finding:
+    """An unexpected error of a check or a picture, which is a bug or lies in the files."""
+    remedy = "look at the files; if they are in order, report this as a bug"
+    return Finding(case, check, "error", f"{what}: {type(error).__name__}: {error}", remedy)
+
+
+@contextmanager
+def failures(findings: list[Finding], case: str, what: str) -> Iterator[None]:
+    """Add an error of any kind to the findings and go on after the block: the other findings must not be lost.
+
+    Args:
+        findings: What was found so far.
+        case: What the block is about, as in `Finding`.
+        what: What failed; the start of the sentence.
+    """
+    try:
+        yield
+    except Exception as error:  # a bug in a check
+        findings.append(failure(case, "failed", what, error))
 
 
 def by_case(findings: Sequence[Finding]) -> Mapping[str, Sequence[Finding]]:

@@ -7,6 +7,7 @@ from scipy.optimize import linear_sum_assignment
 
 from segment.data.inspect.anatomy import Anatomy
 from segment.data.inspect.place import Place
+from segment.data.inspect.scale import at_adult_size
 
 # A misfit is a sum of squares of standard deviations, as in a normal distribution: a difference of 6 between two ways
 # to name organs makes one exp(6 / 2) = 20 times as likely as the other.
@@ -18,18 +19,21 @@ HU_MISFIT = 4.0  # of a median outside of the plausible range
 def misfits(structures: Sequence[Place], names: Sequence[str], anatomy: Anatomy, current: Sequence[str]) -> np.ndarray:
     """Misfit of every structure under every name.
 
-    Heights and depths are compared after the shift that puts the structures, under their current names, where these
-    belong on average: neither origin nor the patient's place on the table matters. So are sides in a cropped CT.
+    All structures are first put at the size that they would have in an adult (`at_adult_size`), so that a child's
+    organs fit their names as well. Heights and depths are compared after the shift that puts the structures, under
+    their current names, where these belong on average: neither origin nor the patient's place on the table matters.
+    So are sides in a cropped CT.
 
     Args:
         structures: Places in one case.
         names: Organs with an entry in `anatomy.centre_mm`.
         anatomy: The facts.
-        current: Name of every structure, from which the shift follows.
+        current: Name of every structure, from which the body's size and the shift follow.
 
     Returns:
         (structures, names), each from 0 to 5·`LIMIT`.
     """
+    structures = at_adult_size(structures, current, anatomy)
     away = _away(structures, current, anatomy)
     firm = np.array(
         [

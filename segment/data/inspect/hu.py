@@ -37,8 +37,8 @@ def check_hu(case: str, hu: np.ndarray) -> Iterator[Finding]:
         yield _label_map(case, low, high)
     elif low >= -1 and high <= 1:
         yield Finding(case, "no HU", "error", f"numbers from {shown} are normalised, not HU", _FROM_DICOM)
-    elif low >= 0 and high <= 255:
-        yield Finding(case, "no HU", "error", f"numbers from {shown} are grey levels of a picture, not HU", _FROM_DICOM)
+    elif _is_picture(sample, low, high):
+        yield _picture(case, shown)
     elif low >= 0 or _is_shifted(hu, sample):
         yield _no_rescale(case, sample, shown)
     elif _share(sample, 800, np.inf) > max(0.1, _share(sample, -np.inf, -500)):
@@ -70,10 +70,8 @@ def check_possible(case: str, hu: np.ndarray) -> Finding | None:
     if -NORMALISED < low < high < NORMALISED:
         return Finding(case, "no HU", "error", f"numbers from {shown} are normalised, not HU", _FROM_DICOM)
     sample = _sample(hu)
-    if low == 0 and high <= 255 and _share(sample, 0, 0) > NO_AIR_SHARE:
-        return Finding(
-            case, "no HU", "error", f"numbers from {shown} are grey levels of a picture, not HU", _FROM_DICOM
-        )
+    if _is_picture(sample, low, high):
+        return _picture(case, shown)
     if low >= 0 and _share(sample, *_SHIFTED_BODY) > BODY_SHARE:
         return _no_rescale(case, sample, shown)
     return None
@@ -98,6 +96,18 @@ def is_label_map(values: np.ndarray) -> bool:
 def _label_map(case: str, low: float, high: float) -> Finding:
     what = f"numbers from {low:.4g} to {high:.4g} are codes of a label map, not HU"
     return Finding(case, LABEL_MAP, "error", what, "give the CT that it was drawn on")
+
+
+def _is_picture(sample: np.ndarray, low: float, high: float) -> bool:
+    """Whether numbers are grey levels from 0, black, which a picture has around the patient, to 255 at the most.
+
+    A crop to soft tissue without fat holds HU from about 0 to 200, but few are 0.
+    """
+    return low == 0 and high <= 255 and _share(sample, 0, 0) > NO_AIR_SHARE
+
+
+def _picture(case: str, shown: str) -> Finding:
+    return Finding(case, "no HU", "error", f"numbers from {shown} are grey levels of a picture, not HU", _FROM_DICOM)
 
 
 def _sample(hu: np.ndarray) -> np.ndarray:

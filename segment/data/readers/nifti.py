@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from nibabel import imageglobals
 
 from segment.data.readers.grid import Grid, check_geometry, check_shape
 from segment.data.readers.scan import Scan
@@ -63,6 +64,17 @@ def _open(path: Path) -> Iterator[BufferedIOBase]:
         yield stream
 
 
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Without nibabel's log of the fields that it corrects, which names no file; errors are raised all the same."""
+    before = imageglobals.logger.disabled
+    imageglobals.logger.disabled = True
+    try:
+        yield
+    finally:
+        imageglobals.logger.disabled = before
+
+
 def _image(path: Path, stream: BufferedIOBase) -> nib.Nifti1Image:
     """Header and, read later, voxels; all but the voxels is checked."""
     start = stream.read(4)  # the header's size, 348 or 540, in either byte order
@@ -74,7 +86,8 @@ def _image(path: Path, stream: BufferedIOBase) -> nib.Nifti1Image:
     if _form(stored) != "sform":
         _check_pixdim(path, stored)
     stream.seek(0)
-    image = image_class.from_stream(stream)
+    with _unlogged():
+        image = image_class.from_stream(stream)
     if image.get_data_dtype().kind not in "iuf":
         msg = (
             f"{path} holds {image.get_data_dtype().names or image.get_data_dtype()} per voxel; give one number per "

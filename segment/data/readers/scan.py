@@ -82,7 +82,7 @@ def report_odd(path: Path, scan: Scan) -> None:
             path,
         )
     if scan.data.min() > AIR_BELOW_HU:
-        log.warning("%s holds %g to %g and no air: are these HU?", path, scan.data.min(), scan.data.max())
+        log.warning("%s holds %g to %g and no air; check that these are HU", path, scan.data.min(), scan.data.max())
 
 
 def write_mask(path: Path, mask: np.ndarray, like: Scan) -> None:

@@ -1,5 +1,6 @@
 """Places of organs, of the real configuration's anatomy, without voxels."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from hydra.utils import instantiate
@@ -21,6 +22,11 @@ def place(organ, shift=(0, 0, 0), volume_ml=None, faces="", off_middle=False):
     return Place(volume, right, off_middle, front - 90, up - 400, None, faces)
 
 
-def body(*organs):
-    """Organs where they belong, by name."""
-    return {organ: place(organ) for organ in organs}
+def body(*organs, size=1.0):
+    """Organs where they belong, by name, in a body of this size; 1 is an adult."""
+    return {organ: _resized(place(organ), size) for organ in organs}
+
+
+def _resized(adult, size):
+    lengths = {axis: size * getattr(adult, axis) for axis in ("right_mm", "front_mm", "up_mm")}
+    return replace(adult, volume_ml=size**3 * adult.volume_ml, **lengths)

@@ -1,5 +1,5 @@
 import pytest
-from bodies import ANATOMY, CONF, place
+from bodies import ANATOMY, CONF, body, place
 from omegaconf import OmegaConf
 
 from segment.data.inspect.codes import Table, best_table, check_codes, public_tables
@@ -10,18 +10,33 @@ TABLES = {table.name: table for table in public_tables(CONF, OTHERS)}
 OWN = {"liver": 1, "right_kidney": 2, "left_kidney": 3, "spleen": 4}
 
 
-def case_of(codes):
+def case_of(codes, size=1.0):
     """A case with every structure whose place is known, under the codes that a table gives it."""
-    return {
-        value if isinstance(value, int) else value[0]: place(name)
-        for name, value in codes.items()
-        if name in ANATOMY.centre_mm
-    }
+    places = body(*(name for name in codes if name in ANATOMY.centre_mm), size=size)
+    return {codes[name] if isinstance(codes[name], int) else codes[name][0]: place for name, place in places.items()}
 
 
 def test_public_sets_are_among_the_tables():
     named = {"data=flare22", "data=amos22", "data=btcv", "data=word", "data=kits23", "data=abdomenct1k"}
     assert named | {"TotalSegmentator", "CHAOS", "masks of segment predict"} <= TABLES.keys()
+
+
+def test_tables_are_mappings_from_structures_to_codes():
+    """Layouts that leave the codes to the user, as `data=tree` and `data=folder` do, are none."""
+    assert not {"data=tree", "data=folder", "data=nnunet", "data=manifest"} & TABLES.keys()
+    for table in TABLES.values():
+        assert isinstance(table.codes, dict), table.name
+        assert isinstance(table.sides, dict), table.name
+        values = [code for value in table.codes.values() for code in (value if isinstance(value, list) else [value])]
+        assert {type(code) for code in values} == {int}, table.name
+
+
+@pytest.mark.parametrize("codes", ["???", "null", "{}", "{spleen: 1, other: [2, 3]}"])
+def test_data_sets_that_do_not_state_every_code_are_no_table(tmp_path, codes):
+    (tmp_path / "data").mkdir()
+    for name, value in (("own", codes), ("public", "{liver: 1, spleen: 2}")):
+        (tmp_path / "data" / f"{name}.yaml").write_text(f"sources:\n  one:\n    label_codes: {value}\n")
+    assert public_tables(tmp_path, {}) == [Table("data=public", {"liver": 1, "spleen": 2})]
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -36,7 +51,10 @@ def test_every_table_is_recognised_by_places_alone(name):
 def test_codes_in_no_table_are_not_guessed():
     (finding,) = check_codes("folder", [{7: place("liver"), 900: place("spleen")}], {}, list(TABLES.values()), ANATOMY)
     assert finding.what == "label_codes says nothing of the 2 code(s) 7, 900"
-    assert "label_codes={…: [7, 900]}" in finding.remedy
+    assert finding.remedy == (
+        "name each code (7, 900) in data.sources.folder.label_codes, by the volume and the place that are listed for "
+        "it, and look at the contact sheet"
+    )
 
 
 def test_a_table_that_does_not_fit_is_not_named():
@@ -50,6 +68,14 @@ def test_declared_codes_that_fit_are_fine():
         assert not list(check_codes("folder", [case_of(table.codes)], table.codes, list(TABLES.values()), ANATOMY)), (
             name
         )
+
+
+@pytest.mark.parametrize("size", [1, 0.5])
+def test_the_exchanged_kidney_and_spleen_of_flare_are_found_in_children_too(size):
+    flare = TABLES["data=flare22"].codes
+    wrong = flare | {"left_kidney": flare["spleen"], "spleen": flare["left_kidney"]}
+    (finding,) = check_codes("folder", [case_of(flare, size)], wrong, list(TABLES.values()), ANATOMY)
+    assert finding.what.startswith("3 lies where spleen lies, not left_kidney, 13 lies where left_kidney lies, not spl")
 
 
 def test_names_that_nobody_knows_and_merged_codes_are_no_error():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from torso import torso
 
-from segment.data.inspect.hu import check_hu
+from segment.data.inspect.hu import check_hu, check_possible
 
 
 def found(values):
@@ -43,3 +43,18 @@ def test_padding_far_below_air_and_metal_are_fine(hu):
 )
 def test_numbers_that_are_no_hu_are_told_by_their_kind(hu, change, finding):
     assert found(change(hu)) == [finding]
+
+
+@pytest.mark.parametrize("low", [0, 50])
+def test_a_crop_to_soft_tissue_is_no_picture(low):
+    """Its darkest voxel may have 0 HU; a picture is black around the patient."""
+    crop = np.random.default_rng(0).integers(50, 173, (20, 20, 20)).astype(np.int16)
+    crop[0, 0, 0] = low
+    (finding,) = check_hu("set/a", crop)
+    assert (finding.check, check_possible("set/a", crop)) == ("no air", None)
+    assert "air and fat are cut off, or these are no HU" in finding.what
+    crop[:2] = 0  # black
+    crop[2, 0, 0] = 255
+    (picture,) = check_hu("set/a", crop)
+    assert picture == check_possible("set/a", crop)
+    assert picture.what == "numbers from 0 to 255 are grey levels of a picture, not HU"

@@ -6,20 +6,40 @@ from bodies import ANATOMY, body, place
 from segment.data.inspect.judge import check_places
 
 OWN = ("liver", "right_kidney", "left_kidney", "spleen")
+ALL = tuple(ANATOMY.volume_ml)
+SIZES = (0.3, 0.35, 0.45, 0.55, 0.7, 1, 1.3)  # of an adult: a newborn, children, a tall man
 
 
 def judged(places):
     return [(f.severity, f.check, f.what) for f in check_places("set/a", places, ANATOMY)]
 
 
-@pytest.mark.parametrize("organs", [OWN, OWN[:1], OWN[2:], tuple(ANATOMY.volume_ml)])
+@pytest.mark.parametrize("organs", [OWN, OWN[:1], OWN[2:], ALL])
 def test_organs_in_their_places_are_fine(organs):
     assert judged(body(*organs)) == []
 
 
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    "organs", [OWN, OWN[:2], OWN[2:], ("aorta", "vena_cava"), ("left_kidney", "right_adrenal"), ALL], ids=len
+)
+def test_right_names_are_right_in_bodies_of_every_size(organs, size):
+    """Volumes below the adults' are findings of their own."""
+    assert {check for _, check, _ in judged(body(*organs, size=size))} <= {"volume"}
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_exchanged_names_are_found_in_bodies_of_every_size(size):
+    for one, other in combinations(OWN, 2):
+        places = body(*ALL, size=size)
+        places[one], places[other] = places[other], places[one]
+        assert {check for _, check, _ in judged(places)} & {"place", "swapped labels", "sides"}, (one, other)
+
+
+@pytest.mark.parametrize("size", [1, 0.5])
 @pytest.mark.parametrize(("one", "other"), list(combinations(OWN, 2)))
-def test_exchanged_organs_are_found_by_place_or_side(one, other):
-    places = body(*OWN)
+def test_exchanged_organs_are_found_by_place_or_side(one, other, size):
+    places = body(*OWN, size=size)
     places[one], places[other] = places[other], places[one]
     assert {check for _, check, _ in judged(places)} & {"place", "swapped labels", "sides"}
 

@@ -46,6 +46,18 @@ def test_an_sform_needs_no_pixdim(tmp_path):
     assert scan.is_oriented
 
 
+@pytest.mark.parametrize("change", [pixdim(-2, 3, -4), pixdim(0, 0, 0)])
+def test_what_nibabel_says_of_a_header_without_its_file_stays_out_of_the_log(tmp_path, change, caplog):
+    path = write(tmp_path / "ct.nii", change, sform=True, qform=False)
+    nib.load(path)
+    assert {record.name for record in caplog.records} == {"nibabel.global"}
+    caplog.clear()
+    for read in (read_label, read_grid):
+        read(path)
+    assert not caplog.records
+    assert not nib.imageglobals.logger.disabled
+
+
 @pytest.mark.parametrize("qfac", [-2, 0.5, np.nan])
 def test_a_qfac_that_says_nothing_of_left_and_right_is_refused(tmp_path, qfac):
     path = write(tmp_path / "ct.nii", pixdim(qfac, first=0))
