@@ -106,7 +106,7 @@ def test_class_weights_are_given_by_name():
     assert class_weights(None, organs) is None
     assert class_weights({"spleen": 2, "background": 0.5}, organs).tolist() == [0.5, 1, 2]
     assert class_weights({"spleen": 2}, organs, include_background=False).tolist() == [1, 2]
-    with pytest.raises(UserError, match="aorta, which is none of .*; take it out or add it to organs"):
+    with pytest.raises(UserError, match=r"aorta, which is none of .*; take it out or add it to organs"):
         class_weights({"aorta": 2}, organs)
     with pytest.raises(UserError, match="liver is -1; a weight is 0 or more"):
         class_weights({"liver": -1}, organs)
