@@ -168,8 +168,8 @@ def _check_owner(
         first = ", ".join(sorted(path.relative_to(output).as_posix() for path in kept)[:SHOWN])
         msg = (
             f"{output} holds {len(kept)} mask(s) that are not known to be of {names} and whose CTs this call does not "
-            f"segment: {first}{' …' * (len(kept) > SHOWN)}; add these CTs with overwrite=true, move the masks elsewhere, "
-            "or choose another output"
+            f"segment: {first}{' …' * (len(kept) > SHOWN)}; add these CTs with overwrite=true, move the masks away, or "
+            "choose another output"
         )
         raise UserError(msg)
 
