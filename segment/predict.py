@@ -9,10 +9,9 @@ from omegaconf import DictConfig, ListConfig
 
 from segment import build, ensemble
 from segment.batch import name_failures, work_through
-from segment.data.left_out import LeftOut, grouped, line
+from segment.data.left_out import SHOWN, LeftOut, grouped, line
 from segment.data.readers.read import read_label
 from segment.data.readers.scan import write_ct, write_mask
-from segment.data.sources.listing import shown
 from segment.door import door
 from segment.errors import UserError
 from segment.files import write_text
@@ -164,11 +163,13 @@ def _check_owner(
     if overwritten is None and (holds_masks or theirs is not None):
         msg = f"the masks in {output} are not known to be of {names}; choose another output, or overwrite=true"
         raise UserError(msg)
-    if kept := sorted({*output.rglob(f"*{ENDING}.nii.gz")} - {_mask_path(output, one) for one in overwritten or ()}):
+    kept = {*output.rglob(f"*{ENDING}.nii.gz")} - {_mask_path(output, one) for one in overwritten or ()}
+    if kept:
+        first = ", ".join(sorted(path.relative_to(output).as_posix() for path in kept)[:SHOWN])
         msg = (
             f"{output} holds {len(kept)} mask(s) that are not known to be of {names} and whose CTs this call does not "
-            f"segment: {shown(path.relative_to(output).as_posix() for path in kept)}; add these CTs with "
-            "overwrite=true, move the masks elsewhere, or choose another output"
+            f"segment: {first}{' …' * (len(kept) > SHOWN)}; add these CTs with overwrite=true, move the masks away, or "
+            "choose another output"
         )
         raise UserError(msg)
 
