@@ -1,6 +1,7 @@
 """How well names fit the places of what they name."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -88,6 +89,8 @@ def exchanged(named: Mapping[str, Place], anatomy: Anatomy, gain: float) -> Mapp
 def renamed(named: Mapping[str, Place], anatomy: Anatomy, gain: float) -> Mapping[str, str]:
     """Better name by present name, where one organ has the name of another that is not there; empty when it fits.
 
+    The place has to speak for the other name by itself: a small spleen is no adrenal.
+
     Args:
         named: Places by organ.
         anatomy: The facts.
@@ -99,16 +102,13 @@ def renamed(named: Mapping[str, Place], anatomy: Anatomy, gain: float) -> Mappin
         for organ in anatomy.volume_ml
         if organ in anatomy.centre_mm and organ not in named and organ not in anatomy.running_through
     ]
-    now = _total(known, anatomy)
-    gains = [
-        (
-            now - _total({other if name == organ else name: place for name, place in known.items()}, anatomy),
-            organ,
-            other,
-        )
-        for organ in known
-        for other in others
-    ]
+    sizeless = replace(anatomy, volume_ml={})
+    gains = []
+    for organ in known:
+        for other in others:
+            under_other = {other if name == organ else name: place for name, place in known.items()}
+            if _total(known, sizeless) > _total(under_other, sizeless):
+                gains.append((_total(known, anatomy) - _total(under_other, anatomy), organ, other))
     gained, organ, other = max(gains, default=(0.0, "", ""))
     return {organ: other} if gained > gain else {}
 
