@@ -14,9 +14,8 @@ SCALE = (0.3, 1.3)  # of a usual adult: from a newborn, 0.5 m long, to 2.2 m
 def body_scale(structures: Sequence[Place], names: Sequence[str], anatomy: Anatomy) -> float:
     """Length in this body of what is 1 long in a usual adult, within `SCALE`: by the organs' volumes.
 
-    It is the cube root of the geometric mean, over organs, of measured to usual volume. The usual one is the geometric
-    middle of the plausible range. The mean of all organs is the same whichever of them has which name, so that
-    exchanged names leave the scale as it is.
+    It is the cube root of the median, over organs, of measured to usual volume; the usual one is the geometric middle
+    of the plausible range. One diseased organ, or two that have each other's names, hardly change the median.
 
     Args:
         structures: Places in one case.
@@ -31,7 +30,7 @@ def body_scale(structures: Sequence[Place], names: Sequence[str], anatomy: Anato
         for place, name in zip(structures, names, strict=True)
         if name in anatomy.volume_ml and not place.faces
     ]
-    return float(np.clip(np.exp(np.mean(larger) / 3), *SCALE)) if larger else 1.0
+    return float(np.clip(np.exp(np.median(larger) / 3), *SCALE)) if larger else 1.0
 
 
 def at_adult_size(structures: Sequence[Place], names: Sequence[str], anatomy: Anatomy) -> list[Place]:
