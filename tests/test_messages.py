@@ -39,6 +39,8 @@ SHOWN_BY = {
     "segment.model": ("train",),
     "segment.options.consistent": ("train", "prepare"),
     "segment.run.processes": ("train",),
+    "segment.run.trainer": ("train",),
+    "segment.run.ending": ("train",),
     "segment.run": ("train", "evaluate", "doctor", "sweep"),
     "segment.trained": ("train", "evaluate", "predict"),
     "segment.trust": ("evaluate", "predict"),
@@ -67,6 +69,7 @@ NAMED_ONLY = {
     ("segment.model.checkpoint", "callbacks.checkpoint.save_top_k"): "of Lightning, given with +",
     ("segment.sweep", "logger"): "of the trials' training",
     ("segment.sweep", "logger.wandb.group"): "of the trials' training",
+    ("segment.trained", "trainer.max_epochs"): "of a run that is resumed, which predict has none of",
     ("segment.trained", "allow_changed"): "of a run that is resumed, which predict has none of",
 }
 NO_MESSAGES = ("segment.__main__", "segment.demo", "segment.options.help", "segment.view", "segment.data.resample")
