@@ -205,7 +205,8 @@ def test_masks_of_another_checkpoint_are_not_kept(run, ckpt, tmp_path):
     tiny.save(folder / "b.nii.gz", tiny.body(1)[0])
     tiny.write_checkpoint(ckpt, tiny.config(spacing_mm=[4, 4, 4]))
     for given in (folder, folder / "b.nii.gz"):
-        with pytest.raises(UserError, match=r"^the masks in .* are not known .*best\.ckpt; .*overwrite=true"):
+        known = r"^the masks in .* are not known .*best\.ckpt; choose another output, or overwrite=true"
+        with pytest.raises(UserError, match=known):
             run(given, "resume=true")
     assert names(masks) == ["a_seg.nii.gz", "checkpoint.sha256", "volumes.csv"]
     run(folder, "overwrite=true")

@@ -20,7 +20,7 @@ def main() -> None:
     folder = Path(given["hydra.run.dir"].strip("'"))
     with (folder / "calls.txt").open("a") as file:
         print(os.getpid(), given["resume"], file=file)
-    what = given.get("what", "learn")
+    what = given.get("what") or given.get("task", "learn")  # the second is a key that `segment train` has
     if given["resume"] == "true":
         assert (folder / "config.yaml").exists()
     (folder / "config.yaml").touch()
