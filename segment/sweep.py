@@ -113,7 +113,7 @@ def _taken_up(cfg: DictConfig) -> DictConfig:
             return OmegaConf.merge(before, kept)  # type: ignore[return-value]
     whole = cfg.copy()
     whole.run_dir = "."
-    cfg.complete = OmegaConf.to_container(whole, resolve=True) == portable(cfg)
+    cfg.complete = OmegaConf.to_container(whole, resolve=True) == portable(whole)
     return cfg
 
 

@@ -241,7 +241,7 @@ def test_a_signal_stops_the_command_and_its_exit_code_says_so(tmp_path):
         "-c",
         START,
         QUIET[0],
-        'overrides=["experiment=smoke","logger=csv","+until=never"]',
+        'overrides=["experiment=smoke","logger=csv","init_from=never"]',
         QUIET[2],
     ]
     process = subprocess.Popen(call, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)

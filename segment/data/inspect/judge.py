@@ -9,8 +9,8 @@ from segment.data.inspect.place import Place
 from segment.data.inspect.sides import check_sides
 
 # By how much the misfit must fall for each organ that gets another name: one of another organ in the case, or one that
-# no organ there has. Right names of liver, kidneys and spleen in `data=phantom` stay below, and exchanging two of them is
-# always found.
+# no organ there has. Right names of liver, kidneys and spleen in `data=phantom` stay below, and exchanging two of them
+# is always found.
 EXCHANGE_GAIN, RENAME_GAIN = 2.0, 3.0
 
 
