@@ -112,7 +112,7 @@ def _taken_up(cfg: DictConfig) -> DictConfig:
             kept = {key: cfg[key] for key in (*given, "allow_changed")}
             return OmegaConf.merge(before, kept)  # type: ignore[return-value]
     whole = cfg.copy()
-    whole.run_dir = "."
+    whole.run_dir, whole.resume = ".", False
     cfg.complete = OmegaConf.to_container(whole, resolve=True) == portable(whole)
     return cfg
 

@@ -47,7 +47,7 @@ def train(folder: Path, cache: Path, *overrides: str) -> subprocess.CompletedPro
 
 
 def only_run(folder: Path) -> Path:
-    (config,) = folder.rglob("config.yaml")
+    (config,) = (path for path in folder.rglob("config.yaml") if "wandb" not in path.parts)  # which keeps a copy
     return config.parent
 
 

@@ -72,7 +72,7 @@ def learn(folder: Path, given: dict[str, str]) -> None:
             rows.writerow([2 * epoch, 0.1, "", ""])
             rows.writerow([2 * epoch + 1, "", value, epoch])
         while ("until" in given or "init_from" in given) and not Path(
-            (given.get("until") or given["init_from"])
+            given.get("until") or given["init_from"]
         ).exists():
             time.sleep(0.02)
 
