@@ -169,7 +169,7 @@ def test_a_run_begins_with_another_one_s_weights_by_organ(run, tmp_path, caplog)
     still = ["model.optimizer.lr=0", "model.optimizer.weight_decay=0"]
     begin = ["init_from=first/checkpoints/last.ckpt", "organs=[spleen,liver]"]
     second = run("second", *begin, *still)
-    bias, before = (each["state_dict"]["net.heads.0.bias"] for each in (second, first))
+    bias, before = (each["state_dict"]["net.heads.0.0.bias"] for each in (second, first))
     assert torch.equal(bias, before[[0, 4, 1]])
     rest = [key for key in first["state_dict"] if ".heads." not in key]
     assert all(torch.equal(first["state_dict"][key], second["state_dict"][key]) for key in rest)
