@@ -1,6 +1,7 @@
 """What is wrong with a command line, in one sentence, and what may have been meant; within `hydra_of`."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from hydra import compose
@@ -8,12 +9,13 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException, MissingConfigException
-from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from segment.configuration import config_dir
 from segment.errors import UserError
 from segment.options.check import typed
+from segment.options.groups import chosen_files, file_texts, groups_of
 from segment.options.keys import possible_keys, written_keys
 from segment.options.nearest import nearest_key, nearest_word
 
@@ -161,8 +163,5 @@ def options_of(group: str) -> list[str]:
 
 
 def _groups(command: str) -> list[str]:
-    """Groups that a command's defaults choose from."""
-    defaults = GlobalHydra.instance().config_loader().compute_defaults_list(command, [], RunMode.RUN).defaults
-    paths = [str(entry.config_path) for entry in defaults]
-    chosen = {path.rpartition("/")[0] for path in paths if "/" in path and not path.startswith("hydra/")}
-    return sorted({*chosen, *(["split"] if command in ("doctor", "evaluate") else [])})
+    """Groups that a command chooses from."""
+    return groups_of(file_texts(chosen_files(command), [Path(config_dir())]))

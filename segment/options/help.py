@@ -2,18 +2,17 @@
 
 import re
 import textwrap
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-import yaml
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
 from hydra.errors import HydraException
-from hydra.types import RunMode
 
 from segment.configuration import config_dir
 from segment.options.composition import hydra_of
 from segment.options.explanation import explained
+from segment.options.groups import chosen_files, file_texts, groups_of
 
 
 def help_page(command: str, what: str, example: str, overrides: Sequence[str], folder: str | None) -> str:
@@ -32,15 +31,11 @@ def help_page(command: str, what: str, example: str, overrides: Sequence[str], f
     with hydra_of(folder):
         loader = GlobalHydra.instance().config_loader()
         try:
-            defaults = loader.compute_defaults_list(command, list(overrides), RunMode.RUN).defaults
+            chosen = chosen_files(command, overrides)
         except HydraException as error:
             raise explained(error, command, overrides) from error
-        chosen = {str(entry.config_path): str(entry.package or "") for entry in defaults}
-        chosen = {path: package for path, package in chosen.items() if not path.startswith("hydra/")}
-        folders = [*([Path(folder)] if folder else []), Path(config_dir())]
-        texts = {path: _text(path, folders) for path in chosen}
-        groups = {path.rpartition("/")[0] for path in chosen if "/" in path} | set(_unchosen(texts.values()))
-        choices = {group: loader.get_group_options(group, ObjectType.CONFIG) for group in sorted(groups)}
+        texts = file_texts(chosen, [*([Path(folder)] if folder else []), Path(config_dir())])
+        choices = {group: loader.get_group_options(group, ObjectType.CONFIG) for group in groups_of(texts)}
     sections = [_section(package, path, texts[path]) for path, package in reversed(chosen.items())]
     return "\n".join(
         [
@@ -60,19 +55,6 @@ def _groups(choices: Mapping[str, Sequence[str]], chosen: Collection[str]) -> It
         marked = ", ".join(f"{name}*" if f"{group}/{name}" in chosen else name for name in options)
         yield f"  {group:<{width}}  {marked}"
     yield ""
-
-
-def _unchosen(texts: Iterable[str]) -> Iterator[str]:
-    """Groups of the defaults lists of which nothing is chosen."""
-    for text in texts:
-        for entry in (yaml.safe_load(text) or {}).get("defaults", []):
-            if isinstance(entry, dict):
-                yield from (group for group, choice in entry.items() if choice is None and "override" not in group)
-
-
-def _text(path: str, folders: Sequence[Path]) -> str:
-    files = (folder / f"{path}.yaml" for folder in folders)
-    return next((file.read_text(encoding="utf-8") for file in files if file.is_file()), "")
 
 
 def _section(package: str, path: str, text: str) -> str:
