@@ -111,7 +111,9 @@ def test_flare22_is_unpacked_from_the_drive_and_the_run_is_kept_there(tmp_path, 
     (colab / "drive.py").write_text("def mount(path):\n    print('mounted', path)\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "packages"))
     tiny = "data.patch_size=[32,32,32] data.patches_per_epoch=2 data.num_workers=0 trainer.max_epochs=1 logger=csv"
-    monkeypatch.setenv("SEGMENT_NOTEBOOK_OVERRIDES", f"data=flare22 label_check=ignore spacing_mm=[4,4,4] test=false {tiny}")
+    monkeypatch.setenv(
+        "SEGMENT_NOTEBOOK_OVERRIDES", f"data=flare22 label_check=ignore spacing_mm=[4,4,4] test=false {tiny}"
+    )
     steps = until_training(cells())
     for cell in steps:
         cell.source = cell.source.replace("USE_FLARE22 = False", "USE_FLARE22 = True")
@@ -125,7 +127,7 @@ def test_flare22_is_unpacked_from_the_drive_and_the_run_is_kept_there(tmp_path, 
 
 
 def write_flare22(archive: Path) -> None:
-    """Six tiny cases in the layout and with the codes of FLARE22; they lie as in nobody: liver 1, kidneys 2, 13, spleen 3."""
+    """Six tiny cases in FLARE22's layout and codes (liver 1, kidneys 2 and 13, spleen 3), placed as in no body."""
     archive.parent.mkdir()
     with zipfile.ZipFile(archive, "w") as file:
         for number in range(1, 7):
