@@ -7,7 +7,7 @@ export PATH := $(BIN):$(PATH)
 .PHONY: demo test lint install clean
 
 demo: install  ## train, evaluate and predict a real CT, in minutes
-	python -m segment.demo
+	python -m segment.commands.demo
 
 test: install  ## the whole test suite
 	pytest -n 2 --dist loadgroup

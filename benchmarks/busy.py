@@ -3,7 +3,7 @@
     python benchmarks/busy.py [seconds of a training, 15]
 
 Trainings (seconds a step: default network, batch 2 of 64³) and predictions (seconds a CT at 1.5 mm) run alone, beside a
-busy loop for each core, and two at a time. *Before* runs the same modules without `segment/program.py`: OpenMP's
+busy loop for each core, and two at a time. *Before* runs the same modules without `segment/runtime/start.py`: OpenMP's
 threads spin, and glibc gives blocks of more than 32 MiB back. Before and after take turns, so that a machine that slows
 down slows both. Needs no network; what a user may set is left out. Targets: alone at least as fast as before; two
 at a time at most 2.2 times alone.
@@ -94,7 +94,7 @@ def prepare(folder: Path) -> None:
     voxels = np.where(across[..., None], 0, -1000) + rng.normal(0, 20, (192, 192, 96))
     nibabel.save(nibabel.Nifti1Image(voxels.astype(np.int16), np.diag([1.5, 1.5, 1.5, 1])), folder / "ct.nii.gz")
     overrides = [*RECIPE, "data.patches_per_epoch=2", "trainer.max_epochs=1", f"hydra.run.dir={folder}/made"]
-    run = [*PROGRAMS["after"], "segment.train", *overrides]
+    run = [*PROGRAMS["after"], "segment.commands.train", *overrides]
     subprocess.run(run, env=environment(folder), check=True, capture_output=True)
 
 
@@ -111,7 +111,7 @@ def train(folder: Path, program: list[str], run: int, seconds: int):
     overrides = [*RECIPE, "data.patches_per_epoch=20000", f"+trainer.max_time='{time_limit}'"]
     overrides += ["callbacks.last=null", "+callbacks.clock._target_=busy.Clock", f"+callbacks.clock.path={steps}"]
     overrides += [f"hydra.run.dir={folder}/{time.time_ns()}"]
-    process = begin([*program, "segment.train", *overrides], folder)
+    process = begin([*program, "segment.commands.train", *overrides], folder)
 
     def end() -> float:
         finish(process)
@@ -124,7 +124,7 @@ def predict(folder: Path, program: list[str], run: int):
     """Begin a prediction; returns what waits for it, and gives its seconds for the CT."""
     overrides = [f"ckpt={folder}/made/checkpoints/last.ckpt", f"input={folder}/ct.nii.gz", "pictures=false"]
     overrides += [f"output={folder}/{time.time_ns()}"]
-    process = begin([*program, "segment.predict", *overrides], folder)
+    process = begin([*program, "segment.commands.predict", *overrides], folder)
 
     def end() -> float:
         seconds = re.search(r"1/1 ct\S*: ([\d.]+) s", finish(process))

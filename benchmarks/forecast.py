@@ -24,7 +24,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from segment import train
+from segment.commands import train
 from segment.forecast import stopwatch
 
 CALM = ["callbacks.progress=null", "+trainer.enable_progress_bar=false", "logger=csv"]

@@ -74,7 +74,7 @@ def main() -> None:
 def start(run: Path, overrides: list[str]) -> subprocess.Popen[bytes]:
     """A process that begins the run or goes on with it."""
     resume = ["resume=true"] if (run / "config.yaml").exists() else []
-    call = [sys.executable, "-m", "segment.train", *overrides, f"hydra.run.dir={run}", *resume]
+    call = [sys.executable, "-m", "segment.commands.train", *overrides, f"hydra.run.dir={run}", *resume]
     with (run.parent / f"{run.name}.txt").open("ab") as output:
         return subprocess.Popen(call, stdout=output, stderr=output, env={**os.environ, "OMP_NUM_THREADS": "1"})
 

@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from segment import build
-from segment.door import config_dir
+from segment.commands.command import config_dir
 
 EPOCHS = 8  # after a first one to warm up
 

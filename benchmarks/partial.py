@@ -16,9 +16,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from segment.data.phantom import LABELS, write_dataset
+from segment.metrics.cases_csv import read_cases
 from segment.metrics.scores import nan_mean
-from segment.metrics.table import read_cases
+from segment.phantom import LABELS, write_dataset
 
 CASES = 32  # with all organs, of which 24 train, 4 validate and 4 test; 24 more with the spleen alone
 ORGANS = ["liver", "right_kidney", "left_kidney", "spleen"]
@@ -29,7 +29,7 @@ def train(folder: Path, *overrides: str) -> dict[str, float]:
     call = [
         sys.executable,
         "-m",
-        "segment.train",
+        "segment.commands.train",
         f"hydra.run.dir={folder}",
         "callbacks.cases.overlay=false",
         *overrides,

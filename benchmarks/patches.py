@@ -10,7 +10,7 @@ Targets: twice nnU-Net, five times MONAI (docs/design.md).
 
 What differs: nnU-Net's loader reads a larger patch and crops it when it has been turned, so that less has to be padded;
 we repeat the border. It interpolates labels per class, we take the nearest voxel. Contenders share a process, so that
-the memory which a command keeps (segment/machine.py) saves the others page faults, too.
+the memory which a command keeps (segment/runtime/machine.py) saves the others page faults, too.
 
 MONAI comes with the project. nnU-Net brings some thirty packages that the project does not need: `pip install -c
 constraints.txt -e . nnunetv2` in an environment of its own. Without it, its rows are left out.
@@ -38,15 +38,15 @@ from hydra.utils import instantiate
 from rich.console import Console
 from rich.table import Table
 
-from segment.data.annotation import LabelFile
-from segment.data.cases import Case
+from segment.commands.command import config_dir
 from segment.data.patches import EpochSampler, PatchDataset, PatchLoader
-from segment.data.phantom import LABELS
-from segment.data.phantom.case import draw_case
-from segment.data.store import Store
-from segment.data.volume import StoredVolume
-from segment.door import config_dir
-from segment.machine import keep_freed_memory
+from segment.data.store.store import Store
+from segment.data.store.volume import StoredVolume
+from segment.datasets.annotation import LabelFile
+from segment.datasets.cases import Case
+from segment.phantom import LABELS
+from segment.phantom.case import draw_case
+from segment.runtime.machine import keep_freed_memory
 
 PATCH_SIZE = (96, 96, 96)
 SHAPE, COARSE = (512, 512, 300), 4

@@ -11,10 +11,10 @@ import time
 
 import numpy as np
 
-from segment.data.phantom import LABELS
-from segment.data.phantom.case import draw_case
+from segment.phantom import LABELS
+from segment.phantom.case import draw_case
 
-# Sources: segment/data/phantom/patient.py.
+# Sources: segment/phantom/patient.py.
 PUBLISHED_ML = {
     "liver": "1411 ± 263 (women), 1710 ± 288 (men)",
     "spleen": "198 ± 88",

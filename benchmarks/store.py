@@ -22,8 +22,8 @@ from hydra.utils import instantiate
 from rich.console import Console
 from rich.table import Table
 
-from segment.data.phantom.case import draw_case
-from segment.door import config_dir
+from segment.commands.command import config_dir
+from segment.phantom.case import draw_case
 
 CODES = "{liver: 1, right_kidney: 2, spleen: 3, left_kidney: 13, other: [4, 5, 6, 7, 8, 9, 10, 11, 12]}"
 

@@ -5,8 +5,8 @@ import sys
 __version__ = "0.1.0"
 
 if sys.argv[:1] == ["-m"]:
-    # The sign that Python is locating a module of this package to run it (`python -m segment.train`), whose first
-    # lines import torch. Whoever imports the package gets nothing but the package.
-    from segment.program import begin_program
+    # Python sets this while it locates a module to run (`python -m segment.commands.train`), whose first lines import
+    # torch. An import of the package does nothing else.
+    from segment.runtime.start import begin_program
 
     begin_program()

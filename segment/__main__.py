@@ -6,7 +6,7 @@ import sys
 
 from segment import __version__
 from segment.errors import UserError
-from segment.program import begin_program
+from segment.runtime.start import begin_program
 
 COMMANDS = {
     "prepare": ("get data sets and preprocess them once", "segment prepare data=flare22 accept_licence=true"),
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def _no_command(word: str) -> str:
-    from segment.options.nearest import nearest_word
+    from segment.configuration.nearest import nearest_word
 
     near = nearest_word(word, COMMANDS)
     return f"there is no command {word}; " + (f"did you mean {near}?" if near else f"there are {', '.join(COMMANDS)}")
@@ -69,7 +69,7 @@ def _run_configured(command: str, words: list[str]) -> None:
     Raises:
         UserError: When they are wrong.
     """
-    from segment.options.arguments import as_override, taken_apart
+    from segment.configuration.arguments import as_override, taken_apart
 
     what, example = COMMANDS[command]
     arguments = taken_apart(words, paths=command in POSITIONAL)
@@ -78,16 +78,16 @@ def _run_configured(command: str, words: list[str]) -> None:
         arguments = taken_apart([*arguments.options, *arguments.overrides, gathered])
     line = [*arguments.options, *arguments.overrides]
     if arguments.has("-h", "--help"):
-        from segment.options.help import help_page
+        from segment.configuration.help import help_page
 
         print(help_page(command, what, example, arguments.overrides, arguments.of("--config-dir")))
     elif arguments.has(*QUESTIONS):
-        from segment.door import door
+        from segment.commands.command import door
 
         sys.argv = [sys.argv[0], *line]
         door(command)(_never_called)()
     else:
-        from segment.options.composition import check_arguments
+        from segment.configuration.composition import check_arguments
 
         check_arguments(command, arguments, CONFIGURED[command], example)
         _run(command, line)
@@ -95,7 +95,7 @@ def _run_configured(command: str, words: list[str]) -> None:
 
 def _run(command: str, arguments: list[str]) -> None:
     sys.argv = [sys.argv[0], *arguments]
-    runpy.run_module(f"segment.{command}", run_name="__main__", alter_sys=True)
+    runpy.run_module(f"segment.commands.{command}", run_name="__main__", alter_sys=True)
 
 
 def _never_called(cfg: object) -> None:

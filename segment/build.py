@@ -13,21 +13,21 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.utilities.warnings import PossibleUserWarning
 from omegaconf import DictConfig, OmegaConf
 
-from segment.configuration import portable
-from segment.data.cases import Case, Refused, Source, gather, inventory
+from segment.callbacks.checkpoint import AtomicCheckpointIO
+from segment.callbacks.reseed import Reseed
+from segment.checkpoint.load import CHECKPOINT_KEYS
+from segment.configuration.values import portable
 from segment.data.datamodule import CTDataModule
-from segment.data.left_out import LeftOut
+from segment.datasets.cases import Case, Refused, Source, gather, inventory
 from segment.errors import UserError
-from segment.metrics.log import LogBeforeSaving
-from segment.metrics.recipe import recipe
-from segment.metrics.wandb_run import WandbRun
-from segment.model.checkpoint import AtomicCheckpointIO
-from segment.model.memory import check_weights
+from segment.io.left_out import LeftOut
+from segment.loggers.metrics_csv import LogBeforeSaving
+from segment.loggers.wandb_run import WandbRun
+from segment.memory.network import check_weights
 from segment.model.module import SegmentationModule
-from segment.model.reseed import Reseed
 from segment.run.processes import check_number, environment
+from segment.run.recipe import recipe
 from segment.run.trainer import NEEDED, check_length, check_needed
-from segment.trained import CHECKPOINT_KEYS
 
 
 @dataclass(frozen=True)

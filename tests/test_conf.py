@@ -11,10 +11,10 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from segment.data.sources.folder import Folder
-from segment.door import config_dir
+from segment.commands.command import config_dir
+from segment.datasets.sources.folder import Folder
+from segment.memory.patch_size import check_patch_size
 from segment.model.module import SegmentationModule
-from segment.model.patch_size import check_patch_size
 
 CONF = Path(config_dir())
 

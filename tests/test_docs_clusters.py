@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from segment.door import config_dir
+from segment.commands.command import config_dir
 
 PAGE = (Path(__file__).parents[1] / "docs" / "clusters.md").read_text()
 LINES = [line for line in PAGE.splitlines() if line.startswith("segment train -m") and "hydra/launcher=" in line]

@@ -8,10 +8,10 @@ from monai.losses import DiceCELoss
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from segment.configuration import config_dir
-from segment.data.randomness import random_state
+from segment.commands.train import train
+from segment.configuration.values import config_dir
 from segment.errors import UserError
-from segment.train import train
+from segment.runtime.seeding import random_state
 
 PLAIN = {"_target_": "pytorch_lightning.Trainer", "accelerator": "cpu", "devices": 1, "log_every_n_steps": 1}
 TINY = [

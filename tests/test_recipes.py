@@ -16,13 +16,13 @@ from omegaconf import OmegaConf
 from test_conf import options, train_config
 
 from segment import build
-from segment.data.randomness import random_state
-from segment.door import config_dir
+from segment.checkpoint.load import rebuild
+from segment.commands.command import config_dir
+from segment.commands.train import train
 from segment.errors import UserError
-from segment.model.loss import set_epoch
-from segment.model.marginal import marginal
-from segment.train import train
-from segment.trained import rebuild
+from segment.model.combined_loss import set_epoch
+from segment.model.marginal_loss import marginal
+from segment.runtime.seeding import random_state
 
 DOCS = Path(__file__).parents[1] / "docs" / "recipes.md"
 # One worker runs this file, for its runs share prepared volumes.

@@ -17,8 +17,8 @@ import torch
 from hydra import compose, initialize_config_dir
 from wandb_file import WandbFile, offline_runs
 
-from segment.door import config_dir
-from segment.metrics.wandb_run import WandbRun
+from segment.commands.command import config_dir
+from segment.loggers.wandb_run import WandbRun
 
 pytestmark = pytest.mark.xdist_group("wandb")
 
@@ -37,7 +37,7 @@ def cache(tmp_path_factory) -> Path:
 def start(cache: Path, *overrides: str) -> subprocess.Popen[str]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("WANDB", "HYDRA"))}
     environment |= {"SEGMENT_CACHE": str(cache), "OMP_NUM_THREADS": "1", "HOME": str(cache)}
-    call = [sys.executable, "-m", "segment.train", *TINY, *overrides]
+    call = [sys.executable, "-m", "segment.commands.train", *TINY, *overrides]
     return subprocess.Popen(call, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 

@@ -39,7 +39,7 @@ def test_the_wheel_carries_every_file_of_package_and_configuration(site):
 
 
 def test_commands_find_the_configuration_inside(site):
-    assert run(site, "-c", "from segment.door import config_dir; print(config_dir())").strip() == str(
+    assert run(site, "-c", "from segment.commands.command import config_dir; print(config_dir())").strip() == str(
         site / "segment" / "conf"
     )
     assert "_target_: segment.model.vnet.VNet" in run(site, "-m", "segment", "train", "--cfg", "job")

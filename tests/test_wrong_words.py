@@ -216,4 +216,4 @@ def test_right_words_begin_the_command(line, elsewhere, monkeypatch, capsys):
         assert "seed: 3" in capsys.readouterr().out
     else:
         main()
-        assert begun == [f"segment.{line.split()[0]}"]
+        assert begun == [f"segment.commands.{line.split()[0]}"]

@@ -9,9 +9,9 @@ from string import ascii_uppercase
 from typing import Any
 
 from segment.comparison.find import Group
-from segment.comparison.record import Record
+from segment.comparison.finished_run import Record
 from segment.errors import UserError
-from segment.metrics.recipe import is_free
+from segment.run.recipe import is_free
 
 _CASES = "cases to learn from"
 _SHOWN = 3

@@ -9,11 +9,11 @@ import numpy as np
 
 from segment.comparison.arms import Arm
 from segment.comparison.fair import check_fair
-from segment.comparison.record import Record
+from segment.comparison.finished_run import Record
+from segment.comparison.statistics.average import nan_means
+from segment.comparison.statistics.contrasts import Contrast, Key, Scores, Settings, Summary, contrasts, summarise
 from segment.errors import UserError
 from segment.metrics.scores import OrganScore
-from segment.statistics.average import nan_means
-from segment.statistics.contrasts import Contrast, Key, Scores, Settings, Summary, contrasts, summarise
 
 MEAN = "mean over organs"  # its place among the organs of summaries
 MOST_TESTS = 1000  # after Holm, of 20 patients only p below 0.00005 count, and each takes a hundredth of a second

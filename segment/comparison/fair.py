@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from itertools import combinations
 
-from segment.comparison.record import Record
+from segment.comparison.finished_run import Record
 from segment.errors import UserError
 
 

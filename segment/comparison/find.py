@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
 
-from segment.comparison.online import WANDB_PATH, fetch
-from segment.comparison.record import Record, read_alone, read_folds, read_run
+from segment.comparison.finished_run import Record, read_alone, read_folds, read_run
+from segment.comparison.merge import tested_ids, tested_table
+from segment.comparison.wandb_runs import WANDB_PATH, fetch
 from segment.errors import UserError
-from segment.metrics.merge import tested_ids, tested_table
 
 TABLE = "cases.csv"  # what runs and merging call it; other files are only tables
 

@@ -11,14 +11,14 @@ import torch
 import torchio as tio
 from torch.utils.data import DataLoader, Dataset
 
-from segment.data.annotation import unknown_organs
-from segment.data.cases import PARTS, Case, Source, gather, of_one_patient
-from segment.data.dataset import LabelledScan, ScanDataset, Stream, VolumeDataset
+from segment.data.loader_workers import heed_only_the_parent
 from segment.data.patches import EpochSampler, PatchDataset, PatchLoader
 from segment.data.splits.split import Split, Splitter
-from segment.data.store import Store
-from segment.data.volume import StoredVolume
-from segment.data.workers import heed_only_the_parent
+from segment.data.store.store import Store
+from segment.data.store.volume import StoredVolume
+from segment.data.volumes import LabelledScan, ScanDataset, Stream, VolumeDataset
+from segment.datasets.annotation import unknown_organs
+from segment.datasets.cases import PARTS, Case, Source, gather, of_one_patient
 from segment.errors import UserError
 
 log = logging.getLogger(__name__)

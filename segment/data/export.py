@@ -10,13 +10,13 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from segment.data.cases import PARTS, Case
-from segment.data.fingerprint import content_hash, settings, voxel_hash
-from segment.data.readers.read import read_ct
-from segment.data.readers.scan import Scan, write_ct, write_mask
 from segment.data.splits.split import Split
+from segment.data.store.fingerprint import content_hash, settings, voxel_hash
+from segment.datasets.cases import PARTS, Case
 from segment.errors import UserError
 from segment.files import write_text, written_aside
+from segment.io.read import read_ct
+from segment.io.scan import Scan, write_ct, write_mask
 
 FOLDER = r"Dataset\d{3}_[A-Za-z0-9_-]+"  # by which nnU-Net finds its data sets
 RECORD = "export.json"  # what is exported, written first: an interrupted export goes on, another one is refused

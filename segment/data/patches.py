@@ -11,10 +11,10 @@ import torchio as tio
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from segment.data.passing import passed
-from segment.data.randomness import random_state
-from segment.data.threads import one_thread
-from segment.data.volume import StoredVolume
+from segment.data.batch_passing import passed
+from segment.data.store.volume import StoredVolume
+from segment.runtime.seeding import random_state
+from segment.runtime.threads import one_thread
 
 Key = tuple[int, int]  # (epoch, index)
 

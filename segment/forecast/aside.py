@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 import torch
 
-from segment.data.randomness import random_state
 from segment.errors import UserError
+from segment.runtime.seeding import random_state
 
 LIGHTNING = ("pytorch_lightning", "lightning_fabric")
 

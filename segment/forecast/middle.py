@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import pytorch_lightning as pl
 from torch import nn
 
-from segment.model.freeze import Freeze
-from segment.model.loss import Ramp
+from segment.callbacks.freeze import Freeze
+from segment.model.combined_loss import Ramp
 
 
 def begin_at(epoch: int, criterion: nn.Module, callbacks: Iterable[pl.Callback]) -> None:

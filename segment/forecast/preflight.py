@@ -14,10 +14,11 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Timer
 
 from segment import build
-from segment.data.cases import Case
+from segment.checkpoint.load import epochs_done
 from segment.data.datamodule import CTDataModule
 from segment.data.patches import EpochSampler
 from segment.data.splits.split import Split
+from segment.datasets.cases import Case
 from segment.files import write_text
 from segment.forecast.aside import aside
 from segment.forecast.forecast import Cases, Forecast, Plan, Trial, forecast
@@ -25,7 +26,6 @@ from segment.forecast.middle import begin_at
 from segment.forecast.stopwatch import Stopwatch
 from segment.forecast.trouble import little_memory, rare_organs, slow_parts, small_volumes
 from segment.memory import measure as memory
-from segment.trained import epochs_done
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +136,7 @@ def _trial_config(cfg: DictConfig, parts: build.Parts, folder: str, steps: int) 
     trial = cfg.copy()
     OmegaConf.set_struct(trial, False)
     trial.run_dir = folder
-    trial.logger = {"csv": {"_target_": "segment.metrics.log.MetricsCSV", "folder": folder}}
+    trial.logger = {"csv": {"_target_": "segment.loggers.metrics_csv.MetricsCSV", "folder": folder}}
     nodes = cfg.get("callbacks") or {}
     # A signal is for the run: the trial's checkpoints lie in a folder that goes.
     left = ("ProgressBar", "interrupt.Interrupt")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from segment.inference.foreseen import check_volume
+from segment.inference.memory import check_volume
 from segment.inference.segmenter import Segmenter
 
 SLAB = 32  # planes of a volume whose probabilities are made at once

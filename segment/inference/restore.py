@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from segment.data.resample import apply_along_axes, linear_weights
+from segment.preprocess.resample import apply_along_axes, linear_weights
 
 SLAB_VOXELS = 4_000_000  # voxels of the CT whose logits are held at once: 80 MB of float32 at five classes
 EDGE = 1e-4  # voxels by which rounding may put a border voxel outside

@@ -7,10 +7,10 @@ import torch
 import torchio as tio
 from torch import Tensor, nn
 
-from segment.data.preprocess import preprocess
-from segment.data.readers.scan import Scan
-from segment.inference.foreseen import check_volume
+from segment.inference.memory import check_volume
 from segment.inference.restore import restore
+from segment.io.scan import Scan
+from segment.preprocess.preprocess import preprocess
 
 PostProcess = Callable[[np.ndarray], np.ndarray]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from segment.files import write_text
+from segment.metrics.cases_csv import csv_text
 from segment.metrics.scores import nan_mean
-from segment.metrics.table import csv_text
 
 BACKGROUND = "background"
 

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from segment.data.dataset import LabelledScan
+from segment.data.volumes import LabelledScan
 from segment.errors import UserError
 from segment.inference.segmenter import PostProcess, Segmenter
 from segment.metrics.meter import OrganMeter
 from segment.metrics.scores import OrganScore, mean_scores, score_case
-from segment.model.loss import Criterion, as_module, set_epoch
-from segment.model.marginal import marginal
+from segment.model.combined_loss import Criterion, as_module, set_epoch
+from segment.model.marginal_loss import marginal
 
 
 class SegmentationModule(pl.LightningModule):
@@ -37,7 +37,7 @@ class SegmentationModule(pl.LightningModule):
             the network may return a list of logits (deep supervision), which the criterion must then understand.
         criterion: Called with logits (B,C,I,J,K) and label (B,1,I,J,K); returns a scalar.
         preprocess: The transform that volumes went through; test and prediction repeat it.
-        inferer: Runs the network over a whole volume; see `segment.inference.window.SlidingWindow`.
+        inferer: Runs the network over a whole volume; see `segment.inference.sliding_window.SlidingWindow`.
         postprocess: Cleans a mask on the CT's grid, or None.
         optimizer: Called with the parameters.
         scheduler: Called with the optimizer, stepped after every epoch; or None. One that takes `total_steps` is given

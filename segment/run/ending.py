@@ -7,8 +7,8 @@ from pathlib import Path
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping, Timer
 
+from segment.checkpoint.load import read_checkpoint
 from segment.data.splits.split import Split
-from segment.trained import read_checkpoint
 
 
 def shortfalls(trainer: pl.Trainer, steps_before: int) -> Iterator[str]:

@@ -10,7 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from segment.configuration import portable
+from segment.configuration.values import portable
 from segment.files import write_text
 from segment.run.folder import ENVIRONMENT, Run, processes_of, slurm_job
 from segment.run.provenance import environment

@@ -11,12 +11,12 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from segment.configuration import flat, portable
+from segment.configuration.check import checked
+from segment.configuration.composition import composed, spellings
+from segment.configuration.values import flat, portable
 from segment.errors import UserError
+from segment.metrics.cases_csv import read_cases
 from segment.metrics.scores import OrganScore
-from segment.metrics.table import read_cases
-from segment.options.check import checked
-from segment.options.composition import composed, spellings
 from segment.run.folder import ENVIRONMENT, processes_of
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from segment.configuration import OF_CALL, flat, portable, sources
+from segment.configuration.values import OF_CALL, flat, portable, sources
 from segment.errors import UserError
 
 log = logging.getLogger(__name__)

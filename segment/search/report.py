@@ -8,10 +8,10 @@ from optuna.trial import FrozenTrial
 
 from segment.search.importance import importance
 from segment.search.lock import held
+from segment.search.pictures import write_history, write_importance
 from segment.search.study import Search
-from segment.search.table import best_trial, rows, write_best, write_table
-from segment.view import guard
-from segment.view.search import write_history, write_importance
+from segment.search.trials_table import best_trial, rows, write_best, write_table
+from segment.view import failsafe as guard
 
 log = logging.getLogger(__name__)
 

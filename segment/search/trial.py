@@ -22,7 +22,7 @@ class Training:
     """How every trial is trained.
 
     Attributes:
-        command: Program and first arguments, such as `python -m segment.train`.
+        command: Program and first arguments, such as `python -m segment.commands.train`.
         overrides: Arguments of every trial, before those of its own.
         monitor: The metric to be searched for, as metrics.csv calls it.
         seeds: Seeds of a trial's trainings, one after the other; its value is the mean of theirs.

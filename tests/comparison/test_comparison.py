@@ -6,9 +6,9 @@ import pytest
 
 from segment.comparison.arms import Arm
 from segment.comparison.comparison import MEAN, compare
-from segment.comparison.record import Part, Record
+from segment.comparison.finished_run import Part, Record
+from segment.comparison.statistics.contrasts import Settings
 from segment.metrics.scores import OrganScore
-from segment.statistics.contrasts import Settings
 
 NAN = math.nan
 SETTINGS = Settings(0.05, 999, 0, ("hd95_mm",), {"dice": (0, 1), "hd95_mm": (0, math.inf), "nsd": (0, 1)})

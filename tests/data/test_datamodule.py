@@ -12,13 +12,13 @@ import torchio as tio
 from hydra import compose, initialize_config_dir
 from small_ct import CODES, ORGANS, transform, write_case
 
-from segment.data.annotation import LabelFile
 from segment.data.augment import RandomNoise
 from segment.data.datamodule import CTDataModule
-from segment.data.dataset import LabelledScan
-from segment.data.sources.folder import Folder
 from segment.data.splits.random_split import RandomSplit
 from segment.data.splits.split import FileSplit, SharedSplit
+from segment.data.volumes import LabelledScan
+from segment.datasets.annotation import LabelFile
+from segment.datasets.sources.folder import Folder
 from segment.errors import UserError
 
 

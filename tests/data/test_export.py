@@ -9,15 +9,15 @@ import SimpleITK
 from small_ct import CODES, save, write_case
 
 from segment.data import export as module
-from segment.data.annotation import LabelFile
-from segment.data.cases import Case
 from segment.data.export import export_nnunet, safe_names
-from segment.data.readers.read import read_ct
-from segment.data.sources.folder import Folder
-from segment.data.sources.nnunet import NNUNetRaw
 from segment.data.splits.given_split import NNUNetSplit
 from segment.data.splits.split import Split
+from segment.datasets.annotation import LabelFile
+from segment.datasets.cases import Case
+from segment.datasets.sources.folder import Folder
+from segment.datasets.sources.nnunet import NNUNetRaw
 from segment.errors import UserError
+from segment.io.read import read_ct
 
 ORGANS = ["spleen", "liver"]
 NAMES = ["set_a", "set_b", "set_c", "set_d"]

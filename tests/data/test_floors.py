@@ -24,5 +24,5 @@ def test_where_cases_come_from_and_where_they_go_know_nothing_of_each_other(room
 
 
 def test_readers_know_nothing_of_data_sets():
-    lower = ("segment.data.readers", "segment.data.labels", "segment.errors", "segment.files", "segment.memory")
+    lower = ("segment.io", "segment.io.label_codes", "segment.errors", "segment.files", "segment.memory")
     assert not [module for module in imported("readers") if not module.startswith(lower)]

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_ct import ORGANS, write_case
 
+from segment.commands.command import config_dir
 from segment.data.augment import RandomBlur, RandomContrast, RandomSpatial
 from segment.data.patches import EpochSampler, PatchDataset, PatchLoader
-from segment.data.sources.folder import Folder
-from segment.data.store import Store
-from segment.door import config_dir
+from segment.data.store.store import Store
+from segment.datasets.sources.folder import Folder
 
 AUGMENT = tio.Compose(
     [

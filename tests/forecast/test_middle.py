@@ -1,9 +1,9 @@
 import pytest
 from torch import nn
 
+from segment.callbacks.freeze import Freeze
 from segment.forecast.middle import begin_at
-from segment.model.freeze import Freeze
-from segment.model.loss import DeepSupervision, Ramp, Sum
+from segment.model.combined_loss import DeepSupervision, Ramp, Sum
 
 
 def test_ramps_and_frozen_parts_are_those_of_the_epoch():

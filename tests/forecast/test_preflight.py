@@ -14,13 +14,13 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from segment import build
-from segment.door import config_dir
+from segment.checkpoint.load import epochs_done
+from segment.commands.command import config_dir
+from segment.commands.train import train
 from segment.errors import UserError
 from segment.forecast import preflight, stopwatch
 from segment.forecast.forecast import Trial
-from segment.model.loss import Ramp
-from segment.train import train
-from segment.trained import epochs_done
+from segment.model.combined_loss import Ramp
 
 # One worker runs this file, for its tests share a finished run.
 pytestmark = [

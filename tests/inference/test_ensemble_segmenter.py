@@ -6,11 +6,11 @@ import torch
 import torchio as tio
 from torch import nn
 
-from segment.data.readers.scan import Scan
 from segment.inference.ensemble import EnsembleSegmenter
 from segment.inference.postprocess import KeepLargest
 from segment.inference.segmenter import Segmenter
-from segment.inference.window import SlidingWindow
+from segment.inference.sliding_window import SlidingWindow
+from segment.io.scan import Scan
 
 
 def net(weight, bias):

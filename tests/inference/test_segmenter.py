@@ -10,11 +10,11 @@ from omegaconf import OmegaConf
 from scipy import ndimage
 from torch import nn
 
-from segment.data.readers.scan import Scan
 from segment.errors import UserError
 from segment.inference.postprocess import KeepLargest
 from segment.inference.segmenter import Segmenter
-from segment.inference.window import SlidingWindow
+from segment.inference.sliding_window import SlidingWindow
+from segment.io.scan import Scan
 from segment.memory import measure
 
 CT_YAML = Path(__file__).parents[2] / "conf" / "preprocess" / "ct.yaml"

@@ -6,7 +6,7 @@ import torch
 
 from segment.errors import UserError
 from segment.memory import measure as memory
-from segment.memory.check import check_memory
+from segment.memory.refuse import check_memory
 from segment.run.use import peak
 
 SIZE = 200_000_000

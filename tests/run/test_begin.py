@@ -10,7 +10,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from segment.door import config_dir, door
+from segment.commands.command import config_dir, door
 from segment.errors import UserError
 from segment.run import folder as module
 from segment.run import lock

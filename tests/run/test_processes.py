@@ -125,7 +125,7 @@ def by_torchrun(tmp_path_factory, environment) -> Path:
     """The run of two processes, in a folder called after the clock; what it printed beside it."""
     place = tmp_path_factory.mktemp("torchrun")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m"]
-    done = run([*torchrun, "segment.train", *TINY, *TWO], environment, place)
+    done = run([*torchrun, "segment.commands.train", *TINY, *TWO], environment, place)
     (config,) = place.glob("outputs/smoke/*/config.yaml")
     (place / "printed.txt").write_text(done)
     assert [path.name for path in (place / "outputs" / "smoke").iterdir()] == [config.parent.name]
@@ -158,7 +158,11 @@ def test_two_processes_by_torchrun_are_one_run(by_torchrun):
 @pytest.mark.xdist_group("ddp")
 def test_two_processes_are_as_one_of_twice_the_batch(by_torchrun, environment, tmp_path):
     """Stated tolerance: 1e-5 in weights, losses and scores."""
-    run([sys.executable, "-m", "segment.train", *TINY, "data.batch_size=2", "hydra.run.dir=one"], environment, tmp_path)
+    run(
+        [sys.executable, "-m", "segment.commands.train", *TINY, "data.batch_size=2", "hydra.run.dir=one"],
+        environment,
+        tmp_path,
+    )
     one, two = (
         torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
         for folder in (tmp_path / "one", by_torchrun)
@@ -177,7 +181,7 @@ def test_two_processes_are_as_one_of_twice_the_batch(by_torchrun, environment, t
 @pytest.mark.xdist_group("ddp")
 def test_a_sweep_of_ddp_jobs_runs_where_submitit_starts_a_process_per_task(by_torchrun, environment, tmp_path):
     launcher = ["hydra/launcher=submitit_local", "hydra.launcher.tasks_per_node=2", "hydra.sweep.dir=sweep"]
-    run([sys.executable, "-m", "segment.train", "-m", *TINY, *TWO, *launcher, "seed=0"], environment, tmp_path)
+    run([sys.executable, "-m", "segment.commands.train", "-m", *TINY, *TWO, *launcher, "seed=0"], environment, tmp_path)
     assert sorted(path.name for path in (tmp_path / "sweep").iterdir()) == [".submitit", "0", "multirun.yaml"]
     job = tmp_path / "sweep" / "0"
     assert (job / "metrics.csv").read_text() == (by_torchrun / "metrics.csv").read_text()

@@ -4,10 +4,10 @@ import sys
 import pytest
 from omegaconf import OmegaConf
 
-from segment.configuration import OF_CALL, portable
-from segment.door import door
+from segment.commands.command import door
+from segment.configuration.values import OF_CALL, portable
+from segment.metrics.cases_csv import append_case, begin_cases
 from segment.metrics.scores import OrganScore
-from segment.metrics.table import append_case, begin_cases
 from segment.run.begin import begin
 from segment.run.record import record
 from segment.run.repeat import repeated, tell_environment, tell_resumed, tell_scores

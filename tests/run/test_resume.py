@@ -5,8 +5,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 
-from segment.configuration import flat, portable
-from segment.door import config_dir
+from segment.commands.command import config_dir
+from segment.configuration.values import flat, portable
 from segment.errors import UserError
 from segment.run import record as record_module
 from segment.run.folder import Run

@@ -1,6 +1,6 @@
 import pytest
 
-from segment.metrics.log import MetricsCSV
+from segment.loggers.metrics_csv import MetricsCSV
 from segment.search.watch import best, reason, scores
 
 NAME = "val/dice/mean"

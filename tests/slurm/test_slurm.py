@@ -43,7 +43,7 @@ def command(environment, place) -> Iterator[Any]:
     started = []
 
     def start(*overrides: str) -> subprocess.Popen[str]:
-        call = [sys.executable, "-m", "segment.train", *TINY, *overrides]
+        call = [sys.executable, "-m", "segment.commands.train", *TINY, *overrides]
         # A file, not a pipe: nobody reads while a sweep waits for its jobs.
         output = place / f"command{len(started)}.txt"
         with output.open("w") as file:
@@ -163,7 +163,7 @@ def script(experiment: list[str]) -> str:
     """The batch script of docs/clusters.md for a node without GPUs."""
     (text,) = [block for block in BLOCKS if block.startswith("#!/bin/bash")]
     lines = [line for line in text.splitlines() if "--gpus" not in line]
-    program = f"{sys.executable} -m segment.train {' '.join(experiment)}"
+    program = f"{sys.executable} -m segment.commands.train {' '.join(experiment)}"
     return "\n".join(lines).replace("segment train experiment=abdomen", program) + "\n"
 
 
@@ -195,7 +195,7 @@ def test_a_pre_empted_job_goes_on_with_its_run_and_a_cancelled_one_stays_away(sl
 
 
 def test_processes_that_are_not_the_devices_are_refused(slurm, environment, place):
-    call = ["srun", "--ntasks=2", sys.executable, "-m", "segment.train", *TINY, "hydra.run.dir=refused"]
+    call = ["srun", "--ntasks=2", sys.executable, "-m", "segment.commands.train", *TINY, "hydra.run.dir=refused"]
     done = subprocess.run(
         call, env=environment, cwd=place, capture_output=True, text=True, timeout=LIMIT_S, check=False
     )

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segment.view import guard, overlay
-from segment.view.film import write_film
+from segment.doctor.thumbnail import draw_thumbnail
+from segment.view import failsafe as guard
+from segment.view import overlay
 from segment.view.overlay import write_overlay
 from segment.view.surface import build_surface
-from segment.view.thumbnail import draw_thumbnail
+from segment.view.video import write_film
 
 ORGANS = ["liver", "right_kidney", "left_kidney", "spleen"]
 SHAPES = [(1, 1, 1), (1, 12, 9), (12, 9, 1), (12, 10, 8)]

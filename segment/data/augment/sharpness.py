@@ -8,8 +8,8 @@ from torch import Tensor
 from segment.data.augment.banded import apply_banded
 from segment.data.augment.draw import checked_range, uniform
 from segment.data.augment.intensity import IntensityChange
-from segment.data.resample import centred_positions, linear_weights
 from segment.errors import UserError
+from segment.preprocess.resample import centred_positions, linear_weights
 
 
 class RandomBlur(IntensityChange):

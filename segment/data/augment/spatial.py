@@ -11,8 +11,8 @@ from segment.data.augment.draw import checked_range, happens, log_uniform
 from segment.data.augment.elastic import FOLD_FREE, random_coefficients, spline_weights
 from segment.data.augment.share import sharing
 from segment.data.augment.warp import Warp, resample
-from segment.data.resample import apply_along_axes
 from segment.errors import UserError
+from segment.preprocess.resample import apply_along_axes
 
 
 class RandomSpatial(tio.SpatialTransform):  # type: ignore[misc]

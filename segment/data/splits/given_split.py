@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from segment.data.cases import PARTS, Case
-from segment.data.json_file import read_json
 from segment.data.splits.split import OrgansOf, Split, checked
+from segment.datasets.cases import PARTS, Case
 from segment.errors import UserError
+from segment.io.json_file import read_json
 
 
 class GivenSplit:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from segment.data.cases import PARTS, Case
 from segment.data.splits.deal import Patient, deal_folds, deal_parts
 from segment.data.splits.split import OrgansOf, Split, checked
+from segment.datasets.cases import PARTS, Case
 from segment.errors import UserError
 from segment.files import write_text
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from segment.data.cases import PARTS, Case
+from segment.datasets.cases import PARTS, Case
 from segment.errors import UserError
 
 

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from segment.data.annotation import LabelFile
-from segment.data.cases import Case
 from segment.data.splits.given_split import GivenSplit, NNUNetSplit
+from segment.datasets.annotation import LabelFile
+from segment.datasets.cases import Case
 from segment.errors import UserError
 
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_split import TWENTY, make
 
-from segment.data.cases import PARTS
 from segment.data.splits.deal import Patient, deal_folds, deal_parts
 from segment.data.splits.random_split import RandomSplit
+from segment.datasets.cases import PARTS
 from segment.errors import UserError
 
 ODD = {case.id: [1] if int(case.id[-2:]) % 2 else [1, 2] for case in TWENTY}

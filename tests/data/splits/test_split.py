@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segment.data.cases import PARTS, Case
 from segment.data.splits.random_split import RandomSplit
 from segment.data.splits.split import FileSplit, SharedSplit
+from segment.datasets.cases import PARTS, Case
 from segment.errors import UserError
 
 

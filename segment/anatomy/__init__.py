@@ -1,0 +1,1 @@
+"""Where organs lie in a body, how large and how bright they are."""

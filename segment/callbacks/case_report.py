@@ -1,0 +1,84 @@
+"""The callback that leaves cases.csv and pictures of every test case."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+
+from segment.data.volumes import LabelledScan
+from segment.metrics.cases_csv import append_case, begin_cases, sort_cases
+from segment.metrics.scores import OrganScore
+from segment.view import failsafe as guard
+from segment.view.overlay import write_overlay
+from segment.view.video import write_film
+
+
+class CaseReport(pl.Callback):
+    """Write `cases.csv` and, in `cases/<source>-<case>/`, `overlay.png` and `organs.mp4`, as each test case is done.
+
+    Args:
+        folder: The run folder.
+        organs: Class i is organs[i-1].
+        overlay: Whether to draw the planes.
+        film: Whether to make the film, which takes several seconds a case.
+    """
+
+    def __init__(self, folder: str | Path, organs: Sequence[str], overlay: bool, film: bool) -> None:
+        self.folder = Path(folder)
+        self.organs = list(organs)
+        self.overlay = overlay
+        self.film = film
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Forget the test of an earlier end: a run that trains on is another network's."""
+        if trainer.is_global_zero:
+            (self.folder / "cases.csv").unlink(missing_ok=True)
+
+    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin the table anew."""
+        if trainer.is_global_zero:
+            begin_cases(self.folder / "cases.csv")
+        trainer.strategy.barrier()
+
+    def on_test_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,  # noqa: ANN401  # Lightning's own type would have to be cast
+        batch: LabelledScan,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Add the case."""
+        self.add(batch, outputs["mask"], outputs["scores"])
+
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Give the table of several processes, whose rows are in it as they came, the order of one process."""
+        if trainer.world_size > 1:
+            trainer.strategy.barrier()
+            if trainer.is_global_zero:
+                tested = trainer.datamodule.split.test  # type: ignore[attr-defined]
+                sort_cases(self.folder / "cases.csv", [case.id for case in tested])
+
+    def add(self, labelled: LabelledScan, mask: np.ndarray, scores: list[OrganScore]) -> None:
+        """Write a case's rows and pictures; a picture that cannot be made is logged and costs no row."""
+        folder = self.folder / "cases" / labelled.id.replace("/", "-")
+        ct, affine = labelled.scan.data, labelled.scan.affine
+        if self.overlay:
+            with guard.picture(f"overlay.png of {labelled.id}"):
+                write_overlay(
+                    folder / "overlay.png",
+                    ct,
+                    mask,
+                    affine,
+                    self.organs,
+                    truth=labelled.truth,
+                    annotated=labelled.annotated,
+                    title=labelled.id,
+                )
+        if self.film:
+            with guard.picture(f"organs.mp4 of {labelled.id}"):
+                write_film(folder / "organs.mp4", ct, mask, affine, self.organs)
+        append_case(self.folder / "cases.csv", labelled.id, scores)

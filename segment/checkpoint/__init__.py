@@ -1,0 +1,1 @@
+"""Checkpoints: loaded, checked, fine-tuned from, joined into ensembles."""

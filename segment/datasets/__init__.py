@@ -1,0 +1,1 @@
+"""Data sets: their layouts, their downloads, their cases and annotations."""

@@ -1,0 +1,47 @@
+"""Synthetic CTs as a source of cases."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from segment.datasets.cases import Case, Refused
+from segment.datasets.sources.folder import Folder
+from segment.errors import UserError
+from segment.io.left_out import LeftOut
+from segment.phantom import LABELS, write_dataset
+
+
+class Phantom:
+    """Synthetic CTs, written once under the root and read like any other.
+
+    Args:
+        root: Where to write them, in a folder of their own.
+        num_cases: How many.
+        seed: Case i is a pure function of (seed, i).
+        shape: Voxels of each CT before it is stored in an orientation of its own.
+        workers: Threads that draw them.
+
+    Raises:
+        UserError: When the shape is not three whole numbers.
+    """
+
+    def __init__(self, root: str | Path, num_cases: int, seed: int, shape: Sequence[int], workers: int = 1) -> None:
+        self.root = Path(root)
+        self.num_cases = num_cases
+        self.seed = seed
+        if len(shape) != 3 or any(type(n) is not int for n in shape):
+            msg = f"the shape of synthetic CTs must be three whole numbers, got {shape}; give e.g. [96,96,64]"
+            raise UserError(msg)
+        self.shape = shape
+        self.workers = workers
+
+    def cases(self, source: str, refused: Refused | None = None) -> list[Case]:
+        """Write what is missing, then list the cases."""
+        i, j, k = self.shape
+        folder = write_dataset(
+            self.root, num_cases=self.num_cases, seed=self.seed, shape=(i, j, k), workers=self.workers
+        )
+        return Folder(folder, LABELS).cases(source, refused)
+
+    def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:
+        """Nothing: the folder is the program's own."""
+        return []

@@ -1,0 +1,142 @@
+"""CTs and label maps stored as NIfTI-1 or NIfTI-2, compressed or not, in either byte order."""
+
+import gzip
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedIOBase
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from nibabel import imageglobals
+
+from segment.errors import UserError
+from segment.io.grid import Grid, check_geometry, check_shape
+from segment.io.scan import Scan
+
+# All that a mask takes over from its CT's header: geometry and units, no text.
+_GEOMETRY_FIELDS = (
+    *("pixdim", "xyzt_units", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d"),
+    *("qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z"),
+)
+_METRES_OR_MICRONS = (1, 3)  # xyzt_units
+
+
+def read_nifti(path: Path) -> Scan:
+    """Read values, scaled by scl_slope and scl_inter, and geometry.
+
+    Raises:
+        UserError: When it is not one 3D volume of numbers, or has no usable geometry.
+        Exception: Of any kind, when the file is damaged.
+    """
+    with _open(path) as stream:
+        image = _image(path, stream)
+        raw = image.dataobj.get_unscaled()
+        # The end of a gzip stream holds the checksum: read on, or a file that lacks its last bytes passes.
+        while stream.read(1 << 20):
+            pass
+    header = type(image.header)()
+    header.set_data_shape(image.shape)
+    header.set_data_dtype(np.uint8)
+    for field in _GEOMETRY_FIELDS:
+        header[field] = image.header[field]
+    values = _scaled(raw, image.dataobj.slope, image.dataobj.inter).reshape(image.shape[:3])
+    return Scan(values, image.affine, header, image.shape, is_oriented=_is_oriented(image.header))
+
+
+def read_nifti_grid(path: Path) -> Grid:
+    """Geometry alone.
+
+    Raises:
+        UserError: As `read_nifti`.
+        Exception: As `read_nifti`.
+    """
+    with _open(path) as stream:
+        image = _image(path, stream)
+    return Grid(image.shape[:3], image.affine, _is_oriented(image.header))
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[BufferedIOBase]:
+    with path.open("rb") as file:
+        zipped = file.read(2) == b"\x1f\x8b"
+    with gzip.open(path) if zipped else path.open("rb") as stream:
+        yield stream
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Without nibabel's log of the fields that it corrects, which names no file; errors are raised all the same."""
+    before = imageglobals.logger.disabled
+    imageglobals.logger.disabled = True
+    try:
+        yield
+    finally:
+        imageglobals.logger.disabled = before
+
+
+def _image(path: Path, stream: BufferedIOBase) -> nib.Nifti1Image:
+    """Header and, read later, voxels; all but the voxels is checked."""
+    start = stream.read(4)  # the header's size, 348 or 540, in either byte order
+    sizes = int.from_bytes(start, "little"), int.from_bytes(start, "big")
+    image_class = nib.Nifti2Image if 540 in sizes else nib.Nifti1Image
+    stream.seek(0)
+    # As it is stored: nibabel puts 1 mm for a pixdim of 0, and drops signs.
+    stored = image_class.header_class.from_fileobj(stream, check=False)
+    if _form(stored) != "sform":
+        _check_pixdim(path, stored)
+    stream.seek(0)
+    with _unlogged():
+        image = image_class.from_stream(stream)
+    if image.get_data_dtype().kind not in "iuf":
+        msg = (
+            f"{path} holds {image.get_data_dtype().names or image.get_data_dtype()} per voxel; give one number per "
+            "voxel"
+        )
+        raise UserError(msg)
+    check_shape(path, image.shape)
+    check_geometry(path, image.affine, None if _form(stored) == "sform" else stored["pixdim"][1:4].astype(float))
+    if image.header["xyzt_units"] % 8 in _METRES_OR_MICRONS:
+        msg = f"{path} gives its geometry in metres or microns; convert its affine and units to mm"
+        raise UserError(msg)
+    return image
+
+
+def _check_pixdim(path: Path, stored: nib.Nifti1Header) -> None:
+    """Refuse a qfac or quaternion of no meaning; without a qform, neither counts.
+
+    Raises:
+        UserError: When pixdim[0], whose sign decides over left and right, is neither -1, 1 nor 0 (which the standard
+            takes for 1), or the quaternion is longer than 1.
+    """
+    if _form(stored) == "none":
+        return
+    qfac = float(stored["pixdim"][0])
+    if qfac not in (-1, 0, 1):
+        msg = f"{path} has the qfac (pixdim[0]) {qfac:g}, so left and right are unknown; convert it again from DICOM"
+        raise UserError(msg)
+    try:
+        stored.get_qform_quaternion()
+    except ValueError as error:
+        msg = f"{path} has a qform whose quaternion is longer than 1; convert it again from DICOM"
+        raise UserError(msg) from error
+
+
+def _form(header: nib.Nifti1Header) -> str:
+    """Which part of a header places the voxels: `sform`, `qform` or `none`."""
+    codes = nib.nifti1.xform_codes.value_set() - {0}  # nibabel takes any other number for 0
+    return next((form for form in ("sform", "qform") if int(header[f"{form}_code"]) in codes), "none")
+
+
+def _is_oriented(header: nib.Nifti1Header) -> bool:
+    return _form(header) != "none"
+
+
+def _scaled(raw: np.ndarray, slope: float, inter: float) -> np.ndarray:
+    """Values times slope plus intercept, float32 where there is something to do; one float64 slice at a time."""
+    if slope == 1 and inter == 0:
+        return raw
+    values = np.empty(raw.shape, np.float32, order="F")
+    for k in range(raw.shape[-1]):
+        values[..., k] = raw[..., k] * slope + inter
+    return values

@@ -1,0 +1,1 @@
+"""Lightning loggers, which `conf/logger` names: metrics.csv, Weights & Biases, TensorBoard."""

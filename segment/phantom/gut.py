@@ -1,0 +1,106 @@
+"""Stomach, colon and small bowel: walls, what is in them, and gas on top of it."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from segment.phantom.patient import Patient
+from segment.phantom.region import Region
+from segment.phantom.shapes import curve, ellipsoid, smooth_min, tube
+
+Codes = Mapping[str, int]
+
+GAS_HU = -960.0
+
+
+def draw_stomach(body: Region, patient: Patient, codes: Codes, rng: np.random.Generator) -> None:
+    """Draw fundus, body and antrum; the patient lies on the back, so gas is in front, fluid or food behind."""
+    fill = float(rng.uniform(0.65, 1.15))
+    path = [(-48, 0, 74), (-60, 22, 52), (-58, 48, 22), (-40, 66, -8), (-8, 72, -22), (22, 62, -14), (34, 52, -4)]
+    points = curve(np.array(path) + rng.normal(0, 4, (7, 3)), 10)
+    widths = np.array((30, 32, 28, 23, 18, 14, 9)) * (fill, fill, fill, fill, fill**0.5, 1, 1)
+    radii = np.interp(np.linspace(0, 1, len(points)), np.linspace(0, 1, 7), widths)
+    part = body.crop((-110, -50, -60), (60, 115, 115))
+    bag = part.claim(tube(part, points, radii) + 1.5 * part.field(rng, 25), patient.gap_mm)
+    folds = 1.2 * part.field(rng, 7)
+    lumen = bag + 4.5 + folds
+    part.paint(bag, patient.hu["stomach_wall"], codes["stomach"])
+    food = rng.random() < 0.4
+    part.paint(lumen, rng.uniform(5, 30) + (40 if food else 3) * part.field(rng, 6) + 25 * food)
+    level = rng.uniform(48, 95)  # of the fluid
+    part.paint(np.maximum(lumen, level - part.y), GAS_HU)
+
+
+def draw_colon(body: Region, patient: Patient, rng: np.random.Generator) -> None:
+    """Draw the frame of the large bowel: sacculated, with stool and gas."""
+    path = [
+        *((96, 20, -175), (98, 12, -140), (100, 8, -100), (96, 14, -66), (78, 52, -56), (40, 80, -66), (0, 88, -76)),
+        *(
+            (-44, 80, -60),
+            (-80, 54, -20),
+            (-100, 20, 8),
+            (-108, 0, -40),
+            (-108, -2, -90),
+            (-104, 8, -140),
+            (-96, 14, -190),
+        ),
+    ]
+    points = curve(np.array(path) + rng.normal(0, 6, (len(path), 3)), 7)
+    along = np.arange(len(points)) * 7
+    base = np.interp(np.linspace(0, 1, len(points)), (0, 0.25, 0.5, 0.75, 1), (25, 22, 19, 17, 13)) * rng.uniform(
+        0.8, 1.15
+    )
+    radii = base * (1 + 0.13 * np.sin(along * (2 * np.pi / 32)))
+    part = body.crop(points.min(0) - 35, points.max(0) + 35)
+    wall = part.claim(tube(part, points, radii), 0.6 * patient.gap_mm + 0.5)
+    lumen = wall + 2.5
+    part.paint(wall, patient.hu["bowel_wall"])
+    stool = rng.uniform(0, 45)
+    part.paint(lumen, stool + 35 * part.field(rng, 5))
+    # Bubbles in stool, and gas above a level that differs slowly along the way.
+    part.paint(np.maximum(lumen + 1, 4 * (1.5 - part.field(rng, 4))), -600)
+    level = np.where(np.abs(part.x) > 70, 16, 88) + 16 * part.field(rng, 130) + rng.uniform(-8, 8)
+    part.paint(np.maximum(lumen, level - part.y), GAS_HU)
+
+
+def draw_small_bowel(body: Region, patient: Patient, rng: np.random.Generator) -> None:
+    """Fill what is left of the cavity with bent loops: collapsed, with fluid, gas or oral contrast."""
+    oral = patient.phase != "arterial" and rng.random() < 0.35
+    for _ in range(150):
+        center = np.array((rng.uniform(-95, 95), rng.uniform(15, 95), rng.uniform(-180, -5)))
+        step = rng.normal(0, 1, 3)
+        step *= 24 / np.linalg.norm(step)
+        bend = np.cross(step, rng.normal(0, 1, 3))
+        bend *= 14 / np.linalg.norm(bend)
+        points = curve(np.array((center - step - bend, center + bend * 0.4, center + step - bend)), 9)
+        radius, wall = rng.uniform(8, 13), patient.hu["bowel_wall"] + rng.normal(0, 8)
+        content = rng.choice(("collapsed", "fluid", "gas"), p=(0.35, 0.5, 0.15))
+        fluid = rng.uniform(80, 260) if oral and rng.random() < 0.6 else rng.uniform(5, 35)
+        part = body.crop(points.min(0) - 18, points.max(0) + 18)
+        shape = tube(part, points, np.full(len(points), radius))
+        if not _fits(part, shape):
+            continue
+        loop = part.claim(shape, 0.5 * patient.gap_mm)
+        part.paint(loop, wall)
+        if content == "collapsed":
+            part.paint(loop + radius * 0.6, wall - 25)
+            continue
+        part.paint(loop + 2.2, fluid)
+        if content == "gas":
+            part.paint(np.maximum(loop + 2.2, center[1] - part.y), GAS_HU)
+
+
+def _fits(part: Region, shape: np.ndarray) -> bool:
+    """Whether most of a loop is in free room; slivers are not drawn."""
+    inside = shape < 0
+    return bool(inside.any()) and float((part.free[inside] > 0).mean()) > 0.55
+
+
+def draw_duodenum(body: Region, patient: Patient, rng: np.random.Generator) -> None:
+    """Draw the loop around the head of the pancreas."""
+    path = [(36, 52, -4), (52, 40, -8), (56, 30, -34), (46, 28, -58), (10, 42, -62), (-24, 40, -52)]
+    points = curve(np.array(path) + rng.normal(0, 2, (6, 3)), 9)
+    part = body.crop(points.min(0) - 16, points.max(0) + 16)
+    loop = part.claim(tube(part, points, np.full(len(points), rng.uniform(9, 12))), 0.5 * patient.gap_mm)
+    part.paint(loop, patient.hu["bowel_wall"])
+    part.paint(smooth_min(loop, ellipsoid(part, points[0], (6, 6, 6)), 2) + 3, rng.uniform(10, 40))

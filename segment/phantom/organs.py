@@ -1,0 +1,146 @@
+"""Solid organs: kidneys, liver, spleen, pancreas, and the gallbladder at the liver's edge."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from segment.phantom.patient import Patient
+from segment.phantom.region import Region
+from segment.phantom.shapes import curve, ellipsoid, smooth_max, smooth_min, tube
+
+Codes = Mapping[str, int]
+
+
+def draw_kidney(body: Region, patient: Patient, side: int, codes: Codes, rng: np.random.Generator) -> None:
+    """Draw one kidney: cortex, pyramids, and a sinus of fat and urine that opens to the front and the middle.
+
+    Args:
+        body: Where to draw.
+        patient: Whose.
+        side: 1 right, -1 left.
+        codes: Label of right_kidney and left_kidney.
+        rng: Source of its form.
+    """
+    name = "right_kidney" if side > 0 else "left_kidney"
+    size = patient.organ[name]
+    center = np.array((side * rng.normal(60, 2.5), rng.normal(-9, 3), rng.normal(-34 if side > 0 else -22, 7)))
+    part = body.crop(center - 75, center + 75)
+    turn = _kidney_axes(side, rng)
+    radii = np.array((27.3, 32.0, 58)) * size * rng.normal(1, 0.04, 3)
+    outside = ellipsoid(part, center, radii, turn) + 1.3 * part.field(rng, 22)
+    hilum = center + turn[1] * radii[1] * 0.62
+    sinus = ellipsoid(part, hilum, radii * (0.36, 0.55, 0.4), turn) + 0.7 * part.field(rng, 18)
+    outside = smooth_max(
+        outside, -ellipsoid(part, center + turn[1] * radii[1] * 1.25, radii * (0.5, 0.55, 0.4), turn), 8
+    )
+    kidney = part.claim(outside, patient.gap_mm + 1)
+    part.occupy(kidney - 2.5)  # fat that always surrounds it
+    # Pyramids: lumps of medulla between columns of cortex, under 7 mm of cortex.
+    lumps = part.field(rng, 10 * size)
+    medulla = np.maximum(np.maximum(kidney + 7 * size, 1.5 - sinus), 2.5 * lumps - 2)
+    tissue = np.maximum(kidney, -sinus)
+    part.paint(kidney, patient.hu["fat"])
+    part.paint(tissue, patient.hu["cortex"], codes[name])
+    part.paint(np.maximum(medulla, tissue + 1), patient.hu["medulla"])
+    pelvis = ellipsoid(part, hilum + turn[1] * 4, radii * (0.2, 0.35, 0.24), turn)
+    part.paint(np.maximum(pelvis, 1 - tissue), patient.hu["urine"])
+
+
+def _kidney_axes(side: int, rng: np.random.Generator) -> np.ndarray:
+    """Rows: thickness, width towards the hilum, length; upper poles lie nearer to the spine and further back."""
+    length = np.array((-side * 0.26, -0.18, 1.0)) + rng.normal(0, 0.05, 3)
+    length /= np.linalg.norm(length)
+    width = np.array((-side * 0.8, 0.6, 0.0)) + rng.normal(0, 0.08, 3)
+    width -= length * (width @ length)
+    width /= np.linalg.norm(width)
+    return np.stack([np.cross(width, length), width, length])
+
+
+def draw_liver(body: Region, patient: Patient, codes: Codes, rng: np.random.Generator) -> None:
+    """Draw the gallbladder in its bed, then a right, left and caudate lobe around it, with their veins."""
+    part = body.crop((-125, -75, -130), (150, 135, 150))
+    size = patient.organ["liver"]
+    _draw_gallbladder(part, patient, codes, rng)
+    right = ellipsoid(part, (70, 16, 30), (84 * size, 94 * size, 107 * size))
+    left = ellipsoid(part, (2, 64, 58), (86 * size, 48 * size, 46 * size))
+    caudate = ellipsoid(part, (16, 34, 42), (20 * size, 16 * size, 30 * size))
+    liver = smooth_min(smooth_min(right, left, 22), caudate, 10)
+    # The lower face rises from the right flank to the left dome and is hollow over stomach and colon.
+    tilt = rng.normal(0.52, 0.08)
+    low = -37 - 120 * (size - 1) + rng.normal(0, 7) - np.float32(tilt) * (part.x - 60)
+    face = low - part.z + np.float32(-0.25) * (part.y - 40) + 7 * part.field(rng, 45)
+    liver = smooth_max(liver, face * np.float32(0.86), 14)
+    # Nothing to the left of the vena cava lies far back.
+    behind = np.float32(32) - part.y - np.float32(2.2) * np.maximum(part.x - 20, 0)
+    liver = smooth_max(liver, behind * np.float32(0.6), 12)
+    # The ligament's notch between the lobes, at the front edge.
+    notch = ellipsoid(part, (10, 108, 14), (5, 42, 40)) + 1.5 * part.field(rng, 30)
+    liver = smooth_max(liver, -notch, 8) + 2.2 * part.field(rng, 32)
+    liver = part.claim(liver, 0.6 * patient.gap_mm)
+    texture = 2.5 * part.field(rng, 8) + 2.5 * part.field(rng, 40)
+    part.paint(liver, patient.hu["liver"] + texture, codes["liver"])
+    _draw_liver_veins(part, liver, patient, rng)
+
+
+def _draw_gallbladder(part: Region, patient: Patient, codes: Codes, rng: np.random.Generator) -> None:
+    if rng.random() < 0.12:  # taken out, or contracted after a meal
+        return
+    shift = rng.normal(0, 5, 3)
+    points = curve(np.array([(38, 42, 6), (48, 58, -12), (58, 74, -34)]) + shift, 6)
+    radii = np.interp(np.linspace(0, 1, len(points)), (0, 0.5, 1), np.array((5, 12, 14)) * rng.normal(1, 0.15))
+    bag = part.claim(tube(part, points, radii) + 0.8 * part.field(rng, 20), 2)
+    part.paint(bag, patient.hu["bowel_wall"], codes["gallbladder"])
+    part.paint(bag + 1.5, patient.hu["bile"])
+
+
+def _draw_liver_veins(part: Region, liver: np.ndarray, patient: Patient, rng: np.random.Generator) -> None:
+    trees = {
+        "hepatic_vein": [
+            [(18, 30, 88), (48, 22, 80), (95, 8, 50)],
+            [(18, 34, 88), (42, 52, 76), (62, 76, 40)],
+            [(16, 36, 86), (-2, 54, 76), (-30, 72, 64)],
+            [(48, 22, 80), (70, -8, 62), (88, -30, 36)],
+        ],
+        "portal_vein": [
+            [(26, 44, 26), (50, 34, 38), (78, 34, 34), (108, 34, 18)],
+            [(50, 34, 38), (72, 4, 28), (92, -18, 0)],
+            [(26, 44, 26), (16, 58, 48), (-8, 72, 58), (-36, 76, 62)],
+            [(62, 34, 37), (76, 56, 56), (84, 70, 60)],
+        ],
+    }
+    for name, branches in trees.items():
+        for branch in branches:
+            points = curve(np.array(branch) + rng.normal(0, 3.5, (len(branch), 3)), 10)
+            vein = tube(part, points, np.linspace(5.5, 1.8, len(points)))
+            part.paint(np.maximum(vein, liver + 1), patient.hu[name])
+
+
+def draw_spleen(body: Region, patient: Patient, codes: Codes, rng: np.random.Generator) -> None:
+    """Draw a crescent along the left ribs at the back, hollow towards stomach and kidney."""
+    size = patient.organ["spleen"]
+    center = np.array((-96, -16, 46)) + rng.normal(0, (3, 5, 7))
+    part = body.crop(center - 95, center + 95)
+    length = np.array((-0.25, 0.55, -0.8)) + rng.normal(0, 0.12, 3)  # along the tenth rib
+    length /= np.linalg.norm(length)
+    inward = np.array((0.85, 0.5, 0.1)) - length * float(np.array((0.85, 0.5, 0.1)) @ length)
+    inward /= np.linalg.norm(inward)
+    turn = np.stack([inward, np.cross(length, inward), length])
+    radii = np.array((38.5, 46, 63)) * size * rng.normal(1, 0.06, 3)
+    shape = ellipsoid(part, center, radii, turn)
+    hollow = ellipsoid(part, center + inward * (radii[0] + 14), (34 * size, 44 * size, 62 * size), turn)
+    shape = smooth_max(shape, -hollow, 8) + 1.6 * part.field(rng, 24)
+    spleen = part.claim(shape, 0.6 * patient.gap_mm)
+    mottled = 28 if patient.phase == "arterial" else 3  # red and white pulp fill at different speeds
+    part.paint(spleen, patient.hu["spleen"] + mottled * part.field(rng, 11), codes["spleen"])
+
+
+def draw_pancreas(body: Region, patient: Patient, codes: Codes, rng: np.random.Generator) -> None:
+    """Draw head, neck, body and tail across the spine, lobulated by fat."""
+    points = np.array(
+        [(40, 40, -36), (37, 44, -16), (22, 54, -4), (0, 60, 4), (-26, 52, 12), (-52, 30, 22), (-70, 12, 30)]
+    )
+    points = curve(points + rng.normal(0, 2.5, points.shape), 8)
+    radii = np.interp(np.linspace(0, 1, len(points)), (0, 0.2, 0.4, 0.8, 1), (14, 18, 12, 12, 9)) * rng.normal(1, 0.1)
+    part = body.crop((-85, -10, -60), (60, 75, 50))
+    gland = part.claim(tube(part, points, radii) + 1.6 * part.field(rng, 9), patient.gap_mm * 0.6)
+    part.paint(gland, patient.hu["pancreas"] + 8 * part.field(rng, 6), codes["pancreas"])

@@ -1,0 +1,81 @@
+"""Vertebrae, ribs with their cartilage, and the iliac wings."""
+
+import numpy as np
+
+from segment.phantom.patient import Patient
+from segment.phantom.region import Region
+from segment.phantom.shapes import ellipsoid, tube
+from segment.phantom.trunk import Trunk
+
+# Height of a vertebra with its disc, and of a rib with its space.
+_VERTEBRA_MM = 32.0
+_RIB_MM = 25.0
+
+
+def draw_skeleton(body: Region, trunk: Trunk, patient: Patient, rng: np.random.Generator) -> None:
+    """Draw and claim the bones."""
+    marrow = patient.hu["spongiosa"] + 30 * body.field(rng, 6)
+    _draw_ribs(body, trunk, patient, marrow)
+    _draw_iliac_wings(body, trunk, patient, marrow)
+    spine = body.crop((-60, -85, body.axes[2][0]), (60, 30, body.axes[2][-1]))
+    _draw_spine(spine, patient, rng)
+
+
+def _bone(region: Region, distance: np.ndarray, patient: Patient, marrow: np.ndarray, cortex_mm: float) -> None:
+    region.paint(distance, patient.hu["cortical"])
+    region.paint(distance + cortex_mm, marrow)
+    region.occupy(distance)
+
+
+def _draw_spine(spine: Region, patient: Patient, rng: np.random.Generator) -> None:
+    x, y = spine.x, spine.y
+    from_center = spine.z - np.float32(_VERTEBRA_MM) * np.rint(spine.z / np.float32(_VERTEBRA_MM))
+    height = np.abs(from_center)
+    waist = 1 - np.float32(0.10) * np.clip(1 - height / 13, 0, 1)
+    body = (np.hypot(x / 24, y / 17.5) - waist) * 19
+    canal = (np.hypot(x / 11, (y + 24) / 8.5) - 1) * 9
+    body = np.maximum(body, 2 - canal)
+    disc = np.maximum(body, height - 17)
+    spine.paint(disc, patient.hu["disc"])
+    spine.occupy(disc)
+    marrow = patient.hu["spongiosa"] + 25 * spine.field(rng, 5)
+    _bone(spine, np.maximum(body, height - 12), patient, marrow, 1.4)
+    side = np.abs(x)
+    ring = np.maximum(np.maximum(np.abs(canal - 3.5) - 3.5, height - 9), y + 15)  # arch around the canal
+    process = np.maximum(np.maximum(side - 3.2, np.abs(y + 50) - 17), np.abs(from_center + 5) - 9)
+    joints = np.hypot(np.hypot(side - 15, y + 33), (height - 12) * 0.6) - 7
+    transverse = np.hypot(np.hypot(np.clip(side - 38, 0, None), np.clip(12 - side, 0, None)), 1.2 * (y + 24))
+    transverse = np.hypot(transverse, from_center) - 4.5
+    arch = np.minimum(np.minimum(ring, process), np.minimum(joints, transverse))
+    _bone(spine, arch, patient, marrow, 1.6)
+    spine.paint(canal, patient.hu["fat"] + 80)
+    spine.paint((np.hypot(x / 8, (y + 24) / 6) - 1) * 7, patient.hu["cord"] - 12)
+    spine.paint((np.hypot(x / 5, (y + 24) / 4.2) - 1) * 5, np.where(spine.z > -15, patient.hu["cord"], 20))
+
+
+def _draw_ribs(body: Region, trunk: Trunk, patient: Patient, marrow: np.ndarray) -> None:
+    lean, frontal = trunk.lean, trunk.frontal
+    # Ribs fall towards the front; number 12 leaves the spine at z = 20.
+    level = (body.z - 20 + 42 * (1 + frontal)) / _RIB_MM
+    number = np.maximum(np.rint(level), 0)
+    rib = np.hypot((level - number) * (0.85 * _RIB_MM), (lean + 8) * 1.4) - 5.5
+    end = np.interp(number, (0, 1, 2, 3, 5, 7), (-0.35, 0.2, 0.72, 0.78, 0.86, 0.9)).astype(np.float32)
+    past = (frontal - end) * 120
+    near_spine = 24 - np.abs(body.x)
+    bone = np.maximum(np.maximum(rib, past), near_spine)
+    cartilage = np.maximum(np.maximum(rib, -past), np.maximum(frontal - 0.985, 2 - number) * 120)
+    body.paint(cartilage, patient.hu["cartilage"])
+    body.paint(bone, patient.hu["cortical"])
+    body.paint(bone + 1.6, marrow)
+
+
+def _draw_iliac_wings(body: Region, trunk: Trunk, patient: Patient, marrow: np.ndarray) -> None:
+    crest = body.z + 104 + 28 * ((trunk.frontal + 0.2) / 0.6) ** 2
+    wing = np.abs(trunk.lean + 15 + 0.12 * (body.z + 104)) - 4.5
+    wing = np.maximum(np.maximum(wing, crest), (np.abs(trunk.frontal + 0.2) - 0.6) * 90)
+    _bone(body, wing, patient, marrow, 1.6)
+    sacrum = np.maximum(ellipsoid(body, (0, -28, -185), (52, 24, 40)), body.z + 138)
+    _bone(body, sacrum, patient, marrow, 1.6)
+    for side in (-1, 1):  # hip muscles reach from the wing to the sacrum's edge
+        joint = tube(body, np.array([(side * 52, -35, -150), (side * 70, -35, -190)]), np.array([9, 12]))
+        _bone(body, joint, patient, marrow, 1.6)

@@ -1,0 +1,96 @@
+"""Synthetic cases as a folder of files that look as if they came from scanners."""
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from segment.errors import UserError
+from segment.files import written_aside
+from segment.memory.refuse import check_memory
+from segment.phantom.case import Shape, draw_case
+
+# Raise it with every change that changes voxels: folders of older versions are then left alone, not mixed with new.
+VERSION = 5
+MOST_CASES, MOST_THREADS = 100_000, 512
+VOXEL_BYTES = 90  # of memory per voxel while a case is drawn, as measured
+
+# Orders of axes in which scanners and converters mostly leave their files, and how often.
+ORIENTATIONS = {"LPS": 0.35, "LAS": 0.25, "RAS": 0.2, "RPI": 0.05, "PSR": 0.05, "AIL": 0.05, "SLA": 0.05}
+
+
+def write_dataset(root: Path, *, num_cases: int, seed: int, shape: Shape, workers: int = 1) -> Path:
+    """Write the cases that are missing as `images/phantom_0000.nii.gz`, `labels/phantom_0000.nii.gz` and so on.
+
+    Case i is a pure function of (seed, i, shape), whatever the number of workers. Files appear whole or not at all, so
+    an interrupted call is completed by the next, and two processes may write at once.
+
+    Args:
+        root: Folder of all synthetic data sets.
+        num_cases: How many, at least 1.
+        seed: Of the data set, at least 0.
+        shape: Voxels along the patient's right-left, back-front and foot-head, before a file's own orientation.
+        workers: Threads that draw.
+
+    Returns:
+        The folder below the root that holds these cases and nothing else; its name says what they are.
+
+    Raises:
+        UserError: When a number is out of range, or the cases do not fit into memory while they are drawn.
+    """
+    if not 1 <= num_cases <= MOST_CASES or seed < 0 or not 1 <= workers <= MOST_THREADS or min(shape) < 16:
+        msg = (
+            f"cannot synthesise {num_cases} cases of shape {tuple(shape)} with seed {seed} and {workers} workers; "
+            f"give num_cases from 1 to {MOST_CASES}, workers from 1 to {MOST_THREADS}, a seed of at least 0 and at "
+            "least 16 voxels along each axis"
+        )
+        raise UserError(msg)
+    folder = root / f"v{VERSION}-seed{seed}-{'x'.join(map(str, shape))}-{num_cases}cases"
+    missing = [i for i in range(num_cases) if not all(path.exists() for path in _paths(folder, i))]
+    at_once = min(workers, len(missing))
+    what = f"synthesising CTs of {'x'.join(map(str, shape))} voxels, {at_once} at once,"
+    check_memory(VOXEL_BYTES * math.prod(shape) * at_once, what, "choose a smaller shape or fewer workers")
+    with ThreadPoolExecutor(workers) as pool:
+        for _ in pool.map(lambda i: _write_case(folder, seed, i, shape), missing):
+            pass
+    return folder
+
+
+def _paths(folder: Path, index: int) -> tuple[Path, Path]:
+    name = f"phantom_{index:04d}.nii.gz"
+    return folder / "images" / name, folder / "labels" / name
+
+
+def _write_case(folder: Path, seed: int, index: int, shape: Shape) -> None:
+    case = draw_case(seed, index, shape)
+    rng = np.random.default_rng((seed, index, 1))  # another stream than the drawing's
+    codes = nib.orientations.axcodes2ornt(rng.choice(list(ORIENTATIONS), p=list(ORIENTATIONS.values())))
+    transform = nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), codes)
+    affine = _position(case.spacing_mm, shape, rng) @ nib.orientations.inv_ornt_aff(transform, shape)
+    padding = 1024 if rng.random() < 0.2 else 0  # some files hold what the scanner counts, and HU through scl_inter
+    for path, volume, offset in zip(_paths(folder, index), (case.hu, case.label), (padding, 0), strict=True):
+        stored = nib.orientations.apply_orientation(volume, transform)
+        image = nib.Nifti1Image(np.ascontiguousarray(stored + stored.dtype.type(offset)), affine)
+        if offset:
+            image.header.set_slope_inter(1, -offset)
+        image.header.set_xyzt_units("mm")
+        image.set_qform(affine, 1)
+        image.set_sform(image.get_qform(), 1)  # a quaternion of float32 cannot say every rotation exactly
+        with written_aside(path) as aside:
+            nib.save(image, aside)
+
+
+def _position(spacing_mm: np.ndarray, shape: Shape, rng: np.random.Generator) -> np.ndarray:
+    """Affine (4,4) of the RAS+ volume: centred about the table's middle, now and then lying askew."""
+    affine = np.diag((*spacing_mm, 1.0))
+    if rng.random() < 0.15:
+        around_x, around_z = np.radians(rng.uniform(-8, 8, 2))
+        c, s = np.cos((around_x, around_z)), np.sin((around_x, around_z))
+        tilt = np.array(((1, 0, 0), (0, c[0], -s[0]), (0, s[0], c[0])))
+        turn = np.array(((c[1], -s[1], 0), (s[1], c[1], 0), (0, 0, 1)))
+        affine[:3, :3] = tilt @ turn @ affine[:3, :3]
+    middle = (*rng.normal(0, 12, 2), rng.uniform(-900, 300))
+    affine[:3, 3] = np.array(middle) - affine[:3, :3] @ ((np.array(shape) - 1) / 2)
+    return affine

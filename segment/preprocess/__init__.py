@@ -1,0 +1,1 @@
+"""The preprocessing that training and prediction share."""

@@ -1,0 +1,1 @@
+"""The process itself: threads, memory settings, signals, seeds."""

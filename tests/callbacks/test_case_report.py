@@ -1,0 +1,92 @@
+import nibabel as nib
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+from torch.utils.data import DataLoader
+
+from segment.callbacks import case_report as report
+from segment.callbacks.case_report import CaseReport
+from segment.data.volumes import LabelledScan
+from segment.io.scan import Scan
+from segment.metrics.cases_csv import append_case, begin_cases, read_cases
+from segment.metrics.scores import OrganScore
+
+ORGANS = ["right_organ", "left_organ"]
+SCORES = [OrganScore("right_organ", 1.0, 0.0, 1.0, 6.0, 6.0), OrganScore("left_organ", 0.5, 3.0, 0.5, 2.0, 1.0)]
+
+
+@pytest.fixture
+def labelled(stored):
+    ct, mask, affine = stored("LPI")
+    scan = Scan(ct, affine, nib.Nifti1Header(), ct.shape)
+    return LabelledScan("set/case 1", scan, mask, [True] * (1 + int(mask.max())))
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """What the pictures were given; they are tested elsewhere."""
+    calls = []
+
+    def draw(path, ct, mask, affine, organs, **more):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        calls.append((path.name, ct, mask, affine, organs, more))
+
+    monkeypatch.setattr(report, "write_overlay", draw)
+    monkeypatch.setattr(report, "write_film", draw)
+    return calls
+
+
+@pytest.mark.parametrize(("overlay", "film"), [(True, True), (True, False), (False, True), (False, False)])
+def test_a_case_leaves_its_rows_and_the_pictures_asked_for(tmp_path, labelled, drawn, overlay, film):
+    begin_cases(tmp_path / "cases.csv")
+    mask = np.zeros_like(labelled.truth)
+    CaseReport(tmp_path, ORGANS, overlay, film).add(labelled, mask, SCORES)
+    assert read_cases(tmp_path / "cases.csv") == [("set/case 1", score) for score in SCORES]
+    wanted = ["overlay.png"] * overlay + ["organs.mp4"] * film
+    assert [call[0] for call in drawn] == wanted
+    assert sorted(path.name for path in tmp_path.glob("cases/set-case 1/*")) == sorted(wanted)
+    for name, ct, pred, affine, organs, more in drawn:
+        assert ct is labelled.scan.data
+        assert pred is mask
+        assert affine is labelled.scan.affine
+        assert organs == ORGANS
+        told = {"truth": labelled.truth, "annotated": labelled.annotated, "title": "set/case 1"}
+        assert more == (told if name == "overlay.png" else {})
+
+
+def test_the_rows_come_last(tmp_path, labelled, monkeypatch):
+    """They tell a resumed evaluation that the case is done, pictures and all."""
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    begin_cases(tmp_path / "cases.csv")
+    monkeypatch.setattr(report, "write_film", killed)
+    with pytest.raises(KeyboardInterrupt):
+        CaseReport(tmp_path, ORGANS, overlay=False, film=True).add(labelled, labelled.truth, SCORES)
+    assert read_cases(tmp_path / "cases.csv") == []
+
+
+class Module(pl.LightningModule):
+    def test_step(self, batch, batch_idx):
+        return {"mask": batch.truth, "scores": SCORES}
+
+    def transfer_batch_to_device(self, batch, device, dataloader_idx):
+        return batch
+
+
+@pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers")
+def test_as_callback_it_begins_a_table_for_every_test(tmp_path, labelled, drawn):
+    begin_cases(tmp_path / "cases.csv")
+    append_case(tmp_path / "cases.csv", "set/of an earlier test", SCORES)
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        callbacks=[CaseReport(tmp_path, ORGANS, overlay=True, film=False)],
+        logger=False,
+        enable_progress_bar=False,
+        default_root_dir=tmp_path,
+    )
+    trainer.test(Module(), DataLoader([labelled], batch_size=None), verbose=False)
+    assert [case for case, _ in read_cases(tmp_path / "cases.csv")] == ["set/case 1", "set/case 1"]
+    assert [call[0] for call in drawn] == ["overlay.png"]

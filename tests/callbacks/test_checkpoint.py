@@ -1,0 +1,154 @@
+import os
+import resource
+import signal
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from torch.utils.data import DataLoader
+
+from segment.callbacks.checkpoint import AtomicCheckpointIO, RelativeCheckpoint
+from segment.errors import UserError
+
+CALLBACKS = Path(__file__).parents[2] / "conf" / "callbacks" / "default.yaml"
+
+
+class Line(pl.LightningModule):
+    """Logs the scores that it is told to, one per epoch."""
+
+    def __init__(self, scores):
+        super().__init__()
+        self.layer = torch.nn.Linear(1, 1)
+        self.scores = scores
+
+    def training_step(self, batch, batch_idx):
+        return self.layer(batch).square().mean()
+
+    def validation_step(self, batch, batch_idx):
+        self.log("val/score", self.scores[self.current_epoch])
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def fit(folder, scores, ckpt_path=None):
+    """Train with the checkpoints of the real configuration; the best one's callback."""
+    facts = {"run_dir": str(folder), "monitor": "val/score", "monitor_mode": "max"}
+    cfg = OmegaConf.create({**facts, "callbacks": OmegaConf.load(CALLBACKS)})
+    callbacks = [instantiate(cfg.callbacks[name]) for name in ("checkpoint", "last")]
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_epochs=len(scores),
+        callbacks=callbacks,
+        plugins=[AtomicCheckpointIO()],
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        default_root_dir=folder,
+    )
+    loader = DataLoader(torch.ones(2, 1), batch_size=1)
+    trainer.fit(Line(scores), loader, loader, ckpt_path=ckpt_path, weights_only=True)
+    assert trainer.checkpoint_callback is callbacks[0]
+    return callbacks[0]
+
+
+@pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
+@pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers")
+def test_a_run_goes_on_after_its_folder_was_moved(tmp_path):
+    fit(tmp_path / "here", [0.1, 0.7, 0.3])
+    (tmp_path / "here").rename(tmp_path / "there")
+    moved = fit(tmp_path / "there", [None, None, None, 0.5], ckpt_path=tmp_path / "there" / "checkpoints" / "last.ckpt")
+    folder = tmp_path / "there" / "checkpoints"
+    assert float(moved.best_model_score) == pytest.approx(0.7)
+    assert moved.best_model_path == str(folder / "best.ckpt")
+    assert [str(path) for path in moved.best_k_models] == [str(folder / "best.ckpt")]
+    epochs = {path.name: torch.load(path, weights_only=True)["epoch"] for path in folder.iterdir()}
+    assert epochs == {"best.ckpt": 1, "last.ckpt": 3}
+
+
+@pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
+@pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers")
+def test_what_callbacks_remember_survives_a_resume(tmp_path):
+    scores = [0.1, 0.7, 0.3, 0.5]
+    fit(tmp_path / "one", scores)
+    fit(tmp_path / "other", scores[:3])
+    fit(tmp_path / "other", scores, ckpt_path=tmp_path / "other" / "checkpoints" / "last.ckpt")
+    one, other = (
+        torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True) for name in ("one", "other")
+    )
+    assert one["callbacks"] == other["callbacks"]
+
+
+def test_several_best_files_need_names_of_their_own(tmp_path):
+    with pytest.raises(UserError, match=r"save_top_k=3 needs a name for each file"):
+        RelativeCheckpoint(tmp_path, "best", monitor="a", save_top_k=3)
+    RelativeCheckpoint(tmp_path, "{epoch}", monitor="a", save_top_k=3)
+
+
+@pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers")
+def test_a_checkpoint_tells_no_path(tmp_path):
+    fit(tmp_path, [0.1])
+    for name in ("best.ckpt", "last.ckpt"):
+        content = (tmp_path / "checkpoints" / name).read_bytes()  # an archive without compression
+        for secret in (str(tmp_path), str(Path.home()), str(Path.cwd())):
+            assert secret.encode() not in content
+
+
+class Bomb:
+    """Dies by kill -9 when it is saved."""
+
+    def __reduce__(self):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("instant", ["while writing", "before the rename"])
+def test_the_last_good_file_outlives_kill_9(tmp_path, monkeypatch, instant):
+    path, writer = tmp_path / "last.ckpt", AtomicCheckpointIO()
+    writer.save_checkpoint({"epoch": 1}, path)
+    child = os.fork()
+    if child == 0:
+        if instant == "before the rename":
+            monkeypatch.setattr(os, "replace", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+            monkeypatch.setattr(type(path), "replace", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+        writer.save_checkpoint({"epoch": 2, "bomb": Bomb() if instant == "while writing" else None}, path)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    assert torch.load(path, weights_only=True) == {"epoch": 1}
+    assert len(list(tmp_path.iterdir())) == 2
+    writer.save_checkpoint({"epoch": 3}, path)
+    assert torch.load(path, weights_only=True) == {"epoch": 3}
+    assert list(tmp_path.iterdir()) == [path]  # what the killed one had begun is gone
+
+
+@contextmanager
+def no_room_beyond(size):
+    """Files cannot grow beyond this many bytes, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_leaves_the_last_good_file_and_says_so(tmp_path):
+    path, writer = tmp_path / "last.ckpt", AtomicCheckpointIO()
+    writer.save_checkpoint({"epoch": 1}, path)
+    with (
+        no_room_beyond(10_000),
+        pytest.raises(UserError, match=r"cannot write the checkpoint last\.ckpt: File too large"),
+    ):
+        writer.save_checkpoint({"epoch": 2, "weights": torch.randn(10_000)}, path)
+    assert torch.load(path, weights_only=True) == {"epoch": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_torch_cannot_save_is_a_bug_and_shows_as_one(tmp_path):
+    with pytest.raises(AttributeError, match="local object"):
+        AtomicCheckpointIO().save_checkpoint({"function": lambda: None}, tmp_path / "last.ckpt")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,135 @@
+from collections import OrderedDict
+from pathlib import Path
+
+import pytest
+import tiny
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from segment.checkpoint.load import CHECKPOINT_KEYS, rebuild
+from segment.checkpoint.trust import checked
+from segment.commands.command import config_dir
+from segment.errors import UserError
+
+CONF = Path(config_dir())
+
+HOSTILE = [
+    "os.system",
+    "builtins.eval",
+    "subprocess.Popen",
+    "functools.partial",
+    "hydra.utils.instantiate",
+    "hydra.utils.get_method",
+    # They start as what is trusted does.
+    "torch.nn.functional.os.system",
+    "torch.nn.modules.module.functools.partial",
+    "torch.nn.modules.container.operator.attrgetter",
+    "torchio.transforms.transform.Path",
+    "segment.model.module.pl.Trainer",
+    # Functions and methods, not classes.
+    "torch.load",
+    "torch.hub.load",
+    "torch.nn.utils.clip_grad_norm_",
+    "torch.nn.Module.load_state_dict",
+    "torch.nn.Module.__subclasses__",
+    "segment.model.vnet.torch.load",
+    # Classes of classes, and no classes at all.
+    "torch.nn.Conv3d.__class__",
+    "torch.nn.Conv3d.__base__.__base__.__base__",
+    "torch.nn",
+    "torch.nn.modules",
+    "segment.model.vnet.GROUPS",
+    "torch.nn.NoSuchLayer",
+    "torch",
+    "${x}",
+    "",
+    ".",
+    # Classes of good packages that download, run or read what they are told to.
+    "monai.networks.nets.HoVerNet",
+    "monai.networks.trt_compiler.TrtCompiler",
+    "monai.losses.PerceptualLoss",
+    "monai.inferers.ZarrAvgMerger",
+    "torchio.HistogramStandardization",
+    "segment.datasets.sources.lidc.Lidc",
+    "segment.datasets.sources.phantom.Phantom",
+    "segment.callbacks.case_report.CaseReport",
+    "segment.commands.train.main",
+    "segment.model.combined_loss.set_epoch",  # only one function of that module is trusted
+    "segment.model.combined_loss.class_weights.__globals__",
+]
+
+
+@pytest.mark.parametrize("target", HOSTILE)
+def test_what_is_no_class_of_a_trusted_module_is_refused_by_name(target):
+    with pytest.raises(UserError, match="is not allowed") as info:
+        checked({"model": {"_target_": target}})
+    assert repr(target) in str(info.value)
+
+
+HELD = {"_target_": "os.system", "_args_": ["touch mark"]}
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        {"a": [1, [HELD]]},
+        {"a": (1, {"b": (HELD,)})},
+        OrderedDict(a=HELD),
+        {"_target_": "torch.nn.Identity", "x": HELD},
+        {"_target_": "torch.nn.Identity", "_recursive_": False, "_args_": [HELD]},
+        {"_target_": ["os.system"]},
+    ],
+)
+def test_it_is_found_wherever_it_hides(node):
+    with pytest.raises(UserError, match="is not allowed"):
+        checked(node)
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        {"lr": "${oc.env:SECRET}"},
+        ["${hydra:runtime.cwd}"],
+        "a ${b} c",
+    ],
+)
+def test_references_to_the_outside_are_refused(node):
+    with pytest.raises(UserError, match=r"\$\{.*not resolved"):
+        checked(node)
+
+
+@pytest.mark.parametrize("value", [torch.zeros(1), {1, 2}, b"x", 1j, OmegaConf.create({"a": 1})])
+def test_other_objects_are_refused(value):
+    with pytest.raises(UserError, match="no plain value"):
+        checked({"a": [value]})
+
+
+def test_plain_values_come_back_as_they_were():
+    node = {"a": [1, 2.5, True, None, "text", float("inf")], "b": {"c": (1, 2)}, 3: "int key"}
+    assert checked(node) == {"a": [1, 2.5, True, None, "text", float("inf")], "b": {"c": [1, 2]}, 3: "int key"}
+
+
+def options(group):
+    return [f"{group}={path.stem}" for path in sorted((CONF / group).glob("*.yaml"))]
+
+
+OURS = ("experiment", "model/net", "model/criterion", "scheduler", "preprocess")
+
+
+@pytest.mark.parametrize("choice", [choice for group in OURS for choice in options(group)])
+def test_our_own_configurations_are_trusted(choice):
+    with initialize_config_dir(config_dir(), version_base="1.3"):
+        cfg = compose("train", overrides=["run_dir=.", choice])
+    held = OmegaConf.to_container(cfg, resolve=True)
+    for key in CHECKPOINT_KEYS:
+        assert checked(held[key]) == held[key]
+
+
+def test_a_hostile_checkpoint_runs_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    held = tiny.config()
+    held["model"]["postprocess"] = {"_target_": "torch.nn.functional.os.system", "_args_": ["touch mark"]}
+    with pytest.raises(UserError, match=r"'torch\.nn\.functional\.os\.system', which is not allowed"):
+        rebuild(tiny.write_checkpoint(tmp_path / "x.ckpt", held))
+    assert not (tmp_path / "mark").exists()

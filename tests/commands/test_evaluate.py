@@ -1,0 +1,295 @@
+import json
+import logging
+import math
+import sys
+
+import nibabel as nib
+import numpy as np
+import pytest
+import tiny
+import torch
+import torchio as tio
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from segment import build
+from segment.callbacks import case_report as report
+from segment.commands.command import config_dir
+from segment.commands.evaluate import evaluate, main
+from segment.comparison.arms import gather
+from segment.comparison.find import find_runs
+from segment.data.datamodule import CTDataModule
+from segment.data.splits.random_split import RandomSplit
+from segment.data.store import content as content_module
+from segment.data.store.fingerprint import voxel_hash
+from segment.datasets.cases import Case
+from segment.datasets.sources.folder import Folder
+from segment.errors import UserError
+from segment.io.read import read_ct
+from segment.metrics.cases_csv import read_cases
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Four cases, which the network of these tests segments without a mistake."""
+    for seed in range(4):
+        tiny.write_case(tmp_path / "data", f"case{seed}", seed)
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def ckpt(tmp_path):
+    return tiny.write_checkpoint(tmp_path / "best.ckpt")
+
+
+@pytest.fixture
+def run(tmp_path, data, ckpt):
+    """`segment evaluate` into the folder `run`."""
+
+    def call(*overrides):
+        codes = "{liver: 6, spleen: 1, right_kidney: 20, left_kidney: 21, stomach: [7, 9]}"
+        of_data = ["data=folder", f"data.sources.folder.root={data}", f"data.sources.folder.label_codes={codes}"]
+        arguments = [f"ckpt={ckpt}", f"run_dir={tmp_path / 'run'}", "pictures=false", *of_data, *overrides]
+        with initialize_config_dir(config_dir(), version_base="1.3"):
+            evaluate(compose("evaluate", arguments))
+
+    return call
+
+
+def scores(tmp_path):
+    return {(case, score.organ): score for case, score in read_cases(tmp_path / "run" / "cases.csv")}
+
+
+def scored(tmp_path):
+    rows = [case for case, _ in read_cases(tmp_path / "run" / "cases.csv")]
+    assert all(rows.count(case) == len(tiny.ORGANS) for case in rows)  # once per organ
+    return sorted(set(rows))
+
+
+def hashes(data, *names):
+    return [voxel_hash(read_ct(data / "images" / f"{name}.nii.gz").data) for name in names]
+
+
+def test_scores_are_those_of_the_masks(run, data, tmp_path):
+    _, classes = tiny.body(0)
+    truth = np.array([0, 6, 1], np.uint8)[classes]
+    truth[12, 4:10, 3:8] = 7  # a layer of 30 voxels that the network takes for liver is stomach
+    truth[4:8, 5:9, 6:9] = 0  # and there is no spleen
+    tiny.save(data / "labels" / "case0.nii.gz", truth)
+    run()
+    found = scores(tmp_path)
+    assert len(found) == 8
+    liver, spleen = found["folder/case0", "liver"], found["folder/case0", "spleen"]
+    assert liver.dice == pytest.approx(2 * 150 / (150 + 180))
+    assert (liver.volume_ml_true, liver.volume_ml_pred) == pytest.approx((150 * 0.03, 180 * 0.03))
+    assert liver.hd95_mm == pytest.approx(2.0)  # a voxel's edge across the layer
+    assert liver.nsd == 1.0  # within its 5 mm
+    assert (spleen.dice, spleen.nsd) == (0.0, 0.0)
+    assert math.isnan(spleen.hd95_mm)
+    perfect = found["folder/case3", "liver"]
+    assert (perfect.dice, perfect.hd95_mm, perfect.nsd) == (1.0, 0.0, 1.0)
+
+
+def test_the_run_folder_tells_what_was_scored(run, tmp_path, caplog, monkeypatch):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(report, "write_film", lambda path, *_: path.write_bytes(b"film"))  # seconds, and tested there
+    run("pictures=true", "include_trained=true", "split=file", f"split.path={split_file(tmp_path, ['case2'])}")
+    folder = tmp_path / "run"
+    assert json.loads((folder / "split.json").read_text()) == {"test": ["folder/case2"]}
+    assert "git" in json.loads((folder / "environment.json").read_text())
+    config = OmegaConf.load(folder / "config.yaml")
+    assert config.tolerance_mm == {"liver": 5, "spleen": 3}
+    assert (config.ckpt, len(config.ckpt_sha256), config.run_dir) == ("best.ckpt", 64, ".")
+    assert str(tmp_path) not in (folder / "config.yaml").read_text()
+    assert {path.name for path in (folder / "cases" / "folder-case2").iterdir()} == {"overlay.png", "organs.mp4"}
+    assert "folder/case2: liver 1.000, spleen 1.000" in (folder / "evaluate.log").read_text()
+
+
+def test_evaluations_of_the_seeds_of_one_recipe_are_one_arm(run, ckpt, tmp_path):
+    for name, width, seed in (("a", 8, 0), ("b", 8, 1), ("c", 4, 1)):
+        content = torch.load(ckpt, weights_only=True)
+        content["segment"]["trained"] = {"seed": seed, "model.width": width}
+        torch.save(content, ckpt.with_name(f"{name}.ckpt"))
+        run(f"ckpt={ckpt.with_name(name)}.ckpt", f"run_dir={tmp_path / 'runs' / name}")
+        table = tmp_path / "runs" / name / "cases.csv"
+        table.write_text(table.read_text().replace("liver,1.0", f"liver,0.9{name.encode()[0]}"))  # else copies
+    groups = find_runs([str(tmp_path / "runs" / name) for name in "abc"], tmp_path)
+    arms, _ = gather(groups)
+    assert [[one.seed for one in arm.runs] for arm in arms] == [[0, 1], [1]]
+    assert [arm.label for arm in arms] == ["trained.model.width=8", "trained.model.width=4"]
+
+
+def test_training_tells_checkpoints_its_recipe(tmp_path):
+    with initialize_config_dir(config_dir(), version_base="1.3"):
+        cfg = compose("train", ["experiment=smoke", "seed=3", "logger=csv", f"run_dir={tmp_path}/run", "compile=false"])
+    told = build.parts(cfg).module.checkpoint_facts["trained"]
+    assert (told["seed"], told["model.net._target_"]) == (3, "segment.model.vnet.VNet")
+    assert "run_dir" not in told
+    assert str(tmp_path) not in json.dumps(told)
+
+
+def split_file(tmp_path, test):
+    rest = [f"folder/case{seed}" for seed in range(4) if f"case{seed}" not in test]
+    path = tmp_path / "split.json"
+    path.write_text(json.dumps({"train": rest[1:], "val": rest[:1], "test": [f"folder/{name}" for name in test]}))
+    return path
+
+
+def test_a_split_chooses_its_test_cases(run, tmp_path):
+    run("split=file", f"split.path={split_file(tmp_path, ['case0', 'case3'])}")
+    assert scored(tmp_path) == ["folder/case0", "folder/case3"]
+
+
+def test_of_its_own_data_set_the_held_out_test_cases_are_scored(run, data, ckpt, tmp_path, capsys):
+    """With the facts that training puts into a checkpoint."""
+    for seed in range(4, 8):
+        tiny.write_case(data, f"case{seed}", seed)
+    sources = {"folder": Folder(data, tiny.CODES)}
+    module = CTDataModule(
+        sources=sources,
+        organs=tiny.ORGANS,
+        preprocess=tio.Compose([]),
+        augment=None,
+        split=RandomSplit(val=0.25, test=0.25, seed=3),
+        patch_size=(8, 8, 8),
+        patches_per_epoch=1,
+        foreground_share=0.5,
+        batch_size=1,
+        num_workers=0,
+        cache_dir=tmp_path / "cache",
+        seed=0,
+    )
+    tiny.write_checkpoint(ckpt, voxel_hashes=module.voxel_hashes())
+    run()
+    assert scored(tmp_path) == sorted(module.split.ids()["test"])
+    assert len(scored(tmp_path)) == 2
+    assert "left out 6 of 8 cases" in capsys.readouterr().out
+
+
+def test_what_was_seen_is_known_under_another_name_format_and_orientation(run, data, ckpt, tmp_path):
+    tiny.write_checkpoint(ckpt, voxel_hashes=hashes(data, "case1"))
+    for folder in ("images", "labels"):
+        old = data / folder / "case1.nii.gz"
+        turned = nib.load(old).as_reoriented(np.array([[2, -1], [0, 1], [1, -1]]))
+        nib.save(turned, data / folder / "renamed.nii")
+        old.unlink()
+    run()
+    assert scored(tmp_path) == ["folder/case0", "folder/case2", "folder/case3"]
+    assert json.loads((tmp_path / "run" / "split.json").read_text())["test"] == scored(tmp_path)
+
+
+def test_when_all_was_seen_it_has_to_be_asked_for(run, data, ckpt, tmp_path):
+    tiny.write_checkpoint(ckpt, voxel_hashes=hashes(data, *(f"case{seed}" for seed in range(4))))
+    with pytest.raises(UserError, match=r"no case is left to score; .*include_trained=true"):
+        run()
+    assert not (tmp_path / "run").exists()
+    run("include_trained=true")
+    assert len(scored(tmp_path)) == 4
+
+
+def test_data_without_an_organ_of_the_checkpoint_is_refused_at_once(run, ckpt, tmp_path):
+    held = tiny.config()
+    held["organs"] = held["model"]["organs"] = ["duodenum", "pancreas"]
+    held["model"]["tolerance_mm"] = {"duodenum": 5, "pancreas": 5}
+    tiny.write_checkpoint(ckpt, held)
+    with pytest.raises(UserError, match=r"the checkpoint segments duodenum, pancreas, but folder annotates none of"):
+        run()
+    assert not (tmp_path / "run").exists()
+
+
+def broken(data):
+    """A label of another shape and a CT that is cut."""
+    label = data / "labels" / "case1.nii.gz"
+    tiny.save(label, np.asarray(nib.load(label).dataobj)[:, :, 1:])
+    image = data / "images" / "case2.nii.gz"
+    image.write_bytes(image.read_bytes()[:200])
+
+
+def test_cases_that_fail_are_named_and_the_others_scored(run, data, ckpt, tmp_path):
+    broken(data)
+    tiny.write_checkpoint(ckpt, voxel_hashes=hashes(data, "case3"))
+    with pytest.raises(UserError) as info:
+        run()
+    first, *rest = str(info.value).splitlines()
+    assert first == "2 of 3 failed:"
+    assert rest[0].startswith("  folder/case1: label ")
+    assert rest[1].startswith("  folder/case2: cannot read ")
+    assert scored(tmp_path) == ["folder/case0"]
+
+
+def test_resuming_scores_what_is_missing(run, data, tmp_path, caplog):
+    good = {path: path.read_bytes() for path in (data / "images" / "case2.nii.gz", data / "labels" / "case1.nii.gz")}
+    broken(data)
+    with pytest.raises(UserError, match="2 of 4 failed"):
+        run()
+    for path, content in good.items():
+        path.write_bytes(content)
+    caplog.clear()
+    caplog.set_level(logging.INFO)
+    run("resume=true", "allow_changed=[data_sha256]")  # they were mended
+    assert [record.message.split(":")[0] for record in caplog.records if "liver" in record.message] == [
+        "1/2 folder/case1",
+        "2/2 folder/case2",
+    ]
+    assert len(scored(tmp_path)) == 4
+    assert len(json.loads((tmp_path / "run" / "environment.json").read_text())["resumed"]) == 1
+
+
+def test_a_ct_is_read_once_when_its_voxels_are_known(run, data, tmp_path, monkeypatch):
+    run("include_trained=true", f"cache_dir={tmp_path / 'cache'}")
+    assert not list((tmp_path / "cache").rglob("?*"))  # the files are too young to be known by their times of change
+    now = content_module.time.time_ns() + 120 * 10**9
+    monkeypatch.setattr(content_module.time, "time_ns", lambda: now)
+    reads = []
+    read = Case.read
+    monkeypatch.setattr(Case, "read", lambda case: reads.append(case.id) or read(case))
+    run(f"run_dir={tmp_path / 'b'}", f"cache_dir={tmp_path / 'cache'}")
+    run(f"run_dir={tmp_path / 'c'}", f"cache_dir={tmp_path / 'cache'}")
+    assert [reads.count(f"folder/case{seed}") for seed in range(4)] == [3] * 4  # two scores, one hash
+    facts = [OmegaConf.load(tmp_path / name / "config.yaml").data_sha256 for name in ("run", "b", "c")]
+    assert len(set(facts)) == 1
+    changed = np.asarray(nib.load(data / "images" / "case1.nii.gz").dataobj).copy()
+    changed[0, 0, 0] += 1
+    tiny.save(data / "images" / "case1.nii.gz", changed)
+    reads.clear()
+    run(f"run_dir={tmp_path / 'd'}", f"cache_dir={tmp_path / 'cache'}")
+    assert [reads.count(f"folder/case{seed}") for seed in range(4)] == [1, 2, 1, 1]
+
+
+def test_another_checkpoint_of_the_same_name_is_not_resumed(run, ckpt, tmp_path):
+    run()
+    before = (tmp_path / "run" / "cases.csv").read_text()
+    tiny.write_checkpoint(ckpt, tiny.config(spacing_mm=[4, 4, 4]))
+    with pytest.raises(UserError, match="ckpt_sha256 was "):
+        run("resume=true")
+    with pytest.raises(UserError, match="holds a run already"):
+        run()
+    assert (tmp_path / "run" / "cases.csv").read_text() == before
+
+
+@pytest.mark.parametrize("kind", ["images", "labels"])
+def test_another_content_under_the_same_names_is_not_resumed(run, data, tmp_path, kind):
+    run()
+    run("resume=true")
+    before = (tmp_path / "run" / "cases.csv").read_text()
+    path = data / kind / "case1.nii.gz"
+    volume = np.asarray(nib.load(path).dataobj).copy()
+    volume[0, 0, 0] = 6
+    tiny.save(path, volume)
+    with pytest.raises(UserError, match=r"data_sha256 was .*allow_changed=\[data_sha256\]"):
+        run("resume=true")
+    assert (tmp_path / "run" / "cases.csv").read_text() == before
+
+
+def test_the_command_prints_the_means_and_ends_with_0(data, ckpt, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    of_data = ["data=folder", "data.sources.folder.root=data"]
+    codes = "data.sources.folder.label_codes={liver: 6, spleen: 1, right_kidney: 20, left_kidney: 21}"
+    monkeypatch.setattr(sys, "argv", ["segment", "ckpt=best.ckpt", "pictures=false", *of_data, codes])
+    main()
+    out = capsys.readouterr().out
+    assert "4 test cases, means over patients" in out
+    (folder,) = (tmp_path / "outputs" / "evaluate").iterdir()
+    assert f"run folder: {folder.relative_to(tmp_path)}" in out
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"cases.csv", "config.yaml", "environment.json", "evaluate.log", "split.json"}

@@ -1,0 +1,17 @@
+from segment.commands.multirun import Job, table
+
+
+def test_a_table_names_what_differs_between_jobs():
+    jobs = [
+        Job(0, ["task=a", "seed=0"], "0.9012", "out/0"),
+        Job(1, ["task=a", "seed=10"], "failed: no CT\nat all", "out/1"),
+    ]
+    assert table(jobs).splitlines() == [
+        "job  overrides  result                folder",
+        "0    seed=0     0.9012                out/0",
+        "1    seed=10    failed: no CT at all  out/1",
+    ]
+
+
+def test_no_job_is_a_head():
+    assert table([]) == "job  overrides  result  folder"

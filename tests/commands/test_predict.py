@@ -1,0 +1,347 @@
+import csv
+import itertools
+import sys
+
+import nibabel as nib
+import numpy as np
+import pytest
+import SimpleITK
+import tiny
+from dicom_files import slice_file, stack_positions, write
+from hydra import compose, initialize_config_dir
+from small_ct import touch
+
+from segment.commands import predict as module
+from segment.commands.command import config_dir
+from segment.commands.predict import main, predict
+from segment.errors import UserError
+from segment.io.read import read_ct
+
+
+@pytest.fixture
+def ckpt(tmp_path):
+    return tiny.write_checkpoint(tmp_path / "best.ckpt")
+
+
+@pytest.fixture
+def run(ckpt, tmp_path):
+    """`segment predict` into the folder `masks`, without pictures."""
+
+    def call(given, *overrides):
+        arguments = [f"ckpt={ckpt}", f"input={given}", f"output={tmp_path / 'masks'}", "pictures=false", *overrides]
+        with initialize_config_dir(config_dir(), version_base="1.3"):
+            predict(compose("predict", arguments))
+
+    return call
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def volumes(folder):
+    with (folder / "volumes.csv").open(newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["case", "organ", "volume_ml"]
+    assert len({tuple(row[:2]) for row in rows}) == len(rows)
+    return {(case, organ): float(ml) for case, organ, ml in rows}
+
+
+def expected(name, seed=0):
+    """Volumes of a body: a voxel has 0.03 mL."""
+    return {(name, "liver"): (6 + seed) * 30 * 0.03, (name, "spleen"): 16 * (3 + seed) * 0.03}
+
+
+def test_a_mask_lies_on_the_cts_own_grid(run, tmp_path):
+    hu, classes = tiny.body()
+    source = nib.load(tiny.save(tmp_path / "ct.nii.gz", hu))
+    run(tmp_path / "ct.nii.gz")
+    assert names(tmp_path / "masks") == ["checkpoint.sha256", "ct_seg.nii.gz", "volumes.csv"]
+    mask = nib.load(tmp_path / "masks" / "ct_seg.nii.gz")
+    assert np.array_equal(np.asarray(mask.dataobj), classes)
+    assert mask.get_data_dtype() == np.uint8
+    assert np.array_equal(mask.affine, source.affine)
+    for form in ("sform", "qform"):
+        (ours, code), (theirs, its_code) = (getattr(i, f"get_{form}")(coded=True) for i in (mask, source))
+        assert code == its_code
+        assert np.array_equal(ours, theirs)
+    assert volumes(tmp_path / "masks") == pytest.approx(expected("ct"))
+
+
+def test_a_folder_may_hold_every_format(run, tmp_path):
+    folder = tmp_path / "cts"
+    hu, classes = tiny.body(seed=1)
+    for suffix in (".nii", ".nii.gz"):
+        tiny.save(folder / f"nifti{len(suffix)}{suffix}", hu)
+    image = SimpleITK.GetImageFromArray(hu.T)
+    image.SetSpacing(np.diag(tiny.AFFINE)[:3].tolist())
+    image.SetOrigin((tiny.AFFINE[:3, 3] * (-1, -1, 1)).tolist())
+    image.SetDirection(np.diag([-1.0, -1, 1]).ravel().tolist())
+    for suffix in ("nrrd", "mha"):
+        SimpleITK.WriteImage(image, folder / f"{suffix}.{suffix}")
+    (folder / "readme.txt").write_text("no CT")
+    (folder / "._mac.nii.gz").write_bytes(b"no CT")
+    run(folder)
+    cases = ["mha", "nifti4", "nifti7", "nrrd"]
+    assert names(tmp_path / "masks") == ["checkpoint.sha256", *(f"{name}_seg.nii.gz" for name in cases), "volumes.csv"]
+    for name in cases:
+        mask = nib.load(tmp_path / "masks" / f"{name}_seg.nii.gz")
+        assert np.array_equal(np.asarray(mask.dataobj), classes)
+        np.testing.assert_allclose(mask.affine, tiny.AFFINE, atol=1e-5)
+    assert volumes(tmp_path / "masks") == pytest.approx({k: v for name in cases for k, v in expected(name, 1).items()})
+
+
+def test_one_ct_stored_in_48_orientations_gets_one_mask(tmp_path, run, ckpt):
+    """Through files, with an oblique, sheared grid that preprocessing resamples."""
+    tiny.write_checkpoint(ckpt, tiny.config(spacing_mm=[3, 3, 3]))
+    hu, _ = tiny.body()
+    c, s = np.cos(0.3), np.sin(0.3)
+    affine = tiny.AFFINE.copy()
+    affine[:3, :3] = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]]) @ affine[:3, :3]
+    affine[:3, 2] += 0.2 * affine[:3, 1]
+    turns = {}
+    for order, signs in itertools.product(itertools.permutations(range(3)), itertools.product((1, -1), repeat=3)):
+        turn = np.array(list(zip(order, signs, strict=True)), float)
+        image = nib.Nifti1Image(hu, affine).as_reoriented(turn)
+        turns[f"ct{len(turns)}"] = turn
+        nib.save(image, tmp_path / f"ct{len(turns) - 1}.nii")
+    run(tmp_path / "ct*.nii")
+    masks = set()
+    for name, turn in turns.items():
+        mask = nib.load(tmp_path / "masks" / f"{name}_seg.nii.gz")
+        back = np.empty_like(turn)
+        back[turn[:, 0].astype(int)] = np.column_stack([np.arange(3), turn[:, 1]])
+        masks.add(np.ascontiguousarray(nib.orientations.apply_orientation(mask.dataobj, back)).tobytes())
+    assert len(masks) == 1
+    assert set(masks.pop()) == {0, 1, 2}
+
+
+def test_masks_that_exist_are_refused_kept_or_done_again(run, tmp_path):
+    folder, masks = tmp_path / "cts", tmp_path / "masks"
+    tiny.save(folder / "a.nii.gz", tiny.body()[0])
+    run(folder)
+    first = (masks / "a_seg.nii.gz").stat().st_mtime_ns
+    tiny.save(folder / "b.nii.gz", tiny.body(1)[0])
+    with pytest.raises(UserError, match=r"masks exists; choose another folder, or resume=true"):
+        run(folder)
+    assert names(masks) == ["a_seg.nii.gz", "checkpoint.sha256", "volumes.csv"]
+    run(folder, "resume=true")
+    assert (masks / "a_seg.nii.gz").stat().st_mtime_ns == first
+    assert volumes(masks) == pytest.approx(expected("a") | expected("b", 1))
+    tiny.save(folder / "b.nii.gz", tiny.body(2)[0])
+    run(folder, "overwrite=true")
+    assert (masks / "a_seg.nii.gz").stat().st_mtime_ns > first
+    assert volumes(masks) == pytest.approx(expected("a") | expected("b", 2))
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_after_an_interrupt_the_table_is_that_of_the_masks(run, tmp_path, monkeypatch, lost):
+    """Stopped just before the second mask, whose row is there already; perhaps the table got lost as well."""
+    folder, masks = tmp_path / "cts", tmp_path / "masks"
+    for seed, name in enumerate("abc"):
+        tiny.save(folder / f"{name}.nii.gz", tiny.body(seed)[0])
+    real = module.write_mask
+
+    def stopped(path, mask, like):
+        if path.name.startswith("b"):
+            raise KeyboardInterrupt
+        real(path, mask, like)
+
+    monkeypatch.setattr(module, "write_mask", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run(folder)
+    assert names(masks) == ["a_seg.nii.gz", "checkpoint.sha256", "volumes.csv"]
+    assert ("b", "liver") in volumes(masks)
+    if lost:
+        (masks / "volumes.csv").unlink()
+    monkeypatch.setattr(module, "write_mask", real)
+    tiny.save(folder / "b.nii.gz", tiny.body(3)[0])  # so that the old row would be wrong
+    run(folder, "resume=true")
+    assert volumes(masks) == pytest.approx(expected("a") | expected("b", 3) | expected("c", 2))
+
+
+def test_bad_files_are_named_and_the_others_done(ckpt, tmp_path, monkeypatch, capsys):
+    """As the command, for the exit code."""
+    folder, masks = tmp_path / "cts", tmp_path / "masks"
+    good = tiny.save(folder / "a.nii.gz", tiny.body()[0])
+    (folder / "b.nii.gz").write_bytes(good.read_bytes()[:300])
+    nib.save(nib.Nifti1Image(np.zeros((4, 4)), np.eye(4)), folder / "c.nii.gz")
+    tiny.save(folder / "d.nii.gz", tiny.body(1)[0])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        sys, "argv", ["segment", f"ckpt={ckpt}", "input=cts", "output=masks", "pictures=false", "device=cpu"]
+    )
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == "2 of 4 masks are in masks\n"
+    assert "Traceback" not in err
+    last = err.split("error: ")[-1].splitlines()
+    assert last[0] == "2 of 4 failed:"
+    assert last[1].startswith("  b.nii.gz: cannot read cts/b.nii.gz: it is damaged, incomplete")
+    assert last[2].startswith("  c.nii.gz: cts/c.nii.gz has shape (4, 4)")
+    assert names(masks) == ["a_seg.nii.gz", "checkpoint.sha256", "d_seg.nii.gz", "volumes.csv"]
+    assert volumes(masks) == pytest.approx(expected("a") | expected("d", 1))
+    assert names(tmp_path) == ["best.ckpt", "cts", "masks"]
+
+
+def test_pictures_are_made_of_every_ct(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "write_film", lambda path, *_: path.write_bytes(b"film"))  # seconds, and tested there
+    tiny.save(tmp_path / "ct.nii.gz", tiny.body()[0])
+    run(tmp_path / "ct.nii.gz", "pictures=true")
+    made = tmp_path / "masks"
+    assert names(made) == ["checkpoint.sha256", "ct_organs.mp4", "ct_overlay.png", "ct_seg.nii.gz", "volumes.csv"]
+    assert (made / "ct_overlay.png").read_bytes().startswith(b"\x89PNG")
+    assert (made / "ct_organs.mp4").read_bytes() == b"film"
+    run(tmp_path / "ct.nii.gz", "overwrite=true")  # without pictures: those of before are of another mask
+    assert names(made) == ["checkpoint.sha256", "ct_seg.nii.gz", "volumes.csv"]
+
+
+def test_masks_of_another_checkpoint_are_not_kept(run, ckpt, tmp_path):
+    folder, masks = tmp_path / "cts", tmp_path / "masks"
+    tiny.save(folder / "a.nii.gz", tiny.body()[0])
+    run(folder)
+    tiny.save(folder / "b.nii.gz", tiny.body(1)[0])
+    tiny.write_checkpoint(ckpt, tiny.config(spacing_mm=[4, 4, 4]))
+    for given in (folder, folder / "b.nii.gz"):
+        known = r"^the masks in .* are not known .*best\.ckpt; choose another output, or overwrite=true"
+        with pytest.raises(UserError, match=known):
+            run(given, "resume=true")
+    assert names(masks) == ["a_seg.nii.gz", "checkpoint.sha256", "volumes.csv"]
+    run(folder, "overwrite=true")
+    run(folder, "resume=true")
+    (masks / "checkpoint.sha256").unlink()
+    with pytest.raises(UserError, match="not known"):
+        run(folder, "resume=true")
+
+
+def test_masks_of_another_checkpoint_that_are_not_overwritten_are_refused(run, ckpt, tmp_path):
+    folder, masks = tmp_path / "cts", tmp_path / "masks"
+    for seed, name in enumerate("ab"):
+        tiny.save(folder / f"{name}.nii.gz", tiny.body(seed)[0])
+    run(folder)
+    run(folder / "a.nii.gz", "overwrite=true")  # all masks are of one checkpoint
+    tiny.write_checkpoint(ckpt, tiny.config(spacing_mm=[4, 4, 4]))
+    with pytest.raises(UserError, match=r"masks holds 1 mask\(s\) .*best\.ckpt .*: b_seg\.nii\.gz; add these CTs"):
+        run(folder / "a.nii.gz", "overwrite=true")
+    (masks / "b_seg.nii.gz").rename(tmp_path / "b_seg.nii.gz")
+    run(folder / "a.nii.gz", "overwrite=true")
+    run(folder, "resume=true")
+    assert names(masks) == ["a_seg.nii.gz", "b_seg.nii.gz", "checkpoint.sha256", "volumes.csv"]
+
+
+def test_inputs_of_one_name_fail_and_the_others_are_segmented(run, tmp_path):
+    for name in ("a.nii.gz", "a.nii", "b.nii"):
+        tiny.save(tmp_path / "cts" / name, tiny.body()[0])
+    for more in ((), ("resume=true",), ("overwrite=true",)):
+        with pytest.raises(
+            UserError, match=r"2 of 3 failed:\n  a\.nii: .*same mask, a_seg.*\n  a\.nii\.gz: .*rename one"
+        ):
+            run(tmp_path / "cts", *more)
+        assert names(tmp_path / "masks") == ["b_seg.nii.gz", "checkpoint.sha256", "volumes.csv"]
+
+
+def test_an_interrupted_overwriting_leaves_nothing_old_to_keep(run, ckpt, tmp_path, monkeypatch):
+    tiny.save(tmp_path / "cts" / "a.nii.gz", tiny.body()[0])
+    run(tmp_path / "cts")
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "write_mask", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "cts", "overwrite=true")
+    assert not (tmp_path / "masks" / "a_seg.nii.gz").exists()
+
+
+def test_dicom_series_are_segmented(run, tmp_path):
+    """A folder of patients, each a folder of slices."""
+    tiny.write_dicom(tmp_path / "cts" / "a")
+    tiny.write_dicom(tmp_path / "cts" / "b.1", seed=1)
+    tiny.save(tmp_path / "cts" / "c.nii.gz", tiny.body(2)[0])
+    run(tmp_path / "cts")
+    masks = tmp_path / "masks"
+    assert names(masks) == [*(f"{n}_seg.nii.gz" for n in ("a", "b.1", "c")), "checkpoint.sha256", "volumes.csv"]
+    assert volumes(masks) == pytest.approx(expected("a") | expected("b.1", 1) | expected("c", 2))
+    mask = nib.load(masks / "a_seg.nii.gz")
+    assert np.array_equal(np.asarray(mask.dataobj), tiny.body()[1])
+    assert np.allclose(mask.affine[:3, :3], np.diag([-2, -3, 5]))
+
+
+def test_one_of_several_series_is_chosen(run, tmp_path):
+    tiny.write_dicom(tmp_path / "ct", SeriesInstanceUID="1.2.3.5")
+    for path in tiny.write_dicom(tmp_path / "other", seed=1).iterdir():
+        path.rename(tmp_path / "ct" / f"other{path.name}")
+    with pytest.raises(UserError, match=r"2 axial CT series of the same size: .*choose one by series=<UID>$"):
+        run(tmp_path / "ct")
+    run(tmp_path / "ct", "series=1.2.3.4", "overwrite=true")
+    assert volumes(tmp_path / "masks") == pytest.approx(expected("ct", 1))
+
+
+def test_a_tilted_series_is_straightened_on_request(run, tmp_path):
+    for k, position in enumerate(stack_positions(8, gap=5.0)):
+        header = slice_file(np.add(position, (0, 1.5 * k, 0)), stored=np.full((24, 20), 1024 - 100, np.int16))
+        write(tmp_path / "ct" / f"{k}.dcm", header)
+    with pytest.raises(UserError, match=r"gantry tilt .*; resample them with straighten=true$"):
+        run(tmp_path / "ct")
+    run(tmp_path / "ct", "straighten=true", "overwrite=true")
+    assert volumes(tmp_path / "masks") == {("ct", "liver"): 0, ("ct", "spleen"): 0}
+    assert names(tmp_path / "masks") == ["checkpoint.sha256", "ct_seg.nii.gz", "ct_straightened.nii.gz", "volumes.csv"]
+    mask, ct = (nib.load(tmp_path / "masks" / f"ct_{what}.nii.gz") for what in ("seg", "straightened"))
+    expected = read_ct(tmp_path / "ct", straighten=True)
+    assert np.array_equal(np.asarray(ct.dataobj), expected.data)
+    assert mask.shape == ct.shape == expected.data.shape
+    for form in ("sform", "qform"):
+        (of_mask, code), (of_ct, its_code) = (getattr(i, f"get_{form}")(coded=True) for i in (mask, ct))
+        assert code == its_code
+        np.testing.assert_array_equal(of_mask, of_ct)
+        np.testing.assert_allclose(of_ct, expected.affine, atol=1e-4)
+
+
+def test_a_straightened_ct_goes_when_its_mask_is_made_anew_without(run, tmp_path):
+    tiny.write_dicom(tmp_path / "cts" / "a")
+    tiny.save(tmp_path / "masks" / "a_straightened.nii.gz", tiny.body()[0])
+    run(tmp_path / "cts", "straighten=true", "overwrite=true")
+    assert names(tmp_path / "masks") == ["a_seg.nii.gz", "checkpoint.sha256", "volumes.csv"]
+
+
+def test_a_tree_is_mirrored_and_what_is_no_ct_in_it_is_named(run, tmp_path, capsys):
+    """Its second patient has a viewer with many files before the CT; its masks lie in a folder of their own."""
+    scans, masks = tmp_path / "scans", tmp_path / "masks"
+    hu, classes = tiny.body()
+    tiny.save(scans / "p1" / "ct.nii.gz", hu)
+    tiny.save(scans / "p1" / "label.nii.gz", classes)
+    tiny.write_dicom(scans / "p2" / "DICOM", seed=1)
+    touch(scans / "p2" / "AUTORUN", *(f"{n}.dll" for n in range(60)))
+    tiny.save(scans / "p3" / "ct.nii.gz", tiny.body(2)[0]).rename(scans / "p3" / "CT.NII.GZ")
+    run(scans)
+    made = sorted(path.relative_to(masks).as_posix() for path in masks.rglob("*.nii.gz"))
+    assert made == ["p1/ct_seg.nii.gz", "p2/DICOM_seg.nii.gz", "p3/CT_seg.nii.gz"]
+    assert volumes(masks) == pytest.approx(expected("p1/ct") | expected("p2/DICOM", 1) | expected("p3/CT", 2))
+    assert capsys.readouterr().out.splitlines() == [
+        f"3 of 3 masks are in {masks}",
+        "60 left out (p2/AUTORUN/0.dll, p2/AUTORUN/1.dll, p2/AUTORUN/10.dll and 57 more): neither a volume nor DICOM",
+        "1 left out (p1/label.nii.gz): a label map, no CT",
+    ]
+    first = (masks / "p1" / "ct_seg.nii.gz").stat().st_mtime_ns
+    tiny.save(scans / "p4" / "ct.nii.gz", tiny.body(3)[0])
+    run(scans, "resume=true")
+    assert (masks / "p1" / "ct_seg.nii.gz").stat().st_mtime_ns == first
+    assert ("p4/ct", "liver") in volumes(masks)
+    assert len({case for case, _ in volumes(masks)}) == 4
+
+
+def test_a_label_map_for_a_ct_is_refused_and_leaves_no_folder(run, tmp_path):
+    tiny.save(tmp_path / "cts" / "a.nii.gz", tiny.body()[1])
+    with pytest.raises(UserError, match=r"a\.nii\.gz cannot be a CT: numbers from 0 to 2 are codes of a label map"):
+        run(tmp_path / "cts" / "a.nii.gz")
+    with pytest.raises(UserError, match=r"no CT among the inputs:\n  1 left out \(a\.nii\.gz\): a label map, no CT"):
+        run(tmp_path / "cts")
+    assert not (tmp_path / "masks").exists()
+
+
+def test_inputs_are_a_list(run, tmp_path):
+    one, two = (tiny.save(tmp_path / name / "ct.nii.gz", tiny.body(n)[0]) for n, name in enumerate("ab"))
+    run(f"[{one},{two.parent}]")
+    assert volumes(tmp_path / "masks") == pytest.approx(expected("a/ct") | expected("b/ct", 1))

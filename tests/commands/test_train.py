@@ -1,0 +1,270 @@
+"""`segment train` as users run it: one process per call, the real configuration, tiny synthetic CTs."""
+
+import csv
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import tiny
+import torch
+
+from segment.commands.train import _record
+from segment.errors import UserError
+from segment.metrics.cases_csv import read_cases
+from segment.run.finetune import all_seen
+from segment.run.folder import Run
+
+ORGANS = ["liver", "right_kidney", "left_kidney", "spleen"]
+# One worker runs this file, for its tests share a finished run.
+pytestmark = pytest.mark.xdist_group("train")
+
+TINY = ["experiment=smoke", "callbacks.cases.overlay=false", "data.patches_per_epoch=2", "data.batch_size=1"]
+TINY += ["preflight=false", "callbacks.validation.overlay=false"]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory) -> Path:
+    """Synthetic CTs and volumes that the runs of this file share."""
+    return tmp_path_factory.mktemp("cache")
+
+
+def command(folder: Path, cache: Path, *overrides: str) -> tuple[list[str], dict[str, str]]:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("WANDB", "HYDRA"))}
+    environment |= {"SEGMENT_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
+    return [sys.executable, "-m", "segment.commands.train", *TINY, f"output_dir={folder}", *overrides], environment
+
+
+def train(folder: Path, cache: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
+    call, environment = command(folder, cache, *overrides)
+    return subprocess.run(call, env=environment, capture_output=True, text=True, timeout=600, check=False)
+
+
+def only_run(folder: Path) -> Path:
+    (config,) = (path for path in folder.rglob("config.yaml") if "wandb" not in path.parts)  # which keeps a copy
+    return config.parent
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    checkpoint = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    state: dict[str, torch.Tensor] = checkpoint["state_dict"]
+    for index, values in checkpoint["optimizer_states"][0]["state"].items():
+        state |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in values.items()}
+    return state
+
+
+def assert_same(one: Path, other: Path) -> None:
+    ours, theirs = weights(one), weights(other)
+    assert ours.keys() == theirs.keys()
+    assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == []
+    assert scalars(one) == scalars(other)
+
+
+def scalars(run: Path) -> list[dict[str, str]]:
+    with (run / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, cache) -> Path:
+    """A run of three epochs that nothing stopped."""
+    folder = tmp_path_factory.mktemp("finished")
+    done = train(folder, cache, "trainer.max_epochs=3", "preflight=true")
+    assert done.returncode == 0, done.stderr
+    assert "test cases, means over patients" in done.stdout
+    return only_run(folder)
+
+
+def test_a_run_leaves_all_that_the_contract_names(finished):
+    names = {path.name for path in finished.iterdir()}
+    assert names >= {"config.yaml", "environment.json", "split.json", "metrics.csv", "cases.csv", "train.log", "wandb"}
+    assert {path.name for path in (finished / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    split = json.loads((finished / "split.json").read_text())
+    assert [len(split[part]) for part in ("train", "val", "test")] == [5, 1, 2]
+    cases = read_cases(finished / "cases.csv")
+    assert {case for case, _ in cases} == set(split["test"])
+    assert [score.organ for _, score in cases[:4]] == ORGANS
+
+
+def test_scalars_have_the_names_of_the_contract(finished):
+    rows = scalars(finished)
+    columns = set(rows[0])
+    dice = {f"{part}/dice/{organ}" for part in ("val", "test") for organ in [*ORGANS, "mean"]}
+    others = {"train/loss", "val/loss", "val/accuracy", "val/accuracy/liver", "test/hd95_mm/liver", "test/nsd/mean"}
+    assert columns >= dice | others
+    assert sum(bool(row["train/loss"]) for row in rows) == 3
+
+
+@pytest.mark.parametrize(("logger", "left"), [("tensorboard", "tensorboard"), ("none", None)])
+def test_a_logger_leaves_its_files_and_no_others(tmp_path, cache, finished, logger, left):
+    done = train(tmp_path, cache, f"logger={logger}", "trainer.max_epochs=1", "test=false")
+    assert done.returncode == 0, done.stderr
+    names = {path.name for path in only_run(tmp_path).iterdir()}
+    assert names & {"metrics.csv", "wandb", "tensorboard"} == ({left} if left else set())
+
+
+def test_training_stops_early_and_watches_the_learning_rate(tmp_path, cache, finished):
+    stop = ["callbacks.early_stopping.patience=1", "callbacks.early_stopping.min_delta=1", "trainer.max_epochs=5"]
+    done = train(tmp_path, cache, *stop, "test=false", "logger=csv")
+    assert done.returncode == 0, done.stderr
+    rows = scalars(only_run(tmp_path))
+    assert max(int(row["epoch"]) for row in rows if row["epoch"]) == 1  # the first is the best, the next is no better
+    assert all(float(row["train/lr"]) > 0 for row in rows if row.get("val/dice/mean"))
+
+
+def test_killed_and_resumed_is_as_never_stopped(tmp_path, cache, finished):
+    call, environment = command(tmp_path, cache, "trainer.max_epochs=3")
+    process = subprocess.Popen(call, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 300
+    while not list(tmp_path.rglob("last.ckpt")):
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    killed = only_run(tmp_path)
+    assert not (killed / "cases.csv").exists()
+    done = train(
+        tmp_path, cache, "trainer.max_epochs=3", "resume=true", "data.num_workers=1", "allow_changed=[data.num_workers]"
+    )
+    assert done.returncode == 0, done.stderr
+    assert only_run(tmp_path) == killed
+    assert_same(killed, finished)
+
+
+def test_a_run_is_repeated_from_its_records(tmp_path, cache, finished):
+    done = train(tmp_path, cache, f"from_run={finished}")
+    assert done.returncode == 0, done.stderr
+    assert "the scores agree: all numbers of 8 rows are equal" in done.stdout
+    assert_same(only_run(tmp_path), finished)
+    other = train(tmp_path / "other", cache, f"from_run={finished}", "trainer.max_epochs=1")
+    assert "the scores do not agree: Dice of" in other.stdout
+
+
+def test_a_sweep_leaves_complete_folders_that_do_not_mix(tmp_path, cache, finished):
+    done = train(tmp_path, cache, "-m", "trainer.max_epochs=3,1", "hydra.sweep.dir=" + str(tmp_path / "sweep"))
+    assert done.returncode == 0, done.stderr
+    for job in ("0", "1"):
+        run = tmp_path / "sweep" / job
+        assert (run / "cases.csv").exists()
+        assert (run / "checkpoints" / "best.ckpt").exists()
+        assert len(list((run / "wandb").glob("offline-run-*"))) == 1
+    # The first job is the finished run again; the second is not disturbed by what the first left in the process.
+    assert_same(tmp_path / "sweep" / "0", finished)
+    assert sum(bool(row["train/loss"]) for row in scalars(tmp_path / "sweep" / "1")) == 1
+
+
+@pytest.mark.slow
+def test_two_processes_train_and_test_each_case_once(tmp_path, cache):
+    done = train(
+        tmp_path, cache, "trainer=ddp", "trainer.accelerator=cpu", "trainer.max_epochs=1", "data.patches_per_epoch=4"
+    )
+    assert done.returncode == 0, done.stderr
+    run = only_run(tmp_path)
+    cases = [(case, score.organ) for case, score in read_cases(run / "cases.csv")]
+    assert len(cases) == len(set(cases)) == 8
+    assert list(dict.fromkeys(case for case, _ in cases)) == json.loads((run / "split.json").read_text())["test"]
+    assert len(list((run / "wandb").glob("offline-run-*"))) == 1
+    (row,) = [row for row in scalars(run) if row["test/dice/mean"]]
+    assert 0 <= float(row["test/dice/mean"]) <= 1
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["data.patch_size=[20,32,32]"],
+            r"cannot take patches of [20, 32, 32] voxels; use data.patch_size=[24, 32, 32]",
+        ),
+        (["model.inferer.patch_size=[30,30,30]"], "use model.inferer.patch_size=[32, 32, 32]"),
+        (["seed=abc"], "seed must be a whole number"),
+        (["split.val=0.01"], "the split leaves no case to validate"),
+        (["nonsense=1"], "nonsense"),
+        (["trainer.precision=16-mixed"], "use trainer.precision=32-true"),
+        (["resume=true", "seed=7"], "nothing to resume"),
+    ],
+)
+def test_mistakes_end_in_one_sentence_before_training(tmp_path, cache, overrides, message):
+    done = train(tmp_path, cache, *overrides)
+    assert done.returncode == 2
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: ")
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.rglob("*.ckpt"))
+
+
+def test_a_folder_that_holds_a_run_is_left_alone(cache, finished):
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("*") if path.is_file()}
+    done = train(finished.parents[1], cache, f"hydra.run.dir={finished}", "trainer.max_epochs=3")
+    assert done.returncode == 2
+    assert "holds a run already" in done.stderr
+    assert {path: path.stat().st_mtime_ns for path in finished.rglob("*") if path.is_file()} == before
+
+
+def test_a_set_of_one_organ_is_mixed_with_one_of_all(tmp_path, cache, finished):
+    source = cache / "copy"
+    for image in sorted(cache.glob("phantom/*/images/*"))[:4]:
+        for kind in ("images", "labels"):
+            target = source / kind / image.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes((image.parents[1] / kind / image.name).read_bytes())
+    mixed = ["data=[phantom,folder]", f"data.sources.folder.root={source}", "data.sources.phantom.seed=1"]
+    mixed += ["split.val=0.25", "split.test=0.25"]
+    codes = "data.sources.folder.label_codes={spleen: 3, other: [1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]}"
+    done = train(tmp_path, cache, *mixed, codes, "trainer.max_epochs=1", "split.val=0.25", "split.test=0.25")
+    assert done.returncode == 0, done.stderr
+    run = only_run(tmp_path)
+    split = json.loads((run / "split.json").read_text())
+    assert all({case.split("/")[0] for case in cases} == {"phantom", "folder"} for cases in split.values())
+    for case, score in read_cases(run / "cases.csv"):
+        is_known = case.startswith("phantom") or score.organ == "spleen"
+        assert math.isnan(score.volume_ml_true) != is_known
+
+
+def test_a_cross_validation_tests_every_case_once_and_its_tables_are_merged(tmp_path, cache, finished):
+    folds = ["split.test=0", "split.folds=3", "data.fold=range(3)", "trainer.max_epochs=1", "logger=none"]
+    done = train(tmp_path, cache, "-m", *folds)
+    assert done.returncode == 0, done.stderr
+    (sweep,) = {config.parents[1] for config in tmp_path.rglob("config.yaml")}
+    _, environment = command(tmp_path, cache)
+    merge = [sys.executable, "-m", "segment.commands.merge", f"runs={sweep}"]
+    merged = subprocess.run(merge, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert merged.returncode == 0, merged.stderr
+    rows = read_cases(sweep / "cases.csv")
+    assert len({case for case, _ in rows}) == 8
+    assert len(rows) == 8 * len(ORGANS)
+    assert "8 cases of 3 runs" in merged.stdout
+
+
+def data_of(train, test, shared=False):
+    """A data module of cases that are called as their content."""
+    cases = {name: SimpleNamespace(id=name) for name in [*train, *test]}
+    return SimpleNamespace(
+        split=SimpleNamespace(test=[cases[name] for name in test], shared=shared),
+        volumes={name: SimpleNamespace(meta={"voxel_hash": name}) for name in cases},
+        voxel_hashes=lambda: train,
+    )
+
+
+def test_what_was_seen_is_remembered_when_training_goes_on_with_other_data(tmp_path):
+    ckpt = tiny.write_checkpoint(tmp_path / "last.ckpt", voxel_hashes=["a", "b"])
+    assert all_seen(ckpt, "it", data_of(["b", "c"], ["d"])) == ["a", "b", "c"]
+    with pytest.raises(UserError, match=r"it was trained or selected on a, which the split has in test"):
+        all_seen(ckpt, "it", data_of(["b", "c"], ["d", "a"]))
+    assert all_seen(ckpt, "it", data_of(["a"], ["a"], shared=True)) == ["a", "b"]
+
+
+def test_what_has_changed_since_the_run_was_stopped_is_logged(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("segment.commands.train.record", lambda *_: None)
+    monkeypatch.setattr("segment.commands.train.tell_resumed", lambda folder: ["torch was 2.0, is 2.1"])
+    data = SimpleNamespace(content=dict, split=SimpleNamespace(ids=dict))
+    parts = SimpleNamespace(module=SimpleNamespace(net=torch.nn.Identity()), datamodule=data)
+    _record(SimpleNamespace(preflight=False, from_run=None), parts, Run(tmp_path, None, resumed=True))
+    assert "not as when the run was stopped: torch was 2.0, is 2.1" in caplog.text

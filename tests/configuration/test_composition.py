@@ -1,0 +1,80 @@
+"""Command lines as they are checked before their command is imported."""
+
+import subprocess
+import sys
+
+import pytest
+
+from segment.configuration.arguments import taken_apart
+from segment.configuration.composition import check_arguments, composed, hydra_of, spellings
+from segment.configuration.help import help_page
+from segment.errors import UserError
+
+
+def check(command, line):
+    check_arguments(command, taken_apart(line), (), f"segment {command}")
+
+
+def test_right_words_pass():
+    check("train", ["experiment=smoke", "trainer.max_epochs=3", "test=no"])
+    check("train", ["-m", "seed=0,1", "model/net=unet,vnet", "data.fold=range(2)"])
+    check("train", ["hydra/launcher=slurm", "-m", "seed=0,1"])
+
+
+def test_a_folder_of_configuration_comes_before_the_projects_own(tmp_path):
+    (tmp_path / "model" / "net").mkdir(parents=True)
+    (tmp_path / "model" / "net" / "mine.yaml").write_text("_target_: somewhere.Net\n_partial_: true\nwidth: 3\n")
+    (tmp_path / "trainer").mkdir()
+    (tmp_path / "trainer" / "cpu.yaml").write_text("_target_: pytorch_lightning.Trainer\nmax_epoch: 3\n")
+    check("train", [f"--config-dir={tmp_path}", "model/net=mine", "trainer=ddp", "~trainer.max_epoch"])
+    with pytest.raises(UserError, match=r"there is no option trainer\.max_epoch; did you mean trainer\.max_epochs"):
+        check("train", [f"--config-dir={tmp_path}"])
+    assert "width: 3" in help_page("train", "", "", ["model/net=mine"], str(tmp_path))
+
+
+def test_a_trial_is_composed_within_a_command():
+    with hydra_of(None):
+        assert composed("train", ["seed=3"]).seed == 3
+        with pytest.raises(UserError, match=r"there is no option sed; did you mean seed=3\?"):
+            composed("train", ["sed=3"])
+
+
+def test_spellings_are_what_the_command_line_says():
+    line = ["a=1e3", "+b='x y'", '++c.d="q"', "~e", "f="]
+    assert spellings(line) == {"a": "1e3", "b": "x y", "c.d": "q"}
+
+
+@pytest.mark.parametrize("command", ["train", "prepare", "doctor", "evaluate", "predict", "compare", "merge", "sweep"])
+def test_help_shows_every_option_with_its_comment_and_the_groups_of_the_command(command):
+    page = help_page(command, "does something", f"segment {command} x=1", [], None)
+    assert page.startswith(f"segment {command}: does something\n  segment {command} x=1\n")
+    options = {"predict": "# keep masks that exist", "evaluate": "include_trained: false", "merge": "overwrite: false"}
+    assert options.get(command, "seed: 0") in page
+    assert "defaults:" not in page
+    assert "\nhydra:" not in page
+    groups = page.partition("Options, set by")[0]
+    assert ("experiment" in groups) == (command in ("train", "prepare"))
+    assert ("data " in groups) == (command in ("train", "prepare", "doctor", "evaluate"))
+    assert "catalogue" not in groups
+
+
+def test_help_shows_what_is_chosen():
+    page = help_page("train", "", "", ["trainer=gpu", "data=[phantom,lidc]"], None)
+    assert "cpu*, ddp, gpu*" in page  # which builds on the other
+    assert "lidc*" in page
+    assert "precision: 16-mixed" in page
+    with pytest.raises(UserError, match="there is no trainer=gpuu; did you mean gpu"):
+        help_page("train", "", "", ["trainer=gpuu"], None)
+
+
+def test_a_typing_error_is_known_without_torch():
+    code = (
+        "import sys\n"
+        "sys.argv = ['segment', 'train', 'max_epochs=3']\n"
+        "from segment.__main__ import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print([name for name in ('torch', 'numpy', 'torchio', 'pytorch_lightning') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -1,0 +1,201 @@
+"""Composed configurations against the types of their options."""
+
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from segment.configuration.check import checked, typed
+from segment.configuration.composition import spellings
+from segment.configuration.consistent import validation_scores
+from segment.configuration.keys import possible_keys, written_keys
+from segment.configuration.schema import SCHEMAS
+from segment.configuration.values import config_dir
+from segment.errors import UserError
+
+GIVEN = {"evaluate": ["ckpt=a"], "predict": ["ckpt=a", "input=b", "output=c"], "merge": ["runs=a"]}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _hydra():
+    with initialize_config_dir(config_dir(), version_base="1.3"):
+        yield
+
+
+def check(command, *overrides):
+    overrides = [*GIVEN.get(command, ()), *overrides]
+    return checked(command, compose(command, overrides), spellings(overrides))
+
+
+@pytest.mark.parametrize("command", SCHEMAS)
+def test_every_command_is_right_as_it_is(command):
+    check(command)
+
+
+@pytest.mark.parametrize("experiment", [path.stem for path in Path(config_dir(), "experiment").glob("*.yaml")])
+def test_every_experiment_is_right_as_it_is(experiment):
+    check("train", f"experiment={experiment}")
+
+
+def choices() -> list[str]:
+    """Every file of every group that `segment train` chooses from."""
+    groups = ("augment", "data", "logger", "model", "model/net", "model/criterion", "preprocess", "scheduler")
+    return [f"{group}={path.stem}" for group in groups for path in Path(config_dir(), group).glob("*.yaml")]
+
+
+@pytest.mark.parametrize("choice", choices())
+def test_every_choice_is_right_as_it_is(choice):
+    typed("train", compose("train", [choice]))
+
+
+@pytest.mark.parametrize("word", ["no", "off", "false", "No", "OFF"])
+def test_words_for_false_are_false_in_every_command(word):
+    """The mask that had been corrected by hand was overwritten because `no` is a text, which is true."""
+    assert check("predict", f"overwrite={word}", f"pictures={word}").overwrite is False
+    assert check("evaluate", f"include_trained={word}").include_trained is False
+    assert check("train", f"test={word}", f"resume={word}", f"preflight={word}").preflight is False
+    assert check("doctor", f"strict={word}").strict is False
+    assert check("prepare", f"accept_licence={word}").accept_licence is False
+    net = check("train", f"model.criterion.criterion.include_background={word}").model.criterion.criterion
+    assert net.include_background is False
+    assert check("train", f"callbacks.cases.overlay={word}").callbacks.cases.overlay is False
+
+
+def every_switch() -> list[tuple[str, str]]:
+    """Dotted keys of all that is true or false in the commands' configurations."""
+    found = []
+    with initialize_config_dir(config_dir(), version_base="1.3"):
+        for command in SCHEMAS:
+            node = OmegaConf.to_container(compose(command, GIVEN.get(command, [])), resolve=False)
+            found += [
+                (command, key)
+                for key in written_keys(node)
+                if isinstance(_value(node, key), bool) and not key.startswith("space.")
+            ]
+    return found
+
+
+def _value(node, key):
+    for name in key.split("."):
+        node = node[name]
+    return node
+
+
+@pytest.mark.parametrize(("command", "key"), every_switch())
+def test_a_switch_is_never_text(command, key):
+    assert OmegaConf.select(check(command, f"{key}=no"), key) is False
+    assert OmegaConf.select(check(command, f"{key}=on"), key) is True
+    if key not in ("resume", "trainer.deterministic"):  # which may be text, too
+        with pytest.raises(UserError, match=r"must be .*true or false.*, got maybe"):
+            check(command, f"{key}=maybe")
+
+
+@pytest.mark.parametrize(
+    ("command", "override", "message"),
+    [
+        ("train", "model.optimizer.lr=fast", "model.optimizer.lr must be a number, got fast"),
+        ("train", "model.optimizer.lr=null", "model.optimizer.lr must be a number, got null"),
+        ("train", "data.batch_size=2.5", "data.batch_size must be a whole number, got 2.5"),
+        ("train", "data.patch_size=64", "data.patch_size must be a list of whole numbers, got 64"),
+        ("train", "seed=-1", "seed must be a whole number from 0 to 4294967295, got -1"),
+        ("train", "spacing_mm=[3,3]", "spacing_mm must be a list of 3, each a number above 0, got"),
+        ("train", "spacing_mm=[0,3,3]", "spacing_mm must be a list of 3, each a number above 0, got"),
+        ("train", "preflight=maybe", "preflight must be true or false or only, got maybe"),
+        ("train", "callbacks.progress=off", "callbacks.progress must be keys with values or null, got off"),
+        ("train", "monitor=val/dice/pancreas", "monitor=val/dice/pancreas is no score of a validation; "),
+        (
+            "train",
+            "monitor=val/dice/mea",
+            "monitor=val/dice/mea is no score of a validation; did you mean",
+        ),
+        (
+            "train",
+            "monitor=val/loss",
+            "monitor_mode=max would keep the worst epoch by monitor=val/loss; set",
+        ),
+        ("train", "monitor_mode=min", "monitor_mode=min would keep the worst epoch by monitor=val/dice/mean; set"),
+        ("train", "organs=[liver,Spleen]", "no data set here annotates an organ 'Spleen'; did you mean spleen?"),
+        ("train", "organs=[liver,liver]", "organs names liver twice; name each organ once"),
+        ("train", "organs=[]", "organs=[] names no organ"),
+        (
+            "train",
+            "organs=[liver,femur]",
+            "tolerance_mm has no value for femur; add it in mm",
+        ),
+        ("train", "+max_epochs=3", "there is no option max_epochs; did you mean trainer.max_epochs?"),
+        ("train", "+trainer.max_epoch=3", "there is no option trainer.max_epoch; did you mean trainer.max_epochs?"),
+        ("train", "+model.optimizer.lrr=3", "there is no option model.optimizer.lrr; did you mean model.optimizer.lr?"),
+        ("train", "~seed", "seed is missing, which `segment train` needs; do not remove it"),
+        ("train", "task=${nothing}", "task: Interpolation key 'nothing' not found; correct the reference"),
+        (
+            "train",
+            "data=folder",
+            "no value for data.sources.folder.root; give it",
+        ),
+        ("train", "+data.sources.phantom.cases=3", "there is no option data.sources.phantom.cases; "),
+        ("prepare", "cache=lst", "cache must be list or explain or prune or null, got lst"),
+        ("prepare", "export=monai", "export must be nnunet or null, got monai"),
+        ("compare", "alpha=1", "alpha must be a number between 0 and 1, got 1"),
+        ("compare", "resamples=10", "resamples must be a whole number of at least 999, got 10"),
+        ("compare", "metrics=[dcie]", "metrics must be a list, each item dice or hd95_mm or nsd, got [dcie]"),
+        ("sweep", "trials=0", "trials must be a whole number of at least 1 or null, got 0"),
+        ("sweep", "trial_hours=1h", "trial_hours must be a number above 0 or null, got 1h"),
+        ("doctor", "num_workers=-1", "num_workers must be a whole number of at least 0, got -1"),
+    ],
+)
+def test_what_is_wrong_is_named_with_what_would_be_right(command, override, message):
+    with pytest.raises(UserError) as error:
+        check(command, override)
+    assert str(error.value).startswith(message)
+
+
+def test_a_value_that_others_repeat_is_named_where_it_is_written():
+    with pytest.raises(UserError, match=r"^data\.patch_size must be"):
+        check("train", "data.patch_size=[64,x,64]")
+
+
+@pytest.mark.parametrize("override", ["output=1e3", "output='1e3'", 'output="1e3"'])
+def test_text_keeps_its_spelling(override):
+    assert check("predict", override).output == "1e3"
+    assert check("predict", "trust=[1e3,007]").trust == ["1e3", "007"]
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "+tolerance_mm.pancreas=3",
+        "data.sources.phantom.seed=3",
+        "+class_weights={liver:2}",
+        "+trainer.limit_train_batches=0.5",
+        "callbacks.early_stopping=null",
+        "trainer.max_time=00:08:00:00",
+        "trainer.deterministic=warn",
+        "trainer.precision=bf16-mixed",
+        "+callbacks.mine={_target_: pytorch_lightning.callbacks.Timer, duration: 00:01:00:00}",
+        "++model.net={_target_: somewhere.else.Net, _partial_: true, anything: 3}",
+    ],
+)
+def test_what_is_free_stays_free(override):
+    check("train", override)
+
+
+def test_the_configuration_itself_is_left_as_it_is():
+    cfg = compose("predict", [*GIVEN["predict"], "overwrite=no"])
+    assert checked("predict", cfg).overwrite is False
+    assert cfg.overwrite == "no"
+
+
+def test_keys_that_repeat_others_are_not_listed():
+    node = {"a": {"_target_": "torch.optim.AdamW", "lr": 1, "b": "${c}"}, "c": {"d": 2}}
+    assert list(written_keys(node)) == ["a", "a.lr", "c", "c.d"]
+    assert {"a.weight_decay", "a.betas"} <= set(possible_keys(node))
+    assert "a.lr" not in set(possible_keys(node))
+
+
+def test_the_scores_of_a_validation_are_those_that_are_logged():
+    from segment.metrics.meter import OrganMeter
+
+    organs = ["liver", "spleen"]
+    logged = {"val/loss", *(f"val/{name}" for name in OrganMeter(organs).compute())}
+    assert set(validation_scores(organs)) == logged

@@ -1,0 +1,124 @@
+import numpy as np
+import pytest
+import torch
+from augment_subjects import subject
+from hypothesis import given
+from hypothesis import strategies as st
+
+from segment.data.augment import RandomLeftRightFlip
+from segment.errors import UserError
+from segment.runtime.seeding import random_state
+
+ORGANS = ["liver", "right_kidney", "left_kidney", "spleen"]
+PAIRS = [["right_kidney", "left_kidney"]]
+
+
+def labelled(size=(7, 6, 5), seed=0):
+    rng = np.random.default_rng(seed)
+    label = torch.from_numpy(rng.integers(0, 5, (1, *size)).astype(np.uint8))
+    return subject(torch.from_numpy(rng.normal(size=(1, *size)).astype(np.float32)), label)
+
+
+def flipped(before, organs=ORGANS, pairs=PAIRS):
+    return RandomLeftRightFlip(organs, pairs, p=1)(before)
+
+
+def test_a_kidney_right_of_the_midline_is_the_left_kidney_after_mirroring():
+    label = torch.zeros(1, 10, 4, 4, dtype=torch.uint8)
+    label[:, 1:3], label[:, 7:9, 2:] = (
+        3,
+        2,
+    )  # in RAS+ the first axis grows to the right of the page, the patient's right
+    after = flipped(subject(label.float(), label)).label.data
+    assert after[0, :, 3, 3].tolist() == [0, 3, 3, 0, 0, 0, 0, 2, 2, 0]
+    assert after[0, :, 0, 0].tolist() == [0, 0, 0, 0, 0, 0, 0, 2, 2, 0]
+
+
+def test_the_image_is_mirrored_along_the_first_axis_alone():
+    before = labelled()
+    after = flipped(before)
+    assert torch.equal(after.image.data, before.image.data.flip(1))
+    swapped = {0: 0, 1: 1, 2: 3, 3: 2, 4: 4}
+    expected = np.vectorize(swapped.get)(before.label.data.numpy()[:, ::-1])
+    assert np.array_equal(after.label.data, expected)
+    assert after.label.data.dtype == torch.uint8
+
+
+@given(seed=st.integers(0, 99))
+def test_twice_is_nothing(seed):
+    before = labelled(seed=seed)
+    after = flipped(flipped(before))
+    assert torch.equal(after.image.data, before.image.data)
+    assert torch.equal(after.label.data, before.label.data)
+
+
+def test_the_given_subject_is_not_changed():
+    before, same = labelled(), labelled()
+    flipped(before)
+    assert torch.equal(before.image.data, same.image.data)
+    assert torch.equal(before.label.data, same.label.data)
+
+
+def test_what_is_annotated_is_swapped_too():
+    before = labelled()
+    before["annotated"] = torch.tensor([True, True, True, False, False])
+    after = flipped(before)
+    assert after["annotated"].tolist() == [True, True, False, True, False]
+    assert before["annotated"].tolist() == [True, True, True, False, False]
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 4, 40])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.float32])
+def test_any_number_of_pairs_is_swapped(count, dtype):
+    sides = [(f"right_{number}", f"left_{number}") for number in range(count)]
+    organs = ["liver", *(right for right, _ in sides), *(left for _, left in sides)]
+    label = torch.from_numpy(np.random.default_rng(0).choice([*range(2 * count + 2), 255], (1, 9, 8, 7))).to(dtype)
+    swapped = [0, 1, *range(count + 2, 2 * count + 2), *range(2, count + 2), *range(2 * count + 2, 256)]
+    after = flipped(subject(torch.rand(label.shape), label), organs, sides).label.data
+    assert torch.equal(after, torch.tensor(swapped)[label.flip(1).long()].to(dtype))
+
+
+def test_values_that_are_no_class_stay():
+    label = torch.full((1, 4, 4, 4), 255, dtype=torch.uint8)
+    assert (flipped(subject(label.float(), label)).label.data == 255).all()
+
+
+def test_it_happens_with_its_probability_and_by_torch_s_seed():
+    before, transform = labelled(), RandomLeftRightFlip(ORGANS, PAIRS, p=0.3)
+    happened = []
+    for seed in range(400):
+        with random_state(seed):
+            happened.append(not torch.equal(transform(before).image.data, before.image.data))
+    assert np.mean(happened) == pytest.approx(0.3, abs=0.07)
+    assert RandomLeftRightFlip(ORGANS, PAIRS, p=0)(before) is before
+
+
+def test_pairs_of_other_data_sets_and_the_order_of_names_do_not_matter():
+    pairs = [["left_kidney", "right_kidney"], ["left_adrenal", "right_adrenal"]]
+    before = labelled()
+    assert torch.equal(flipped(before, pairs=pairs).label.data, flipped(before).label.data)
+    spleen_only = subject(before.image.data, (before.label.data == 1).to(torch.uint8))
+    assert torch.equal(flipped(spleen_only, ["spleen"], pairs).label.data, spleen_only.label.data.flip(1))
+
+
+@pytest.mark.parametrize(
+    ("organs", "pairs", "message"),
+    [
+        (["liver", "right_kidney"], PAIRS, "right_kidney is paired with left_kidney, which is not among the organs"),
+        (ORGANS, [], "right_kidney has a side but no pair.*; add its pair to pairs"),
+        (["Left Lung"], PAIRS, "Left Lung has a side but no pair"),
+        (ORGANS, [["right_kidney"]], r"\['right_kidney'\] is no pair for mirroring; give two names"),
+        (ORGANS, [["spleen", "spleen"]], "is no pair"),
+        (ORGANS, [*PAIRS, ["left_kidney", "spleen"]], r"\['left_kidney', 'spleen'\] is no pair"),
+    ],
+)
+def test_pairs_that_would_mix_up_sides_are_refused(organs, pairs, message):
+    with pytest.raises(UserError, match=message):
+        RandomLeftRightFlip(organs, pairs)
+
+
+def test_what_was_done_before_stays_on_record():
+    once = flipped(labelled())
+    twice = flipped(once)
+    assert [len(subject.applied_transforms) for subject in (once, twice)] == [1, 2]
+    assert np.array_equal(twice.label.affine, once.label.affine)

@@ -1,0 +1,70 @@
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from segment.runtime.signals import SIGNALS
+
+# A loader whose workers are slow; it says when both have begun, and that it came to its end.
+PROGRAM = """
+import time, torch
+from segment.data.loader_workers import heed_only_the_parent
+
+class Slow(torch.utils.data.Dataset):
+    def __len__(self):
+        return 6
+    def __getitem__(self, index):
+        time.sleep(0.3)
+        return index
+
+import signal
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+    signal.signal(number, lambda number, frame: print("run", number, flush=True))
+loader = torch.utils.data.DataLoader(Slow(), num_workers=2, worker_init_fn=heed_only_the_parent)
+print(sum(int(batch) * (print("batch", flush=True) or 1) for batch in loader), flush=True)
+batches = iter(loader)
+next(batches)
+del batches  # ends its workers
+print("ended", flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="who has sent a signal is told on Linux only")
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_to_the_whole_job_is_taken_once_and_no_worker_dies_of_it(number):
+    command = [sys.executable, "-c", PROGRAM]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stdout.readline() == "batch\n"
+        os.killpg(process.pid, number)
+        lines = process.stdout.read().split("\n")
+    assert process.returncode == 0
+    assert lines.count(f"run {number:d}") == 1
+    assert {"15", "ended"} <= {*lines}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="who has sent a signal is told on Linux only")
+def test_a_worker_ends_when_its_parent_says_so(tmp_path):
+    program = f"""
+import multiprocessing, time
+from segment.data.loader_workers import heed_only_the_parent
+
+def work():
+    heed_only_the_parent(0)
+    open({str(tmp_path / "ready")!r}, "w").close()
+    time.sleep(60)
+
+if __name__ == "__main__":
+    worker = multiprocessing.get_context("fork").Process(target=work)
+    worker.start()
+    while not __import__("os").path.exists({str(tmp_path / "ready")!r}):
+        time.sleep(0.01)
+    worker.terminate()
+    worker.join(20)
+    print(worker.exitcode)
+"""
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "0\n"
+    assert time.monotonic() - began < 50

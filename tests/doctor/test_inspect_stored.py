@@ -1,0 +1,61 @@
+import json
+import logging
+from dataclasses import asdict
+
+import pytest
+from bodies import ANATOMY, body, place
+
+from segment.data.store.volume import StoredVolume
+from segment.doctor.stored import check_labels
+from segment.errors import UserError
+
+OWN = ("liver", "right_kidney", "left_kidney", "spleen")
+SWAPPED = body(*OWN) | {"left_kidney": place("spleen", volume_ml=160), "spleen": place("left_kidney", volume_ml=160)}
+
+
+def stored(tmp_path, *bodies):
+    """Volumes that remember nothing but places."""
+    volumes = []
+    for number, places in enumerate(bodies):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "meta.json").write_text(json.dumps({"places": {name: asdict(p) for name, p in places.items()}}))
+        volumes.append(StoredVolume(f"set/{number}", folder))
+    return volumes
+
+
+def test_labels_that_fit_are_passed_over_in_silence(tmp_path, caplog):
+    check_labels(stored(tmp_path, body(*OWN), body("liver"), {}), ANATOMY, "refuse")
+    assert not caplog.records
+
+
+def test_organs_elsewhere_in_most_cases_are_refused_in_one_sentence(tmp_path):
+    with pytest.raises(UserError) as refused:
+        check_labels(stored(tmp_path, *[SWAPPED] * 20), ANATOMY, "refuse")
+    message = str(refused.value)
+    assert message.startswith("labels do not fit the anatomy: set/0, set/1, set/2 and 17 more: left_kidney lies where ")
+    assert message.count("lies where spleen should") == 1
+    assert "data.exclude=[…]" in message
+    assert "label_check=warn" in message
+
+
+def test_one_odd_case_is_a_warning(tmp_path, caplog):
+    check_labels(stored(tmp_path, SWAPPED, *[body(*OWN)] * 3), ANATOMY, "refuse")
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert record.message.startswith("set/0: left_kidney lies where spleen should")
+
+
+def test_whoever_wants_to_trains_all_the_same(tmp_path, caplog):
+    volumes = stored(tmp_path, *[SWAPPED] * 4)
+    check_labels(volumes, ANATOMY, "ignore")
+    assert not caplog.records
+    check_labels(volumes, ANATOMY, "warn")
+    assert len(caplog.records) == 1
+
+
+def test_small_organs_of_some_cases_are_one_sentence(tmp_path, caplog):
+    small = [body(*OWN) | {"spleen": place("spleen", volume_ml=20 + n)} for n in range(4)]
+    check_labels(stored(tmp_path, *small, *[body(*OWN)] * 8), ANATOMY, "refuse")
+    (record,) = caplog.records
+    assert record.message.startswith("set/0, set/1, set/2 and 1 more: spleen has 20 mL, not 30 to 2500 mL")

@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+from torso import torso
+
+from segment.io.hounsfield import check_hu, check_possible
+
+
+def found(values):
+    return [(finding.severity, finding.check) for finding in check_hu(values)]
+
+
+@pytest.fixture(scope="module")
+def hu():
+    return torso()[0]
+
+
+def test_hu_are_fine(hu):
+    assert found(hu) == []
+
+
+def test_padding_far_below_air_and_metal_are_fine(hu):
+    padded = hu.copy()
+    padded[:4], padded[60, 50, :30] = -3024, 3071
+    assert found(padded) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "finding"),
+    [
+        (lambda hu: np.full_like(hu, 40), ("error", "constant")),
+        (lambda hu: np.clip((hu + 160) / 400, 0, 1).astype(np.float32), ("error", "no HU")),
+        (lambda hu: (np.clip((hu + 160) / 400, 0, 1) * 255).astype(np.int16), ("error", "no HU")),
+        (lambda hu: (hu + 1024).clip(0), ("error", "no rescale")),
+        (lambda hu: np.where(np.indices(hu.shape)[0] < 3, -2000, hu + 1024), ("error", "no rescale")),  # padded
+        (lambda hu: hu.clip(0), ("error", "no air")),
+        (lambda hu: -hu, ("error", "wrong sign")),
+        (lambda hu: hu - 1024, ("error", "no HU")),  # the intercept applied twice
+        (lambda hu: hu * np.float32(10), ("error", "no HU")),
+        (lambda hu: hu.clip(-160, 240), ("warning", "clipped")),
+        (lambda hu: hu.clip(-1024, 100), ("warning", "clipped")),
+        (lambda hu: hu[8:122, 45:55], ("warning", "no air")),
+    ],
+)
+def test_numbers_that_are_no_hu_are_told_by_their_kind(hu, change, finding):
+    assert found(change(hu)) == [finding]
+
+
+@pytest.mark.parametrize("low", [0, 50])
+def test_a_crop_to_soft_tissue_is_no_picture(low):
+    """Its darkest voxel may have 0 HU; a picture is black around the patient."""
+    crop = np.random.default_rng(0).integers(50, 173, (20, 20, 20)).astype(np.int16)
+    crop[0, 0, 0] = low
+    (finding,) = check_hu(crop)
+    assert (finding.check, check_possible(crop)) == ("no air", None)
+    assert "air and fat are cut off, or these are no HU" in finding.what
+    crop[:2] = 0  # black
+    crop[2, 0, 0] = 255
+    (picture,) = check_hu(crop)
+    assert picture == check_possible(crop)
+    assert picture.what == "numbers from 0 to 255 are grey levels of a picture, not HU"

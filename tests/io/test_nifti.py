@@ -1,0 +1,88 @@
+import nibabel as nib
+import numpy as np
+import pytest
+
+from segment.errors import UserError
+from segment.io.read import read_ct, read_grid, read_label
+
+
+def write(path, change, sform=False, qform=True):
+    """A CT of 2x3x4 mm voxels whose header is changed past all of nibabel's checks."""
+    image = nib.Nifti1Image(np.zeros((4, 5, 6), np.int16), None)
+    affine = np.diag([-2.0, -3.0, 4.0, 1.0])
+    image.set_sform(affine, int(sform))
+    image.set_qform(affine, int(qform))
+    image.to_filename(path)
+    content = bytearray(path.read_bytes())
+    header = nib.Nifti1Header(bytes(content[:348]), check=False)
+    change(header)
+    content[:348] = header.binaryblock
+    path.write_bytes(bytes(content))
+    return path
+
+
+def pixdim(*values, first=1):
+    def change(header):
+        header["pixdim"][first : first + len(values)] = values
+
+    return change
+
+
+@pytest.mark.parametrize("qform", [True, False])
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [((0, 0, 0), "0x0x0"), ((2, 3, 0), "2x3x0"), ((2, 3, -4), "2x3x-4"), ((np.nan, 3, 4), r"\?x3x4")],
+)
+def test_a_pixdim_that_is_no_size_is_refused(tmp_path, values, shown, qform):
+    path = write(tmp_path / "ct.nii", pixdim(*values), qform=qform)
+    for read in (read_ct, read_label, read_grid):
+        with pytest.raises(UserError, match=rf"ct\.nii states a voxel size of {shown} mm; .* into its header"):
+            read(path)
+
+
+def test_an_sform_needs_no_pixdim(tmp_path):
+    scan = read_ct(write(tmp_path / "ct.nii", pixdim(0, 0, 0), sform=True, qform=False))
+    np.testing.assert_array_equal(scan.affine, np.diag([-2, -3, 4, 1]))
+    assert scan.is_oriented
+
+
+@pytest.mark.parametrize("change", [pixdim(-2, 3, -4), pixdim(0, 0, 0)])
+def test_what_nibabel_says_of_a_header_without_its_file_stays_out_of_the_log(tmp_path, change, caplog):
+    path = write(tmp_path / "ct.nii", change, sform=True, qform=False)
+    nib.load(path)
+    assert {record.name for record in caplog.records} == {"nibabel.global"}
+    caplog.clear()
+    for read in (read_label, read_grid):
+        read(path)
+    assert not caplog.records
+    assert not nib.imageglobals.logger.disabled
+
+
+@pytest.mark.parametrize("qfac", [-2, 0.5, np.nan])
+def test_a_qfac_that_says_nothing_of_left_and_right_is_refused(tmp_path, qfac):
+    path = write(tmp_path / "ct.nii", pixdim(qfac, first=0))
+    with pytest.raises(UserError, match=r"has the qfac \(pixdim\[0\]\) .*so left and right are unknown"):
+        read_ct(path)
+    assert not read_ct(write(tmp_path / "ct.nii", pixdim(qfac, first=0), qform=False)).is_oriented
+
+
+def test_a_qfac_of_0_counts_as_1(tmp_path):
+    """As nifti1.h has it."""
+    expected = read_ct(write(tmp_path / "a.nii", pixdim(1, first=0))).affine
+    np.testing.assert_array_equal(read_ct(write(tmp_path / "b.nii", pixdim(0, first=0))).affine, expected)
+
+
+def test_a_quaternion_that_is_no_rotation_is_refused(tmp_path):
+    def change(header):
+        header["quatern_b"], header["quatern_c"] = 0.9, 0.9
+
+    with pytest.raises(UserError, match="has a qform whose quaternion is longer than 1"):
+        read_ct(write(tmp_path / "ct.nii", change))
+    assert read_ct(write(tmp_path / "ct.nii", change, sform=True)).is_oriented
+
+
+def test_an_unknown_form_code_states_nothing(tmp_path):
+    def change(header):
+        header["qform_code"] = 77
+
+    assert not read_ct(write(tmp_path / "ct.nii", change)).is_oriented

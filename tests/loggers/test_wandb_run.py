@@ -1,0 +1,415 @@
+import csv
+import json
+import logging
+import math
+import os
+import socket
+import subprocess
+from types import SimpleNamespace
+
+import pytest
+import wandb
+from PIL import Image
+from pytorch_lightning.utilities import rank_zero_only
+from wandb_file import offline_runs
+
+from segment.errors import UserError
+from segment.loggers import wandb_session as wandb_begin
+from segment.loggers.metrics_csv import MetricsCSV
+from segment.loggers.wandb_report import best_scores
+from segment.loggers.wandb_run import WandbRun
+from segment.loggers.wandb_session import chosen_mode
+from segment.runtime.signals import GRACE_S
+
+URL = "/the-remote/of-somebody"
+NETRC = "machine api.wandb.ai login user password 0123456789\n"
+CASES = """case,organ,dice,hd95_mm,nsd,volume_ml_true,volume_ml_pred
+12,liver,0.9,1.5,0.8,1000.0,990.0
+12,spleen,nan,nan,nan,nan,3.0
+13,liver,0.25,30.0,0.1,900.0,100.0
+13,spleen,0.5,4.0,0.4,200.0,150.0
+"""
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """A home without any key for Weights & Biases."""
+    for name in list(os.environ):
+        if name.startswith("WANDB") or name == "NETRC":
+            monkeypatch.delenv(name)
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    return home
+
+
+@pytest.fixture
+def git_checkout(tmp_path):
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    author = ["-c", "user.name=a", "-c", "user.email=b"]
+    for command in (["init", "-q"], [*author, "commit", "-qm", "c", "--allow-empty"], ["remote", "add", "origin", URL]):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+    return folder
+
+
+def curves(run):
+    """The scalars of each row, and its step."""
+    return [
+        {name: value for name, value in row.items() if not isinstance(value, dict) and name not in OWN}
+        for row in run.history
+    ]
+
+
+OWN = ("_runtime", "_timestamp")
+
+
+def write_run_folder(folder):
+    """What a run leaves beside its scalars."""
+    (folder / "validation").mkdir(parents=True)
+    (folder / "cases.csv").write_text(CASES)
+    (folder / "confusion.csv").write_text("truth,predicted,share,voxels\nbackground,liver,nan,0\n")
+    (folder / "validation" / "confusion.csv").write_text("truth,predicted,share,voxels\nliver,liver,1.0,7\n")
+    (folder / "validation" / "cases.csv").write_text("case,organ,dice\na,liver,0.5\nb,liver,0.25\n")
+    (folder / "split.json").write_text('{"test": ["12", "13"]}')
+    for name in ("validation/worst.png", "validation/median.png", "confusion.png"):
+        Image.new("RGB", (4, 3)).save(folder / name)
+
+
+def test_it_logs_offline_without_a_key_a_word_or_a_trace_of_the_machine(
+    tmp_path, home, git_checkout, capfd, monkeypatch
+):
+    monkeypatch.setattr(socket, "gethostname", lambda: "the-host")
+    monkeypatch.chdir(git_checkout)
+    for name in ("2026-01-01_00-00-00", "2026-01-01_00-00-01"):  # as jobs of one sweep
+        write_run_folder(tmp_path / "runs" / name)
+        about = {"group": "quick", "job_type": "train", "tags": ["paper"], "notes": "a note"}
+        logger = WandbRun(tmp_path / "runs" / name, project="segment", **about)
+        logger.log_hyperparams({"organs": ["liver"], "seed": 7, "trainer.max_epochs": 3})
+        logger.log_metrics({"val/dice/liver": 0.25}, step=3)
+        logger.finalize("success")
+        logger.finish()
+        assert wandb.run is None
+    assert capfd.readouterr() == ("", "")
+    assert list(home.iterdir()) == []
+    assert not [path for path in (tmp_path / "runs").rglob("*") if path.is_symlink()]
+    for path in (tmp_path / "runs").rglob("*"):
+        for secret in (str(tmp_path), "the-remote", "the-host"):
+            assert path.is_dir() or secret.encode() not in path.read_bytes(), path
+    for run, name in zip(offline_runs(tmp_path), ("2026-01-01_00-00-00", "2026-01-01_00-00-01"), strict=True):
+        assert run.path.parts[-4] == name
+        assert (run.run.project, run.run.run_group, run.run.display_name, run.run.host) == (
+            "segment",
+            "quick",
+            name[:16],  # without seconds
+            "",
+        )
+        assert (run.run.job_type, list(run.run.tags), run.run.notes) == ("train", ["paper"], "a note")
+        wanted = {"organs": ["liver"], "seed": 7, "trainer.max_epochs": 3}
+        assert {key: run.config[key] for key in wanted} == wanted
+        assert curves(run) == [{"val/dice/liver": 0.25, "_step": 3}]
+        assert run.exit_code == 0
+
+
+def test_tables_pictures_and_files_are_those_of_the_run_folder(tmp_path):
+    write_run_folder(tmp_path)
+    logger = WandbRun(tmp_path, project="segment")
+    logger.log_metrics({"test/dice/liver": 0.575}, step=3)
+    logger.finish()
+    (run,) = offline_runs(tmp_path)
+    rows = run.table("cases")
+    assert [(row["case"], row["organ"], row["dice"]) for row in rows] == [
+        ("13", "liver", 0.25),
+        ("13", "spleen", 0.5),
+        ("12", "liver", 0.9),
+        ("12", "spleen", None),
+    ]
+    assert rows[0]["volume_ml_pred"] == 100.0
+    assert [row["case"] for row in run.table("validation/cases")] == ["b", "a"]
+    (pair,) = run.table("confusion")  # of the test, not of the validation
+    assert pair == {"truth": "background", "predicted": "liver", "share": None, "voxels": 0}
+    files = run.path.parent / "files"
+    pictures = {
+        "validation/worst": "validation/worst",
+        "validation/median": "validation/median",
+        "confusion/shares": "confusion",
+    }
+    for key, name in pictures.items():
+        shown = files / run.history[-1][key]["path"]
+        assert shown.read_bytes() == (tmp_path / f"{name}.png").read_bytes()
+    for name in ("cases.csv", "split.json", "confusion.csv", "validation/cases.csv"):
+        assert name in run.files
+        assert (files / name).read_bytes() == (tmp_path / name).read_bytes()
+
+
+def test_a_run_without_a_test_shows_the_confusion_of_its_validation(tmp_path):
+    write_run_folder(tmp_path)
+    (tmp_path / "confusion.csv").unlink()
+    logger = WandbRun(tmp_path, project="segment")
+    logger.log_metrics({"a": 1.0}, step=0)
+    logger.finish()
+    assert offline_runs(tmp_path)[0].table("confusion")[0]["voxels"] == 7
+
+
+def test_every_row_is_sent_once_with_all_its_values(tmp_path):
+    logger = WandbRun(tmp_path, project="segment")
+    logger.log_metrics({"lr": 0.1}, step=0)
+    logger.log_metrics({"val/loss": math.nan}, step=3)
+    logger.log_metrics({"val/dice": 0.5, "epoch": 0}, step=3)
+    logger.log_metrics({"lr": 0.05}, step=4)
+    logger.finish()
+    (run,) = offline_runs(tmp_path)
+    first, second, third = curves(run)
+    assert first == {"lr": 0.1, "_step": 0}
+    assert math.isnan(second.pop("val/loss"))
+    assert second == {"val/dice": 0.5, "epoch": 0, "_step": 3}
+    assert third == {"lr": 0.05, "_step": 4}
+
+
+def leave_unfinished(logger):
+    """What a kill leaves: the file without its end. W&B's service would write on, so it is cut off."""
+    logger.run.finish()
+    logger.run = None
+
+
+def test_a_run_that_goes_on_is_one_run_that_holds_every_step_once(tmp_path):
+    first = WandbRun(tmp_path, project="segment")
+    first.log_hyperparams({"seed": 0})
+    first.forget_from(0)
+    for step in range(5):
+        first.log_metrics({"loss": 1 / (step + 1)}, step=step)
+    (before,) = tmp_path.glob("wandb/offline-run-*")
+    leave_unfinished(first)
+    before = before.rename(before.with_name(before.name.replace("run-20", "run-19")))  # of another second
+    second = WandbRun(tmp_path, project="segment")
+    second.log_hyperparams({"seed": 0})
+    assert before.exists()
+    second.forget_from(3)  # the checkpoint has three steps behind it
+    (now,) = tmp_path.glob("wandb/offline-run-*")
+    assert now.name != before.name
+    assert now.name.split("-")[-1] == before.name.split("-")[-1]
+    for step in range(3, 6):
+        second.log_metrics({"loss": 1 / (step + 1)}, step=step)
+    second.finish()
+    (run,) = offline_runs(tmp_path)
+    assert curves(run) == [{"loss": 1 / (step + 1), "_step": step} for step in range(6)]
+
+
+def test_only_the_first_process_logs(tmp_path, monkeypatch):
+    monkeypatch.setattr(rank_zero_only, "rank", 1)
+    logger = WandbRun(tmp_path, project="segment")
+    logger.log_hyperparams({"seed": 0})
+    logger.forget_from(0)
+    logger.log_metrics({"a": 1}, step=0)
+    logger.finish()
+    assert not (tmp_path / "wandb").exists()
+
+
+def test_a_failed_run_says_so(tmp_path):
+    logger = WandbRun(tmp_path, project="segment")
+    logger.log_metrics({"a": 1}, step=0)
+    logger.finalize("success")
+    logger.finalize("failed")
+    logger.finish()
+    assert offline_runs(tmp_path)[0].exit_code == 1
+
+
+def test_tables_and_pictures_can_be_logged_without_any_scalar(tmp_path):
+    Image.new("RGB", (4, 3)).save(tmp_path / "x.png")
+    logger = WandbRun(tmp_path, project="segment")
+    logger.log_table("trials", columns=["number", "value"], data=[[0, 0.5]])
+    logger.log_image("history", [tmp_path / "x.png"])
+    logger.finish()
+    (run,) = offline_runs(tmp_path)
+    assert run.table("trials") == [{"number": 0, "value": 0.5}]
+    assert "history" in run.history[0]
+
+
+def told(caplog):
+    """Levels of what this package says."""
+    return [record.levelno for record in caplog.records if record.name.startswith("segment")]
+
+
+def log_through(logger):
+    logger.log_hyperparams({"seed": 0})
+    logger.forget_from(0)
+    logger.log_metrics({"a": 1}, step=0)
+    logger.log_metrics({"a": 1}, step=1)
+    logger.finalize("success")
+    logger.finish()
+
+
+def test_a_folder_that_cannot_be_written_is_a_warning_and_no_more(tmp_path, caplog):
+    (tmp_path / "wandb").write_text("a file in its way")
+    log_through(WandbRun(tmp_path, project="segment"))
+    assert told(caplog) == [logging.WARNING]
+    assert "Weights & Biases logs no more in this run: " in caplog.text
+
+
+class Silent:
+    """A server that takes connections and never answers."""
+
+    def __enter__(self):
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{self.socket.getsockname()[1]}"
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+
+def test_a_server_that_never_answers_is_waited_for_a_while_that_is_said_at_once(tmp_path, caplog, monkeypatch):
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    monkeypatch.setattr(wandb_begin, "REACH_SECONDS", 1)
+    caplog.set_level(logging.INFO)
+    wandb.teardown()
+    with Silent() as url:
+        monkeypatch.setenv("WANDB_BASE_URL", url)
+        log_through(WandbRun(tmp_path, project="segment"))
+    wandb.teardown()
+    said = [record.getMessage() for record in caplog.records if record.name.startswith("segment")]
+    assert said[0] == f"connecting to Weights & Biases, for at most {1 + wandb_begin.INIT_SECONDS} s"
+    assert said[1].startswith("Weights & Biases cannot be reached, so the run is logged offline")
+    assert "timed out" in said[1]
+    (run,) = offline_runs(tmp_path)
+    assert len(run.history) == 2
+
+
+def test_a_failure_in_the_middle_is_a_warning_and_no_more(tmp_path, caplog):
+    logger = WandbRun(tmp_path, project="segment")
+    logger.log_metrics({"a": 1}, step=0)
+    logger.log_metrics({"a": object()}, step=1)  # nothing that W&B takes
+    logger.run.log = None
+    log_through(logger)
+    assert told(caplog) == [logging.WARNING]
+    assert wandb.run is None
+
+
+@pytest.mark.parametrize("how", ["fails", "is disabled"])
+def test_a_run_that_goes_on_sends_the_rows_that_a_process_without_it_logged(tmp_path, monkeypatch, how):
+    first, table = WandbRun(tmp_path, project="segment"), MetricsCSV(tmp_path)
+    if how == "fails":
+        first.log_metrics({"val/dice/mean": 0.0}, step=0)
+        first.run.log = None
+    else:
+        first.mode = "disabled"
+    for step in range(4):
+        for logger in (table, first):
+            logger.log_metrics({"val/dice/mean": step / 4}, step=step)
+            logger.log_metrics({"epoch": step}, step=step)
+    if first.run is not None:
+        leave_unfinished(first)
+    second = WandbRun(tmp_path, project="segment")
+    second.forget_from(3)
+    second.log_metrics({"val/dice/mean": 0.5, "epoch": 3}, step=3)
+    second.finish()
+    (run,) = offline_runs(tmp_path)
+    wanted = [(0, 0.0), (1, 0.25), (2, 0.5), (3, 0.5)]
+    assert [(row["_step"], row["val/dice/mean"]) for row in run.history] == wanted
+    assert [row["epoch"] for row in run.history] == [0, 1, 2, 3]
+
+
+def test_a_run_that_is_told_to_end_has_ended_before_it_is_killed():
+    """The seconds until the kill are also those in which other loggers and workers end."""
+    assert wandb_begin.FINISH_SECONDS <= GRACE_S - 10
+
+
+def test_without_an_answer_from_the_server_a_run_is_logged_offline(tmp_path, caplog, monkeypatch):
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")  # nobody listens there
+    monkeypatch.setattr(wandb_begin, "INIT_SECONDS", 2)
+    log_through(WandbRun(tmp_path, project="segment"))
+    assert "cannot be reached, so the run is logged offline" in caplog.text
+    assert told(caplog) == [logging.WARNING]
+    (run,) = [run for run in offline_runs(tmp_path) if "offline-run" in str(run.path)]
+    assert len(run.history) == 2
+
+
+@pytest.mark.parametrize(
+    ("environment", "netrc", "mode"),
+    [
+        ({}, None, "offline"),
+        ({"WANDB_API_KEY": "0123456789"}, None, "online"),
+        ({}, NETRC, "online"),
+        ({}, NETRC.replace("api.wandb.ai", "api.forge.coreweave.com"), "online"),
+        ({}, "machine example.org login user password 0123456789\n", "offline"),
+        ({}, "not a netrc", "offline"),
+        ({"WANDB_BASE_URL": "https://wandb.example.org:8080"}, NETRC, "offline"),
+        ({"WANDB_API_KEY": "0123456789", "WANDB_MODE": "offline"}, None, "offline"),
+        ({"WANDB_API_KEY": "0123456789", "WANDB_MODE": "dryrun"}, None, "offline"),
+        ({"WANDB_MODE": "disabled"}, None, "disabled"),
+        ({"WANDB_MODE": "run"}, None, "online"),
+        ({"WANDB_MODE": ""}, None, "offline"),
+        ({"WANDB_MODE": ""}, NETRC, "online"),
+    ],
+)
+def test_it_is_offline_unless_there_is_a_key(home, monkeypatch, environment, netrc, mode):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    if netrc:
+        (home / ".netrc").write_text(netrc)
+        (home / ".netrc").chmod(0o600)
+    assert chosen_mode(None) == mode
+    assert chosen_mode(offline=True) == "offline"
+    assert chosen_mode(offline=False) == "online"
+
+
+def test_a_mode_that_is_none_is_refused(monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "onlin")
+    with pytest.raises(UserError, match="WANDB_MODE must be online, offline or disabled, got 'onlin'; set it to one"):
+        chosen_mode(None)
+    assert chosen_mode(offline=True) == "offline"
+
+
+@pytest.fixture
+def fresh_wandb():
+    """It reads its environment once for all runs of a process."""
+    wandb.teardown()
+    yield
+    wandb.teardown()
+
+
+@pytest.mark.parametrize("is_agent", [True, False])
+def test_the_run_of_an_agent_has_the_id_that_the_server_gave_it(tmp_path, monkeypatch, fresh_wandb, is_agent):
+    monkeypatch.setenv("WANDB_RUN_ID", "0given00")
+    if is_agent:
+        monkeypatch.setenv("WANDB_SWEEP_ID", "sweep")
+    logger = WandbRun(tmp_path, project="segment")
+    logger.log_metrics({"a": 1}, step=0)
+    logger.finish()
+    assert (offline_runs(tmp_path)[0].run.run_id == "0given00") == is_agent
+
+
+def test_disabled_nothing_is_written(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    log_through(WandbRun(tmp_path, project="segment"))
+    assert not (tmp_path / "wandb").exists()
+
+
+def test_the_summary_has_the_best_validation():
+    table = "step,epoch,val/dice/mean,val/loss,lr\n1,0,0.25,3.0,\n2,,,,0.1\n3,1,0.5,2.0,\n5,2,0.5,1.0,\n7,3,nan,4.0,\n"
+    rows = list(csv.DictReader(table.splitlines()))
+    assert best_scores(rows, "val/dice/mean") == {
+        "best/step": 3,
+        "best/epoch": 1,
+        "best/val/dice/mean": 0.5,
+        "best/val/loss": 2.0,
+    }
+    assert best_scores(rows, "val/loss", min)["best/val/loss"] == 1.0
+    assert best_scores(rows[1:2], "val/dice/mean") == {}
+    json.dumps(best_scores(rows, "val/dice/mean"))
+
+
+def test_a_score_of_nothing_is_a_score():
+    assert best_scores([{"step": 0, "val/dice/mean": 0.0}], "val/dice/mean")["best/val/dice/mean"] == 0
+
+
+def test_uploads_that_fail_are_warnings(tmp_path, caplog):
+    def finish(exit_code):
+        msg = "timed out"
+        raise OSError(msg)
+
+    settings = SimpleNamespace(log_dir=str(tmp_path / "logs"))
+    wandb_begin.end_run(SimpleNamespace(settings=settings, offline=True, finish=finish), tmp_path, 0)
+    assert "the upload to Weights & Biases is not complete (timed out); finish it with `wandb sync`" in caplog.text
+    WandbRun._send_artifacts(SimpleNamespace(run=None, folder=tmp_path))
+    assert "code and split are not uploaded to Weights & Biases: " in caplog.text
