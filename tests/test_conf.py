@@ -124,7 +124,7 @@ def test_the_seed_recipe_is_the_original_one():
     assert cfg.data.batch_size == 4
     assert cfg.data.patches_per_epoch is None
     assert cfg.augment.transforms == []
-    assert (cfg.model.optimizer["_target_"], cfg.model.optimizer.lr) == ("torch.optim.Adam", 1e-3)
+    assert (cfg.model.optimizer["_target_"], cfg.optimizer.lr) == ("torch.optim.Adam", 1e-3)
     assert cfg.scheduler is None
     assert cfg.trainer.max_epochs == 20
     kinds = {type(module).__name__ for module in instantiate(cfg.model, _convert_="all").net.modules()}

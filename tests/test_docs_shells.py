@@ -48,7 +48,7 @@ def test_commands_work_in_zsh(document):
         ("segment train 'data=[phantom,lidc]' \"${MINE[@]}\"", True),
         ("MINE=(data=folder 'label_codes={liver:1}')", True),
         ("segment train data=[phantom,lidc]", False),
-        ("segment train -m data.fold=range(5)", False),
+        ("segment train -m split.fold=range(5)", False),
         ("segment train label_codes={liver:1}", False),
         ("segment doctor $MINE", False),
         ("segment compare runs/*", True),

@@ -155,8 +155,8 @@ def test_resumed_anywhere_a_recipe_ends_as_if_never_stopped(run, recipe):
 
 @pytest.mark.filterwarnings("ignore")
 def test_accumulated_gradients_are_those_of_the_larger_batch(run):
-    sgd = ["model.optimizer._target_=torch.optim.SGD", "model.optimizer.lr=0.1", "scheduler=none"]
-    each = ["model.criterion.criterion.batch=false"]  # Dice of every patch, so that a batch is its patches' mean
+    sgd = ["optimizer._target_=torch.optim.SGD", "optimizer.lr=0.1", "scheduler=none"]
+    each = ["model.criterion.batch=false"]  # Dice of every patch, so that a batch is its patches' mean
     large = run("large", *sgd, *each, "data.batch_size=2")["state_dict"]
     small = run("small", *sgd, *each, "trainer.accumulate_grad_batches=2")["state_dict"]
     assert all(torch.allclose(value, large[name], atol=1e-6) for name, value in small.items())
@@ -166,7 +166,7 @@ def test_accumulated_gradients_are_those_of_the_larger_batch(run):
 def test_a_run_begins_with_another_one_s_weights_by_organ(run, tmp_path, caplog):
     caplog.set_level("INFO")
     first = run("first")
-    still = ["model.optimizer.lr=0", "model.optimizer.weight_decay=0"]
+    still = ["optimizer.lr=0", "optimizer.weight_decay=0"]
     begin = ["init_from=first/checkpoints/last.ckpt", "organs=[spleen,liver]"]
     second = run("second", *begin, *still)
     bias, before = (each["state_dict"]["net.heads.0.0.bias"] for each in (second, first))

@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.table import Table
 
 from segment.commands.command import door
-from segment.configuration.values import config_dir
 from segment.data.datamodule import CTDataModule
 from segment.data.export import export_nnunet
 from segment.data.store.cache import entries, explain, prune
 from segment.data.store.fingerprint import identity
 from segment.datasets.cases import Case
+from segment.datasets.fetch.catalogue import FOLDER
 from segment.datasets.fetch.obtain import obtain
 from segment.errors import UserError
 from segment.files import write_text
@@ -57,7 +57,7 @@ def prepare(cfg: DictConfig) -> None:
 def _obtain(cfg: DictConfig) -> None:
     """Get the public sets that are to lie in the cache; those that the user has elsewhere are left alone."""
     for name, node in cfg.data.sources.items():
-        facts = Path(config_dir()) / "catalogue" / f"{name}.yaml"
+        facts = FOLDER / f"{name}.yaml"
         if not facts.exists() or Path(node.root) != Path(cfg.cache_dir) / "sets" / str(name):
             continue
         entry = instantiate(OmegaConf.load(facts), _convert_="all")

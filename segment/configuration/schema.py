@@ -22,6 +22,7 @@ class Recipe(TypedDict):
     augment: Built | None
     split: Built
     data: Built
+    optimizer: Built
     scheduler: Built | None
     model: Built
     trainer: Built

@@ -48,7 +48,6 @@ class CTDataModule(pl.LightningDataModule):
         num_workers: Processes that draw patches, and that preprocess.
         cache_dir: Where preprocessed volumes are kept.
         seed: Fixes every patch of every epoch.
-        fold: Which fold of a cross-validation validates; None: none.
         exclude: Ids of cases to leave out.
 
     Raises:
@@ -69,7 +68,6 @@ class CTDataModule(pl.LightningDataModule):
         num_workers: int,
         cache_dir: str | Path,
         seed: int,
-        fold: int | None = None,
         exclude: Sequence[str] = (),
     ) -> None:
         super().__init__()
@@ -84,14 +82,13 @@ class CTDataModule(pl.LightningDataModule):
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.seed = seed
-        self.fold = fold
         self.exclude = exclude
         self.store = Store(Path(cache_dir), preprocess, self.organs)
 
     @cached_property
     def split(self) -> Split:
         """The cases of each part."""
-        return self.splitter(self.cases, self.fold, self._organs_of)
+        return self.splitter(self.cases, self._organs_of)
 
     @cached_property
     def cases(self) -> list[Case]:

@@ -26,7 +26,7 @@ class DeepSupervision(nn.Module):
 
     def __init__(self, criterion: Criterion) -> None:
         super().__init__()
-        self.criterion = criterion
+        self.criterion = as_module(criterion)
 
     def forward(self, logits: Tensor | Sequence[Tensor], label: Tensor) -> Tensor:
         """Loss of logits, the finest first, against a label (B,1,I,J,K) of class indices.

@@ -17,7 +17,7 @@ from segment.errors import UserError
 from segment.inference.segmenter import PostProcess, Segmenter
 from segment.metrics.meter import OrganMeter
 from segment.metrics.scores import OrganScore, mean_scores, score_case
-from segment.model.combined_loss import Criterion, as_module, set_epoch
+from segment.model.combined_loss import Criterion, DeepSupervision, set_epoch
 from segment.model.marginal_loss import marginal
 
 
@@ -34,8 +34,8 @@ class SegmentationModule(pl.LightningModule):
     Args:
         organs: Class i is organs[i-1].
         net: Called with `out_channels`, the number of classes with background; returns the network. In training mode
-            the network may return a list of logits (deep supervision), which the criterion must then understand.
-        criterion: Called with logits (B,C,I,J,K) and label (B,1,I,J,K); returns a scalar.
+            the network may return a list of logits of several resolutions, the finest first (deep supervision).
+        criterion: Called with logits (B,C,I,J,K) float32 and label (B,1,I,J,K); returns a scalar.
         preprocess: The transform that volumes went through; test and prediction repeat it.
         inferer: Runs the network over a whole volume; see `segment.inference.sliding_window.SlidingWindow`.
         postprocess: Cleans a mask on the CT's grid, or None.
@@ -66,7 +66,7 @@ class SegmentationModule(pl.LightningModule):
             raise UserError(msg)
         self.organs = list(organs)
         self.net = net(out_channels=1 + len(self.organs))
-        self.criterion = as_module(criterion)
+        self.criterion = DeepSupervision(criterion)
         self.inferer = inferer
         self.segmenter = Segmenter(self.net, preprocess, inferer, postprocess, 1 + len(self.organs))
         self.make_optimizer = optimizer

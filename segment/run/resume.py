@@ -14,7 +14,7 @@ from segment.errors import UserError
 
 log = logging.getLogger(__name__)
 
-IN_CHECKPOINT = ("model.optimizer", "model.scheduler", "scheduler", "callbacks.average")
+IN_CHECKPOINT = ("optimizer", "model.optimizer", "scheduler", "model.scheduler", "callbacks.average")
 
 
 def last_checkpoint(folder: Path) -> Path | None:

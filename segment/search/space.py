@@ -35,10 +35,7 @@ def read_space(node: Mapping[str, Any]) -> dict[str, BaseDistribution]:
     """
     space = dict(_read(node, ""))
     if not space:
-        msg = (
-            "space is empty; give what to search, e.g. +space.model.optimizer.lr.low=1e-4 "
-            "+space.model.optimizer.lr.high=1e-2"
-        )
+        msg = "space is empty; give what to search, e.g. +space.optimizer.lr.low=1e-4 +space.optimizer.lr.high=1e-2"
         raise UserError(msg)
     return space
 

@@ -122,7 +122,7 @@ def test_rivals_get_the_same_cases_and_split(tmp_path, monkeypatch, capsys):
     prepare.main()
     assert capsys.readouterr().out == "6 cases: Dataset007_Phantom\n"
     with initialize_config_dir(config_dir(), version_base="1.3"):
-        given = ["data=nnunet", "data.sources.nnunet.root=Dataset007_Phantom", "split=nnunet", "data.fold=0"]
+        given = ["data=nnunet", "data.sources.nnunet.root=Dataset007_Phantom", "split=nnunet", "split.fold=0"]
         given += ["split.path=Dataset007_Phantom/splits_final.json", "run_dir=x"]
         back, before = (compose("train", ["experiment=smoke", *more]) for more in (given, [*few, "run_dir=x"]))
     for part in ("train", "val", "test"):

@@ -79,9 +79,9 @@ def test_a_sweep_leaves_table_best_pictures_and_a_yaml_for_agents(command, tmp_p
     assert f"trial {best['trial']} complete: val/dice/mean {float(best['value']):.4f}" in err
     with initialize_config_dir(config_dir(), version_base="1.3"):
         cfg = compose("train", overrides=said["overrides"])
-    assert cfg.model.optimizer.lr == float(best["model.optimizer.lr"])
+    assert cfg.optimizer.lr == float(best["optimizer.lr"])
     agents = yaml.safe_load((here / "wandb_sweep.yaml").read_text())
-    assert agents["parameters"].keys() == {"model.optimizer.lr", "data.foreground_share"}
+    assert agents["parameters"].keys() == {"optimizer.lr", "data.foreground_share"}
     assert agents["command"][2:6] == ["train", "experiment=smoke", "test=false", "logger=csv"]
 
 
@@ -117,8 +117,8 @@ def test_the_whole_command_with_resume_goes_on_too(command, tmp_path):
     ("arguments", "message"),
     [
         (["overrides=[modle.lr=1]"], "cannot read the override"),
-        (['overrides=["modle.lr=1"]'], "there is no option modle.lr; did you mean model.optimizer.lr=1?"),
-        (["+space.modle.lr=[1,2]"], "there is no option modle.lr; did you mean model.optimizer.lr=1?"),
+        (['overrides=["modle.lr=1"]'], "there is no option modle.lr; did you mean optimizer.lr=1?"),
+        (["+space.modle.lr=[1,2]"], "there is no option modle.lr; did you mean optimizer.lr=1?"),
         (['overrides=["seed=3"]'], "seed=3 is for the search to set; use seed= of the sweep"),
         (['overrides=["logger=wandb"]'], "a search reads metrics.csv"),
         (["+space.data.batch_size.low=1"], "space.data.batch_size needs numbers for low and high"),
@@ -145,7 +145,7 @@ def test_mistakes_end_in_one_sentence_before_the_first_trial(command, tmp_path, 
 def test_a_space_of_one_s_own_is_a_file_and_its_groups_are_checked(command, tmp_path):
     mine = tmp_path / "conf" / "sweep" / "mine.yaml"
     mine.parent.mkdir(parents=True)
-    text = "# @package _global_\noverrides: [experiment=smoke, logger=csv]\nspace:\n  model.optimizer.lr: [0.1, 0.2]\n"
+    text = "# @package _global_\noverrides: [experiment=smoke, logger=csv]\nspace:\n  optimizer.lr: [0.1, 0.2]\n"
     mine.write_text(text + "  model/net: [vnet, wnet]\n")
     code, _, err = command("--config-dir", "conf", "sweep=mine", "hydra.run.dir=here")
     assert code == 2
@@ -162,7 +162,7 @@ def own(tmp_path):
         (tmp_path / "conf" / group).mkdir(parents=True)
     text = "# @package _global_\ndefaults: [smoke, override /logger: csv]\ntask: own\n"
     (tmp_path / "conf" / "experiment" / "own.yaml").write_text(text)
-    text = "# @package _global_\noverrides: [experiment=own]\nspace:\n  model.optimizer.lr: [0.1, 0.2, 0.3]\n"
+    text = "# @package _global_\noverrides: [experiment=own]\nspace:\n  optimizer.lr: [0.1, 0.2, 0.3]\n"
     (tmp_path / "conf" / "sweep" / "own.yaml").write_text(text)
     return tmp_path / "conf"
 
@@ -209,9 +209,9 @@ def test_every_sampler_and_pruner_searches(command, tmp_path, method):
 
 def test_a_sweep_of_another_space_is_refused_with_the_difference(command, tmp_path):
     assert command(*QUIET, "trials=1")[0] == 0
-    code, _, err = command(*QUIET[:2], "trials=5", "space.model.optimizer.lr.high=0.5", "resume=here")
+    code, _, err = command(*QUIET[:2], "trials=5", "space.optimizer.lr.high=0.5", "resume=here")
     assert code == 2
-    assert "the configuration is not that of here: space.model.optimizer.lr.high was 0.1, is 0.5" in err
+    assert "the configuration is not that of here: space.optimizer.lr.high was 0.1, is 0.5" in err
     assert "trials was" not in err
     assert len(table(tmp_path / "here")) == 1
 
@@ -367,7 +367,7 @@ def test_real_trainings_are_searched_killed_and_resumed(shell, tmp_path):
         run = trials / str(number)
         config = yaml.safe_load((run / "config.yaml").read_text())
         assert config["logger"]["wandb"]["group"] == "smoke/here"
-        assert f"{config['model']['optimizer']['lr']}" == table(tmp_path / "here")[number]["model.optimizer.lr"]
+        assert f"{config['model']['optimizer']['lr']}" == table(tmp_path / "here")[number]["optimizer.lr"]
         with (run / "metrics.csv").open() as file:
             values = [row for row in csv.DictReader(file) if row["val/dice/mean"]]
         assert [int(row["epoch"]) for row in values] == list(range(12))

@@ -229,7 +229,7 @@ def test_a_set_of_one_organ_is_mixed_with_one_of_all(tmp_path, cache, finished):
 
 
 def test_a_cross_validation_tests_every_case_once_and_its_tables_are_merged(tmp_path, cache, finished):
-    folds = ["split.test=0", "split.folds=3", "data.fold=range(3)", "trainer.max_epochs=1", "logger=none"]
+    folds = ["split.test=0", "split.folds=3", "split.fold=range(3)", "trainer.max_epochs=1", "logger=none"]
     done = train(tmp_path, cache, "-m", *folds)
     assert done.returncode == 0, done.stderr
     (sweep,) = {config.parents[1] for config in tmp_path.rglob("config.yaml")}

@@ -17,7 +17,7 @@ def check(command, line):
 
 def test_right_words_pass():
     check("train", ["experiment=smoke", "trainer.max_epochs=3", "test=no"])
-    check("train", ["-m", "seed=0,1", "model/net=unet,vnet", "data.fold=range(2)"])
+    check("train", ["-m", "seed=0,1", "model/net=unet,vnet", "split.fold=range(2)"])
     check("train", ["hydra/launcher=slurm", "-m", "seed=0,1"])
 
 

@@ -4,7 +4,7 @@ from segment.configuration.nearest import nearest_key, nearest_word
 
 KEYS = [
     *("seed", "data.seed", "data.batch_size", "data.patch_size", "trainer.max_epochs", "trainer.min_epochs"),
-    *("model.optimizer.lr", "model.net.base_channels", "callbacks.default.lr_monitor"),
+    *("optimizer.lr", "model.net.base_channels", "callbacks.default.lr_monitor"),
 ]
 
 
@@ -13,8 +13,8 @@ KEYS = [
     [
         ("max_epochs", "trainer.max_epochs"),
         ("Max_Epochs", "trainer.max_epochs"),
-        ("optimizer.lr", "model.optimizer.lr"),
-        ("lr", "model.optimizer.lr"),
+        ("optimizer.lr", "optimizer.lr"),
+        ("lr", "optimizer.lr"),
         ("seed", "seed"),  # the shortest of those that end so
         ("sed", "seed"),
         ("trainer.max_epoch", "trainer.max_epochs"),

@@ -57,7 +57,7 @@ def test_words_for_false_are_false_in_every_command(word):
     assert check("train", f"test={word}", f"resume={word}", f"preflight={word}").preflight is False
     assert check("doctor", f"strict={word}").strict is False
     assert check("prepare", f"accept_licence={word}").accept_licence is False
-    net = check("train", f"model.criterion.criterion.include_background={word}").model.criterion.criterion
+    net = check("train", f"model.criterion.include_background={word}").model.criterion
     assert net.include_background is False
     assert check("train", f"callbacks.cases.overlay={word}").callbacks.cases.overlay is False
 
@@ -94,8 +94,8 @@ def test_a_switch_is_never_text(command, key):
 @pytest.mark.parametrize(
     ("command", "override", "message"),
     [
-        ("train", "model.optimizer.lr=fast", "model.optimizer.lr must be a number, got fast"),
-        ("train", "model.optimizer.lr=null", "model.optimizer.lr must be a number, got null"),
+        ("train", "optimizer.lr=fast", "optimizer.lr must be a number, got fast"),
+        ("train", "optimizer.lr=null", "optimizer.lr must be a number, got null"),
         ("train", "data.batch_size=2.5", "data.batch_size must be a whole number, got 2.5"),
         ("train", "data.patch_size=64", "data.patch_size must be a list of whole numbers, got 64"),
         ("train", "seed=-1", "seed must be a whole number from 0 to 4294967295, got -1"),
@@ -125,7 +125,7 @@ def test_a_switch_is_never_text(command, key):
         ),
         ("train", "+max_epochs=3", "there is no option max_epochs; did you mean trainer.max_epochs?"),
         ("train", "+trainer.max_epoch=3", "there is no option trainer.max_epoch; did you mean trainer.max_epochs?"),
-        ("train", "+model.optimizer.lrr=3", "there is no option model.optimizer.lrr; did you mean model.optimizer.lr?"),
+        ("train", "+optimizer.lrr=3", "there is no option optimizer.lrr; did you mean optimizer.lr?"),
         ("train", "~seed", "seed is missing, which `segment train` needs; do not remove it"),
         ("train", "task=${nothing}", "task: Interpolation key 'nothing' not found; correct the reference"),
         (

@@ -312,7 +312,7 @@ def test_folds_are_balanced_by_the_organs_that_cases_show(tmp_path):
             stored = nib.load(label)
             data = np.asarray(stored.dataobj)
             nib.save(nib.Nifti1Image(np.where(data == CODES["spleen"], 0, data), stored.affine), label)
-    split = RandomSplit(val=0.2, test=0.0, seed=0, folds=3)
     for fold in range(3):
-        datamodule = build({"set": Folder(tmp_path, CODES)}, tmp_path / "c", split=split, fold=fold)
+        split = RandomSplit(val=0.2, test=0.0, seed=0, folds=3, fold=fold)
+        datamodule = build({"set": Folder(tmp_path, CODES)}, tmp_path / "c", split=split)
         assert sorted(int(case.id[-1]) % 2 for case in datamodule.split.test) == [0, 1]

@@ -114,7 +114,7 @@ def test_only_the_trial_leaves_no_run(tmp_path, cache, tried, capsys):
 
 
 def test_a_loss_that_is_no_number_ends_the_run_before_training(tmp_path, cache, tried):
-    too_fast = ["model.optimizer.lr=1e30", "trainer.gradient_clip_val=null", "data.patches_per_epoch=30"]
+    too_fast = ["optimizer.lr=1e30", "trainer.gradient_clip_val=null", "data.patches_per_epoch=30"]
     with pytest.raises(UserError, match=r"is not finite; the batch and the weights before it are in .*/nan/epoch_0"):
         train(config(tmp_path, cache, *too_fast))
     assert len(list((tmp_path / "nan").iterdir())) == 1

@@ -26,6 +26,6 @@ def test_each_fact_is_one_column_and_true():
         "preprocess.window": 7,
         "preflight": False,
         "from_run": "0",
-        "data.folder": "cts",
+        "split.folder": "cts",
         "callbacks.last.filename": "last",
     }

@@ -32,7 +32,7 @@ def folder(tmp_path):
             "data.patch_size=[64, 64, 64] inferer.patch_size=null",
         ),
         (["model/net=vnet_large", "~callbacks.early_stopping", "+a.b=1"], "net=vnet_large no early_stopping b=1"),
-        (["model.optimizer.lr=0.0012345678", "trainer.max_epochs=100000"], "lr=0.001235 max_epochs=100000"),
+        (["optimizer.lr=0.0012345678", "trainer.max_epochs=100000"], "lr=0.001235 max_epochs=100000"),
         (["from_run=outputs/quick/2026-11-28_10-00-00"], "from_run=2026-11-28_10-00-00"),
         (["data.sources.folder.root='../Anna B/cts/'"], "root=cts"),
         (["data.exclude=[anna/case1,'b/case2']"], "exclude=[case1,'case2']"),

@@ -109,8 +109,8 @@ def test_who_stands_alone_is_no_part_of_others(monkeypatch, variables):
 TINY = ["experiment=smoke", "data.patches_per_epoch=8", "callbacks.progress=null", "callbacks.cases.overlay=false"]
 # A loss that is the mean over samples, and a step that is proportional to the gradient: Adam turns rounding errors of
 # gradients that are zero, such as those of biases before a normalisation, into whole steps.
-TINY += ["model.criterion.criterion.batch=false", "preflight=false"]
-TINY += ["model.optimizer._target_=torch.optim.SGD", "model.optimizer.lr=0.1", "+model.optimizer.momentum=0.9"]
+TINY += ["model.criterion.batch=false", "preflight=false"]
+TINY += ["optimizer._target_=torch.optim.SGD", "optimizer.lr=0.1", "+optimizer.momentum=0.9"]
 TWO = ["trainer=ddp", "trainer.accelerator=cpu", "data.batch_size=1"]
 
 

@@ -8,7 +8,7 @@ COMMON = {"seed": 0, "data": {"fold": 0, "split": {"path": "a"}}, "model": {"wid
 
 def test_a_recipe_is_what_computes_and_the_seed():
     config = {**COMMON, "model": {"seed": 0, "nets": [{"width": 8}]}}
-    assert recipe(config) == {"seed": 0, "data.fold": 0, "data.split.path": "a", "model.nets[0].width": 8}
+    assert recipe(config) == {"seed": 0, "split.fold": 0, "data.split.path": "a", "model.nets[0].width": 8}
 
 
 def test_folds_share_what_is_neither_fold_nor_split_nor_free():

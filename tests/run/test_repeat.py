@@ -92,10 +92,10 @@ def test_what_conf_says_otherwise_by_now_is_as_the_run_had_it(first, command, ca
 
 def test_an_override_of_the_call_counts_where_conf_says_the_same_by_now(first, command):
     held = OmegaConf.load(first / "config.yaml")
-    held.model.optimizer.lr = 0.5
+    held.optimizer.lr = 0.5
     OmegaConf.save(held, first / "config.yaml")
-    assert composed(command, f"from_run={first}")[0].model.optimizer.lr == 0.5
-    assert composed(command, f"from_run={first}", "model.optimizer.lr=0.003")[0].model.optimizer.lr == 0.003
+    assert composed(command, f"from_run={first}")[0].optimizer.lr == 0.5
+    assert composed(command, f"from_run={first}", "optimizer.lr=0.003")[0].optimizer.lr == 0.003
 
 
 def test_only_a_run_can_be_repeated(command, tmp_path, capsys):

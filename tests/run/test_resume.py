@@ -177,7 +177,7 @@ def test_flat_keys_are_dotted():
 
 def test_optimizer_and_schedule_cannot_change_in_a_run_that_goes_on(make_run, tmp_path):
     folder = make_run("1")
-    changed = ["resume=true", "model.optimizer.lr=1", "allow_changed=[model.optimizer]"]
+    changed = ["resume=true", "optimizer.lr=1", "allow_changed=[model.optimizer]"]
     assert find_run(config(*changed), tmp_path / "fresh").resolve() == folder  # it has no checkpoint yet
     (folder / "checkpoints").mkdir()
     (folder / "checkpoints" / "last.ckpt").touch()
@@ -188,13 +188,13 @@ def test_optimizer_and_schedule_cannot_change_in_a_run_that_goes_on(make_run, tm
 
 
 def test_a_learning_rate_under_another_name_cannot_change_either(make_run, tmp_path):
-    """As where an experiment writes `model.optimizer.lr: ${lr}`."""
-    ours = ["+lr=0.1", "model.optimizer.lr=${lr}"]
+    """As where an experiment writes `optimizer.lr: ${lr}`."""
+    ours = ["+lr=0.1", "optimizer.lr=${lr}"]
     folder = make_run("1", *ours)
     (folder / "checkpoints").mkdir()
     (folder / "checkpoints" / "last.ckpt").touch()
-    changed = ["resume=true", "+lr=0.2", "model.optimizer.lr=${lr}", "allow_changed=[lr]"]
-    with pytest.raises(UserError, match=r"model\.optimizer\.lr cannot change"):
+    changed = ["resume=true", "+lr=0.2", "optimizer.lr=${lr}", "allow_changed=[lr]"]
+    with pytest.raises(UserError, match=r"optimizer\.lr cannot change"):
         find_run(config(*changed), tmp_path / "fresh")
 
 

@@ -20,7 +20,7 @@ def test_keys_may_be_nested_or_dotted_and_ranges_are_of_the_kind_that_is_written
         }
     )
     assert space == {
-        "model.optimizer.lr": FloatDistribution(1e-4, 1e-2, log=True),
+        "optimizer.lr": FloatDistribution(1e-4, 1e-2, log=True),
         "model.net.base_channels": CategoricalDistribution([8, 16]),
         "data.batch_size": IntDistribution(1, 4),
         "data.foreground_share": FloatDistribution(0, 1, step=0.25),

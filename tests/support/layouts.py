@@ -1,7 +1,7 @@
 """Synthetic CTs in the true layout of each public data set: archives as their servers have them.
 
 Codes, names of folders and files, and what lies beside the cases are written out here once more, not read from
-`conf/catalogue/`, so that a slip there shows.
+`segment/datasets/catalogue/`, so that a slip there shows.
 """
 
 import io

@@ -6,11 +6,11 @@ from hydra.utils import instantiate
 from layouts import served
 from omegaconf import OmegaConf
 
-from segment.commands.command import config_dir
+from segment.datasets.fetch.catalogue import FOLDER
 
 
 def catalogued(name):
-    return instantiate(OmegaConf.load(f"{config_dir()}/catalogue/{name}.yaml"), _convert_="all")
+    return instantiate(OmegaConf.load(FOLDER / f"{name}.yaml"), _convert_="all")
 
 
 def on_this_machine(entry, server, name, script):

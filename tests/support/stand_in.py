@@ -58,7 +58,7 @@ def learn(folder: Path, given: dict[str, str]) -> None:
     After the first one it waits until the file `until`, if one is given, is there.
     """
     pause, epochs = float(given.get("pause", 0)), int(given.get("epochs", 4))
-    lr = float(given.get("lr") or given["model.optimizer.lr"])
+    lr = float(given.get("lr") or given["optimizer.lr"])
     values = [lr + int(given["seed"]) / 100 + epoch / 1000 for epoch in range(epochs)]
     for epoch, value in enumerate([*values, 0.0]):
         done = [] if not (folder / "metrics.csv").exists() else (folder / "metrics.csv").read_text().splitlines()

@@ -13,15 +13,12 @@ from segment.io.json_file import read_json
 class GivenSplit:
     """Every case goes where the data set's authors put it: see `Case.part`."""
 
-    def __call__(self, cases: Sequence[Case], fold: int | None = None, organs_of: OrgansOf | None = None) -> Split:
+    def __call__(self, cases: Sequence[Case], organs_of: OrgansOf | None = None) -> Split:
         """Split the cases.
 
         Raises:
-            UserError: When a fold is asked for, a case has no part, or no case is left to train or validate.
+            UserError: When a case has no part, or no case is left to train or validate.
         """
-        if fold is not None:
-            msg = f"data.fold={fold} needs a split that has folds; take split=random or split=nnunet"
-            raise UserError(msg)
         if without := [case.id for case in cases if not case.part]:
             msg = f"{len(without)} case(s) come without a part, first {without[0]}; take split=random or split=file"
             raise UserError(msg)
@@ -39,17 +36,18 @@ class NNUNetSplit:
         path: The file, which nnU-Net keeps in `nnUNet_preprocessed/<data set>/`.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, fold: int = 0) -> None:
         self.path = Path(path)
+        self.fold = fold
 
-    def __call__(self, cases: Sequence[Case], fold: int | None = None, organs_of: OrgansOf | None = None) -> Split:
-        """Pick the fold's cases; None is fold 0.
+    def __call__(self, cases: Sequence[Case], organs_of: OrgansOf | None = None) -> Split:
+        """Pick the fold's cases.
 
         Raises:
             UserError: When the file cannot be read or lacks the fold, or names a case that the data lacks, has in two
                 sources or puts into the part `test`.
         """
-        chosen = self._fold(fold or 0)
+        chosen = self._chosen_fold()
         by_name: dict[str, Case] = {}
         for case in cases:
             name = case.id.partition("/")[2]
@@ -70,7 +68,7 @@ class NNUNetSplit:
         parts = {part: tuple(by_name[name] for name in names) for part, names in chosen.items()}
         return checked({**parts, "test": tuple(case for case in cases if case.part == "test")})
 
-    def _fold(self, fold: int) -> Mapping[str, list[str]]:
+    def _chosen_fold(self) -> Mapping[str, list[str]]:
         folds: Any = read_json(self.path)
         try:
             listed = [{part: [str(name) for name in each[part]] for part in ("train", "val")} for each in folds]
@@ -78,7 +76,7 @@ class NNUNetSplit:
             form = '[{"train": [names], "val": [names]}, ...]'
             msg = f"{self.path} does not hold {form}; give a splits_final.json of nnU-Net"
             raise UserError(msg) from error
-        if not 0 <= fold < len(listed):
-            msg = f"{self.path} has {len(listed)} fold(s), so there is no data.fold={fold}; give one from 0 on"
+        if not 0 <= self.fold < len(listed):
+            msg = f"{self.path} has {len(listed)} fold(s), so there is no split.fold={self.fold}; give one from 0 on"
             raise UserError(msg)
-        return listed[fold]
+        return listed[self.fold]

@@ -35,6 +35,7 @@ class RandomSplit:
         test: Share of the patients that test, in [0, 1).
         seed: Another seed, another split.
         folds: Number of folds of a cross-validation.
+        fold: Which of them validates; None: no cross-validation.
         frozen: JSON file that keeps every patient's place, written when first used: patients that come later are dealt
             out without moving those who are there. None: all are dealt anew.
 
@@ -42,7 +43,15 @@ class RandomSplit:
         UserError: When a number is out of its range, or they leave nothing to train on.
     """
 
-    def __init__(self, val: float, test: float, seed: int, folds: int = 5, frozen: str | Path | None = None) -> None:
+    def __init__(
+        self,
+        val: float,
+        test: float,
+        seed: int,
+        folds: int = 5,
+        fold: int | None = None,
+        frozen: str | Path | None = None,
+    ) -> None:
         if not (0 < val < 1 and 0 <= test < 1):
             msg = f"shares of the split must be 0 < val < 1 and 0 <= test < 1, got val={val}, test={test}; change that"
             raise UserError(msg)
@@ -52,30 +61,30 @@ class RandomSplit:
         if folds < (least := 2 if test else 3):
             msg = f"split.folds={folds} leaves nothing to train on; take {least} or more"
             raise UserError(msg)
+        if fold is not None and not 0 <= fold < folds:
+            msg = f"split.fold={fold}: there are folds 0 to {folds - 1}; choose one of them or set split.folds"
+            raise UserError(msg)
         self.val = val
         self.test = test
         self.seed = seed
         self.folds = folds
+        self.fold = fold
         self.frozen = None if frozen is None else Path(frozen)
 
-    def __call__(self, cases: Sequence[Case], fold: int | None = None, organs_of: OrgansOf | None = None) -> Split:
+    def __call__(self, cases: Sequence[Case], organs_of: OrgansOf | None = None) -> Split:
         """Split the cases.
 
         Raises:
-            UserError: When no case is left to train or to validate, there is no such fold, or `frozen` is of another
-                split.
+            UserError: When no case is left to train or to validate, or `frozen` is of another split.
         """
-        if fold is not None and not 0 <= fold < self.folds:
-            msg = f"data.fold={fold}: there are folds 0 to {self.folds - 1}; choose one of them or set split.folds"
-            raise UserError(msg)
-        folds = None if fold is None else self.folds
+        folds = None if self.fold is None else self.folds
         settings = {"seed": self.seed, "val": self.val, "test": self.test, "folds": folds}
         fixed = _read_frozen(self.frozen, settings) | {case.patient: "test" for case in cases if case.part == "test"}
         patients = _patients(cases, organs_of(cases) if folds and organs_of else {})
         place = self._deal_folds(patients, fixed) if folds else self._deal(patients, fixed)
         if self.frozen is not None:
             write_text(self.frozen, json.dumps({"settings": settings, "patients": fixed | place}, indent=1))
-        part_of = {name: self._part(at, fold) for name, at in place.items()}
+        part_of = {name: self._part(at) for name, at in place.items()}
         ordered = sorted(cases, key=lambda case: case.id)
         return checked({part: tuple(case for case in ordered if part_of[case.patient] == part) for part in PARTS})
 
@@ -91,13 +100,13 @@ class RandomSplit:
         folds = deal_folds(others, self.folds, self.seed, {name: at for name, at in fixed.items() if at != "test"})
         return {p.name: folds.get(p.name, "test") for p in patients}
 
-    def _part(self, place: Any, fold: int | None) -> str:  # noqa: ANN401
+    def _part(self, place: Any) -> str:  # noqa: ANN401
         """Where a patient's place puts it in this fold."""
-        if fold is None or place == "test":
+        if self.fold is None or place == "test":
             return str(place)
         if self.test:
-            return "val" if place == fold else "train"
-        return {fold: "test", (fold + 1) % self.folds: "val"}.get(place, "train")
+            return "val" if place == self.fold else "train"
+        return {self.fold: "test", (self.fold + 1) % self.folds: "val"}.get(place, "train")
 
 
 def _patients(cases: Sequence[Case], organs: Mapping[str, Sequence[int]]) -> list[Patient]:

@@ -36,12 +36,11 @@ OrgansOf = Callable[[Sequence[Case]], Mapping[str, Sequence[int]]]
 class Splitter(Protocol):
     """Anything that deals cases out."""
 
-    def __call__(self, cases: Sequence[Case], fold: int | None = None, organs_of: OrgansOf | None = None) -> Split:
+    def __call__(self, cases: Sequence[Case], organs_of: OrgansOf | None = None) -> Split:
         """Split the cases.
 
         Args:
             cases: All there are.
-            fold: Which fold of a cross-validation to validate on; None: none.
             organs_of: Called where organs are to be balanced; None: they are not.
         """
 
@@ -58,14 +57,13 @@ class FileSplit:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
 
-    def __call__(self, cases: Sequence[Case], fold: int | None = None, organs_of: OrgansOf | None = None) -> Split:
+    def __call__(self, cases: Sequence[Case], organs_of: OrgansOf | None = None) -> Split:
         """Pick the named cases.
 
         Raises:
             UserError: When the file cannot be read, names a case that the data does not have or names one twice, leaves
                 no case to train or validate, or puts a patient into two parts.
         """
-        _refuse_fold(fold)
         try:
             parts = json.loads(self.path.read_text(encoding="utf-8"))
             named = {part: [str(name) for name in parts.get(part, [])] for part in PARTS}
@@ -94,25 +92,18 @@ class SharedSplit:
     def __init__(self, case: str | None = None) -> None:
         self.case = case
 
-    def __call__(self, cases: Sequence[Case], fold: int | None = None, organs_of: OrgansOf | None = None) -> Split:
+    def __call__(self, cases: Sequence[Case], organs_of: OrgansOf | None = None) -> Split:
         """The one case, three times.
 
         Raises:
             UserError: When the data has no such case.
         """
-        _refuse_fold(fold)
         chosen = [case for case in cases if self.case in (None, case.id)][:1]
         if not chosen:
             msg = f"split.case={self.case} is no case; choose one of {', '.join(case.id for case in cases[:5])} …"
             raise UserError(msg)
         one = tuple(chosen)
         return Split(one, one, one, shared=True)
-
-
-def _refuse_fold(fold: int | None) -> None:
-    if fold is not None:
-        msg = f"data.fold={fold} needs a split that has folds; take split=random or split=nnunet"
-        raise UserError(msg)
 
 
 def checked(parts: Mapping[str, tuple[Case, ...]]) -> Split:

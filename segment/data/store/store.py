@@ -2,7 +2,7 @@
 
 A volume lies in `<root>/<fingerprint>/` (see `segment.data.store.fingerprint`), so a changed file or option never meets
 a stale volume, and runs share what is equal. A folder appears only when it is complete (written under a temporary name,
-flushed, then renamed): an interrupted preparation resumes, and several processes may fill the store. One damaged since is
+flushed, then renamed): an interrupted preparation resumes, and several processes may fill the store. A damaged one is
 noticed when a run opens it, and prepared again.
 """
 

@@ -1,13 +1,14 @@
-"""What is known of a public data set: facts that `conf/catalogue/` states, with their sources."""
+"""What is known of a public data set: facts that `segment/datasets/catalogue/` states, with their sources."""
 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from segment.errors import UserError
 
+FOLDER = Path(__file__).parents[1] / "catalogue"  # a file for each set
 DIGEST = {"sha256": 64, "md5": 32}  # hexadecimal digits
 
 

@@ -20,16 +20,15 @@ def test_cases_go_where_their_authors_put_them():
 
 
 @pytest.mark.parametrize(
-    ("cases", "fold", "message"),
+    ("cases", "message"),
     [
-        ([case("a", "train"), case("b")], None, r"1 case\(s\) come without a part, first set/b"),
-        ([case("a", "train"), case("b", "test")], None, "leaves no case to validate"),
-        ([case("a", "train"), case("b", "val")], 1, r"data\.fold=1 needs a split that has folds"),
+        ([case("a", "train"), case("b")], r"1 case\(s\) come without a part, first set/b"),
+        ([case("a", "train"), case("b", "test")], "leaves no case to validate"),
     ],
 )
-def test_what_the_authors_did_not_say(cases, fold, message):
+def test_what_the_authors_did_not_say(cases, message):
     with pytest.raises(UserError, match=message):
-        GivenSplit()(cases, fold)
+        GivenSplit()(cases)
 
 
 FOLDS = [{"train": ["a", "b"], "val": ["c"]}, {"train": ["c", "a"], "val": ["b"]}]
@@ -38,10 +37,10 @@ CASES = [case(name) for name in "abcd"] + [case("t", "test")]
 
 @pytest.fixture
 def splits(tmp_path):
-    def write(content):
+    def write(content, fold=0):
         path = tmp_path / "splits_final.json"
         path.write_text(content if isinstance(content, str) else json.dumps(content))
-        return NNUNetSplit(path)
+        return NNUNetSplit(path, fold)
 
     return write
 
@@ -49,16 +48,15 @@ def splits(tmp_path):
 def test_folds_of_nnunet(splits):
     split = splits(FOLDS)
     assert split(CASES).ids() == {"train": ["set/a", "set/b"], "val": ["set/c"], "test": ["set/t"]}
-    assert split(CASES, 0) == split(CASES)
-    assert split(CASES, 1).ids() == {"train": ["set/c", "set/a"], "val": ["set/b"], "test": ["set/t"]}
+    assert splits(FOLDS, 1)(CASES).ids() == {"train": ["set/c", "set/a"], "val": ["set/b"], "test": ["set/t"]}
     assert split(CASES[:4]).test == ()
 
 
 @pytest.mark.parametrize(
     ("content", "fold", "message"),
     [
-        (FOLDS, 2, r"has 2 fold\(s\), so there is no data\.fold=2"),
-        (FOLDS, -1, r"no data\.fold=-1"),
+        (FOLDS, 2, r"has 2 fold\(s\), so there is no split\.fold=2"),
+        (FOLDS, -1, r"no split\.fold=-1"),
         ([{"train": ["a"], "val": ["x"]}], 0, r"names 1 case\(s\) that the data lacks, first 'x'; it has a, b, c"),
         ([{"train": ["a"], "val": ["t"]}], 0, "patient set/t is in both val and test"),
         ([{"train": ["a"]}], 0, "does not hold"),
@@ -69,7 +67,7 @@ def test_folds_of_nnunet(splits):
 )
 def test_what_does_not_fit_is_named(splits, content, fold, message):
     with pytest.raises(UserError, match=message):
-        splits(content)(CASES, fold)
+        splits(content, fold)(CASES)
 
 
 def test_one_name_in_two_sources(splits):

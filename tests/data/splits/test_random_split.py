@@ -16,8 +16,9 @@ ODD = {case.id: [1] if int(case.id[-2:]) % 2 else [1, 2] for case in TWENTY}
 
 
 def folds_of(cases, organs=None, **options):
-    split = RandomSplit(**({"val": 0.15, "test": 0.2, "seed": 3} | options))
-    return [split(cases, fold, None if organs is None else lambda _: organs) for fold in range(split.folds)]
+    options = {"val": 0.15, "test": 0.2, "seed": 3, "folds": 5} | options
+    splits = [RandomSplit(**options, fold=fold) for fold in range(options["folds"])]
+    return [split(cases, None if organs is None else lambda _: organs) for split in splits]
 
 
 def test_every_fold_tests_the_same_patients_and_the_others_take_turns_in_validating():
@@ -90,13 +91,13 @@ def test_who_has_a_place_keeps_it_when_others_come(patients, seed, data):
 
 @pytest.mark.parametrize("fold", [None, 2])
 def test_a_frozen_split_takes_new_cases_in_without_moving_old_ones(tmp_path, fold):
-    split = RandomSplit(0.15, 0.2, 3, frozen=tmp_path / "frozen" / "set.json")
-    before = split(TWENTY[:10], fold).ids()
-    assert split(TWENTY[:10], fold).ids() == before
-    after = split(TWENTY, fold).ids()
+    split = RandomSplit(0.15, 0.2, 3, fold=fold, frozen=tmp_path / "frozen" / "set.json")
+    before = split(TWENTY[:10]).ids()
+    assert split(TWENTY[:10]).ids() == before
+    after = split(TWENTY).ids()
     assert all(set(before[part]) <= set(after[part]) for part in PARTS)
     assert len(after["test"]) == 4
-    fewer = split(TWENTY[:10], fold).ids()
+    fewer = split(TWENTY[:10]).ids()
     assert fewer == before
 
 
@@ -105,12 +106,12 @@ def test_experiments_with_other_organs_share_folds_through_a_frozen_split(tmp_pa
         return lambda cases: {case.id: shown(case) for case in cases}
 
     odd, all_alike = organs_of(lambda case: ODD[case.id]), organs_of(lambda _: [1])
-    alone = RandomSplit(0.15, 0.2, 3)
-    assert alone(TWENTY, 0, odd).ids() != alone(TWENTY, 0, all_alike).ids()
-    frozen = RandomSplit(0.15, 0.2, 3, frozen=tmp_path / "set.json")
-    first = frozen(TWENTY, 0, odd).ids()
-    assert first == alone(TWENTY, 0, odd).ids()
-    assert frozen(TWENTY, 0, all_alike).ids() == first
+    alone = RandomSplit(0.15, 0.2, 3, fold=0)
+    assert alone(TWENTY, odd).ids() != alone(TWENTY, all_alike).ids()
+    frozen = RandomSplit(0.15, 0.2, 3, fold=0, frozen=tmp_path / "set.json")
+    first = frozen(TWENTY, odd).ids()
+    assert first == alone(TWENTY, odd).ids()
+    assert frozen(TWENTY, all_alike).ids() == first
 
 
 def test_a_frozen_split_of_other_settings_is_refused(tmp_path):
@@ -119,7 +120,7 @@ def test_a_frozen_split_of_other_settings_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"frozen=.*set\.json was written for .*'seed': 3.*, not for .*'seed': 4"):
         RandomSplit(0.15, 0.2, 4, frozen=path)(TWENTY)
     with pytest.raises(UserError, match=r"'folds': None.*'folds': 5"):
-        RandomSplit(0.15, 0.2, 3, frozen=path)(TWENTY, 0)
+        RandomSplit(0.15, 0.2, 3, fold=0, frozen=path)(TWENTY)
     path.write_text(json.dumps({"train": []}))
     with pytest.raises(UserError, match="is not a frozen split"):
         RandomSplit(0.15, 0.2, 3, frozen=path)(TWENTY)
@@ -127,8 +128,8 @@ def test_a_frozen_split_of_other_settings_is_refused(tmp_path):
 
 @pytest.mark.parametrize(("fold", "folds"), [(5, 5), (-1, 5), (3, 3)])
 def test_a_fold_that_is_not_there(fold, folds):
-    with pytest.raises(UserError, match=rf"data\.fold={fold}: there are folds 0 to {folds - 1}"):
-        RandomSplit(0.15, 0.2, 0, folds=folds)(TWENTY, fold)
+    with pytest.raises(UserError, match=rf"split\.fold={fold}: there are folds 0 to {folds - 1}"):
+        RandomSplit(0.15, 0.2, 0, folds=folds, fold=fold)
 
 
 @pytest.mark.parametrize(("folds", "test", "least"), [(1, 0.2, 2), (2, 0.0, 3)])

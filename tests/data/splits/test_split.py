@@ -150,9 +150,3 @@ def test_one_case_for_everything():
 def test_no_such_case():
     with pytest.raises(UserError, match=r"split\.case=x is no case; choose one of set/c00, set/c01"):
         SharedSplit("x")(TWENTY)
-
-
-def test_splits_without_folds_say_so(tmp_path):
-    for split in (SharedSplit(), write(tmp_path / "s.json", train=["set/c00"], val=["set/c01"])):
-        with pytest.raises(UserError, match=r"data\.fold=1 needs a split that has folds; take split=random"):
-            split(TWENTY, 1)

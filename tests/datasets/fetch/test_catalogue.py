@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 from public_sets import catalogued
 
 from segment.commands.command import config_dir
-from segment.datasets.fetch.catalogue import PublicFile, PublicSet, notice
+from segment.datasets.fetch.catalogue import FOLDER, PublicFile, PublicSet, notice
 from segment.errors import UserError
 
 FILE = PublicFile("https://host/x.zip")
@@ -38,7 +38,7 @@ def test_every_set_of_the_catalogue_is_well_formed(name):
 
 
 def test_the_catalogue_holds_the_ten_sets():
-    assert {file.stem for file in Path(config_dir(), "catalogue").iterdir()} == set(LAYOUTS)
+    assert {file.stem for file in FOLDER.iterdir()} == set(LAYOUTS)
 
 
 @pytest.mark.parametrize("name", sorted(LAYOUTS))

@@ -8,6 +8,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from small_ct import touch
 
+from segment.datasets.fetch.catalogue import FOLDER
 from segment.errors import UserError
 
 CONF = Path(__file__).parents[3] / "conf"
@@ -129,7 +130,7 @@ ALL = sorted(p.stem for p in (CONF / "data").glob("*.yaml") if "_ROOT" in p.read
 
 
 def test_every_set_of_the_catalogue_has_its_configuration():
-    assert sorted(p.stem for p in (CONF / "catalogue").glob("*.yaml")) == ALL
+    assert sorted(p.stem for p in FOLDER.glob("*.yaml")) == ALL
 
 
 @pytest.mark.parametrize("name", ALL)
