@@ -56,7 +56,7 @@ def main() -> None:
     """Run and print the table."""
     cores = sys.argv[1:2] == ["cores"]
     given = sys.argv[1 + cores :]
-    table = Table(title=f"forecast and truth, seconds of {'processor time' if cores else 'the wall clock'}")
+    table = Table(title=f"forecast and reference, seconds of {'processor time' if cores else 'the wall clock'}")
     for name in ("run", "forecast", "true", "ratio", "GB forecast", "true", "ratio", "trial s", "trial, share"):
         table.add_column(name, justify="left" if name == "run" else "right")
     with tempfile.TemporaryDirectory() as folder:

@@ -82,10 +82,10 @@ def _run_configured(command: str, words: list[str]) -> None:
 
         print(help_page(command, what, example, arguments.overrides, arguments.of("--config-dir")))
     elif arguments.has(*QUESTIONS):
-        from segment.commands.command import door
+        from segment.commands.command import hydra_command
 
         sys.argv = [sys.argv[0], *line]
-        door(command)(_never_called)()
+        hydra_command(command)(_never_called)()
     else:
         from segment.configuration.composition import check_arguments
 

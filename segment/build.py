@@ -25,7 +25,7 @@ from segment.loggers.metrics_csv import LogBeforeSaving
 from segment.loggers.wandb_run import WandbRun
 from segment.memory.network import check_weights
 from segment.model.module import SegmentationModule
-from segment.run.processes import check_number, environment
+from segment.run.processes import check_number, cluster_environment
 from segment.run.recipe import recipe
 from segment.run.trainer import NEEDED, check_length, check_needed
 
@@ -85,13 +85,13 @@ def parts(cfg: DictConfig, watch: pl.Callback | None = None) -> Parts:
     if cfg.model.net.get("_partial_"):
         check_weights(instantiate(cfg.model.net, _convert_="all"), 1 + len(cfg.organs))
     module: SegmentationModule = instantiate(cfg.model, _convert_="all")
-    module.checkpoint_facts = {
+    module.checkpoint_metadata = {
         "config": {key: resolved[key] for key in CHECKPOINT_KEYS},
         "trained": recipe(portable(cfg)),
     }
     if cfg.compile:
         _compile(module)
-    plugins: list[Any] = [AtomicCheckpointIO(), environment() if watch is None else LightningEnvironment()]
+    plugins: list[Any] = [AtomicCheckpointIO(), cluster_environment() if watch is None else LightningEnvironment()]
     if watch is not None:
         callbacks.append(watch)
     # Lightning 2.6 asks PyTorch in a way that PyTorch 2.13 deprecates; nobody but Lightning can change it.

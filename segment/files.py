@@ -9,7 +9,7 @@ from uuid import uuid4
 
 
 @contextmanager
-def written_aside(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """A hidden path in the same folder, with the same suffixes, that becomes `path` when the block ends well.
 
     The block writes a file there, which replaces an older one, or makes a folder, which does not. The content is
@@ -34,7 +34,7 @@ def written_aside(path: Path) -> Iterator[Path]:
 
 def write_text(path: Path, text: str) -> None:
     """Replace a UTF-8 text file as a whole."""
-    with written_aside(path) as aside:
+    with atomic_write(path) as aside:
         aside.write_text(text, encoding="utf-8", newline="")
 
 

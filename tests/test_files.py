@@ -3,17 +3,17 @@ from pathlib import Path
 
 import pytest
 
-from segment.files import write_text, written_aside
+from segment.files import atomic_write, write_text
 
 
 def _write_half(path, error):
-    with written_aside(path) as aside:
+    with atomic_write(path) as aside:
         aside.write_text("half")
         raise error
 
 
 def _write_folder(path):
-    with written_aside(path) as aside:
+    with atomic_write(path) as aside:
         (aside / "inner").mkdir(parents=True)
         (aside / "inner" / "a").write_text("new")
         assert not (path / "inner").exists()
@@ -21,7 +21,7 @@ def _write_folder(path):
 
 def test_the_file_appears_when_the_block_ends_and_nothing_else_is_left(tmp_path):
     path = tmp_path / "new" / "mask.nii.gz"
-    with written_aside(path) as aside:
+    with atomic_write(path) as aside:
         aside.write_bytes(b"content")
         assert not path.exists()
         assert aside.parent == path.parent
@@ -42,7 +42,7 @@ def test_a_block_that_fails_leaves_the_old_file_and_no_other(tmp_path, error):
 
 
 def test_a_block_that_writes_nothing_fails(tmp_path):
-    with pytest.raises(FileNotFoundError), written_aside(tmp_path / "a"):
+    with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "a"):
         pass
     assert not list(tmp_path.iterdir())
 
@@ -72,7 +72,7 @@ def test_all_content_is_on_the_disk_before_the_rename_and_the_name_after_it(tmp_
         return replace(aside, target)
 
     monkeypatch.setattr(Path, "replace", check_and_replace)
-    with written_aside(tmp_path / "x") as aside:
+    with atomic_write(tmp_path / "x") as aside:
         if kind == "file":
             aside.write_text("1")
         else:

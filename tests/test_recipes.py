@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from test_conf import options, train_config
 
 from segment import build
-from segment.checkpoint.load import rebuild
+from segment.checkpoint.load import load_model
 from segment.commands.command import config_dir
 from segment.commands.train import train
 from segment.errors import UserError
@@ -100,7 +100,7 @@ def test_every_choice_trains_and_its_checkpoint_can_be_used(run, tmp_path, overr
     last = run("a", *overrides)
     assert last["global_step"] == (1 if "trainer.accumulate_grad_batches=2" in overrides else 2)
     assert all(torch.isfinite(value).all() for value in last["state_dict"].values())
-    trained = rebuild(tmp_path / "a" / "checkpoints" / "best.ckpt")
+    trained = load_model(tmp_path / "a" / "checkpoints" / "best.ckpt")
     assert len(trained.module(torch.zeros(1, 1, 16, 16, 16))[0]) == 5
 
 

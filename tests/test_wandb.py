@@ -97,7 +97,7 @@ def assert_complete(run: WandbFile, folder: Path, seed: int) -> None:
     }
     pairs = run.table("confusion")
     assert len(pairs) == (1 + len(ORGANS)) ** 2
-    share = sum(pair["share"] for pair in pairs if pair["truth"] == "liver")
+    share = sum(pair["share"] for pair in pairs if pair["reference"] == "liver")
     assert share == pytest.approx(1)
     files = run.path.parent / "files"
     for key, name in (("validation/worst", "validation/worst.png"), ("validation/median", "validation/median.png")):

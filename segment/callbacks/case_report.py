@@ -12,7 +12,7 @@ from segment.metrics.cases_csv import append_case, begin_cases, sort_cases
 from segment.metrics.scores import OrganScore
 from segment.view import failsafe as guard
 from segment.view.overlay import write_overlay
-from segment.view.video import write_film
+from segment.view.video import write_video
 
 
 class CaseReport(pl.Callback):
@@ -22,14 +22,14 @@ class CaseReport(pl.Callback):
         folder: The run folder.
         organs: Class i is organs[i-1].
         overlay: Whether to draw the planes.
-        film: Whether to make the film, which takes several seconds a case.
+        video: Whether to make the video, which takes several seconds a case.
     """
 
-    def __init__(self, folder: str | Path, organs: Sequence[str], overlay: bool, film: bool) -> None:
+    def __init__(self, folder: str | Path, organs: Sequence[str], overlay: bool, video: bool) -> None:
         self.folder = Path(folder)
         self.organs = list(organs)
         self.overlay = overlay
-        self.film = film
+        self.video = video
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Forget the test of an earlier end: a run that trains on is another network's."""
@@ -74,11 +74,11 @@ class CaseReport(pl.Callback):
                     mask,
                     affine,
                     self.organs,
-                    truth=labelled.truth,
+                    reference=labelled.reference,
                     annotated=labelled.annotated,
                     title=labelled.id,
                 )
-        if self.film:
+        if self.video:
             with guard.picture(f"organs.mp4 of {labelled.id}"):
-                write_film(folder / "organs.mp4", ct, mask, affine, self.organs)
+                write_video(folder / "organs.mp4", ct, mask, affine, self.organs)
         append_case(self.folder / "cases.csv", labelled.id, scores)

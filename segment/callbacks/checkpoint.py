@@ -9,7 +9,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from segment.errors import UserError
-from segment.files import written_aside
+from segment.files import atomic_write
 
 PATHS = ("best_model_path", "last_model_path", "kth_best_model_path")  # in ModelCheckpoint's state
 
@@ -27,7 +27,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         for left_by_a_kill in target.parent.glob(f".*.{target.name}"):
             left_by_a_kill.unlink()
         try:
-            with written_aside(target) as aside, aside.open("wb") as file:
+            with atomic_write(target) as aside, aside.open("wb") as file:
                 torch.save(checkpoint, file)
         except (OSError, RuntimeError) as error:
             # torch complains of its archive and hides what the system said.

@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from segment.data.volumes import LabelledScan
-from segment.files import written_aside
+from segment.files import atomic_write
 from segment.metrics.confusion import BACKGROUND, confusion, shares, write_confusion
 from segment.view import failsafe as guard
 
@@ -51,7 +51,7 @@ class ConfusionReport(pl.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Add a case."""
-        self.matrix += confusion(outputs["mask"], batch.truth, len(self.matrix), batch.annotated)
+        self.matrix += confusion(outputs["mask"], batch.reference, len(self.matrix), batch.annotated)
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the sum over cases."""
@@ -80,9 +80,9 @@ def draw_confusion(path: Path, matrix: np.ndarray, organs: Sequence[str]) -> Non
     axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
     axes.set_yticks(range(len(names)), names)
     axes.set_xlabel("predicted")
-    axes.set_ylabel("truth")
+    axes.set_ylabel("reference")
     for (true, found), value in np.ndenumerate(share):
         text = "none" if np.isnan(value) else f"{value:.1%}"
         axes.text(found, true, text, ha="center", va="center", color="white" if value > 0.5 else "black")
-    with written_aside(path) as aside:
+    with atomic_write(path) as aside:
         figure.savefig(aside, format="png")

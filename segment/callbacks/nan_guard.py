@@ -12,7 +12,7 @@ from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
 from segment.errors import UserError
-from segment.files import written_aside
+from segment.files import atomic_write
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class NaNGuard(pl.Callback):
         path = self.folder / f"epoch_{epoch}_batch_{self.batch_idx}{rank}.pt"
         plain = {key: _plain(value) for key, value in self.batch.items()}
         kept = {"batch": plain, "state_dict": pl_module.state_dict(), "what": what}
-        with written_aside(path) as aside:
+        with atomic_write(path) as aside:
             torch.save(kept | {"epoch": epoch, "batch_idx": self.batch_idx, "step": step}, aside)
         cases = ", ".join(plain.get("case", [])) or "unknown cases"
         msg = (

@@ -56,8 +56,8 @@ class ValidationReport(pl.Callback):
     ) -> None:
         """Add the cases."""
         label = batch["label"]["data"]
-        for case, pred, truth, known in zip(batch["id"], outputs["pred"], label, batch["annotated"], strict=True):
-            found, true = (mask[0].to("cpu", torch.uint8).numpy() for mask in (pred, truth))
+        for case, pred, reference, known in zip(batch["id"], outputs["pred"], label, batch["annotated"], strict=True):
+            found, true = (mask[0].to("cpu", torch.uint8).numpy() for mask in (pred, reference))
             annotated = known.tolist()
             matrix = confusion(found, true, len(annotated), annotated)
             self.scores[case] = matrix, dice(matrix, annotated)
@@ -113,7 +113,7 @@ class ValidationReport(pl.Callback):
                 segmenter(labelled.scan),
                 labelled.scan.affine,
                 self.organs,
-                truth=labelled.truth,
+                reference=labelled.reference,
                 annotated=labelled.annotated,
                 title=labelled.id,
             )

@@ -20,7 +20,7 @@ BEST = "checkpoints/best.ckpt"  # a run's best checkpoint, in its folder
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedModel:
     """A network out of a checkpoint, ready to segment.
 
     Attributes:
@@ -40,7 +40,7 @@ class Trained:
         return self.module.segmenter
 
 
-def rebuild(path: str | Path, trust: Sequence[str] = ()) -> Trained:
+def load_model(path: str | Path, trust: Sequence[str] = ()) -> TrainedModel:
     """Rebuild a trained network from nothing but its checkpoint.
 
     A checkpoint cannot run code: it is read with `weights_only=True`, and its configuration may name only classes of
@@ -67,7 +67,7 @@ def rebuild(path: str | Path, trust: Sequence[str] = ()) -> Trained:
             "whose git commit is in environment.json of its run folder, or train again"
         )
         raise UserError(msg) from error
-    return Trained(list(config["organs"]), module.eval(), checkpoint["segment"])
+    return TrainedModel(list(config["organs"]), module.eval(), checkpoint["segment"])
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -136,13 +136,13 @@ def check_resumable(checkpoint: Path, module: SegmentationModule, other_data: bo
 
     Args:
         checkpoint: What training is to resume from.
-        module: The module that is to take it up, with its `checkpoint_facts`.
+        module: The module that is to take it up, with its `checkpoint_metadata`.
         other_data: Whether data may have changed.
 
     Raises:
         UserError: With the first difference.
     """
-    before, after = read_checkpoint(checkpoint), module.checkpoint_facts
+    before, after = read_checkpoint(checkpoint), module.checkpoint_metadata
     organs, organs_now = before["segment"]["config"]["organs"], after["config"]["organs"]
     if organs != organs_now:
         msg = f"{checkpoint} was trained for {', '.join(organs)}, not for {', '.join(organs_now)}; start a new run"

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from segment.checkpoint.load import Trained, rebuild
+from segment.checkpoint.load import TrainedModel, load_model
 from segment.configuration.values import flat
 from segment.errors import UserError
 from segment.inference.ensemble import EnsembleSegmenter
@@ -21,7 +21,7 @@ SHARED = ("organs", "preprocess", "postprocess", "tolerance_mm")
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Trained networks, mostly one.
+    """TrainedModel networks, mostly one.
 
     Attributes:
         paths: Their checkpoints.
@@ -29,7 +29,7 @@ class Ensemble:
     """
 
     paths: list[Path]
-    members: list[Trained]
+    members: list[TrainedModel]
 
     @property
     def organs(self) -> list[str]:
@@ -74,13 +74,13 @@ def load(ckpt: str | Sequence[str], trust: Sequence[str] = ()) -> Ensemble:
 
     Args:
         ckpt: A file, a glob, or a list of them.
-        trust: More modules to allow; see `segment.checkpoint.load.rebuild`.
+        trust: More modules to allow; see `segment.checkpoint.load.load_model`.
 
     Raises:
         UserError: When a file is missing or no such checkpoint, or when the networks do not fit together.
     """
     paths = _paths([ckpt] if isinstance(ckpt, str) else list(ckpt))
-    members = [rebuild(path, trust) for path in paths]
+    members = [load_model(path, trust) for path in paths]
     first = _shared(members[0])
     for path, member in zip(paths[1:], members[1:], strict=True):
         other = _shared(member)
@@ -106,6 +106,6 @@ def _paths(patterns: Sequence[str]) -> list[Path]:
     return paths
 
 
-def _shared(member: Trained) -> dict[str, Any]:
+def _shared(member: TrainedModel) -> dict[str, Any]:
     config = member.facts["config"]
     return flat({key: config.get(key, config["model"].get(key)) for key in SHARED})

@@ -39,7 +39,7 @@ REFUSALS = {
 }
 
 
-def door(config_name: str) -> Callable[[Callable[[Any], Any]], Callable[[], None]]:
+def hydra_command(config_name: str) -> Callable[[Callable[[Any], Any]], Callable[[], None]]:
     """Make a function of a composed configuration a command.
 
     What a user has to mend (`UserError`, an unknown override, a missing value) ends in one sentence on stderr and exit

@@ -9,7 +9,7 @@ from pathlib import Path
 from omegaconf import DictConfig, ListConfig
 from rich.console import Console
 
-from segment.commands.command import door
+from segment.commands.command import hydra_command
 from segment.comparison.arms import gather
 from segment.comparison.comparison import Comparison, compare
 from segment.comparison.find import find_runs
@@ -19,7 +19,7 @@ from segment.comparison.report.tables import print_comparison, write_tables
 from segment.comparison.report.words import notes, overview, verdicts
 from segment.comparison.statistics.contrasts import Settings
 from segment.errors import UserError
-from segment.files import write_text, written_aside
+from segment.files import atomic_write, write_text
 
 BOUNDS = {"dice": (0.0, 1.0), "hd95_mm": (0.0, math.inf), "nsd": (0.0, 1.0)}  # of every metric
 LOWER_IS_BETTER = ("hd95_mm",)
@@ -60,7 +60,7 @@ def _check(cfg: DictConfig) -> None:
 def _write(comparison: Comparison, output: Path) -> None:
     """Write the output folder, whole or not at all."""
     figure = draw_comparison(comparison)
-    with written_aside(output) as aside:
+    with atomic_write(output) as aside:
         aside.mkdir()
         write_tables(comparison, aside)
         (aside / "figure.png").write_bytes(figure)
@@ -92,7 +92,7 @@ def _facts(comparison: Comparison) -> dict[str, object]:
     }
 
 
-main = door("compare")(compare_runs)
+main = hydra_command("compare")(compare_runs)
 
 if __name__ == "__main__":
     main()

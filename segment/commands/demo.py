@@ -90,8 +90,8 @@ def _close(folder: Path, scores: dict[str, Path], seconds: float) -> None:
         "checkpoint": "train/checkpoints/best.ckpt",
         "curves": "train/metrics.csv",
         "scores of each case": "evaluate/cases.csv",
-        "pictures and films": "evaluate/cases/",
-        "mask, picture, film and volumes": "predict/",
+        "pictures and videos": "evaluate/cases/",
+        "mask, picture, video and volumes": "predict/",
     }
     for what, place in made.items():
         print(f"{what + ':':<33}{folder / place}{'/' if place.endswith('/') else ''}")

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from segment import build
 from segment.anatomy.anatomy import Anatomy
-from segment.commands.command import door
+from segment.commands.command import hydra_command
 from segment.configuration.values import config_dir
 from segment.data.datamodule import MOST_WORKERS
 from segment.datasets.cases import PARTS, Case
@@ -23,13 +23,13 @@ from segment.doctor.finding import Finding, by_case, failures, refusal, worst
 from segment.doctor.findings_table import findings_json, grouped, print_findings
 from segment.doctor.inspection import Inspection, Seen, inspect_all
 from segment.doctor.listing import code_table
+from segment.doctor.reference import drawn_in, is_declared, label_file
 from segment.doctor.set import check_set
 from segment.doctor.shared import shared
-from segment.doctor.truth import drawn_in, is_declared, label_file
 from segment.errors import UserError
 from segment.files import write_text
 from segment.io.label_codes import Codes
-from segment.run.begin import begin
+from segment.run.open_run import open_run
 from segment.run.record import record
 from segment.view import failsafe as guard
 
@@ -68,7 +68,7 @@ def doctor(cfg: DictConfig) -> None:
     cases, refused = build.usable_cases(_without_codes(cfg.data))
     if not cases and all(name in cfg.data.sources for name, _ in refused):
         raise refused[0][1]  # there is no data set
-    with begin(cfg, "doctor.log") as here:
+    with open_run(cfg, "doctor.log") as here:
         part_of, findings = _parts(cfg, cases)
         findings += [refusal(name, "unusable", error) for name, error in refused]
         record(here, cfg, {part: [name for name in part_of if part_of[name] == part] for part in PARTS}, {})
@@ -184,7 +184,7 @@ def _conclude(cases: int, findings: Sequence[Finding], strict: bool) -> None:
     print(told)
 
 
-main = door("doctor")(doctor)
+main = hydra_command("doctor")(doctor)
 
 if __name__ == "__main__":
     main()

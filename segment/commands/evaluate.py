@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from segment import build
 from segment.callbacks.case_report import CaseReport
 from segment.checkpoint import load_ensemble as ensemble
-from segment.commands.command import door
+from segment.commands.command import hydra_command
 from segment.commands.each_case import name_failures, work_through
 from segment.data.store.content import ContentRecord
 from segment.data.store.fingerprint import VERSION, voxel_hash
@@ -21,7 +21,7 @@ from segment.datasets.cases import Case, of_one_patient
 from segment.errors import UserError
 from segment.metrics.cases_csv import begin_cases, print_scores, read_cases
 from segment.metrics.scores import score_case
-from segment.run.begin import begin
+from segment.run.open_run import open_run
 from segment.run.record import record
 
 
@@ -49,7 +49,7 @@ def evaluate(cfg: DictConfig) -> None:
     if seen and not cfg.include_trained:
         cases = _held_out(cases, contents, seen, trained.cases)
     cfg.data_sha256 = _data_sha256(cases, contents)
-    with begin(cfg, "evaluate.log") as here:
+    with open_run(cfg, "evaluate.log") as here:
         recipes = [member.facts.get("trained", {}) for member in trained.members]
         facts = {
             "cases": {case.id: contents[case.id] for case in cases},
@@ -120,20 +120,20 @@ def _score(cases: Sequence[Case], trained: ensemble.Ensemble, pictures: bool, fo
         begin_cases(table)
     done = {case for case, _ in read_cases(table)}
     scans = ScanDataset(cases, trained.organs)
-    report = CaseReport(folder, trained.organs, overlay=pictures, film=pictures)
+    report = CaseReport(folder, trained.organs, overlay=pictures, video=pictures)
 
     def score(index: int) -> str:
         labelled = scans[index]
         mask = trained.segmenter(labelled.scan)
         affine, tolerance_mm = labelled.scan.affine, trained.tolerance_mm
-        scores = score_case(mask, labelled.truth, affine, trained.organs, tolerance_mm, labelled.annotated)
+        scores = score_case(mask, labelled.reference, affine, trained.organs, tolerance_mm, labelled.annotated)
         report.add(labelled, mask, scores)
         return ", ".join(f"{score.organ} {score.dice:.3f}" for score in scores)
 
     return work_through({case.id: index for index, case in enumerate(cases) if case.id not in done}, score)
 
 
-main = door("evaluate")(evaluate)
+main = hydra_command("evaluate")(evaluate)
 
 if __name__ == "__main__":
     main()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, ListConfig
 
-from segment.commands.command import door
+from segment.commands.command import hydra_command
 from segment.comparison.merge import find_tables, merge_cases, write_merged
 from segment.errors import UserError
 from segment.metrics.cases_csv import print_scores
@@ -28,7 +28,7 @@ def merge(cfg: DictConfig) -> None:
     print(f"{len(cases)} cases of {len(tables)} runs: {output}")
 
 
-main = door("merge")(merge)
+main = hydra_command("merge")(merge)
 
 if __name__ == "__main__":
     main()

@@ -9,7 +9,7 @@ from omegaconf import DictConfig, ListConfig
 
 from segment import build
 from segment.checkpoint import load_ensemble as ensemble
-from segment.commands.command import door
+from segment.commands.command import hydra_command
 from segment.commands.each_case import name_failures, work_through
 from segment.errors import UserError
 from segment.files import write_text
@@ -21,7 +21,7 @@ from segment.io.scan import write_ct, write_mask
 from segment.metrics.volumes_csv import VolumeTable
 from segment.view import failsafe as guard
 from segment.view.overlay import write_overlay
-from segment.view.video import write_film
+from segment.view.video import write_video
 
 MADE_BY = "checkpoint.sha256"  # tells, as sha256sum would, whose masks a folder holds
 
@@ -102,11 +102,11 @@ class _Work:
         mask, organs = self.trained.segmenter(scan), self.trained.organs
         _sign(self.output, self.trained)
         if self.cfg.pictures:
-            picture, film = _picture_paths(self.output, one)
+            picture, video = _picture_paths(self.output, one)
             with guard.picture(picture.name):
                 write_overlay(picture, scan.data, mask, scan.affine, organs, title=one.name)
-            with guard.picture(film.name):
-                write_film(film, scan.data, mask, scan.affine, organs)
+            with guard.picture(video.name):
+                write_video(video, scan.data, mask, scan.affine, organs)
         if scan.is_straightened:
             write_ct(_ct_path(self.output, one), scan)
         self.table.add(one.name, mask, scan.affine)
@@ -194,7 +194,7 @@ def _tidy(table: VolumeTable, output: Path, todo: Sequence[Input], kept: Sequenc
             table.add(one.name, mask.data, mask.affine)
 
 
-main = door("predict")(predict)
+main = hydra_command("predict")(predict)
 
 if __name__ == "__main__":
     main()

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from segment.commands.command import door
+from segment.commands.command import hydra_command
 from segment.data.datamodule import CTDataModule
 from segment.data.export import export_nnunet
 from segment.data.store.cache import entries, explain, prune
@@ -102,7 +102,7 @@ def _explain(cases: Sequence[Case], datamodule: CTDataModule, root: Path) -> Non
         print(f"{case.id}: {explain(decides, held)}")
 
 
-main = door("prepare")(prepare)
+main = hydra_command("prepare")(prepare)
 
 if __name__ == "__main__":
     main()

@@ -12,13 +12,13 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from segment.commands.command import door
+from segment.commands.command import hydra_command
 from segment.configuration.check import checked
 from segment.configuration.composition import composed, spellings
 from segment.configuration.values import portable
 from segment.errors import UserError
 from segment.files import write_text
-from segment.run.begin import begin
+from segment.run.open_run import open_run
 from segment.run.processes import stand_alone
 from segment.search.clock import Clock
 from segment.search.goal import read_direction
@@ -61,7 +61,7 @@ def sweep(cfg: DictConfig) -> float:
         check_free([*cfg.overrides, *space])
         train = _composed(overrides, space)
         method = _method(cfg, space, train)
-        with begin(cfg, "sweep.log", shared=True) as here:
+        with open_run(cfg, "sweep.log", shared=True) as here:
             if train.logger.get("wandb"):
                 overrides.append(f"logger.wandb.group={quoted(_group(train, here.folder))}")
             training = _training(cfg, overrides, train)
@@ -199,7 +199,7 @@ def _end(report: Report, train: DictConfig, stopped: bool) -> float:
     return float("nan") if best is None or best.value is None else best.value
 
 
-main = door("sweep")(sweep)
+main = hydra_command("sweep")(sweep)
 
 if __name__ == "__main__":
     main()

@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from segment import build
 from segment.callbacks.interrupt import ending_well
 from segment.checkpoint.load import check_epochs, check_resumable, read_checkpoint, steps_of
-from segment.commands.command import door
+from segment.commands.command import hydra_command
 from segment.configuration.check import checked
 from segment.doctor.stored import check_labels
 from segment.errors import UserError
@@ -24,10 +24,10 @@ from segment.loggers.metrics_csv import MetricsCSV
 from segment.memory.network import activations, check_batch, check_step
 from segment.memory.patch_size import check_patch_size
 from segment.metrics.cases_csv import print_scores
-from segment.run.begin import begin
 from segment.run.ending import best_epoch, shortfalls, why_untested
 from segment.run.finetune import all_seen, begin_from, keep_note, note_checkpoint, warn_of_memory
 from segment.run.folder import Run
+from segment.run.open_run import open_run
 from segment.run.processes import place
 from segment.run.record import record, record_use
 from segment.run.repeat import repeated, tell_environment, tell_resumed, tell_scores
@@ -49,7 +49,7 @@ def train(cfg: DictConfig) -> float:
     if cfg.from_run:
         cfg = repeated(cfg)
     note_checkpoint(cfg)
-    with ending_well(), begin(cfg, "train.log") as here:
+    with ending_well(), open_run(cfg, "train.log") as here:
         if here.resumed:
             keep_note(cfg, here.folder)
         pl.seed_everything(cfg.seed, workers=True)
@@ -81,7 +81,7 @@ def _check(cfg: DictConfig, parts: build.Parts, here: Run) -> None:
         module.segmenter.check(datamodule.volumes[case.id].image.shape)
     hashes = datamodule.voxel_hashes()
     check_labels(datamodule.volumes.values(), instantiate(cfg.anatomy, _convert_="all"), cfg.label_check)
-    module.checkpoint_facts |= {"split": datamodule.split.ids(), "voxel_hashes": hashes}
+    module.checkpoint_metadata |= {"split": datamodule.split.ids(), "voxel_hashes": hashes}
     if here.checkpoint is not None:
         other_data = any(key.split(".")[0] in ("data", "split") for key in cfg.allow_changed)
         check_epochs(here.checkpoint, parts.trainer.max_epochs)
@@ -89,7 +89,7 @@ def _check(cfg: DictConfig, parts: build.Parts, here: Run) -> None:
         learnt = read_checkpoint(here.checkpoint)["segment"]["split"].get("train", [])
         if moved := [case.id for case in datamodule.split.val if case.id in learnt and not datamodule.split.shared]:
             warn_of_memory("the run", moved)
-        module.checkpoint_facts["voxel_hashes"] = all_seen(here.checkpoint, str(here.checkpoint), datamodule)
+        module.checkpoint_metadata["voxel_hashes"] = all_seen(here.checkpoint, str(here.checkpoint), datamodule)
     elif cfg.init_from:
         begin_from(cfg, module, datamodule)
 
@@ -174,7 +174,7 @@ def _refuse_parallel_sweep(cfg: DictConfig) -> None:
             raise UserError(msg)
 
 
-main = door("train")(train)
+main = hydra_command("train")(train)
 
 if __name__ == "__main__":
     main()

@@ -9,7 +9,7 @@ from string import ascii_uppercase
 from typing import Any
 
 from segment.comparison.find import Group
-from segment.comparison.finished_run import Record
+from segment.comparison.finished_run import FinishedRun
 from segment.errors import UserError
 from segment.run.recipe import is_free
 
@@ -32,7 +32,7 @@ class Arm:
 
     letter: str
     label: str
-    runs: tuple[Record, ...]
+    runs: tuple[FinishedRun, ...]
     differs: dict[str, str]
 
     @property
@@ -53,9 +53,9 @@ class Arm:
         return fmean(known) if known else None
 
     @property
-    def by_seed(self) -> list[list[Record]]:
+    def by_seed(self) -> list[list[FinishedRun]]:
         """Runs of one seed together: they vary less than seeds do, so they are one repeat. Unknown seeds differ."""
-        gathered: dict[object, list[Record]] = {}
+        gathered: dict[object, list[FinishedRun]] = {}
         for number, run in enumerate(self.runs):
             gathered.setdefault(("unknown", number) if run.seed is None else run.seed, []).append(run)
         return list(gathered.values())
@@ -73,7 +73,7 @@ def gather(groups: Sequence[Group]) -> tuple[list[Arm], list[str]]:
     Raises:
         UserError: When there are fewer than two runs.
     """
-    gathered: dict[tuple[Any, ...], list[Record]] = {}
+    gathered: dict[tuple[Any, ...], list[FinishedRun]] = {}
     homes: dict[tuple[Any, ...], str] = {}
     remarks = [f"left out: {reason}" for group in groups for reason in group.left_out]
     for number, group in enumerate(groups):
@@ -112,16 +112,16 @@ def _of_one_seed(arms: Sequence[Arm]) -> list[str]:
     return [f"{', '.join(found)}: they count as one, by their mean"] if found else []
 
 
-def _signature(run: Record) -> tuple[Any, ...]:
+def _signature(run: FinishedRun) -> tuple[Any, ...]:
     """What two runs of one recipe share: configuration, but for what is free, and the cases to learn from."""
     config = tuple(sorted((key, json.dumps(value)) for key, value in run.config.items() if not is_free(key)))
     own = run.name if not run.config else ""  # of a bare table nothing is known
     return own, config, run.seen
 
 
-def _without_copies(runs: list[Record], remarks: list[str]) -> tuple[Record, ...]:
+def _without_copies(runs: list[FinishedRun], remarks: list[str]) -> tuple[FinishedRun, ...]:
     """Without runs that have seed and scores of an earlier one: what is the same run twice is no repeat."""
-    kept: dict[str, Record] = {}
+    kept: dict[str, FinishedRun] = {}
     for run in runs:
         content = repr((run.seed, sorted((case, sorted(scores.items())) for case, scores in run.cases.items())))
         if content in kept:
@@ -130,7 +130,7 @@ def _without_copies(runs: list[Record], remarks: list[str]) -> tuple[Record, ...
     return tuple(kept.values())
 
 
-def _named(arms_of_runs: Sequence[tuple[Record, ...]], homes: Sequence[str]) -> list[Arm]:
+def _named(arms_of_runs: Sequence[tuple[FinishedRun, ...]], homes: Sequence[str]) -> list[Arm]:
     facts = [_facts(runs) for runs in arms_of_runs]
     keys = sorted(
         {key for one in facts for key in one}, key=lambda key: (any(key not in f for f in facts), *_plain(key))
@@ -150,7 +150,7 @@ def _named(arms_of_runs: Sequence[tuple[Record, ...]], homes: Sequence[str]) -> 
     return arms
 
 
-def _facts(runs: Sequence[Record]) -> dict[str, str]:
+def _facts(runs: Sequence[FinishedRun]) -> dict[str, str]:
     """Dotted keys and their values as text; a class stands for the `_target_` that names it."""
     facts = {}
     for key, value in runs[0].config.items():
@@ -182,5 +182,5 @@ def _letter(number: int) -> str:
     return (_letter(rest - 1) if rest else "") + ascii_uppercase[last]
 
 
-def _codes(runs: Iterable[Record]) -> str:
+def _codes(runs: Iterable[FinishedRun]) -> str:
     return ", ".join(sorted({run.code or "unknown" for run in runs}))

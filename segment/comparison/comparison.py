@@ -9,7 +9,7 @@ import numpy as np
 
 from segment.comparison.arms import Arm
 from segment.comparison.fair import check_fair
-from segment.comparison.finished_run import Record
+from segment.comparison.finished_run import FinishedRun
 from segment.comparison.statistics.average import nan_means
 from segment.comparison.statistics.contrasts import Contrast, Key, Scores, Settings, Summary, contrasts, summarise
 from segment.errors import UserError
@@ -138,7 +138,7 @@ def _pairs(arms: Sequence[Arm], reference: str | None) -> list[tuple[str, str]]:
     return [(found[0], letter) for letter in letters if letter != found[0]]
 
 
-def _by_patient(runs: Sequence[Record], cases: Sequence[str]) -> dict[str, list[str]]:
+def _by_patient(runs: Sequence[FinishedRun], cases: Sequence[str]) -> dict[str, list[str]]:
     """Test cases by the first one of their patient: two are of one where any run says so."""
     first = {case: case for case in cases}
     for run in runs:

@@ -4,11 +4,11 @@ import math
 from collections.abc import Sequence
 from itertools import combinations
 
-from segment.comparison.finished_run import Record
+from segment.comparison.finished_run import FinishedRun
 from segment.errors import UserError
 
 
-def check_fair(runs: Sequence[Record], metrics: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
+def check_fair(runs: Sequence[FinishedRun], metrics: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
     """Refuse what would mislead.
 
     Returns:
@@ -41,7 +41,7 @@ def check_fair(runs: Sequence[Record], metrics: Sequence[str]) -> tuple[list[str
     return organs, kept, [*_remarks(runs, organs), *remarks]
 
 
-def _check_cases(first: Record, other: Record) -> None:
+def _check_cases(first: FinishedRun, other: FinishedRun) -> None:
     only = [sorted(one.cases.keys() - two.cases.keys()) for one, two in ((first, other), (other, first))]
     if not any(only):
         return
@@ -57,7 +57,7 @@ def _check_cases(first: Record, other: Record) -> None:
     raise UserError(msg)
 
 
-def _check_voxels(first: Record, other: Record) -> None:
+def _check_voxels(first: FinishedRun, other: FinishedRun) -> None:
     for case in first.cases:
         hashes = first.voxels.get(case), other.voxels.get(case)
         if all(hashes) and hashes[0] != hashes[1]:
@@ -68,7 +68,7 @@ def _check_voxels(first: Record, other: Record) -> None:
             raise UserError(msg)
 
 
-def _check_unseen(run: Record, other: Record) -> None:
+def _check_unseen(run: FinishedRun, other: FinishedRun) -> None:
     """Refuse when a run was trained on what the other, or it itself, tested: by content, whatever the name."""
     for part in run.parts:
         seen = {run.voxels[case]: case for case in part.seen if run.voxels.get(case)}
@@ -85,7 +85,7 @@ def _check_unseen(run: Record, other: Record) -> None:
                 raise UserError(msg)
 
 
-def _check_truth(first: Record, other: Record, organs: Sequence[str]) -> None:
+def _check_truth(first: FinishedRun, other: FinishedRun, organs: Sequence[str]) -> None:
     """The truth of a case lies on the CT's own grid, so its volume is the same in every run."""
     for case, scores in first.cases.items():
         for organ in organs:
@@ -99,7 +99,7 @@ def _check_truth(first: Record, other: Record, organs: Sequence[str]) -> None:
 
 
 def _same_tolerance(
-    runs: Sequence[Record], organs: Sequence[str], metrics: Sequence[str]
+    runs: Sequence[FinishedRun], organs: Sequence[str], metrics: Sequence[str]
 ) -> tuple[list[str], list[str]]:
     """Metrics without nsd where it was taken at different tolerances; a remark where nobody knows.
 
@@ -126,7 +126,7 @@ def _same_tolerance(
     return list(metrics), []
 
 
-def _remarks(runs: Sequence[Record], organs: Sequence[str]) -> list[str]:
+def _remarks(runs: Sequence[FinishedRun], organs: Sequence[str]) -> list[str]:
     remarks = []
     if more := sorted({organ for run in runs for organ in run.organs} - set(organs)):
         remarks.append(f"left out: {', '.join(more)}, which not every run scores")

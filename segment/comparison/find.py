@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
 
-from segment.comparison.finished_run import Record, read_alone, read_folds, read_run
+from segment.comparison.finished_run import FinishedRun, read_alone, read_folds, read_run
 from segment.comparison.merge import tested_ids, tested_table
 from segment.comparison.wandb_runs import WANDB_PATH, fetch
 from segment.errors import UserError
@@ -26,7 +26,7 @@ class Group:
     """
 
     name: str
-    runs: tuple[Record, ...]
+    runs: tuple[FinishedRun, ...]
     is_apart: bool
     left_out: tuple[str, ...] = ()
 
@@ -101,7 +101,7 @@ def _runs_below(folder: Path) -> list[Path]:
 
 def _group(argument: str, units: Iterable[Path]) -> Group:
     units = list(units)
-    runs: list[Record] = []
+    runs: list[FinishedRun] = []
     left_out: list[str] = []
     for unit in units:
         try:
@@ -120,7 +120,7 @@ def _group(argument: str, units: Iterable[Path]) -> Group:
     return Group(shown(Path(argument)), tuple(runs), is_apart, tuple(left_out))
 
 
-def _read(unit: Path) -> Record:
+def _read(unit: Path) -> FinishedRun:
     if unit.is_dir():
         return read_run(unit, shown(unit))
     folds = _runs_below(unit.parent) if unit.name == TABLE else []

@@ -16,7 +16,7 @@ Cases = Mapping[str, Mapping[str, OrganScore]]
 
 
 @dataclass(frozen=True)
-class Part:
+class TrainedPart:
     """Case ids of one training: those it was trained or selected on, and those it tested."""
 
     seen: frozenset[str]
@@ -24,7 +24,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Record:
+class FinishedRun:
     """A tested run, or the folds of a cross-validation merged into one.
 
     Attributes:
@@ -41,7 +41,7 @@ class Record:
 
     name: str
     cases: Cases
-    parts: tuple[Part, ...]
+    parts: tuple[TrainedPart, ...]
     config: Mapping[str, Any]
     code: str
     voxels: Mapping[str, str]
@@ -65,7 +65,7 @@ class Record:
         return frozenset().union(*(part.seen for part in self.parts))
 
 
-def read_run(folder: Path, name: str) -> Record:
+def read_run(folder: Path, name: str) -> FinishedRun:
     """Read a run folder.
 
     Raises:
@@ -83,14 +83,14 @@ def read_run(folder: Path, name: str) -> Record:
     seen = frozenset(split.get("train", [])) | frozenset(split.get("val", []))
     cases = read_table(table)
     code = " then ".join(dict.fromkeys(map(code_name, processes)))
-    parts = (Part(seen, frozenset(cases)),)
+    parts = (TrainedPart(seen, frozenset(cases)),)
     parameters = last.get("parameters")  # recorded by training alone; the hours of others are not those of a recipe
     hours = math.fsum(facts.get("hours", 0.0) for facts in processes) if parameters is not None else None
     voxels, patients = last.get("cases", {}), last.get("patients", {})
-    return Record(name, cases, parts, config, code, voxels, patients, parameters, hours)
+    return FinishedRun(name, cases, parts, config, code, voxels, patients, parameters, hours)
 
 
-def read_folds(table: Path, folders: Iterable[Path], name: str) -> Record:
+def read_folds(table: Path, folders: Iterable[Path], name: str) -> FinishedRun:
     """Read the merged table of a cross-validation, and what its folds tell.
 
     Raises:
@@ -111,13 +111,13 @@ def read_folds(table: Path, folders: Iterable[Path], name: str) -> Record:
     parts = tuple(part for fold in folds for part in fold.parts)
     known = [fold.hours for fold in folds if fold.hours is not None]
     hours = math.fsum(known) if len(known) == len(folds) else None
-    return Record(name, cases, parts, config, folds[0].code, voxels, patients, folds[0].parameters, hours)
+    return FinishedRun(name, cases, parts, config, folds[0].code, voxels, patients, folds[0].parameters, hours)
 
 
-def read_alone(table: Path, name: str) -> Record:
+def read_alone(table: Path, name: str) -> FinishedRun:
     """Read a cases.csv of which nothing else is known."""
     cases = read_table(table)
-    return Record(name, cases, (Part(frozenset(), frozenset(cases)),), {}, "", {}, {})
+    return FinishedRun(name, cases, (TrainedPart(frozenset(), frozenset(cases)),), {}, "", {}, {})
 
 
 def read_table(path: Path) -> Cases:

@@ -14,7 +14,7 @@ from segment.data.splits.split import Split
 from segment.data.store.fingerprint import content_hash, settings, voxel_hash
 from segment.datasets.cases import PARTS, Case
 from segment.errors import UserError
-from segment.files import write_text, written_aside
+from segment.files import atomic_write, write_text
 from segment.io.read import read_ct
 from segment.io.scan import Scan, write_ct, write_mask
 
@@ -163,7 +163,7 @@ def _link(source: Path, target: Path) -> None:
     try:
         os.link(source.resolve(), target)
     except OSError:  # another disk, or one without hard links
-        with written_aside(target) as aside:
+        with atomic_write(target) as aside:
             aside.write_bytes(source.read_bytes())
 
 

@@ -35,18 +35,18 @@ class VolumeDataset(Dataset[tio.Subject]):
 
 @dataclass(frozen=True)
 class LabelledScan:
-    """A CT and its truth on the CT's own grid.
+    """A CT and its reference on the CT's own grid.
 
     Attributes:
         id: The case's id.
         scan: The CT in HU.
-        truth: Class indices (I,J,K) uint8.
+        reference: Class indices (I,J,K) uint8.
         annotated: Whether each class is known, background first.
     """
 
     id: str
     scan: Scan
-    truth: np.ndarray
+    reference: np.ndarray
     annotated: Sequence[bool]
 
 
@@ -63,8 +63,8 @@ class ScanDataset(Dataset[LabelledScan]):
     def __getitem__(self, index: int) -> LabelledScan:
         case = self.cases[index]
         scan = case.read()
-        truth = case.label.read(scan, case.image, self.organs)
-        return LabelledScan(case.id, scan, truth, annotated(case.label, self.organs))
+        reference = case.label.read(scan, case.image, self.organs)
+        return LabelledScan(case.id, scan, reference, annotated(case.label, self.organs))
 
 
 class Stream(IterableDataset[LabelledScan]):

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class Annotation(Protocol):
-    """The truth of one case, in whatever files.
+    """The reference of one case, in whatever files.
 
     An organ that is not among its structures is *unknown* there, not background: losses and scores leave it out.
     """

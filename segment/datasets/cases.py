@@ -20,7 +20,7 @@ SHOWN = 5  # refused cases that an error names
 
 @dataclass(frozen=True)
 class Case:
-    """One CT of one patient with its truth.
+    """One CT of one patient with its reference.
 
     Attributes:
         id: `<source>/<name>`, unique in an experiment; what split.json and cases.csv call it.

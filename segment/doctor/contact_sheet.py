@@ -9,7 +9,7 @@ import matplotlib as mpl
 from PIL import Image, ImageDraw, ImageFont
 
 from segment.doctor.thumbnail import HEIGHT, PX_PER_MM, WIDTH
-from segment.files import written_aside
+from segment.files import atomic_write
 from segment.view.colors import Color, organ_colors
 
 COLUMNS, ROWS = 5, 8
@@ -53,7 +53,7 @@ def write_sheets(folder: Path, entries: Sequence[Entry], organs: Sequence[str]) 
     for number, page in enumerate(pages, start=1):
         path = folder / ("sheet.png" if len(pages) == 1 else f"sheet_{number:02d}.png")
         title = f"{len(entries)} case(s)" + (f", page {number} of {len(pages)}" if len(pages) > 1 else "")
-        with written_aside(path) as aside:
+        with atomic_write(path) as aside:
             _page(page, organs, title).save(aside, format="PNG")
         paths.append(path)
     return paths

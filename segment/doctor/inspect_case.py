@@ -13,7 +13,7 @@ from segment.doctor.finding import Finding, Severity, refusal, worst
 from segment.doctor.header import check_header
 from segment.doctor.judge import check_places
 from segment.doctor.organ import check_organs
-from segment.doctor.truth import drawn_in, read_codes, read_truth
+from segment.doctor.reference import drawn_in, read_codes, read_reference
 from segment.errors import UserError
 from segment.io.dicom import AXIAL, Series, SeriesFolder
 from segment.io.hounsfield import check_hu
@@ -59,7 +59,7 @@ def inspect(case: Case, organs: Sequence[str], anatomy: Anatomy) -> Inspected:
     findings = [*of_series, *check_header(case.id, scan, case.image)]
     findings += [Finding(case.id, *fault) for fault in check_hu(scan.data)]
     codes = places(scan, read_codes(case, scan))
-    classes, of_label = read_truth(case, scan, organs)
+    classes, of_label = read_reference(case, scan, organs)
     findings += of_label
     annotated = [organ for organ in organs if organ in drawn_in(case.label)]
     if classes is not None and annotated:

@@ -67,7 +67,7 @@ def _check_faces(case: str, organ: str, faces: Sequence[str]) -> Iterator[Findin
         yield Finding(case, "cut", "note", what, remedy, organ)
     if sides := [_FACES[face] for face in faces if face not in "SI"]:
         what = f"{organ} touches the {' and '.join(sides)} border of the field of view"
-        remedy = "check that image and label were not cropped or shifted; rebuild the CT with a larger field"
+        remedy = "check that image and label were not cropped or shifted; load_model the CT with a larger field"
         yield Finding(case, "at the border", "warning", what, remedy, organ)
 
 

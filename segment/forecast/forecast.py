@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 
 @dataclass(frozen=True)
-class Trial:
+class TrialTimes:
     """Times and memory of a trial: one short epoch, one volume validated, one CT tested.
 
     Attributes:
@@ -120,7 +120,7 @@ class Forecast:
         return ", ".join(parts)
 
 
-def forecast(trial: Trial, plan: Plan) -> Forecast:
+def forecast(trial: TrialTimes, plan: Plan) -> Forecast:
     """Add up what is left of a run."""
     epoch_s = trial.epoch_s + plan.steps * trial.step_s
     validation_s = trial.validation_s + trial.volume_s * plan.validation.windows if plan.validation else 0.0
@@ -147,7 +147,7 @@ def _validations(plan: Plan) -> float:
     return max(0.0, plan.epochs // plan.validate_every - plan.begun // plan.validate_every)
 
 
-def _test_s(trial: Trial, cases: Cases) -> float:
+def _test_s(trial: TrialTimes, cases: Cases) -> float:
     """The network's time grows with the windows, that of reading, surfaces and pictures with the voxels."""
     network_s = min(trial.test_s, trial.volume_s * cases.tried)
     per_case_s = trial.test_s - network_s

@@ -20,9 +20,9 @@ from segment.data.patches import EpochSampler
 from segment.data.splits.split import Split
 from segment.datasets.cases import Case
 from segment.files import write_text
-from segment.forecast.aside import aside
-from segment.forecast.forecast import Cases, Forecast, Plan, Trial, forecast
+from segment.forecast.forecast import Cases, Forecast, Plan, TrialTimes, forecast
 from segment.forecast.middle import begin_at
+from segment.forecast.preserve import preserved_state
 from segment.forecast.stopwatch import Stopwatch
 from segment.forecast.trouble import little_memory, rare_organs, slow_parts, small_volumes
 from segment.memory import measure as memory
@@ -58,7 +58,7 @@ def preflight(cfg: DictConfig, parts: build.Parts, folder: Path, checkpoint: Pat
     windows = getattr(inferer, "windows", math.prod)
     sizes = {name: (math.prod(shape), windows(shape)) for name, shape in shapes.items()}
     plan = _plan(cfg, parts, sizes, checkpoint)
-    with TemporaryDirectory(prefix=".preflight-", dir=folder) as scratch, aside(cfg.seed):
+    with TemporaryDirectory(prefix=".preflight-", dir=folder) as scratch, preserved_state(cfg.seed):
         middle = int(min((plan.begun + plan.epochs) / 2, ENDLESS))
         steps = _trial_steps(plan, datamodule.num_workers)
         trial = _try(_trial_config(cfg, parts, scratch, steps), parts, _trial_data(parts, plan, sizes, steps), middle)
@@ -173,7 +173,7 @@ def _trial_data(parts: build.Parts, plan: Plan, sizes: Sizes, steps: int) -> CTD
     return data
 
 
-def _try(cfg: DictConfig, run: build.Parts, datamodule: CTDataModule, epoch: int) -> Trial:
+def _try(cfg: DictConfig, run: build.Parts, datamodule: CTDataModule, epoch: int) -> TrialTimes:
     """Train, validate and test a little, beginning with the run's weights, and as in this epoch."""
     watch = Stopwatch()
     parts = build.parts(cfg, watch)

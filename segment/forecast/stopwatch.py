@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 import torch
 
 from segment.errors import UserError
-from segment.forecast.forecast import Trial
+from segment.forecast.forecast import TrialTimes
 from segment.memory import measure as memory
 from segment.run.use import peak
 
@@ -32,10 +32,10 @@ class Stopwatch(pl.Callback):
         """Training is about to start: data, network and trainer, which the run has made already, are made."""
         self.started = time.perf_counter()
 
-    def trial(self, device: torch.device) -> Trial:
+    def trial(self, device: torch.device) -> TrialTimes:
         """What the trial took, on this device."""
         in_steps = self.ends[-1] - self.starts[0]
-        return Trial(
+        return TrialTimes(
             steps=len(self.ends),
             once_s=self.begun - self.started + self.ended - self.trained,
             step_s=self._step_s(),

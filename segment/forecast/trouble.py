@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from statistics import median
 
-from segment.forecast.forecast import Forecast, Plan, Trial, duration, gigabytes
+from segment.forecast.forecast import Forecast, Plan, TrialTimes, duration, gigabytes
 
 SMALL = 0.2  # of the training volumes
 WAITING = 0.3  # share of a step
@@ -60,7 +60,7 @@ def rare_organs(
     return found
 
 
-def slow_parts(trial: Trial, plan: Plan, forecast: Forecast) -> list[str]:
+def slow_parts(trial: TrialTimes, plan: Plan, forecast: Forecast) -> list[str]:
     """A validation that takes longer than the training in between, and a loader that training waits for."""
     found = []
     training_s = forecast.epoch_s * plan.validate_every

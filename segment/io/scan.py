@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 
 from segment.errors import UserError
-from segment.files import written_aside
+from segment.files import atomic_write
 from segment.io.grid import Grid, check_placed, reordered
 
 log = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ def write_mask(path: Path, mask: np.ndarray, like: Scan) -> None:
     image_class = nib.Nifti2Image if isinstance(like.header, nib.Nifti2Header) else nib.Nifti1Image
     # Given an affine, nibabel may set both forms and codes anew; with None the header's stay.
     image = image_class(mask.reshape(like.shape), None, like.header)
-    with written_aside(path) as aside:
+    with atomic_write(path) as aside:
         nib.save(image, aside)
 
 
@@ -111,7 +111,7 @@ def write_ct(path: Path, scan: Scan) -> None:
     header = scan.header.copy()
     header.set_data_dtype(scan.data.dtype)
     image_class = nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image
-    with written_aside(path) as aside:
+    with atomic_write(path) as aside:
         nib.save(image_class(np.asarray(scan.data), None, header), aside)
 
 

@@ -101,7 +101,7 @@ def _read(path: Path) -> list[dict[str, Any]]:
 
 
 def _cell(name: str, text: str) -> float | str | None:
-    if name in ("case", "organ", "truth", "predicted"):  # a case may be called 12
+    if name in ("case", "organ", "reference", "predicted"):  # a case may be called 12
         return text
     value = float(text)
     return None if math.isnan(value) else value

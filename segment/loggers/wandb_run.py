@@ -14,7 +14,7 @@ from segment.loggers.metrics_csv import MetricsCSV, number
 from segment.loggers.wandb_facts import known_at_end, known_at_start
 from segment.loggers.wandb_name import run_group, run_name
 from segment.loggers.wandb_report import best_scores, pictures, save_files, send_artifacts, tables
-from segment.loggers.wandb_session import begin_run, caches_in, chosen_mode, end_run, remove_older
+from segment.loggers.wandb_session import caches_in, chosen_mode, end_run, remove_older, start_session
 
 log = logging.getLogger(__name__)
 
@@ -153,7 +153,7 @@ class WandbRun(MetricsCSV):
         with caches_in(self.folder):
             about = {**self.about, "name": self.about["name"] or run_name(self.folder)}
             about["group"] = about["group"] or run_group(self.folder)
-            self.run = begin_run(self.folder, self.mode, about)
+            self.run = start_session(self.folder, self.mode, about)
             if not self.run.offline:
                 self._send_artifacts()
         self.run.config.update(known_at_start(self.folder), allow_val_change=True)

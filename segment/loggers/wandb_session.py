@@ -58,7 +58,7 @@ def caches_in(folder: Path) -> Iterator[None]:
             os.environ.pop(name, None)
 
 
-def begin_run(folder: Path, mode: str, about: Mapping[str, Any]) -> Any:  # noqa: ANN401
+def start_session(folder: Path, mode: str, about: Mapping[str, Any]) -> Any:  # noqa: ANN401
     """Begin or go on with the run of a run folder; where no server answers within seconds, offline.
 
     Args:

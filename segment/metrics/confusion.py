@@ -12,18 +12,20 @@ from segment.metrics.scores import nan_mean
 BACKGROUND = "background"
 
 
-def confusion(pred: np.ndarray, truth: np.ndarray, classes: int, annotated: Sequence[bool] | None = None) -> np.ndarray:
+def confusion(
+    pred: np.ndarray, reference: np.ndarray, classes: int, annotated: Sequence[bool] | None = None
+) -> np.ndarray:
     """Voxels of one case by true class (rows) and predicted class (columns), (classes,classes) int64.
 
     Args:
         pred: Class indices (I,J,K).
-        truth: Class indices of the same shape.
+        reference: Class indices of the same shape.
         classes: Number of classes, background included.
         annotated: Whether each class is known, background first; None: all are. Voxels predicted as an unknown organ
             are left out, since they may be right.
     """
     counts = np.zeros(classes * classes, dtype=np.int64)
-    for plane_pred, plane_truth in zip(pred, truth, strict=True):  # of 8 bytes a voxel only those of a plane
+    for plane_pred, plane_truth in zip(pred, reference, strict=True):  # of 8 bytes a voxel only those of a plane
         pair = plane_truth.astype(np.intp) * classes + plane_pred
         counts += np.bincount(pair.ravel(), minlength=classes * classes)
     matrix = counts.reshape(classes, classes)
@@ -52,13 +54,13 @@ def shares(matrix: np.ndarray) -> np.ndarray:
 
 
 def write_confusion(path: Path, matrix: np.ndarray, organs: Sequence[str]) -> None:
-    """Write a table with a row per true and predicted class: truth, predicted, share, voxels."""
+    """Write a table with a row per true and predicted class: reference, predicted, share, voxels."""
     names, share = [BACKGROUND, *organs], shares(matrix)
     rows = (
         (names[true], names[found], float(share[true, found]), int(voxels))
         for (true, found), voxels in np.ndenumerate(matrix)
     )
-    write_text(path, csv_text([("truth", "predicted", "share", "voxels"), *rows]))
+    write_text(path, csv_text([("reference", "predicted", "share", "voxels"), *rows]))
 
 
 def worst_and_median(dice_of: Iterable[tuple[str, Sequence[float]]]) -> tuple[str, str]:

@@ -22,8 +22,8 @@ class OrganMeter(Metric):
     - `accuracy/<organ>`: mean over patients of the share of voxels where organ or not-organ agrees, (TP+TN) / all. Near
       1 for any small organ, whatever the network does: look at Dice;
     - `accuracy`: mean over patients of the share of voxels whose class agrees.
-    A patient without the organ in both prediction and truth is left out of its means; what no patient has is NaN and
-    left out of `dice/mean`; before any patient all is NaN.
+    A patient without the organ in both prediction and reference is left out of its means; what no patient has is NaN
+    and left out of `dice/mean`; before any patient all is NaN.
 
     Args:
         organs: Class i is organs[i-1].

@@ -21,15 +21,15 @@ class OrganScore:
 
     Attributes:
         organ: Its name.
-        dice: 2|P∩T| / (|P|+|T|) over all voxels of the scan. NaN when prediction and truth have none of the organ,
-            0 when only one has it. NaN, like the other scores and the true volume, where the truth does not know it.
+        dice: 2|P∩T| / (|P|+|T|) over all voxels of the scan. NaN when prediction and reference have none of the organ,
+            0 when only one has it. NaN, like the other scores and the true volume, where the reference lacks it.
         hd95_mm: Robust Hausdorff distance: for each of the two surfaces the distance to the other below which 95 % of
             its area lies; the larger of the two. Weighted by area as DeepMind's surface-distance does; tools that
-            count boundary voxels (MONAI, MedPy) give other numbers. NaN when prediction or truth have none of the
+            count boundary voxels (MONAI, MedPy) give other numbers. NaN when prediction or reference have none of the
             organ: there is no distance then (DeepMind returns inf), and dice and nsd show the failure as 0.
         nsd: Normalised surface distance, also called surface Dice: share of both surfaces' area that lies within the
             organ's tolerance of the other surface (Nikolov et al. 2021, doi:10.2196/26151). Empty cases as dice.
-        volume_ml_true: Volume of the truth.
+        volume_ml_true: Volume of the reference.
         volume_ml_pred: Volume of the prediction.
     """
 
@@ -43,7 +43,7 @@ class OrganScore:
 
 def score_case(
     pred: np.ndarray,
-    truth: np.ndarray,
+    reference: np.ndarray,
     affine: np.ndarray,
     organs: Sequence[str],
     tolerance_mm: Mapping[str, float],
@@ -56,7 +56,7 @@ def score_case(
 
     Args:
         pred: Class indices (I,J,K).
-        truth: Class indices of the same shape.
+        reference: Class indices of the same shape.
         affine: (4,4) voxel → mm of their common grid.
         organs: Class i is organs[i-1].
         tolerance_mm: Distance at which two surfaces still count as equal, for every organ.
@@ -72,8 +72,8 @@ def score_case(
     if missing := [organ for organ in organs if organ not in tolerance_mm]:
         msg = f"tolerance_mm has no value for {', '.join(missing)}; add it in mm: +tolerance_mm.{missing[0]}=3"
         raise UserError(msg)
-    if pred.shape != truth.shape:
-        msg = f"prediction and truth must lie on one grid, got shapes {pred.shape} and {truth.shape}"
+    if pred.shape != reference.shape:
+        msg = f"prediction and reference must lie on one grid, got shapes {pred.shape} and {reference.shape}"
         raise ValueError(msg)
     # The triangular factor keeps lengths and angles of the voxel's edges and drops its rotation, so it is diagonal
     # unless sheared. Rounded because float32 headers hold 0.6 mm as 0.60000002, which would put surfaces that are
@@ -81,7 +81,7 @@ def score_case(
     edges_mm = np.linalg.qr(affine[:3, :3])[1].round(6)
     voxel_ml = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
     return [
-        _score_organ(organ, pred == index, truth == index, edges_mm, voxel_ml, tolerance_mm[organ])
+        _score_organ(organ, pred == index, reference == index, edges_mm, voxel_ml, tolerance_mm[organ])
         if annotated is None or annotated[index]
         else OrganScore(organ, math.nan, math.nan, math.nan, math.nan, np.count_nonzero(pred == index) * voxel_ml)
         for index, organ in enumerate(organs, start=1)
@@ -107,18 +107,18 @@ def mean_scores(cases: Iterable[Sequence[OrganScore]]) -> dict[str, float]:
 
 
 def _score_organ(
-    organ: str, pred: np.ndarray, truth: np.ndarray, edges_mm: np.ndarray, voxel_ml: float, tolerance_mm: float
+    organ: str, pred: np.ndarray, reference: np.ndarray, edges_mm: np.ndarray, voxel_ml: float, tolerance_mm: float
 ) -> OrganScore:
-    count_pred, count_true = int(np.count_nonzero(pred)), int(np.count_nonzero(truth))
+    count_pred, count_true = int(np.count_nonzero(pred)), int(np.count_nonzero(reference))
     volumes = {"volume_ml_true": count_true * voxel_ml, "volume_ml_pred": count_pred * voxel_ml}
     if count_pred == 0 or count_true == 0:
         share = math.nan if count_pred == count_true else 0.0
         return OrganScore(organ, dice=share, hd95_mm=math.nan, nsd=share, **volumes)
-    box = _bounding_box(pred | truth)
-    pred, truth = pred[box], truth[box]
-    dice = 2 * int(np.count_nonzero(pred & truth)) / (count_pred + count_true)
+    box = _bounding_box(pred | reference)
+    pred, reference = pred[box], reference[box]
+    dice = 2 * int(np.count_nonzero(pred & reference)) / (count_pred + count_true)
     spacing_mm = np.linalg.norm(edges_mm, axis=0)
-    hd95_mm, nsd = _surface_scores(_surface(pred, spacing_mm), _surface(truth, spacing_mm), edges_mm, tolerance_mm)
+    hd95_mm, nsd = _surface_scores(_surface(pred, spacing_mm), _surface(reference, spacing_mm), edges_mm, tolerance_mm)
     return OrganScore(organ, dice=dice, hd95_mm=hd95_mm, nsd=nsd, **volumes)
 
 
@@ -149,10 +149,12 @@ def _surface(mask: np.ndarray, spacing_mm: np.ndarray) -> Surface:
     return position, area_mm2[code[tuple(position.T)]]
 
 
-def _surface_scores(pred: Surface, truth: Surface, edges_mm: np.ndarray, tolerance_mm: float) -> tuple[float, float]:
+def _surface_scores(
+    pred: Surface, reference: Surface, edges_mm: np.ndarray, tolerance_mm: float
+) -> tuple[float, float]:
     """HD95 in mm and NSD of two surfaces."""
     hd95_mm, near_mm2, total_mm2 = 0.0, 0.0, 0.0
-    for (position, area), (other, _) in ((pred, truth), (truth, pred)):
+    for (position, area), (other, _) in ((pred, reference), (reference, pred)):
         distance_mm = np.linalg.norm(_to_nearest(position, other, edges_mm) @ edges_mm.T, axis=1)
         near_mm2 += float(area[distance_mm <= tolerance_mm].sum())
         total_mm2 += float(area.sum())

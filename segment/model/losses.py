@@ -107,9 +107,9 @@ class Tversky(nn.Module):
         """Mean over classes and, without `batch`, patches."""
         first = 0 if self.include_background else 1
         probs = logits.softmax(dim=1)[:, first:]
-        truth = F.one_hot(label[:, 0].long(), logits.shape[1]).movedim(-1, 1)[:, first:].to(probs)
-        hit = (probs * truth).sum(self.axes)  # (C,) or (B,C)
-        extra, missed = probs.sum(self.axes) - hit, truth.sum(self.axes) - hit
+        reference = F.one_hot(label[:, 0].long(), logits.shape[1]).movedim(-1, 1)[:, first:].to(probs)
+        hit = (probs * reference).sum(self.axes)  # (C,) or (B,C)
+        extra, missed = probs.sum(self.axes) - hit, reference.sum(self.axes) - hit
         index = (hit + SMOOTH) / (hit + self.alpha * extra + self.beta * missed + SMOOTH)
         loss = (1 - index).clamp(min=1e-6) ** self.gamma if self.gamma != 1 else 1 - index
         return (loss if self.weight is None else loss * self.weight).mean()

@@ -28,8 +28,8 @@ class SegmentationModule(pl.LightningModule):
     an epoch's last one; `train/loss` of every epoch; `val/loss`, `val/dice/<organ>`, `val/dice/mean`,
     `val/accuracy/<organ>` and `val/accuracy` on whole preprocessed volumes; and `test/dice|hd95_mm|nsd/<organ>` and
     their means on the CTs' own grids. A patient's scores come first, then their mean over patients; an organ absent
-    from prediction and truth is left out. Organs that a case's truth does not know take part in neither loss nor
-    scores.
+    from prediction and reference is left out. Organs that a case's label does not annotate take part in neither loss
+    nor scores.
 
     Args:
         organs: Class i is organs[i-1].
@@ -78,7 +78,7 @@ class SegmentationModule(pl.LightningModule):
         self.losses = torch.zeros(2)
         self.step_losses: list[Tensor] = []  # of the batches since the last step
         # Plain values that travel in checkpoints; `build` fills them.
-        self.checkpoint_facts: dict[str, Any] = {}
+        self.checkpoint_metadata: dict[str, Any] = {}
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (B,C,I,J,K) of patches (B,1,I,J,K)."""
@@ -141,7 +141,7 @@ class SegmentationModule(pl.LightningModule):
     def test_step(self, batch: LabelledScan, batch_idx: int) -> dict[str, Any]:
         """`mask` and `scores` of one CT, on its own grid, for callbacks."""
         mask = self.segmenter(batch.scan)
-        scores = score_case(mask, batch.truth, batch.scan.affine, self.organs, self.tolerance_mm, batch.annotated)
+        scores = score_case(mask, batch.reference, batch.scan.affine, self.organs, self.tolerance_mm, batch.annotated)
         self.test_scores.append(scores)
         return {"mask": mask, "scores": scores}
 
@@ -181,7 +181,7 @@ class SegmentationModule(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Put what prediction needs beside the weights, as plain values; and the epoch's losses, for a resume."""
-        checkpoint["segment"] = self.checkpoint_facts
+        checkpoint["segment"] = self.checkpoint_metadata
         # Mean over processes, which then all go on with the same.
         checkpoint["losses"] = self.trainer.strategy.reduce(self.losses.clone(), reduce_op="mean").cpu()
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from segment.phantom import gut, organs, vessels
-from segment.phantom.patient import Patient, draw_patient
+from segment.phantom.patient import SyntheticPatient, sample_patient
 from segment.phantom.region import Region
 from segment.phantom.scanner import draw_table, form_image
 from segment.phantom.skeleton import draw_skeleton
@@ -41,21 +41,21 @@ class Drawing:
     hu: np.ndarray
     label: np.ndarray
     spacing_mm: np.ndarray
-    patient: Patient
+    patient: SyntheticPatient
 
 
 def draw_case(seed: int, index: int, shape: Shape) -> Drawing:
     """Draw case `index`: a pure function of its arguments, whose anatomy does not depend on the shape."""
     streams = np.random.SeedSequence((seed, index)).spawn(4)
     who, where, what, scan = (np.random.default_rng(stream) for stream in streams)
-    patient = draw_patient(who)
+    patient = sample_patient(who)
     body, spacing_mm = _lay_down(patient, shape, where)
     draw_table(body, back_mm(patient))
     inside = _draw_anatomy(body, patient, what)
     return Drawing(form_image(body.hu, inside, spacing_mm, scan), body.label, spacing_mm, patient)
 
 
-def _lay_down(patient: Patient, shape: Shape, rng: np.random.Generator) -> tuple[Region, np.ndarray]:
+def _lay_down(patient: SyntheticPatient, shape: Shape, rng: np.random.Generator) -> tuple[Region, np.ndarray]:
     """An empty region with the field of view that a technician would choose, and its spacing in true mm."""
     width = 2 * (141 + 1.1 * patient.subcutaneous_mm) * patient.scale[0]
     fov = float(np.clip(width * rng.uniform(1.02, 1.15), 330, 420))
@@ -82,7 +82,7 @@ def _lay_down(patient: Patient, shape: Shape, rng: np.random.Generator) -> tuple
     return body, spacing_mm
 
 
-def _draw_anatomy(body: Region, patient: Patient, rng: np.random.Generator) -> np.ndarray:
+def _draw_anatomy(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> np.ndarray:
     """Draw everything; what comes first takes its room, what comes later gets the rest. Returns the body's mask."""
     trunk = draw_trunk(body, patient, rng)
     draw_skeleton(body, trunk, patient, rng)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from segment.phantom.patient import Patient
+from segment.phantom.patient import SyntheticPatient
 from segment.phantom.region import Region
 from segment.phantom.shapes import curve, ellipsoid, smooth_min, tube
 
@@ -13,7 +13,7 @@ Codes = Mapping[str, int]
 GAS_HU = -960.0
 
 
-def draw_stomach(body: Region, patient: Patient, codes: Codes, rng: np.random.Generator) -> None:
+def draw_stomach(body: Region, patient: SyntheticPatient, codes: Codes, rng: np.random.Generator) -> None:
     """Draw fundus, body and antrum; the patient lies on the back, so gas is in front, fluid or food behind."""
     fill = float(rng.uniform(0.65, 1.15))
     path = [(-48, 0, 74), (-60, 22, 52), (-58, 48, 22), (-40, 66, -8), (-8, 72, -22), (22, 62, -14), (34, 52, -4)]
@@ -31,7 +31,7 @@ def draw_stomach(body: Region, patient: Patient, codes: Codes, rng: np.random.Ge
     part.paint(np.maximum(lumen, level - part.y), GAS_HU)
 
 
-def draw_colon(body: Region, patient: Patient, rng: np.random.Generator) -> None:
+def draw_colon(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> None:
     """Draw the frame of the large bowel: sacculated, with stool and gas."""
     path = [
         *((96, 20, -175), (98, 12, -140), (100, 8, -100), (96, 14, -66), (78, 52, -56), (40, 80, -66), (0, 88, -76)),
@@ -63,7 +63,7 @@ def draw_colon(body: Region, patient: Patient, rng: np.random.Generator) -> None
     part.paint(np.maximum(lumen, level - part.y), GAS_HU)
 
 
-def draw_small_bowel(body: Region, patient: Patient, rng: np.random.Generator) -> None:
+def draw_small_bowel(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> None:
     """Fill what is left of the cavity with bent loops: collapsed, with fluid, gas or oral contrast."""
     oral = patient.phase != "arterial" and rng.random() < 0.35
     for _ in range(150):
@@ -96,7 +96,7 @@ def _fits(part: Region, shape: np.ndarray) -> bool:
     return bool(inside.any()) and float((part.free[inside] > 0).mean()) > 0.55
 
 
-def draw_duodenum(body: Region, patient: Patient, rng: np.random.Generator) -> None:
+def draw_duodenum(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> None:
     """Draw the loop around the head of the pancreas."""
     path = [(36, 52, -4), (52, 40, -8), (56, 30, -34), (46, 28, -58), (10, 42, -62), (-24, 40, -52)]
     points = curve(np.array(path) + rng.normal(0, 2, (6, 3)), 9)

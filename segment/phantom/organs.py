@@ -4,14 +4,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from segment.phantom.patient import Patient
+from segment.phantom.patient import SyntheticPatient
 from segment.phantom.region import Region
 from segment.phantom.shapes import curve, ellipsoid, smooth_max, smooth_min, tube
 
 Codes = Mapping[str, int]
 
 
-def draw_kidney(body: Region, patient: Patient, side: int, codes: Codes, rng: np.random.Generator) -> None:
+def draw_kidney(body: Region, patient: SyntheticPatient, side: int, codes: Codes, rng: np.random.Generator) -> None:
     """Draw one kidney: cortex, pyramids, and a sinus of fat and urine that opens to the front and the middle.
 
     Args:
@@ -56,7 +56,7 @@ def _kidney_axes(side: int, rng: np.random.Generator) -> np.ndarray:
     return np.stack([np.cross(width, length), width, length])
 
 
-def draw_liver(body: Region, patient: Patient, codes: Codes, rng: np.random.Generator) -> None:
+def draw_liver(body: Region, patient: SyntheticPatient, codes: Codes, rng: np.random.Generator) -> None:
     """Draw the gallbladder in its bed, then a right, left and caudate lobe around it, with their veins."""
     part = body.crop((-125, -75, -130), (150, 135, 150))
     size = patient.organ["liver"]
@@ -82,7 +82,7 @@ def draw_liver(body: Region, patient: Patient, codes: Codes, rng: np.random.Gene
     _draw_liver_veins(part, liver, patient, rng)
 
 
-def _draw_gallbladder(part: Region, patient: Patient, codes: Codes, rng: np.random.Generator) -> None:
+def _draw_gallbladder(part: Region, patient: SyntheticPatient, codes: Codes, rng: np.random.Generator) -> None:
     if rng.random() < 0.12:  # taken out, or contracted after a meal
         return
     shift = rng.normal(0, 5, 3)
@@ -93,7 +93,7 @@ def _draw_gallbladder(part: Region, patient: Patient, codes: Codes, rng: np.rand
     part.paint(bag + 1.5, patient.hu["bile"])
 
 
-def _draw_liver_veins(part: Region, liver: np.ndarray, patient: Patient, rng: np.random.Generator) -> None:
+def _draw_liver_veins(part: Region, liver: np.ndarray, patient: SyntheticPatient, rng: np.random.Generator) -> None:
     trees = {
         "hepatic_vein": [
             [(18, 30, 88), (48, 22, 80), (95, 8, 50)],
@@ -115,7 +115,7 @@ def _draw_liver_veins(part: Region, liver: np.ndarray, patient: Patient, rng: np
             part.paint(np.maximum(vein, liver + 1), patient.hu[name])
 
 
-def draw_spleen(body: Region, patient: Patient, codes: Codes, rng: np.random.Generator) -> None:
+def draw_spleen(body: Region, patient: SyntheticPatient, codes: Codes, rng: np.random.Generator) -> None:
     """Draw a crescent along the left ribs at the back, hollow towards stomach and kidney."""
     size = patient.organ["spleen"]
     center = np.array((-96, -16, 46)) + rng.normal(0, (3, 5, 7))
@@ -134,7 +134,7 @@ def draw_spleen(body: Region, patient: Patient, codes: Codes, rng: np.random.Gen
     part.paint(spleen, patient.hu["spleen"] + mottled * part.field(rng, 11), codes["spleen"])
 
 
-def draw_pancreas(body: Region, patient: Patient, codes: Codes, rng: np.random.Generator) -> None:
+def draw_pancreas(body: Region, patient: SyntheticPatient, codes: Codes, rng: np.random.Generator) -> None:
     """Draw head, neck, body and tail across the spine, lobulated by fat."""
     points = np.array(
         [(40, 40, -36), (37, 44, -16), (22, 54, -4), (0, 60, 4), (-26, 52, 12), (-52, 30, 22), (-70, 12, 30)]

@@ -48,7 +48,7 @@ VOLUME_SPREAD = {"liver": 0.18, "spleen": 0.4, "kidney": 0.16}
 
 
 @dataclass(frozen=True)
-class Patient:
+class SyntheticPatient:
     """One draw of the population.
 
     Attributes:
@@ -75,7 +75,7 @@ class Patient:
         return 2.0 + 3.0 * self.visceral
 
 
-def draw_patient(rng: np.random.Generator) -> Patient:
+def sample_patient(rng: np.random.Generator) -> SyntheticPatient:
     """Draw a patient."""
     habitus = float(rng.beta(2, 2.5))  # 0 thin … 1 obese
     size = float(rng.normal(1, 0.04))
@@ -85,7 +85,7 @@ def draw_patient(rng: np.random.Generator) -> Patient:
     if rng.random() < 0.2:
         hu["liver"] -= rng.uniform(10, 35)  # steatosis
     width = 0.94 + 0.16 * habitus
-    return Patient(
+    return SyntheticPatient(
         phase=phase,
         hu=hu,
         scale=(size * width, size * width * float(rng.normal(1, 0.03)), size * float(rng.normal(1, 0.03))),

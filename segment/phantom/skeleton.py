@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from segment.phantom.patient import Patient
+from segment.phantom.patient import SyntheticPatient
 from segment.phantom.region import Region
 from segment.phantom.shapes import ellipsoid, tube
 from segment.phantom.trunk import Trunk
@@ -12,7 +12,7 @@ _VERTEBRA_MM = 32.0
 _RIB_MM = 25.0
 
 
-def draw_skeleton(body: Region, trunk: Trunk, patient: Patient, rng: np.random.Generator) -> None:
+def draw_skeleton(body: Region, trunk: Trunk, patient: SyntheticPatient, rng: np.random.Generator) -> None:
     """Draw and claim the bones."""
     marrow = patient.hu["spongiosa"] + 30 * body.field(rng, 6)
     _draw_ribs(body, trunk, patient, marrow)
@@ -21,13 +21,15 @@ def draw_skeleton(body: Region, trunk: Trunk, patient: Patient, rng: np.random.G
     _draw_spine(spine, patient, rng)
 
 
-def _bone(region: Region, distance: np.ndarray, patient: Patient, marrow: np.ndarray, cortex_mm: float) -> None:
+def _bone(
+    region: Region, distance: np.ndarray, patient: SyntheticPatient, marrow: np.ndarray, cortex_mm: float
+) -> None:
     region.paint(distance, patient.hu["cortical"])
     region.paint(distance + cortex_mm, marrow)
     region.occupy(distance)
 
 
-def _draw_spine(spine: Region, patient: Patient, rng: np.random.Generator) -> None:
+def _draw_spine(spine: Region, patient: SyntheticPatient, rng: np.random.Generator) -> None:
     x, y = spine.x, spine.y
     from_center = spine.z - np.float32(_VERTEBRA_MM) * np.rint(spine.z / np.float32(_VERTEBRA_MM))
     height = np.abs(from_center)
@@ -53,7 +55,7 @@ def _draw_spine(spine: Region, patient: Patient, rng: np.random.Generator) -> No
     spine.paint((np.hypot(x / 5, (y + 24) / 4.2) - 1) * 5, np.where(spine.z > -15, patient.hu["cord"], 20))
 
 
-def _draw_ribs(body: Region, trunk: Trunk, patient: Patient, marrow: np.ndarray) -> None:
+def _draw_ribs(body: Region, trunk: Trunk, patient: SyntheticPatient, marrow: np.ndarray) -> None:
     lean, frontal = trunk.lean, trunk.frontal
     # Ribs fall towards the front; number 12 leaves the spine at z = 20.
     level = (body.z - 20 + 42 * (1 + frontal)) / _RIB_MM
@@ -69,7 +71,7 @@ def _draw_ribs(body: Region, trunk: Trunk, patient: Patient, marrow: np.ndarray)
     body.paint(bone + 1.6, marrow)
 
 
-def _draw_iliac_wings(body: Region, trunk: Trunk, patient: Patient, marrow: np.ndarray) -> None:
+def _draw_iliac_wings(body: Region, trunk: Trunk, patient: SyntheticPatient, marrow: np.ndarray) -> None:
     crest = body.z + 104 + 28 * ((trunk.frontal + 0.2) / 0.6) ** 2
     wing = np.abs(trunk.lean + 15 + 0.12 * (body.z + 104)) - 4.5
     wing = np.maximum(np.maximum(wing, crest), (np.abs(trunk.frontal + 0.2) - 0.6) * 90)

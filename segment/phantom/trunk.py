@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from segment.phantom.patient import Patient
+from segment.phantom.patient import SyntheticPatient
 from segment.phantom.region import Region
 from segment.phantom.shapes import curve, ellipsoid, smooth_max, smooth_min, tube
 
@@ -35,7 +35,7 @@ class Trunk:
     frontal: np.ndarray
 
 
-def draw_trunk(body: Region, patient: Patient, rng: np.random.Generator) -> Trunk:
+def draw_trunk(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> Trunk:
     """Draw everything but bones and organs; claim all but the abdominal cavity."""
     trunk = _measure(body, patient, rng)
     body.paint(trunk.skin, patient.hu["skin"])
@@ -49,7 +49,7 @@ def draw_trunk(body: Region, patient: Patient, rng: np.random.Generator) -> Trun
     return trunk
 
 
-def _measure(body: Region, patient: Patient, rng: np.random.Generator) -> Trunk:
+def _measure(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> Trunk:
     height = body.axes[2]
     width, depth, middle = (
         np.interp(height, _HEIGHTS, values).astype(np.float32) for values in (_HALF_WIDTH, _HALF_DEPTH, _MIDDLE)
@@ -68,12 +68,12 @@ def _measure(body: Region, patient: Patient, rng: np.random.Generator) -> Trunk:
     return Trunk(skin, lean, lean + thickness, frontal)
 
 
-def back_mm(patient: Patient) -> float:
+def back_mm(patient: SyntheticPatient) -> float:
     """Height y of the plane that the back lies on."""
     return -76 - 0.55 * patient.subcutaneous_mm
 
 
-def _draw_wall(body: Region, trunk: Trunk, patient: Patient, rng: np.random.Generator) -> None:
+def _draw_wall(body: Region, trunk: Trunk, patient: SyntheticPatient, rng: np.random.Generator) -> None:
     streaks = np.clip(body.field(rng, 7) - 0.9, 0, 2) * np.float32(-25 - 25 * patient.visceral)
     body.paint(trunk.lean, patient.hu["muscle"] + streaks)
     side = np.abs(body.x)
@@ -99,7 +99,9 @@ def _dome(body: Region, rng: np.random.Generator) -> np.ndarray:
     return dome
 
 
-def _draw_lungs(body: Region, trunk: Trunk, dome: np.ndarray, patient: Patient, rng: np.random.Generator) -> None:
+def _draw_lungs(
+    body: Region, trunk: Trunk, dome: np.ndarray, patient: SyntheticPatient, rng: np.random.Generator
+) -> None:
     inside = trunk.cavity + 1
     body.paint(np.maximum(np.maximum(inside, dome - 3), -dome), patient.hu["muscle"])
     mediastinum = smooth_min(np.abs(body.x + 2) - 17, ellipsoid(body, (-18, 52, 118), (58, 42, 62)), 12)
@@ -117,7 +119,7 @@ def _draw_lungs(body: Region, trunk: Trunk, dome: np.ndarray, patient: Patient, 
         part.paint(np.maximum(vessel, part.free + 2), 0.6 * patient.hu["heart"])
 
 
-def _draw_back_muscles(body: Region, patient: Patient, rng: np.random.Generator) -> None:
+def _draw_back_muscles(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> None:
     """Erector spinae, quadratus lumborum and psoas on both sides."""
     streaks = np.clip(body.field(rng, 6) - 0.7, 0, 2) * np.float32(-45)
     hu = patient.hu["muscle"] + streaks

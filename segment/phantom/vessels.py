@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from segment.phantom.patient import Patient
+from segment.phantom.patient import SyntheticPatient
 from segment.phantom.region import Region
 from segment.phantom.shapes import curve, ellipsoid, tube
 
 Codes = Mapping[str, int]
 
 
-def draw_great_vessels(body: Region, patient: Patient, codes: Codes, rng: np.random.Generator) -> None:
+def draw_great_vessels(body: Region, patient: SyntheticPatient, codes: Codes, rng: np.random.Generator) -> None:
     """Draw the aorta left of the vena cava, both in front of the spine, with their main branches."""
     low, high = body.axes[2][0], body.axes[2][-1]
     part = body.crop((-75, -25, low), (75, 80, high))
@@ -41,7 +41,7 @@ def _vessel(
     return tube(part, path, np.linspace(*ends, len(path)) * width)
 
 
-def _draw_branches(part: Region, patient: Patient, rng: np.random.Generator) -> None:
+def _draw_branches(part: Region, patient: SyntheticPatient, rng: np.random.Generator) -> None:
     branches = {
         "aorta": [
             ([(-6, 34, 14), (-4, 48, 12), (14, 52, 18)], 3.5),  # celiac and hepatic
@@ -65,7 +65,7 @@ def _draw_branches(part: Region, patient: Patient, rng: np.random.Generator) -> 
             part.paint(vessel, patient.hu[name])
 
 
-def draw_heart(body: Region, patient: Patient) -> None:
+def draw_heart(body: Region, patient: SyntheticPatient) -> None:
     """Draw the lower chambers in their bag of fat, and the gullet."""
     part = body.crop((-90, -10, 60), (60, 115, 190))
     chambers = ellipsoid(part, (-20, 54, 132), (50, 34, 40))
@@ -76,7 +76,7 @@ def draw_heart(body: Region, patient: Patient) -> None:
     part.paint(gullet, patient.hu["muscle"] - 10)
 
 
-def draw_mesentery(body: Region, patient: Patient, rng: np.random.Generator) -> None:
+def draw_mesentery(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> None:
     """Draw small vessels that fan out from the root of the mesentery into the fat between the loops."""
     for _ in range(26):
         root = np.array((4, 56, rng.uniform(-80, -20)))

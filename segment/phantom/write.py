@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 
 from segment.errors import UserError
-from segment.files import written_aside
+from segment.files import atomic_write
 from segment.memory.refuse import check_memory
 from segment.phantom.case import Shape, draw_case
 
@@ -78,7 +78,7 @@ def _write_case(folder: Path, seed: int, index: int, shape: Shape) -> None:
         image.header.set_xyzt_units("mm")
         image.set_qform(affine, 1)
         image.set_sform(image.get_qform(), 1)  # a quaternion of float32 cannot say every rotation exactly
-        with written_aside(path) as aside:
+        with atomic_write(path) as aside:
             nib.save(image, aside)
 
 

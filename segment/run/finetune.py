@@ -63,7 +63,7 @@ def begin_from(cfg: DictConfig, module: SegmentationModule, datamodule: CTDataMo
     path = Path(cfg.init_from)
     checkpoint = read_checkpoint(path)
     config, organs = checkpoint["segment"]["config"], module.organs
-    module.checkpoint_facts["voxel_hashes"] = all_seen(path, f"init_from={path}", datamodule)
+    module.checkpoint_metadata["voxel_hashes"] = all_seen(path, f"init_from={path}", datamodule)
     weights = {
         name.removeprefix("net."): value for name, value in checkpoint["state_dict"].items() if name.startswith("net.")
     }
@@ -80,7 +80,7 @@ def begin_from(cfg: DictConfig, module: SegmentationModule, datamodule: CTDataMo
             log.info("%s: %s%s", what, ", ".join(names[:NAMED]), more)
     if new := [organ for organ in organs if organ not in config["organs"]]:
         log.info("begin untrained: %s", ", ".join(new))
-    if config["preprocess"] != module.checkpoint_facts["config"]["preprocess"]:
+    if config["preprocess"] != module.checkpoint_metadata["config"]["preprocess"]:
         log.warning("init_from=%s was trained with other preprocessing: its weights were fitted to other images", path)
 
 

@@ -37,13 +37,13 @@ class Run:
     resumed: bool
     use: Use = field(default_factory=Use.begin, compare=False)
 
-    def told(self) -> str:
+    def to_json(self) -> str:
         """The same as text, for other processes of the run."""
         checkpoint = str(self.checkpoint.resolve()) if self.checkpoint else None
         return json.dumps([str(self.folder.resolve()), checkpoint, self.resumed])
 
 
-def heard(text: str) -> Run:
+def run_from_json(text: str) -> Run:
     """The run of which another process has told."""
     folder, checkpoint, resumed = json.loads(text)
     return Run(_shown(Path(folder)), _shown(Path(checkpoint)) if checkpoint else None, resumed)

@@ -76,7 +76,7 @@ def is_first() -> bool:
     return here.rank == 0 if here else int(os.environ.get("LOCAL_RANK", 0)) == 0
 
 
-def environment() -> ClusterEnvironment:
+def cluster_environment() -> ClusterEnvironment:
     """What tells Lightning of the processes. Its own guess would take any shell inside a SLURM job for one of them."""
     here = place()
     return Started(here) if here else LightningEnvironment()

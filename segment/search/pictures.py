@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from segment.files import written_aside
+from segment.files import atomic_write
 
 _DPI = 125
 _BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#777777"  # of segment/view/colors.py's palette, and grey
@@ -80,5 +80,5 @@ def _page(width: float, height: float) -> tuple[Figure, Axes]:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    with written_aside(path) as aside:
+    with atomic_write(path) as aside:
         figure.savefig(aside, format="png", dpi=_DPI)

@@ -1,1 +1,1 @@
-"""Pictures and films of results."""
+"""Pictures and videos of results."""

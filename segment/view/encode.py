@@ -9,16 +9,16 @@ from pathlib import Path
 import imageio_ffmpeg  # type: ignore[import-untyped]  # ships no types
 import numpy as np
 
-from segment.files import written_aside
+from segment.files import atomic_write
 
 
 def encode(path: Path, frames: Iterable[np.ndarray], size: tuple[int, int], fps: int) -> None:
-    """Write H.264 in yuv420p; the film appears whole or not at all.
+    """Write H.264 in yuv420p; the video appears whole or not at all.
 
     ffmpeg is called here and not through imageio's writer, which does not look at how ffmpeg ended.
 
     Args:
-        path: The film, `.mp4`.
+        path: The video, `.mp4`.
         frames: RGB pictures, uint8, (height, width, 3).
         size: Width and height in pixels, both even.
         fps: Frames a second.
@@ -28,7 +28,7 @@ def encode(path: Path, frames: Iterable[np.ndarray], size: tuple[int, int], fps:
         RuntimeError: When ffmpeg fails, with its own words.
     """
     width, height = size
-    with written_aside(path) as aside, tempfile.TemporaryFile() as errors:
+    with atomic_write(path) as aside, tempfile.TemporaryFile() as errors:
         command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y"]
         command += ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(fps), "-i", "-"]
         # faststart lets a browser play before it has everything; one thread, since cases may be drawn side by side.

@@ -1,4 +1,4 @@
-"""The page of a film's frame: two panels, captions, letters for the body's sides, and a legend."""
+"""The page of a video's frame: two panels, captions, letters for the body's sides, and a legend."""
 
 from collections.abc import Sequence
 from pathlib import Path

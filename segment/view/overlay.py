@@ -1,4 +1,4 @@
-"""One picture per case: three planes through each organ with the contours of prediction and truth."""
+"""One picture per case: three planes through each organ with the contours of prediction and reference."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy import ndimage
 
-from segment.files import written_aside
+from segment.files import atomic_write
 from segment.view.colors import Color, organ_colors
 from segment.view.panel import PLANES, THIN, draw_letters, draw_plane
 from segment.view.scene import Scene, make_scene
@@ -34,7 +34,7 @@ def write_overlay(
     affine: np.ndarray,
     organs: Sequence[str],
     *,
-    truth: np.ndarray | None = None,
+    reference: np.ndarray | None = None,
     annotated: Sequence[bool] | None = None,
     window_hu: tuple[float, float] = (-160, 240),
     title: str = "",
@@ -42,7 +42,7 @@ def write_overlay(
     """Write a PNG with a row per organ: axial, coronal and sagittal plane through the organ's largest cross-sections.
 
     The planes are seen in the radiologist's way, the patient's right on the left of the picture, in true proportions.
-    Solid contours are the prediction, in the organ's colour; dashed white ones the truth. An organ found in neither
+    Solid contours are the prediction, in the organ's colour; dashed white ones the reference. An organ found in neither
     has a row that says so.
 
     Args:
@@ -51,15 +51,15 @@ def write_overlay(
         pred: (I,J,K) class indices.
         affine: Voxel → RAS+ mm, 4×4.
         organs: Class i is organs[i-1].
-        truth: (I,J,K) class indices; the planes then go through the true organ.
-        annotated: Whether the truth knows each class, background first; None: all.
+        reference: (I,J,K) class indices; the planes then go through the true organ.
+        annotated: Whether the reference knows each class, background first; None: all.
         window_hu: The HU shown black and white; the default is a usual window for abdominal soft tissue.
         title: What stands on top, say the case's id.
 
     Raises:
         ValueError: On differing shapes or classes without a name.
     """
-    scene = make_scene(ct, pred, truth, affine, organs, window_hu)
+    scene = make_scene(ct, pred, reference, affine, organs, window_hu)
     colors = organ_colors(organs)
     centers = _centers(scene, len(organs))
     inches = _inches_per_mm(scene)
@@ -69,7 +69,7 @@ def write_overlay(
     page = _HEADER + sum(heights) + _GAP
     figure = Figure(figsize=(_WIDTH, page), dpi=min(_DPI, _MOST_PX / page), facecolor=_PAPER)
     FigureCanvasAgg(figure)
-    _draw_header(figure, title, has_truth=truth is not None)
+    _draw_header(figure, title, has_truth=reference is not None)
     top = figure.get_figheight() - _HEADER
     for index, (center, height) in enumerate(zip(centers, heights, strict=True), start=1):
         caption = _caption(scene, organs[index - 1], index, annotated is None or annotated[index])
@@ -77,14 +77,14 @@ def write_overlay(
         if center is not None:
             _draw_row(figure, top - _CAPTION, inches, scene, index, center, colors)
         top -= height
-    with written_aside(path) as aside:
+    with atomic_write(path) as aside:
         figure.savefig(aside, format="png", dpi="figure", facecolor=_PAPER)
 
 
 def _centers(scene: Scene, count: int) -> list[tuple[int, ...] | None]:
     """Per organ and axis, the plane where the organ, the true one if there is one, is largest."""
     centers: list[tuple[int, ...] | None] = [None] * count
-    for mask in (scene.pred, scene.truth):
+    for mask in (scene.pred, scene.reference):
         if mask is None:
             continue
         for index, box in enumerate(ndimage.find_objects(mask, max_label=count)):
@@ -122,7 +122,9 @@ def _draw_header(figure: Figure, title: str, *, has_truth: bool) -> None:
     text.set_parse_math(False)
     lines = [Line2D([], [], color=_INK, linewidth=2.2, label="prediction (in the organ's colour)")]
     if has_truth:
-        lines.append(Line2D([], [], color="white", linewidth=1.3, linestyle=(0, (3, 2)), label="truth (white, dashed)"))
+        lines.append(
+            Line2D([], [], color="white", linewidth=1.3, linestyle=(0, (3, 2)), label="reference (white, dashed)")
+        )
     anchor = (1 - _GAP / _WIDTH, line)
     figure.legend(
         handles=lines, loc="center right", bbox_to_anchor=anchor, ncols=2, frameon=False, labelcolor=_INK, borderpad=0
@@ -138,22 +140,22 @@ def _draw_caption(figure: Figure, top: float, caption: str, color: Color) -> Non
 
 
 def _caption(scene: Scene, organ: str, index: int, is_known: bool) -> str:
-    """Name, volumes and Dice; no Dice where the truth does not know the organ."""
+    """Name, volumes and Dice; no Dice where the reference does not know the organ."""
     name = organ.replace("_", " ")
     pred = scene.pred == index
     pred_ml = np.count_nonzero(pred) * scene.voxel_ml
-    if scene.truth is None:
+    if scene.reference is None:
         return f"{name}    {pred_ml:.1f} mL" if pred_ml else f"{name}    not found by the prediction"
     if not is_known:
         return f"{name}    prediction {pred_ml:.1f} mL    not annotated"
-    true = scene.truth == index
+    true = scene.reference == index
     true_ml = np.count_nonzero(true) * scene.voxel_ml
     if not pred_ml and not true_ml:
-        return f"{name}    absent from prediction and truth"
+        return f"{name}    absent from prediction and reference"
     # Dice of this whole case: twice the shared volume over the sum of both; 0 when one side lacks the organ.
     dice = 2 * np.count_nonzero(pred & true) * scene.voxel_ml / (pred_ml + true_ml)
-    missing = "" if pred_ml and true_ml else f"    absent from the {'truth' if pred_ml else 'prediction'}"
-    return f"{name}    prediction {pred_ml:.1f} mL    truth {true_ml:.1f} mL    Dice {dice:.3f}{missing}"
+    missing = "" if pred_ml and true_ml else f"    absent from the {'reference' if pred_ml else 'prediction'}"
+    return f"{name}    prediction {pred_ml:.1f} mL    reference {true_ml:.1f} mL    Dice {dice:.3f}{missing}"
 
 
 def _draw_row(

@@ -25,7 +25,7 @@ _OWN_WIDTH, _OTHER_WIDTH, _TRUTH_WIDTH = 1.8, 0.9, 1.2  # points
 
 
 def draw_plane(axes: Axes, scene: Scene, axis: int, center: Sequence[int], index: int, colors: Sequence[Color]) -> None:
-    """The CT in true proportions with every organ's contour, the organ `index` heavier and with its truth.
+    """The CT in true proportions with every organ's contour, the organ `index` heavier and with its reference.
 
     Axes count millimetres from the upper left corner of the plane.
     """
@@ -38,9 +38,9 @@ def draw_plane(axes: Axes, scene: Scene, axis: int, center: Sequence[int], index
     pred = plane(scene.pred, axis, center[axis])
     for number, color in enumerate(colors, start=1):
         _draw_contour(axes, pred == number, extent, color, _OWN_WIDTH if number == index else _OTHER_WIDTH, "solid")
-    if scene.truth is not None:
-        truth = plane(scene.truth, axis, center[axis])
-        _draw_contour(axes, truth == index, extent, "white", _TRUTH_WIDTH, "dashed")
+    if scene.reference is not None:
+        reference = plane(scene.reference, axis, center[axis])
+        _draw_contour(axes, reference == index, extent, "white", _TRUTH_WIDTH, "dashed")
     axes.set_axis_off()
 
 

@@ -19,14 +19,14 @@ class Scene:
     Args:
         ct: (L,P,I) in HU.
         pred: (L,P,I) class indices.
-        truth: (L,P,I) class indices, or None where nobody knows it.
+        reference: (L,P,I) class indices, or None where nobody knows it.
         affine: Voxel of these arrays → RAS+ mm.
         window_hu: The HU shown black and white.
     """
 
     ct: np.ndarray
     pred: np.ndarray
-    truth: np.ndarray | None
+    reference: np.ndarray | None
     affine: np.ndarray
     window_hu: tuple[float, float]
 
@@ -58,7 +58,7 @@ class Scene:
 def make_scene(
     ct: np.ndarray,
     pred: np.ndarray,
-    truth: np.ndarray | None,
+    reference: np.ndarray | None,
     affine: np.ndarray,
     organs: Sequence[str],
     window_hu: tuple[float, float],
@@ -68,7 +68,7 @@ def make_scene(
     Args:
         ct: (I,J,K) in HU, in any orientation.
         pred: (I,J,K) class indices.
-        truth: (I,J,K) class indices or None.
+        reference: (I,J,K) class indices or None.
         affine: Voxel → RAS+ mm, 4×4.
         organs: Class i is organs[i-1].
         window_hu: The HU shown black and white.
@@ -79,7 +79,7 @@ def make_scene(
     if not window_hu[0] < window_hu[1]:
         msg = f"window_hu must go from low to high, got {window_hu}"
         raise ValueError(msg)
-    for name, mask in (("pred", pred), ("truth", truth)):
+    for name, mask in (("pred", pred), ("reference", reference)):
         if mask is None:
             continue
         if ct.ndim != 3 or mask.shape != ct.shape:
@@ -93,7 +93,7 @@ def make_scene(
     return Scene(
         ct=nib.orientations.apply_orientation(ct, turn),
         pred=nib.orientations.apply_orientation(pred, turn),
-        truth=None if truth is None else nib.orientations.apply_orientation(truth, turn),
+        reference=None if reference is None else nib.orientations.apply_orientation(reference, turn),
         affine=affine @ nib.orientations.inv_ornt_aff(turn, ct.shape),
         window_hu=window_hu,
     )

@@ -1,4 +1,4 @@
-"""One film per case: the scan slice by slice with its contours beside the organs' surfaces, which grow, then turn."""
+"""One video per case: the scan slice by slice with its contours beside the organs' surfaces, which grow, then turn."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,11 +13,11 @@ from segment.view.scene import Scene, make_scene, plane
 from segment.view.stage import Stage
 from segment.view.surface import Surface, build_surface
 
-_GROWING = 0.6  # share of the longest film that shows the slices; the turn takes the rest
-_CONTOUR = 2  # pixels; a single one is washed out by the film's colour subsampling
+_GROWING = 0.6  # share of the longest video that shows the slices; the turn takes the rest
+_CONTOUR = 2  # pixels; a single one is washed out by the video's colour subsampling
 
 
-def write_film(
+def write_video(
     path: Path,
     ct: np.ndarray,
     pred: np.ndarray,
@@ -31,11 +31,11 @@ def write_film(
     """Write an MP4: axial slices from feet to head on the left, the organs growing to that slice on the right.
 
     After the last slice the complete organs turn once about the body's axis, beside the slice that shows most of
-    them. The patient's right is on the left of the picture, in both panels. Without any organ the film ends with the
+    them. The patient's right is on the left of the picture, in both panels. Without any organ the video ends with the
     slices and says so.
 
     Args:
-        path: The film, `.mp4`; it appears whole or not at all.
+        path: The video, `.mp4`; it appears whole or not at all.
         ct: (I,J,K) in HU, in any orientation.
         pred: (I,J,K) class indices.
         affine: Voxel → RAS+ mm, 4×4.
@@ -45,7 +45,7 @@ def write_film(
         max_seconds: Slices are left out evenly in scans that would take longer.
 
     Raises:
-        ValueError: On differing shapes, classes without a name, or a film too short for a frame of each part.
+        ValueError: On differing shapes, classes without a name, or a video too short for a frame of each part.
         RuntimeError: When ffmpeg fails.
     """
     slices, turns = round(_GROWING * max_seconds * fps), round((1 - _GROWING) * max_seconds * fps)

@@ -33,17 +33,17 @@ def drawn(monkeypatch):
         calls.append((path.name, ct, mask, affine, organs, more))
 
     monkeypatch.setattr(report, "write_overlay", draw)
-    monkeypatch.setattr(report, "write_film", draw)
+    monkeypatch.setattr(report, "write_video", draw)
     return calls
 
 
-@pytest.mark.parametrize(("overlay", "film"), [(True, True), (True, False), (False, True), (False, False)])
-def test_a_case_leaves_its_rows_and_the_pictures_asked_for(tmp_path, labelled, drawn, overlay, film):
+@pytest.mark.parametrize(("overlay", "video"), [(True, True), (True, False), (False, True), (False, False)])
+def test_a_case_leaves_its_rows_and_the_pictures_asked_for(tmp_path, labelled, drawn, overlay, video):
     begin_cases(tmp_path / "cases.csv")
-    mask = np.zeros_like(labelled.truth)
-    CaseReport(tmp_path, ORGANS, overlay, film).add(labelled, mask, SCORES)
+    mask = np.zeros_like(labelled.reference)
+    CaseReport(tmp_path, ORGANS, overlay, video).add(labelled, mask, SCORES)
     assert read_cases(tmp_path / "cases.csv") == [("set/case 1", score) for score in SCORES]
-    wanted = ["overlay.png"] * overlay + ["organs.mp4"] * film
+    wanted = ["overlay.png"] * overlay + ["organs.mp4"] * video
     assert [call[0] for call in drawn] == wanted
     assert sorted(path.name for path in tmp_path.glob("cases/set-case 1/*")) == sorted(wanted)
     for name, ct, pred, affine, organs, more in drawn:
@@ -51,7 +51,7 @@ def test_a_case_leaves_its_rows_and_the_pictures_asked_for(tmp_path, labelled, d
         assert pred is mask
         assert affine is labelled.scan.affine
         assert organs == ORGANS
-        told = {"truth": labelled.truth, "annotated": labelled.annotated, "title": "set/case 1"}
+        told = {"reference": labelled.reference, "annotated": labelled.annotated, "title": "set/case 1"}
         assert more == (told if name == "overlay.png" else {})
 
 
@@ -62,15 +62,15 @@ def test_the_rows_come_last(tmp_path, labelled, monkeypatch):
         raise KeyboardInterrupt
 
     begin_cases(tmp_path / "cases.csv")
-    monkeypatch.setattr(report, "write_film", killed)
+    monkeypatch.setattr(report, "write_video", killed)
     with pytest.raises(KeyboardInterrupt):
-        CaseReport(tmp_path, ORGANS, overlay=False, film=True).add(labelled, labelled.truth, SCORES)
+        CaseReport(tmp_path, ORGANS, overlay=False, video=True).add(labelled, labelled.reference, SCORES)
     assert read_cases(tmp_path / "cases.csv") == []
 
 
 class Module(pl.LightningModule):
     def test_step(self, batch, batch_idx):
-        return {"mask": batch.truth, "scores": SCORES}
+        return {"mask": batch.reference, "scores": SCORES}
 
     def transfer_batch_to_device(self, batch, device, dataloader_idx):
         return batch
@@ -82,7 +82,7 @@ def test_as_callback_it_begins_a_table_for_every_test(tmp_path, labelled, drawn)
     append_case(tmp_path / "cases.csv", "set/of an earlier test", SCORES)
     trainer = pl.Trainer(
         accelerator="cpu",
-        callbacks=[CaseReport(tmp_path, ORGANS, overlay=True, film=False)],
+        callbacks=[CaseReport(tmp_path, ORGANS, overlay=True, video=False)],
         logger=False,
         enable_progress_bar=False,
         default_root_dir=tmp_path,

@@ -18,7 +18,7 @@ class Module(pl.LightningModule):
     """Takes every second plane of the liver for background."""
 
     def test_step(self, batch, batch_idx):
-        mask = batch.truth.copy()
+        mask = batch.reference.copy()
         mask[::2] = 0
         return {"mask": mask}
 
@@ -26,9 +26,9 @@ class Module(pl.LightningModule):
         return batch
 
 
-def labelled(case, truth, annotated):
-    scan = Scan(np.zeros(truth.shape, np.float32), np.eye(4), nib.Nifti1Header(), truth.shape)
-    return LabelledScan(case, scan, truth, annotated)
+def labelled(case, reference, annotated):
+    scan = Scan(np.zeros(reference.shape, np.float32), np.eye(4), nib.Nifti1Header(), reference.shape)
+    return LabelledScan(case, scan, reference, annotated)
 
 
 @pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers")
@@ -43,7 +43,7 @@ def test_the_voxels_of_all_test_cases_are_summed_anew_for_every_test(tmp_path):
     for _ in range(2):
         trainer.test(Module(), DataLoader(scans, batch_size=None), verbose=False)
     with (tmp_path / "confusion.csv").open(newline="") as file:
-        voxels = {(row["truth"], row["predicted"]): int(row["voxels"]) for row in csv.DictReader(file)}
+        voxels = {(row["reference"], row["predicted"]): int(row["voxels"]) for row in csv.DictReader(file)}
     assert {pair: count for pair, count in voxels.items() if count} == {
         ("liver", "background"): 8 + 4,
         ("liver", "liver"): 8 + 4,

@@ -24,13 +24,13 @@ pytestmark = [
 
 
 def masks(dice):
-    """Prediction and truth of ten voxels of liver each (1,1,I,J,K), of which that share is common."""
-    pred, truth = torch.zeros(2, 1, 1, 4, 4, 4, dtype=torch.long)
-    truth.view(-1)[:10] = 1
+    """Prediction and reference of ten voxels of liver each (1,1,I,J,K), of which that share is common."""
+    pred, reference = torch.zeros(2, 1, 1, 4, 4, 4, dtype=torch.long)
+    reference.view(-1)[:10] = 1
     shared = round(10 * dice)
     pred.view(-1)[:shared] = 1
     pred.view(-1)[20 : 30 - shared] = 1
-    return pred, truth
+    return pred, reference
 
 
 class Net(pl.LightningModule):
@@ -118,7 +118,9 @@ def test_the_tables_are_those_of_the_best_epoch(tmp_path, drawn):
     assert list(dice) == [(case, organ) for case in "abc" for organ in ORGANS]
     assert [float(dice[case, "liver"]) for case in "abc"] == [0.8, 0.4, 0.6]
     assert {dice[case, "spleen"] for case in "abc"} == {"nan"}  # not annotated
-    voxels = {(r["truth"], r["predicted"]): int(r["voxels"]) for r in rows(tmp_path / "validation" / "confusion.csv")}
+    voxels = {
+        (r["reference"], r["predicted"]): int(r["voxels"]) for r in rows(tmp_path / "validation" / "confusion.csv")
+    }
     assert voxels["liver", "liver"] == 8 + 4 + 6
     assert voxels["liver", "background"] == voxels["background", "liver"] == 2 + 6 + 4
     assert sum(voxels.values()) == 3 * 64

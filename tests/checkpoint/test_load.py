@@ -8,7 +8,7 @@ import torch
 from omegaconf import OmegaConf
 
 from segment import build
-from segment.checkpoint.load import check_resumable, rebuild, steps_of
+from segment.checkpoint.load import check_resumable, load_model, steps_of
 from segment.errors import UserError
 from segment.io.read import read_ct
 
@@ -19,7 +19,7 @@ def ckpt(tmp_path):
 
 
 def test_a_checkpoint_is_all_that_prediction_needs(ckpt, tmp_path):
-    trained = rebuild(ckpt)
+    trained = load_model(ckpt)
     hu, classes = tiny.body()
     scan = read_ct(tiny.save(tmp_path / "ct.nii.gz", hu))
     assert trained.organs == tiny.ORGANS
@@ -29,9 +29,9 @@ def test_a_checkpoint_is_all_that_prediction_needs(ckpt, tmp_path):
 
 def test_a_missing_checkpoint_is_named(tmp_path):
     with pytest.raises(UserError, match=r"no such checkpoint: .*no\.ckpt; a run's best one is"):
-        rebuild(tmp_path / "no.ckpt")
+        load_model(tmp_path / "no.ckpt")
     with pytest.raises(UserError, match=r"is a folder, not a checkpoint; name the file, e\.g\. <run folder>/check"):
-        rebuild(tmp_path)
+        load_model(tmp_path)
 
 
 class Bomb:
@@ -80,7 +80,7 @@ def damaged(path, kind, mark):
 def test_files_that_are_no_checkpoints_are_refused_and_run_nothing(ckpt, tmp_path, kind, message):
     damaged(ckpt, kind, tmp_path / "mark")
     with pytest.raises(UserError, match=message) as info:
-        rebuild(ckpt)
+        load_model(ckpt)
     assert len(str(info.value).splitlines()) == 1
     assert not (tmp_path / "mark").exists()
 
@@ -89,7 +89,7 @@ def test_a_checkpoint_without_preprocessing_is_refused(tmp_path):
     held = tiny.config()
     del held["preprocess"]
     with pytest.raises(UserError, match="lacks preprocess"):
-        rebuild(tiny.write_checkpoint(tmp_path / "x.ckpt", held))
+        load_model(tiny.write_checkpoint(tmp_path / "x.ckpt", held))
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_checkpoint_without_preprocessing_is_refused(tmp_path):
 )
 def test_what_cannot_be_rebuilt_says_so(tmp_path, change, message):
     with pytest.raises(UserError, match=message):
-        rebuild(tiny.write_checkpoint(tmp_path / "x.ckpt", {**tiny.config(), **change}))
+        load_model(tiny.write_checkpoint(tmp_path / "x.ckpt", {**tiny.config(), **change}))
 
 
 def test_a_network_from_elsewhere_needs_trust(tmp_path, monkeypatch):
@@ -112,8 +112,8 @@ def test_a_network_from_elsewhere_needs_trust(tmp_path, monkeypatch):
     held["model"]["net"]["_target_"] = "mynet.Net"
     ckpt = tiny.write_checkpoint(tmp_path / "x.ckpt", held)
     with pytest.raises(UserError, match=r"'mynet\.Net', which is not allowed.*trust=\[mynet\]"):
-        rebuild(ckpt)
-    assert type(rebuild(ckpt, trust=["mynet"]).module.net).__name__ == "Net"
+        load_model(ckpt)
+    assert type(load_model(ckpt, trust=["mynet"]).module.net).__name__ == "Net"
 
 
 def test_steps_are_those_of_the_checkpoint(ckpt):
@@ -123,7 +123,7 @@ def test_steps_are_those_of_the_checkpoint(ckpt):
 def module_with(facts):
     held = facts["config"]
     module = build.instantiate(OmegaConf.create(held["model"]), _convert_="all")
-    module.checkpoint_facts = facts
+    module.checkpoint_metadata = facts
     return module
 
 

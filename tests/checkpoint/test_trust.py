@@ -7,7 +7,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from segment.checkpoint.load import CHECKPOINT_KEYS, rebuild
+from segment.checkpoint.load import CHECKPOINT_KEYS, load_model
 from segment.checkpoint.trust import checked
 from segment.commands.command import config_dir
 from segment.errors import UserError
@@ -131,5 +131,5 @@ def test_a_hostile_checkpoint_runs_nothing(tmp_path, monkeypatch):
     held = tiny.config()
     held["model"]["postprocess"] = {"_target_": "torch.nn.functional.os.system", "_args_": ["touch mark"]}
     with pytest.raises(UserError, match=r"'torch\.nn\.functional\.os\.system', which is not allowed"):
-        rebuild(tiny.write_checkpoint(tmp_path / "x.ckpt", held))
+        load_model(tiny.write_checkpoint(tmp_path / "x.ckpt", held))
     assert not (tmp_path / "mark").exists()

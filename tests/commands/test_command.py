@@ -8,7 +8,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from segment.commands.command import config_dir, door
+from segment.commands.command import config_dir, hydra_command
 from segment.errors import UserError
 
 GIVEN = ["ckpt=a", "input=b", "output=c"]
@@ -28,7 +28,7 @@ def run(monkeypatch, capsys):
         monkeypatch.setattr(sys, "argv", ["segment", *arguments])
         code = 0
         try:
-            door(config_name)(task)()
+            hydra_command(config_name)(task)()
         except SystemExit as end:
             code = end.code
         out, err = capsys.readouterr()

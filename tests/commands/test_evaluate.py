@@ -72,10 +72,10 @@ def hashes(data, *names):
 
 def test_scores_are_those_of_the_masks(run, data, tmp_path):
     _, classes = tiny.body(0)
-    truth = np.array([0, 6, 1], np.uint8)[classes]
-    truth[12, 4:10, 3:8] = 7  # a layer of 30 voxels that the network takes for liver is stomach
-    truth[4:8, 5:9, 6:9] = 0  # and there is no spleen
-    tiny.save(data / "labels" / "case0.nii.gz", truth)
+    reference = np.array([0, 6, 1], np.uint8)[classes]
+    reference[12, 4:10, 3:8] = 7  # a layer of 30 voxels that the network takes for liver is stomach
+    reference[4:8, 5:9, 6:9] = 0  # and there is no spleen
+    tiny.save(data / "labels" / "case0.nii.gz", reference)
     run()
     found = scores(tmp_path)
     assert len(found) == 8
@@ -92,7 +92,7 @@ def test_scores_are_those_of_the_masks(run, data, tmp_path):
 
 def test_the_run_folder_tells_what_was_scored(run, tmp_path, caplog, monkeypatch):
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(report, "write_film", lambda path, *_: path.write_bytes(b"film"))  # seconds, and tested there
+    monkeypatch.setattr(report, "write_video", lambda path, *_: path.write_bytes(b"video"))  # seconds, and tested there
     run("pictures=true", "include_trained=true", "split=file", f"split.path={split_file(tmp_path, ['case2'])}")
     folder = tmp_path / "run"
     assert json.loads((folder / "split.json").read_text()) == {"test": ["folder/case2"]}
@@ -122,7 +122,7 @@ def test_evaluations_of_the_seeds_of_one_recipe_are_one_arm(run, ckpt, tmp_path)
 def test_training_tells_checkpoints_its_recipe(tmp_path):
     with initialize_config_dir(config_dir(), version_base="1.3"):
         cfg = compose("train", ["experiment=smoke", "seed=3", "logger=csv", f"run_dir={tmp_path}/run", "compile=false"])
-    told = build.parts(cfg).module.checkpoint_facts["trained"]
+    told = build.parts(cfg).module.checkpoint_metadata["trained"]
     assert (told["seed"], told["model.net._target_"]) == (3, "segment.model.vnet.VNet")
     assert "run_dir" not in told
     assert str(tmp_path) not in json.dumps(told)

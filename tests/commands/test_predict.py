@@ -187,13 +187,13 @@ def test_bad_files_are_named_and_the_others_done(ckpt, tmp_path, monkeypatch, ca
 
 
 def test_pictures_are_made_of_every_ct(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "write_film", lambda path, *_: path.write_bytes(b"film"))  # seconds, and tested there
+    monkeypatch.setattr(module, "write_video", lambda path, *_: path.write_bytes(b"video"))  # seconds, and tested there
     tiny.save(tmp_path / "ct.nii.gz", tiny.body()[0])
     run(tmp_path / "ct.nii.gz", "pictures=true")
     made = tmp_path / "masks"
     assert names(made) == ["checkpoint.sha256", "ct_organs.mp4", "ct_overlay.png", "ct_seg.nii.gz", "volumes.csv"]
     assert (made / "ct_overlay.png").read_bytes().startswith(b"\x89PNG")
-    assert (made / "ct_organs.mp4").read_bytes() == b"film"
+    assert (made / "ct_organs.mp4").read_bytes() == b"video"
     run(tmp_path / "ct.nii.gz", "overwrite=true")  # without pictures: those of before are of another mask
     assert names(made) == ["checkpoint.sha256", "ct_seg.nii.gz", "volumes.csv"]
 

@@ -6,7 +6,7 @@ import pytest
 
 from segment.comparison.arms import Arm
 from segment.comparison.comparison import MEAN, compare
-from segment.comparison.finished_run import Part, Record
+from segment.comparison.finished_run import FinishedRun, TrainedPart
 from segment.comparison.statistics.contrasts import Settings
 from segment.metrics.scores import OrganScore
 
@@ -18,7 +18,7 @@ def run(name, dice, patients=None, hd95_mm=None):
     """A run with one organ, of which these are the scores by case."""
     far = hd95_mm or dict.fromkeys(dice, 1.0)
     cases = {case: {"liver": OrganScore("liver", dice[case], far[case], 1.0, 100.0, 100.0)} for case in dice}
-    return Record(name, cases, (Part(frozenset(), frozenset(cases)),), {}, "", {}, patients or {})
+    return FinishedRun(name, cases, (TrainedPart(frozenset(), frozenset(cases)),), {}, "", {}, patients or {})
 
 
 def arms(*runs):
@@ -81,7 +81,7 @@ def two_organs(name, liver, spleen):
         }
         for case in liver
     }
-    return Record(name, cases, (Part(frozenset(), frozenset(cases)),), {}, "", {}, {}, 1000, 2.0)
+    return FinishedRun(name, cases, (TrainedPart(frozenset(), frozenset(cases)),), {}, "", {}, {}, 1000, 2.0)
 
 
 def test_the_mean_over_organs_is_of_those_that_every_arm_scores_in_a_patient():

@@ -78,7 +78,7 @@ def test_test_is_scans_on_their_own_grids(sources, cache):
     (labelled,) = datamodule.test_dataloader()
     assert isinstance(labelled, LabelledScan)
     assert labelled.id == datamodule.split.test[0].id
-    assert labelled.scan.data.shape == labelled.truth.shape == (24, 20, 16)
+    assert labelled.scan.data.shape == labelled.reference.shape == (24, 20, 16)
     assert labelled.scan.data.dtype == np.int16
 
 

@@ -27,10 +27,10 @@ def test_scans_on_their_own_grids(cases):
     assert labelled.id == cases[1].id
     assert np.array_equal(labelled.scan.data, read_ct(cases[1].image).data)
     assert np.allclose(labelled.scan.affine[:3, :3], np.diag([2, 2, 3]))
-    assert labelled.truth.shape == (24, 20, 16)
-    assert labelled.truth.dtype == np.uint8
-    assert labelled.truth[:12].max() == 2  # spleen on the left
-    assert labelled.truth[12:].max() == 1  # liver on the right
+    assert labelled.reference.shape == (24, 20, 16)
+    assert labelled.reference.dtype == np.uint8
+    assert labelled.reference[:12].max() == 2  # spleen on the left
+    assert labelled.reference[12:].max() == 1  # liver on the right
 
 
 def test_a_label_on_another_grid_is_refused(cases, tmp_path):

@@ -30,33 +30,33 @@ def masks_of(label, tmp_path, **codes):
 
 def test_codes_become_classes_and_an_organ_without_a_code_is_unknown(case):
     image, label = case
-    truth = LabelFile(label, CODES)
-    classes = truth.read(read_ct(image), image, ORGANS)
+    reference = LabelFile(label, CODES)
+    classes = reference.read(read_ct(image), image, ORGANS)
     stored = np.asarray(nib.load(label).dataobj)
     assert np.array_equal(classes, np.select([stored == 5, stored == 2], [1, 3]))
-    assert annotated(truth, ORGANS) == [True, True, False, True]
+    assert annotated(reference, ORGANS) == [True, True, False, True]
 
 
 def test_masks_give_the_same_classes_as_one_file(case, tmp_path):
     image, label = case
-    truth = masks_of(label, tmp_path, liver=5, spleen=2, other=9)
+    reference = masks_of(label, tmp_path, liver=5, spleen=2, other=9)
     scan = read_ct(image)
-    assert np.array_equal(truth.read(scan, image, ORGANS), LabelFile(label, CODES).read(scan, image, ORGANS))
-    assert annotated(truth, ORGANS) == [True, True, False, True]
+    assert np.array_equal(reference.read(scan, image, ORGANS), LabelFile(label, CODES).read(scan, image, ORGANS))
+    assert annotated(reference, ORGANS) == [True, True, False, True]
 
 
 def test_where_masks_overlap_the_later_organ_wins(case, tmp_path):
     image, label = case
-    truth = masks_of(label, tmp_path, liver=5, spleen=2, pancreas=5)
-    assert set(np.unique(truth.read(read_ct(image), image, ORGANS))) == {0, 2, 3}
+    reference = masks_of(label, tmp_path, liver=5, spleen=2, pancreas=5)
+    assert set(np.unique(reference.read(read_ct(image), image, ORGANS))) == {0, 2, 3}
 
 
 def test_a_mask_on_another_grid_is_refused(case, tmp_path):
     image, label = case
-    truth = masks_of(label, tmp_path, liver=5)
+    reference = masks_of(label, tmp_path, liver=5)
     _, other = write_case(tmp_path / "other", "a", spacing_mm=(2, 2, 2))
     with pytest.raises(UserError, match="lies up to"):
-        MaskFiles({**truth.paths, "spleen": other}).read(read_ct(image), image, ORGANS)
+        MaskFiles({**reference.paths, "spleen": other}).read(read_ct(image), image, ORGANS)
 
 
 def oblique(path):
@@ -81,8 +81,8 @@ def test_a_label_in_any_of_the_48_orders_gives_the_same_classes(case, tmp_path):
         for path, (data, affine) in stored.items():
             turned = nib.Nifti1Image(data, affine).as_reoriented(turn)
             nib.save(nib.Nifti1Image(np.asarray(turned.dataobj), turned.affine), path)
-        for truth in (LabelFile(label, CODES), masks):
-            np.testing.assert_array_equal(truth.read(scan, image, ORGANS), expected)
+        for reference in (LabelFile(label, CODES), masks):
+            np.testing.assert_array_equal(reference.read(scan, image, ORGANS), expected)
 
 
 def test_a_name_alone_is_no_code():

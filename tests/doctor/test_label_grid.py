@@ -4,7 +4,7 @@ import pytest
 import torso
 from torso import AFFINE, found, write_case
 
-from segment.doctor.truth import read_truth
+from segment.doctor.reference import read_reference
 from segment.io.read import read_ct
 
 
@@ -30,7 +30,7 @@ def turned_case(folder, clean, turn, ct_affine=AFFINE):
 def test_another_order_of_voxels_is_a_note_and_gives_the_same_classes(tmp_path, clean):
     case = turned_case(tmp_path, clean, [[0, -1], [2, 1], [1, -1]], centred_at(5))
     assert found(case) == {("note", "label order", "")}
-    classes, (note,) = read_truth(case, read_ct(case.image), torso.ORGANS)
+    classes, (note,) = read_reference(case, read_ct(case.image), torso.ORGANS)
     np.testing.assert_array_equal(classes, clean[1])
     assert note.what == "the label is stored in the voxel order LIA, its CT in RAS"
 
@@ -40,7 +40,7 @@ def test_left_and_right_may_be_exchanged_in_a_header_that_is_centred(tmp_path, c
     centred = centred_at(0)
     wrong = np.diag([-1, 1, 1, 1]) @ centred
     case = write_case(tmp_path, hu=clean[0], label=clean[1], affine=centred, label_affine=wrong)
-    classes, (warning,) = read_truth(case, read_ct(case.image), torso.ORGANS)
+    classes, (warning,) = read_reference(case, read_ct(case.image), torso.ORGANS)
     np.testing.assert_array_equal(classes, clean[1][::-1])  # by the header
     assert (warning.severity, warning.check) == ("warning", "label order")
     assert "LAS, its CT in RAS; the field of view is centred, so a label whose header mirrors it w" in warning.what
@@ -60,7 +60,7 @@ def test_left_and_right_may_be_exchanged_in_a_header_that_is_centred(tmp_path, c
 )
 def test_only_a_reversed_and_centred_label_may_have_the_wrong_sign(tmp_path, clean, turn, middle_mm, severity):
     case = turned_case(tmp_path, clean, turn, centred_at(middle_mm))
-    classes, (finding,) = read_truth(case, read_ct(case.image), torso.ORGANS)
+    classes, (finding,) = read_reference(case, read_ct(case.image), torso.ORGANS)
     assert (finding.severity, finding.check) == (severity, "label order")
     np.testing.assert_array_equal(classes, clean[1])
 
@@ -70,5 +70,5 @@ def test_a_rounded_header_is_a_note_with_the_distance(tmp_path, clean):
     moved[0, 3] += 0.02
     case = write_case(tmp_path, hu=clean[0], label=clean[1], label_affine=moved)
     assert found(case) == {("note", "label grid", "")}
-    (note,) = read_truth(case, read_ct(case.image), torso.ORGANS)[1]
+    (note,) = read_reference(case, read_ct(case.image), torso.ORGANS)[1]
     assert note.what.startswith("the label's header places it up to 0.02 mm (0.0")

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segment.forecast.forecast import Cases, Plan, Trial, duration, forecast, gigabytes
+from segment.forecast.forecast import Cases, Plan, TrialTimes, duration, forecast, gigabytes
 
-TRIAL = Trial(
+TRIAL = TrialTimes(
     steps=8,
     once_s=1.0,
     step_s=0.5,

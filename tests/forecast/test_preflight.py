@@ -19,7 +19,7 @@ from segment.commands.command import config_dir
 from segment.commands.train import train
 from segment.errors import UserError
 from segment.forecast import preflight, stopwatch
-from segment.forecast.forecast import Trial
+from segment.forecast.forecast import TrialTimes
 from segment.model.combined_loss import Ramp
 
 # One worker runs this file, for its tests share a finished run.
@@ -32,7 +32,7 @@ pytestmark = [
 
 TINY = ["experiment=smoke", "callbacks.cases.overlay=false", "data.patches_per_epoch=3", "data.batch_size=1"]
 TINY += ["logger=csv", "callbacks.progress=null", "+trainer.enable_progress_bar=false", "trainer.max_epochs=2"]
-TRIAL = Trial(8, 1.0, 0.5, 0.0, 2.0, 2.5, 0.5, 2.0, 10**9, None)
+TRIAL = TrialTimes(8, 1.0, 0.5, 0.0, 2.0, 2.5, 0.5, 2.0, 10**9, None)
 
 
 @pytest.fixture(scope="module")

@@ -68,8 +68,8 @@ def write_run_folder(folder):
     """What a run leaves beside its scalars."""
     (folder / "validation").mkdir(parents=True)
     (folder / "cases.csv").write_text(CASES)
-    (folder / "confusion.csv").write_text("truth,predicted,share,voxels\nbackground,liver,nan,0\n")
-    (folder / "validation" / "confusion.csv").write_text("truth,predicted,share,voxels\nliver,liver,1.0,7\n")
+    (folder / "confusion.csv").write_text("reference,predicted,share,voxels\nbackground,liver,nan,0\n")
+    (folder / "validation" / "confusion.csv").write_text("reference,predicted,share,voxels\nliver,liver,1.0,7\n")
     (folder / "validation" / "cases.csv").write_text("case,organ,dice\na,liver,0.5\nb,liver,0.25\n")
     (folder / "split.json").write_text('{"test": ["12", "13"]}')
     for name in ("validation/worst.png", "validation/median.png", "confusion.png"):
@@ -127,7 +127,7 @@ def test_tables_pictures_and_files_are_those_of_the_run_folder(tmp_path):
     assert rows[0]["volume_ml_pred"] == 100.0
     assert [row["case"] for row in run.table("validation/cases")] == ["b", "a"]
     (pair,) = run.table("confusion")  # of the test, not of the validation
-    assert pair == {"truth": "background", "predicted": "liver", "share": None, "voxels": 0}
+    assert pair == {"reference": "background", "predicted": "liver", "share": None, "voxels": 0}
     files = run.path.parent / "files"
     pictures = {
         "validation/worst": "validation/worst",
@@ -225,7 +225,7 @@ def test_tables_and_pictures_can_be_logged_without_any_scalar(tmp_path):
     assert "history" in run.history[0]
 
 
-def told(caplog):
+def levels(caplog):
     """Levels of what this package says."""
     return [record.levelno for record in caplog.records if record.name.startswith("segment")]
 
@@ -242,7 +242,7 @@ def log_through(logger):
 def test_a_folder_that_cannot_be_written_is_a_warning_and_no_more(tmp_path, caplog):
     (tmp_path / "wandb").write_text("a file in its way")
     log_through(WandbRun(tmp_path, project="segment"))
-    assert told(caplog) == [logging.WARNING]
+    assert levels(caplog) == [logging.WARNING]
     assert "Weights & Biases logs no more in this run: " in caplog.text
 
 
@@ -280,7 +280,7 @@ def test_a_failure_in_the_middle_is_a_warning_and_no_more(tmp_path, caplog):
     logger.log_metrics({"a": object()}, step=1)  # nothing that W&B takes
     logger.run.log = None
     log_through(logger)
-    assert told(caplog) == [logging.WARNING]
+    assert levels(caplog) == [logging.WARNING]
     assert wandb.run is None
 
 
@@ -319,7 +319,7 @@ def test_without_an_answer_from_the_server_a_run_is_logged_offline(tmp_path, cap
     monkeypatch.setattr(wandb_begin, "INIT_SECONDS", 2)
     log_through(WandbRun(tmp_path, project="segment"))
     assert "cannot be reached, so the run is logged offline" in caplog.text
-    assert told(caplog) == [logging.WARNING]
+    assert levels(caplog) == [logging.WARNING]
     (run,) = [run for run in offline_runs(tmp_path) if "offline-run" in str(run.path)]
     assert len(run.history) == 2
 

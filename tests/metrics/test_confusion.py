@@ -15,30 +15,30 @@ MASKS = arrays.arrays(np.uint8, (3, 4, 2), elements=st.integers(0, 2))
 
 
 def test_true_classes_are_rows_and_predicted_ones_columns():
-    truth = np.array([[[0, 1, 1]], [[2, 2, 2]]], dtype=np.uint8)
+    reference = np.array([[[0, 1, 1]], [[2, 2, 2]]], dtype=np.uint8)
     pred = np.array([[[0, 1, 2]], [[2, 0, 0]]], dtype=np.uint8)
-    assert confusion(pred, truth, 3).tolist() == [[1, 0, 0], [0, 1, 1], [2, 0, 1]]
+    assert confusion(pred, reference, 3).tolist() == [[1, 0, 0], [0, 1, 1], [2, 0, 1]]
 
 
 @given(MASKS, MASKS)
-def test_it_counts_as_torchmetrics_does(pred, truth):
-    wanted = multiclass_confusion_matrix(torch.from_numpy(pred), torch.from_numpy(truth), num_classes=3)
-    assert np.array_equal(confusion(pred, truth, 3), wanted.numpy())
+def test_it_counts_as_torchmetrics_does(pred, reference):
+    wanted = multiclass_confusion_matrix(torch.from_numpy(pred), torch.from_numpy(reference), num_classes=3)
+    assert np.array_equal(confusion(pred, reference, 3), wanted.numpy())
 
 
 @given(MASKS, MASKS)
-def test_its_dice_is_that_of_the_masks(pred, truth):
-    for index, value in enumerate(dice(confusion(pred, truth, 3)), start=1):
-        both, size = ((pred == index) & (truth == index)).sum(), (pred == index).sum() + (truth == index).sum()
+def test_its_dice_is_that_of_the_masks(pred, reference):
+    for index, value in enumerate(dice(confusion(pred, reference, 3)), start=1):
+        both, size = ((pred == index) & (reference == index)).sum(), (pred == index).sum() + (reference == index).sum()
         assert math.isnan(value) if size == 0 else value == pytest.approx(2 * both / size)
 
 
 def test_what_a_case_does_not_annotate_is_left_out():
     """Where an unknown organ is found, nobody knows what is right."""
-    truth = np.array([[[0, 0, 1]]], dtype=np.uint8)
+    reference = np.array([[[0, 0, 1]]], dtype=np.uint8)
     pred = np.array([[[2, 0, 1]]], dtype=np.uint8)
     annotated = [True, True, False]
-    matrix = confusion(pred, truth, 3, annotated)
+    matrix = confusion(pred, reference, 3, annotated)
     assert matrix.tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 0]]
     assert str(dice(matrix, annotated)) == str([1.0, math.nan])
 

@@ -17,10 +17,10 @@ with warnings.catch_warnings():
     import surface_distance
 
 
-def score(pred, truth, spacing_mm=(1, 1, 1), tolerance_mm=1.0, affine=None):
+def score(pred, reference, spacing_mm=(1, 1, 1), tolerance_mm=1.0, affine=None):
     affine = np.diag([*spacing_mm, 1.0]) if affine is None else affine
     (result,) = score_case(
-        np.asarray(pred, np.uint8), np.asarray(truth, np.uint8), affine, ["heart"], {"heart": tolerance_mm}
+        np.asarray(pred, np.uint8), np.asarray(reference, np.uint8), affine, ["heart"], {"heart": tolerance_mm}
     )
     return result
 
@@ -38,12 +38,12 @@ def blobs(seed, shape, density):
     return smooth > np.quantile(smooth, 1 - density)
 
 
-def reference(pred, truth, spacing_mm, tolerance_mm):
+def reference(pred, reference, spacing_mm, tolerance_mm):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        distances = surface_distance.compute_surface_distances(truth, pred, spacing_mm)
+        distances = surface_distance.compute_surface_distances(reference, pred, spacing_mm)
     return (
-        surface_distance.compute_dice_coefficient(truth, pred),
+        surface_distance.compute_dice_coefficient(reference, pred),
         surface_distance.compute_robust_hausdorff(distances, 95),
         surface_distance.compute_surface_dice_at_tolerance(distances, tolerance_mm),
     )
@@ -67,9 +67,9 @@ def test_two_voxels_one_step_apart(axis, spacing_mm):
 
 def test_two_voxels_two_millimetres_apart_diagonally():
     # Steps (1, 1, 0) of 1.2 and 1.6 mm. Corners of one voxel are 0 mm (2 of 8), 1.2 (2), 1.6 (2) and 2 mm (2) away.
-    pred, truth, spacing_mm = at((1, 2, 3)), at((2, 3, 3)), (1.2, 1.6, 2.0)
-    assert score(pred, truth, spacing_mm).hd95_mm == pytest.approx(2.0)
-    shares = [score(pred, truth, spacing_mm, tolerance_mm).nsd for tolerance_mm in (0, 1.3, 1.7, 1.9999, 2.0001)]
+    pred, reference, spacing_mm = at((1, 2, 3)), at((2, 3, 3)), (1.2, 1.6, 2.0)
+    assert score(pred, reference, spacing_mm).hd95_mm == pytest.approx(2.0)
+    shares = [score(pred, reference, spacing_mm, tolerance_mm).nsd for tolerance_mm in (0, 1.3, 1.7, 1.9999, 2.0001)]
     assert shares == pytest.approx([0.25, 0.5, 0.75, 0.75, 1.0])
 
 
@@ -108,10 +108,10 @@ def test_absent_from_one_is_zero_without_a_distance(missed):
     tolerance_mm=st.sampled_from([0.0, 0.8, 1.0, 2.5, 3.0]),
 )
 def test_equals_surface_distance(seed, shape, spacing_mm, density, tolerance_mm):
-    pred, truth = blobs(seed, shape, density[0]), blobs(seed + 1, shape, density[1])
-    pred[0, 0, 0] = truth[-1, -1, -1] = True  # empty cases differ by definition
-    result = score(pred, truth, spacing_mm, tolerance_mm)
-    expected = reference(pred, truth, spacing_mm, tolerance_mm)
+    pred, reference = blobs(seed, shape, density[0]), blobs(seed + 1, shape, density[1])
+    pred[0, 0, 0] = reference[-1, -1, -1] = True  # empty cases differ by definition
+    result = score(pred, reference, spacing_mm, tolerance_mm)
+    expected = reference(pred, reference, spacing_mm, tolerance_mm)
     # The area table here is float32. At a percentile that falls between two distances, rounding may choose the other.
     assert (result.dice, result.nsd) == pytest.approx((expected[0], expected[2]), abs=1e-6)
     assert result.hd95_mm == pytest.approx(expected[1], abs=1e-9)
@@ -123,42 +123,46 @@ def test_equals_surface_distance(seed, shape, spacing_mm, density, tolerance_mm)
 )
 def test_background_around_an_organ_changes_nothing(seed, before, after):
     # Also says that an organ cut by the border of the scan is closed there.
-    pred, truth = np.ones((4, 5, 6), bool), blobs(seed, (4, 5, 6), 0.5)
+    pred, reference = np.ones((4, 5, 6), bool), blobs(seed, (4, 5, 6), 0.5)
     margins = list(zip(before, after, strict=True))
     spacing_mm = (0.7, 0.8, 2.5)
-    assert numbers(score(pred, truth, spacing_mm)) == numbers(
-        score(np.pad(pred, margins), np.pad(truth, margins), spacing_mm)
+    assert numbers(score(pred, reference, spacing_mm)) == numbers(
+        score(np.pad(pred, margins), np.pad(reference, margins), spacing_mm)
     )
 
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10_000), order=st.permutations(range(3)), flips=st.tuples(*[st.sampled_from([1, -1])] * 3))
 def test_orientation_and_exchange_change_nothing(seed, order, flips):
-    pred, truth, spacing_mm = blobs(seed, (7, 8, 9), 0.3), blobs(seed + 1, (7, 8, 9), 0.3), np.array([0.7, 1.5, 2.5])
-    turned = [mask.transpose(order)[tuple(slice(None, None, f) for f in flips)] for mask in (pred, truth)]
-    expected = numbers(score(pred, truth, spacing_mm))
+    pred, reference, spacing_mm = (
+        blobs(seed, (7, 8, 9), 0.3),
+        blobs(seed + 1, (7, 8, 9), 0.3),
+        np.array([0.7, 1.5, 2.5]),
+    )
+    turned = [mask.transpose(order)[tuple(slice(None, None, f) for f in flips)] for mask in (pred, reference)]
+    expected = numbers(score(pred, reference, spacing_mm))
     assert numbers(score(*turned, spacing_mm[list(order)])) == pytest.approx(expected, abs=1e-6)
-    dice, hd95_mm, nsd, volume_ml_true, volume_ml_pred = numbers(score(truth, pred, spacing_mm))
+    dice, hd95_mm, nsd, volume_ml_true, volume_ml_pred = numbers(score(reference, pred, spacing_mm))
     assert (dice, hd95_mm, nsd, volume_ml_pred, volume_ml_true) == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("degrees", [0, 30, 90, 137])
 def test_a_rotated_grid_scores_the_same(degrees):
-    pred, truth = blobs(3, (9, 10, 11), 0.3), blobs(4, (9, 10, 11), 0.3)
+    pred, reference = blobs(3, (9, 10, 11), 0.3), blobs(4, (9, 10, 11), 0.3)
     c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     rotation = np.array([[c, -s, 0], [s, c, 0], [0, 0, -1]])
     affine = np.eye(4)
     affine[:3, :3] = (rotation @ np.diag([0.6, 0.6, 3.0])).astype(np.float32)  # as a header stores it
-    expected = numbers(score(pred, truth, (0.6, 0.6, 3.0), tolerance_mm=3.0))
-    assert numbers(score(pred, truth, tolerance_mm=3.0, affine=affine)) == pytest.approx(expected, abs=1e-6)
+    expected = numbers(score(pred, reference, (0.6, 0.6, 3.0), tolerance_mm=3.0))
+    assert numbers(score(pred, reference, tolerance_mm=3.0, affine=affine)) == pytest.approx(expected, abs=1e-6)
 
 
 def test_float32_headers_do_not_push_surfaces_beyond_the_tolerance():
     affine = np.diag(np.array([0.6, 0.6, 0.6, 1], np.float32)).astype(np.float64)
     slab = np.zeros((12, 3, 3), np.uint8)
-    pred, truth = slab.copy(), slab.copy()
-    pred[1], truth[6] = 1, 1  # five steps of 0.6 mm
-    assert score(pred, truth, tolerance_mm=3.0, affine=affine).nsd == 1
+    pred, reference = slab.copy(), slab.copy()
+    pred[1], reference[6] = 1, 1  # five steps of 0.6 mm
+    assert score(pred, reference, tolerance_mm=3.0, affine=affine).nsd == 1
 
 
 def test_distances_and_volumes_of_a_sheared_grid_are_true():
@@ -170,10 +174,10 @@ def test_distances_and_volumes_of_a_sheared_grid_are_true():
 
 
 def test_every_organ_has_its_own_index_and_tolerance():
-    truth, pred = at((1, 1, 1)), at((1, 1, 1))
-    truth[3, 3, 3], pred[3, 3, 4] = 2, 2
+    reference, pred = at((1, 1, 1)), at((1, 1, 1))
+    reference[3, 3, 3], pred[3, 3, 4] = 2, 2
     heart, bone, left = score_case(
-        pred, truth, np.eye(4), ["heart", "bone", "left"], {"heart": 0, "bone": 1, "left": 1}
+        pred, reference, np.eye(4), ["heart", "bone", "left"], {"heart": 0, "bone": 1, "left": 1}
     )
     assert (heart.organ, bone.organ, left.organ) == ("heart", "bone", "left")
     assert (heart.dice, heart.nsd, bone.dice, bone.nsd) == (1, 1, 0, 1)
@@ -181,9 +185,11 @@ def test_every_organ_has_its_own_index_and_tolerance():
 
 
 def test_an_organ_that_the_truth_does_not_know_has_a_predicted_volume_and_no_score():
-    truth, pred = at((1, 1, 1)), at((1, 1, 1))
+    reference, pred = at((1, 1, 1)), at((1, 1, 1))
     pred[3, 3, 4] = 2
-    heart, bone = score_case(pred, truth, np.eye(4), ["heart", "bone"], {"heart": 0, "bone": 1}, [True, True, False])
+    heart, bone = score_case(
+        pred, reference, np.eye(4), ["heart", "bone"], {"heart": 0, "bone": 1}, [True, True, False]
+    )
     assert (heart.dice, heart.volume_ml_true) == (1, 0.001)
     assert all(math.isnan(value) for value in (bone.dice, bone.hd95_mm, bone.nsd, bone.volume_ml_true))
     assert bone.volume_ml_pred == 0.001

@@ -91,11 +91,11 @@ def test_tversky_is_monai_s(batch, include_background):
 
 def test_tversky_weights_and_exponent_by_hand():
     # Class 1: 2 true voxels of 8, all of them and 2 others are taken; class 2: 4 true voxels, 2 of them are taken.
-    truth = torch.tensor([1, 1, 2, 2, 2, 2, 0, 0]).reshape(1, 1, 8, 1, 1)
+    reference = torch.tensor([1, 1, 2, 2, 2, 2, 0, 0]).reshape(1, 1, 8, 1, 1)
     taken = torch.tensor([1, 1, 1, 1, 2, 2, 0, 0])
     logits = 50.0 * F.one_hot(taken, 3).T.reshape(1, 3, 8, 1, 1).float()
     index = [2 / (2 + 0.3 * 2), 2 / (2 + 0.7 * 2)]
-    loss = Tversky(0.3, 0.7, gamma=0.75, weight=torch.tensor([1.0, 3.0]))(logits, truth)
+    loss = Tversky(0.3, 0.7, gamma=0.75, weight=torch.tensor([1.0, 3.0]))(logits, reference)
     assert loss.item() == pytest.approx(((1 - index[0]) ** 0.75 + 3 * (1 - index[1]) ** 0.75) / 2, rel=1e-4)
 
 

@@ -142,7 +142,7 @@ def test_hu_follow_the_phase(cases, phase, ranges):
 
 
 def test_no_hu_interval_finds_an_organ(cases):
-    """The best interval, chosen for each case with the truth at hand, by trying all pairs on a grid of 10 HU."""
+    """The best interval, chosen for each case with the reference at hand, by trying all pairs on a grid of 10 HU."""
     edges = np.arange(-100, 401, 10)
     dice = {name: [] for name in ORGANS}
     for case, name in itertools.product(cases[:8], ORGANS):

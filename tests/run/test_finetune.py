@@ -27,7 +27,7 @@ def setting(organs=("liver", "spleen"), held=None):
     cfg = OmegaConf.create({"init_from": "a.ckpt", "init_sha256": None, "resume": False, "model": config["model"]})
     torch.manual_seed(0)
     module = instantiate(cfg.model, _convert_="all")
-    module.checkpoint_facts = {"config": config, "split": {}, "voxel_hashes": []}
+    module.checkpoint_metadata = {"config": config, "split": {}, "voxel_hashes": []}
     return cfg, module
 
 
@@ -47,7 +47,7 @@ def test_rows_follow_the_names_of_organs_and_the_log_says_it(tmp_path, caplog):
     begin_from(cfg, module, data(train="qr"))
     assert module.net.bias.tolist() == pytest.approx([0.0, fresh, -4.4, -1.2])
     assert module.net.weight.flatten()[[0, 2, 3]].tolist() == pytest.approx([0.0, 6.0, 2.0])
-    assert module.checkpoint_facts["voxel_hashes"] == ["p", "q", "r"]
+    assert module.checkpoint_metadata["voxel_hashes"] == ["p", "q", "r"]
     assert "init_from=a.ckpt: 2 tensors loaded, 100 % of the weights" in caplog.text
     assert "begin untrained: aorta" in caplog.text
     assert "other preprocessing" not in caplog.text

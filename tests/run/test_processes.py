@@ -80,13 +80,13 @@ def test_tasks_of_submitit_are_on_this_machine(monkeypatch):
 def test_alone_or_in_a_shell_of_a_job_lightning_starts_the_processes(monkeypatch, variables):
     put(monkeypatch, variables)
     assert place() is None
-    assert isinstance(processes.environment(), LightningEnvironment)
+    assert isinstance(processes.cluster_environment(), LightningEnvironment)
     assert processes.is_first() == ("LOCAL_RANK" not in variables)
 
 
 def test_lightning_is_told_of_processes_that_were_started(monkeypatch):
     put(monkeypatch, SRUN)
-    told = processes.environment()
+    told = processes.cluster_environment()
     assert (told.global_rank(), told.world_size(), told.local_rank(), told.node_rank()) == (3, 4, 1, 1)
     assert (told.main_address, told.creates_processes_externally) == ("gpu07", True)
 

@@ -4,11 +4,11 @@ import sys
 import pytest
 from omegaconf import OmegaConf
 
-from segment.commands.command import door
+from segment.commands.command import hydra_command
 from segment.configuration.values import OF_CALL, portable
 from segment.metrics.cases_csv import append_case, begin_cases
 from segment.metrics.scores import OrganScore
-from segment.run.begin import begin
+from segment.run.open_run import open_run
 from segment.run.record import record
 from segment.run.repeat import repeated, tell_environment, tell_resumed, tell_scores
 
@@ -25,7 +25,7 @@ def command(monkeypatch):
 
     def call(task, *arguments):
         monkeypatch.setattr(sys, "argv", ["segment", *arguments])
-        door("train")(task)()
+        hydra_command("train")(task)()
 
     return call
 
@@ -35,7 +35,7 @@ def first(command, tmp_path):
     """A run that was begun by some overrides."""
 
     def task(cfg):
-        with begin(cfg, "train.log") as here:
+        with open_run(cfg, "train.log") as here:
             record(here, cfg, {"train": ["a"]}, {"volumes": {"a": "01", "b": "02"}})
 
     command(task, "experiment=smoke", "model.net.base_channels=4", "seed=3", "hydra.run.dir=first")
@@ -48,7 +48,7 @@ def composed(command, *arguments):
 
     def task(cfg):
         cfg = repeated(cfg)
-        with begin(cfg, "train.log") as here:
+        with open_run(cfg, "train.log") as here:
             record(here, cfg, {}, {})
         seen.append((cfg, here.folder))
 

@@ -1,4 +1,4 @@
-"""A trained network, CTs and their truth that are worked out by hand and made in milliseconds."""
+"""A trained network, CTs and their reference that are worked out by hand and made in milliseconds."""
 
 from pathlib import Path
 from typing import Any

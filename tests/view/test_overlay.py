@@ -15,9 +15,9 @@ ORGANS = ["right_organ", "left_organ"]
 FIRST_ROW, SECOND_ROW = (0.085, 0.52), (0.556, 0.99)
 
 
-def picture(path: Path, case, organs=ORGANS, truth=None, title="") -> np.ndarray:
+def picture(path: Path, case, organs=ORGANS, reference=None, title="") -> np.ndarray:
     ct, mask, affine = case
-    write_overlay(path, ct, mask, affine, organs, truth=truth, title=title)
+    write_overlay(path, ct, mask, affine, organs, reference=reference, title=title)
     assert [file.name for file in path.parent.iterdir()] == [path.name]  # no temporary file is left
     return np.asarray(Image.open(path).convert("RGB")).astype(int)
 
@@ -61,13 +61,13 @@ def test_an_absent_organ_has_a_line_instead_of_planes(tmp_path, stored):
     ct, mask, affine = stored("RAS")
     full = picture(tmp_path / "a" / "overlay.png", (ct, mask, affine))
     absent = picture(tmp_path / "b" / "overlay.png", (ct, mask * (mask == 1), affine))
-    nothing = picture(tmp_path / "c" / "overlay.png", (ct, mask * 0, affine), truth=mask * 0)
+    nothing = picture(tmp_path / "c" / "overlay.png", (ct, mask * 0, affine), reference=mask * 0)
     assert nothing.shape[0] < absent.shape[0] < full.shape[0]
 
 
 def test_an_organ_missed_by_the_prediction_shows_its_truth(tmp_path, stored):
     ct, mask, affine = stored("RAS")
-    page = picture(tmp_path / "a" / "overlay.png", (ct, mask * 0, affine), truth=mask)
+    page = picture(tmp_path / "a" / "overlay.png", (ct, mask * 0, affine), reference=mask)
     assert page.shape == picture(tmp_path / "b" / "overlay.png", (ct, mask, affine)).shape
     assert len(contour(page, 0, *FIRST_ROW, 0, 1)[0]) == 0
 
@@ -91,9 +91,9 @@ def test_the_callers_matplotlib_is_left_alone(tmp_path, stored):
 def test_parts_that_do_not_belong_together_are_refused(tmp_path, stored):
     ct, mask, affine = stored("RAS")
     with pytest.raises(
-        ValueError, match=r"truth must have the CT's shape \(I,J,K\) \(40, 24, 16\), got \(40, 24, 15\)"
+        ValueError, match=r"reference must have the CT's shape \(I,J,K\) \(40, 24, 16\), got \(40, 24, 15\)"
     ):
-        write_overlay(tmp_path / "overlay.png", ct, mask, affine, ORGANS, truth=mask[..., 1:])
+        write_overlay(tmp_path / "overlay.png", ct, mask, affine, ORGANS, reference=mask[..., 1:])
     with pytest.raises(ValueError, match="pred holds class 2, but only 1 organs are named"):
         write_overlay(tmp_path / "overlay.png", ct, mask, affine, ["one"])
     with pytest.raises(ValueError, match="window_hu must go from low to high"):
@@ -106,7 +106,7 @@ def test_an_organ_that_the_truth_does_not_know_has_no_dice():
     mask[2:4, 2:4, 2:4] = 1
     scene = make_scene(mask.astype(np.int16), mask, np.zeros_like(mask), np.eye(4), ["spleen"], (-160, 240))
     assert _caption(scene, "spleen", 1, is_known=False) == "spleen    prediction 0.0 mL    not annotated"
-    assert "Dice 0.000    absent from the truth" in _caption(scene, "spleen", 1, is_known=True)
+    assert "Dice 0.000    absent from the reference" in _caption(scene, "spleen", 1, is_known=True)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from segment.view import failsafe as guard
 from segment.view import overlay
 from segment.view.overlay import write_overlay
 from segment.view.surface import build_surface
-from segment.view.video import write_film
+from segment.view.video import write_video
 
 ORGANS = ["liver", "right_kidney", "left_kidney", "spleen"]
 SHAPES = [(1, 1, 1), (1, 12, 9), (12, 9, 1), (12, 10, 8)]
@@ -46,7 +46,7 @@ def test_pictures_of_absurd_scans_are_of_bounded_size(tmp_path, shape, spacing_m
     mask, affine = classes(shape, which), np.diag([*spacing_mm, 1.0])
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert draw_thumbnail(ct, mask, affine, ORGANS)
-    write_overlay(tmp_path / "a.png", ct, mask, affine, ORGANS, truth=mask)
+    write_overlay(tmp_path / "a.png", ct, mask, affine, ORGANS, reference=mask)
     unit = 1 if sys.platform == "darwin" else 1024
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit < 5e8
 
@@ -63,7 +63,7 @@ def test_surfaces_have_bounded_grids(spacing_mm):
 def test_a_film_of_an_absurd_scan_is_made(tmp_path):
     mask = classes((12, 10, 8), "one voxel")
     affine = np.diag([0.1, 0.1, 3000, 1])
-    write_film(tmp_path / "a.mp4", mask.astype(np.int16), mask, affine, ORGANS, fps=2, max_seconds=2)
+    write_video(tmp_path / "a.mp4", mask.astype(np.int16), mask, affine, ORGANS, fps=2, max_seconds=2)
     assert (tmp_path / "a.mp4").stat().st_size
 
 

@@ -12,7 +12,7 @@ from segment.view.frame import PANEL
 from segment.view.scene import make_scene
 from segment.view.stage import Stage
 from segment.view.surface import build_surface
-from segment.view.video import slice_picture, write_film
+from segment.view.video import slice_picture, write_video
 
 ORGANS = ["right_organ", "left_organ"]
 COLORS = organ_colors(ORGANS)
@@ -22,9 +22,9 @@ COLORS = organ_colors(ORGANS)
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 
 
-def film(path: Path, case, organs=ORGANS, max_seconds=1.0) -> np.ndarray:
+def video(path: Path, case, organs=ORGANS, max_seconds=1.0) -> np.ndarray:
     ct, mask, affine = case
-    write_film(path, ct, mask, affine, organs, fps=10, max_seconds=max_seconds)
+    write_video(path, ct, mask, affine, organs, fps=10, max_seconds=max_seconds)
     assert [file.name for file in path.parent.iterdir()] == [path.name]  # no temporary file is left
     frames = iio.imread(path).astype(int)  # (frames, rows, columns, 3)
     gc.collect()  # imageio's pipes, see above
@@ -55,12 +55,12 @@ def test_the_writer_closes_its_pipes(tmp_path):
 
 @pytest.mark.parametrize("axes", ["LPS", "PIR", "SRA"])
 def test_the_film_is_the_same_however_the_scan_is_stored(tmp_path, stored, axes):
-    upright = film(tmp_path / "a" / "organs.mp4", stored("RAS"))
-    np.testing.assert_array_equal(film(tmp_path / "b" / "organs.mp4", stored(axes)), upright)
+    upright = video(tmp_path / "a" / "organs.mp4", stored("RAS"))
+    np.testing.assert_array_equal(video(tmp_path / "b" / "organs.mp4", stored(axes)), upright)
 
 
 def test_a_film_has_slices_and_a_turn_of_even_size(tmp_path, stored):
-    frames = film(tmp_path / "organs.mp4", stored("LAS"), max_seconds=4)
+    frames = video(tmp_path / "organs.mp4", stored("LAS"), max_seconds=4)
     assert len(frames) == 16 + 16  # every slice, for there are fewer than 24, and two fifths of 40 frames
     assert frames.shape[2] == 2 * PANEL
     assert frames.shape[1] % 2 == 0
@@ -70,12 +70,12 @@ def test_a_film_has_slices_and_a_turn_of_even_size(tmp_path, stored):
 
 
 def test_slices_are_left_out_of_long_scans(tmp_path, stored):
-    assert len(film(tmp_path / "organs.mp4", stored("LAS"), max_seconds=1)) == 6 + 4
+    assert len(video(tmp_path / "organs.mp4", stored("LAS"), max_seconds=1)) == 6 + 4
 
 
 def test_without_organs_the_film_ends_with_the_slices(tmp_path, stored):
     ct, mask, affine = stored("RAS")
-    frames = film(tmp_path / "organs.mp4", (ct, mask * 0, affine), max_seconds=4)
+    frames = video(tmp_path / "organs.mp4", (ct, mask * 0, affine), max_seconds=4)
     assert len(frames) == 16
     words = frames[:, 34 : 34 + PANEL, PANEL:]
     assert (words.max(axis=(1, 2, 3)) > 90).all()  # lighter than the ground, which ends at 46
@@ -85,7 +85,7 @@ def test_one_voxel_and_many_organs(tmp_path, stored):
     ct, mask, affine = stored("RAS")
     mask = mask * 0
     mask[0, 0, 0] = 17
-    film(tmp_path / "organs.mp4", (ct, mask, affine), organs=[f"organ_{n}" for n in range(20)])
+    video(tmp_path / "organs.mp4", (ct, mask, affine), organs=[f"organ_{n}" for n in range(20)])
 
 
 def test_the_patients_right_is_on_the_left_of_both_panels(stored):
@@ -159,4 +159,4 @@ def test_a_frame_that_fails_leaves_the_older_film(tmp_path, monkeypatch):
 
 def test_a_film_without_time_is_refused(tmp_path, stored):
     with pytest.raises(ValueError, match="must leave frames"):
-        film(tmp_path / "organs.mp4", stored("RAS"), max_seconds=0.1)
+        video(tmp_path / "organs.mp4", stored("RAS"), max_seconds=0.1)

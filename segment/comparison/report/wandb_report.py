@@ -11,7 +11,7 @@ import wandb
 from segment.comparison.comparison import Comparison
 from segment.comparison.report.tables import DIFFERENCES, SUMMARY, difference_rows, summary_rows
 from segment.comparison.report.words import numbered, overview, verdicts
-from segment.loggers.wandb_session import begin_run, caches_in, chosen_mode, end_run
+from segment.loggers.wandb_session import caches_in, chosen_mode, end_run, start_session
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,9 @@ def log_comparison(comparison: Comparison, folder: Path, project: str) -> None:
         return
     try:
         with caches_in(folder):
-            run = begin_run(folder, mode, {"project": project, "name": f"compare {folder.name}", "job_type": "compare"})
+            run = start_session(
+                folder, mode, {"project": project, "name": f"compare {folder.name}", "job_type": "compare"}
+            )
             try:
                 _log(run, comparison, folder)
             finally:

@@ -16,7 +16,7 @@ from uuid import uuid4
 import blosc2
 import numpy as np
 
-from segment.files import written_aside
+from segment.files import atomic_write
 from segment.preprocess.preprocess import Volume
 
 FOREGROUND_VOXELS = 4096  # remembered per organ, for drawing patches around them
@@ -120,7 +120,7 @@ def write_volume(volume: Volume, facts: Mapping[str, Any], identity: Mapping[str
     }
     files[SUMS] = json.dumps({name: _sum(content) for name, content in files.items()}).encode()
     try:
-        with written_aside(folder) as aside:
+        with atomic_write(folder) as aside:
             aside.mkdir()
             for name, content in files.items():
                 (aside / name).write_bytes(content)

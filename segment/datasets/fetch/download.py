@@ -6,7 +6,7 @@ from pathlib import Path
 
 from segment.datasets.fetch.checksum import changed, wrong
 from segment.datasets.fetch.lock import locked
-from segment.datasets.fetch.part import Origin, Part
+from segment.datasets.fetch.partial_file import Origin, PartialFile
 from segment.datasets.fetch.progress import progress
 from segment.datasets.fetch.remote import DroppedError, Remote, opened
 from segment.datasets.fetch.space import check_space, room_for
@@ -42,7 +42,7 @@ def download(
     Raises:
         UserError: When the file cannot be had, is not as published or as at the first download, or does not fit.
     """
-    part = Part(target)
+    part = PartialFile(target)
     with locked(target):
         if target.exists():
             part.drop()  # what a process that was killed just before the end has left
@@ -67,7 +67,7 @@ def _problem(path: Path, target: Path, sha256: str | None, md5: str | None, size
     return None if sha256 or md5 else changed(path, target)
 
 
-def _receive(url: str, part: Part, size: int | None, checked: bool) -> None:
+def _receive(url: str, part: PartialFile, size: int | None, checked: bool) -> None:
     """Ask until the part is whole."""
     most, idle = part.size, 0
     while True:
@@ -86,7 +86,7 @@ def _receive(url: str, part: Part, size: int | None, checked: bool) -> None:
             return
 
 
-def _go_on(url: str, part: Part, size: int | None, checked: bool) -> None:
+def _go_on(url: str, part: PartialFile, size: int | None, checked: bool) -> None:
     origin = part.origin
     offset = part.size
     if origin is None or origin.url != url or not (origin.validator or checked) or offset > (origin.total or offset):
@@ -110,7 +110,7 @@ def _go_on(url: str, part: Part, size: int | None, checked: bool) -> None:
         _append(remote, part)
 
 
-def _append(remote: Remote, part: Part) -> None:
+def _append(remote: Remote, part: PartialFile) -> None:
     if remote.total is not None:
         check_space(part.path.parent, remote.total - remote.offset)
     with part.path.open("ab") as file, progress(part.target.name, remote.offset, remote.total) as advance:

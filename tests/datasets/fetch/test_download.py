@@ -12,7 +12,7 @@ from scripted_server import Script
 from segment.datasets.fetch import download as module
 from segment.datasets.fetch import remote, space
 from segment.datasets.fetch.download import download
-from segment.datasets.fetch.part import Origin, Part
+from segment.datasets.fetch.partial_file import Origin, PartialFile
 from segment.datasets.fetch.remote import opened
 from segment.errors import UserError
 
@@ -86,7 +86,7 @@ def test_the_beginning_of_another_source_is_not_gone_on_with(server, target):
 
 
 def test_a_part_is_not_taken_for_the_whole_of_another_source(server, target):
-    part = Part(target)
+    part = PartialFile(target)
     target.parent.mkdir()
     part.begin(Origin(server.url("e3.zip"), len(CONTENT), '"1"'))
     part.path.write_bytes(CONTENT[::-1])
@@ -96,7 +96,7 @@ def test_a_part_is_not_taken_for_the_whole_of_another_source(server, target):
 def test_a_part_longer_than_the_whole_is_thrown_away(target, tmp_path):
     source = tmp_path / "source.zip"
     source.write_bytes(CONTENT)
-    part = Part(target)
+    part = PartialFile(target)
     target.parent.mkdir()
     with opened(source.as_uri(), 0, None) as remote_file:
         part.begin(Origin(source.as_uri(), len(CONTENT), remote_file.validator))
@@ -106,7 +106,7 @@ def test_a_part_longer_than_the_whole_is_thrown_away(target, tmp_path):
 
 def test_a_whole_part_of_a_process_that_died_is_not_downloaded_again(server, target):
     script = Script(CONTENT)
-    part = Part(target)
+    part = PartialFile(target)
     target.parent.mkdir()
     part.begin(Origin(server.serve("e5.zip", script), len(CONTENT), '"1"'))
     part.path.write_bytes(CONTENT)

@@ -23,7 +23,7 @@ class Origin:
     validator: str | None
 
 
-class Part:
+class PartialFile:
     """`<name>.part`, and `<name>.part.json`, which is written before the first byte.
 
     Args:

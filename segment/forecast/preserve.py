@@ -16,7 +16,7 @@ LIGHTNING = ("pytorch_lightning", "lightning_fabric")
 
 
 @contextmanager
-def aside(seed: int) -> Iterator[None]:
+def preserved_state(seed: int) -> Iterator[None]:
     """Seed everything for a block and put all back after it: random numbers, environment variables, memory of the GPU.
 
     Lightning's messages are left out: the run says them again.

@@ -10,13 +10,13 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from segment.commands.command import config_dir, door
+from segment.commands.command import config_dir, hydra_command
 from segment.errors import UserError
 from segment.run import folder as module
 from segment.run import lock
-from segment.run.begin import HERE, begin
-from segment.run.folder import Run, heard
+from segment.run.folder import Run, run_from_json
 from segment.run.lock import alone_in
+from segment.run.open_run import HERE, open_run
 from segment.run.record import record
 
 
@@ -40,13 +40,13 @@ def command(monkeypatch):
         runs = []
 
         def in_folder(cfg):
-            with begin(cfg, "train.log") as here:
+            with open_run(cfg, "train.log") as here:
                 runs.append(here)
                 task(here, cfg)
                 record(here, cfg, {"train": ["set/a"], "val": ["set/b"], "test": []}, {"cases": {"set/a": "01"}})
 
         monkeypatch.setattr(sys, "argv", ["segment", *arguments])
-        door("train")(in_folder)()
+        hydra_command("train")(in_folder)()
         return runs
 
     return call
@@ -55,7 +55,7 @@ def command(monkeypatch):
 def test_a_run_has_a_folder_with_its_records_and_its_log(command, tmp_path):
     def task(here, cfg):
         assert cfg.run_dir == str(here.folder)
-        assert heard(os.environ[HERE]) == here
+        assert run_from_json(os.environ[HERE]) == here
         logging.getLogger("segment.x").info("hello")
         logging.getLogger("pytorch_lightning.x").warning("restoring from %s/some/last.ckpt", tmp_path)
 
@@ -114,7 +114,7 @@ def test_a_failing_run_leaves_its_traceback_in_the_log_without_folders(command, 
     (log,) = tmp_path.rglob("train.log")
     text = log.read_text()
     assert "FileNotFoundError: no such file x.nii.gz" in text
-    assert 'File "segment/run/begin.py"' in text
+    assert 'File "segment/run/open_run.py"' in text
     assert str(tmp_path) not in text
     assert not any(isinstance(handler, logging.FileHandler) for handler in logging.getLogger().handlers)
     assert not any(isinstance(h, logging.FileHandler) for h in logging.getLogger("pytorch_lightning").handlers)
@@ -208,12 +208,12 @@ def test_a_resumed_run_writes_where_it_wrote(command, tmp_path):
 
 def test_a_process_that_comes_to_nothing_leaves_the_hours_of_the_one_before(monkeypatch, tmp_path):
     folder = tmp_path / "x"
-    with begin(config(f"run_dir={folder}"), "train.log") as here:
+    with open_run(config(f"run_dir={folder}"), "train.log") as here:
         record(here, config(f"run_dir={folder}"), {}, {})
     facts = json.loads((folder / "environment.json").read_text())
     facts["hours"] = 5
     (folder / "environment.json").write_text(json.dumps(facts))
-    with pytest.raises(UserError), begin(config(f"run_dir={folder}", f"resume={folder}"), "train.log"):
+    with pytest.raises(UserError), open_run(config(f"run_dir={folder}", f"resume={folder}"), "train.log"):
         raise UserError
     assert json.loads((folder / "environment.json").read_text())["hours"] == 5
 
@@ -241,8 +241,8 @@ def test_a_further_process_of_a_run_joins_the_first(tmp_path, monkeypatch):
     folder = Path("outputs") / "1"
     monkeypatch.setenv("LOCAL_RANK", "1")
     for run in (Run(folder, None, resumed=False), Run(folder, folder / "last.ckpt", resumed=True)):
-        monkeypatch.setenv(HERE, run.told())
-        with begin(config(), "train.log") as here:
+        monkeypatch.setenv(HERE, run.to_json())
+        with open_run(config(), "train.log") as here:
             assert here == run
             logging.getLogger("segment.x").info("said by the first process, too")
     assert list(folder.iterdir()) == []
@@ -290,10 +290,10 @@ def test_a_requeued_sweep_goes_on_in_its_folder(command, monkeypatch):
 
 def test_python_may_name_the_folder(tmp_path):
     cfg = config("run_dir=x/y")
-    with begin(cfg, "train.log") as here:
+    with open_run(cfg, "train.log") as here:
         record(here, cfg, {}, {})
     assert here.folder == Path("x/y")
-    with pytest.raises(UserError, match="x/y holds a run already"), begin(config("run_dir=x/y"), "train.log"):
+    with pytest.raises(UserError, match="x/y holds a run already"), open_run(config("run_dir=x/y"), "train.log"):
         pass
 
 
@@ -334,16 +334,16 @@ def test_of_two_that_begin_together_in_a_named_folder_one_gets_it(command, capsy
 
 def test_a_run_goes_on_from_what_the_process_before_it_has_left(tmp_path):
     cfg = config("run_dir=x")
-    with begin(cfg, "train.log") as here:
+    with open_run(cfg, "train.log") as here:
         record(here, cfg, {}, {})
     last = Path("x") / "checkpoints" / "last.ckpt"
     ends_soon(Path("x"), last)
-    with begin(config("run_dir=x", "resume=x"), "train.log") as here:
+    with open_run(config("run_dir=x", "resume=x"), "train.log") as here:
         assert here.checkpoint == last
 
 
 def test_several_commands_may_share_a_folder_where_that_is_meant(monkeypatch):
     monkeypatch.setattr(lock, "PATIENCE_S", 0.3)
     Path("x").mkdir()
-    with alone_in(Path("x")), begin(config("run_dir=x"), "sweep.log", shared=True) as here:
+    with alone_in(Path("x")), open_run(config("run_dir=x"), "sweep.log", shared=True) as here:
         assert here.folder == Path("x")

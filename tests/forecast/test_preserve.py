@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from segment.errors import UserError
-from segment.forecast.aside import aside
+from segment.forecast.preserve import preserved_state
 
 
 def seed_all(seed):
@@ -30,7 +30,7 @@ def test_a_block_is_seeded_and_leaves_no_trace(monkeypatch):
     seed_all(5)
     inside = []
     for _ in range(2):
-        with aside(7):
+        with preserved_state(7):
             inside.append(draws())
             torch.rand(1000)
             os.environ["SEGMENT_KEPT"] = "changed"
@@ -46,7 +46,10 @@ def test_a_block_is_seeded_and_leaves_no_trace(monkeypatch):
 
 def test_too_little_memory_on_the_gpu_is_the_users_to_mend():
     torch.manual_seed(5)
-    with pytest.raises(UserError, match=r"GPU's memory is not enough for the run; lower data\.batch_size"), aside(7):
+    with (
+        pytest.raises(UserError, match=r"GPU's memory is not enough for the run; lower data\.batch_size"),
+        preserved_state(7),
+    ):
         raise torch.OutOfMemoryError
     after = torch.rand(1)
     torch.manual_seed(5)

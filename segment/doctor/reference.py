@@ -28,14 +28,14 @@ _NEAREST = "resample the label from its source again, with nearest neighbours"
 
 
 def drawn_in(label: Annotation) -> Collection[str]:
-    """Structures that a label knows; none where the file that names them is damaged, as `read_truth` will find."""
+    """Structures that a label knows; none where the file that names them is damaged, as `read_reference` will find."""
     try:
         return label.structures
     except UserError:
         return ()
 
 
-def read_truth(case: Case, scan: Scan, organs: Sequence[str]) -> tuple[np.ndarray | None, list[Finding]]:
+def read_reference(case: Case, scan: Scan, organs: Sequence[str]) -> tuple[np.ndarray | None, list[Finding]]:
     """Class indices of a case, class i being organs[i-1], or None where they cannot be had; and why.
 
     Args:
@@ -73,7 +73,7 @@ def is_declared(label: Annotation) -> bool:
 def read_codes(case: Case, scan: Scan) -> np.ndarray:
     """Codes (I,J,K) of a case's label file, declared or not; nothing but 0 where these cannot be had."""
     file = label_file(case.label)
-    with suppress(UserError):  # `read_truth` finds out why
+    with suppress(UserError):  # `read_reference` finds out why
         if file is not None:
             return file.read_codes(scan, case.image)
     return np.zeros(scan.data.shape, np.uint8)

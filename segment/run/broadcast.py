@@ -15,7 +15,7 @@ PATIENCE = timedelta(minutes=10)  # processes of one job start within this time
 FAILED = "error: "
 
 
-def agreed(topic: str, choose: Callable[[], str]) -> str:
+def broadcast_choice(topic: str, choose: Callable[[], str]) -> str:
     """What process 0 chooses, for all.
 
     Args:

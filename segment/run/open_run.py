@@ -15,8 +15,8 @@ from omegaconf import DictConfig
 from segment.errors import UserError
 from segment.files import remove_if_empty
 from segment.privacy import without_paths_in_log
-from segment.run.agreement import agreed
-from segment.run.folder import Run, choose, heard, seen_again
+from segment.run.broadcast import broadcast_choice
+from segment.run.folder import Run, choose, run_from_json, seen_again
 from segment.run.lock import alone_in
 from segment.run.processes import is_first
 from segment.run.record import record_use, stamp
@@ -27,7 +27,7 @@ HERE = "SEGMENT_RUN"  # tells the processes that Lightning starts where the firs
 
 
 @contextmanager
-def begin(cfg: DictConfig, log_name: str, shared: bool = False) -> Iterator[Run]:
+def open_run(cfg: DictConfig, log_name: str, shared: bool = False) -> Iterator[Run]:
     """Choose the run folder, put it into `cfg.run_dir`, and keep a log in it while the block runs.
 
     Args:
@@ -57,7 +57,7 @@ def _told(run: Run, log_name: str) -> Iterator[None]:
     """Tell the run to processes that Lightning starts, and keep its log and its time while the block runs."""
     first = is_first()
     before = stamp(run)
-    os.environ[HERE] = run.told()
+    os.environ[HERE] = run.to_json()
     try:
         if first:  # to the terminal only
             goes_on = ", going on from its last checkpoint" if run.checkpoint else ""
@@ -80,18 +80,18 @@ def _told(run: Run, log_name: str) -> Iterator[None]:
 def _chosen(cfg: DictConfig, log_name: str, lock: ExitStack | None) -> Run:
     """The run that all its processes write into; the first one chooses, and locks the folder until `lock` is closed."""
     if "LOCAL_RANK" in os.environ and HERE in os.environ:  # started by Lightning
-        return heard(os.environ[HERE])
+        return run_from_json(os.environ[HERE])
 
     def choice() -> str:
         run = choose(cfg, log_name)
         if lock is not None:
             lock.enter_context(alone_in(run.folder))
             run = seen_again(run)
-        return run.told()
+        return run.to_json()
 
     in_sweep = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
     job = HydraConfig.get().job.num if in_sweep else 0
-    return heard(agreed(f"{log_name} {job}", choice))
+    return run_from_json(broadcast_choice(f"{log_name} {job}", choice))
 
 
 @contextmanager

@@ -9,7 +9,7 @@ SRUN = {"SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "3", "SLURM_LOCALID": "0",
 # Process 0 of a run of three says a word; the others repeat it.
 AGREE = """
 import sys
-from segment.run.agreement import agreed
+from segment.run.broadcast import broadcast_choice
 from segment.errors import UserError
 
 def choose():
@@ -21,7 +21,7 @@ def choose():
 
 try:
     for topic in ("one", "two"):
-        print(topic, agreed(topic, choose))
+        print(topic, broadcast_choice(topic, choose))
 except Exception as error:
     print(f"{type(error).__name__}: {error}")
 """

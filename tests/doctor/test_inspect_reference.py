@@ -11,7 +11,7 @@ from torso import AFFINE, CODES, ORGANS, found, write_case
 from segment.datasets.annotation import LabelFile, MaskFiles
 from segment.datasets.cases import Case
 from segment.datasets.split_sides import SplitSides
-from segment.doctor.truth import read_truth
+from segment.doctor.reference import read_reference
 from segment.errors import UserError
 from segment.io.read import read_ct
 
@@ -23,7 +23,7 @@ def clean():
 
 def test_classes_follow_the_organs_and_not_the_codes(tmp_path, clean):
     case = write_case(tmp_path, hu=clean[0], label=clean[1])
-    classes, findings = read_truth(case, read_ct(case.image), ["spleen", "liver"])
+    classes, findings = read_reference(case, read_ct(case.image), ["spleen", "liver"])
     assert findings == []
     assert np.array_equal(classes, np.array([0, 2, 0, 0, 1])[clean[1]])
 
@@ -33,7 +33,9 @@ def test_masks_are_read(tmp_path, clean):
     paths = {name: tmp_path / f"{name}.nii" for name in ORGANS}
     for name, path in paths.items():
         torso.save(path, (clean[1] == CODES[name]).astype(np.uint8))
-    classes, findings = read_truth(Case(case.id, case.id, case.image, MaskFiles(paths)), read_ct(case.image), ORGANS)
+    classes, findings = read_reference(
+        Case(case.id, case.id, case.image, MaskFiles(paths)), read_ct(case.image), ORGANS
+    )
     assert findings == []
     assert np.array_equal(classes, clean[1])
 
@@ -86,7 +88,7 @@ def test_a_damaged_label_is_told_from_a_damaged_image(tmp_path, clean):
 
 def test_what_is_told_names_the_file_and_leaves_the_remedy_to_itself(tmp_path, clean):
     case = write_case(tmp_path, hu=clean[0], label=clean[1] * 9)
-    (finding,) = read_truth(case, read_ct(case.image), ORGANS)[1]
+    (finding,) = read_reference(case, read_ct(case.image), ORGANS)[1]
     assert finding.what == f"{case.label.path} holds codes that label_codes does not name: 9, 18, 27, 36"
     assert finding.remedy == "name the codes in label_codes, or correct the label file"
 
@@ -95,7 +97,7 @@ def test_organs_that_a_label_does_not_know_are_background(tmp_path, clean):
     case = write_case(tmp_path, hu=clean[0], label=(clean[1] == 1).astype(np.uint8))
     known = Case(case.id, case.id, case.image, LabelFile(case.label.path, {"liver": 1}))
     assert found(known) == set()  # neither absent nor on a wrong side
-    assert nib.load(case.image).shape == read_truth(known, read_ct(case.image), ORGANS)[0].shape
+    assert nib.load(case.image).shape == read_reference(known, read_ct(case.image), ORGANS)[0].shape
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def test_other_kinds_of_labels_are_told_in_their_own_words(tmp_path, clean, wrap
     label = Elsewhere(tmp_path / "organs.dcm")
     if wrapped:
         label = SplitSides(label, "kidney", "right_kidney", "left_kidney")
-    classes, (finding,) = read_truth(replace(case, label=label), read_ct(case.image), ORGANS)
+    classes, (finding,) = read_reference(replace(case, label=label), read_ct(case.image), ORGANS)
     assert classes is None
     assert (finding.severity, finding.check) == ("error", "label")
     assert finding.what == f"a frame of {tmp_path / 'organs.dcm'} lies; between the slices of {case.image}"
@@ -145,7 +147,7 @@ def test_a_horseshoe_kidney_is_no_mistake_of_codes(tmp_path, clean, kind):
         mask = (np.asarray(nib.load(case.label.path).dataobj) == 2).astype(np.uint8)
         label = MaskFiles({"kidney": torso.save(tmp_path / "kidney.nii", mask)})
     case = replace(case, label=SplitSides(label, "kidney", "right_kidney", "left_kidney"))
-    (finding,) = read_truth(case, read_ct(case.image), ORGANS)[1]
+    (finding,) = read_reference(case, read_ct(case.image), ORGANS)[1]
     assert finding.check == "label"
     assert "as in a horseshoe kidney" in finding.what
     assert finding.remedy.startswith("annotate left and right separately")
@@ -155,7 +157,7 @@ def test_undeclared_codes_are_named_below_two_splits_of_sides(tmp_path, clean):
     case = write_case(tmp_path, hu=clean[0], label=clean[1])
     label = SplitSides(LabelFile(case.label.path, {"kidney": 2, "adrenal": 1}), "kidney", "right_kidney", "left_kidney")
     label = SplitSides(label, "adrenal", "right_adrenal", "left_adrenal")
-    (finding,) = read_truth(replace(case, label=label), read_ct(case.image), ORGANS)[1]
+    (finding,) = read_reference(replace(case, label=label), read_ct(case.image), ORGANS)[1]
     assert (finding.check, finding.what[-4:]) == ("label codes", "3, 4")
 
 
@@ -172,6 +174,6 @@ def test_the_faulty_one_of_several_masks_is_named(tmp_path, clean, wrapped, faul
     label = MaskFiles(paths if wrapped else {"liver": paths["liver"], "spleen": paths["kidney"]})
     if wrapped:
         label = SplitSides(label, "kidney", "right_kidney", "left_kidney")
-    (finding,) = read_truth(replace(case, label=label), read_ct(case.image), ORGANS)[1]
+    (finding,) = read_reference(replace(case, label=label), read_ct(case.image), ORGANS)[1]
     assert finding.check == fault
     assert str(paths["kidney"]) in finding.what
