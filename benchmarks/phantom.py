@@ -2,8 +2,8 @@
 
     python benchmarks/phantom.py [cases] [shape, such as 128x128x96]
 
-The threshold Dice is the best that any interval of HU reaches with the reference at hand: chosen for each case, and once
-for all cases. Volumes are of organs that lie whole in the field of view.
+The threshold Dice is the best that any interval of HU reaches with the reference at hand, chosen for each case or once
+for all. Volumes are of organs that lie whole in the field of view.
 """
 
 import sys

@@ -50,7 +50,8 @@ class RelativeCheckpoint(ModelCheckpoint):
         if self.save_top_k not in (0, 1) and "{" not in (self.filename or ""):
             msg = (
                 f"callbacks.checkpoint.save_top_k={self.save_top_k} needs a name for each file, e.g. "
-                "callbacks.checkpoint.filename='{epoch}'; under one name the last one written would stay, not the best"
+                "'callbacks.checkpoint.filename=\"{epoch}\"'; under one name the last one written would stay, not the "
+                "best"
             )
             raise UserError(msg)
 

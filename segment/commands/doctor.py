@@ -75,8 +75,9 @@ def doctor(cfg: DictConfig) -> None:
         gathered = _gathered(cfg, cases, anatomy, part_of)
         findings += [finding for one in gathered.seen.values() for finding in one.findings]
         listed, of_codes = _codes(cfg, gathered, anatomy)
-        findings = _of_all(cfg, gathered, findings, of_codes)
-        count = len({*gathered.seen, *(name for name, _ in refused)} - {*cfg.data.sources})
+        every = sorted({*gathered.seen, *(name for name, _ in refused)} - {*cfg.data.sources})
+        findings = _of_all(cfg, gathered, every, findings, of_codes)
+        count = len(every)
         write_text(here.folder / "findings.json", findings_json(count, findings))
         _print(listed, of_codes, findings, gathered)
         _write_sheets(here.folder, findings, gathered)
@@ -94,7 +95,11 @@ def _gathered(cfg: DictConfig, cases: Sequence[Case], anatomy: Anatomy, part_of:
 
 
 def _of_all(
-    cfg: DictConfig, gathered: Gathered, findings: Sequence[Finding], of_codes: Sequence[Finding]
+    cfg: DictConfig,
+    gathered: Gathered,
+    every: Sequence[str],
+    findings: Sequence[Finding],
+    of_codes: Sequence[Finding],
 ) -> list[Finding]:
     """Findings of the single cases and of the set as a whole, and those that most cases share as one."""
     found = list(findings)
@@ -106,7 +111,7 @@ def _of_all(
         )
     found += of_codes
     with failures(found, SET, "what most cases share could not be told from the rest"):
-        return shared(found, [case.id for case in gathered.cases])
+        return shared(found, every)
     return found
 
 

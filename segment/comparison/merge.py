@@ -49,8 +49,8 @@ def tested_table(run: Path) -> Path:
     done = {case for case, _ in read_scores(path)} if path.is_file() else set()
     if missing := set(tested_ids(run)) - done:
         msg = (
-            f"{run} was not tested to the end: {min(missing)} is not in its cases.csv; finish it by "
-            f"segment train resume={run}, or run its segment evaluate again"
+            f"{run} was not tested to the end: {min(missing)} is not in its cases.csv; finish it by its "
+            f"whole segment train command with resume={run}, or run its segment evaluate again"
         )
         raise UserError(msg)
     return path

@@ -202,7 +202,10 @@ def unknown_organs(annotations: Mapping[str, Annotation], organs: Sequence[str])
         counts = Counter(name for annotation in own for name in annotation.structures)
         if not counts.keys() & set(organs):
             there = ", ".join(sorted(counts)) or "nothing"
-            msg = f"{source} annotates none of {', '.join(organs)}, but {there}; leave it out of data=[…]"
+            msg = (
+                f"{source} annotates none of {', '.join(organs)}, but {there}; correct its label_codes or names, or "
+                "leave it out of data=[…]"
+            )
             raise UserError(msg)
         known |= counts.keys()
         for organ in organs:

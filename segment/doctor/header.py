@@ -35,6 +35,9 @@ def check_header(case: str, scan: Scan, image: Path) -> Iterator[Finding]:
         image: Its file, or its folder of DICOM: remedies are those of its format.
     """
     again = "export the series again" if image.is_dir() else "convert the CT again from DICOM"
+    if not scan.is_oriented:
+        what = "the header does not state which way the axes run in the body: left and right are a guess"
+        yield Finding(case, "no orientation", "warning", what, "convert the CT again from DICOM with dcm2niix")
     if image.name.lower().endswith((".nii", ".nii.gz")):  # the header of another format is made from its affine
         yield from _check_forms(case, scan)
         yield from _check_sizes(case, scan)
@@ -51,9 +54,6 @@ def _check_forms(case: str, scan: Scan) -> Iterator[Finding]:
     except (ValueError, HeaderDataError) as error:
         yield Finding(case, "qform", "warning", f"the qform cannot be used: {error}", _COPY_FORM)
         return
-    if not scan.is_oriented:
-        what = "the header does not state which way the axes run in the body: left and right are a guess"
-        yield Finding(case, "no orientation", "warning", what, "convert the CT again from DICOM with dcm2niix")
     if sform is None or qform is None:
         return
     apart_mm = float(np.abs(_corners(scan, sform) - _corners(scan, qform)).max())
@@ -124,7 +124,8 @@ def _check_sizes(case: str, scan: Scan) -> Iterator[Finding]:
     of_affine = voxel_sizes(scan.affine)
     if np.abs(pixdim / of_affine - 1).max() > SIZES_APART:
         what = f"pixdim says {_sizes(pixdim)} mm, the affine {_sizes(of_affine)} mm"
-        yield Finding(case, "pixdim", "warning", what, "write the right sizes into both, with nibabel's set_zooms")
+        remedy = "write the right sizes into both: nibabel's set_sform writes the affine, header.set_zooms pixdim"
+        yield Finding(case, "pixdim", "warning", what, remedy)
 
 
 def _along_body(scan: Scan) -> tuple[np.ndarray, np.ndarray]:

@@ -36,5 +36,7 @@ def check_volume(net: nn.Module, inferer: object, size: Sequence[int], classes: 
     if needed + WIDE * window > measure.free(device):  # else no need to know, and tracing takes a second
         needed += pass_bytes(net, windows, inferer.patch_size) or window
     what = f"segmenting a volume of {'x'.join(map(str, size))} voxels, in patches of {list(inferer.patch_size)},"
-    remedy = "check the CT's spacing and extent, lower the patch size of model.inferer, or take a larger machine"
+    remedy = (
+        "check the CT's spacing and extent, take a larger machine, or train with a smaller model.inferer.patch_size"
+    )
     check_memory(needed, what, remedy, device)

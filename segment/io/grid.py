@@ -19,6 +19,7 @@ VOXEL_MM = (0.01, 100.0)  # far beyond every CT of a body, and short of metres o
 SIZES_APART = 0.01  # relative; between the voxel size that a header states and the one of its axes
 VOXEL_BYTES = 4  # at the least: int16 as stored, and its copy in HU
 COPLANAR = 1e-3  # volume of the box of three unit vectors
+AGAIN = "copy or convert it again from its original"  # of a CT or a label, in any format
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def check_spacing(path: Path, spacing_mm: Sequence[float] | np.ndarray) -> None:
     if not all(low <= mm <= high for mm in spacing_mm):
         sizes = "x".join("?" if np.isnan(mm) else f"{mm:.4g}" for mm in spacing_mm)
         msg = (
-            f"{path} states a voxel size of {sizes} mm; convert it again from DICOM, or write the true one, from "
+            f"{path} states a voxel size of {sizes} mm; {AGAIN}, or write the true one, from "
             f"{low:g} to {high:g} mm, into its header"
         )
         raise UserError(msg)
@@ -88,14 +89,14 @@ def check_geometry(path: Path, affine: np.ndarray, spacing_mm: Sequence[float] |
     spacing_mm = lengths_mm if spacing_mm is None else spacing_mm
     check_spacing(path, spacing_mm)
     if not np.isfinite(affine).all():
-        msg = f"{path} has an unusable affine {affine[:3].tolist()}; convert it again from DICOM"
+        msg = f"{path} has an unusable affine {affine[:3].tolist()}; {AGAIN}"
         raise UserError(msg)
     if np.abs(lengths_mm / spacing_mm - 1).max() > SIZES_APART:
         sizes, lengths = ("x".join(f"{mm:.4g}" for mm in each) for each in (spacing_mm, lengths_mm))
-        msg = f"{path} states a voxel size of {sizes} mm, but its axes {lengths} mm; convert it again from DICOM"
+        msg = f"{path} states a voxel size of {sizes} mm, but its axes {lengths} mm; {AGAIN}"
         raise UserError(msg)
     if abs(np.linalg.det(affine[:3, :3] / lengths_mm)) < COPLANAR:
-        msg = f"{path} has an unusable affine {affine[:3].tolist()}: axes in one plane; convert it again from DICOM"
+        msg = f"{path} has an unusable affine {affine[:3].tolist()}: axes in one plane; {AGAIN}"
         raise UserError(msg)
 
 
@@ -146,9 +147,10 @@ def check_placed(label: Grid, image: Grid, label_path: str | Path, image_path: s
         raise UserError(msg)
     if placed.is_reordered and not (label.is_oriented and image.is_oriented):
         unknown = image_path if label.is_oriented else label_path
+        remedy = "convert it again from DICOM" if label.is_oriented else "save it again, in its CT's order and affine"
         msg = (
             f"label {label_path} and its CT {image_path} store their voxels in different orders, but {unknown} does "
-            "not state which way its axes run; convert it again from DICOM"
+            f"not state which way its axes run; {remedy}"
         )
         raise UserError(msg)
     return placed

@@ -7,7 +7,7 @@ import numpy as np
 
 from segment.io.scan import AIR_BELOW_HU
 
-_FROM_DICOM = "convert the CT again from DICOM, with its rescale slope and intercept applied"
+_FROM_DICOM = "convert the CT again from its original DICOM series, with rescale slope and intercept applied"
 LABEL_MAP = "label map"  # the check that finds codes in place of HU
 NO_AIR = "no air"
 _SAMPLED = 200  # voxels along an axis that suffice to count shares
@@ -48,17 +48,13 @@ def check_hu(hu: np.ndarray) -> Iterator[Fault]:
     sample = _sample(hu)
     if low == high:
         yield Fault("constant", "error", f"every voxel is {low:g}", "replace the image, which is empty")
-    elif is_label_map(hu):
-        yield _label_map(low, high)
-    elif low >= -1 and high <= 1:
-        yield Fault("no HU", "error", f"numbers from {shown} are normalised, not HU", _FROM_DICOM)
-    elif _is_picture(sample, low, high):
-        yield _picture(shown)
-    elif low >= 0 or _is_shifted(hu, sample):
-        yield _no_rescale(sample, shown)
+    elif impossible := check_possible(hu):
+        yield impossible
+    elif _is_shifted(hu, sample):
+        yield _no_rescale(shown)
     elif _share(sample, 800, np.inf) > max(0.1, _share(sample, -np.inf, -500)):
         what = f"most of the dark is bright: a tenth or more lies above 800 in {shown}; the sign is wrong"
-        yield Fault("wrong sign", "error", what, "multiply the image by -1, or set scl_slope to -1 in its header")
+        yield Fault("wrong sign", "error", what, "multiply every voxel by -1")
     elif _share(sample, *BODY_HU) < BODY_SHARE:
         what = f"hardly a voxel between {BODY_HU[0]} and {BODY_HU[1]} HU, where fat and organs are, in {shown}"
         yield Fault("no HU", "error", what, _FROM_DICOM)
@@ -85,7 +81,7 @@ def check_possible(hu: np.ndarray) -> Fault | None:
     if _is_picture(sample, low, high):
         return _picture(shown)
     if low >= 0 and _share(sample, *_SHIFTED_BODY) > BODY_SHARE:
-        return _no_rescale(sample, shown)
+        return _no_rescale(shown)
     return None
 
 
@@ -131,12 +127,9 @@ def are_hu(values: np.ndarray) -> bool:
     return all(fault.severity != "error" for fault in check_hu(values))
 
 
-def _no_rescale(sample: np.ndarray, shown: str) -> Fault:
-    if _share(sample, *_SHIFTED_BODY) > BODY_SHARE:
-        what = f"air near 0, fat and organs near 1024, in {shown}: the rescale intercept is missing"
-        return Fault("no rescale", "error", what, "subtract 1024, or set scl_inter to -1024 in its header")
-    what = f"no number below 0 in {shown}: air and fat are cut off, or these are no HU"
-    return Fault(NO_AIR, "error", what, _FROM_DICOM)
+def _no_rescale(shown: str) -> Fault:
+    what = f"air near 0, fat and organs near 1024, in {shown}: the rescale intercept is missing"
+    return Fault("no rescale", "error", what, "subtract 1024 from every voxel")
 
 
 def _is_shifted(hu: np.ndarray, sample: np.ndarray) -> bool:
@@ -160,7 +153,7 @@ def _check_ends(hu: np.ndarray, low: float, high: float) -> Iterator[Fault]:
         yield Fault("clipped", "warning", what, "use the CT before it was windowed, or keep window_hu inside")
     elif low > AIR_BELOW_HU:
         what = f"the darkest voxel has {low:g} HU: there is no air"
-        yield Fault(NO_AIR, "warning", what, "check that the image is a CT in HU, not cropped to the body")
+        yield Fault(NO_AIR, "warning", what, "check that these are HU; a CT that is cropped to the body may stay")
 
 
 def _ends(low: bool, high: bool) -> str:

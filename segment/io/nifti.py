@@ -11,7 +11,7 @@ import numpy as np
 from nibabel import imageglobals
 
 from segment.errors import UserError
-from segment.io.grid import Grid, check_geometry, check_shape
+from segment.io.grid import AGAIN, Grid, check_geometry, check_shape
 from segment.io.scan import Scan
 
 # All that a mask takes over from its CT's header: geometry and units, no text.
@@ -113,12 +113,12 @@ def _check_pixdim(path: Path, stored: nib.Nifti1Header) -> None:
         return
     qfac = float(stored["pixdim"][0])
     if qfac not in (-1, 0, 1):
-        msg = f"{path} has the qfac (pixdim[0]) {qfac:g}, so left and right are unknown; convert it again from DICOM"
+        msg = f"{path} has the qfac (pixdim[0]) {qfac:g}, so left and right are unknown; {AGAIN}"
         raise UserError(msg)
     try:
         stored.get_qform_quaternion()
     except ValueError as error:
-        msg = f"{path} has a qform whose quaternion is longer than 1; convert it again from DICOM"
+        msg = f"{path} has a qform whose quaternion is longer than 1; {AGAIN}"
         raise UserError(msg) from error
 
 

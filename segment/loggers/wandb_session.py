@@ -83,7 +83,8 @@ def start_session(folder: Path, mode: str, about: Mapping[str, Any]) -> Any:  # 
         return _init(folder, mode, about)
     except Exception as error:
         log.warning(
-            "Weights & Biases cannot be reached, so the run is logged offline; upload it later with `wandb sync`: %s",
+            "Weights & Biases cannot be reached, so the run is logged offline; upload it later with "
+            "`wandb sync <run folder>/wandb/offline-run-*`: %s",
             without_paths_in_log(str(error)),
         )
         wandb.teardown()  # the service holds the run's id
@@ -98,7 +99,10 @@ def end_run(run: Any, folder: Path, exit_code: int) -> None:  # noqa: ANN401
     try:
         run.finish(exit_code=exit_code)
     except Exception as error:
-        log.warning("the upload to Weights & Biases is not complete (%s); finish it with `wandb sync`", error)
+        log.warning(
+            "the upload to Weights & Biases is not complete (%s); finish it with `wandb sync <run folder>/wandb/run-*`",
+            error,
+        )
     shutil.rmtree(logs, ignore_errors=True)
     shutil.rmtree(folder / "wandb" / "cache", ignore_errors=True)
 

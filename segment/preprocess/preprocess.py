@@ -61,9 +61,13 @@ def preprocess(transform: tio.Transform, scan: Scan, classes: np.ndarray | None 
     del image
     with random_state(0):
         result = _in_place(transform)(subject)
-    image = result["image"].data.half().float().contiguous()
+    exact = result["image"].data
+    image = exact.half().float().contiguous()
     if not image.isfinite().all():
-        msg = "preprocessing leaves intensities that are infinite or beyond ±65504; clip them to a window of HU"
+        msg = (
+            f"preprocessing leaves intensities from {exact.min():g} to {exact.max():g}, and only ±65504 can be stored; "
+            "correct the CT's numbers, or clip them to a window of HU"
+        )
         raise UserError(msg)
     label = result["label"].data.to(torch.uint8).contiguous() if classes is not None else None
     turned = np.asarray(result["image"].affine, dtype=np.float64)

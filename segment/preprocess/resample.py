@@ -107,10 +107,10 @@ class Resample(tio.SpatialTransform):  # type: ignore[misc]
         needed = resampled_bytes(image.shape, size_out, labels=isinstance(image, tio.LabelMap))
         own_mm, voxels = " x ".join(f"{s:.4g}" for s in image.spacing), "x".join(map(str, size_out))
         what = f"resampling a CT of {'x'.join(map(str, image.spatial_shape))} voxels of {own_mm} mm to {voxels} voxels"
-        remedy = f"choose a smaller size than {list(size_out)}"
+        remedy = f"train with a smaller size than {list(size_out)}"
         if self.spacing_mm is not None:
             fitting = self._fitting(image, self.spacing_mm)
-            remedy = f"check the spacing in its header, or choose a coarser one, such as spacing_mm={fitting}"
+            remedy = f"check the spacing in its header, or train with a coarser one, such as spacing_mm={fitting}"
         check_memory(needed, what, remedy)
 
     def _fitting(self, image: tio.Image, spacing_mm: Sequence[float]) -> list[float]:

@@ -122,4 +122,5 @@ def _is_within(key: str, other: str) -> bool:
 def _tell(changed: Mapping[str, tuple[Any, Any]]) -> str:
     shown = [f"{key} was {before}, is {now}" for key, (before, now) in list(changed.items())[:4]]
     rest = f" and {len(changed) - 4} more" if len(changed) > 4 else ""
-    return f"{', '.join(shown)}{rest}; take that back, or allow it by allow_changed=[{','.join(changed)}]"
+    allow = f"allow_changed=[{','.join(changed)}]"
+    return f"{', '.join(shown)}{rest}; give the options of that run again, or allow it by {allow}"

@@ -23,8 +23,8 @@ def check_length(trainer: DictConfig) -> None:
     """
     if trainer.get("max_steps") not in (None, -1):
         msg = (
-            f"trainer.max_steps={trainer.max_steps} ends a run within an epoch, where no resume is exact; give "
-            "trainer.max_epochs, and data.patches_per_epoch as their length"
+            f"trainer.max_steps={trainer.max_steps} ends a run within an epoch, where no resume is exact; "
+            "remove it, and give trainer.max_epochs, and data.patches_per_epoch as their length"
         )
         raise UserError(msg)
     interval = trainer.get("val_check_interval")

@@ -104,7 +104,7 @@ def test_organs_that_nothing_annotates_are_named():
 
 def test_a_source_that_annotates_none_of_the_organs_is_refused():
     liver, bone = LabelFile("a", {"liver": 1}), LabelFile("b", {"bone": 3, "skin": 4})
-    with pytest.raises(UserError, match=r"^y annotates none of liver, pancreas, spleen, but bone, skin; leave it out"):
+    with pytest.raises(UserError, match=r"^y annotates none of liver, pancreas, spleen, but bone, skin; correct its"):
         unknown_organs({"x/1": liver, "y/1": bone}, ORGANS)
 
 

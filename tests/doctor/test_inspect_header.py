@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -98,7 +99,13 @@ def test_pixdim_that_contradicts_the_affine_is_a_warning(tmp_path):
         image.set_qform(None, 0)
         image.header["pixdim"][1:4] = 1
 
-    assert found(write_case(tmp_path, change=change)) == {("warning", "pixdim", "")}
+    case = write_case(tmp_path, change=change)
+    assert found(case) == {("warning", "pixdim", "")}
+    image = nib.load(case.image, mmap=False)  # mended as the remedy says, by sizes that neither has
+    image.set_sform(AFFINE * [[1.1], [1.1], [1.1], [1]], 1)
+    image.header.set_zooms([1.1 * mm for mm in torso.SPACING])
+    nib.save(image, case.image)
+    assert ("warning", "pixdim", "") not in found(case)
 
 
 def test_an_origin_metres_away_is_a_warning(tmp_path):
@@ -132,3 +139,9 @@ def test_remedies_are_those_of_the_format(tmp_path, name, is_folder, again):
     findings = {finding.check: finding.remedy for finding in check_header("set/a", scan, image)}
     assert findings["origin"] == f"correct the origin in the header, or {again}"
     assert findings.keys() == {"sheared axes", "origin"}
+
+
+def test_unknown_axes_are_a_warning_in_any_format(tmp_path):
+    scan = Scan(np.zeros(torso.SHAPE, np.int16), AFFINE, geometry_header(torso.SHAPE, AFFINE, False), torso.SHAPE)
+    (finding,) = check_header("set/a", replace(scan, is_oriented=False), tmp_path / "ct.nrrd")
+    assert (finding.severity, finding.check) == ("warning", "no orientation")

@@ -108,9 +108,11 @@ def test_another_order_is_not_guessed_from_headers_without_directions():
     turned = np.diag([-1.0, 1, 1, 1])
     turned[0, 3] = 3
     known, guessed = Grid(SHAPE, np.eye(4)), Grid(SHAPE, turned, is_oriented=False)
-    with pytest.raises(UserError, match=r"different orders, but label\.nii does not state which way its axes run"):
+    with pytest.raises(
+        UserError, match=r"different orders, but label\.nii does not .* run; save it again, in its CT's"
+    ):
         check_placed(guessed, known, "label.nii", "ct.nii")
-    with pytest.raises(UserError, match=r"but ct.nii does not state"):
+    with pytest.raises(UserError, match=r"but ct.nii does not .* run; convert it again from DICOM"):
         check_placed(known, guessed, "label.nii", "ct.nii")
     assert not check_placed(guessed, guessed, "label.nii", "ct.nii").is_reordered
 
@@ -118,7 +120,7 @@ def test_another_order_is_not_guessed_from_headers_without_directions():
 @pytest.mark.parametrize(
     ("spacing_mm", "message"),
     [
-        ((0, 1, 1), "a voxel size of 0x1x1 mm; convert it again from DICOM"),
+        ((0, 1, 1), "a voxel size of 0x1x1 mm; copy or convert it again from its original"),
         ((1, -3, 1), "a voxel size of 1x-3x1 mm"),
         ((1, np.nan, 1), r"a voxel size of 1x\?x1 mm"),
         ((1, 1, np.inf), "a voxel size of 1x1xinf mm"),

@@ -32,7 +32,8 @@ def test_padding_far_below_air_and_metal_are_fine(hu):
         (lambda hu: (np.clip((hu + 160) / 400, 0, 1) * 255).astype(np.int16), ("error", "no HU")),
         (lambda hu: (hu + 1024).clip(0), ("error", "no rescale")),
         (lambda hu: np.where(np.indices(hu.shape)[0] < 3, -2000, hu + 1024), ("error", "no rescale")),  # padded
-        (lambda hu: hu.clip(0), ("error", "no air")),
+        (lambda hu: hu.clip(0), ("warning", "clipped")),
+        (lambda hu: ((hu - hu.mean()) / hu.std()).astype(np.float32), ("error", "no HU")),
         (lambda hu: -hu, ("error", "wrong sign")),
         (lambda hu: hu - 1024, ("error", "no HU")),  # the intercept applied twice
         (lambda hu: hu * np.float32(10), ("error", "no HU")),
@@ -48,13 +49,21 @@ def test_numbers_that_are_no_hu_are_told_by_their_kind(hu, change, finding):
 @pytest.mark.parametrize("low", [0, 50])
 def test_a_crop_to_soft_tissue_is_no_picture(low):
     """Its darkest voxel may have 0 HU; a picture is black around the patient."""
-    crop = np.random.default_rng(0).integers(50, 173, (20, 20, 20)).astype(np.int16)
+    crop = np.random.default_rng(0).normal(110, 12, (20, 20, 20)).astype(np.int16)
     crop[0, 0, 0] = low
     (finding,) = check_hu(crop)
-    assert (finding.check, check_possible(crop)) == ("no air", None)
-    assert "air and fat are cut off, or these are no HU" in finding.what
+    assert (finding.severity, finding.check, check_possible(crop)) == ("warning", "no air", None)
+    assert finding.what == f"the darkest voxel has {low} HU: there is no air"
     crop[:2] = 0  # black
     crop[2, 0, 0] = 255
     (picture,) = check_hu(crop)
     assert picture == check_possible(crop)
     assert picture.what == "numbers from 0 to 255 are grey levels of a picture, not HU"
+
+
+def test_remedies_of_voxels_work_in_any_format(hu):
+    """A header of NIfTI has scl_inter, which nibabel makes the voxels up for when it saves; others have none."""
+    (shifted,) = check_hu(hu + 1024)
+    assert shifted.remedy == "subtract 1024 from every voxel"
+    (negated,) = check_hu(-hu)
+    assert negated.remedy == "multiply every voxel by -1"

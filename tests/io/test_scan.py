@@ -330,7 +330,10 @@ def test_colours_and_complex_numbers(tmp_path):
         (np.diag([1.0, 0, 1, 1]), "states a voxel size of 1x0x1 mm"),
         (np.diag([1.0, np.nan, 1, 1]), r"states a voxel size of 1x\?x1 mm"),
         (np.diag([1.0, 1, 3000, 1]), "states a voxel size of 1x1x3000 mm"),
-        (np.where(np.eye(4, k=3), np.nan, np.eye(4)), r"has an unusable affine .*\]; convert it again from DICOM"),
+        (
+            np.where(np.eye(4, k=3), np.nan, np.eye(4)),
+            r"has an unusable affine .*\]; copy or convert it again from its original",
+        ),
         (np.array([[1.0, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]]), "has an unusable .*: axes in one plane"),
     ],
 )

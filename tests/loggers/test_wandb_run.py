@@ -410,6 +410,6 @@ def test_uploads_that_fail_are_warnings(tmp_path, caplog):
 
     settings = SimpleNamespace(log_dir=str(tmp_path / "logs"))
     wandb_begin.end_run(SimpleNamespace(settings=settings, offline=True, finish=finish), tmp_path, 0)
-    assert "the upload to Weights & Biases is not complete (timed out); finish it with `wandb sync`" in caplog.text
+    assert "is not complete (timed out); finish it with `wandb sync <run folder>/wandb/run-*`" in caplog.text
     WandbRun._send_artifacts(SimpleNamespace(run=None, folder=tmp_path))
     assert "code and split are not uploaded to Weights & Biases: " in caplog.text

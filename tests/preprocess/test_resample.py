@@ -211,5 +211,5 @@ def test_a_grid_beyond_the_memory_is_refused_with_a_spacing_that_fits(monkeypatc
         Resample(spacing_mm=[0.1, 0.1, 0.1])(subject())
     fitting = [float(n) for n in str(refusal.value).rpartition("[")[2].rstrip("]").split(",")]
     assert Resample(spacing_mm=fitting)(subject()).spatial_shape[0] > 3
-    with pytest.raises(UserError, match=r"choose a smaller size than \[100, 100, 100\]"):
+    with pytest.raises(UserError, match=r"train with a smaller size than \[100, 100, 100\]"):
         Resample(size=[100, 100, 100])(subject())

@@ -72,7 +72,7 @@ def test_a_changed_configuration_is_refused_with_the_difference(make_run, tmp_pa
     fresh = tmp_path / "fresh" if how == "by name" else folder
     message = (
         r"the configuration is not that of .*quick/1: trainer\.max_epochs was 5, is 9; "
-        r"take that back, or allow it by allow_changed=\[trainer\.max_epochs\]"
+        r"give the options of that run again, or allow it by allow_changed=\[trainer\.max_epochs\]"
     )
     with pytest.raises(UserError, match=message):
         find_run(cfg, fresh)
@@ -100,14 +100,14 @@ def test_the_difference_is_told_where_it_was_made(make_run, tmp_path, then, now,
     folder = make_run("1", then)
     with pytest.raises(UserError) as info:
         find_run(config(f"resume={folder}", now), tmp_path / "fresh")
-    difference = str(info.value).split("quick/1: ")[1].split("; take that back")[0]
+    difference = str(info.value).split("quick/1: ")[1].split("; give the options")[0]
     assert difference.startswith(told)
     assert difference.count(" was ") == 1
 
 
 def test_many_differences_are_counted(make_run, tmp_path):
     folder = make_run("1")
-    with pytest.raises(UserError, match=r" and \d+ more; take that back"):
+    with pytest.raises(UserError, match=r" and \d+ more; give the options"):
         find_run(config(f"resume={folder}", "experiment=seed"), tmp_path / "fresh")
 
 
@@ -117,7 +117,7 @@ def test_nothing_to_resume_tells_how_near_the_newest_is(make_run, tmp_path):
     ):
         find_run(config("resume=true"), tmp_path / "fresh")
     make_run("1", "seed=1")
-    with pytest.raises(UserError, match=r"in the newest, outputs/quick/1, seed was 1, is 0; take"):
+    with pytest.raises(UserError, match=r"in the newest, outputs/quick/1, seed was 1, is 0; give"):
         find_run(config("resume=true"), tmp_path / "fresh")
 
 

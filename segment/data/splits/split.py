@@ -116,9 +116,10 @@ def checked(parts: Mapping[str, tuple[Case, ...]]) -> Split:
     for part, purpose in (("train", "train"), ("val", "validate")):
         if not parts[part]:
             counts = ", ".join(f"{len(parts[p])} {p}" for p in PARTS)
+            patients = len({case.patient for cases in parts.values() for case in cases})
             msg = (
-                f"the split leaves no case to {purpose} ({counts}); give more cases, other shares (split.val=…), "
-                "or train and test on one case with split=shared"
+                f"the split leaves no case to {purpose} ({counts}, of {patients} patients); give more patients, or "
+                "another split (split=random split.val=0.2), or train and test on one case with split=shared"
             )
             raise UserError(msg)
     part_of: dict[str, str] = {}

@@ -83,14 +83,17 @@ class Bids:
     def _pipeline(self) -> Path:
         derivatives = self.root / "derivatives"
         there = [p.name for p in sorted(derivatives.glob("*")) if p.is_dir() and not left_by_system(p, derivatives)]
-        if self.pipeline is None and len(there) != 1:
+        if not there:
             msg = (
-                f"{derivatives} has {len(there)} pipelines: {shown(there) or 'none'}; name the one to use by "
-                "pipeline=<folder>"
+                f"there are no segmentations: {derivatives} holds no folder; put them into a folder there, as in "
+                f"{derivatives / 'manual' / 'sub-01' / 'sub-01_dseg.nii.gz'}"
             )
             raise UserError(msg)
+        if self.pipeline is None and len(there) > 1:
+            msg = f"{derivatives} has {len(there)} pipelines: {shown(there)}; name the one to use by pipeline=<folder>"
+            raise UserError(msg)
         if self.pipeline is not None and self.pipeline not in there:
-            msg = f"{derivatives} has no pipeline {self.pipeline!r}, but {shown(there) or 'none'}; correct pipeline"
+            msg = f"{derivatives} has no pipeline {self.pipeline!r}, but {shown(there)}; correct pipeline"
             raise UserError(msg)
         return derivatives / (self.pipeline or there[0])
 
@@ -107,12 +110,14 @@ class Bids:
         """The segmentation that was made of an image and lies on its grid."""
         subject = derived / entities[0]
         found = [path for path in sorted(subject.rglob("*")) if self._fits(path, set(entities))]
-        if len(found) != 1:
-            what = f"seg-{self.seg} " if self.seg else ""
-            listed = shown(path.name for path in found) or "none"
+        if not found:
+            name = "_".join([*entities, *([f"seg-{self.seg}"] if self.seg else []), "dseg.nii.gz"])
+            msg = f"{image} has no segmentation on its own grid in {subject}; add {name} there, or remove the CT"
+            raise UserError(msg)
+        if len(found) > 1:
             msg = (
-                f"{image} has {len(found)} {what}segmentations in {subject}: {listed}; give it one there, or choose "
-                "one by seg=<name>"
+                f"{image} has {len(found)} segmentations in {subject}: {shown(path.name for path in found)}; keep one "
+                "there, or choose one by seg=<name>"
             )
             raise UserError(msg)
         return found[0]

@@ -60,7 +60,7 @@ class Folder:
                 as `image_suffix` and `patient_pattern` want it.
         """
         root = unwrapped(self.root, self.images)
-        images = volumes(source, root / self.images, refused, self.image_suffix, series=True)
+        images = volumes(source, root / self.images, refused, self.image_suffix, "image_suffix", series=True)
         labels = volumes(source, root / self.labels, refused, seg=True)
         if not all(has_suffix(path, SEG_SUFFIX) for path in labels.values()):
             check_declared(self.label_codes, source, self.root, root / self.labels)

@@ -18,7 +18,10 @@ def check_unpacked(root: Path) -> None:
         UserError: When it is no folder.
     """
     if not root.is_dir():
-        msg = f"no such folder: {root}; set the data set's root to the folder that its archive was unpacked into"
+        msg = (
+            f"no such folder: {root}; set the data set's root to the folder that its archive was unpacked into, or "
+            "get a public set by segment prepare"
+        )
         raise UserError(msg)
 
 
@@ -49,7 +52,10 @@ def unwrapped(root: Path, inside: str) -> Path:
         UserError: When there is no such root.
     """
     if not root.is_dir():
-        msg = f"no such folder: {root}; set the data set's root to the folder that holds {inside}"
+        msg = (
+            f"no such folder: {root}; set the data set's root to the folder that holds {inside}, or get a public set "
+            "by segment prepare"
+        )
         raise UserError(msg)
     folder = root
     while not any(folder.glob(inside)):
@@ -99,6 +105,7 @@ def volumes(
     folder: Path,
     refused: Refused | None,
     suffix: str = "",
+    suffix_option: str = "",
     series: bool = False,
     seg: bool = False,
 ) -> dict[str, Path]:
@@ -109,6 +116,7 @@ def volumes(
         folder: Searched without what lies below.
         refused: Takes names without the suffix, and cases with two volumes, of which the first is returned.
         suffix: What names carry after the case's name.
+        suffix_option: The option that sets it, where there is one.
         series: Whether a folder that holds files, but no volumes, is a volume, too: a DICOM series.
         seg: Whether a DICOM segmentation object is one, too.
 
@@ -123,7 +131,8 @@ def volumes(
     for path in [p for p in paths if _is_volume(p, series) or (seg and has_suffix(p, SEG_SUFFIX))]:
         name = path.name[: -len(SEG_SUFFIX)] if has_suffix(path, SEG_SUFFIX) else case_name(path)
         if not name.endswith(suffix):
-            msg = f"{path} does not end in {suffix!r} as this data set's images do; rename it or set image_suffix"
+            remedy = "rename it" + (f" or set {suffix_option}" if suffix_option else "")
+            msg = f"{path} does not end in {suffix!r} as this data set's images do; {remedy}"
             refuse(refused, f"{source}/{name}", msg)
             continue
         name = name.removesuffix(suffix)

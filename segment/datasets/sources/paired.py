@@ -68,8 +68,9 @@ class Paired:
         sides: As in `Folder`.
         only_labelled: Pass over CTs without label, which the log counts, instead of refusing them.
         named_by_path: Name a case by all folders above it, joined by `_`, from where they first differ, and its patient
-            by the first of these folders; so `p1/pre/ct.nii.gz` is the case `p1_pre` of the patient `p1`. The patterns
-            are matched against that name. Else `{case}` alone is the name and the patient.
+            by the first of these folders; so `p1/pre/ct.nii.gz` is the case `p1_pre` of the patient `p1`. Where all
+            lie in one folder, that is the patient. The patterns are matched against that name. Else `{case}` alone is
+            the name and the patient.
     """
 
     def __init__(
@@ -111,6 +112,14 @@ class Paired:
                 cases[case.id] = case
         if not cases and not refused:
             raise self._nothing()
+        if self.named_by_path and len(cases) > 1 and len({case.patient for case in cases.values()}) == 1:
+            patient = next(iter(cases.values())).patient
+            log.warning(
+                "%d CTs lie in one folder and count as scans of one patient, %s; if they are of several, set root to "
+                "that folder",
+                len(cases),
+                patient,
+            )
         return [cases[name] for name in sorted(cases)]
 
     def _of(self, pair: Pair, source: str, refused: Refused | None) -> list[Case]:
@@ -149,7 +158,8 @@ class Paired:
                 "the set's steps, which segment prepare prints"
             )
         return UserError(
-            f"no CT in {self.root} has a path that ends like {self.pairs[0].image}; set root to where it unpacked"
+            f"no CT in {self.root} has a path that ends like {self.pairs[0].image}; set root to a folder with such "
+            "files, or pairs to how yours are named"
         )
 
     def _found(self, pattern: str, source: str, refused: Refused | None) -> Mapping[str, Path]:
@@ -177,6 +187,8 @@ class Paired:
         every = [above for pair in self.pairs for _, above, _ in _fitting(self.root, pair.image)]
         first, last = min(every, default=[]), max(every, default=[])  # what these two share, all share
         top = [one for one, _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))]
+        if first == last:  # all lie in one folder: that of their patient
+            top = top[:-1]
         return [(path, names[len(top) :] if names[: len(top)] == top else names) for path, names in found]
 
 

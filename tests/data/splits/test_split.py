@@ -82,7 +82,7 @@ def test_shares_that_leave_nothing(val, test):
 
 
 def test_no_case_to_validate():
-    message = r"leaves no case to validate \(3 train, 0 val, 0 test\); .*split\.val=.*split=shared"
+    message = r"leaves no case to validate \(3 train, 0 val, 0 test, of 3 patients\); .*split\.val=.*split=shared"
     with pytest.raises(UserError, match=message):
         RandomSplit(0.15, 0.1, 0)(make("a", "b", "c"))
 

@@ -68,8 +68,25 @@ def test_one_of_several_segmentations_is_chosen_by_seg(tmp_path):
     ],
 )
 def test_an_image_without_a_segmentation_of_its_own(tmp_path, label):
-    with pytest.raises(UserError, match=r"sub-02_ct\.nii\.gz has 0 segmentations in .*: none"):
+    with pytest.raises(UserError, match=r"has no segmentation on its own grid in .*; add sub-02_dseg\.nii\.gz"):
         Bids(dataset(tmp_path, [*LABELS[:2], label])).cases("bids")
+    touch(tmp_path / "derivatives/manual/sub-02", "sub-02_dseg.nii.gz")
+    assert len(Bids(tmp_path).cases("bids")) == 3
+
+
+def test_a_segmentation_that_is_missing_is_named_with_its_seg(tmp_path):
+    root = dataset(tmp_path, [label.replace("_dseg", "_seg-organs_dseg") for label in LABELS[:2]])
+    with pytest.raises(UserError, match=r"; add sub-02_seg-organs_dseg\.nii\.gz there"):
+        Bids(root, seg="organs").cases("bids")
+    touch(root / "derivatives/manual/sub-02", "sub-02_seg-organs_dseg.nii.gz")
+    assert len(Bids(root, seg="organs").cases("bids")) == 3
+
+
+def test_no_pipeline_at_all(tmp_path):
+    touch(tmp_path, *IMAGES)
+    with pytest.raises(UserError, match=r"there are no segmentations: \S+derivatives holds no folder; put them into"):
+        Bids(tmp_path).cases("bids")
+    assert len(Bids(dataset(tmp_path)).cases("bids")) == 3
 
 
 def test_pipelines(tmp_path):

@@ -77,6 +77,8 @@ TREE = [Pair("{case}/ct.nii.gz", "{case}/label.nii.gz")]
             [("p1_post", "p1"), ("p1_pre", "p1"), ("p2_post", "p2"), ("p2_pre", "p2")],
         ),
         (["set/p1", "set/x/p2"], [("p1", "p1"), ("x_p2", "x")]),
+        (["p1/v1", "p1/v2"], [("p1_v1", "p1"), ("p1_v2", "p1")]),
+        (["set/p1/v1", "set/p1/v2"], [("p1_v1", "p1"), ("p1_v2", "p1")]),
     ],
 )
 def test_scans_of_a_tree_are_of_the_patient_whose_folder_they_lie_in(tmp_path, folders, expected):
@@ -86,6 +88,16 @@ def test_scans_of_a_tree_are_of_the_patient_whose_folder_they_lie_in(tmp_path, f
     assert [(c.id, c.patient) for c in cases] == [(f"set/{name}", f"set/{patient}") for name, patient in expected]
     assert all(case.image.parent == case.label.path.parent for case in cases)
     assert not source.left_out(cases)
+
+
+def test_an_only_folder_is_the_patient_unless_root_leads_into_it(tmp_path, caplog):
+    touch(tmp_path, *(f"set/{patient}/{name}.nii.gz" for patient in ("p1", "p2") for name in ("ct", "label")))
+    Paired(tmp_path, TREE, {"liver": 1}, named_by_path=True).cases("x")
+    assert "2 CTs lie in one folder and count as scans of one patient, x/set; if they are of several, set root" in (
+        caplog.text
+    )
+    cases = Paired(tmp_path / "set", TREE, {"liver": 1}, named_by_path=True).cases("x")
+    assert [case.patient for case in cases] == ["x/p1", "x/p2"]
 
 
 def test_patterns_of_a_tree_see_the_whole_name(tmp_path):
