@@ -13,7 +13,6 @@ from rich.table import Table
 from segment import build
 from segment.configuration import config_dir
 from segment.data.cases import PARTS, Case
-from segment.data.datamodule import MOST_WORKERS
 from segment.data.inspect.anatomy import Anatomy
 from segment.data.inspect.codes import Table as CodeTable
 from segment.data.inspect.codes import check_codes, public_tables
@@ -61,9 +60,6 @@ def doctor(cfg: DictConfig) -> None:
     Raises:
         UserError: When there are errors, or, with `strict`, warnings.
     """
-    if not 0 <= cfg.num_workers <= MOST_WORKERS:
-        msg = f"num_workers={cfg.num_workers} must lie between 0 and {MOST_WORKERS}"
-        raise UserError(msg)
     anatomy: Anatomy = instantiate(cfg.anatomy, _convert_="all")
     cases, refused = build.usable_cases(_without_codes(cfg.data))
     if not cases and all(name in cfg.data.sources for name, _ in refused):

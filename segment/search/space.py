@@ -15,7 +15,7 @@ from optuna.distributions import (
 )
 
 from segment.errors import UserError
-from segment.options.kind import Misfit, fitted
+from segment.kind import Misfit, fitted
 
 Space = Mapping[str, BaseDistribution]
 RANGE = {"low", "high", "log", "step"}

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from segment.bounds import Count, RealShare, ShareBelowOne, in_range
 from segment.data.cases import PARTS, Case
 from segment.data.splits.deal import Patient, deal_folds, deal_parts
 from segment.data.splits.split import OrgansOf, Split, checked
@@ -42,10 +43,10 @@ class RandomSplit:
         UserError: When a number is out of its range, or they leave nothing to train on.
     """
 
-    def __init__(self, val: float, test: float, seed: int, folds: int = 5, frozen: str | Path | None = None) -> None:
-        if not (0 < val < 1 and 0 <= test < 1):
-            msg = f"shares of the split must be 0 < val < 1 and 0 <= test < 1, got val={val}, test={test}; change that"
-            raise UserError(msg)
+    @in_range
+    def __init__(
+        self, val: RealShare, test: ShareBelowOne, seed: int, folds: Count = 5, frozen: str | Path | None = None
+    ) -> None:
         if val + test >= 1:
             msg = f"shares of the split must leave cases to train: val={val}, test={test}; make one of them smaller"
             raise UserError(msg)
