@@ -170,7 +170,7 @@ WRONG = {
     "train model.net._target_=segment.model.vnet": "segment.model.vnet is a module; name a class or function in it",
     "train model.net._target_=no_such_package.Net": "there is no package no_such_package; correct the name, or install",
     "train model.optimizer._target_=torch.optim.AdamWW": "torch.optim has no AdamWW; did you mean torch.optim.AdamW?",
-    "train model.net._target_=VNet": "there is no package VNet; correct the name, or install it",
+    "train model.net._target_=VNet": "model.net._target_=VNet cannot be made: there is no package VNet",
     # values that contradict one another
     "train monitor=val/dice/pancreas": "monitor=val/dice/pancreas is no score of a validation",
     "train monitor=val/loss": "monitor_mode=max would keep the worst epoch by monitor=val/loss; set monitor_mode=min",
