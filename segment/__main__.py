@@ -3,6 +3,8 @@
 import os
 import runpy
 import sys
+from contextlib import redirect_stdout
+from io import StringIO
 
 from segment import __version__
 from segment.errors import UserError
@@ -126,8 +128,14 @@ def _complete() -> None:
     if "query" not in " ".join(sys.argv[1:]):
         _run_configured("train", sys.argv[1:])
     elif command in CONFIGURED and space:
+        from segment.configuration.completion import config_folder, of_command
+
         os.environ["COMP_LINE"] = f"{program} {overrides}"
-        _run_configured(command, sys.argv[1:])
+        folder = config_folder(overrides)
+        with redirect_stdout(StringIO()) as found:
+            _run_configured(command, [*sys.argv[1:], *([f"--config-dir={folder}"] if folder else [])])
+        space = "\n" if "fish" in sys.argv[-1] else " "
+        print(space.join(of_command(command, found.getvalue().rstrip("\n").split(space), folder)))
     elif not space:
         print("\n".join(name for name in COMMANDS if name.startswith(command)))
 

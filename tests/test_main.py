@@ -121,11 +121,23 @@ def completed(line):
         ("segment evaluate pictures=false data=fl", ["data=flare22"]),
         ("segment  predict overw", ["overwrite="]),
         ("segment demo x", [""]),
+        ("segment merge augm", [""]),
+        ("segment predict s", ["series=", "straighten="]),
+        ("segment sweep sa", ["sampler.", "sampler="]),
+        ("segment compare experiment=", [""]),
         ("segment ", list(COMMANDS)),
     ],
 )
 def test_the_tab_key_completes(line, offered):
     assert completed(line) == offered
+
+
+def test_the_tab_key_finds_a_folder_of_configuration(tmp_path):
+    (tmp_path / "model" / "net").mkdir(parents=True)
+    (tmp_path / "model" / "net" / "mine.yaml").write_text("width: 3\n")
+    assert completed(f"segment train --config-dir={tmp_path} model/net=m") == ["model/net=mine"]
+    assert completed(f"segment train --config-dir {tmp_path} model/net=m") == ["model/net=mine"]
+    assert completed(f"segment train --config-dir={tmp_path}/nowhere model/net=une") == ["model/net=unet"]
 
 
 def test_completion_imports_no_network():

@@ -8,6 +8,7 @@ from typing import Any
 import pytorch_lightning as pl
 from torch import nn
 
+from segment.bounds import Whole, in_range
 from segment.errors import UserError
 
 
@@ -22,7 +23,8 @@ class Freeze(pl.Callback):
         until_epoch: The first epoch (from 0) that trains them again; None: never.
     """
 
-    def __init__(self, patterns: Sequence[str], until_epoch: int | None) -> None:
+    @in_range
+    def __init__(self, patterns: Sequence[str], until_epoch: Whole | None) -> None:
         self.patterns = list(patterns)
         self.until_epoch = until_epoch
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint
 
+from segment.bounds import NotNegative, in_range
 from segment.runtime.signals import SIGNALS, STOPPED, STOPPED_BY_HAND, Handler, leave_closed_terminal, listen, say
 
 log = logging.getLogger(__name__)
@@ -57,7 +58,8 @@ class Interrupt(Checkpoint):
 
     # Lightning calls checkpoints after all other callbacks: these have finished with the step.
 
-    def __init__(self, path: str | Path, minutes: float) -> None:
+    @in_range
+    def __init__(self, path: str | Path, minutes: NotNegative) -> None:
         self.path = Path(path)
         self.minutes = minutes
         self.saved_at = self.step_ended_at = time.monotonic()

@@ -9,6 +9,7 @@ from pytorch_lightning.callbacks import WeightAveraging
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 
+from segment.bounds import ShareBelowOne, in_range
 from segment.errors import UserError
 
 
@@ -54,11 +55,8 @@ class EMA(_Average):
         UserError: When the decay is out of its range.
     """
 
-    def __init__(self, decay: float) -> None:
-        if not 0 <= decay < 1:
-            msg = f"callbacks.average.decay={decay} must lie in [0, 1); give e.g. 0.999"
-            raise UserError(msg)
-
+    @in_range
+    def __init__(self, decay: ShareBelowOne) -> None:
         def average(averaged: Tensor, current: Tensor, count: Tensor) -> Tensor:
             kept = torch.clamp((1 + count) / (10 + count), max=decay)
             return torch.lerp(current, averaged, kept.to(averaged.dtype))
@@ -79,10 +77,8 @@ class SWA(_Average):
         UserError: When the share is out of its range.
     """
 
-    def __init__(self, start: float) -> None:
-        if not 0 <= start < 1:
-            msg = f"callbacks.average.start={start} must lie in [0, 1); give e.g. 0.75"
-            raise UserError(msg)
+    @in_range
+    def __init__(self, start: ShareBelowOne) -> None:
         super().__init__(lambda averaged, current, count: averaged + (current - averaged) / (count + 1))
         self.start = start
 

@@ -14,7 +14,6 @@ from segment import build
 from segment.anatomy.anatomy import Anatomy
 from segment.commands.command import hydra_command
 from segment.configuration.values import config_dir
-from segment.data.datamodule import MOST_WORKERS
 from segment.datasets.cases import PARTS, Case
 from segment.doctor.codes import Table as CodeTable
 from segment.doctor.codes import check_codes, public_tables
@@ -61,9 +60,6 @@ def doctor(cfg: DictConfig) -> None:
     Raises:
         UserError: When there are errors, or, with `strict`, warnings.
     """
-    if not 0 <= cfg.num_workers <= MOST_WORKERS:
-        msg = f"num_workers={cfg.num_workers} must lie between 0 and {MOST_WORKERS}"
-        raise UserError(msg)
     anatomy: Anatomy = instantiate(cfg.anatomy, _convert_="all")
     cases, refused = build.usable_cases(_without_codes(cfg.data))
     if not cases and all(name in cfg.data.sources for name, _ in refused):

@@ -12,6 +12,7 @@ from segment.callbacks.case_report import CaseReport
 from segment.checkpoint import load_ensemble as ensemble
 from segment.commands.command import hydra_command
 from segment.commands.each_case import name_failures, work_through
+from segment.data.ahead import ReadAhead
 from segment.data.store.content import ContentRecord
 from segment.data.store.fingerprint import VERSION, voxel_hash
 from segment.data.store.store import CONTENT
@@ -45,8 +46,11 @@ def evaluate(cfg: DictConfig) -> None:
     _check_organs(cases, trained.organs)
     seen = trained.voxel_hashes
     kept = ContentRecord(Path(cfg.cache_dir) / CONTENT)
-    contents = {case.id: _content(case, kept) for case in cases}
-    if seen and not cfg.include_trained:
+    reader = ReadAhead()
+    is_held_out = bool(seen) and not cfg.include_trained
+    known = trained.cases if is_held_out else ()  # which are left out whatever they hold
+    contents = {case.id: _content(case, kept, reader) for case in cases if case.id not in known}
+    if is_held_out:
         cases = _held_out(cases, contents, seen, trained.cases)
     cfg.data_sha256 = _data_sha256(cases, contents)
     with open_run(cfg, "evaluate.log") as here:
@@ -57,7 +61,7 @@ def evaluate(cfg: DictConfig) -> None:
             "trained": recipes,
         }
         record(here, cfg, {"test": [case.id for case in cases]}, facts)
-        failed = _score(cases, trained, cfg.pictures, here.folder)
+        failed = _score(cases, trained, cfg.pictures, here.folder, reader)
         print_scores(here.folder / "cases.csv")
         print(f"run folder: {here.folder}")
         name_failures(failed, len(cases))
@@ -81,7 +85,7 @@ def _held_out(
     Raises:
         UserError: When none is left.
     """
-    patients = {case.patient for case in cases if contents[case.id] in seen or case.id in before}
+    patients = {case.patient for case in cases if case.id in before or contents[case.id] in seen}
     kept = [case for case in cases if case.patient not in patients]
     if len(kept) < len(cases):
         print(
@@ -93,10 +97,10 @@ def _held_out(
     return kept
 
 
-def _content(case: Case, kept: ContentRecord) -> str:
+def _content(case: Case, kept: ContentRecord, reader: ReadAhead) -> str:
     """Hash of a CT's voxels, which are read once while its files do not change; empty when they cannot be read."""
     try:
-        return kept.kept(case.image, lambda: voxel_hash(case.read().data), f"voxels {VERSION} {case.series}")
+        return kept.kept(case.image, lambda: voxel_hash(reader.ahead(case).data), f"voxels {VERSION} {case.series}")
     except UserError:
         return ""  # the attempt to score it will tell what is wrong
 
@@ -113,13 +117,15 @@ def _data_sha256(cases: Sequence[Case], contents: Mapping[str, str]) -> str:
     return digest.hexdigest()
 
 
-def _score(cases: Sequence[Case], trained: ensemble.Ensemble, pictures: bool, folder: Path) -> list[str]:
+def _score(
+    cases: Sequence[Case], trained: ensemble.Ensemble, pictures: bool, folder: Path, reader: ReadAhead
+) -> list[str]:
     """Score the cases that the table does not hold yet; returns names and reasons of those that failed."""
     table = folder / "cases.csv"
     if not table.exists():
         begin_cases(table)
     done = {case for case, _ in read_cases(table)}
-    scans = ScanDataset(cases, trained.organs)
+    scans = ScanDataset(cases, trained.organs, reader)
     report = CaseReport(folder, trained.organs, overlay=pictures, video=pictures)
 
     def score(index: int) -> str:
@@ -130,7 +136,9 @@ def _score(cases: Sequence[Case], trained: ensemble.Ensemble, pictures: bool, fo
         report.add(labelled, mask, scores)
         return ", ".join(f"{score.organ} {score.dice:.3f}" for score in scores)
 
-    return work_through({case.id: index for index, case in enumerate(cases) if case.id not in done}, score)
+    missing = {case.id: index for index, case in enumerate(cases) if case.id not in done}
+    reader.forget_all_but(missing)
+    return work_through(missing, score)
 
 
 main = hydra_command("evaluate")(evaluate)

@@ -3,11 +3,14 @@
 import ast
 from typing import Any, Literal, Never, Optional, Union
 
+from segment import bounds
+
 # Annotations that options can be checked against. A name that is not here may stand for anything.
 NAMES: dict[str, Any] = {
     **{"bool": bool, "int": int, "float": float, "str": str, "Path": str, "PathLike": str, "_PATH": str},
     **{"Sequence": list, "List": list, "list": list, "Iterable": list, "Collection": list},
     **{"Mapping": dict, "Dict": dict, "dict": dict},
+    **bounds.NAMES,
     "Tensor": Never,  # which no option is
 }
 

@@ -10,12 +10,13 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from segment.configuration.consistent import check_consistent
 from segment.configuration.keys import HYDRAS_OWN, REFERENCE, written_keys
-from segment.configuration.kind import Misfit, described, fitted
 from segment.configuration.nearest import nearest_key
 from segment.configuration.resolved import HYDRA, ready, resolved
 from segment.configuration.schema import SCHEMAS
 from segment.configuration.signature import signature
+from segment.configuration.source import absence
 from segment.errors import UserError
+from segment.kind import Misfit, described, fitted
 
 MISSING = "???"
 
@@ -120,6 +121,9 @@ class _Walk:
 
     def _arguments(self, node: Mapping[str, Any], path: Path) -> None:
         takes = signature(str(node["_target_"]))
+        if takes is None and (reason := absence(str(node["_target_"]))):
+            msg = f"{_dotted((*path, '_target_'))}={node['_target_']} cannot be made: {reason}"
+            raise UserError(msg)
         if takes is not None and not takes.is_open:
             self._names(node, dict.fromkeys(HYDRAS_OWN) | dict(takes.parameters), path)
         for key, value in node.items():

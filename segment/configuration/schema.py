@@ -5,11 +5,9 @@ Below a `_target_` the types are those of its constructor's parameters. A key th
 
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
-from segment.configuration.kind import NotEmpty, Range
+from segment.bounds import Count, NotNegative, Positive, RealShare, Seed, Spacing, Workers
+from segment.kind import NotEmpty, Range
 
-Seed = Annotated[int, Range(0, 2**32 - 1)]
-Count = Annotated[int, Range(1)]
-Positive = Annotated[float, Range(0, is_open=True)]
 Text = Annotated[str, NotEmpty()]
 Built = dict[str, Any]  # a `_target_` with its arguments
 Named = dict[str, Built | None]  # several; null leaves one out
@@ -32,8 +30,8 @@ class Recipe(TypedDict):
     monitor: Text
     monitor_mode: Literal["max", "min"]
     seed: Seed
-    spacing_mm: tuple[Positive, Positive, Positive]
-    class_weights: dict[str, Annotated[float, Range(0)]] | None
+    spacing_mm: Spacing
+    class_weights: dict[str, NotNegative] | None
     compile: bool
     task: Text
     output_dir: Text
@@ -65,7 +63,7 @@ class Prepare(Recipe):
     export: Literal["nnunet"] | None
     export_to: Text | None
     cache: Literal["list", "explain", "prune"] | None
-    unused_days: Annotated[float, Range(0)]
+    unused_days: NotNegative
 
 
 class Sources(TypedDict):
@@ -93,7 +91,7 @@ class Doctor(Inspection):
     """`segment doctor`."""
 
     strict: bool
-    num_workers: Annotated[int, Range(0)]
+    num_workers: Workers
     anatomy: Built
     code_tables: dict[str, Any]
 
@@ -132,7 +130,7 @@ class Compare(TypedDict):
     runs: Text | list[Text]
     reference: str | None
     metrics: list[Literal["dice", "hd95_mm", "nsd"]]
-    alpha: Annotated[float, Range(0, 1, is_open=True)]
+    alpha: RealShare
     resamples: Annotated[int, Range(999)]
     seed: Seed
     wandb: str | None

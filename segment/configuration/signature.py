@@ -2,13 +2,30 @@
 
 import ast
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.machinery import PathFinder
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from segment.bounds import Count, NotNegative, Share, Whole
 from segment.configuration.annotation import hint_of
+from segment.configuration.source import Module, flat, located, statements
+from segment.kind import Range
+
+FromMinusOne = Annotated[int, Range(-1)]
+LIMIT = Whole | Share | None
+# What other projects' constructors refuse though their annotations do not say so, by the beginning of the target.
+STRICTER: dict[str, dict[str, Any]] = {
+    "torch.optim.": dict.fromkeys(("lr", "weight_decay", "momentum", "eps"), NotNegative),
+    "pytorch_lightning.Trainer": {
+        "max_epochs": FromMinusOne | None,
+        **dict.fromkeys(("accumulate_grad_batches", "num_nodes"), Count),
+        **dict.fromkeys(("check_val_every_n_epoch", "log_every_n_steps"), Count | None),
+        **dict.fromkeys((f"limit_{stage}_batches" for stage in ("train", "val", "test")), LIMIT),
+        "gradient_clip_val": NotNegative | None,
+    },
+    "segment.callbacks.early_stopping.StopEarly": {"patience": Whole},
+    "segment.callbacks.checkpoint.RelativeCheckpoint": {"save_top_k": FromMinusOne, "every_n_epochs": Whole | None},
+}
 
 
 @dataclass(frozen=True)
@@ -27,93 +44,46 @@ class Signature:
 @functools.cache
 def signature(target: str) -> Signature | None:
     """Signature of a dotted name such as `torch.optim.AdamW`; None if its source does not show it."""
-    path, module, names = _located(target)
+    path, module, names = located(target)
     if path is None or len(names) != 1:
         return None
-    found = _defined(_Module(module, path), names[0])
+    found = _defined(Module(module, path), names[0])
     if found is None:
         return None
     home, node = found
     if isinstance(node, ast.ClassDef):
-        return _of_class(home, node)
+        shown = _of_class(home, node)
+        return shown and Signature({**shown.parameters, **_stricter(target, shown.parameters)}, shown.is_open)
     return None if node.decorator_list else _of_function(node, bound=False)  # a decorator may take other arguments
 
 
-@dataclass(frozen=True)
-class _Module:
-    name: str
-    path: Path
-
-    @property
-    def package(self) -> str:
-        return self.name if self.path.name == "__init__.py" else self.name.rpartition(".")[0]
-
-    def imported_from(self, node: ast.ImportFrom) -> str:
-        """Absolute name of the module that an import statement names."""
-        if not node.level:
-            return node.module or ""
-        parts = self.package.split(".")
-        return ".".join([*parts[: len(parts) - node.level + 1], *([node.module] if node.module else [])])
+def _stricter(target: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    ranges = next((ranges for start, ranges in STRICTER.items() if target.startswith(start)), {})
+    return {name: hint for name, hint in ranges.items() if name in parameters}
 
 
 Definition = ast.ClassDef | ast.FunctionDef
 
 
-@functools.cache
-def _statements(path: Path) -> Sequence[ast.stmt]:
-    return ast.parse(path.read_text(encoding="utf-8")).body
-
-
-def _located(dotted: str) -> tuple[Path | None, str, list[str]]:
-    """File of the longest module in a dotted name, the module's name, and the names that are left."""
-    first, *rest = dotted.split(".")
-    spec = PathFinder.find_spec(first)
-    if spec is None or not (spec.submodule_search_locations or spec.origin):
-        return None, "", []
-    if not spec.submodule_search_locations:
-        path = Path(str(spec.origin))
-        return (path if path.suffix == ".py" else None), first, rest
-    folder, module = Path(next(iter(spec.submodule_search_locations))), first
-    while rest:
-        if (folder / rest[0]).is_dir():
-            folder, module = folder / rest[0], f"{module}.{rest[0]}"
-            rest = rest[1:]
-        elif (path := folder / f"{rest[0]}.py").is_file():
-            return path, f"{module}.{rest[0]}", rest[1:]
-        else:
-            break
-    path = folder / "__init__.py"
-    return (path if path.is_file() else None), module, rest
-
-
-def _defined(module: _Module, name: str, depth: int = 8) -> tuple[_Module, Definition] | None:
+def _defined(module: Module, name: str, depth: int = 8) -> tuple[Module, Definition] | None:
     """Definition of a module's name, followed through imports."""
     if depth == 0:
         return None
-    for node in _flat(_statements(module.path)):
+    for node in flat(statements(module.path)):
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
             return module, node
         if isinstance(node, ast.ImportFrom):
             for alias in node.names:
                 if alias.name == "*" or (alias.asname or alias.name) == name:
                     source = name if alias.name == "*" else alias.name
-                    path, home, rest = _located(f"{module.imported_from(node)}.{source}")
-                    found = _defined(_Module(home, path), rest[0], depth - 1) if path and len(rest) == 1 else None
+                    path, home, rest = located(f"{module.imported_from(node)}.{source}")
+                    found = _defined(Module(home, path), rest[0], depth - 1) if path and len(rest) == 1 else None
                     if found is not None:
                         return found
     return None
 
 
-def _flat(statements: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
-    """Statements with those under `if` and `try`."""
-    for node in statements:
-        if isinstance(node, ast.If | ast.Try):
-            yield from _flat([*node.body, *node.orelse])
-        else:
-            yield node
-
-
-def _of_class(module: _Module, node: ast.ClassDef) -> Signature | None:
+def _of_class(module: Module, node: ast.ClassDef) -> Signature | None:
     if _is_made_otherwise(node):
         return None
     inherited = _of_base(module, node) if node.bases else Signature({}, is_open=False)
@@ -148,7 +118,7 @@ def _of_dataclass(node: ast.ClassDef, inherited: Signature | None) -> Signature 
 
 
 def _methods(node: ast.ClassDef, name: str) -> list[ast.FunctionDef]:
-    return [member for member in _flat(node.body) if isinstance(member, ast.FunctionDef) and member.name == name]
+    return [member for member in flat(node.body) if isinstance(member, ast.FunctionDef) and member.name == name]
 
 
 def _passes_on(node: ast.FunctionDef) -> bool:
@@ -167,21 +137,21 @@ def _passes_on(node: ast.FunctionDef) -> bool:
     return len(uses) == 1 and uses[0] in handed
 
 
-def _of_base(module: _Module, node: ast.ClassDef) -> Signature | None:
+def _of_base(module: Module, node: ast.ClassDef) -> Signature | None:
     base = node.bases[0] if node.bases else None
     found = None
     if isinstance(base, ast.Name):
         found = _defined(module, base.id)
     elif isinstance(base, ast.Attribute):  # pl.Callback
-        path, home, names = _located(_imported(module, ast.unparse(base)))
-        found = _defined(_Module(home, path), names[0]) if path and len(names) == 1 else None
+        path, home, names = located(_imported(module, ast.unparse(base)))
+        found = _defined(Module(home, path), names[0]) if path and len(names) == 1 else None
     return _of_class(found[0], found[1]) if found and isinstance(found[1], ast.ClassDef) else None
 
 
-def _imported(module: _Module, dotted: str) -> str:
+def _imported(module: Module, dotted: str) -> str:
     """A dotted name with the module's name in place of that by which it was imported."""
     first, _, rest = dotted.partition(".")
-    for node in _flat(_statements(module.path)):
+    for node in flat(statements(module.path)):
         for alias in node.names if isinstance(node, ast.Import) else ():
             if (alias.asname or alias.name) == first:
                 return f"{alias.name}.{rest}"

@@ -11,6 +11,7 @@ import torch
 import torchio as tio
 from torch.utils.data import DataLoader, Dataset
 
+from segment.bounds import Count, Share, Voxels, Workers, in_range
 from segment.data.loader_workers import heed_only_the_parent
 from segment.data.patches import EpochSampler, PatchDataset, PatchLoader
 from segment.data.splits.split import Split, Splitter
@@ -22,8 +23,6 @@ from segment.datasets.cases import PARTS, Case, Source, gather, of_one_patient
 from segment.errors import UserError
 
 log = logging.getLogger(__name__)
-
-MOST_WORKERS = 512  # processes, more than any machine feeds a network with; a slip of the finger asks for thousands
 
 
 class CTDataModule(pl.LightningDataModule):
@@ -54,6 +53,7 @@ class CTDataModule(pl.LightningDataModule):
         UserError: When there is no organ, or a size, share or number is out of range.
     """
 
+    @in_range
     def __init__(
         self,
         sources: Mapping[str, Source],
@@ -61,17 +61,19 @@ class CTDataModule(pl.LightningDataModule):
         preprocess: tio.Transform,
         augment: tio.Transform | None,
         split: Splitter,
-        patch_size: Sequence[int],
-        patches_per_epoch: int | None,
-        foreground_share: float,
-        batch_size: int,
-        num_workers: int,
+        patch_size: Voxels,
+        patches_per_epoch: Count | None,
+        foreground_share: Share,
+        batch_size: Count,
+        num_workers: Workers,
         cache_dir: str | Path,
         seed: int,
         exclude: Sequence[str] = (),
     ) -> None:
         super().__init__()
-        _check_settings(organs, patch_size, patches_per_epoch, foreground_share, batch_size, num_workers)
+        if not organs:
+            msg = "organs=[] names nothing to segment; name structures of label_codes, e.g. organs=[liver]"
+            raise UserError(msg)
         self.sources = sources
         self.organs = list(organs)
         self.augment = augment
@@ -223,28 +225,3 @@ class CTDataModule(pl.LightningDataModule):
         if not shown:
             msg = "no validation case shows any organ, so there is no score to choose by; choose another split"
             raise UserError(msg)
-
-
-def _check_settings(
-    organs: Sequence[str],
-    patch_size: Sequence[int],
-    patches_per_epoch: int | None,
-    foreground_share: float,
-    batch_size: int,
-    num_workers: int,
-) -> None:
-    if not organs:
-        msg = "organs=[] names nothing to segment; name structures of label_codes, e.g. organs=[liver]"
-        raise UserError(msg)
-    wrong = {
-        f"patch_size={list(patch_size)} must be three positive sizes": len(patch_size) != 3 or min(patch_size) < 1,
-        f"patches_per_epoch={patches_per_epoch} must be positive or null": (
-            patches_per_epoch is not None and patches_per_epoch < 1
-        ),
-        f"foreground_share={foreground_share} must lie in [0, 1]": not 0 <= foreground_share <= 1,
-        f"batch_size={batch_size} must be positive": batch_size < 1,
-        f"num_workers={num_workers} must lie between 0 and {MOST_WORKERS}": not 0 <= num_workers <= MOST_WORKERS,
-    }
-    if reasons := [reason for reason, is_wrong in wrong.items() if is_wrong]:
-        msg = "data." + ", data.".join(reasons)
-        raise UserError(msg)

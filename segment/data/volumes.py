@@ -8,6 +8,7 @@ import torch
 import torchio as tio
 from torch.utils.data import Dataset, IterableDataset
 
+from segment.data.ahead import ReadAhead
 from segment.data.store.volume import StoredVolume
 from segment.datasets.annotation import annotated
 from segment.datasets.cases import Case
@@ -51,18 +52,25 @@ class LabelledScan:
 
 
 class ScanDataset(Dataset[LabelledScan]):
-    """CTs as their files hold them: what test scores are computed on."""
+    """CTs as their files hold them: what test scores are computed on.
 
-    def __init__(self, cases: Sequence[Case], organs: Sequence[str]) -> None:
+    Args:
+        cases: The cases.
+        organs: Class i is organs[i-1].
+        reader: What may have read some of them ahead.
+    """
+
+    def __init__(self, cases: Sequence[Case], organs: Sequence[str], reader: ReadAhead | None = None) -> None:
         self.cases = list(cases)
         self.organs = list(organs)
+        self.reader = reader
 
     def __len__(self) -> int:
         return len(self.cases)
 
     def __getitem__(self, index: int) -> LabelledScan:
         case = self.cases[index]
-        scan = case.read()
+        scan = self.reader.read(case) if self.reader else case.read()
         reference = case.label.read(scan, case.image, self.organs)
         return LabelledScan(case.id, scan, reference, annotated(case.label, self.organs))
 

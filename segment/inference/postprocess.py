@@ -3,18 +3,21 @@
 import numpy as np
 from scipy import ndimage
 
+from segment.bounds import ShareAboveZero, in_range
+
 
 class KeepLargest:
     """Keep each organ's largest connected piece and pieces of a share of it; the rest becomes background.
 
     Args:
         min_share: Pieces of at least this share of the largest one's voxels stay, in (0, 1]. 1 keeps the largest only.
+
+    Raises:
+        UserError: When it is out of its range.
     """
 
-    def __init__(self, min_share: float) -> None:
-        if not 0 < min_share <= 1:
-            msg = f"min_share must lie in (0, 1], got {min_share}"
-            raise ValueError(msg)
+    @in_range
+    def __init__(self, min_share: ShareAboveZero) -> None:
         self.min_share = min_share
 
     def __call__(self, mask: np.ndarray) -> np.ndarray:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from segment.bounds import Count, Voxels, Whole, in_range
+
 
 class SlidingWindow:
     """Predict a volume patch by patch and blend the overlaps with Gaussian weights.
@@ -22,15 +24,16 @@ class SlidingWindow:
         batch_size: Patches that the network sees at once.
 
     Raises:
-        ValueError: When an overlap does not fit its patch.
+        ValueError: When a number is out of its range, or an overlap does not fit its patch.
     """
 
-    def __init__(self, patch_size: Sequence[int], overlap: Sequence[int] | int, batch_size: int = 1) -> None:
+    @in_range
+    def __init__(self, patch_size: Voxels, overlap: tuple[Whole, Whole, Whole] | Whole, batch_size: Count = 1) -> None:
         self.patch_size = tuple(patch_size)
         self.overlap = (overlap,) * 3 if isinstance(overlap, int) else tuple(overlap)
         self.batch_size = batch_size
-        if len(self.patch_size) != 3 or any(not 0 <= o < p for o, p in zip(self.overlap, self.patch_size, strict=True)):
-            msg = f"overlap {self.overlap} must lie between 0 and the patch size {self.patch_size}, below it"
+        if any(o >= p for o, p in zip(self.overlap, self.patch_size, strict=True)):
+            msg = f"overlap {self.overlap} must be below the patch size {self.patch_size}"
             raise ValueError(msg)
 
     def __call__(self, net: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from segment.bounds import Whole, in_range
 from segment.errors import UserError
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
@@ -70,11 +71,12 @@ class Ramp(nn.Module):
         epoch: The trainer's epoch, which `SegmentationModule` sets before every batch.
 
     Raises:
-        UserError: When the epochs are in the wrong order.
+        UserError: When an epoch is negative, or they are in the wrong order.
     """
 
+    @in_range
     def __init__(
-        self, criterion: Criterion, start_weight: float, end_weight: float, start_epoch: int, end_epoch: int
+        self, criterion: Criterion, start_weight: float, end_weight: float, start_epoch: Whole, end_epoch: Whole
     ) -> None:
         super().__init__()
         if end_epoch <= start_epoch:

@@ -7,7 +7,7 @@ from scipy import ndimage
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from segment.errors import UserError
+from segment.bounds import NotNegative, Positive, in_range
 
 SMOOTH = 1e-5  # keeps the ratio of an organ that is nowhere at 1
 
@@ -29,11 +29,9 @@ class CrossEntropy(nn.Module):
 
     weight: Tensor | None
 
-    def __init__(self, weight: Tensor | None = None, gamma: float = 0.0) -> None:
+    @in_range
+    def __init__(self, weight: Tensor | None = None, gamma: NotNegative = 0.0) -> None:
         super().__init__()
-        if gamma < 0:
-            msg = f"gamma={gamma} of the focal loss must be 0 or more"
-            raise UserError(msg)
         self.register_buffer("weight", weight, persistent=False)
         self.gamma = gamma
 
@@ -80,24 +78,22 @@ class Tversky(nn.Module):
         weight: Weight of every class, those that count; None: all 1.
 
     Raises:
-        UserError: When gamma is not positive.
+        UserError: When gamma is not positive, or a weight is negative.
     """
 
     weight: Tensor | None
 
+    @in_range
     def __init__(
         self,
-        alpha: float,
-        beta: float,
-        gamma: float = 1.0,
+        alpha: NotNegative,
+        beta: NotNegative,
+        gamma: Positive = 1.0,
         include_background: bool = False,
         batch: bool = True,
         weight: Tensor | None = None,
     ) -> None:
         super().__init__()
-        if gamma <= 0:
-            msg = f"gamma={gamma} of the Tversky loss must be positive; 1 is the plain one"
-            raise UserError(msg)
         self.alpha, self.beta, self.gamma = alpha, beta, gamma
         self.include_background = include_background
         self.axes = (0, 2, 3, 4) if batch else (2, 3, 4)

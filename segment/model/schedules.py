@@ -13,6 +13,7 @@ from typing import Any
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from segment.bounds import NotNegative, Positive, RealShare, ShareBelowOne, in_range
 from segment.errors import UserError
 
 
@@ -60,7 +61,8 @@ class Poly(Schedule):
         UserError: When their number is not known.
     """
 
-    def __init__(self, optimizer: Optimizer, epochs: int | None, power: float) -> None:
+    @in_range
+    def __init__(self, optimizer: Optimizer, epochs: int | None, power: Positive) -> None:
         super().__init__(optimizer, _warmed_up(_known(epochs), 0, lambda progress: (1 - progress) ** power))
 
 
@@ -73,7 +75,8 @@ class WarmupCosine(Schedule):
         warmup: Share of them that warms up, in [0, 1).
     """
 
-    def __init__(self, optimizer: Optimizer, total_steps: int, warmup: float) -> None:
+    @in_range
+    def __init__(self, optimizer: Optimizer, total_steps: int, warmup: ShareBelowOne) -> None:
         super().__init__(optimizer, _warmed_up(total_steps, warmup, _half_wave))
 
 
@@ -87,7 +90,8 @@ class WarmupPoly(Schedule):
         power: Exponent, positive.
     """
 
-    def __init__(self, optimizer: Optimizer, total_steps: int, warmup: float, power: float) -> None:
+    @in_range
+    def __init__(self, optimizer: Optimizer, total_steps: int, warmup: ShareBelowOne, power: Positive) -> None:
         super().__init__(optimizer, _warmed_up(total_steps, warmup, lambda progress: (1 - progress) ** power))
 
 
@@ -103,7 +107,8 @@ class OneCycle(Schedule):
         rise: Share of them on the way up, in (0, 1).
     """
 
-    def __init__(self, optimizer: Optimizer, total_steps: int, rise: float) -> None:
+    @in_range
+    def __init__(self, optimizer: Optimizer, total_steps: int, rise: RealShare) -> None:
         top = rise * total_steps - 1
 
         def factor(step: int) -> float:
@@ -124,7 +129,8 @@ class CosineToConstant(Schedule):
         floor: The constant, as a factor of the optimizer's learning rate.
     """
 
-    def __init__(self, optimizer: Optimizer, total_steps: int, start: float, floor: float) -> None:
+    @in_range
+    def __init__(self, optimizer: Optimizer, total_steps: int, start: RealShare, floor: NotNegative) -> None:
         super().__init__(
             optimizer, lambda step: floor + (1 - floor) * _half_wave(_share(step, int(start * total_steps)))
         )

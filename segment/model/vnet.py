@@ -6,11 +6,13 @@ up-sampling, in the manner of Çiçek et al., "3D U-Net" (2016), arXiv 1606.0665
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-NORMS = ("batch", "instance", "group")
+from segment.bounds import Count, in_range
+
 GROUPS = 8  # channels are dealt out to so many groups, or to as many as divide them
 
 
@@ -39,22 +41,23 @@ class VNet(nn.Module):
         ValueError: When an argument is out of its range.
     """
 
+    @in_range
     def __init__(
         self,
-        out_channels: int,
-        base_channels: int,
-        convolutions: Sequence[int],
+        out_channels: Count,
+        base_channels: Count,
+        convolutions: Sequence[Count],
         residual: bool,
-        norm: str | None,
-        in_channels: int = 1,
-        max_channels: int | None = None,
-        kernel_size: int = 3,
-        decoder_width: int = 1,
-        stem_stride: int = 1,
+        norm: Literal["batch", "instance", "group"] | None,
+        in_channels: Count = 1,
+        max_channels: Count | None = None,
+        kernel_size: Count = 3,
+        decoder_width: Count = 1,
+        stem_stride: Count = 1,
         deep_supervision: bool = False,
     ) -> None:
         super().__init__()
-        _check(convolutions, kernel_size, norm)
+        _check(convolutions, kernel_size)
         self.deep_supervision = deep_supervision
         levels = len(convolutions)
         widths = [min(base_channels * 2**level, max_channels or base_channels * 2**level) for level in range(levels)]
@@ -187,13 +190,10 @@ def _upsample(factor: int) -> nn.Module:
     return nn.Upsample(scale_factor=factor, mode="trilinear")
 
 
-def _check(convolutions: Sequence[int], kernel_size: int, norm: str | None) -> None:
-    if len(convolutions) < 2 or min(convolutions) < 1:
-        msg = f"convolutions needs a positive number for each of at least two levels, got {list(convolutions)}"
+def _check(convolutions: Sequence[int], kernel_size: int) -> None:
+    if len(convolutions) < 2:
+        msg = f"convolutions needs a number for each of at least two levels, got {list(convolutions)}"
         raise ValueError(msg)
-    if kernel_size < 1 or kernel_size % 2 == 0:
+    if kernel_size % 2 == 0:
         msg = f"kernel_size must be odd, so that blocks keep the grid; got {kernel_size}"
-        raise ValueError(msg)
-    if norm is not None and norm not in NORMS:
-        msg = f"norm must be one of {', '.join(NORMS)} or null, got {norm!r}"
         raise ValueError(msg)

@@ -1,8 +1,8 @@
 """Intensity transforms in Hounsfield units."""
 
-from collections.abc import Sequence
-
 import torchio as tio
+
+from segment.bounds import Positive, Window, in_range
 
 
 class WindowHU(tio.IntensityTransform):  # type: ignore[misc]
@@ -14,16 +14,13 @@ class WindowHU(tio.IntensityTransform):  # type: ignore[misc]
         window_hu: Lower and upper bound in HU.
 
     Raises:
-        ValueError: When the lower bound is not below the upper.
+        UserError: When the lower bound is not below the upper.
     """
 
-    def __init__(self, window_hu: Sequence[float]) -> None:
+    @in_range
+    def __init__(self, window_hu: Window) -> None:
         super().__init__()
-        low, high = window_hu
-        if not low < high:
-            msg = f"window_hu needs a lower bound below the upper one, got {list(window_hu)}"
-            raise ValueError(msg)
-        self.window_hu = (float(low), float(high))
+        self.window_hu = (float(window_hu[0]), float(window_hu[1]))
         self.args_names = ["window_hu"]
 
     def apply_transform(self, subject: tio.Subject) -> tio.Subject:
@@ -44,13 +41,14 @@ class Standardize(tio.IntensityTransform):  # type: ignore[misc]
     Args:
         mean: Mean in the image's units at this point of the pipeline.
         std: Standard deviation, positive.
+
+    Raises:
+        UserError: When it is not.
     """
 
-    def __init__(self, mean: float, std: float) -> None:
+    @in_range
+    def __init__(self, mean: float, std: Positive) -> None:
         super().__init__()
-        if std <= 0:
-            msg = f"std must be positive, got {std}"
-            raise ValueError(msg)
         self.mean = float(mean)
         self.std = float(std)
         self.args_names = ["mean", "std"]

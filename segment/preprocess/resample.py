@@ -13,6 +13,8 @@ import torch
 import torchio as tio
 from torch import Tensor
 
+from segment.bounds import Spacing, Voxels, in_range
+from segment.errors import UserError
 from segment.memory import measure
 from segment.memory.refuse import CPU, check_memory
 
@@ -74,15 +76,15 @@ class Resample(tio.SpatialTransform):  # type: ignore[misc]
         size: Instead of a spacing, the wanted number of voxels along I, J, K.
 
     Raises:
-        ValueError: When not exactly one of the two is given, or one is not positive.
+        UserError: When not exactly one of the two is given, or one is not positive.
     """
 
-    def __init__(self, spacing_mm: Sequence[float] | None = None, size: Sequence[int] | None = None) -> None:
+    @in_range
+    def __init__(self, spacing_mm: Spacing | None = None, size: Voxels | None = None) -> None:
         super().__init__()
-        given = spacing_mm if spacing_mm is not None else size
-        if (spacing_mm is None) == (size is None) or given is None or len(given) != 3 or min(given) <= 0:
-            msg = f"Resample takes either spacing_mm or size, three positive numbers; got {spacing_mm=}, {size=}"
-            raise ValueError(msg)
+        if (spacing_mm is None) == (size is None):
+            msg = f"Resample takes either spacing_mm or size; got {spacing_mm=}, {size=}"
+            raise UserError(msg)
         self.spacing_mm = None if spacing_mm is None else tuple(float(s) for s in spacing_mm)
         self.size = None if size is None else tuple(int(n) for n in size)
         self.args_names = ["spacing_mm", "size"]

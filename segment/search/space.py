@@ -14,8 +14,8 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from segment.configuration.kind import Misfit, fitted
 from segment.errors import UserError
+from segment.kind import Misfit, fitted
 
 Space = Mapping[str, BaseDistribution]
 RANGE = {"low", "high", "log", "step"}

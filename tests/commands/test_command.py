@@ -155,7 +155,7 @@ def test_a_constructors_refusal_names_its_place_in_the_configuration(run):
 
     code, _, err = run(task, *GIVEN)
     assert code == 2
-    assert err == "error: model.inferer: overlap (9, 9, 9) must lie between 0 and the patch size (8, 8, 8), below it\n"
+    assert err == "error: model.inferer: overlap (9, 9, 9) must be below the patch size (8, 8, 8)\n"
 
 
 def odd_fail(cfg):

@@ -18,6 +18,7 @@ from segment.commands.command import config_dir
 from segment.commands.evaluate import evaluate, main
 from segment.comparison.arms import gather
 from segment.comparison.find import find_runs
+from segment.data import ahead
 from segment.data.datamodule import CTDataModule
 from segment.data.splits.random_split import RandomSplit
 from segment.data.store import content as content_module
@@ -25,6 +26,7 @@ from segment.data.store.fingerprint import voxel_hash
 from segment.datasets.cases import Case
 from segment.datasets.sources.folder import Folder
 from segment.errors import UserError
+from segment.io import read as read_module
 from segment.io.read import read_ct
 from segment.metrics.cases_csv import read_cases
 
@@ -245,7 +247,7 @@ def test_a_ct_is_read_once_when_its_voxels_are_known(run, data, tmp_path, monkey
     monkeypatch.setattr(Case, "read", lambda case: reads.append(case.id) or read(case))
     run(f"run_dir={tmp_path / 'b'}", f"cache_dir={tmp_path / 'cache'}")
     run(f"run_dir={tmp_path / 'c'}", f"cache_dir={tmp_path / 'cache'}")
-    assert [reads.count(f"folder/case{seed}") for seed in range(4)] == [3] * 4  # two scores, one hash
+    assert [reads.count(f"folder/case{seed}") for seed in range(4)] == [2] * 4  # once each time
     facts = [OmegaConf.load(tmp_path / name / "config.yaml").data_sha256 for name in ("run", "b", "c")]
     assert len(set(facts)) == 1
     changed = np.asarray(nib.load(data / "images" / "case1.nii.gz").dataobj).copy()
@@ -253,7 +255,38 @@ def test_a_ct_is_read_once_when_its_voxels_are_known(run, data, tmp_path, monkey
     tiny.save(data / "images" / "case1.nii.gz", changed)
     reads.clear()
     run(f"run_dir={tmp_path / 'd'}", f"cache_dir={tmp_path / 'cache'}")
-    assert [reads.count(f"folder/case{seed}") for seed in range(4)] == [1, 2, 1, 1]
+    assert [reads.count(f"folder/case{seed}") for seed in range(4)] == [1, 1, 1, 1]
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """Names of the CTs whose voxels are read out of their files, as often as they are."""
+    names = []
+    real = read_module.read_nifti
+    monkeypatch.setattr(read_module, "read_nifti", lambda path: names.append(path) or real(path))
+    return lambda: sorted(path.name.removesuffix(".nii.gz") for path in names if path.parent.name == "images")
+
+
+def test_a_first_evaluation_reads_each_ct_once(run, opened):
+    run("include_trained=true")
+    assert opened() == ["case0", "case1", "case2", "case3"]
+
+
+def test_what_does_not_fit_into_memory_is_read_again(run, opened, tmp_path, monkeypatch):
+    monkeypatch.setattr(ahead, "SHARE", 0)
+    run("include_trained=true")
+    assert opened() == [f"case{seed}" for seed in range(4) for _ in range(2)]
+    assert len(scored(tmp_path)) == 4
+
+
+def test_cases_that_training_names_are_left_out_unread(run, ckpt, opened, tmp_path):
+    tiny.write_checkpoint(ckpt, voxel_hashes=["0"])
+    content = torch.load(ckpt, weights_only=True)
+    content["segment"]["split"] = {"train": ["folder/case0"], "val": ["folder/case2"], "test": []}
+    torch.save(content, ckpt)
+    run()
+    assert scored(tmp_path) == ["folder/case1", "folder/case3"]
+    assert opened() == ["case1", "case3"]
 
 
 def test_another_checkpoint_of_the_same_name_is_not_resumed(run, ckpt, tmp_path):

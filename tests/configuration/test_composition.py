@@ -23,7 +23,7 @@ def test_right_words_pass():
 
 def test_a_folder_of_configuration_comes_before_the_projects_own(tmp_path):
     (tmp_path / "model" / "net").mkdir(parents=True)
-    (tmp_path / "model" / "net" / "mine.yaml").write_text("_target_: somewhere.Net\n_partial_: true\nwidth: 3\n")
+    (tmp_path / "model" / "net" / "mine.yaml").write_text("_target_: datetime.timedelta\n_partial_: true\nwidth: 3\n")
     (tmp_path / "trainer").mkdir()
     (tmp_path / "trainer" / "cpu.yaml").write_text("_target_: pytorch_lightning.Trainer\nmax_epoch: 3\n")
     check("train", [f"--config-dir={tmp_path}", "model/net=mine", "trainer=ddp", "~trainer.max_epoch"])

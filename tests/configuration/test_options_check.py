@@ -94,10 +94,14 @@ def test_a_switch_is_never_text(command, key):
 @pytest.mark.parametrize(
     ("command", "override", "message"),
     [
-        ("train", "optimizer.lr=fast", "optimizer.lr must be a number, got fast"),
-        ("train", "optimizer.lr=null", "optimizer.lr must be a number, got null"),
-        ("train", "data.batch_size=2.5", "data.batch_size must be a whole number, got 2.5"),
-        ("train", "data.patch_size=64", "data.patch_size must be a list of whole numbers, got 64"),
+        ("train", "optimizer.lr=fast", "optimizer.lr must be a number of at least 0, got fast"),
+        ("train", "optimizer.lr=null", "optimizer.lr must be a number of at least 0, got null"),
+        ("train", "data.batch_size=2.5", "data.batch_size must be a whole number of at least 1, got 2.5"),
+        (
+            "train",
+            "data.patch_size=64",
+            "data.patch_size must be a list of 3, each a whole number of at least 1",
+        ),
         ("train", "seed=-1", "seed must be a whole number from 0 to 4294967295, got -1"),
         ("train", "spacing_mm=[3,3]", "spacing_mm must be a list of 3, each a number above 0, got"),
         ("train", "spacing_mm=[0,3,3]", "spacing_mm must be a list of 3, each a number above 0, got"),
@@ -141,7 +145,7 @@ def test_a_switch_is_never_text(command, key):
         ("compare", "metrics=[dcie]", "metrics must be a list, each item dice or hd95_mm or nsd, got [dcie]"),
         ("sweep", "trials=0", "trials must be a whole number of at least 1 or null, got 0"),
         ("sweep", "trial_hours=1h", "trial_hours must be a number above 0 or null, got 1h"),
-        ("doctor", "num_workers=-1", "num_workers must be a whole number of at least 0, got -1"),
+        ("doctor", "num_workers=-1", "num_workers must be a whole number from 0 to 512, got -1"),
     ],
 )
 def test_what_is_wrong_is_named_with_what_would_be_right(command, override, message):
@@ -173,7 +177,7 @@ def test_text_keeps_its_spelling(override):
         "trainer.deterministic=warn",
         "trainer.precision=bf16-mixed",
         "+callbacks.mine={_target_: pytorch_lightning.callbacks.Timer, duration: 00:01:00:00}",
-        "++model.net={_target_: somewhere.else.Net, _partial_: true, anything: 3}",
+        "++model.net={_target_: datetime.timedelta, _partial_: true, anything: 3}",
     ],
 )
 def test_what_is_free_stays_free(override):

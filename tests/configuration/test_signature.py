@@ -5,15 +5,16 @@ import subprocess
 import sys
 import types
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import pytest
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
-from segment.configuration.kind import Misfit, fitted
+from segment.bounds import is_bounded
 from segment.configuration.signature import signature
 from segment.configuration.values import config_dir
+from segment.kind import Misfit, fitted
 
 SOURCE = """
 from dataclasses import dataclass, field
@@ -158,14 +159,26 @@ def test_the_source_shows_what_an_import_does(target):
 
 
 def _members(hint: Any) -> set[Any]:
-    return set(get_args(hint)) if get_origin(hint) in (Union, types.UnionType) else {hint}
+    if get_origin(hint) is Annotated:
+        return _members(get_args(hint)[0])
+    return set().union(*map(_members, get_args(hint))) if get_origin(hint) in (Union, types.UnionType) else {hint}
+
+
+@pytest.mark.parametrize("target", [target for target in targets() if target.startswith("segment.")])
+def test_a_constructor_refuses_what_its_annotations_exclude(target):
+    """Those who call it from Python are told, too."""
+    made = get_object(target)
+    takes = made.__init__ if isinstance(made, type) else made
+    bounded = [name for name, hint in get_type_hints(takes, include_extras=True).items() if is_bounded(hint)]
+    assert not bounded or hasattr(takes, "__wrapped__")
+    assert all(is_bounded(signature(target).parameters[name]) for name in bounded)
 
 
 def test_reading_imports_nothing():
     code = (
         "import sys; from segment.configuration.signature import signature\n"
-        "assert signature('torch.optim.AdamW').parameters['weight_decay'] is float\n"
-        "assert signature('pytorch_lightning.Trainer').parameters['max_epochs'] == int | None\n"
+        "assert signature('torch.optim.AdamW').parameters['amsgrad'] is bool\n"
+        "assert signature('pytorch_lightning.Trainer').parameters['min_epochs'] == int | None\n"
         "print([name for name in ('torch', 'pytorch_lightning') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -100,9 +100,9 @@ def test_tversky_weights_and_exponent_by_hand():
 
 
 def test_what_makes_no_sense_is_refused():
-    with pytest.raises(UserError, match="gamma=-1 of the focal loss must be 0 or more"):
+    with pytest.raises(UserError, match="gamma must be a number of at least 0, got -1"):
         CrossEntropy(gamma=-1)
-    with pytest.raises(UserError, match="gamma=0 of the Tversky loss must be positive"):
+    with pytest.raises(UserError, match="gamma must be a number above 0, got 0"):
         Tversky(0.5, 0.5, gamma=0)
 
 

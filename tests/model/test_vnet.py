@@ -110,9 +110,9 @@ def test_group_norm_takes_any_width():
     ("changes", "message"),
     [
         ({"convolutions": [2]}, r"at least two levels, got \[2\]"),
-        ({"convolutions": [2, 0]}, "positive number"),
+        ({"convolutions": [2, 0]}, "each item a whole number of at least 1"),
         ({"kernel_size": 4}, "kernel_size must be odd.*got 4"),
-        ({"norm": "layer"}, "batch, instance, group or null, got 'layer'"),
+        ({"norm": "layer"}, "batch or instance or group or null, got layer"),
     ],
 )
 def test_what_cannot_be_built_is_refused(changes, message):

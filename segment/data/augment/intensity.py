@@ -2,14 +2,14 @@
 
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
 
 import numpy as np
 import torch
 import torchio as tio
 from torch import Tensor
 
-from segment.data.augment.draw import checked_range, log_uniform, uniform
+from segment.bounds import Amounts, Factors, Share, in_range
+from segment.data.augment.draw import log_uniform, uniform
 from segment.data.augment.share import sharing
 
 
@@ -20,7 +20,8 @@ class IntensityChange(tio.IntensityTransform):  # type: ignore[misc]
         p: Probability that the transform is applied.
     """
 
-    def __init__(self, p: float) -> None:
+    @in_range
+    def __init__(self, p: Share) -> None:
         super().__init__(p=p, copy=False)
 
     def apply_transform(self, subject: tio.Subject) -> tio.Subject:
@@ -43,9 +44,10 @@ class RandomNoise(IntensityChange):
         p: Probability that the transform is applied.
     """
 
-    def __init__(self, deviation: Sequence[float], p: float) -> None:
+    @in_range
+    def __init__(self, deviation: Amounts, p: Share) -> None:
         super().__init__(p)
-        self.deviation = checked_range("deviation", deviation)
+        self.deviation = deviation
         self.args_names = ["deviation"]
 
     def change(self, data: Tensor) -> Tensor:
@@ -62,9 +64,10 @@ class RandomBrightness(IntensityChange):
         p: Probability that the transform is applied.
     """
 
-    def __init__(self, factor: Sequence[float], p: float) -> None:
+    @in_range
+    def __init__(self, factor: Factors, p: Share) -> None:
         super().__init__(p)
-        self.factor = checked_range("factor", factor, low=0.01)
+        self.factor = factor
         self.args_names = ["factor"]
 
     def change(self, data: Tensor) -> Tensor:
@@ -80,9 +83,10 @@ class RandomContrast(IntensityChange):
         p: Probability that the transform is applied.
     """
 
-    def __init__(self, factor: Sequence[float], p: float) -> None:
+    @in_range
+    def __init__(self, factor: Factors, p: Share) -> None:
         super().__init__(p)
-        self.factor = checked_range("factor", factor, low=0.01)
+        self.factor = factor
         self.args_names = ["factor"]
 
     def change(self, data: Tensor) -> Tensor:
@@ -100,9 +104,10 @@ class RandomGamma(IntensityChange):
         p: Probability that the transform is applied.
     """
 
-    def __init__(self, gamma: Sequence[float], inverted: bool, p: float) -> None:
+    @in_range
+    def __init__(self, gamma: Factors, inverted: bool, p: Share) -> None:
         super().__init__(p)
-        self.gamma = checked_range("gamma", gamma, low=0.01)
+        self.gamma = gamma
         self.inverted = inverted
         self.args_names = ["gamma", "inverted"]
 

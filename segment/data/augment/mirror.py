@@ -7,6 +7,7 @@ import torch
 import torchio as tio
 from torch import Tensor
 
+from segment.bounds import Share, in_range
 from segment.data.augment.share import sharing
 from segment.errors import UserError
 
@@ -34,7 +35,8 @@ class RandomLeftRightFlip(tio.SpatialTransform):  # type: ignore[misc]
             organ's name says left or right but it is in no pair.
     """
 
-    def __init__(self, organs: Sequence[str], pairs: Sequence[Sequence[str]], p: float = 0.5) -> None:
+    @in_range
+    def __init__(self, organs: Sequence[str], pairs: Sequence[Sequence[str]], p: Share = 0.5) -> None:
         super().__init__(p=p, copy=False)
         self.swapped = swapped_classes(organs, pairs)
         self.args_names = ["swapped"]

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from segment.bounds import Amounts, Share, Shares, in_range
 from segment.data.augment.banded import apply_banded
-from segment.data.augment.draw import checked_range, uniform
+from segment.data.augment.draw import uniform
 from segment.data.augment.intensity import IntensityChange
 from segment.errors import UserError
 from segment.preprocess.resample import centred_positions, linear_weights
@@ -20,9 +21,10 @@ class RandomBlur(IntensityChange):
         p: Probability that the transform is applied.
     """
 
-    def __init__(self, sigma: Sequence[float], p: float) -> None:
+    @in_range
+    def __init__(self, sigma: Amounts, p: Share) -> None:
         super().__init__(p)
-        self.sigma = checked_range("sigma", sigma)
+        self.sigma = sigma
         self.args_names = ["sigma"]
 
     def change(self, data: Tensor) -> Tensor:
@@ -39,12 +41,13 @@ class RandomLowResolution(IntensityChange):
         axes: Axes that lose resolution, all by the same share; [2] for thick slices.
     """
 
-    def __init__(self, scale: Sequence[float], p: float, axes: Sequence[int] = (0, 1, 2)) -> None:
+    @in_range
+    def __init__(self, scale: Shares, p: Share, axes: Sequence[int] = (0, 1, 2)) -> None:
         super().__init__(p)
         if not axes or not set(axes) <= {0, 1, 2}:
             msg = f"axes is {list(axes)}; give one or more of 0, 1 and 2"
             raise UserError(msg)
-        self.scale = checked_range("scale", scale, low=0.01, high=1)
+        self.scale = scale
         self.axes = sorted(set(axes))
         self.args_names = ["scale", "axes"]
 

@@ -7,7 +7,8 @@ import torch
 import torchio as tio
 from torch import Tensor
 
-from segment.data.augment.draw import checked_range, happens, log_uniform
+from segment.bounds import NotNegative, Positive, Share, in_range
+from segment.data.augment.draw import happens, log_uniform
 from segment.data.augment.elastic import FOLD_FREE, random_coefficients, spline_weights
 from segment.data.augment.share import sharing
 from segment.data.augment.warp import Warp, resample
@@ -38,23 +39,20 @@ class RandomSpatial(tio.SpatialTransform):  # type: ignore[misc]
             fold the patch.
     """
 
+    @in_range
     def __init__(
         self,
-        degrees: float,
-        scale: float,
-        shift: float = 0.0,
-        elastic_mm: float = 0.0,
-        grid_mm: float = 40.0,
-        p: float = 1.0,
-        p_rotate: float = 1.0,
-        p_scale: float = 1.0,
-        p_elastic: float = 1.0,
+        degrees: NotNegative,
+        scale: NotNegative,
+        shift: NotNegative = 0.0,
+        elastic_mm: NotNegative = 0.0,
+        grid_mm: Positive = 40.0,
+        p: Share = 1.0,
+        p_rotate: Share = 1.0,
+        p_scale: Share = 1.0,
+        p_elastic: Share = 1.0,
     ) -> None:
         super().__init__(p=p, copy=False)
-        for name, value in {"degrees": degrees, "scale": scale, "shift": shift, "elastic_mm": elastic_mm}.items():
-            checked_range(name, [0, value])
-        for name, value in {"p_rotate": p_rotate, "p_scale": p_scale, "p_elastic": p_elastic}.items():
-            checked_range(name, [0, value], high=1)
         if elastic_mm > FOLD_FREE * grid_mm:
             msg = f"elastic_mm={elastic_mm} can fold a patch; take at most {FOLD_FREE:.2f} times grid_mm ({grid_mm})"
             raise UserError(msg)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from segment.bounds import Whole, in_range
 from segment.data.splits.split import OrgansOf, Split, checked
 from segment.datasets.cases import PARTS, Case
 from segment.errors import UserError
@@ -36,7 +37,8 @@ class NNUNetSplit:
         path: The file, which nnU-Net keeps in `nnUNet_preprocessed/<data set>/`.
     """
 
-    def __init__(self, path: str | Path, fold: int = 0) -> None:
+    @in_range
+    def __init__(self, path: str | Path, fold: Whole = 0) -> None:
         self.path = Path(path)
         self.fold = fold
 

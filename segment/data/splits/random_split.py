@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from segment.bounds import Count, RealShare, ShareBelowOne, Whole, in_range
 from segment.data.splits.deal import Patient, deal_folds, deal_parts
 from segment.data.splits.split import OrgansOf, Split, checked
 from segment.datasets.cases import PARTS, Case
@@ -43,18 +44,16 @@ class RandomSplit:
         UserError: When a number is out of its range, or they leave nothing to train on.
     """
 
+    @in_range
     def __init__(
         self,
-        val: float,
-        test: float,
+        val: RealShare,
+        test: ShareBelowOne,
         seed: int,
-        folds: int = 5,
-        fold: int | None = None,
+        folds: Count = 5,
+        fold: Whole | None = None,
         frozen: str | Path | None = None,
     ) -> None:
-        if not (0 < val < 1 and 0 <= test < 1):
-            msg = f"shares of the split must be 0 < val < 1 and 0 <= test < 1, got val={val}, test={test}; change that"
-            raise UserError(msg)
         if val + test >= 1:
             msg = f"shares of the split must leave cases to train: val={val}, test={test}; make one of them smaller"
             raise UserError(msg)

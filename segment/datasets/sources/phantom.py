@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from segment.bounds import Count, Voxels, in_range
 from segment.datasets.cases import Case, Refused
 from segment.datasets.sources.folder import Folder
-from segment.errors import UserError
 from segment.io.left_out import LeftOut
 from segment.phantom import LABELS, write_dataset
 
@@ -21,16 +21,14 @@ class Phantom:
         workers: Threads that draw them.
 
     Raises:
-        UserError: When the shape is not three whole numbers.
+        UserError: When a number is out of its range, or the shape is not three whole numbers.
     """
 
-    def __init__(self, root: str | Path, num_cases: int, seed: int, shape: Sequence[int], workers: int = 1) -> None:
+    @in_range
+    def __init__(self, root: str | Path, num_cases: Count, seed: int, shape: Voxels, workers: Count = 1) -> None:
         self.root = Path(root)
         self.num_cases = num_cases
         self.seed = seed
-        if len(shape) != 3 or any(type(n) is not int for n in shape):
-            msg = f"the shape of synthetic CTs must be three whole numbers, got {shape}; give e.g. [96,96,64]"
-            raise UserError(msg)
         self.shape = shape
         self.workers = workers
 

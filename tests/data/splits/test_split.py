@@ -71,7 +71,7 @@ def test_every_source_gives_its_share_and_keeps_its_split_in_other_company():
 
 @pytest.mark.parametrize(("val", "test"), [(0, 0.2), (1, 0), (0.2, -0.1), (-0.1, 0.3), (0.2, 1)])
 def test_shares_out_of_their_range(val, test):
-    with pytest.raises(UserError, match=rf"must be 0 < val < 1 and 0 <= test < 1, got val={val}, test={test};"):
+    with pytest.raises(UserError, match=rf"val must be .* got {val}|test must be .* but not 1, got {test}"):
         RandomSplit(val, test, 0)
 
 

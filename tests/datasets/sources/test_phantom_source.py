@@ -23,5 +23,5 @@ def test_phantoms_are_written_and_then_read_as_files(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("shape", [[64, 64], [64, 64, 64.5], [64, 64, "64"]])
 def test_synthetic_cts_need_three_whole_numbers(tmp_path, shape):
-    with pytest.raises(UserError, match="must be three whole numbers, got"):
+    with pytest.raises(UserError, match="shape must be a list of 3, each a whole number of at least 1, got"):
         Phantom(tmp_path, num_cases=1, seed=0, shape=shape)

@@ -2,8 +2,9 @@
 
 import math
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Never, Union, get_args, get_origin, is_typeddict
 
 # Hydra passes these words on as text, and as text each of them is true.
@@ -29,21 +30,24 @@ class Range:
     Attributes:
         low: The lowest value.
         high: The highest one.
-        is_open: Whether the bounds themselves are excluded.
+        excluded: Those of the two that are not allowed.
     """
 
     low: float
     high: float = math.inf
-    is_open: bool = False
+    excluded: tuple[float, ...] = ()
 
     def holds(self, value: float) -> bool:
         """Whether the value lies within; NaN never does."""
-        return self.low < value < self.high if self.is_open else self.low <= value <= self.high
+        return self.low <= value <= self.high and value not in self.excluded
 
     def __str__(self) -> str:
         if self.high == math.inf:
-            return f"above {self.low:g}" if self.is_open else f"of at least {self.low:g}"
-        return f"between {self.low:g} and {self.high:g}" if self.is_open else f"from {self.low:g} to {self.high:.10g}"
+            return f"above {self.low:g}" if self.excluded else f"of at least {self.low:g}"
+        if len(self.excluded) == 2:
+            return f"between {self.low:g} and {self.high:g}"
+        but = f", but not {self.excluded[0]:g}" if self.excluded else ""
+        return f"from {self.low:g} to {self.high:.10g}{but}"
 
 
 class NotEmpty:
@@ -55,6 +59,24 @@ class NotEmpty:
 
     def __str__(self) -> str:
         return "that is not empty"
+
+
+@dataclass(frozen=True)
+class Rising:
+    """For `Annotated[tuple[float, float], Rising()]`: numbers of which none is below the one before it.
+
+    Attributes:
+        strictly: Whether none may be equal to it, either.
+    """
+
+    strictly: bool = False
+
+    def holds(self, values: Sequence[float]) -> bool:
+        """Whether they rise."""
+        return all(low < high or (low == high and not self.strictly) for low, high in pairwise(values))
+
+    def __str__(self) -> str:
+        return "in rising order"
 
 
 class Misfit(ValueError):  # noqa: N818  # no error of the program: the caller names the option
@@ -90,7 +112,7 @@ def fitted(value: Any, hint: Any, spelling: str | None = None) -> Any:  # noqa: 
         return _chosen(value, get_args(hint))
     if origin in (Union, types.UnionType):
         return _of_one(value, get_args(hint), spelling)
-    if origin in (list, tuple):
+    if origin in (list, tuple, Sequence):
         return _items(value, hint, spelling)
     if origin is dict:
         return _keys(value, spelling)
@@ -110,7 +132,7 @@ def described(hint: Any) -> str:  # noqa: ANN401
         return " or ".join(dict.fromkeys(described(member) for member in members))
     if origin is tuple:
         return f"a list of {len(get_args(hint))}, each {' or '.join(dict.fromkeys(map(described, get_args(hint))))}"
-    if origin is list and get_args(hint)[0] is not Any:
+    if origin in (list, Sequence) and get_args(hint)[0] is not Any:
         item = get_args(hint)[0]
         return f"a list of {PLURALS[item]}" if item in PLURALS else f"a list, each item {described(item)}"
     return WORDS.get(origin or hint, "another value")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segment.configuration.kind import Misfit, Range, described, fitted
+from segment.kind import Misfit, Range, described, fitted
 
 Share = Annotated[float, Range(0, 1)]
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
@@ -76,7 +76,7 @@ def test_values_of_another_type_do_not_fit(value, hint):
 
 def test_bounds_are_part_of_a_range_unless_it_is_open():
     assert Range(0, 1).holds(0)
-    assert not Range(0, 1, is_open=True).holds(0)
+    assert not Range(0, 1, excluded=(0,)).holds(0)
     assert not Range(0).holds(-1)
     assert Range(0).holds(10**9)
 
@@ -117,7 +117,7 @@ def test_whatever_fits_once_fits_again(value):
         (list[int], "a list of whole numbers"),
         (tuple[float, float], "a list of 2, each a number"),
         (Annotated[int, Range(0, 2**32 - 1)], "a whole number from 0 to 4294967295"),
-        (Annotated[float, Range(0, is_open=True)], "a number above 0"),
+        (Annotated[float, Range(0, excluded=(0,))], "a number above 0"),
         (Annotated[int, Range(1)] | None, "a whole number of at least 1 or null"),
         (float | Any, "a number"),
         (dict[str, Any], "keys with values"),

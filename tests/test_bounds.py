@@ -1,0 +1,45 @@
+"""A constructor refuses what its annotations exclude."""
+
+import numpy as np
+import pytest
+from omegaconf import OmegaConf
+
+from segment.bounds import Count, Share, Voxels, in_range
+from segment.errors import UserError
+
+
+class Patches:
+    @in_range
+    def __init__(self, size: Voxels, share: Share = 0.5, number: Count | None = None, name: str = "x") -> None:
+        self.given = (size, share, number, name)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"size": (1, 2, 3)},
+        {"size": [1, 2, 3], "share": 1, "number": None, "name": 3},  # what has no range is not looked at
+        {"size": np.array([1, 2, 3]), "share": np.float32(0.25), "number": np.int64(4)},
+        {"size": OmegaConf.create([1, 2, 3])},
+    ],
+)
+def test_what_is_in_range_is_handed_on_as_it_is(arguments):
+    assert Patches(**arguments).given[0] is arguments["size"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"size": (1, 2)}, r"size must be a list of 3, each a whole number of at least 1, got \(1, 2\)"),
+        ({"size": (1, 2, 3), "share": float("nan")}, "share must be a number from 0 to 1, got nan"),
+        ({"size": (1, 2, 3), "number": 0}, "number must be a whole number of at least 1 or null, got 0"),
+    ],
+)
+def test_what_is_out_of_range_is_refused(arguments, message):
+    with pytest.raises(UserError, match=message):
+        Patches(**arguments)
+
+
+def test_a_missing_argument_is_the_callers_mistake():
+    with pytest.raises(TypeError, match="size"):
+        Patches()
