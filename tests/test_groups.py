@@ -1,0 +1,10 @@
+"""Tests that share expensive fixtures run in one worker of pytest-xdist."""
+
+import pytest
+
+
+@pytest.mark.xdist_group("groups")
+def test_xdist_knows_the_group_of_a_test(request):
+    if request.config.getoption("dist", "no") != "loadgroup":
+        pytest.skip("only with --dist loadgroup")
+    assert request.node.nodeid.endswith("@groups"), "pytest and pytest-xdist do not group tests"
