@@ -1,12 +1,12 @@
-"""What a command costs on a machine that does something else as well, before and after the settings of its start.
+"""Speed of commands on a busy machine, with and without the settings of `segment/runtime/start.py`.
 
     python benchmarks/busy.py [seconds of a training, 15]
 
-Trainings (seconds a step: default network, batch 2 of 64³) and predictions (seconds a CT at 1.5 mm) run alone, beside a
-busy loop for each core, and two at a time. *Before* runs the same modules without `segment/runtime/start.py`: OpenMP's
-threads spin, and glibc gives blocks of more than 32 MiB back. Before and after take turns, so that a machine that slows
-down slows both. Needs no network; what a user may set is left out. Targets: alone at least as fast as before; two
-at a time at most 2.2 times alone.
+Trainings (seconds per step, default network, batches of 2 patches of 64³) and predictions (seconds per CT at 1.5 mm)
+run alone, beside one busy loop per core, and two at a time. *Before* runs the same modules without
+`segment/runtime/start.py`: OpenMP's threads spin, and glibc returns freed blocks of more than 32 MiB to the system.
+Before and after take turns, so that a slower machine slows both. The benchmark needs no network and ignores the user's
+settings. Targets: alone, at least as fast as before; two at a time, at most 2.2 times the time alone.
 """
 
 import os
@@ -36,7 +36,7 @@ RECIPE += ["+trainer.limit_val_batches=0"]
 
 
 class Clock(pl.Callback):
-    """Writes the median of a training's steps, in seconds, without the first ones that warm up."""
+    """Writes the median time of a training's steps in seconds, without the first three."""
 
     def __init__(self, path: str) -> None:
         self.path = Path(path)
@@ -81,14 +81,14 @@ def main() -> None:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """This process's own, without settings of a user."""
+    """The environment of this process without settings of OpenMP and malloc."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(OURS)}
     paths = os.pathsep.join([str(Path(__file__).parent), kept.get("PYTHONPATH", "")])
     return kept | {"PYTHONPATH": paths, "SEGMENT_CACHE": str(folder / "cache")}
 
 
 def prepare(folder: Path) -> None:
-    """A checkpoint, a filled store and a CT: a cylinder of water with noise."""
+    """Create a checkpoint, a filled store and a CT (a cylinder of water with noise)."""
     rng = np.random.default_rng(0)
     across = np.hypot(*np.mgrid[-1:1:192j, -1:1:192j]) < 0.8
     voxels = np.where(across[..., None], 0, -1000) + rng.normal(0, 20, (192, 192, 96))
@@ -99,19 +99,19 @@ def prepare(folder: Path) -> None:
 
 
 def at_once(measure, program: list[str], count: int) -> float:
-    """The mean of processes that begin at the same time."""
+    """Mean time of processes that start together."""
     running = [measure(program, run) for run in range(count)]
     return float(np.mean([end() for end in running]))
 
 
 def train(folder: Path, program: list[str], run: int, seconds: int):
-    """Begin a training; returns what waits for it, and gives its seconds a step."""
+    """Start a training; return a function that waits for it and returns its seconds per step."""
     steps = folder / f"steps{run}"
     time_limit = f"00:00:{seconds // 60:02}:{seconds % 60:02}"
     overrides = [*RECIPE, "data.patches_per_epoch=20000", f"+trainer.max_time='{time_limit}'"]
     overrides += ["callbacks.last=null", "+callbacks.clock._target_=busy.Clock", f"+callbacks.clock.path={steps}"]
     overrides += [f"hydra.run.dir={folder}/{time.time_ns()}"]
-    process = begin([*program, "segment.commands.train", *overrides], folder)
+    process = start([*program, "segment.commands.train", *overrides], folder)
 
     def end() -> float:
         finish(process)
@@ -121,10 +121,10 @@ def train(folder: Path, program: list[str], run: int, seconds: int):
 
 
 def predict(folder: Path, program: list[str], run: int):
-    """Begin a prediction; returns what waits for it, and gives its seconds for the CT."""
+    """Start a prediction; return a function that waits for it and returns its seconds for the CT."""
     overrides = [f"ckpt={folder}/made/checkpoints/last.ckpt", f"input={folder}/ct.nii.gz", "pictures=false"]
     overrides += [f"output={folder}/{time.time_ns()}"]
-    process = begin([*program, "segment.commands.predict", *overrides], folder)
+    process = start([*program, "segment.commands.predict", *overrides], folder)
 
     def end() -> float:
         seconds = re.search(r"1/1 ct\S*: ([\d.]+) s", finish(process))
@@ -134,7 +134,7 @@ def predict(folder: Path, program: list[str], run: int):
     return end
 
 
-def begin(command: list[str], folder: Path) -> subprocess.Popen[str]:
+def start(command: list[str], folder: Path) -> subprocess.Popen[str]:
     """Start a command in the folder."""
     return subprocess.Popen(
         command, env=environment(folder), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder
@@ -142,7 +142,7 @@ def begin(command: list[str], folder: Path) -> subprocess.Popen[str]:
 
 
 def finish(process: subprocess.Popen[str]) -> str:
-    """Wait for a command; returns what it printed."""
+    """Wait for a command and return its output."""
     output = process.communicate()[0]
     assert process.returncode == 0, output
     return output
@@ -150,7 +150,7 @@ def finish(process: subprocess.Popen[str]) -> str:
 
 @contextmanager
 def busy(count: int) -> Iterator[None]:
-    """Keep as many cores busy while the block runs."""
+    """Keep this many cores busy while the block runs."""
     others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
     try:
         yield

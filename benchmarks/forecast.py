@@ -1,10 +1,10 @@
-"""What the pre-flight forecasts against what the very same run then takes.
+"""Forecast of the pre-flight compared with the time and memory that the same run takes.
 
     python benchmarks/forecast.py [cores] [overrides of segment train]
 
-Runs some small configurations, or one of these overrides, with a trial before. The time begins when the forecast is
-told and ends with the run; memory is sampled from outside, from then on. With `cores` both times are processor time of
-the run with its loader's workers instead of the wall clock's, which other programs on the machine change less. Target:
+Runs some small configurations, or a single one with the given overrides, each with a trial. The time is measured from
+the forecast to the end of the run; memory is sampled by another process in this time. With `cores` both times are
+processor time of the run and its loader's workers instead of wall time, because other programs change it less. Target:
 within 20 %.
 """
 
@@ -35,8 +35,12 @@ RUNS = {
     "2 workers": ["experiment=smoke", "data.patches_per_epoch=80", "data.num_workers=2", "augment=strong"],
     "another net": [*SMALL, "model/net=segresnet", "data.patches_per_epoch=40", "trainer.max_epochs=3"],
     "validation rarely": [
-        *["experiment=smoke", "data.patches_per_epoch=20", "trainer.max_epochs=9", "split.val=0.4"],
-        *["trainer.check_val_every_n_epoch=3", "trainer.accumulate_grad_batches=2"],
+        "experiment=smoke",
+        "data.patches_per_epoch=20",
+        "trainer.max_epochs=9",
+        "split.val=0.4",
+        "trainer.check_val_every_n_epoch=3",
+        "trainer.accumulate_grad_batches=2",
     ],
     "no test, deep patch": [
         "experiment=smoke",
@@ -45,7 +49,9 @@ RUNS = {
         "test=false",
     ],
     "loss that rises": [
-        *["experiment=smoke", "model/criterion=boundary", "data.patches_per_epoch=40"],
+        "experiment=smoke",
+        "model/criterion=boundary",
+        "data.patches_per_epoch=40",
         "trainer.max_epochs=4",
     ],
     "quick": ["trainer.max_epochs=3"],
@@ -69,73 +75,74 @@ def main() -> None:
 
 
 def start(run: Path, overrides: list[str], cores: bool = False) -> subprocess.Popen[bytes]:
-    """A process that runs it and notes when its training began, when it ended, and when its trial began."""
-    call = [sys.executable, __file__, "--run", *(["cores"] if cores else []), *overrides, f"hydra.run.dir={run}"]
+    """Start a process that runs the training and writes the times of its trial and of its end."""
+    call = [sys.executable, __file__, "--run"]
+    if cores:
+        call.append("cores")
+    call += [*overrides, f"hydra.run.dir={run}"]
     return subprocess.Popen(call, stdout=subprocess.DEVNULL)
 
 
 def measure(run: Path, overrides: list[str], cores: bool) -> list[str]:
-    """Cells of a row."""
+    """Run a configuration and return the cells of its row."""
     process = start(run, overrides, cores)
     memory = Memory(process.pid, run / "preflight.json")
     memory.start()
     if process.wait():
         sys.exit(f"the run failed: {overrides}")
     memory.join()
-    told = json.loads((run / "preflight.json").read_text())
+    forecast = json.loads((run / "preflight.json").read_text())
     times = json.loads((run / "times.json").read_text())
-    trial_s, true_s = times["told"] - times["begun"], times["ended"] - times["told"]
-    gigabytes = told["memory_bytes"] / 1e9, memory.peak / 1e9
-    return [
-        *(f"{told['total_s']:.1f}", f"{true_s:.1f}", f"{told['total_s'] / true_s:.2f}"),
-        *(f"{gigabytes[0]:.2f}", f"{gigabytes[1]:.2f}", f"{gigabytes[0] / gigabytes[1]:.2f}"),
-        *(f"{trial_s:.1f}", f"{trial_s / true_s:.0%}"),
-    ]
+    trial_s, true_s = times["forecast"] - times["trial"], times["end"] - times["forecast"]
+    forecast_s, forecast_gb, true_gb = forecast["total_s"], forecast["memory_bytes"] / 1e9, memory.peak / 1e9
+    cells = [f"{forecast_s:.1f}", f"{true_s:.1f}", f"{forecast_s / true_s:.2f}"]
+    cells += [f"{forecast_gb:.2f}", f"{true_gb:.2f}", f"{forecast_gb / true_gb:.2f}"]
+    return [*cells, f"{trial_s:.1f}", f"{trial_s / true_s:.0%}"]
 
 
 class Memory(threading.Thread):
-    """Samples the memory of a process and what its loader's workers hold beside it, from its forecast to its end.
+    """Samples the memory of a process and of its loader's workers, from its forecast to its end.
 
-    What a worker holds for itself is counted page by page, which takes the better part of a core when it is asked for
-    often: once in two seconds.
+    The workers' own memory is sampled only every two seconds, because the system counts it page by page, which would
+    use most of a core.
 
     Args:
-        pid: The process.
-        told: The file that appears with the forecast.
+        pid: Id of the process.
+        forecast: File that the process writes with its forecast.
 
     Attributes:
         peak: The largest sum so far, in bytes.
     """
 
-    def __init__(self, pid: int, told: Path) -> None:
+    def __init__(self, pid: int, forecast: Path) -> None:
         super().__init__(daemon=True)
         self.process = psutil.Process(pid)
-        self.told = told
+        self.forecast = forecast
         self.peak = 0
-        self.of_workers, self.looked_at = 0, -math.inf
+        self.worker_bytes, self.looked_at = 0, -math.inf
 
     def run(self) -> None:
         """Sample."""
         while self.process.is_running() and self.process.status() != psutil.STATUS_ZOMBIE:
-            if self.told.exists():
+            if self.forecast.exists():
                 with suppress(psutil.NoSuchProcess):  # a worker may end meanwhile
                     self.peak = max(self.peak, self.held())
             time.sleep(0.05)
 
     def held(self) -> int:
-        """Bytes now."""
+        """Present memory in bytes."""
         if time.monotonic() - self.looked_at > 2:
             self.looked_at = time.monotonic()
-            self.of_workers = sum(child.memory_full_info().uss for child in self.process.children())
-        return self.process.memory_info().rss + self.of_workers
+            self.worker_bytes = sum(child.memory_full_info().uss for child in self.process.children())
+        return self.process.memory_info().rss + self.worker_bytes
 
 
 class CoreClock:
-    """`time.perf_counter` in seconds of processor time, of this process and of its workers, running and ended."""
+    """Clock like `time.perf_counter`, of the processor time of this process and its workers."""
 
     @staticmethod
     def perf_counter() -> float:
-        """Seconds."""
+        """Processor time in seconds."""
         own = os.times()
         total = own.user + own.system + own.children_user + own.children_system
         for child in multiprocessing.active_children():
@@ -148,7 +155,7 @@ class CoreClock:
 
 
 def run_timed() -> None:
-    """`segment train` with notes of the time."""
+    """Run `segment train` and write times.json."""
     cores = sys.argv[2:3] == ["cores"]
     del sys.argv[1 : 2 + cores]
     clock = CoreClock if cores else time
@@ -158,9 +165,9 @@ def run_timed() -> None:
     before = train.preflight
 
     def preflight(cfg, parts, folder, checkpoint):
-        times["folder"], times["begun"] = str(folder), clock.perf_counter()
+        times["folder"], times["trial"] = str(folder), clock.perf_counter()
         result = before(cfg, parts, folder, checkpoint)
-        times["told"] = clock.perf_counter()
+        times["forecast"] = clock.perf_counter()
         return result
 
     train.preflight = preflight
@@ -168,7 +175,7 @@ def run_timed() -> None:
         train.main()
     finally:
         if times:
-            times["ended"] = clock.perf_counter()
+            times["end"] = clock.perf_counter()
             (Path(times.pop("folder")) / "times.json").write_text(json.dumps(times))
 
 

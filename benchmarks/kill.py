@@ -1,12 +1,11 @@
-"""Kill runs at random instants, resume them, and compare them with a run that nobody touched.
+"""Kill runs at random instants, resume them, and compare them with an undisturbed run.
 
     python benchmarks/kill.py [instants] [overrides of segment train]
 
-A run is killed (kill -9) again and again, each time at a random instant between the start of training and its end, and
-resumed, until it has survived `KILLS` of them and may finish. It then has to equal the undisturbed run bit for bit:
-all of the last checkpoint (weights, optimizer, schedule, callbacks, averages), the weights of the best one, and every
-row of metrics.csv and cases.csv. Instants fall into training, validation, testing and the writing of checkpoints, which
-is after every step here.
+Each run is killed (kill -9) and resumed up to `KILLS` times, at random instants between the start and the end of
+training, and then finishes. It must equal the undisturbed run bit for bit: all of the last checkpoint (weights,
+optimizer, schedule, callbacks, averages), the weights of the best one, and every row of metrics.csv and cases.csv. The
+instants fall into training, validation, testing and the writing of checkpoints, which here happens after every step.
 """
 
 import os
@@ -25,7 +24,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-KILLS = 5  # of one run
+KILLS = 5  # per run
 QUICK = ["experiment=smoke", "data.patches_per_epoch=12", "data.batch_size=1", "trainer.max_epochs=3"]
 QUICK += [
     "preflight=false",
@@ -40,7 +39,7 @@ QUICK += [
 def main() -> None:
     """Run and print the table."""
     instants = int(sys.argv[1]) if sys.argv[1:] and sys.argv[1].isdigit() else 50
-    overrides = [*QUICK, *(argument for argument in sys.argv[1:] if not argument.isdigit())]
+    overrides = QUICK + [argument for argument in sys.argv[1:] if not argument.isdigit()]
     moments = random.Random(0)
     where: Counter[str] = Counter()
     equal, kills = 0, 0
@@ -52,8 +51,9 @@ def main() -> None:
             runs += 1
             left = min(KILLS, instants - kills)
             while left:
-                if (phase := killed(run, overrides, moments.uniform(0, fit_s))) is None:
-                    break  # it was done before
+                phase = kill(run, overrides, moments.uniform(0, fit_s))
+                if phase is None:  # it ended before the kill
+                    break
                 where[phase] += 1
                 kills, left = kills + 1, left - 1
             finish(run, overrides)
@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def start(run: Path, overrides: list[str]) -> subprocess.Popen[bytes]:
-    """A process that begins the run or goes on with it."""
+    """Start a process that starts the run or resumes it."""
     resume = ["resume=true"] if (run / "config.yaml").exists() else []
     call = [sys.executable, "-m", "segment.commands.train", *overrides, f"hydra.run.dir={run}", *resume]
     with (run.parent / f"{run.name}.txt").open("ab") as output:
@@ -80,7 +80,7 @@ def start(run: Path, overrides: list[str]) -> subprocess.Popen[bytes]:
 
 
 def undisturbed(folder: Path, overrides: list[str]) -> tuple[Path, float]:
-    """A run that nobody touches, and the seconds from the start of its training to its end."""
+    """Run without kills; return the run folder and the seconds from the start of training to the end."""
     run = folder / "reference"
     finish(run, overrides)  # fills the cache
     shutil.rmtree(run)
@@ -91,27 +91,27 @@ def undisturbed(folder: Path, overrides: list[str]) -> tuple[Path, float]:
     return run, time.monotonic() - began
 
 
-def killed(run: Path, overrides: list[str], after_s: float) -> str | None:
-    """Start or resume, kill, and tell what it was doing; None if it ended before."""
+def kill(run: Path, overrides: list[str], after_s: float) -> str | None:
+    """Start or resume the run, kill it after this time, and return its phase; None if it ended before."""
     config = run / "config.yaml"
     before = config.stat().st_mtime_ns if config.exists() else None
     process = start(run, overrides)
     wait_for_training(run, process, before)
     time.sleep(after_s)
-    phase = doing(run)
+    phase = current_phase(run)
     process.send_signal(signal.SIGKILL)
     return phase if process.wait() == -signal.SIGKILL else None
 
 
 def wait_for_training(run: Path, process: subprocess.Popen[bytes], before: int | None) -> None:
-    """config.yaml is the last that is written before training."""
+    """Wait until config.yaml is written, the last file before training."""
     config = run / "config.yaml"
     while process.poll() is None and (not config.exists() or config.stat().st_mtime_ns == before):
         time.sleep(0.01)
 
 
-def doing(run: Path) -> str:
-    """What the run folder tells."""
+def current_phase(run: Path) -> str:
+    """Phase of the run, from the files in its folder."""
     checkpoints = run / "checkpoints"
     if any(checkpoints.glob(".*.ckpt")):
         return "writing a checkpoint"
@@ -121,19 +121,25 @@ def doing(run: Path) -> str:
 
 
 def finish(run: Path, overrides: list[str]) -> None:
-    """Start or resume, and wait."""
+    """Start or resume the run, and wait for its end."""
     assert start(run, overrides).wait() == 0, (run.parent / f"{run.name}.txt").read_text()
 
 
 def differences(one: Path, other: Path) -> list[str]:
-    """What is not equal."""
-    written = [name for name in ("metrics.csv", "cases.csv") if (one / name).exists()]  # none of a test without one
-    tables = [name for name in written if (one / name).read_text() != (other / name).read_text()]
-    last, best = (
-        [torch.load(run / "checkpoints" / name, weights_only=True) for run in (one, other)]
-        for name in ("last.ckpt", "best.ckpt")
-    )
-    return [*tables, *unequal(*last, "last.ckpt"), *unequal(best[0]["state_dict"], best[1]["state_dict"], "best.ckpt")]
+    """Names of the tables and checkpoint values that differ."""
+    tables = []
+    for name in ("metrics.csv", "cases.csv"):
+        is_written = (one / name).exists()  # there is no cases.csv without a test
+        if is_written and (one / name).read_text() != (other / name).read_text():
+            tables.append(name)
+    last = unequal(load(one, "last.ckpt"), load(other, "last.ckpt"), "last.ckpt")
+    best = unequal(load(one, "best.ckpt")["state_dict"], load(other, "best.ckpt")["state_dict"], "best.ckpt")
+    return [*tables, *last, *best]
+
+
+def load(run: Path, name: str) -> dict[str, Any]:
+    """Read a checkpoint of a run."""
+    return torch.load(run / "checkpoints" / name, weights_only=True)
 
 
 def unequal(one: Any, other: Any, name: str) -> list[str]:
@@ -141,11 +147,15 @@ def unequal(one: Any, other: Any, name: str) -> list[str]:
     if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
         return [] if torch.equal(one, other) else [name]
     if isinstance(one, dict) and isinstance(other, dict):
-        keys = sorted(one.keys() | other.keys(), key=str)
-        return [path for key in keys for path in unequal(one.get(key), other.get(key), f"{name}/{key}")]
+        found = []
+        for key in sorted(one.keys() | other.keys(), key=str):
+            found += unequal(one.get(key), other.get(key), f"{name}/{key}")
+        return found
     if isinstance(one, list | tuple) and isinstance(other, list | tuple) and len(one) == len(other):
-        pairs = enumerate(zip(one, other, strict=True))
-        return [path for index, pair in pairs for path in unequal(*pair, f"{name}/{index}")]
+        found = []
+        for index, pair in enumerate(zip(one, other, strict=True)):
+            found += unequal(*pair, f"{name}/{index}")
+        return found
     same = type(one) is type(other) and (one == other or (one != one and other != other))  # NaN equals NaN
     return [] if same else [f"{name}: {one} / {other}"]
 

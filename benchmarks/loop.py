@@ -1,12 +1,12 @@
-"""What the framework costs: epochs of `segment train` against the same steps in a bare PyTorch loop.
+"""Cost of the framework: epochs of `segment train` compared with the same steps in a bare PyTorch loop.
 
     python benchmarks/loop.py [overrides of segment train]
 
-Both run in one process, step by step in turn, so that a machine that slows down slows both: the same patches with the
-same network, loss, optimizer and clipping. Everything between two steps of the bare loop is the framework's: making
-its loader, loops, loggers, learning rate, leaving unknown organs out of the loss, and drawing the progress bar, which
-goes on for a moment after its callback. Validation and checkpoints are left out on both sides. Target: less than 3 %
-more (docs/design.md).
+Both run in one process and take turns after every step, so that a slower machine slows both. They use the same patches,
+network, loss, optimizer and gradient clipping. All time between two steps of the bare loop counts as the framework's:
+creating its loader, its loops, loggers, learning rate, ignoring unknown organs in the loss, and the progress bar, which
+another thread renders after its callback. Neither side has validation or checkpoints. Target: less than 3 % more time
+(docs/design.md).
 """
 
 import copy
@@ -24,14 +24,14 @@ from rich.table import Table
 from segment import build
 from segment.commands.command import config_dir
 
-EPOCHS = 8  # after a first one to warm up
+EPOCHS = 8  # after a warm-up epoch
 
 
 class Duel(pl.Callback):
     """Times a step of Lightning, then the same step of a bare loop.
 
-    Goes before all other callbacks: what they start at the end of a step, such as drawing in another thread, then falls
-    to the framework.
+    Must be the first callback: work that others start at the end of a step, e.g. in another thread, then counts as the
+    framework's.
     """
 
     def on_train_start(self, trainer, module) -> None:
@@ -53,7 +53,7 @@ class Duel(pl.Callback):
             self.batches = iter(trainer.datamodule.train_dataloader())
         self.step(next(self.batches), trainer.gradient_clip_val, module.criterion)
         if batch_idx + 1 == trainer.num_training_batches:
-            self.batches = None  # ends its workers, as the end of a loop does
+            self.batches = None  # ends the loader's workers, as the end of a loop does
         self.since = time.perf_counter()
         self.bare[-1] += self.since - start
 
@@ -79,7 +79,7 @@ def main() -> None:
         cfg = compose("train", overrides=overrides)
         pl.seed_everything(cfg.seed)
         parts = build.parts(cfg)
-        len(parts.datamodule.volumes)  # prepared before the clock starts
+        len(parts.datamodule.volumes)  # prepare the volumes before the clock starts
         duel = Duel()
         parts.trainer.callbacks.insert(0, duel)
         try:
@@ -91,7 +91,7 @@ def main() -> None:
 
 
 def report(duel: Duel, size: str) -> None:
-    """Medians of the epochs, and of their ratios."""
+    """Print the medians of the epochs and of their ratios."""
     framework, bare = duel.framework[1:], duel.bare[1:]
     ratios = sorted(a / b for a, b in zip(framework, bare, strict=True))
     table = Table(title=f"seconds an epoch: {size}")

@@ -1,10 +1,11 @@
-"""What a data set with one organ adds to one with all: three trainings, tested on the same fully labelled CTs.
+"""Benefit of adding a data set with one annotated organ: three trainings, tested on the same fully annotated CTs.
 
     python benchmarks/partial.py [overrides of segment train]
 
-`full`: synthetic CTs with all organs. `mixed`: these, and as many others on which only the spleen was drawn: the other
-organs are unknown there. `naive`: the same files, but unknown organs count as background, as in tools without the
-marginal loss. All see every CT equally often, ten patches an epoch: with twice the CTs, twice the steps.
+`full` trains on synthetic CTs with all organs annotated. `mixed` adds as many CTs on which only the spleen is annotated
+and the other organs are unknown. `naive` has the same files, but treats unknown organs as background, as tools without
+the marginal loss do. All trainings use ten patches of every CT per epoch, so with twice the CTs they have twice the
+steps.
 """
 
 import json
@@ -20,12 +21,12 @@ from segment.metrics.cases_csv import read_cases
 from segment.metrics.scores import nan_mean
 from segment.phantom import LABELS, write_dataset
 
-CASES = 32  # with all organs, of which 24 train, 4 validate and 4 test; 24 more with the spleen alone
+CASES = 32  # with all organs: 24 for training, 4 for validation, 4 for the test; 24 more have the spleen alone
 ORGANS = ["liver", "right_kidney", "left_kidney", "spleen"]
 
 
 def train(folder: Path, *overrides: str) -> dict[str, float]:
-    """Mean Dice per organ on the test cases."""
+    """Run a training and return the mean Dice of each organ on the test cases."""
     call = [
         sys.executable,
         "-m",
@@ -40,7 +41,7 @@ def train(folder: Path, *overrides: str) -> dict[str, float]:
 
 
 def main() -> None:
-    """Train thrice and print the table."""
+    """Run the three trainings and print the table."""
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         more = write_dataset(root / "more", num_cases=24, seed=1, shape=(128, 128, 96), workers=2)
@@ -60,7 +61,7 @@ def main() -> None:
             "mixed": [*both, codes.format(LABELS["spleen"], other, "")],
             "naive": [*both, codes.format(LABELS["spleen"], other, unused)],
         }
-        table = Table(title=f"Dice on {len(split['test'])} fully labelled test CTs")
+        table = Table(title=f"Dice on {len(split['test'])} fully annotated test CTs")
         for column in ("training", *ORGANS):
             table.add_column(column)
         for run, overrides in runs.items():

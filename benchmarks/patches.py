@@ -1,19 +1,20 @@
-"""How fast training patches are made, beside nnU-Net v2 and MONAI in the same run.
+"""Speed of making training patches, compared with nnU-Net v2 and MONAI in the same run.
 
     python benchmarks/patches.py [turns]
 
-First the augmentation of a patch in memory: `augment=nnunet` against the rivals' transforms of the same kinds, ranges
-and probabilities, then all of them with elastic deformation besides. Last, batches from a stored CT of 512×512×300:
-reading, drawing around organs, the same augmentation and collating, against nnU-Net's own loader on its own store. One
-thread each. Contenders take turns, so that a machine that slows down slows them all; a row is the median of its turns.
-Targets: twice nnU-Net, five times MONAI (docs/design.md).
+The first table is the augmentation of a patch in memory: `augment=nnunet` against transforms of the same kinds, ranges
+and probabilities in the other systems. The second adds elastic deformation. The third has our other augmentations. The
+last is for batches from a stored CT of 512×512×300 voxels, i.e. reading, sampling around organs, the same augmentation
+and collating, against nnU-Net's own loader on its own store. All use one thread. The systems take turns, so that a
+slower machine slows all of them; a row is the median of its turns. Targets: twice nnU-Net, five times MONAI
+(docs/design.md).
 
-What differs: nnU-Net's loader reads a larger patch and crops it when it has been turned, so that less has to be padded;
-we repeat the border. It interpolates labels per class, we take the nearest voxel. Contenders share a process, so that
-the memory which a command keeps (segment/runtime/machine.py) saves the others page faults, too.
+Differences in the work: nnU-Net's loader reads a larger patch and crops it after the rotation, which needs less
+padding; ours repeats the border. nnU-Net interpolates labels per class; ours takes the nearest voxel. All systems share
+a process, so they also profit from the freed memory that our commands keep (segment/runtime/machine.py).
 
-MONAI comes with the project. nnU-Net brings some thirty packages that the project does not need: `pip install -c
-constraints.txt -e . nnunetv2` in an environment of its own. Without it, its rows are left out.
+MONAI is a dependency of the project. nnU-Net installs about thirty packages that the project does not need, so install
+it in a separate environment: `pip install -c constraints.txt -e . nnunetv2`. Without it, its rows are left out.
 """
 
 import importlib.util
@@ -42,29 +43,29 @@ from segment.commands.command import config_dir
 from segment.data.patches import EpochSampler, PatchDataset, PatchLoader
 from segment.data.store.store import Store
 from segment.data.store.volume import StoredVolume
-from segment.datasets.annotation import LabelFile
+from segment.datasets.annotation_files import LabelFile
 from segment.datasets.cases import Case
 from segment.phantom import LABELS
-from segment.phantom.case import draw_case
+from segment.phantom.case import synthesise_case
 from segment.runtime.machine import keep_freed_memory
 
 PATCH_SIZE = (96, 96, 96)
 SHAPE, COARSE = (512, 512, 300), 4
 FOREGROUND_SHARE = 0.33
 HAS_NNUNET = importlib.util.find_spec("nnunetv2") is not None
-ELASTIC = 0.2  # of the patches, where anything is deformed
-TURN = 24  # patches that a contender makes before the next one's turn
+ELASTIC = 0.2  # probability of elastic deformation
+TURN = 24  # patches of one turn
 
 
 @dataclass
 class Contender:
-    """Somebody who makes patches.
+    """A pipeline that makes patches.
 
     Attributes:
-        name: Of the system.
-        what: Which of its pipelines.
-        make: Makes that many patches.
-        wall, cpu: Seconds a patch, turn by turn.
+        name: Name of the system.
+        what: Name of the pipeline.
+        make: Makes the given number of patches.
+        wall, cpu: Seconds per patch, one value for each turn.
     """
 
     name: str
@@ -74,7 +75,7 @@ class Contender:
     cpu: list[float] = field(default_factory=list)
 
     def turn(self, count: int) -> None:
-        """Make patches by the clock, the same ones in every run."""
+        """Time a turn, with the same random numbers in every run."""
         torch.manual_seed(len(self.wall))
         np.random.seed(len(self.wall))
         wall, cpu = time.perf_counter(), time.process_time()
@@ -84,13 +85,13 @@ class Contender:
 
 
 def config(*overrides: str):
-    """The configuration of training."""
+    """The configuration of a training."""
     with initialize_config_dir(config_dir(), version_base="1.3"):
         return compose("train", overrides=["run_dir=.", *overrides])
 
 
 def ours(*overrides: str):
-    """An augmentation of the configuration."""
+    """The augmentation of a configuration."""
     return instantiate(config(*overrides).augment, _convert_="all")
 
 
@@ -124,7 +125,7 @@ def augmenting(name: str, what: str, patch, augment) -> Contender:
 
 
 def subjects(patch, what: str, *overrides: str) -> Contender:
-    """Our augmentation of a patch, which starts with making a subject of it."""
+    """Our augmentation of a patch, including the creation of a TorchIO subject."""
     transform = ours(what, *overrides)
 
     def augment(image, label) -> None:
@@ -134,7 +135,7 @@ def subjects(patch, what: str, *overrides: str) -> Contender:
 
 
 def augmentations(patch, p_elastic: float) -> list[Contender]:
-    """Who augments a patch; the first is the one that the others are compared with."""
+    """The contenders that augment a patch; the others are compared with the first."""
     spatial = "+augment.transforms.spatial"
     elastic = [f"{spatial}.elastic_mm=10", f"{spatial}.p_elastic={p_elastic}"] if p_elastic else []
     contenders = [subjects(patch, "augment=nnunet", *elastic)]
@@ -146,7 +147,7 @@ def augmentations(patch, p_elastic: float) -> list[Contender]:
 
 
 def loaders(volume: StoredVolume, organs: list[str], folder: Path) -> list[Contender]:
-    """Who reads, augments and collates."""
+    """The contenders that read, augment and collate."""
 
     def contender(name: str, what: str, batches) -> Contender:
         def make(count: int) -> None:
@@ -167,12 +168,12 @@ def loaders(volume: StoredVolume, organs: list[str], folder: Path) -> list[Conte
 
 
 def store_volume(folder: Path) -> tuple[StoredVolume, list[str]]:
-    """A synthetic CT, drawn coarsely, enlarged and made noisy, then preprocessed and stored; and its organs."""
-    drawing = draw_case(0, 0, tuple(n // COARSE for n in SHAPE))
+    """Synthesise a coarse CT, enlarge it, add noise, preprocess and store it; return the volume and its organs."""
+    coarse = synthesise_case(0, 0, tuple(n // COARSE for n in SHAPE))
     noise = np.random.default_rng(0).standard_normal(SHAPE, dtype=np.float32) * 15
-    hu = torch.nn.functional.interpolate(torch.from_numpy(drawing.hu)[None, None].float(), SHAPE, mode="trilinear")
-    label = drawing.label.repeat(COARSE, 0).repeat(COARSE, 1).repeat(COARSE, 2)
-    spacing_mm = [float(mm) / COARSE for mm in drawing.spacing_mm]
+    hu = torch.nn.functional.interpolate(torch.from_numpy(coarse.hu)[None, None].float(), SHAPE, mode="trilinear")
+    label = coarse.label.repeat(COARSE, 0).repeat(COARSE, 1).repeat(COARSE, 2)
+    spacing_mm = [float(mm) / COARSE for mm in coarse.spacing_mm]
     for name, data in (("image", (hu[0, 0].numpy() + noise).astype(np.int16)), ("label", label.astype(np.uint8))):
         nib.save(nib.Nifti1Image(data, np.diag([*spacing_mm, 1])), folder / f"{name}.nii")
     cfg = config(f"spacing_mm={spacing_mm}")
@@ -193,10 +194,10 @@ def race(title: str, contenders: list[Contender], rounds: int) -> None:
     for column in ("", " ", "ms a patch", "CPU ms", "patches/s", "ratio"):
         table.add_column(column, justify="right" if column.strip() else "left")
     first = median(contenders[0].wall)
-    for it in contenders:
-        wall, cpu = median(it.wall), median(it.cpu)
+    for contender in contenders:
+        wall, cpu = median(contender.wall), median(contender.cpu)
         cells = (f"{wall * 1e3:.1f}", f"{cpu * 1e3:.1f}", f"{1 / wall:.1f}", f"{wall / first:.2f}")
-        table.add_row(it.name, it.what, *cells)
+        table.add_row(contender.name, contender.what, *cells)
     Console().print(table)
 
 

@@ -1,9 +1,9 @@
-"""How fast synthetic CTs are drawn, how far HU thresholds get on them, and how large the organs are.
+"""Speed of synthesising CTs, the Dice that HU thresholds reach on them, and the volumes of their organs.
 
-    python benchmarks/phantom.py [cases] [shape, such as 128x128x96]
+    python benchmarks/phantom.py [cases] [shape, e.g. 128x128x96]
 
-The threshold Dice is the best that any interval of HU reaches with the reference at hand, chosen for each case or once
-for all. Volumes are of organs that lie whole in the field of view.
+The threshold Dice is the highest Dice of any interval of HU, chosen with the ground truth, either for each case or once
+for all cases (pooled). Volumes are measured only for organs that are completely in the field of view.
 """
 
 import sys
@@ -12,7 +12,7 @@ import time
 import numpy as np
 
 from segment.phantom import LABELS
-from segment.phantom.case import draw_case
+from segment.phantom.case import synthesise_case
 
 # Sources: segment/phantom/patient.py.
 PUBLISHED_ML = {
@@ -26,27 +26,27 @@ LOW_HU, HIGH_HU = -300, 700
 
 
 def histogram(hu: np.ndarray) -> np.ndarray:
-    """Voxels per HU; all below and above counted at the ends."""
+    """Number of voxels per HU; values outside of the range are counted at its ends."""
     return np.bincount(np.clip(hu, LOW_HU, HIGH_HU).ravel().astype(int) - LOW_HU, minlength=HIGH_HU - LOW_HU + 1)
 
 
 def best_interval_dice(organ: np.ndarray, rest: np.ndarray) -> float:
-    """Highest Dice of all intervals of HU, from the histograms of an organ and of everything else."""
+    """Highest Dice of all HU intervals, from the histograms of an organ and of all other voxels."""
     inside, outside = (np.concatenate([[0], np.cumsum(counts)]) for counts in (organ, rest))
-    hits = inside[None, :] - inside[:, None]
-    false = outside[None, :] - outside[:, None]
-    sizes = np.maximum(organ.sum() + hits + false, 1)
-    return float((2 * hits / sizes)[np.triu_indices(len(inside), 1)].max())
+    true_positive = inside[None, :] - inside[:, None]
+    false_positive = outside[None, :] - outside[:, None]
+    sizes = np.maximum(organ.sum() + true_positive + false_positive, 1)
+    return float((2 * true_positive / sizes)[np.triu_indices(len(inside), 1)].max())
 
 
 def main(num_cases: int, shape: tuple[int, int, int]) -> None:
-    """Draw and print."""
-    draw_case(0, 0, shape)
+    """Synthesise the cases and print the table."""
+    synthesise_case(0, 0, shape)
     seconds, per_case, volume_ml = [], {name: [] for name in LABELS}, {name: [] for name in LABELS}
     pooled = {name: np.zeros((2, HIGH_HU - LOW_HU + 1), np.int64) for name in LABELS}
     for index in range(num_cases):
         start = time.process_time()
-        case = draw_case(0, index, shape)
+        case = synthesise_case(0, index, shape)
         seconds.append(time.process_time() - start)
         for name, code in LABELS.items():
             mask = case.label == code

@@ -1,4 +1,4 @@
-"""Other systems' training patches, for `patches.py`: the same kinds of changes, ranges and probabilities."""
+"""Augmentations of other systems for `patches.py`, with the same kinds, ranges and probabilities as ours."""
 
 import os
 import warnings
@@ -14,13 +14,13 @@ ROTATION = (-radians(30), radians(30))
 
 
 def nnunet_transforms(patch_size, p_elastic: float = 0.0):
-    """nnU-Net v2's own default training transforms, without deep supervision's extra labels.
+    """Default training transforms of nnU-Net v2, without the extra labels of deep supervision.
 
-    Mirrored along one axis, not all three, as ours. Elastic deformation, which it has but leaves out by default, is
-    drawn with probability p_elastic.
+    They mirror along one axis, as ours do, not along all three. Elastic deformation, which nnU-Net leaves out by
+    default, has the probability `p_elastic`.
     """
     for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
-        os.environ.setdefault(name, "unused")  # it warns where they are missing
+        os.environ.setdefault(name, "unused")  # nnU-Net warns if they are missing
     from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
     transforms = nnUNetTrainer.get_training_transforms(patch_size, ROTATION, None, (0,), False)
@@ -29,21 +29,21 @@ def nnunet_transforms(patch_size, p_elastic: float = 0.0):
 
 
 def nnunet_augment(patch_size, p_elastic: float = 0.0) -> Callable[[Tensor, Tensor], None]:
-    """Its transforms on a patch."""
+    """Function that applies nnU-Net's transforms to image and label of a patch."""
     transforms = nnunet_transforms(patch_size, p_elastic)
     return lambda image, label: transforms(image=image, segmentation=label.to(torch.int16))
 
 
 def nnunet_loader(image: np.ndarray, label: np.ndarray, organs, patch_size, foreground_share, folder: Path):
-    """Its own loader over a data set of one case, stored by its own code in its own way; batches of 2.
+    """nnU-Net's loader for a data set of one case, which nnU-Net's code stores in its own format; batches of 2.
 
     Args:
         image: Preprocessed volume (I,J,K) float32.
         label: (I,J,K) uint8.
-        organs: Names.
-        patch_size: Voxels.
-        foreground_share: Of the patches, drawn with this probability each.
-        folder: An empty one.
+        organs: Names of the organs.
+        patch_size: Voxels along I, J, K.
+        foreground_share: Probability that a patch is sampled around an organ.
+        folder: An empty folder.
     """
     transforms = nnunet_transforms(patch_size)
     from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
@@ -81,10 +81,10 @@ def nnunet_loader(image: np.ndarray, label: np.ndarray, organs, patch_size, fore
 
 
 def monai_augment(p_elastic: float = 0.0) -> Callable[[Tensor, Tensor], None]:
-    """MONAI's dictionary transforms on a patch, without its metadata, which take time.
+    """Function that applies MONAI's dictionary transforms to a patch; without metadata, which takes time.
 
-    Rotation, scaling and elastic deformation are transforms of their own: scaling alone is cheap, and `Rand3DElasticd`,
-    here with the narrowest kernels of MONAI's own examples, many times dearer than the rest.
+    Rotation, scaling and elastic deformation are separate transforms. Scaling is cheap. `Rand3DElasticd`, here with the
+    smallest kernels in MONAI's own examples, takes many times longer than the rest.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -106,7 +106,7 @@ def monai_augment(p_elastic: float = 0.0) -> Callable[[Tensor, Tensor], None]:
     both, image_only, sigma, gamma = ("image", "label"), ("image",), (0.5, 1.0), (0.7, 1.5)
     modes = {"mode": ("bilinear", "nearest"), "padding_mode": "border"}
     elastic = []
-    if p_elastic:  # at p=0 it would resample all the same
+    if p_elastic:  # at prob=0 it would still resample
         elastic = [Rand3DElasticd(both, sigma_range=(5, 8), magnitude_range=(50, 150), prob=p_elastic, **modes)]
     stats = {"gamma": gamma, "retain_stats": True}
     transforms = Compose(

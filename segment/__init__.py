@@ -5,8 +5,8 @@ import sys
 __version__ = "0.1.0"
 
 if sys.argv[:1] == ["-m"]:
-    # Python sets this while it locates a module to run (`python -m segment.commands.train`), whose first lines import
-    # torch. An import of the package does nothing else.
-    from segment.runtime.start import begin_program
+    # `python -m segment.commands.train`: Python sets argv[0] to "-m" while it looks for the module. The process must be
+    # set up before that module imports torch. A plain `import segment` changes nothing.
+    from segment.runtime.start import set_up_process
 
-    begin_program()
+    set_up_process()

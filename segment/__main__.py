@@ -1,4 +1,4 @@
-"""`segment <command>`: lists the commands, and imports none before its options are known to be right."""
+"""`segment <command>`: list the commands, or check the options of one and run it."""
 
 import os
 import runpy
@@ -8,7 +8,7 @@ from io import StringIO
 
 from segment import __version__
 from segment.errors import UserError
-from segment.runtime.start import begin_program
+from segment.runtime.start import set_up_process
 
 COMMANDS = {
     "prepare": ("get data sets and preprocess them once", "segment prepare data=flare22 accept_licence=true"),
@@ -17,28 +17,28 @@ COMMANDS = {
     "sweep": ("search for the best settings", "segment sweep sweep=quick trials=24"),
     "evaluate": ("score a checkpoint on labelled CTs", "segment evaluate ckpt=best.ckpt data=flare22"),
     "compare": ("show which runs are better, and how sure that is", "segment compare outputs/quick/sweeps/<date_time>"),
-    "merge": ("one table of several runs, such as folds", "segment merge runs=outputs/quick/sweeps/<date_time>"),
+    "merge": ("one table of several runs, e.g. folds", "segment merge runs=outputs/quick/sweeps/<date_time>"),
     "predict": ("segment CTs", "segment predict ckpt=best.ckpt input=ct.nii.gz output=masks"),
     "demo": ("train on synthetic CTs, then segment a real one", "segment demo"),
 }
-# Those with a conf/<command>.yaml, and the keys that have to be given.
+# Commands with a conf/<command>.yaml, and their required keys.
 CONFIGURED = {
     **dict.fromkeys(("prepare", "doctor", "train", "sweep", "compare"), ()),
     "evaluate": ("ckpt",),
     "merge": ("runs",),
     "predict": ("ckpt", "input", "output"),
 }
-POSITIONAL = {"compare": "runs"}  # the key of words that stand without one
-# Hydra answers these by itself.
-QUESTIONS = ("--hydra-help", "--version", "--cfg", "--info", "-sc", "--shell-completion")
+POSITIONAL = {"compare": "runs"}  # the key for words without one: `segment compare a b` means `runs=[a,b]`
+# Hydra handles these options.
+HYDRA_OPTIONS = ("--hydra-help", "--version", "--cfg", "--info", "-sc", "--shell-completion")
 
 
 def main() -> None:
-    """Run a command as if by `python -m segment.<command>`.
+    """Run a command like `python -m segment.commands.<command>`.
 
-    Running it as a module makes `__main__` name the command, which lets Lightning start further processes (DDP).
+    The command must be the `__main__` module, because Lightning starts further processes from it (DDP).
     """
-    begin_program()
+    set_up_process()
     arguments = sys.argv[1:]
     try:
         if arguments[:1] in (["-sc"], ["--shell-completion"]):
@@ -48,7 +48,7 @@ def main() -> None:
         elif arguments[0] == "--version":
             print(f"segment {__version__}")
         elif arguments[0] not in COMMANDS:
-            raise UserError(_no_command(arguments[0]))
+            raise UserError(_unknown_command(arguments[0]))
         elif arguments[0] in CONFIGURED:
             _run_configured(arguments[0], arguments[1:])
         else:
@@ -58,32 +58,35 @@ def main() -> None:
         sys.exit(2)
 
 
-def _no_command(word: str) -> str:
+def _unknown_command(word: str) -> str:
     from segment.configuration.nearest import nearest_word
 
     near = nearest_word(word, COMMANDS)
-    return f"there is no command {word}; " + (f"did you mean {near}?" if near else f"there are {', '.join(COMMANDS)}")
+    remedy = f"did you mean {near}?" if near else f"there are {', '.join(COMMANDS)}"
+    return f"there is no command {word}; {remedy}"
 
 
 def _run_configured(command: str, words: list[str]) -> None:
-    """Check a command's options before it is imported: nobody should wait for torch to learn of a typing error.
+    """Check the options of a command, then import and run it.
+
+    The check does not import torch, so a typing error is reported at once.
 
     Raises:
-        UserError: When they are wrong.
+        UserError: When an option is wrong.
     """
-    from segment.configuration.arguments import as_override, taken_apart
+    from segment.configuration.arguments import as_override, parse_arguments
 
     what, example = COMMANDS[command]
-    arguments = taken_apart(words, paths=command in POSITIONAL)
-    if arguments.words and command in POSITIONAL:
-        gathered = as_override(POSITIONAL[command], arguments.words)
-        arguments = taken_apart([*arguments.options, *arguments.overrides, gathered])
+    arguments = parse_arguments(words, paths=command in POSITIONAL)
+    if arguments.positional and command in POSITIONAL:
+        gathered = as_override(POSITIONAL[command], arguments.positional)
+        arguments = parse_arguments([*arguments.options, *arguments.overrides, gathered])
     line = [*arguments.options, *arguments.overrides]
     if arguments.has("-h", "--help"):
         from segment.configuration.help import help_page
 
-        print(help_page(command, what, example, arguments.overrides, arguments.of("--config-dir")))
-    elif arguments.has(*QUESTIONS):
+        print(help_page(command, what, example, arguments.overrides, arguments.value_of("--config-dir")))
+    elif arguments.has(*HYDRA_OPTIONS):
         from segment.commands.command import hydra_command
 
         sys.argv = [sys.argv[0], *line]
@@ -106,14 +109,16 @@ def _never_called(cfg: object) -> None:
 
 def _help() -> str:
     width = max(map(len, COMMANDS))
-    lines = [f"  {name:<{width}}  {what}\n  {'':<{width}}    {example}" for name, (what, example) in COMMANDS.items()]
+    lines = []
+    for name, (what, example) in COMMANDS.items():
+        lines += [f"  {name:<{width}}  {what}", f"  {'':<{width}}    {example}"]
     return "\n".join(
         [
             "usage: segment <command> [key=value ...]\n",
             *lines,
             "",
-            "  segment <command> --help      what can be set",
-            "  segment <command> --cfg job   the composed configuration",
+            "  segment <command> --help      list the options",
+            "  segment <command> --cfg job   show the composed configuration",
             "  segment train -m key=a,b      one run for each value",
             '  eval "$(segment -sc install=bash)"   tab completion',
         ]
@@ -121,21 +126,26 @@ def _help() -> str:
 
 
 def _complete() -> None:
-    """Install completion, or answer the shell's query, which Hydra's script sends without the command's name."""
+    """Install tab completion, or answer a query of the shell.
+
+    Hydra's completion script does not know our commands, so we remove the command from the line before Hydra reads it.
+    """
     line = os.environ.get("COMP_LINE", "")
     program, _, rest = line.partition(" ")
     command, space, overrides = rest.lstrip().partition(" ")
     if "query" not in " ".join(sys.argv[1:]):
         _run_configured("train", sys.argv[1:])
     elif command in CONFIGURED and space:
-        from segment.configuration.completion import config_folder, of_command
+        from segment.configuration.completion import config_dir_of_line, filter_completions
 
         os.environ["COMP_LINE"] = f"{program} {overrides}"
-        folder = config_folder(overrides)
+        folder = config_dir_of_line(overrides)
+        words = [*sys.argv[1:], f"--config-dir={folder}"] if folder else sys.argv[1:]
         with redirect_stdout(StringIO()) as found:
-            _run_configured(command, [*sys.argv[1:], *([f"--config-dir={folder}"] if folder else [])])
-        space = "\n" if "fish" in sys.argv[-1] else " "
-        print(space.join(of_command(command, found.getvalue().rstrip("\n").split(space), folder)))
+            _run_configured(command, words)
+        separator = "\n" if "fish" in sys.argv[-1] else " "
+        candidates = found.getvalue().rstrip("\n").split(separator)
+        print(separator.join(filter_completions(command, candidates, folder)))
     elif not space:
         print("\n".join(name for name in COMMANDS if name.startswith(command)))
 

@@ -1,7 +1,8 @@
-"""Types of parameters that say which values are in range.
+"""Annotated types for constructor parameters, with the range of allowed values.
 
-A constructor states a range once, in its annotation: options are checked against it as its source shows it, and
-arguments, from Python too, by `in_range`. Annotations use these names, for the source is read without what it imports.
+A constructor states a range once, in the annotation of the parameter: `p: Share`. Options of the command line are
+checked against the annotation as it is written in the source, and arguments in Python by `in_range`. Use only the names
+below in annotations, because the source is read without importing it.
 """
 
 import functools
@@ -10,12 +11,12 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, ParamSpec, get_args, get_origin
 
 from segment.errors import UserError
-from segment.kind import Misfit, Range, Rising, described, fitted
+from segment.kind import Mismatch, Range, Rising, coerce, describe
 
 Seed = Annotated[int, Range(0, 2**32 - 1)]
 Whole = Annotated[int, Range(0)]
 Count = Annotated[int, Range(1)]
-# Processes; 512 are more than any machine feeds a network with, and a slip of the finger asks for thousands.
+# Processes. No machine needs more than 512; a higher number is a typing error.
 Workers = Annotated[int, Range(0, 512)]
 NotNegative = Annotated[float, Range(0)]
 Positive = Annotated[float, Range(0, excluded=(0,))]
@@ -26,7 +27,7 @@ RealShare = Annotated[float, Range(0, 1, excluded=(0, 1))]
 Voxels = tuple[Count, Count, Count]  # along I, J, K
 Spacing = tuple[Positive, Positive, Positive]
 Window = Annotated[tuple[float, float], Rising(strictly=True)]
-# What augmentation draws from.
+# Intervals that augmentation samples from.
 Amounts = Annotated[tuple[NotNegative, NotNegative], Rising()]
 Factors = Annotated[tuple[Annotated[float, Range(0.01)], Annotated[float, Range(0.01)]], Rising()]
 Shares = Annotated[tuple[Annotated[float, Range(0.01, 1)], Annotated[float, Range(0.01, 1)]], Rising()]
@@ -37,22 +38,24 @@ P = ParamSpec("P")
 
 
 def in_range(constructor: Callable[P, None]) -> Callable[P, None]:
-    """Let a constructor refuse arguments that are out of the range that its annotations state.
+    """Decorate a constructor to refuse arguments outside the range of their annotation.
 
     Raises:
-        UserError: By the constructor, with the argument and what it can be.
+        UserError: From the constructor, with the argument and the allowed values.
     """
-    takes = inspect.signature(constructor)
+    signature = inspect.signature(constructor)
     hints = {name: hint for name, hint in constructor.__annotations__.items() if is_bounded(hint)}
 
     @functools.wraps(constructor)
     def checked(*args: P.args, **kwargs: P.kwargs) -> None:
-        given = takes.bind(*args, **kwargs).arguments
-        for name in filter(given.__contains__, hints):
+        given = signature.bind(*args, **kwargs).arguments
+        for name, hint in hints.items():
+            if name not in given:
+                continue
             try:
-                fitted(_plain(given[name]), hints[name])
-            except Misfit as error:
-                msg = f"{name} must be {described(hints[name])}, got {given[name]}"
+                coerce(_plain(given[name]), hint)
+            except Mismatch as error:
+                msg = f"{name} must be {describe(hint)}, got {given[name]}"
                 raise UserError(msg) from error
         constructor(*args, **kwargs)
 
@@ -60,12 +63,14 @@ def in_range(constructor: Callable[P, None]) -> Callable[P, None]:
 
 
 def is_bounded(hint: Any) -> bool:  # noqa: ANN401
-    """Whether a type excludes values that are of its kind."""
+    """Whether a type excludes some values of its Python type, for example `Share` or a `Literal`."""
     return get_origin(hint) in (Annotated, Literal) or any(map(is_bounded, get_args(hint)))
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401
-    """NumPy's numbers, and sequences of any type, as Python's own."""
+    """Convert NumPy numbers and sequences of any type to Python numbers and lists."""
     if hasattr(value, "tolist"):
         return value.tolist()
-    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(item) for item in value]
+    return value

@@ -1,4 +1,4 @@
-"""Files and folders that are whole or not there."""
+"""Atomic writes: a file or folder is complete, or it does not exist."""
 
 import os
 import shutil
@@ -10,57 +10,62 @@ from uuid import uuid4
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """A hidden path in the same folder, with the same suffixes, that becomes `path` when the block ends well.
+    """Yield a temporary path that is renamed to `path` when the block succeeds.
 
-    The block writes a file there, which replaces an older one, or makes a folder, which does not. The content is
-    flushed to the disk before the rename; when the block fails, nothing is left behind and `path` stays as it was.
+    The temporary path is hidden, in the same folder, and has the same suffixes: `.1f3a9c04.mask.nii.gz` for
+    `mask.nii.gz`. The block writes a file there, which replaces an existing one, or creates a folder, which does not.
+    The content is flushed to disk before the rename. If the block fails, the temporary file is deleted and `path` is
+    unchanged.
 
     Raises:
-        OSError: When the block made a folder and `path` exists.
+        OSError: When the block created a folder and `path` exists.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{uuid4().hex[:8]}.{path.name}")
+    temporary = path.with_name(f".{uuid4().hex[:8]}.{path.name}")
     try:
-        yield aside
-        for part in (*aside.rglob("*"), aside):
+        yield temporary
+        for part in (*temporary.rglob("*"), temporary):
             _flush(part)
-        aside.replace(path)
+        temporary.replace(path)
         _flush(path.parent)
     finally:
-        if aside.is_dir():
-            shutil.rmtree(aside, ignore_errors=True)
-        aside.unlink(missing_ok=True)
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace a UTF-8 text file as a whole."""
-    with atomic_write(path) as aside:
-        aside.write_text(text, encoding="utf-8", newline="")
+    """Write a UTF-8 text file atomically."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="")
 
 
 def remove_if_empty(folder: Path, above: str | None = None) -> None:
-    """Remove a folder in which nothing has been written, and the folders around it that are then empty, too.
+    """Remove an empty folder, and its parents up to `above` that are then empty.
 
     Args:
-        folder: The folder; the current one stays.
-        above: The outermost of the folders around it that may go; None: they all stay.
+        folder: The folder; the current working directory is never removed.
+        above: The outermost parent that may be removed; None removes no parent.
     """
-    around = [parent for parent in folder.resolve().parents if above and parent.is_relative_to(Path(above).resolve())]
-    with suppress(OSError):  # it holds something, or is not there
-        for empty in (folder, *around):
+    parents = []
+    if above:
+        outermost = Path(above).resolve()
+        parents = [parent for parent in folder.resolve().parents if parent.is_relative_to(outermost)]
+    with suppress(OSError):  # not empty, or it does not exist
+        for empty in (folder, *parents):
             if empty.resolve() != Path.cwd():
                 empty.rmdir()
 
 
 def _flush(path: Path) -> None:
-    """Wait until a file's content, or the names in a folder, are on the disk."""
+    """Flush a file, or the entries of a folder, to disk."""
     if not path.is_dir():
         with path.open("r+b") as file:
             os.fsync(file.fileno())
         return
     with suppress(OSError):  # Windows and some network file systems cannot flush a folder
-        number = os.open(path, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY)
         try:
-            os.fsync(number)
+            os.fsync(descriptor)
         finally:
-            os.close(number)
+            os.close(descriptor)

@@ -1,4 +1,4 @@
-"""Whether a value is of the type that an option has, and the value as that type."""
+"""Convert the value of an option to the type of the option, and describe types in words."""
 
 import math
 import types
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Never, Union, get_args, get_origin, is_typeddict
 
-# Hydra passes these words on as text, and as text each of them is true.
-TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+# Hydra passes these words on as text, and non-empty text is true in Python.
+BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 WORDS: dict[Any, str] = {
     bool: "true or false",
     int: "a whole number",
@@ -25,12 +25,12 @@ PLURALS: dict[Any, str] = {int: "whole numbers", float: "numbers", str: "words"}
 
 @dataclass(frozen=True)
 class Range:
-    """Bounds of a number, for `Annotated[int, Range(1, 8)]`; the lowest and the highest value are allowed.
+    """Bounds of a number, for example `Annotated[int, Range(1, 8)]`; both bounds are allowed by default.
 
     Attributes:
         low: The lowest value.
-        high: The highest one.
-        excluded: Those of the two that are not allowed.
+        high: The highest value.
+        excluded: Bounds that are not allowed themselves.
     """
 
     low: float
@@ -38,7 +38,7 @@ class Range:
     excluded: tuple[float, ...] = ()
 
     def holds(self, value: float) -> bool:
-        """Whether the value lies within; NaN never does."""
+        """Whether the value is in the range; NaN never is."""
         return self.low <= value <= self.high and value not in self.excluded
 
     def __str__(self) -> str:
@@ -51,10 +51,10 @@ class Range:
 
 
 class NotEmpty:
-    """For `Annotated[str, NotEmpty()]`: a name or path, which empty text is not."""
+    """Text that is not empty, for a name or a path: `Annotated[str, NotEmpty()]`."""
 
     def holds(self, value: str) -> bool:
-        """Whether there is text."""
+        """Whether the text has a character that is not whitespace."""
         return bool(value.strip())
 
     def __str__(self) -> str:
@@ -63,40 +63,39 @@ class NotEmpty:
 
 @dataclass(frozen=True)
 class Rising:
-    """For `Annotated[tuple[float, float], Rising()]`: numbers of which none is below the one before it.
+    """Numbers in rising order: `Annotated[tuple[float, float], Rising()]`.
 
     Attributes:
-        strictly: Whether none may be equal to it, either.
+        strictly: Whether neighbours must differ.
     """
 
     strictly: bool = False
 
     def holds(self, values: Sequence[float]) -> bool:
-        """Whether they rise."""
+        """Whether the numbers are in rising order."""
         return all(low < high or (low == high and not self.strictly) for low, high in pairwise(values))
 
     def __str__(self) -> str:
         return "in rising order"
 
 
-class Misfit(ValueError):  # noqa: N818  # no error of the program: the caller names the option
-    """A value is not of the type that is wanted."""
+class Mismatch(ValueError):  # noqa: N818  # the caller turns it into an error that names the option
+    """A value does not have the required type."""
 
 
-def fitted(value: Any, hint: Any, spelling: str | None = None) -> Any:  # noqa: ANN401
-    """The value as its type.
+def coerce(value: Any, hint: Any, spelling: str | None = None) -> Any:  # noqa: ANN401
+    """Convert a value to a type.
 
-    Words for true and false become booleans where the type is one. Where it is text, a number keeps the spelling that
-    it was given: `output=1e3` names the folder `1e3`, not `1000.0`. The items of a list are fitted, too, those of a
-    dictionary are not.
+    If the type is bool, words like `yes` and `off` become booleans. If it is text, a number keeps its spelling:
+    `output=1e3` names the folder `1e3`, not `1000.0`. Items of a list are converted, too; a dictionary is not changed.
 
     Args:
         value: A plain value of a configuration: text, a number, a boolean, None, a list or a dictionary.
-        hint: A type as annotations write it; `Any` takes everything.
-        spelling: How the command line wrote the value, if it did.
+        hint: A type annotation; `Any` accepts everything.
+        spelling: The value as it was written on the command line; None if it was not.
 
     Raises:
-        Misfit: When it is of another type.
+        Mismatch: When the value has another type.
     """
     if hint is Any or (isinstance(value, dict) and ("_target_" in value or is_typeddict(hint))):
         return value
@@ -104,72 +103,76 @@ def fitted(value: Any, hint: Any, spelling: str | None = None) -> Any:  # noqa: 
         return FITS[hint](value, spelling)
     origin = get_origin(hint)
     if origin is Annotated:
-        bounded = fitted(value, get_args(hint)[0], spelling)
-        if not all(bound.holds(bounded) for bound in get_args(hint)[1:]):
-            raise Misfit
-        return bounded
+        base, *bounds = get_args(hint)
+        converted = coerce(value, base, spelling)
+        if not all(bound.holds(converted) for bound in bounds):
+            raise Mismatch
+        return converted
     if origin is Literal:
         return _chosen(value, get_args(hint))
     if origin in (Union, types.UnionType):
-        return _of_one(value, get_args(hint), spelling)
+        return _member(value, get_args(hint), spelling)
     if origin in (list, tuple, Sequence):
         return _items(value, hint, spelling)
     if origin is dict:
         return _keys(value, spelling)
-    raise Misfit
+    raise Mismatch
 
 
-def described(hint: Any) -> str:  # noqa: ANN401
-    """The type in words, such as `a whole number or null`."""
+def describe(hint: Any) -> str:  # noqa: ANN401
+    """A type in words, for example `a whole number or null`."""
     origin = get_origin(hint)
     if origin is Annotated:
         base, *bounds = get_args(hint)
-        return " ".join([described(base), *map(str, bounds)])
+        return " ".join([describe(base), *map(str, bounds)])
     if origin is Literal:
         return " or ".join(str(choice) for choice in get_args(hint))
     if origin in (Union, types.UnionType):
         members = [member for member in get_args(hint) if member not in (Any, Never)]
-        return " or ".join(dict.fromkeys(described(member) for member in members))
+        return " or ".join(dict.fromkeys(describe(member) for member in members))
     if origin is tuple:
-        return f"a list of {len(get_args(hint))}, each {' or '.join(dict.fromkeys(map(described, get_args(hint))))}"
+        items = get_args(hint)
+        kinds = dict.fromkeys(describe(item) for item in items)
+        return f"a list of {len(items)}, each {' or '.join(kinds)}"
     if origin in (list, Sequence) and get_args(hint)[0] is not Any:
         item = get_args(hint)[0]
-        return f"a list of {PLURALS[item]}" if item in PLURALS else f"a list, each item {described(item)}"
+        return f"a list of {PLURALS[item]}" if item in PLURALS else f"a list, each item {describe(item)}"
     return WORDS.get(origin or hint, "another value")
 
 
-def _of_one(value: Any, members: tuple[Any, ...], spelling: str | None) -> Any:  # noqa: ANN401
-    """The value as the first of several types that it fits; a number becomes text only if nothing else fits."""
+def _member(value: Any, members: tuple[Any, ...], spelling: str | None) -> Any:  # noqa: ANN401
+    """Convert a value to the first matching member of a union; text is tried last."""
     for member in sorted(members, key=lambda member: (member is str, member is Any)):
         if member is str and Any in members:
             return value
         try:
-            return fitted(value, member, spelling)
-        except Misfit:
+            return coerce(value, member, spelling)
+        except Mismatch:
             continue
-    raise Misfit
+    raise Mismatch
 
 
 def _chosen(value: Any, choices: tuple[Any, ...]) -> Any:  # noqa: ANN401
+    """The choice of a `Literal` that equals the value."""
     for choice in choices:
         if value == choice and type(value) is type(choice):
             return choice
-    raise Misfit
+    raise Mismatch
 
 
 def _items(value: Any, hint: Any, spelling: str | None) -> list[Any]:  # noqa: ANN401
     if not isinstance(value, list | tuple):
-        raise Misfit
+        raise Mismatch
     members = get_args(hint)
     hints = list(members) if get_origin(hint) is tuple else [members[0]] * len(value)
     if len(hints) != len(value):
-        raise Misfit
-    written = _elements(spelling, len(value))
-    return [fitted(*item) for item in zip(value, hints, written, strict=True)]
+        raise Mismatch
+    spellings = _item_spellings(spelling, len(value))
+    return [coerce(*item) for item in zip(value, hints, spellings, strict=True)]
 
 
-def _elements(spelling: str | None, count: int) -> list[str | None]:
-    """How the items of a list were written; unknown unless they are plain."""
+def _item_spellings(spelling: str | None, count: int) -> list[str | None]:
+    """The items of a list as they were written; None for all if the list is nested or was not written out."""
     inner = (spelling or "").strip().removeprefix("[").removesuffix("]").split(",")
     return [item.strip() for item in inner] if len(inner) == count else [None] * count
 
@@ -177,21 +180,21 @@ def _elements(spelling: str | None, count: int) -> list[str | None]:
 def _boolean(value: Any, spelling: str | None) -> bool:  # noqa: ANN401
     if isinstance(value, bool):
         return value
-    if isinstance(value, str) and value.lower() in TRUTH:
-        return TRUTH[value.lower()]
-    raise Misfit
+    if isinstance(value, str) and value.lower() in BOOLEANS:
+        return BOOLEANS[value.lower()]
+    raise Mismatch
 
 
 def _whole(value: Any, spelling: str | None) -> int:  # noqa: ANN401
     if type(value) is int:
         return value
-    raise Misfit
+    raise Mismatch
 
 
 def _number(value: Any, spelling: str | None) -> float:  # noqa: ANN401
     if type(value) in (int, float) and not math.isnan(value):
         return value  # type: ignore[no-any-return]
-    raise Misfit
+    raise Mismatch
 
 
 def _text(value: Any, spelling: str | None) -> str:  # noqa: ANN401
@@ -199,12 +202,12 @@ def _text(value: Any, spelling: str | None) -> str:  # noqa: ANN401
         return value
     if isinstance(value, bool | int | float):
         return spelling or str(value)
-    raise Misfit
+    raise Mismatch
 
 
-def _nothing(value: Any, spelling: str | None) -> None:  # noqa: ANN401
+def _null(value: Any, spelling: str | None) -> None:  # noqa: ANN401
     if value is not None:
-        raise Misfit
+        raise Mismatch
 
 
 def _list(value: Any, spelling: str | None) -> list[Any]:  # noqa: ANN401
@@ -214,11 +217,11 @@ def _list(value: Any, spelling: str | None) -> list[Any]:  # noqa: ANN401
 def _keys(value: Any, spelling: str | None) -> Mapping[Any, Any]:  # noqa: ANN401
     if isinstance(value, dict):
         return value
-    raise Misfit
+    raise Mismatch
 
 
-def _none_fits(value: Any, spelling: str | None) -> None:  # noqa: ANN401
-    raise Misfit
+def _never(value: Any, spelling: str | None) -> None:  # noqa: ANN401
+    raise Mismatch
 
 
 FITS: dict[Any, Callable[[Any, str | None], Any]] = {
@@ -226,10 +229,10 @@ FITS: dict[Any, Callable[[Any, str | None], Any]] = {
     int: _whole,
     float: _number,
     str: _text,
-    None: _nothing,
-    type(None): _nothing,
+    None: _null,
+    type(None): _null,
     list: _list,
     tuple: _list,
     dict: _keys,
-    Never: _none_fits,
+    Never: _never,
 }

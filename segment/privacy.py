@@ -1,4 +1,7 @@
-"""Texts that can be handed on: absolute paths tell about people and machines, so only their last name stays."""
+"""Remove absolute paths from text that may be shared.
+
+Absolute paths reveal user and machine names, so only the last component is kept: `/home/jane/cts` becomes `cts`.
+"""
 
 import re
 import sys
@@ -6,21 +9,21 @@ from pathlib import Path
 from typing import Any
 
 _NAME = r"[^\s/\\\"'`,;:|()\[\]{}<>=]+"
-# What stands before the last name of a path that starts at the root, at a drive or at a home. Not the middle of a
-# relative path or of a URL, and not /dev/null, which has a meaning in patches.
+# Everything before the last component of a path that starts at the root, a drive or a home folder. It must not match
+# inside a relative path or a URL, nor /dev/null, which has a meaning in patches.
 _ABSOLUTE = re.compile(
     r"(?:(?<=file://)|(?<![\w.~/\\-]))(?!/dev/null)"
     rf"(?:~[\w-]*[/\\](?:{_NAME}[/\\])*|(?:[A-Za-z]:)?[/\\](?:{_NAME}[/\\])+)(?={_NAME})"
 )
-# The same between quotes, where names may hold blanks.
+# The same between quotes, where components may contain spaces.
 _QUOTED = re.compile(r"""(?<=['"])(?!/dev/null)(?:/|~|[A-Za-z]:[/\\])[^'"\n]*[/\\](?=[^'"/\\\n]+['"])""")
 _ROOT = re.compile(r"(?:/|~|[A-Za-z]:[/\\])")
 
 
 def without_paths(value: Any) -> Any:  # noqa: ANN401
-    """The same plain value, with every absolute path in its strings cut to the last name.
+    """Return a plain value with every absolute path in its strings reduced to the last component.
 
-    A string that starts as a path is one as a whole, blanks and all.
+    A string that starts like an absolute path is treated as one path, including its spaces.
 
     Args:
         value: Strings, numbers, None, or lists and dictionaries of them.
@@ -37,7 +40,10 @@ def without_paths(value: Any) -> Any:  # noqa: ANN401
 
 
 def without_paths_in_log(text: str) -> str:
-    """A log's text or a traceback without absolute paths; those of imported code start at their package."""
+    """Return a log or traceback without absolute paths.
+
+    Paths of imported modules start at their package, for example `torch/serialization.py`.
+    """
     for root in sorted({*sys.path, str(Path(__file__).parents[1])}, key=len, reverse=True):
         if len(root) > 1:
             text = text.replace(f"{root.rstrip('/')}/", "")

@@ -1,5 +1,6 @@
 import locale
 import logging
+import sys
 from collections.abc import Callable
 
 import nibabel as nib
@@ -13,14 +14,30 @@ from segment.datasets.sources.folder import Folder
 
 Stored = Callable[[str], tuple[np.ndarray, np.ndarray, np.ndarray]]
 
-# Tests share their machine: an example that takes long is no failure.
+# No deadline: other programs may use the same machine, so a slow example is not a failure.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 
+@pytest.fixture
+def invoke(monkeypatch, capsys):
+    """Call a command in this process: `invoke(main, "a=1")` returns exit code, stdout and stderr."""
+
+    def call(main: Callable[[], None], *arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["segment", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code
+        return code, *capsys.readouterr()
+
+    return call
+
+
 @pytest.fixture(autouse=True)
-def _logging_as_it_was():
-    """Commands set up logging for their process: messages of later tests must not go to this one's stderr."""
+def _restore_logging():
+    """Commands configure logging for the whole process, so restore it for the next test."""
     loggers = [logging.getLogger(name) for name in (None, "pytorch_lightning", "lightning_fabric")]
     before = [(logger.level, logger.propagate, list(logger.handlers)) for logger in loggers]
     yield
@@ -28,13 +45,13 @@ def _logging_as_it_was():
         logger.setLevel(level)
         logger.propagate = propagate
         for handler in set(logger.handlers) - set(handlers):
-            if type(handler) is logging.StreamHandler:  # pytest looks after its own
+            if type(handler) is logging.StreamHandler:  # pytest removes its own handlers
                 logger.removeHandler(handler)
 
 
 @pytest.fixture(autouse=True)
-def _locale_as_it_was():
-    """ITK's writer of DICOM sets the process to the C locale, in which later tests cannot read what commands print."""
+def _restore_locale():
+    """ITK's DICOM writer sets the C locale, in which later tests could not decode the output of commands."""
     before = locale.setlocale(locale.LC_ALL)
     yield
     locale.setlocale(locale.LC_ALL, before)
@@ -42,7 +59,7 @@ def _locale_as_it_was():
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory):
-    """A data set of six cases; tests do not change it."""
+    """A data set of six cases; tests must not change it."""
     root = tmp_path_factory.mktemp("folder")
     for number in range(6):
         write_case(root, f"case{number}", seed=number)
@@ -62,9 +79,9 @@ def volumes(cases, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def stored() -> Stored:
-    """CT, mask and affine of a small body in the orientation asked for, as `stored("LPI")`.
+    """Return a function of an orientation that makes CT, mask and affine of a small body: `stored("LPI")`.
 
-    Organ 1 is a box on the patient's right, in front and low; organ 2 one on the left, behind and high.
+    Organ 1 is a box in the right, anterior, inferior part of the body, organ 2 in the left, posterior, superior part.
     """
     shape = (40, 24, 16)
     ct = np.random.default_rng(0).integers(-50, 150, shape, dtype=np.int16)

@@ -1,4 +1,4 @@
-"""A constructor refuses what its annotations exclude."""
+"""A constructor refuses values outside the range of its annotations."""
 
 import numpy as np
 import pytest
@@ -18,12 +18,12 @@ class Patches:
     "arguments",
     [
         {"size": (1, 2, 3)},
-        {"size": [1, 2, 3], "share": 1, "number": None, "name": 3},  # what has no range is not looked at
+        {"size": [1, 2, 3], "share": 1, "number": None, "name": 3},  # a parameter without a range is not checked
         {"size": np.array([1, 2, 3]), "share": np.float32(0.25), "number": np.int64(4)},
         {"size": OmegaConf.create([1, 2, 3])},
     ],
 )
-def test_what_is_in_range_is_handed_on_as_it_is(arguments):
+def test_values_in_range_are_not_changed(arguments):
     assert Patches(**arguments).given[0] is arguments["size"]
 
 
@@ -35,11 +35,11 @@ def test_what_is_in_range_is_handed_on_as_it_is(arguments):
         ({"size": (1, 2, 3), "number": 0}, "number must be a whole number of at least 1 or null, got 0"),
     ],
 )
-def test_what_is_out_of_range_is_refused(arguments, message):
+def test_values_out_of_range_are_refused(arguments, message):
     with pytest.raises(UserError, match=message):
         Patches(**arguments)
 
 
-def test_a_missing_argument_is_the_callers_mistake():
+def test_a_missing_argument_is_a_type_error():
     with pytest.raises(TypeError, match="size"):
         Patches()

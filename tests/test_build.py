@@ -10,8 +10,8 @@ from segment.errors import UserError
 from segment.run.trainer import NEEDED, check_length, check_needed
 
 
-@pytest.mark.parametrize(("built", "why"), [(None, "CPUs alone"), ("12.8", "CUDA 12.8, whose driver may be missing")])
-def test_a_gpu_that_is_not_there_is_refused(monkeypatch, built, why):
+@pytest.mark.parametrize(("built", "why"), [(None, "CPUs only"), ("12.8", "CUDA 12.8; its driver may be missing")])
+def test_a_missing_gpu_is_refused(monkeypatch, built, why):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     monkeypatch.setattr(torch.version, "cuda", built)
@@ -37,20 +37,20 @@ def test_half_precision_on_a_cpu_without_it_is_refused(monkeypatch, precision, a
     [
         ({"precision": "32-true", "accelerator": "cpu"}, False, False),
         ({"accelerator": "cpu"}, False, False),
-        ({"precision": "16-mixed", "accelerator": "gpu"}, False, False),  # Lightning says that there is none
+        ({"precision": "16-mixed", "accelerator": "gpu"}, False, False),  # `check_accelerator` refuses this
         ({"precision": "16-mixed", "accelerator": "auto"}, True, False),
         ({"precision": "bf16-mixed"}, False, True),
         ({"precision": "64-true", "accelerator": "cpu"}, False, False),
     ],
 )
-def test_precisions_that_the_machine_has_pass(monkeypatch, trainer, gpu, bf16):
+def test_supported_precisions_are_accepted(monkeypatch, trainer, gpu, bf16):
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: gpu)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bf16)
     build.check_precision(OmegaConf.create(trainer))
 
 
-def test_half_floats_are_not_bfloats(monkeypatch):
-    """AVX512-BF16 does not help 16-mixed, which Lightning turns into bf16 on a CPU only with a warning."""
+def test_16_mixed_is_refused_on_a_cpu_that_supports_bfloat16(monkeypatch):
+    """Lightning replaces 16-mixed by bf16 on a CPU, so the user should ask for bf16."""
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
     with pytest.raises(UserError, match="16-mixed"):
         build.check_precision(OmegaConf.create({"precision": "16-mixed", "accelerator": "cpu"}))
@@ -74,11 +74,11 @@ def test_devices_by_name(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert build.device("auto") == build.device("cpu") == torch.device("cpu")
     for name in ("cuda:7", "gpu", "tpu0"):
-        with pytest.raises(UserError, match=f"device={name} cannot be used here"):
+        with pytest.raises(UserError, match=f"device={name} is not available on this machine"):
             build.device(name)
 
 
-def test_closing_ends_the_loggers_whatever_became_of_the_run(tmp_path):
+def test_close_finalizes_the_loggers_of_an_unfinished_run(tmp_path):
     ended = []
 
     class Logger(pl.loggers.logger.DummyLogger):
@@ -95,7 +95,7 @@ def test_closing_ends_the_loggers_whatever_became_of_the_run(tmp_path):
     ("name", "value"),
     [("reload_dataloaders_every_n_epochs", 0), ("use_distributed_sampler", True), ("num_sanity_val_steps", 2)],
 )
-def test_what_training_relies_on_is_not_to_be_chosen(name, value):
+def test_trainer_options_that_training_relies_on_cannot_be_changed(name, value):
     with pytest.raises(UserError, match=f"trainer.{name}={value} would .*; remove it"):
         check_needed(OmegaConf.create({name: value}))
     check_needed(OmegaConf.create({name: NEEDED[name][0]}))

@@ -1,17 +1,17 @@
-"""Every file of the configuration composes, and what it names can be built."""
+"""Every file of the configuration composes, and its objects can be built."""
 
 import re
 from pathlib import Path
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from run_commands import config
 from torch import nn
 
-from segment.commands.command import config_dir
+from segment.configuration.values import config_dir
 from segment.datasets.sources.folder import Folder
 from segment.memory.patch_size import check_patch_size
 from segment.model.module import SegmentationModule
@@ -20,8 +20,7 @@ CONF = Path(config_dir())
 
 
 def train_config(*overrides: str) -> DictConfig:
-    with initialize_config_dir(config_dir(), version_base="1.3"):
-        return compose("train", overrides=["run_dir=.", *overrides])
+    return config("train", "run_dir=.", *overrides)
 
 
 def options(group: str) -> list[str]:
@@ -42,7 +41,7 @@ GROUPS = [
     "model/criterion",
 ]
 CHOICES = [(group, option) for group in GROUPS for option in options(group)]
-# What has no default on purpose.
+# Options without a default.
 NEEDED = {
     "data=folder": ["data.sources.folder.root=x", "data.sources.folder.label_codes={liver: 1}"],
     "data=flare22": ["data.sources.flare22.root=x"],
@@ -103,15 +102,15 @@ def test_every_experiment_can_be_trained(experiment):
 
 
 @pytest.mark.parametrize("experiment", options("experiment"))
-def test_every_experiment_s_first_lines_say_how_to_run_it(experiment):
+def test_the_first_lines_of_an_experiment_say_how_to_run_it(experiment):
     first, second = (CONF / "experiment" / f"{experiment}.yaml").read_text().splitlines()[:2]
     assert first == "# @package _global_"
     assert second.startswith("# segment train")
     assert experiment == "quick" or f"experiment={experiment}" in second
 
 
-def test_the_seed_recipe_is_the_original_one():
-    # The numbers of the original assignment; see docs/design.md.
+def test_the_seed_experiment_has_the_values_of_the_original_assignment():
+    # See docs/design.md.
     cfg = train_config("experiment=seed")
     assert [t["_target_"].rsplit(".", 1)[1] for t in cfg.preprocess.transforms] == [
         "ToCanonical",
@@ -131,7 +130,7 @@ def test_the_seed_recipe_is_the_original_one():
     assert {"Conv3d", "BatchNorm3d", "ReLU", "MaxPool3d", "Upsample"} <= kinds
 
 
-def test_shared_facts_are_said_once():
+def test_the_monitored_metric_is_named_once():
     text = "\n".join(path.read_text() for path in CONF.rglob("*.yaml"))
     assert text.count("val/dice/mean") == 1
 
@@ -143,11 +142,9 @@ def test_organs_reach_every_part():
     assert module.organs == datamodule.organs == ["liver", "spleen"]
 
 
-def test_the_readme_s_examples_of_extending_it_work(tmp_path, monkeypatch):
-    readme = (CONF.parent / "README.md").read_text(encoding="utf-8")
-    files = re.findall(
-        r"`conf/(\S+\.yaml)`, then\s+`segment train (\S+)`:\s+```yaml\n(.*?)```", readme, flags=re.DOTALL
-    )
+def test_the_examples_of_extending_work(tmp_path, monkeypatch):
+    page = (CONF.parent / "docs" / "extending.md").read_text(encoding="utf-8")
+    files = re.findall(r"`conf/(\S+\.yaml)`, then\s+`segment train (\S+)`:\s+```yaml\n(.*?)```", page, flags=re.DOTALL)
     for path, _, text in files:
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)

@@ -1,4 +1,4 @@
-"""Every command of docs/resume.md, in its order."""
+"""Run every command of docs/resume.md, in order."""
 
 import os
 import re
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from run_commands import environment
 
 PAGE = Path(__file__).parents[1] / "docs" / "resume.md"
 QUICK = ["data.patches_per_epoch=2", "data.batch_size=1", "callbacks.progress=null", "logger=[csv]"]
@@ -14,27 +15,27 @@ QUICK = ["data.patches_per_epoch=2", "data.batch_size=1", "callbacks.progress=nu
 
 @pytest.mark.slow
 def test_the_commands_do_what_the_page_says(tmp_path):
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("WANDB", "HYDRA", "SEGMENT"))}
-    environment |= {"OMP_NUM_THREADS": "1", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    block = re.findall(r"```sh\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    lines = [line.split("  ")[0] for line in "".join(block).splitlines()]
+    env = environment(PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    blocks = re.findall(r"```sh\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    lines = [line.split("  ")[0] for line in "".join(blocks).splitlines()]
     assert len(lines) == 5
-    said = []
+    outputs = []
     for line in lines:
-        if folder := min(tmp_path.glob("outputs/smoke/*"), default=None):
-            line = line.replace("<date_time>", folder.name)
+        first_run = min(tmp_path.glob("outputs/smoke/*"), default=None)
+        if first_run:
+            line = line.replace("<date_time>", first_run.name)
         quick = [] if "from_run" in line else QUICK
         done = subprocess.run(
             f"{line.split(' #')[0]} {' '.join(quick)}",
             shell=True,
             cwd=tmp_path,
-            env=environment,
+            env=env,
             capture_output=True,
             text=True,
             timeout=300,
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        said.append(done.stdout)
-    assert "the scores agree" in said[3]
+        outputs.append(done.stdout)
+    assert "the scores agree" in outputs[3]
     assert len(list(tmp_path.glob("outputs/smoke/*"))) == 2

@@ -1,4 +1,4 @@
-"""Commands of the documents, as a shell other than bash reads them."""
+"""The commands in the documentation work in zsh, too."""
 
 import re
 from pathlib import Path
@@ -11,35 +11,38 @@ COMMAND = r"(?:segment|pip|make|pytest|wandb|sbatch|srun|torchrun|python)\b"
 
 
 def commands(text: str) -> list[str]:
-    """Lines of sh blocks, and commands with arguments in the running text; comments and placeholders removed.
+    """Lines of sh blocks, and commands with arguments in the text, without comments and placeholders.
 
-    Left out are scripts, which name their shell.
+    Scripts are left out, because their first line names the shell.
     """
     blocks = re.findall(r"^ *```sh\n(.*?)^ *```", text, flags=re.DOTALL | re.MULTILINE)
     prose = re.sub(r"^ *```.*?^ *```", "", text, flags=re.DOTALL | re.MULTILINE)
-    spans = [span for span in re.findall(r"`([^`]+)`", prose) if re.match(COMMAND + " ", span)]
-    lines = [line for block in blocks if not block.startswith("#!") for line in block.splitlines()] + spans
+    lines = [span for span in re.findall(r"`([^`]+)`", prose) if re.match(COMMAND + " ", span)]
+    for block in blocks:
+        if not block.startswith("#!"):
+            lines += block.splitlines()
     without_comments = (re.sub(r"(^|\s)#.*", "", line).strip() for line in lines)
     return [re.sub(r"<[^<>]*>", "X", line) for line in without_comments if line]
 
 
 def exposed(command: str) -> str:
-    """What a shell expands: the command without quoted parts, arrays' parentheses and expansions in braces."""
+    """The parts of a command that a shell expands: no quoted text, and no parentheses of arrays."""
     array = re.sub(r"^(\w+)=\((.*)\)$", r"\1=\2", command)
     return re.sub(r"'[^']*'|\"[^\"]*\"|\\.", "", array)
 
 
-def survives(command: str) -> bool:
-    """Whether zsh does as bash: it fails on a glob without a match, and keeps `$NAME` as one word.
+def works_in_zsh(command: str) -> bool:
+    """Whether zsh expands a command like bash does.
 
-    Files that match, as in `runs/*`, are the same in both; nothing matches the glob of an override.
+    zsh fails on a glob without a match, and does not split `$NAME` into words. A glob of files, e.g. `runs/*`, is the
+    same in both shells. A glob in an override matches no file.
     """
     return not re.search(r"[\[\]{}?()]|=\S*\*|\$\w", exposed(command))
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_commands_work_in_zsh(document):
-    assert [line for line in commands(document.read_text(encoding="utf-8")) if not survives(line)] == []
+    assert [line for line in commands(document.read_text(encoding="utf-8")) if not works_in_zsh(line)] == []
 
 
 @pytest.mark.parametrize(
@@ -55,5 +58,5 @@ def test_commands_work_in_zsh(document):
         ("segment predict input=scans/*", False),
     ],
 )
-def test_what_zsh_would_expand_is_found(command, works):
-    assert survives(command) == works
+def test_commands_that_fail_in_zsh_are_found(command, works):
+    assert works_in_zsh(command) == works

@@ -1,15 +1,14 @@
-"""`train(cfg)` from Python, with a trainer of one's own and a function as the loss."""
+"""`train(cfg)` from Python, with another trainer and a function as the loss."""
 
 import pytest
 import pytorch_lightning as pl
 import torch
-from hydra import compose, initialize_config_dir
 from monai.losses import DiceCELoss
 from omegaconf import OmegaConf
+from run_commands import config
 from torch import Tensor
 
 from segment.commands.train import train
-from segment.configuration.values import config_dir
 from segment.errors import UserError
 from segment.runtime.seeding import random_state
 
@@ -20,12 +19,12 @@ TINY = [
     *("model.inferer.patch_size=[32,32,32]", "callbacks.validation=null", "callbacks.confusion=null"),
     *("callbacks.progress=null", "callbacks.cases=null"),
 ]
-# One worker runs this file, for its runs share prepared volumes.
+# One pytest worker runs this file, because its runs share stored volumes.
 pytestmark = pytest.mark.xdist_group("from_python")
 
 
 class Seen(pl.Callback):
-    """Keeps what tells the patches of every epoch."""
+    """Keeps the sum of every patch, by epoch."""
 
     patches: dict[int, list[float]]
 
@@ -41,16 +40,15 @@ def loss(logits: Tensor, label: Tensor) -> Tensor:
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """Composes and trains as a user does in Python; the number of epochs and overrides are arguments."""
+    """Compose and train in this process; takes the number of epochs and overrides."""
     monkeypatch.setenv("SEGMENT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("PL_GLOBAL_SEED", "0")  # training sets both; this puts them back
+    monkeypatch.setenv("PL_GLOBAL_SEED", "0")  # training sets both; monkeypatch restores them
     monkeypatch.setenv("PL_SEED_WORKERS", "0")
     monkeypatch.chdir(tmp_path)
 
     def call(epochs, *overrides):
         Seen.patches = {}
-        with initialize_config_dir(config_dir(), version_base="1.3"):
-            cfg = compose("train", [*TINY, *overrides])
+        cfg = config("train", *TINY, *overrides)
         cfg.trainer = PLAIN | {"max_epochs": epochs, "enable_progress_bar": False}
         OmegaConf.set_struct(cfg, False)
         cfg.callbacks["seen"] = {"_target_": f"{__name__}.Seen"}
@@ -65,8 +63,8 @@ def weights(folder):
     return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
 
 
-@pytest.mark.filterwarnings("ignore:Checkpoint directory")  # a resume goes on there
-def test_a_plain_trainer_trains_on_new_patches_and_a_lengthened_run_is_as_a_long_one(run, tmp_path):
+@pytest.mark.filterwarnings("ignore:Checkpoint directory")  # a resume writes to the same folder
+def test_another_trainer_gets_new_patches_each_epoch_and_can_be_resumed_exactly(run, tmp_path):
     run(2)
     (whole,) = (tmp_path / "outputs" / "smoke").iterdir()  # the folder is chosen as on the command line
     assert set(Seen.patches[0]).isdisjoint(Seen.patches[1])
@@ -80,7 +78,7 @@ def test_a_plain_trainer_trains_on_new_patches_and_a_lengthened_run_is_as_a_long
     assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == []
 
     before = config.read_bytes(), facts.read_bytes()
-    with pytest.raises(UserError, match=r"has 2 epochs behind it, more than trainer.max_epochs=1; raise that"):
+    with pytest.raises(UserError, match=r"was saved after 2 epochs, more than trainer.max_epochs=1; raise that"):
         run(1, "run_dir=short", "resume=short", "allow_changed=[trainer.max_epochs]")
     assert (config.read_bytes(), facts.read_bytes()) == before
 

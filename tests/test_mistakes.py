@@ -1,6 +1,4 @@
-"""Mistakes in data end `segment train` in one sentence and exit code 2, before anything is trained."""
-
-import sys
+"""Errors in the data end a command with one sentence and exit code 2, before training starts."""
 
 import nibabel as nib
 import numpy as np
@@ -14,30 +12,28 @@ FOLDER = ["data=folder", "data.sources.folder.root=cts", "data.sources.folder.la
 
 
 @pytest.fixture
-def command(tmp_path, monkeypatch, capsys):
-    """Runs a door as its command; returns the exit code and the last lines of stderr."""
+def command(tmp_path, monkeypatch, invoke):
+    """Run a command on four cases; returns exit code and stderr."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SEGMENT_CACHE", str(tmp_path / "cache"))
     for name in "abcd":
         tiny.write_case(tmp_path / "cts", name, seed=ord(name) % 4)
 
-    def call(door, *arguments):
-        monkeypatch.setattr(sys, "argv", ["segment", *arguments])
-        with pytest.raises(SystemExit) as end:
-            door.main()
-        return end.value.code, capsys.readouterr().err
+    def call(module, *arguments):
+        code, _, err = invoke(module.main, *arguments)
+        return code, err
 
     return call
 
 
 def change(folder, how):
-    """Rewrite the first label map."""
+    """Change the first label map."""
     path = folder / "cts" / "labels" / "a.nii.gz"
     image = nib.load(path)
     nib.save(how(np.asarray(image.dataobj), image.affine), path)
 
 
-def lose(part):
+def remove_from(part):
     return lambda root: (root / "cts" / part / "b.nii.gz").unlink()
 
 
@@ -55,15 +51,15 @@ def moved(data, affine):
 
 MISTAKES = {
     "no folder": (lambda root: (root / "cts").rename(root / "gone"), "no such folder: cts; set the data set's root"),
-    "no label": (lose("labels"), "the image b.nii.gz in cts has no label; add the label or remove the image"),
-    "no image": (lose("images"), "the label b.nii.gz in cts has no image; add the image or remove the label"),
+    "no label": (remove_from("labels"), "the image b.nii.gz in cts has no label; add the label or remove the image"),
+    "no image": (remove_from("images"), "the label b.nii.gz in cts has no image; add the image or remove the label"),
     "shape": (
         lambda root: change(root, lambda data, affine: nib.Nifti1Image(data[1:], affine)),
         "folder/a: label cts/labels/a.nii.gz has shape (23, 14, 12) but its CT cts/images/a.nii.gz has (24, 14, 12)",
     ),
     "affine": (
         lambda root: change(root, moved),
-        "folder/a: label cts/labels/a.nii.gz lies up to 4 mm (2 voxels) away from its CT",
+        "folder/a: label cts/labels/a.nii.gz is up to 4 mm (2 voxels) away from its CT",
     ),
     "unknown code": (
         lambda root: change(root, lambda data, affine: nib.Nifti1Image(data * 3, affine)),
@@ -79,7 +75,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_data_that_cannot_be_used_is_named_before_training(command, tmp_path, mistake):
+def test_unusable_data_is_named_before_training(command, tmp_path, mistake):
     make, message = MISTAKES[mistake]
     make(tmp_path)
     code, err = command(train, "experiment=smoke", *FOLDER, ORGANS, "data.num_workers=0")
@@ -89,7 +85,7 @@ def test_data_that_cannot_be_used_is_named_before_training(command, tmp_path, mi
     assert not list(tmp_path.rglob("*.ckpt"))
 
 
-def test_a_checkpoint_of_other_organs_is_refused(command, tmp_path):
+def test_a_checkpoint_with_other_organs_is_refused(command, tmp_path):
     tiny.write_checkpoint(tmp_path / "best.ckpt")
     others = "data.sources.folder.label_codes={left_kidney:3,pancreas:7}"
     code, err = command(evaluate, "ckpt=best.ckpt", *FOLDER[:2], others, "device=cpu")
@@ -98,7 +94,7 @@ def test_a_checkpoint_of_other_organs_is_refused(command, tmp_path):
     assert err.splitlines()[-1].startswith(said)
 
 
-def test_an_output_that_exists_is_refused(command, tmp_path):
+def test_an_existing_output_is_refused(command, tmp_path):
     tiny.write_checkpoint(tmp_path / "best.ckpt")
     (tmp_path / "masks").mkdir()
     (tmp_path / "masks" / "notes.txt").touch()

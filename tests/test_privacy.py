@@ -24,7 +24,7 @@ from segment.privacy import without_paths, without_paths_in_log
         ("-  root: /mnt/jane/flare22\n+  root: /mnt/joe/flare22", "-  root: flare22\n+  root: flare22"),
     ],
 )
-def test_of_an_absolute_path_the_last_name_stays(before, after):
+def test_only_the_last_component_of_an_absolute_path_is_kept(before, after):
     assert without_paths(before) == after
 
 
@@ -43,16 +43,16 @@ def test_of_an_absolute_path_the_last_name_stays(before, after):
         "",
     ],
 )
-def test_other_texts_stay(text):
+def test_other_texts_are_not_changed(text):
     assert without_paths(text) == text
 
 
-def test_structures_keep_their_shape():
+def test_paths_in_nested_values_are_shortened():
     before = {"a": ["/x/y", 1, None, {"b": "~/z"}], "c": 0.5, "d": True}
     assert without_paths(before) == {"a": ["y", 1, None, {"b": "z"}], "c": 0.5, "d": True}
 
 
-def test_a_traceback_names_packages_and_no_folder_of_this_machine(tmp_path):
+def test_a_traceback_has_packages_but_no_folders_of_this_machine(tmp_path):
     try:
         torch.load(tmp_path / "no.ckpt")
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Every part of a training recipe is one override away and trains; docs/recipes.md names them."""
+"""Every part of a training recipe can be selected by one override and trains; docs/recipes.md lists the overrides."""
 
 import hashlib
 import re
@@ -8,24 +8,23 @@ from pathlib import Path
 import pytest
 import pytorch_lightning as pl
 import torch
-from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from hypothesis import given
 from hypothesis import strategies as st
-from omegaconf import OmegaConf
+from run_commands import config
 from test_conf import options, train_config
 
 from segment import build
 from segment.checkpoint.load import load_model
-from segment.commands.command import config_dir
 from segment.commands.train import train
 from segment.errors import UserError
 from segment.model.combined_loss import set_epoch
 from segment.model.marginal_loss import marginal
+from segment.run.resume import recorded_facts
 from segment.runtime.seeding import random_state
 
 DOCS = Path(__file__).parents[1] / "docs" / "recipes.md"
-# One worker runs this file, for its runs share prepared volumes.
+# One pytest worker runs this file, because its runs share stored volumes.
 pytestmark = pytest.mark.xdist_group("recipes")
 TINY = [
     *("experiment=smoke", "augment=none", "logger=none", "test=false", "++preflight=false", "data.num_workers=0"),
@@ -33,7 +32,7 @@ TINY = [
     *("model.inferer.patch_size=[32,32,32]", "spacing_mm=[10,10,10]"),
     "+trainer.enable_progress_bar=false",
 ]
-NEEDED = ("checkpoint", "last", "interrupt", "guard", "average", "freeze", "stop")  # no pictures and the like
+NEEDED = ("checkpoint", "last", "interrupt", "guard", "average", "freeze", "stop")  # other callbacks are removed
 
 
 @pytest.fixture(scope="module")
@@ -43,16 +42,15 @@ def cache(tmp_path_factory):
 
 @pytest.fixture
 def run(tmp_path, cache, monkeypatch):
-    """Trains in this process, into a folder by name; returns its last checkpoint."""
+    """Train in this process; takes the name of the run folder and overrides, and returns the last checkpoint."""
     monkeypatch.setenv("SEGMENT_CACHE", str(cache))
-    monkeypatch.setenv("PL_GLOBAL_SEED", "0")  # training sets both; this puts them back
+    monkeypatch.setenv("PL_GLOBAL_SEED", "0")  # training sets both; monkeypatch restores them
     monkeypatch.setenv("PL_SEED_WORKERS", "0")
     monkeypatch.chdir(tmp_path)
 
     def call(name, *overrides):
-        with initialize_config_dir(config_dir(), version_base="1.3"):
-            cfg = compose("train", [*TINY, f"run_dir={name}", *overrides])
-        cfg.callbacks = {name: node for name, node in cfg.callbacks.items() if name in NEEDED}
+        cfg = config("train", *TINY, f"run_dir={name}", *overrides)
+        cfg.callbacks = {key: node for key, node in cfg.callbacks.items() if key in NEEDED}
         with random_state(0):
             train(cfg)
         return torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True)
@@ -61,20 +59,20 @@ def run(tmp_path, cache, monkeypatch):
 
 
 def documented():
-    """Overrides of docs/recipes.md: what stands in code marks and looks like one."""
+    """The overrides in docs/recipes.md: text in backticks that has the form of an override."""
     text = re.sub(r"```.*?```", "", DOCS.read_text(encoding="utf-8"), flags=re.DOTALL)
     found = re.findall(r"`([\w./]+=[^`]*)`", text)
     return [shlex.split(line) if "{" not in line else [line] for line in found if line != "weights_only=True"]
 
 
 @pytest.mark.parametrize("overrides", documented(), ids=" ".join)
-def test_every_override_of_the_document_composes(overrides):
-    cfg = train_config(*(o.replace("<", "").replace(">", "") for o in overrides))
+def test_every_override_of_the_page_composes(overrides):
+    cfg = train_config(*(override.replace("<", "").replace(">", "") for override in overrides))
     instantiate(cfg.model, _convert_="all")
-    build.instantiate(cfg.callbacks, _convert_="all")
+    build.instantiate(cfg.callbacks)
 
 
-def test_the_document_names_every_choice():
+def test_the_page_lists_every_choice():
     text = DOCS.read_text(encoding="utf-8")
     for group, form in (("scheduler", "{}={}"), ("model/criterion", "{}={}"), ("callbacks", "{}=[default,{}]")):
         for option in options(group):
@@ -94,9 +92,9 @@ CHOICES = [
 ]
 
 
-@pytest.mark.filterwarnings("ignore")  # Lightning's, of few batches and no workers
+@pytest.mark.filterwarnings("ignore")  # Lightning warns about few batches and no workers
 @pytest.mark.parametrize("overrides", CHOICES, ids=" ".join)
-def test_every_choice_trains_and_its_checkpoint_can_be_used(run, tmp_path, overrides):
+def test_every_choice_trains_and_its_checkpoint_can_be_loaded(run, tmp_path, overrides):
     last = run("a", *overrides)
     assert last["global_step"] == (1 if "trainer.accumulate_grad_batches=2" in overrides else 2)
     assert all(torch.isfinite(value).all() for value in last["state_dict"].values())
@@ -105,11 +103,11 @@ def test_every_choice_trains_and_its_checkpoint_can_be_used(run, tmp_path, overr
 
 
 class Stopped(Exception):  # noqa: N818
-    """The run was told to."""
+    """Raised by `Stop`."""
 
 
 class Stop(pl.Callback):
-    """Ends a run before a batch, as a power cut would."""
+    """Ends a run before a batch, without saving anything."""
 
     def __init__(self, epoch, batch):
         self.at = (epoch, batch)
@@ -126,22 +124,24 @@ RECIPES = [
 ]
 
 
-def same(one, other, at=""):
-    """Where two checkpoints differ."""
+def differences(one, other, key=""):
+    """Keys at which two checkpoints differ."""
     if isinstance(one, torch.Tensor):
-        return [] if torch.equal(one, other) else [at]
-    if isinstance(one, dict):
-        assert one.keys() == other.keys(), at
-        return [place for key in one for place in same(one[key], other[key], f"{at}.{key}")]
+        return [] if torch.equal(one, other) else [key]
     if isinstance(one, list | tuple):
-        assert len(one) == len(other), at
-        return [p for index, (a, b) in enumerate(zip(one, other, strict=True)) for p in same(a, b, f"{at}.{index}")]
-    return [] if one == other else [f"{at}: {one} {other}"]
+        one, other = dict(enumerate(one)), dict(enumerate(other))
+    if isinstance(one, dict):
+        assert one.keys() == other.keys(), key
+        found = []
+        for name, value in one.items():
+            found += differences(value, other[name], f"{key}.{name}")
+        return found
+    return [] if one == other else [f"{key}: {one} {other}"]
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("recipe", RECIPES, ids=" ".join)
-def test_resumed_anywhere_a_recipe_ends_as_if_never_stopped(run, recipe):
+def test_a_recipe_resumed_anywhere_ends_like_an_uninterrupted_run(run, recipe):
     recipe = [*recipe, "trainer.max_epochs=3", "data.patches_per_epoch=4", "callbacks.interrupt.minutes=0"]
     whole = run("whole", *recipe)
     parts = ["state_dict", "current_model_state", "averaging_state", "optimizer_states", "lr_schedulers", "losses"]
@@ -150,25 +150,27 @@ def test_resumed_anywhere_a_recipe_ends_as_if_never_stopped(run, recipe):
         with pytest.raises(Stopped):
             run(f"run{number}", *recipe, stop)
         resumed = run(f"run{number}", *recipe, "resume=true", "allow_changed=[callbacks.stop]")
-        assert [place for part in parts if part in whole for place in same(whole[part], resumed[part], part)] == []
+        for part in parts:
+            if part in whole:
+                assert differences(whole[part], resumed[part], part) == []
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_accumulated_gradients_are_those_of_the_larger_batch(run):
+def test_accumulated_gradients_equal_those_of_a_larger_batch(run):
     sgd = ["optimizer._target_=torch.optim.SGD", "optimizer.lr=0.1", "scheduler=none"]
-    each = ["model.criterion.batch=false"]  # Dice of every patch, so that a batch is its patches' mean
+    each = ["model.criterion.batch=false"]  # Dice per patch; then the loss of a batch is the mean of its patches
     large = run("large", *sgd, *each, "data.batch_size=2")["state_dict"]
     small = run("small", *sgd, *each, "trainer.accumulate_grad_batches=2")["state_dict"]
     assert all(torch.allclose(value, large[name], atol=1e-6) for name, value in small.items())
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_run_begins_with_another_one_s_weights_by_organ(run, tmp_path, caplog):
+def test_a_run_starts_from_the_weights_of_another_run_by_organ(run, tmp_path, caplog):
     caplog.set_level("INFO")
     first = run("first")
     still = ["optimizer.lr=0", "optimizer.weight_decay=0"]
-    begin = ["init_from=first/checkpoints/last.ckpt", "organs=[spleen,liver]"]
-    second = run("second", *begin, *still)
+    start = ["init_from=first/checkpoints/last.ckpt", "organs=[spleen,liver]"]
+    second = run("second", *start, *still)
     bias, before = (each["state_dict"]["net.heads.0.0.bias"] for each in (second, first))
     assert torch.equal(bias, before[[0, 4, 1]])
     rest = [key for key in first["state_dict"] if ".heads." not in key]
@@ -178,19 +180,19 @@ def test_a_run_begins_with_another_one_s_weights_by_organ(run, tmp_path, caplog)
     sha256 = hashlib.sha256((tmp_path / "first" / "checkpoints" / "last.ckpt").read_bytes()).hexdigest()
     (tmp_path / "first" / "checkpoints" / "last.ckpt").rename(tmp_path / "moved.ckpt")
     longer = ["trainer.max_epochs=2", "resume=true", "allow_changed=[trainer.max_epochs]"]
-    resumed = run("second", *begin, *still, *longer)  # from its own checkpoint
+    resumed = run("second", *start, *still, *longer)  # from its own checkpoint
     assert resumed["epoch"] == 1
-    assert OmegaConf.load(tmp_path / "second" / "config.yaml").init_sha256 == sha256
+    assert recorded_facts(tmp_path / "second") == {"init_sha256": sha256}
     assert set(first["segment"]["voxel_hashes"]) <= set(resumed["segment"]["voxel_hashes"])
     with pytest.raises(UserError, match="which the split has in test"):
         run("third", "init_from=moved.ckpt", "split.seed=5")
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_network_is_compiled_under_its_own_names(run, monkeypatch):
+def test_a_compiled_network_keeps_the_names_of_its_weights(run, monkeypatch):
     compiled = []
     real = torch.nn.Module.compile
-    # Another backend than the default: that one compiles C++ for a minute.
+    # The eager backend, because the default one compiles C++ for a minute.
     monkeypatch.setattr(torch.nn.Module, "compile", lambda self: (compiled.append(self), real(self, backend="eager")))
     assert run("a", "compile=true")["state_dict"].keys() == run("b")["state_dict"].keys()
     assert len(compiled) == 1
@@ -199,7 +201,7 @@ def test_a_network_is_compiled_under_its_own_names(run, monkeypatch):
 def criterion_of(name, weights="{background: 0.5, liver: 2}"):
     cfg = train_config(f"model/criterion={name}", f"class_weights={weights}")
     criterion = instantiate(cfg.model.criterion, _convert_="all")
-    set_epoch(criterion, 5)  # where ramps have begun
+    set_epoch(criterion, 5)  # ramps of loss weights have started
     return criterion
 
 
@@ -212,7 +214,7 @@ CRITERIA = {name: criterion_of(name) for name in options("model/criterion")}
     st.sampled_from([0.1, 5.0, 200.0]),
     st.integers(0, 1000),
 )
-def test_losses_and_gradients_are_finite_whatever_is_unknown(name, known, size, seed):
+def test_losses_and_gradients_are_finite_with_unannotated_organs(name, known, size, seed):
     generator = torch.Generator().manual_seed(seed)
     logits = (torch.randn(2, 5, 4, 4, 4, generator=generator) * size).requires_grad_()
     annotated = torch.tensor([[True, *known], [True] * 5])
@@ -225,7 +227,7 @@ def test_losses_and_gradients_are_finite_whatever_is_unknown(name, known, size, 
 
 
 @pytest.mark.parametrize("name", sorted(CRITERIA))
-def test_losses_and_gradients_are_finite_without_an_organ_where_the_background_weighs_nothing(name):
+def test_losses_and_gradients_are_finite_without_organs_and_background_weight(name):
     logits = torch.randn(2, 5, 4, 4, 4, generator=torch.Generator().manual_seed(0)).requires_grad_()
     loss = criterion_of(name, "{background: 0}")(logits, torch.zeros(2, 1, 4, 4, 4, dtype=torch.uint8))
     loss.backward()
@@ -234,8 +236,8 @@ def test_losses_and_gradients_are_finite_without_an_organ_where_the_background_w
 
 
 @given(st.sampled_from(sorted(CRITERIA)), st.integers(1, 4), st.integers(0, 1000))
-def test_an_unknown_organ_is_background_to_every_loss(name, unknown, seed):
-    """Probability moved from the background to an unknown organ changes nothing."""
+def test_every_loss_treats_an_unannotated_organ_as_background(name, unknown, seed):
+    """Moving probability from the background to an unannotated organ does not change the loss."""
     generator = torch.Generator().manual_seed(seed)
     probs = torch.rand(1, 5, 4, 4, 4, generator=generator).softmax(dim=1)
     moved = probs.clone()
@@ -250,7 +252,7 @@ def test_an_unknown_organ_is_background_to_every_loss(name, unknown, seed):
 
 
 @pytest.mark.parametrize("name", sorted(CRITERIA))
-def test_the_truth_costs_less_than_anything_else(name):
+def test_the_reference_has_the_lowest_loss(name):
     label = torch.randint(0, 5, (2, 1, 6, 6, 6), generator=torch.Generator().manual_seed(0))
     right = 20.0 * torch.nn.functional.one_hot(label[:, 0], 5).movedim(-1, 1).float()
     wrong = right.roll(1, dims=1)
@@ -260,10 +262,10 @@ def test_the_truth_costs_less_than_anything_else(name):
 
 
 @pytest.mark.parametrize("name", sorted(CRITERIA))
-def test_a_weight_counts_in_every_loss(name):
+def test_class_weights_change_every_loss(name):
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(2, 5, 4, 4, 4, generator=generator)
-    logits[:, 1] += 2  # the liver, which weighs more, is found more often
+    logits[:, 1] += 2  # the liver, which has more weight, is predicted more often
     label = torch.randint(0, 5, (2, 1, 4, 4, 4), generator=generator)
     cfg = train_config(f"model/criterion={name}")
     plain = instantiate(cfg.model.criterion, _convert_="all")

@@ -1,4 +1,4 @@
-"""What real runs of `segment train` log to Weights & Biases, read back from the offline files."""
+"""What `segment train` logs to Weights & Biases, read back from the offline files of real runs."""
 
 import csv
 import inspect
@@ -6,18 +6,15 @@ import json
 import math
 import os
 import shlex
-import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
+import run_commands
 import torch
-from hydra import compose, initialize_config_dir
+from run_commands import config, environment, wait_until
 from wandb_file import WandbFile, offline_runs
 
-from segment.commands.command import config_dir
 from segment.loggers.wandb_run import WandbRun
 
 pytestmark = pytest.mark.xdist_group("wandb")
@@ -30,25 +27,24 @@ ORGANS = ["liver", "right_kidney", "left_kidney", "spleen"]
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory) -> Path:
-    """Synthetic CTs and volumes that the runs of this file share."""
+    """Synthetic CTs and stored volumes, shared by the runs of this file."""
     return tmp_path_factory.mktemp("cache")
 
 
 def start(cache: Path, *overrides: str) -> subprocess.Popen[str]:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("WANDB", "HYDRA"))}
-    environment |= {"SEGMENT_CACHE": str(cache), "OMP_NUM_THREADS": "1", "HOME": str(cache)}
-    call = [sys.executable, "-m", "segment.commands.train", *TINY, *overrides]
-    return subprocess.Popen(call, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    return run_commands.start("train", *TINY, *overrides, env=environment(SEGMENT_CACHE=cache, HOME=cache))
 
 
-def train(cache: Path, *overrides: str) -> None:
+def train(cache: Path, *overrides: str) -> str:
+    """Train to the end; returns stderr."""
     process = start(cache, *overrides)
-    _, errors = process.communicate(timeout=600)
-    assert process.returncode == 0, errors
+    _, err = process.communicate(timeout=600)
+    assert process.returncode == 0, err
+    return err
 
 
 def curves(run: WandbFile) -> list[dict[str, float | str]]:
-    """Scalars of every row, with the step."""
+    """Scalars and step of every row."""
     return [
         {name: comparable(value) for name, value in row.items() if name not in OWN and not isinstance(value, dict)}
         for row in run.history
@@ -56,25 +52,25 @@ def curves(run: WandbFile) -> list[dict[str, float | str]]:
 
 
 def comparable(value: float | str) -> float | str:
-    """A number; NaN, which equals nothing, as a word."""
+    """A number, or a word for NaN, which would not equal itself."""
     return "nan" if math.isnan(float(value)) else float(value)
 
 
 def table(folder: Path) -> list[dict[str, float | str]]:
-    """Rows of metrics.csv, the step under its name in W&B."""
+    """Rows of metrics.csv, with W&B's name for the step."""
     with (folder / "metrics.csv").open(newline="") as file:
         rows = [{name: comparable(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
     return [{"_step": row.pop("step"), **row} for row in rows]
 
 
 def parameters(folder: Path) -> int:
-    """Counted in the checkpoint; the network has no buffers."""
+    """Number of parameters in the checkpoint. The network has no buffers."""
     weights = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
     return sum(value.numel() for name, value in weights.items() if name.startswith("net."))
 
 
 def assert_complete(run: WandbFile, folder: Path, seed: int) -> None:
-    """The run holds all that the folder does."""
+    """Check that W&B has the same content as the run folder."""
     assert curves(run) == table(folder)
     assert (run.config["seed"], run.config["trainer.max_epochs"], run.config["organs"]) == (seed, 2, ORGANS)
     assert run.config["data.patch_size"] == [32, 32, 32]
@@ -109,32 +105,31 @@ def assert_complete(run: WandbFile, folder: Path, seed: int) -> None:
     assert run.summary["best/epoch"] == scores[max(scores)]
     assert run.summary["val/dice/mean"] == next(iter(scores))
     rows = table(folder)
-    assert all({"train/loss_step", "train/lr"} <= row.keys() for row in rows[:-1])  # the last one is the test's
-    assert len({row["train/lr"] for row in rows[:-1]}) == 2  # of two epochs
+    assert all({"train/loss_step", "train/lr"} <= row.keys() for row in rows[:-1])  # the last row is the test
+    assert len({row["train/lr"] for row in rows[:-1]}) == 2  # one for each epoch
     assert run.summary["test/dice/mean"] == table(folder)[-1]["test/dice/mean"]
 
 
-def test_the_commands_of_the_page_about_it_compose():
+def test_the_commands_of_the_page_compose():
     page = (Path(__file__).parents[1] / "docs" / "wandb.md").read_text(encoding="utf-8")
     calls = [shlex.split(line)[2:] for line in page.splitlines() if line.startswith("segment train ")]
     assert len(calls) == 3
     for overrides in calls:
         values = [override for override in overrides if override != "-m" and "," not in override.split("seed=")[-1]]
-        with initialize_config_dir(config_dir(), version_base="1.3"):
-            node = compose("train", ["run_dir=.", *values]).logger.wandb
+        node = config("train", "run_dir=.", *values).logger.wandb
         assert set(node) == {"_target_", *inspect.signature(WandbRun).parameters} - {"offline"}
 
 
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory, cache) -> Path:
-    """A sweep of two jobs that nothing stopped."""
+    """An uninterrupted sweep of two jobs."""
     folder = tmp_path_factory.mktemp("sweep")
     train(cache, "-m", "seed=0,1", f"hydra.sweep.dir={folder}", TAGS)
     return folder
 
 
 @pytest.mark.slow
-def test_a_sweep_of_two_jobs_is_two_runs_that_hold_what_their_folders_do(sweep, cache):
+def test_two_jobs_of_a_sweep_are_two_runs_with_the_content_of_their_folders(sweep, cache):
     one, other = offline_runs(sweep)
     assert one.run.run_id != other.run.run_id
     for seed, run in enumerate((one, other)):
@@ -153,15 +148,11 @@ def test_a_sweep_of_two_jobs_is_two_runs_that_hold_what_their_folders_do(sweep, 
 
 
 @pytest.mark.slow
-def test_killed_and_resumed_is_one_run_equal_to_one_that_never_stopped(tmp_path, cache, sweep):
+def test_a_killed_and_resumed_run_is_one_run_and_equals_an_uninterrupted_one(tmp_path, cache, sweep):
     stopped = tmp_path / "0"
     process = start(cache, f"hydra.run.dir={stopped}", TAGS)
-    end = time.monotonic() + 300
-    while not (stopped / "checkpoints" / "last.ckpt").exists():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
+    wait_until((stopped / "checkpoints" / "last.ckpt").exists, process)
+    process.kill()
     process.communicate()
     (killed,) = stopped.glob("wandb/offline-run-*")
     train(cache, f"hydra.run.dir={stopped}", "resume=true", TAGS)
@@ -169,26 +160,25 @@ def test_killed_and_resumed_is_one_run_equal_to_one_that_never_stopped(tmp_path,
     assert run.path.parent.name[-8:] == killed.name[-8:] == run.run.run_id
     assert run.path.parent.name != killed.name
     assert_complete(run, stopped, seed=0)
-    assert (run.run.display_name, run.run.run_group) == ("batch_size=1", "smoke")  # as when it began, without resume
+    assert (run.run.display_name, run.run.run_group) == ("batch_size=1", "smoke")  # resume=true is not in the name
     assert curves(run) == curves(reference)
     assert run.table("cases") == reference.table("cases")
     assert run.table("confusion") == reference.table("confusion")
-    scalars, others = (
-        {
-            name: comparable(value)
-            for name, value in it.summary.items()
-            if not name.startswith(("_", "run/")) and not isinstance(value, dict)
-        }
-        for it in (run, reference)
-    )
-    assert scalars == others
+    assert summary_scalars(run) == summary_scalars(reference)
+
+
+def summary_scalars(run: WandbFile) -> dict[str, float | str]:
+    """Scalars of the summary, without W&B's own and those of the machine."""
+    return {
+        name: comparable(value)
+        for name, value in run.summary.items()
+        if not name.startswith(("_", "run/")) and not isinstance(value, dict)
+    }
 
 
 @pytest.mark.slow
-def test_a_run_whose_wandb_folder_cannot_be_used_trains_all_the_same(tmp_path, cache):
-    (tmp_path / "wandb").write_text("a file in its way")
-    process = start(cache, f"hydra.run.dir={tmp_path}", "trainer.max_epochs=1", "test=false")
-    _, errors = process.communicate(timeout=600)
-    assert process.returncode == 0
-    assert errors.count("Weights & Biases") == 1
+def test_a_run_trains_even_if_its_wandb_folder_cannot_be_used(tmp_path, cache):
+    (tmp_path / "wandb").write_text("a file in the place of the folder")
+    err = train(cache, f"hydra.run.dir={tmp_path}", "trainer.max_epochs=1", "test=false")
+    assert err.count("Weights & Biases") == 1
     assert (tmp_path / "checkpoints" / "best.ckpt").exists()

@@ -1,4 +1,4 @@
-"""What an installation without the checkout has."""
+"""The wheel works without the checkout."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """The wheel's content, as installing it lays it out."""
+    """The content of the wheel, in the layout of an installation."""
     folder = tmp_path_factory.mktemp("site")
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir"]
     subprocess.run([*build, str(folder), str(ROOT)], check=True, timeout=300)
@@ -31,15 +31,14 @@ def run(site, *arguments):
     ).stdout
 
 
-def test_the_wheel_carries_every_file_of_package_and_configuration(site):
-    for folder, place in (("segment", "segment"), ("conf", "segment/conf")):
+def test_the_wheel_has_every_file_of_the_package_and_the_configuration(site):
+    for folder, installed in (("segment", "segment"), ("conf", "segment/conf")):
         ours = {p.relative_to(ROOT / folder) for kind in ("*.py", "*.yaml") for p in (ROOT / folder).rglob(kind)}
-        assert ours <= {p.relative_to(site / place) for p in (site / place).rglob("*")}
+        assert ours <= {p.relative_to(site / installed) for p in (site / installed).rglob("*")}
     assert not (site / "tests").exists()
 
 
-def test_commands_find_the_configuration_inside(site):
-    assert run(site, "-c", "from segment.commands.command import config_dir; print(config_dir())").strip() == str(
-        site / "segment" / "conf"
-    )
+def test_commands_find_the_configuration_in_the_wheel(site):
+    program = "from segment.configuration.values import config_dir; print(config_dir())"
+    assert run(site, "-c", program).strip() == str(site / "segment" / "conf")
     assert "_target_: segment.model.vnet.VNet" in run(site, "-m", "segment", "train", "--cfg", "job")

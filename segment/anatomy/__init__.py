@@ -1,1 +1,1 @@
-"""Where organs lie in a body, how large and how bright they are."""
+"""Position, size and brightness of the organs in a body."""

@@ -1,4 +1,4 @@
-"""What is known of the organs, all of it from configuration: how large, how bright, on which side, and where."""
+"""The configured anatomy: the usual size, brightness, side and position of each organ."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,22 +8,23 @@ from segment.errors import UserError
 
 @dataclass(frozen=True)
 class Anatomy:
-    """Facts that labels are held against.
+    """Plausible values, against which labels are checked.
 
     Attributes:
-        volume_ml: Smallest and largest plausible volume of each organ. These organs are judged and drawn; others that
-            a data set annotates are only read.
-        median_hu: Lowest and highest plausible median HU inside an organ; organs without an entry may hold anything.
-        right: Organs whose centre lies on the patient's right.
-        left: Organs whose centre lies on the patient's left.
-        running_through: Vessels and the like that every scan cuts, and whose ends are flat: neither says anything.
-        centre_mm: Where an organ's centre lies, in mm: to the right of the body's middle, and to the front of and
-            above a point that is the same for all organs.
-        spread_mm: Standard deviation of these three.
+        volume_ml: Smallest and largest plausible volume of each organ. Only organs with an entry are checked and
+            shown in pictures. Other organs that a data set annotates are read without checks.
+        median_hu: Lowest and highest plausible median HU inside an organ. Organs without an entry are not checked.
+        right: Organs with their centre on the patient's right.
+        left: Organs with their centre on the patient's left.
+        running_through: Organs that every scan cuts, for example the aorta. Neither their flat ends nor their heights
+            are checked.
+        centre_mm: Position of an organ's centre in mm as [right, front, up]. `right` is measured from the middle of
+            the body, `front` and `up` from a point that is the same for all organs.
+        spread_mm: Standard deviation of each of these three coordinates.
 
     Raises:
-        UserError: When a range does not go from low to high, a centre or the spread is not three numbers, or an organ
-            is to lie on both sides.
+        UserError: When a range is not in rising order, a centre or the spread is not three numbers, or an organ is
+            listed on both sides.
     """
 
     volume_ml: Mapping[str, Sequence[float]]
@@ -47,6 +48,7 @@ class Anatomy:
         if len(self.spread_mm) != 3 or min(self.spread_mm) <= 0:
             msg = f"anatomy.spread_mm must be three positive numbers, got {self.spread_mm}"
             raise UserError(msg)
-        if both := sorted(set(self.right) & set(self.left)):
+        both = sorted(set(self.right) & set(self.left))
+        if both:
             msg = f"anatomy puts {', '.join(both)} on the right and on the left; keep one"
             raise UserError(msg)

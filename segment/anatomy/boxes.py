@@ -1,4 +1,4 @@
-"""Where organs lie."""
+"""Bounding boxes of organs."""
 
 import numpy as np
 from scipy import ndimage
@@ -7,12 +7,12 @@ Box = tuple[slice, slice, slice]
 
 
 def organ_boxes(classes: np.ndarray, count: int) -> list[Box | None]:
-    """Smallest box around each of the classes 1 to `count`; None where a class has no voxel.
+    """Smallest box around each of the classes 1 to `count`; None for a class without voxels.
 
     Args:
         classes: (I,J,K) class indices, or a mask.
-        count: How many classes.
+        count: Number of classes.
     """
-    # Files store the first axis fastest, SciPy goes along the last: turned over, it takes an eighth of the time.
+    # The transpose takes an eighth of the time: files store the first axis fastest, but SciPy scans the last axis.
     boxes = ndimage.find_objects(classes.T, max_label=count)
     return [None if box is None else (box[2], box[1], box[0]) for box in boxes]

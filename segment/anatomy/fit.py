@@ -1,4 +1,4 @@
-"""How well names fit the places of what they name."""
+"""How well the names of structures fit their measurements."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -7,127 +7,159 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from segment.anatomy.anatomy import Anatomy
-from segment.anatomy.place import Place
 from segment.anatomy.scale import at_adult_size
+from segment.anatomy.structure import Structure
 
-# A misfit is a sum of squares of standard deviations, as in a normal distribution: a difference of 6 between two ways
-# to name organs makes one exp(6 / 2) = 20 times as likely as the other.
-LIMIT = 9.0  # of a single term: whatever lies far off does so for reasons that distances do not measure
+# A misfit is a sum of squared deviations in units of standard deviations, as in a normal distribution: if the misfits
+# of two ways to name the organs differ by 6, one is exp(6 / 2) = 20 times as likely as the other.
+LIMIT = 9.0  # upper bound of a single term, because positions further off have reasons that distances do not measure
 WIDTH = 4.0  # standard deviations between the smallest and the largest plausible volume, on a logarithmic scale
-HU_MISFIT = 4.0  # of a median outside of the plausible range
+HU_MISFIT = 4.0  # misfit of a median HU outside the plausible range
 
 
-def misfits(structures: Sequence[Place], names: Sequence[str], anatomy: Anatomy, current: Sequence[str]) -> np.ndarray:
-    """Misfit of every structure under every name.
+def misfit_matrix(
+    structures: Sequence[Structure], names: Sequence[str], anatomy: Anatomy, current: Sequence[str]
+) -> np.ndarray:
+    """Compute the misfit of every structure under every name.
 
-    All structures are first put at the size that they would have in an adult (`at_adult_size`), so that a child's
-    organs fit their names as well. Heights and depths are compared after the shift that puts the structures, under
-    their current names, where these belong on average: neither origin nor the patient's place on the table matters.
-    So are sides in a cropped CT.
+    Structures are first scaled to the size of an adult (`at_adult_size`), because a child's organs are smaller. They
+    are then shifted: under their current names their mean deviation from the expected height and depth becomes zero.
+    The origin of coordinates and the patient's position on the table therefore do not matter. In a cropped CT the
+    structures are shifted from right to left, too.
 
     Args:
-        structures: Places in one case.
+        structures: Structures of one case.
         names: Organs with an entry in `anatomy.centre_mm`.
-        anatomy: The facts.
-        current: Name of every structure, from which the body's size and the shift follow.
+        anatomy: The configured anatomy.
+        current: Name of every structure, used to estimate the body's size and the shift.
 
     Returns:
         (structures, names), each from 0 to 5·`LIMIT`.
     """
     structures = at_adult_size(structures, current, anatomy)
-    away = _away(structures, current, anatomy)
-    firm = np.array(
+    # Structures with a reliable height.
+    is_whole = np.array(
         [
-            not place.is_cut and name not in anatomy.running_through
-            for place, name in zip(structures, current, strict=True)
+            not structure.is_cut and name not in anatomy.running_through
+            for structure, name in zip(structures, current, strict=True)
         ]
     )
-    off_middle = any(place.off_middle for place in structures)
-    shift = np.array(
-        [away[:, 0].mean() if off_middle else 0.0, away[:, 1].mean(), away[firm, 2].mean() if firm.any() else 0.0]
-    )
+    shift = _mean_offset(structures, current, anatomy, is_whole)
     result = np.empty((len(structures), len(names)))
     for j, name in enumerate(names):
-        away = (_away(structures, [name] * len(structures), anatomy) - shift) / anatomy.spread_mm
-        if not firm.any() or name in anatomy.running_through:
-            away[:, 2] = 0
-        for i, place in enumerate(structures):
-            # What the scan cuts below reaches further down: it lies at most as high as it seems; so above.
-            if (away[i, 2] > 0 and "I" in place.faces) or (away[i, 2] < 0 and "S" in place.faces):
-                away[i, 2] = 0
-            result[i, j] = np.minimum(away[i] ** 2, LIMIT).sum()
-            result[i, j] += _of_volume(place, name, anatomy) + _of_hu(place, name, anatomy)
+        deviations = (_offsets_mm(structures, [name] * len(structures), anatomy) - shift) / anatomy.spread_mm
+        if not is_whole.any() or name in anatomy.running_through:
+            deviations[:, 2] = 0
+        for i, structure in enumerate(structures):
+            result[i, j] = _position_misfit(structure, deviations[i])
+            result[i, j] += _volume_misfit(structure, name, anatomy) + _hu_misfit(structure, name, anatomy)
     return result
 
 
-def _away(structures: Sequence[Place], names: Sequence[str], anatomy: Anatomy) -> np.ndarray:
-    """From where organs of these names belong to where the structures lie, (structures, 3) in mm."""
-    at = np.array([[place.right_mm, place.front_mm, place.up_mm] for place in structures])
-    belong = np.array([anatomy.centre_mm[name] for name in names], float)
-    away: np.ndarray = at - belong
-    return away
-
-
-def exchanged(named: Mapping[str, Place], anatomy: Anatomy, gain: float) -> Mapping[str, str]:
-    """Better name by present name, where organs have each other's names; empty when the names fit.
+def swapped_names(named: Mapping[str, Structure], anatomy: Anatomy, gain: float) -> Mapping[str, str]:
+    """Find organs that have each other's names, for example liver and spleen.
 
     Args:
-        named: Places by organ.
-        anatomy: The facts.
-        gain: By how much the misfit must fall for each name that changes, on average.
+        named: Structures by organ.
+        anatomy: The configured anatomy.
+        gain: By how much the misfit must fall, on average, for each name that changes.
+
+    Returns:
+        Better name by present name; empty if the names fit.
     """
     names = [name for name in named if name in anatomy.centre_mm]
     if len(names) < 2:
         return {}
-    costs = misfits([named[name] for name in names], names, anatomy, names)
+    costs = misfit_matrix([named[name] for name in names], names, anatomy, names)
     rows, columns = linear_sum_assignment(costs)
     changed = {names[i]: names[j] for i, j in zip(rows, columns, strict=True) if i != j}
     gained = float(np.trace(costs) - costs[rows, columns].sum())
     return changed if changed and gained > gain * len(changed) else {}
 
 
-def renamed(named: Mapping[str, Place], anatomy: Anatomy, gain: float) -> Mapping[str, str]:
-    """Better name by present name, where one organ has the name of another that is not there; empty when it fits.
+def misnamed_organ(named: Mapping[str, Structure], anatomy: Anatomy, gain: float) -> Mapping[str, str]:
+    """Find an organ with the name of another organ that is not annotated, for example a spleen called left kidney.
 
-    The place has to speak for the other name by itself: a small spleen is no adrenal.
+    The position alone must fit the other name better. Otherwise a small spleen could become an adrenal gland.
 
     Args:
-        named: Places by organ.
-        anatomy: The facts.
+        named: Structures by organ.
+        anatomy: The configured anatomy.
         gain: By how much the misfit must fall.
+
+    Returns:
+        The better name by the present name; empty if the names fit.
     """
-    known = {name: place for name, place in named.items() if name in anatomy.centre_mm}
+    known = {name: structure for name, structure in named.items() if name in anatomy.centre_mm}
     others = [
         organ
         for organ in anatomy.volume_ml
         if organ in anatomy.centre_mm and organ not in named and organ not in anatomy.running_through
     ]
-    sizeless = replace(anatomy, volume_ml={})
+    without_volumes = replace(anatomy, volume_ml={})
     gains = []
     for organ in known:
         for other in others:
-            under_other = {other if name == organ else name: place for name, place in known.items()}
-            if _total(known, sizeless) > _total(under_other, sizeless):
-                gains.append((_total(known, anatomy) - _total(under_other, anatomy), organ, other))
+            under_other = {other if name == organ else name: structure for name, structure in known.items()}
+            if _total_misfit(known, without_volumes) > _total_misfit(under_other, without_volumes):
+                gains.append((_total_misfit(known, anatomy) - _total_misfit(under_other, anatomy), organ, other))
     gained, organ, other = max(gains, default=(0.0, "", ""))
     return {organ: other} if gained > gain else {}
 
 
-def _total(named: Mapping[str, Place], anatomy: Anatomy) -> float:
-    """Misfit of all organs under their own names."""
-    return float(np.trace(misfits(list(named.values()), list(named), anatomy, list(named)))) if named else 0.0
+def _total_misfit(named: Mapping[str, Structure], anatomy: Anatomy) -> float:
+    """Sum of the misfits of all organs under their own names."""
+    if not named:
+        return 0.0
+    names = list(named)
+    return float(np.trace(misfit_matrix(list(named.values()), names, anatomy, names)))
 
 
-def _of_volume(place: Place, name: str, anatomy: Anatomy) -> float:
+def _offsets_mm(structures: Sequence[Structure], names: Sequence[str], anatomy: Anatomy) -> np.ndarray:
+    """Measured minus expected position of structures with these names, (structures, 3) in mm."""
+    measured = np.array([[each.right_mm, each.front_mm, each.up_mm] for each in structures])
+    expected = np.array([anatomy.centre_mm[name] for name in names], float)
+    offsets: np.ndarray = measured - expected
+    return offsets
+
+
+def _mean_offset(
+    structures: Sequence[Structure], names: Sequence[str], anatomy: Anatomy, is_whole: np.ndarray
+) -> np.ndarray:
+    """Mean offset in mm to the right, front and up. It is 0 to the right if the midline is known."""
+    offsets = _offsets_mm(structures, names, anatomy)
+    off_middle = any(structure.off_middle for structure in structures)
+    return np.array(
+        [
+            offsets[:, 0].mean() if off_middle else 0.0,
+            offsets[:, 1].mean(),
+            offsets[is_whole, 2].mean() if is_whole.any() else 0.0,
+        ]
+    )
+
+
+def _position_misfit(structure: Structure, deviation: np.ndarray) -> float:
+    """Misfit of a structure's position, from its deviation (3,) in standard deviations."""
+    # A structure that the scan cuts below extends further down, so its true centre is at most as high as the measured
+    # one. A measured centre that is too high is then no misfit. The same holds above, with the signs reversed.
+    right, front, up = deviation
+    if (up > 0 and "I" in structure.faces) or (up < 0 and "S" in structure.faces):
+        up = 0
+    return float(np.minimum(np.array([right, front, up]) ** 2, LIMIT).sum())
+
+
+def _volume_misfit(structure: Structure, name: str, anatomy: Anatomy) -> float:
     if name not in anatomy.volume_ml:
         return 0.0
     low, high = np.log(anatomy.volume_ml[name])
-    away = (np.log(place.volume_ml) - (low + high) / 2) * WIDTH / (high - low)
-    return 0.0 if place.faces and away < 0 else float(min(away**2, LIMIT))
+    deviation = (np.log(structure.volume_ml) - (low + high) / 2) * WIDTH / (high - low)
+    if structure.faces and deviation < 0:  # it may be small only because the scan cuts it
+        return 0.0
+    return float(min(deviation**2, LIMIT))
 
 
-def _of_hu(place: Place, name: str, anatomy: Anatomy) -> float:
-    if name not in anatomy.median_hu or place.median_hu is None:
+def _hu_misfit(structure: Structure, name: str, anatomy: Anatomy) -> float:
+    if name not in anatomy.median_hu or structure.median_hu is None:
         return 0.0
     low, high = anatomy.median_hu[name]
-    return 0.0 if low <= place.median_hu <= high else HU_MISFIT
+    return 0.0 if low <= structure.median_hu <= high else HU_MISFIT

@@ -1,4 +1,4 @@
-"""Where the body's right and left meet."""
+"""The midline of the body, which separates right from left."""
 
 import numpy as np
 
@@ -6,11 +6,12 @@ from segment.io.scan import AIR_BELOW_HU
 
 
 def midline_mm(hu: np.ndarray, affine: np.ndarray) -> float:
-    """RAS+ x that has as much of the body on its right as on its left; the volume's middle where all is air.
+    """RAS+ x with as much of the body on its right as on its left; the middle of the volume if all voxels are air.
 
-    The median of what is not air and not the mean, which an arm or the end of a table moves twice as far. Voxels are
-    counted in columns along the axis that leads least to the right, each at its column's middle: exact, unless the grid
-    is turned about two axes.
+    This is the median x of all voxels that are not air. An arm or the end of a table would move the mean twice as far.
+
+    Voxels are counted in columns along the axis on which x changes least, and count at the middle of their column. The
+    result is exact unless the grid is rotated about two axes.
 
     Args:
         hu: (I,J,K).
@@ -20,10 +21,11 @@ def midline_mm(hu: np.ndarray, affine: np.ndarray) -> float:
     counts = np.count_nonzero(hu > AIR_BELOW_HU, axis=axis)
     if not counts.any():
         counts = np.ones_like(counts)
-    places = [np.arange(float(n)) for n in hu.shape]
-    places[axis] = places[axis].mean(keepdims=True)
-    x = sum(step * place for step, place in zip(affine[0, :3], np.ix_(*places), strict=True)) + affine[0, 3]
+    indices = [np.arange(float(n)) for n in hu.shape]
+    indices[axis] = indices[axis].mean(keepdims=True)
+    x = sum(step * index for step, index in zip(affine[0, :3], np.ix_(*indices), strict=True)) + affine[0, 3]
     order = np.argsort(x, axis=None)
-    so_far = np.cumsum(counts.ravel()[order])
-    ends = [np.searchsorted(so_far, so_far[-1] / 2, side) for side in ("left", "right")]
-    return float(x.ravel()[order[ends]].mean())
+    cumulative = np.cumsum(counts.ravel()[order])
+    # As in the usual median, the mean of the two middle values if the number of voxels is even.
+    middle = [np.searchsorted(cumulative, cumulative[-1] / 2, side) for side in ("left", "right")]
+    return float(x.ravel()[order[middle]].mean())

@@ -1,4 +1,4 @@
-"""The size of a body, by which the places of a child's organs become those of an adult."""
+"""The size of a body, used to compare a child's organs with an adult's."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,43 +6,45 @@ from dataclasses import replace
 import numpy as np
 
 from segment.anatomy.anatomy import Anatomy
-from segment.anatomy.place import Place
+from segment.anatomy.structure import Structure
 
-SCALE = (0.3, 1.3)  # of a usual adult: from a newborn, 0.5 m long, to 2.2 m
+SCALE = (0.3, 1.3)  # relative to an average adult: from a newborn of 0.5 m to 2.2 m
 
 
-def body_scale(structures: Sequence[Place], names: Sequence[str], anatomy: Anatomy) -> float:
-    """Length in this body of what is 1 long in a usual adult, within `SCALE`: by the organs' volumes.
+def body_scale(structures: Sequence[Structure], names: Sequence[str], anatomy: Anatomy) -> float:
+    """Estimate the length of a body relative to an average adult from the volumes of its organs.
 
-    It is the cube root of the median, over organs, of measured to usual volume; the usual one is the geometric middle
-    of the plausible range. One diseased organ, or two that have each other's names, hardly change the median.
+    The scale is the cube root of the median ratio of measured to usual volume, where the usual volume is the geometric
+    mean of the plausible range. One diseased organ, or two organs with swapped names, hardly change the median.
 
     Args:
-        structures: Places in one case.
+        structures: Structures of one case.
         names: Name of every structure.
-        anatomy: The facts.
+        anatomy: The configured anatomy.
 
     Returns:
-        1 if no volume counts: structures at the scan's faces may be cut.
+        A factor within `SCALE`, for example 0.5 for a child of half an adult's height. 1 if no structure can be
+        used: those that touch a face of the scan may be cut.
     """
-    larger = [
-        np.log(place.volume_ml) - np.log(anatomy.volume_ml[name]).mean()
-        for place, name in zip(structures, names, strict=True)
-        if name in anatomy.volume_ml and not place.faces
-    ]
-    return float(np.clip(np.exp(np.median(larger) / 3), *SCALE)) if larger else 1.0
+    log_ratios = []
+    for structure, name in zip(structures, names, strict=True):
+        if name in anatomy.volume_ml and not structure.faces:
+            log_ratios.append(np.log(structure.volume_ml) - np.log(anatomy.volume_ml[name]).mean())
+    if not log_ratios:
+        return 1.0
+    return float(np.clip(np.exp(np.median(log_ratios) / 3), *SCALE))
 
 
-def at_adult_size(structures: Sequence[Place], names: Sequence[str], anatomy: Anatomy) -> list[Place]:
-    """The structures as they would lie and measure in an adult; arguments as in `body_scale`."""
+def at_adult_size(structures: Sequence[Structure], names: Sequence[str], anatomy: Anatomy) -> list[Structure]:
+    """Scale structures to the size of an average adult; arguments as in `body_scale`."""
     scale = body_scale(structures, names, anatomy)
     return [
         replace(
-            place,
-            volume_ml=place.volume_ml / scale**3,
-            right_mm=place.right_mm / scale,
-            front_mm=place.front_mm / scale,
-            up_mm=place.up_mm / scale,
+            structure,
+            volume_ml=structure.volume_ml / scale**3,
+            right_mm=structure.right_mm / scale,
+            front_mm=structure.front_mm / scale,
+            up_mm=structure.up_mm / scale,
         )
-        for place in structures
+        for structure in structures
     ]

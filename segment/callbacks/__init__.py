@@ -1,1 +1,1 @@
-"""Lightning callbacks, which `conf/callbacks` names."""
+"""Lightning callbacks, as listed in `conf/callbacks`."""

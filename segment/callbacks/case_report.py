@@ -1,4 +1,4 @@
-"""The callback that leaves cases.csv and pictures of every test case."""
+"""Callback that writes cases.csv and the pictures of every test case."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,21 +8,21 @@ import numpy as np
 import pytorch_lightning as pl
 
 from segment.data.volumes import LabelledScan
-from segment.metrics.cases_csv import append_case, begin_cases, sort_cases
+from segment.metrics.cases_csv import append_case, create_cases, sort_cases
 from segment.metrics.scores import OrganScore
-from segment.view import failsafe as guard
+from segment.view import failsafe
 from segment.view.overlay import write_overlay
 from segment.view.video import write_video
 
 
 class CaseReport(pl.Callback):
-    """Write `cases.csv` and, in `cases/<source>-<case>/`, `overlay.png` and `organs.mp4`, as each test case is done.
+    """Write `cases.csv` and, in `cases/<source>-<case>/`, `overlay.png` and `organs.mp4`, after each test case.
 
     Args:
         folder: The run folder.
         organs: Class i is organs[i-1].
-        overlay: Whether to draw the planes.
-        video: Whether to make the video, which takes several seconds a case.
+        overlay: Whether to write `overlay.png`.
+        video: Whether to write `organs.mp4`, which takes several seconds a case.
     """
 
     def __init__(self, folder: str | Path, organs: Sequence[str], overlay: bool, video: bool) -> None:
@@ -32,21 +32,21 @@ class CaseReport(pl.Callback):
         self.video = video
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Forget the test of an earlier end: a run that trains on is another network's."""
+        """Remove the table of an earlier test: after more training, its scores belong to another network."""
         if trainer.is_global_zero:
             (self.folder / "cases.csv").unlink(missing_ok=True)
 
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin the table anew."""
+        """Create an empty table."""
         if trainer.is_global_zero:
-            begin_cases(self.folder / "cases.csv")
+            create_cases(self.folder / "cases.csv")
         trainer.strategy.barrier()
 
     def on_test_batch_end(
         self,
         trainer: pl.Trainer,
         pl_module: pl.LightningModule,
-        outputs: Any,  # noqa: ANN401  # Lightning's own type would have to be cast
+        outputs: Any,  # noqa: ANN401  # Lightning's own type would need a cast
         batch: LabelledScan,
         batch_idx: int,
         dataloader_idx: int = 0,
@@ -55,7 +55,7 @@ class CaseReport(pl.Callback):
         self.add(batch, outputs["mask"], outputs["scores"])
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Give the table of several processes, whose rows are in it as they came, the order of one process."""
+        """Sort the rows of several processes, which were appended as they finished, in the order of one process."""
         if trainer.world_size > 1:
             trainer.strategy.barrier()
             if trainer.is_global_zero:
@@ -63,11 +63,11 @@ class CaseReport(pl.Callback):
                 sort_cases(self.folder / "cases.csv", [case.id for case in tested])
 
     def add(self, labelled: LabelledScan, mask: np.ndarray, scores: list[OrganScore]) -> None:
-        """Write a case's rows and pictures; a picture that cannot be made is logged and costs no row."""
+        """Write the pictures and rows of a case. A picture that fails is logged, and the rows are still written."""
         folder = self.folder / "cases" / labelled.id.replace("/", "-")
         ct, affine = labelled.scan.data, labelled.scan.affine
         if self.overlay:
-            with guard.picture(f"overlay.png of {labelled.id}"):
+            with failsafe.warn_on_error(f"overlay.png of {labelled.id}"):
                 write_overlay(
                     folder / "overlay.png",
                     ct,
@@ -79,6 +79,6 @@ class CaseReport(pl.Callback):
                     title=labelled.id,
                 )
         if self.video:
-            with guard.picture(f"organs.mp4 of {labelled.id}"):
+            with failsafe.warn_on_error(f"organs.mp4 of {labelled.id}"):
                 write_video(folder / "organs.mp4", ct, mask, affine, self.organs)
         append_case(self.folder / "cases.csv", labelled.id, scores)

@@ -1,4 +1,4 @@
-"""Checkpoint files that can be handed on: atomic on disk and free of this machine's paths."""
+"""Checkpoint files that are written atomically and hold no path of this machine."""
 
 from pathlib import Path
 from typing import Any
@@ -10,27 +10,32 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from segment.errors import UserError
 from segment.files import atomic_write
+from segment.model.lightning_internals import save_after_epoch
 
-PATHS = ("best_model_path", "last_model_path", "kth_best_model_path")  # in ModelCheckpoint's state
+PATHS = ("best_model_path", "last_model_path", "kth_best_model_path")  # keys of ModelCheckpoint's state
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Write a checkpoint aside, flush it to the disk, then rename: at any instant the last good file is whole."""
+    """Write a checkpoint to a temporary file, flush it to the disk, then rename it.
+
+    If the process is killed at any instant, the previous checkpoint is still complete.
+    """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:  # noqa: ANN401
         """Save tensors and plain values under `path`.
 
         Raises:
-            UserError: When the disk is full or refuses; an older file stays as it was.
+            UserError: When the system refuses to write, for example because the disk is full. An older file under
+                `path` stays as it was.
         """
         target = Path(path)
-        for left_by_a_kill in target.parent.glob(f".*.{target.name}"):
-            left_by_a_kill.unlink()
+        for temporary in target.parent.glob(f".*.{target.name}"):  # of a process that was killed while it wrote
+            temporary.unlink()
         try:
-            with atomic_write(target) as aside, aside.open("wb") as file:
+            with atomic_write(target) as temporary, temporary.open("wb") as file:
                 torch.save(checkpoint, file)
         except (OSError, RuntimeError) as error:
-            # torch complains of its archive and hides what the system said.
+            # torch raises an error about its archive; the system's own error is the context of that one.
             reason = error if isinstance(error, OSError) else error.__context__
             if not isinstance(reason, OSError):
                 raise
@@ -39,30 +44,31 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 class RelativeCheckpoint(ModelCheckpoint):
-    """Lightning's ModelCheckpoint whose state names files relative to its folder.
+    """Lightning's ModelCheckpoint, with file names instead of absolute paths in its state.
 
-    Lightning stores absolute paths, which a checkpoint would carry to everyone it is given to, and which are wrong
-    after the run folder has moved.
+    Absolute paths would reach everyone who gets the checkpoint, and they are wrong after the run folder was moved.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # Lightning's, which are many
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # the many options of ModelCheckpoint
         super().__init__(*args, **kwargs)
         if self.save_top_k not in (0, 1) and "{" not in (self.filename or ""):
             msg = (
-                f"callbacks.checkpoint.save_top_k={self.save_top_k} needs a name for each file, e.g. "
-                "'callbacks.checkpoint.filename=\"{epoch}\"'; under one name the last one written would stay, not the "
-                "best"
+                f"callbacks.checkpoint.save_top_k={self.save_top_k} needs a different name for each file, e.g. "
+                "'callbacks.checkpoint.filename=\"{epoch}\"'; under one name the last file would replace the best"
             )
             raise UserError(msg)
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Save at the end of epochs: a checkpoint of the validation before it would train that epoch's end again."""
-        if self._save_on_train_epoch_end is None:
-            self._save_on_train_epoch_end = True
+        """Save when an epoch is complete.
+
+        Lightning would save after the validation, which comes before the end of the epoch. A resume from such a
+        checkpoint would repeat that end.
+        """
+        save_after_epoch(self)
         super().setup(trainer, pl_module, stage)
 
     def state_dict(self) -> dict[str, Any]:
-        """State with file names in place of paths."""
+        """The state, with file names in place of paths."""
         state = super().state_dict()
         state["dirpath"] = "."
         for key in PATHS:
@@ -71,7 +77,7 @@ class RelativeCheckpoint(ModelCheckpoint):
         return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the state up in this run's folder."""
+        """Restore the state, with paths in the folder of this run."""
         state = dict(state_dict)
         state["dirpath"] = self.dirpath
         folder = Path(self.dirpath or ".")
@@ -79,4 +85,4 @@ class RelativeCheckpoint(ModelCheckpoint):
             state[key] = str(folder / state[key]) if state[key] else ""
         state["best_k_models"] = {str(folder / name): score for name, score in state["best_k_models"].items()}
         super().load_state_dict(state)
-        self.current_score = state["current_score"]  # Lightning leaves it out: the next checkpoint would lack it
+        self.current_score = state["current_score"]  # Lightning saves it, but does not restore it

@@ -1,4 +1,4 @@
-"""The callback that leaves the confusion between organs of all test cases, as a table and a picture."""
+"""Callback that writes the confusion between organs over all test cases, as a table and a picture."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,13 +13,13 @@ from matplotlib.figure import Figure
 from segment.data.volumes import LabelledScan
 from segment.files import atomic_write
 from segment.metrics.confusion import BACKGROUND, confusion, shares, write_confusion
-from segment.view import failsafe as guard
+from segment.view import failsafe
 
-MOST_PX = 8000  # of the picture's height, which grows with the organs
+MAX_PX = 8000  # height of the picture, which grows with the number of organs
 
 
 class ConfusionReport(pl.Callback):
-    """Write `confusion.csv` and `confusion.png` of a test, of every process.
+    """Write `confusion.csv` and `confusion.png` of a test, summed over all processes.
 
     Args:
         folder: The run folder.
@@ -32,13 +32,13 @@ class ConfusionReport(pl.Callback):
         self.matrix = np.zeros((0, 0), dtype=np.int64)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Forget the test of an earlier end."""
+        """Remove the files of an earlier test: after more training, they belong to another network."""
         if trainer.is_global_zero:
             for name in ("confusion.csv", "confusion.png"):
                 (self.folder / name).unlink(missing_ok=True)
 
     def on_test_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin anew."""
+        """Reset the counts."""
         self.matrix = np.zeros((1 + len(self.organs), 1 + len(self.organs)), dtype=np.int64)
 
     def on_test_batch_end(
@@ -54,26 +54,27 @@ class ConfusionReport(pl.Callback):
         self.matrix += confusion(outputs["mask"], batch.reference, len(self.matrix), batch.annotated)
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the sum over cases."""
+        """Write the sum over all cases."""
         own = torch.from_numpy(self.matrix).to(pl_module.device)
         total: np.ndarray = trainer.strategy.reduce(own, reduce_op="sum").cpu().numpy()
         if trainer.is_global_zero:
             write_confusion(self.folder / "confusion.csv", total, self.organs)
-            with guard.picture("confusion.png"):
-                draw_confusion(self.folder / "confusion.png", total, self.organs)
+            with failsafe.warn_on_error("confusion.png"):
+                render_confusion(self.folder / "confusion.png", total, self.organs)
 
 
-def draw_confusion(path: Path, matrix: np.ndarray, organs: Sequence[str]) -> None:
-    """Draw where the voxels of every true class went, a row each, in shares of that class.
+def render_confusion(path: Path, matrix: np.ndarray, organs: Sequence[str]) -> None:
+    """Render a confusion matrix as a heat map: a row per reference class, in shares of that class.
 
     Args:
-        path: A PNG, which appears whole or not at all.
-        matrix: Voxels by true and predicted class.
+        path: Where to write the PNG. The file is complete or not there.
+        matrix: Voxels by reference class (rows) and predicted class (columns).
         organs: Class i is organs[i-1].
     """
     names = [name.replace("_", " ") for name in (BACKGROUND, *organs)]
-    share, edge = shares(matrix), 2.2 + 0.8 * len(names)
-    figure = Figure(figsize=(edge + 1, edge), dpi=min(100, MOST_PX / edge), layout="constrained")
+    share = shares(matrix)
+    edge = 2.2 + 0.8 * len(names)  # inches
+    figure = Figure(figsize=(edge + 1, edge), dpi=min(100, MAX_PX / edge), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
@@ -81,8 +82,8 @@ def draw_confusion(path: Path, matrix: np.ndarray, organs: Sequence[str]) -> Non
     axes.set_yticks(range(len(names)), names)
     axes.set_xlabel("predicted")
     axes.set_ylabel("reference")
-    for (true, found), value in np.ndenumerate(share):
+    for (row, column), value in np.ndenumerate(share):
         text = "none" if np.isnan(value) else f"{value:.1%}"
-        axes.text(found, true, text, ha="center", va="center", color="white" if value > 0.5 else "black")
-    with atomic_write(path) as aside:
-        figure.savefig(aside, format="png")
+        axes.text(column, row, text, ha="center", va="center", color="white" if value > 0.5 else "black")
+    with atomic_write(path) as temporary:
+        figure.savefig(temporary, format="png")

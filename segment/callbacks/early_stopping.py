@@ -1,4 +1,4 @@
-"""Early stopping that stays: a run that has stopped early does not train on when it is resumed."""
+"""Early stopping that survives a resume: a run that has stopped early does not continue to train."""
 
 import logging
 from typing import Any
@@ -7,18 +7,20 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.callbacks.early_stopping import EarlyStoppingReason
 
+from segment.model.lightning_internals import check_after_validation
+
 log = logging.getLogger(__name__)
 
 
 class StopEarly(EarlyStopping):
-    """Lightning's EarlyStopping, which keeps in its state why it has stopped but does not heed it.
+    """Lightning's EarlyStopping, which also stops a resumed run that had stopped before.
 
-    The patience is that of the configuration, where Lightning takes that of the checkpoint: with more of it, a run that
-    has stopped trains on.
+    Lightning restores the reason for a stop but ignores it, and it restores the patience. Here the patience is that of
+    the configuration. For example, a run that stopped with `patience=5` trains again when resumed with `patience=10`.
     """
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take everything up but the patience."""
+        """Restore everything except the patience."""
         patience = self.patience
         super().load_state_dict(state_dict)
         self.patience = patience
@@ -27,13 +29,12 @@ class StopEarly(EarlyStopping):
             self.stopped_epoch = 0
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Look after validations only: an epoch without one has no new score."""
-        if self._check_on_train_epoch_end is None:
-            self._check_on_train_epoch_end = False
+        """Check only after validations: an epoch without one has no new score."""
+        check_after_validation(self)
         super().setup(trainer, pl_module, stage)
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Stay stopped."""
+        """Stop a run that had stopped before."""
         if self.stopping_reason is not EarlyStoppingReason.NOT_STOPPED:
             log.info("the run has stopped early: %s", self.stopping_reason_message)
             trainer.should_stop = True

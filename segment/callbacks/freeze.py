@@ -1,4 +1,4 @@
-"""Parts of the network that stay as they are, such as those that another run has trained."""
+"""Callback that keeps parts of the network fixed, e.g. the weights that another run has trained."""
 
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
@@ -13,14 +13,14 @@ from segment.errors import UserError
 
 
 class Freeze(pl.Callback):
-    """Keep parameters whose names match as they are: no gradient, so neither step nor weight decay.
+    """Freeze all parameters with matching names. They get no gradient, so no step and no weight decay.
 
-    A normalisation all of whose own parameters and buffers match keeps its running statistics. What is frozen is a
-    function of the epoch alone, so a resumed run goes on exactly.
+    A normalisation layer keeps its running statistics if all of its own parameters and buffers match. Whether a
+    parameter is frozen depends only on the epoch, so a resumed run gives the same result as an uninterrupted one.
 
     Args:
-        patterns: Shell patterns of parameter names within the network, such as `encoder.*`.
-        until_epoch: The first epoch (from 0) that trains them again; None: never.
+        patterns: Shell patterns of parameter names within the network, e.g. `encoder.*`.
+        until_epoch: The first epoch (from 0) that trains the parameters again; None keeps them frozen.
     """
 
     @in_range
@@ -29,11 +29,11 @@ class Freeze(pl.Callback):
         self.until_epoch = until_epoch
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Freeze before the optimizer and the other processes learn of the parameters.
+        """Freeze before Lightning makes the optimizer and starts distributed training.
 
         Raises:
-            UserError: When a pattern matches nothing, all would be frozen, or several processes would have to learn
-                later of parameters that train again.
+            UserError: When a pattern matches nothing, when all parameters would be frozen, or when `until_epoch` is
+                used in distributed training, which fixes the set of trained parameters at the start.
         """
         if stage != "fit":
             return
@@ -60,7 +60,7 @@ class Freeze(pl.Callback):
         batch: Any,  # noqa: ANN401
         batch_idx: int,
     ) -> None:
-        """Before every batch, because an epoch may be resumed in its middle and validation sets modes anew."""
+        """Freeze or unfreeze before every batch: a run may resume within an epoch, and validation resets the modes."""
         self._set(pl_module, frozen=self.until_epoch is None or trainer.current_epoch < self.until_epoch)
 
     def _set(self, pl_module: pl.LightningModule, frozen: bool) -> None:
@@ -72,7 +72,7 @@ class Freeze(pl.Callback):
             norm.train(not frozen)
 
     def _norms(self, net: nn.Module) -> Iterator[nn.Module]:
-        """Layers with running statistics all of whose own tensors match."""
+        """Layers with running statistics, if all of their own parameters and buffers match."""
         for prefix, module in net.named_modules():
             own = chain(module.named_parameters(prefix, recurse=False), module.named_buffers(prefix, recurse=False))
             if hasattr(module, "running_mean") and all(self._matches(name) for name, _ in own):
@@ -84,5 +84,5 @@ class Freeze(pl.Callback):
 
 def _net(pl_module: pl.LightningModule) -> nn.Module:
     net = pl_module.net
-    assert isinstance(net, nn.Module)  # a SegmentationModule has one
+    assert isinstance(net, nn.Module)  # true for every SegmentationModule
     return net

@@ -1,4 +1,4 @@
-"""A run whose loss is no number any more stops at once and keeps what broke it."""
+"""Callback that stops a run when its loss or gradients are not finite, and saves the batch that caused it."""
 
 import logging
 from collections.abc import Mapping
@@ -18,17 +18,18 @@ log = logging.getLogger(__name__)
 
 
 class NaNGuard(pl.Callback):
-    """Stop before the step that would spoil the weights, and keep the batch and the weights before it.
+    """Stop before the step that would make the weights NaN, and save the batch and the weights before it.
 
-    Looks at the loss of every batch and, before the step, at the norm of all gradients: one number each, so a GPU is
-    waited for once or twice a batch. With 16-mixed only at the loss, for there infinite gradients are usual.
+    Checks the loss of every batch and, before the step, the norm of all gradients. Each check is one number, so the
+    run waits for the GPU once or twice a batch. With 16-mixed only the loss is checked, because infinite gradients are
+    normal there.
 
-    The file loads with `weights_only=True`. It holds `batch` (image, label, annotated and case ids as training got
-    them), `state_dict`, `epoch`, `batch_idx`, `step` and `what`. With patches of `PatchDataset`, epoch and batch_idx
-    also tell, with the run's seed, how to make the batch again.
+    The file loads with `weights_only=True`. It holds `batch` (image, label, annotated and case ids, as training got
+    them), `state_dict`, `epoch`, `batch_idx`, `step` and `what`. With patches of `PatchDataset`, the run's seed, the
+    epoch and batch_idx are enough to make the batch again.
 
     Args:
-        folder: Where the file goes; made when needed.
+        folder: Folder for the file, made when it is needed.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -39,19 +40,21 @@ class NaNGuard(pl.Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Mapping[str, Any], batch_idx: int
     ) -> None:
-        """Remember which batch it is."""
+        """Keep a reference to the batch."""
         self.batch, self.batch_idx = batch, batch_idx
 
     def on_before_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor) -> None:
-        """Look at the loss."""
+        """Check the loss."""
         if not bool(torch.isfinite(loss).all()):
             self._stop(trainer, pl_module, "loss")
 
     def on_before_optimizer_step(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer
     ) -> None:
-        """Look at the gradients."""
-        gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        """Check the gradients."""
+        gradients = []
+        for group in optimizer.param_groups:
+            gradients += [parameter.grad for parameter in group["params"] if parameter.grad is not None]
         if trainer.precision != "16-mixed" and not bool(torch.isfinite(get_total_norm(gradients))):
             self._stop(trainer, pl_module, "gradient")
 
@@ -63,18 +66,25 @@ class NaNGuard(pl.Callback):
         batch: Any,  # noqa: ANN401
         batch_idx: int,
     ) -> None:
-        """Let the batch go."""
+        """Release the batch."""
         self.batch = {}
 
     def _stop(self, trainer: pl.Trainer, pl_module: pl.LightningModule, what: str) -> None:
         epoch, step = trainer.current_epoch, trainer.global_step
         rank = f"_rank_{trainer.global_rank}" if trainer.world_size > 1 else ""
         path = self.folder / f"epoch_{epoch}_batch_{self.batch_idx}{rank}.pt"
-        plain = {key: _plain(value) for key, value in self.batch.items()}
-        kept = {"batch": plain, "state_dict": pl_module.state_dict(), "what": what}
-        with atomic_write(path) as aside:
-            torch.save(kept | {"epoch": epoch, "batch_idx": self.batch_idx, "step": step}, aside)
-        cases = ", ".join(plain.get("case", [])) or "unknown cases"
+        batch = {key: _plain(value) for key, value in self.batch.items()}
+        content = {
+            "batch": batch,
+            "state_dict": pl_module.state_dict(),
+            "what": what,
+            "epoch": epoch,
+            "batch_idx": self.batch_idx,
+            "step": step,
+        }
+        with atomic_write(path) as temporary:
+            torch.save(content, temporary)
+        cases = ", ".join(batch.get("case", [])) or "unknown cases"
         msg = (
             f"the {what} of epoch {epoch}, batch {self.batch_idx} (step {step}, {cases}) is not finite; the batch and "
             f"the weights before it are in {path}; try a lower learning rate or look at these cases, and start a new "
@@ -84,7 +94,7 @@ class NaNGuard(pl.Callback):
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401
-    """Only what loads with weights_only: tensors, numbers, text; of an image of TorchIO, its voxels."""
+    """A copy that loads with weights_only: tensors, numbers and text. A TorchIO image keeps its voxels and affine."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items() if key in ("data", "affine")}
     if isinstance(value, list | tuple):

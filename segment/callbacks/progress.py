@@ -1,4 +1,4 @@
-"""Progress of a run: a line per epoch in terminal and log, and in a terminal a bar of what goes on."""
+"""Progress of a run: one line per epoch in the terminal and the log, and a progress bar in a terminal."""
 
 import logging
 import shutil
@@ -17,10 +17,10 @@ log = logging.getLogger(__name__)
 
 
 class EpochProgressBar(ProgressBar):
-    """Logs one line per epoch: loss, validation Dice, and the time left for all epochs.
+    """Log one line per epoch: loss, validation Dice, and the time left for all epochs.
 
-    Where the scores of all organs do not fit into the terminal's width (80 columns where there is none), the line
-    names the organ of the lowest Dice instead.
+    If the scores of all organs do not fit into the width of the terminal (80 columns if there is none), the line shows
+    the lowest Dice and its organ instead.
 
     Args:
         organs: Class i is organs[i-1].
@@ -35,7 +35,7 @@ class EpochProgressBar(ProgressBar):
         self._has_header = False
 
     def disable(self) -> None:
-        """Show nothing: Lightning calls it in all processes but the first."""
+        """Show nothing. Lightning calls this in all processes except the first."""
         self._enabled = False
 
     def enable(self) -> None:
@@ -43,7 +43,7 @@ class EpochProgressBar(ProgressBar):
         self._enabled = True
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin the bar of an epoch."""
+        """Start the bar of an epoch."""
         self._start(f"epoch {trainer.current_epoch + 1}/{_total(trainer)}", trainer.num_training_batches)
 
     def on_train_batch_start(
@@ -53,7 +53,7 @@ class EpochProgressBar(ProgressBar):
         batch: Any,  # noqa: ANN401
         batch_idx: int,
     ) -> None:
-        """Start the clock with the first batch of this process: a resumed run begins at any."""
+        """Start the clock at the first batch of this process, which in a resumed run may be any batch of an epoch."""
         self.clock.start(_done(trainer, batch_idx))
 
     def on_train_batch_end(
@@ -68,8 +68,8 @@ class EpochProgressBar(ProgressBar):
         self._advance(batch_idx + 1, _left(trainer, self.clock, _done(trainer, batch_idx + 1)))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Log the epoch's line."""
-        metrics = trainer.callback_metrics  # by all processes: they average it among them
+        """Log the line of the epoch."""
+        metrics = trainer.callback_metrics  # in every process, because this averages values over processes
         self._stop()
         if not self._enabled:
             return
@@ -91,12 +91,12 @@ class EpochProgressBar(ProgressBar):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Count validation cases beside the bar of the epoch."""
+        """Show the number of validated cases beside the bar of the epoch."""
         if self.bar is not None:
             self.bar.update(self.bar.task_ids[0], left=f"validation {batch_idx + 1}/{trainer.num_val_batches[0]}")
 
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin the bar of the test."""
+        """Start the bar of the test."""
         self._start("test", trainer.num_test_batches[0])
 
     def on_test_batch_end(
@@ -116,7 +116,7 @@ class EpochProgressBar(ProgressBar):
         self._stop()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Remove the bar, so that it does not stand before the error."""
+        """Remove the bar before the error is printed."""
         self._stop()
 
     def _start(self, what: str, total: float) -> None:
@@ -145,22 +145,25 @@ class EpochProgressBar(ProgressBar):
 
 
 class _Clock:
-    """Seconds an epoch, of the epochs and parts of epochs that this process has trained."""
+    """Estimate the time left from the epochs, and fractions of an epoch, that this process has trained."""
 
     def __init__(self) -> None:
-        self.begun: tuple[float, float] | None = None
+        self.started: tuple[float, float] | None = None  # time in s, and epochs done by then
 
     def start(self, epochs: float) -> None:
-        """Start at a number of epochs, unless it runs."""
-        if self.begun is None:
-            self.begun = monotonic(), epochs
+        """Start when this number of epochs is done. Later calls do nothing."""
+        if self.started is None:
+            self.started = monotonic(), epochs
 
     def left(self, epochs: float, total: int) -> float | None:
-        """Seconds until `total` epochs at the pace so far; None before there is one."""
-        if self.begun is None or epochs <= self.begun[1]:
+        """Seconds until `total` epochs are done; None before this process has trained anything."""
+        if self.started is None:
             return None
-        pace = (monotonic() - self.begun[0]) / (epochs - self.begun[1])
-        return pace * max(0.0, total - epochs)
+        time, first = self.started
+        if epochs <= first:
+            return None
+        seconds_per_epoch = (monotonic() - time) / (epochs - first)
+        return seconds_per_epoch * max(0.0, total - epochs)
 
 
 def _total(trainer: pl.Trainer) -> int | str:
@@ -172,9 +175,11 @@ def _done(trainer: pl.Trainer, batches: int) -> float:
 
 
 def _left(trainer: pl.Trainer, clock: _Clock, epochs: float) -> float | None:
-    """Seconds until all epochs are done or `max_time` is over; None where neither is known."""
+    """Seconds until all epochs are done or `max_time` is over; None if neither is known."""
     total = _total(trainer)
-    ends = [clock.left(epochs, total) if isinstance(total, int) else None]
-    ends += [callback.time_remaining() for callback in trainer.callbacks if isinstance(callback, Timer)]  # type: ignore[attr-defined]
-    known = [end for end in ends if end is not None]
+    limits = [clock.left(epochs, total) if isinstance(total, int) else None]
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, Timer):
+            limits.append(callback.time_remaining())
+    known = [limit for limit in limits if limit is not None]
     return min(known, default=None)

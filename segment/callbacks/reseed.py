@@ -1,4 +1,4 @@
-"""Random numbers of training that do not hang on history."""
+"""Callback that makes the random numbers of a training batch independent of all batches before it."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ import pytorch_lightning as pl
 
 
 class Reseed(pl.Callback):
-    """Seed torch, numpy and random anew before every batch, from (seed, epoch, batch, process).
+    """Seed torch, numpy and random before every batch, from (seed, epoch, batch, rank).
 
-    So dropout draws the same numbers in a run that was stopped in the middle of an epoch and resumed as in one that
-    never stopped.
+    As a result, dropout uses the same random numbers in a run that was resumed within an epoch as in a run that never
+    stopped.
 
     Args:
         seed: The run's seed.

@@ -1,4 +1,4 @@
-"""Averages of the weights over training, which validate, are tested and are kept in place of the last ones."""
+"""Averages of the weights over training. Validation, tests and checkpoints use the average."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,16 +11,18 @@ from torch import Tensor
 
 from segment.bounds import ShareBelowOne, in_range
 from segment.errors import UserError
+from segment.model.lightning_internals import averaged_model
 
 
 class _Average(WeightAveraging):
-    """What both averages share.
+    """Base class of both averages.
 
-    `state_dict` of a checkpoint then holds the average, and `current_model_state` the weights that a resume goes on
-    with. Running statistics of normalisation are averaged as weights are; counters are copied.
+    In a checkpoint, `state_dict` holds the average and `current_model_state` holds the weights to resume from. Running
+    statistics of normalisation layers are averaged like weights; counters are copied.
 
     Args:
-        average: New average of the old one, the current value and the number of values in the old one.
+        average: Called with the old average, the current value and the number of values in the old average; returns
+            the new average.
     """
 
     def __init__(self, average: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
@@ -30,14 +32,13 @@ class _Average(WeightAveraging):
         super().__init__(avg_fn=update)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Follow the network to its device, on which it is not yet when Lightning makes the copy."""
-        assert self._average_model is not None
-        self._average_model.to(pl_module.device)
+        """Move the average to the network's device. Lightning copies the network before it moves it there."""
+        averaged_model(self).to(pl_module.device)
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Take both up again for training; a test after it keeps the average, which has been loaded already."""
+        """Restore both sets of weights for training. A test uses the average, which is loaded already."""
         if trainer.state.fn == TrainerFn.FITTING:
             super().on_load_checkpoint(trainer, pl_module, checkpoint)
 
@@ -45,11 +46,11 @@ class _Average(WeightAveraging):
 class EMA(_Average):
     """Exponential moving average of the weights, updated after every optimizer step.
 
-    The average forgets faster at first, by min(decay, (1 + n) / (10 + n)) after n updates, as TensorFlow's
-    `ExponentialMovingAverage` does; else it would hold the first weights for thousands of steps.
+    After n updates the decay is min(decay, (1 + n) / (10 + n)), as in TensorFlow's `ExponentialMovingAverage`. With a
+    constant decay, the initial weights would dominate the average for thousands of steps.
 
     Args:
-        decay: Share of the old average that stays, in [0, 1).
+        decay: Share of the old average that is kept at each update, in [0, 1).
 
     Raises:
         UserError: When the decay is out of its range.
@@ -67,11 +68,11 @@ class EMA(_Average):
 class SWA(_Average):
     """Stochastic weight averaging: the mean of the weights at the ends of the last epochs (Izmailov et al. 2018).
 
-    See arXiv 1803.05407. Before the first of these epochs the average is the weights themselves. An epoch's weights
-    enter before its validation, so that what was scored is what is saved.
+    See arXiv 1803.05407. Before the first of these epochs, the average equals the current weights. The weights of an
+    epoch are added before its validation, so the saved weights are the ones that were validated.
 
     Args:
-        start: Share of all epochs after which averaging begins, in [0, 1).
+        start: Share of all epochs after which averaging starts, in [0, 1).
 
     Raises:
         UserError: When the share is out of its range.
@@ -83,7 +84,7 @@ class SWA(_Average):
         self.start = start
 
     def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
-        """Never at Lightning's own instants: its end of an epoch comes after the validation."""
+        """False, because Lightning would update at the end of an epoch, after the validation."""
         return False
 
     def on_train_batch_end(
@@ -94,17 +95,17 @@ class SWA(_Average):
         batch: Any,  # noqa: ANN401
         batch_idx: int,
     ) -> None:
-        """Take the weights of an epoch's last step into the average.
+        """Add the weights to the average after the last step of an epoch.
 
         Raises:
-            UserError: When the run has no number of epochs.
+            UserError: When `trainer.max_epochs` is not set.
         """
         if not trainer.is_last_batch:
             return
         if trainer.max_epochs is None or trainer.max_epochs < 1:
-            msg = f"stochastic weight averaging begins at a share of trainer.max_epochs={trainer.max_epochs}; set it"
+            msg = f"stochastic weight averaging starts at a share of trainer.max_epochs={trainer.max_epochs}; set it"
             raise UserError(msg)
-        assert self._average_model is not None
+        average = averaged_model(self)
         if trainer.current_epoch <= int(self.start * trainer.max_epochs):
-            self._average_model.n_averaged.zero_()  # the update then copies
-        self._average_model.update_parameters(pl_module)
+            average.n_averaged.zero_()  # the update then copies
+        average.update_parameters(pl_module)

@@ -1,1 +1,1 @@
-"""Checkpoints: loaded, checked, fine-tuned from, joined into ensembles."""
+"""Load, check and transfer checkpoints, and combine them into ensembles."""

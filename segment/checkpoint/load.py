@@ -1,6 +1,6 @@
-"""Checkpoint → network, and what else a checkpoint of `segment train` tells."""
+"""Load the network and the metadata from a checkpoint of `segment train`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,53 +8,53 @@ from typing import Any
 import torch
 from hydra.errors import HydraException
 from hydra.utils import instantiate
+from torch import Tensor
 
-from segment.checkpoint.trust import checked
+from segment.checkpoint.trust import check_config
+from segment.configuration.roles import CHECKPOINT_KEYS
 from segment.errors import UserError
 from segment.inference.segmenter import Segmenter
 from segment.model.module import SegmentationModule
 
-# What a checkpoint needs to be used without the run that made it.
-CHECKPOINT_KEYS = ("organs", "preprocess", "model")
 BEST = "checkpoints/best.ckpt"  # a run's best checkpoint, in its folder
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A network out of a checkpoint, ready to segment.
+    """A network from a checkpoint, ready to segment.
 
     Attributes:
         organs: Class i is organs[i-1].
         module: The module with its weights, in evaluation mode.
-        facts: What the checkpoint says of itself: `config`, `trained`, the dotted keys of the recipe and the seed, and
-            from training `split` and `voxel_hashes`.
+        metadata: Plain values that the checkpoint holds beside the weights: `config`, `trained` (the seed and the
+            dotted keys of the recipe), and from training `split` and `voxel_hashes`.
     """
 
     organs: list[str]
     module: SegmentationModule
-    facts: dict[str, Any]
+    metadata: dict[str, Any]
 
     @property
     def segmenter(self) -> Segmenter:
-        """From a CT to its mask."""
+        """Maps a CT to its mask."""
         return self.module.segmenter
 
 
 def load_model(path: str | Path, trust: Sequence[str] = ()) -> TrainedModel:
-    """Rebuild a trained network from nothing but its checkpoint.
+    """Load a trained network from its checkpoint alone.
 
-    A checkpoint cannot run code: it is read with `weights_only=True`, and its configuration may name only classes of
-    trusted modules; see `segment.checkpoint.trust`.
+    Loading never runs code from the checkpoint: it is read with `weights_only=True`, and its configuration may only
+    name classes of trusted modules; see `segment.checkpoint.trust`.
 
     Args:
         path: A checkpoint file written by `segment train`.
-        trust: More modules to allow, such as the one that holds your own network.
+        trust: More modules to allow, e.g. the one that defines your own network.
 
     Raises:
-        UserError: When the file is missing, is not such a checkpoint, or names something else.
+        UserError: When the file is missing, is not such a checkpoint, or names a class that is not trusted.
     """
     checkpoint = read_checkpoint(Path(path))
-    config = checked(checkpoint["segment"]["config"], trust)
+    config = check_config(checkpoint["segment"]["config"], trust)
     try:
         module = instantiate(config["model"], _convert_="all")
         if not isinstance(module, SegmentationModule):
@@ -63,18 +63,18 @@ def load_model(path: str | Path, trust: Sequence[str] = ()) -> TrainedModel:
         module.load_state_dict(checkpoint["state_dict"])
     except (HydraException, RuntimeError, KeyError, TypeError) as error:
         msg = (
-            f"{path} cannot be loaded by this version of segment ({_what(error)}); use the version that wrote it, "
-            "whose git commit is in environment.json of its run folder, or train again"
+            f"{path} cannot be loaded by this version of segment ({_first_words(error)}); use the version that wrote "
+            "it, whose git commit is in environment.json of its run folder, or train again"
         )
         raise UserError(msg) from error
     return TrainedModel(list(config["organs"]), module.eval(), checkpoint["segment"])
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The content of a checkpoint of `segment train`: tensors and plain values, since it is read with weights_only.
+    """The content of a checkpoint of `segment train`: tensors and plain values only, because of `weights_only=True`.
 
     Raises:
-        UserError: When there is no such file, it cannot be read, or it is another program's.
+        UserError: When the file does not exist, cannot be read, or was written by another program.
     """
     if path.is_dir():
         msg = f"{path} is a folder, not a checkpoint; name the file, e.g. <run folder>/{BEST}"
@@ -87,77 +87,77 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except PermissionError as error:
         msg = f"cannot open {path} ({error.strerror}); check your rights to read it"
         raise UserError(msg) from error
-    except Exception as error:  # damaged or foreign bytes make torch raise nearly anything
-        msg = f"cannot read {path}: {_unread(error)}"
+    except Exception as error:  # for damaged files, torch raises errors of many types
+        msg = f"cannot read {path}: {_reason_and_remedy(error)}"
         raise UserError(msg) from error
-    facts = content.get("segment") if isinstance(content, dict) else None
-    config = facts.get("config") if isinstance(facts, dict) else None
+    metadata = content.get("segment") if isinstance(content, dict) else None
+    config = metadata.get("config") if isinstance(metadata, dict) else None
     if not isinstance(config, dict) or "state_dict" not in content:
-        msg = f"{path} was not written by `segment train` ({_held(content)}); give a run's own <run folder>/{BEST}"
+        msg = f"{path} was not written by `segment train` ({_contents(content)}); give a run's own <run folder>/{BEST}"
         raise UserError(msg)
-    if missing := {*CHECKPOINT_KEYS} - {*config}:
+    missing = {*CHECKPOINT_KEYS} - {*config}
+    if missing:
         msg = f"{path} lacks {', '.join(sorted(missing))} in its configuration; give another checkpoint of that run"
         raise UserError(msg)
     return dict(content)
 
 
 def steps_of(checkpoint: Path) -> int:
-    """Optimizer steps that a checkpoint has behind it."""
+    """Number of optimizer steps before a checkpoint."""
     return int(read_checkpoint(checkpoint)["global_step"])
 
 
 def epochs_done(checkpoint: Path, steps: int) -> float:
-    """Epochs that a checkpoint has behind it, the last one possibly in part, where an epoch has so many batches."""
+    """Number of epochs before a checkpoint, e.g. 2.5 for one in the middle of the third epoch.
+
+    Args:
+        checkpoint: The file.
+        steps: Number of batches in an epoch.
+    """
     fit = read_checkpoint(checkpoint)["loops"]["fit_loop"]
     epochs, batches = fit["epoch_progress"]["current"], fit["epoch_loop.batch_progress"]["current"]
     in_epoch = epochs["ready"] > epochs["processed"]
     return float(epochs["processed"] + (batches["completed"] / steps if in_epoch else 0.0))
 
 
-def seen_by(checkpoint: Path) -> set[str]:
-    """Voxel hashes of the CTs that a checkpoint was trained or selected on."""
+def training_hashes(checkpoint: Path) -> set[str]:
+    """Voxel hashes of the CTs in the training and validation set of a checkpoint."""
     return set(read_checkpoint(checkpoint)["segment"]["voxel_hashes"])
 
 
 def check_epochs(checkpoint: Path, max_epochs: int | None) -> None:
-    """Refuse to resume towards fewer epochs than are done.
+    """Check that a checkpoint does not have more epochs than the run that resumes from it.
 
     Raises:
         UserError: With both numbers.
     """
     done = read_checkpoint(checkpoint)["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
     if max_epochs not in (None, -1) and done > max_epochs:
-        msg = f"{checkpoint} has {done} epochs behind it, more than trainer.max_epochs={max_epochs}; raise that"
+        msg = f"{checkpoint} was saved after {done} epochs, more than trainer.max_epochs={max_epochs}; raise that"
         raise UserError(msg)
 
 
 def check_resumable(checkpoint: Path, module: SegmentationModule, other_data: bool) -> None:
-    """Refuse a checkpoint of other organs, another network or other data.
+    """Check that a run can resume from a checkpoint: that organs, network and data are the same.
 
     Args:
-        checkpoint: What training is to resume from.
-        module: The module that is to take it up, with its `checkpoint_metadata`.
-        other_data: Whether data may have changed.
+        checkpoint: The file to resume from.
+        module: The module of the run, with its `checkpoint_metadata`.
+        other_data: Whether the data may have changed.
 
     Raises:
         UserError: With the first difference.
     """
-    before, after = read_checkpoint(checkpoint), module.checkpoint_metadata
-    organs, organs_now = before["segment"]["config"]["organs"], after["config"]["organs"]
+    content = read_checkpoint(checkpoint)
+    before, after = content["segment"], module.checkpoint_metadata
+    organs, organs_now = before["config"]["organs"], after["config"]["organs"]
     if organs != organs_now:
         msg = f"{checkpoint} was trained for {', '.join(organs)}, not for {', '.join(organs_now)}; start a new run"
         raise UserError(msg)
-    shapes, wanted = ({k: tuple(v.shape) for k, v in d.items()} for d in (before["state_dict"], module.state_dict()))
-    if different := [key for key in sorted(shapes.keys() | wanted.keys()) if shapes.get(key) != wanted.get(key)]:
-        key = different[0]
-        msg = (
-            f"{checkpoint} holds another network: {key} is {shapes.get(key)} there, {wanted.get(key)} here; start a "
-            "new run"
-        )
-        raise UserError(msg)
-    # Not equality: after training has gone on with other data, the checkpoint names the CTs of before, too.
-    unseen = set(after["voxel_hashes"]) - set(before["segment"]["voxel_hashes"])
-    if (unseen or before["segment"]["split"] != after["split"]) and not other_data:
+    _check_shapes(checkpoint, _shapes(content["state_dict"]), _shapes(module.state_dict()))
+    # After a resume with other data, the checkpoint also names the earlier CTs. They may be missing now.
+    unseen = set(after["voxel_hashes"]) - set(before["voxel_hashes"])
+    if (unseen or before["split"] != after["split"]) and not other_data:
         msg = (
             f"{checkpoint} was trained on other CTs or another split of them; start a new run, or give "
             "allow_changed=[data]"
@@ -165,14 +165,30 @@ def check_resumable(checkpoint: Path, module: SegmentationModule, other_data: bo
         raise UserError(msg)
 
 
-def _what(error: Exception) -> str:
-    """What is wrong, out of the first lines of an error: torch's first one alone only names a class."""
+def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(value.shape) for name, value in state.items()}
+
+
+def _check_shapes(
+    checkpoint: Path, before: Mapping[str, tuple[int, ...]], after: Mapping[str, tuple[int, ...]]
+) -> None:
+    for name in sorted(before.keys() | after.keys()):
+        if before.get(name) != after.get(name):
+            msg = (
+                f"{checkpoint} holds another network: {name} has shape {before.get(name)} in the checkpoint and "
+                f"{after.get(name)} in this run; start a new run"
+            )
+            raise UserError(msg)
+
+
+def _first_words(error: Exception) -> str:
+    """The start of an error's text in one line. The first line alone is not enough: torch's only names a class."""
     return " ".join(str(error).split())[:150] or type(error).__name__
 
 
-def _unread(error: Exception) -> str:
-    """Why torch does not read a file, and what helps."""
-    if "Unsupported" in str(error):  # torch's word for an object that weights_only=True does not let it build
+def _reason_and_remedy(error: Exception) -> str:
+    """Why torch cannot read a file, and what to do."""
+    if "Unsupported" in str(error):  # in torch's message about an object that weights_only=True does not allow
         return (
             "it holds Python objects, which could run code, and no checkpoint of `segment train` does; "
             f"give a run's own <run folder>/{BEST}"
@@ -180,7 +196,7 @@ def _unread(error: Exception) -> str:
     return "it is no PyTorch file, or damaged or cut off; copy it again, or give another checkpoint"
 
 
-def _held(content: object) -> str:
+def _contents(content: object) -> str:
     if not isinstance(content, dict):
         return f"it holds one {type(content).__name__}"
     return f"it holds {', '.join(map(str, list(content)[:5])) or 'nothing'}"

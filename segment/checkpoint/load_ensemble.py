@@ -1,8 +1,8 @@
-"""One checkpoint, or several whose networks segment as one."""
+"""Load one checkpoint, or several whose networks segment together as an ensemble."""
 
 import glob
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,18 +10,16 @@ from typing import Any
 import torch
 
 from segment.checkpoint.load import TrainedModel, load_model
-from segment.configuration.values import flat
+from segment.configuration.roles import ENSEMBLE_KEYS
+from segment.configuration.values import flatten
 from segment.errors import UserError
 from segment.inference.ensemble import EnsembleSegmenter
 from segment.inference.segmenter import Segmenter
 
-# What members must share: what they were fed with and what becomes of their mask.
-SHARED = ("organs", "preprocess", "postprocess", "tolerance_mm")
-
 
 @dataclass(frozen=True)
 class Ensemble:
-    """TrainedModel networks, mostly one.
+    """One or more trained networks.
 
     Attributes:
         paths: Their checkpoints.
@@ -43,20 +41,27 @@ class Ensemble:
 
     @property
     def segmenter(self) -> Segmenter:
-        """From a CT to its mask."""
+        """Maps a CT to its mask."""
         segmenters = [member.segmenter for member in self.members]
         return EnsembleSegmenter(segmenters) if len(segmenters) > 1 else segmenters[0]
 
     @property
     def voxel_hashes(self) -> set[str]:
-        """CTs that any member was trained or selected on, by their voxels."""
-        return {value for member in self.members for value in member.facts.get("voxel_hashes", [])}
+        """Voxel hashes of the CTs in the training and validation set of any member."""
+        hashes: set[str] = set()
+        for member in self.members:
+            hashes.update(member.metadata.get("voxel_hashes", []))
+        return hashes
 
     @property
     def cases(self) -> set[str]:
-        """Their ids."""
-        splits: Iterable[Mapping[str, Sequence[str]]] = (member.facts.get("split", {}) for member in self.members)
-        return {name for split in splits for part in ("train", "val") for name in split.get(part, [])}
+        """Ids of the cases in the training and validation set of any member."""
+        cases: set[str] = set()
+        for member in self.members:
+            split = member.metadata.get("split", {})
+            for part in ("train", "val"):
+                cases.update(split.get(part, []))
+        return cases
 
     @property
     def sha256(self) -> list[str]:
@@ -64,42 +69,43 @@ class Ensemble:
         return [hashlib.sha256(path.read_bytes()).hexdigest() for path in self.paths]
 
     def to(self, device: torch.device) -> None:
-        """Move all networks there."""
+        """Move all networks to a device."""
         for member in self.members:
             member.module.to(device)
 
 
 def load(ckpt: str | Sequence[str], trust: Sequence[str] = ()) -> Ensemble:
-    """Rebuild the networks of one or several checkpoints.
+    """Load the networks of one or several checkpoints.
 
     Args:
         ckpt: A file, a glob, or a list of them.
         trust: More modules to allow; see `segment.checkpoint.load.load_model`.
 
     Raises:
-        UserError: When a file is missing or no such checkpoint, or when the networks do not fit together.
+        UserError: When a file is missing or not a checkpoint, or when the networks differ in organs, preprocessing or
+            another of `ENSEMBLE_KEYS`.
     """
     paths = _paths([ckpt] if isinstance(ckpt, str) else list(ckpt))
     members = [load_model(path, trust) for path in paths]
     first = _shared(members[0])
     for path, member in zip(paths[1:], members[1:], strict=True):
         other = _shared(member)
-        if different := sorted(key for key in first.keys() | other.keys() if first.get(key) != other.get(key)):
-            key = different[0]
-            msg = (
-                f"{paths[0]} and {path} cannot segment as one: {key} is {first.get(key)} in the first and "
-                f"{other.get(key)} in the other; give checkpoints of runs that differ in split or seed only"
-            )
-            raise UserError(msg)
+        for key in sorted(first.keys() | other.keys()):
+            if first.get(key) != other.get(key):
+                msg = (
+                    f"{paths[0]} and {path} cannot segment as one: {key} is {first.get(key)} in the first and "
+                    f"{other.get(key)} in the other; give checkpoints of runs that differ in split or seed only"
+                )
+                raise UserError(msg)
     return Ensemble(paths, members)
 
 
 def _paths(patterns: Sequence[str]) -> list[Path]:
     paths: list[Path] = []
     for pattern in map(str, patterns):
-        # Path.glob takes no absolute pattern.
+        # Path.glob does not accept absolute patterns.
         found = [pattern] if Path(pattern).is_file() else sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
-        paths += map(Path, found or [pattern])  # what is missing is named when it is read
+        paths += map(Path, found or [pattern])  # reading the file reports that it is missing
     if not paths:
         msg = "ckpt=[] names no checkpoint; give one or several, e.g. ckpt=[a.ckpt,b.ckpt]"
         raise UserError(msg)
@@ -107,5 +113,6 @@ def _paths(patterns: Sequence[str]) -> list[Path]:
 
 
 def _shared(member: TrainedModel) -> dict[str, Any]:
-    config = member.facts["config"]
-    return flat({key: config.get(key, config["model"].get(key)) for key in SHARED})
+    """The settings that all members of an ensemble must share, by dotted keys."""
+    config = member.metadata["config"]
+    return flatten({key: config.get(key, config["model"].get(key)) for key in ENSEMBLE_KEYS})

@@ -1,4 +1,4 @@
-"""Weights of one network in another one of the same kind, whose classes may be others."""
+"""Copy weights from one network to another of the same kind, which may have other classes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Transfer:
-    """What became of the weights.
+    """Which tensors were copied.
 
     Attributes:
-        share: Share of the network's parameters (by their number of values) whose tensors were loaded, in [0, 1].
-        loaded: Tensors that were.
-        left: Tensors of the network that were not, each with the reason.
+        share: Copied share of the values of the network's parameters, in [0, 1].
+        loaded: Names of the copied tensors.
+        left: Tensors of the network that were not copied, each with the reason.
         unused: Tensors that the network does not have.
     """
 
@@ -31,59 +31,66 @@ def transfer(
     weights: Mapping[str, Tensor],
     organs_before: Sequence[str],
 ) -> Transfer:
-    """Copy what fits of the weights into a network, the rows of its classes by their names.
+    """Copy matching tensors into a network, and rows that belong to classes by the names of the classes.
 
-    A tensor fits if its shape is that of the network's, classes aside. Classes that only the network knows keep their
-    values.
+    A tensor matches if it has the same shape, apart from the axes over classes. Classes that only the new network has
+    keep their values. For example, weights for liver and spleen fill these two rows of a head for liver, aorta and
+    spleen.
 
     Args:
-        net: The network, whose class i is organs[i-1].
-        make_net: Called with `out_channels`, makes such a network.
-        organs: Its organs.
-        weights: State of another network, by the names that tensors have in this one.
-        organs_before: That network's organs.
+        net: The network. Its class i is organs[i-1].
+        make_net: Called with `out_channels`, returns a network of this kind.
+        organs: Organs of `net`.
+        weights: State of the other network, with the tensor names of `net`.
+        organs_before: Organs of the other network.
     """
     axes = _class_axes(make_net, len(organs) + 1)
-    here, there = zip(*_shared([None, *organs], [None, *organs_before]), strict=True)
+    target_rows, source_rows = zip(*_shared([None, *organs], [None, *organs_before]), strict=True)
     state, loaded, left = net.state_dict(), [], []
     for name, value in state.items():
-        of_classes = axes.get(name, ())
-        wanted = tuple(len(organs_before) + 1 if axis in of_classes else n for axis, n in enumerate(value.shape))
+        class_axes = axes.get(name, ())
+        expected = tuple(len(organs_before) + 1 if axis in class_axes else n for axis, n in enumerate(value.shape))
         found = tuple(weights[name].shape) if name in weights else None
-        if found == wanted:
-            _copy(value, weights[name], of_classes, here, there)
-            loaded.append(name)
+        if found is None:
+            left.append(f"{name} (not in the checkpoint)")
+        elif found != expected:
+            left.append(f"{name} (shape {found} in the checkpoint, {expected} in the network)")
         else:
-            left.append(f"{name} ({f'{found} there, {wanted} here' if found is not None else 'only here'})")
+            _copy(value, weights[name], class_axes, target_rows, source_rows)
+            loaded.append(name)
     sizes = {name: parameter.numel() for name, parameter in net.named_parameters()}
     share = sum(sizes.get(name, 0) for name in loaded) / max(1, sum(sizes.values()))
     return Transfer(share, loaded, left, sorted(weights.keys() - state.keys()))
 
 
 def _class_axes(make_net: Callable[..., nn.Module], classes: int) -> dict[str, tuple[int, ...]]:
-    """Axes of tensors that run over classes: those that are longer in a network with one class more."""
-    with torch.random.fork_rng(devices=[]):  # initialising must not move the run's random numbers
-        shapes, longer = (make_net(out_channels=n).state_dict() for n in (classes, classes + 1))
-    return {
-        name: tuple(axis for axis, n in enumerate(value.shape) if longer[name].shape[axis] == n + 1 and n == classes)
-        for name, value in shapes.items()
-        if longer[name].shape != value.shape
-    }
+    """Axes of tensors that run over classes: those that are longer in a network with one more class."""
+    with torch.random.fork_rng(devices=[]):  # initialising a network must not change the run's random numbers
+        state = make_net(out_channels=classes).state_dict()
+        longer = make_net(out_channels=classes + 1).state_dict()
+    axes = {}
+    for name, value in state.items():
+        pairs = enumerate(zip(value.shape, longer[name].shape, strict=True))
+        if longer[name].shape != value.shape:
+            axes[name] = tuple(axis for axis, (n, n_longer) in pairs if n == classes and n_longer == n + 1)
+    return axes
 
 
-def _shared(here: Sequence[str | None], there: Sequence[str | None]) -> list[tuple[int, int]]:
-    """Indices here and there of names that both have; None is the background."""
-    return [(index, there.index(name)) for index, name in enumerate(here) if name in there]
+def _shared(organs: Sequence[str | None], organs_before: Sequence[str | None]) -> list[tuple[int, int]]:
+    """Indices in both lists of the names that both have; None is the background."""
+    return [(index, organs_before.index(name)) for index, name in enumerate(organs) if name in organs_before]
 
 
-def _copy(target: Tensor, source: Tensor, axes: Sequence[int], here: Sequence[int], there: Sequence[int]) -> None:
-    """Copy in place; along the axes of classes, only from `there` to `here`."""
+def _copy(
+    target: Tensor, source: Tensor, axes: Sequence[int], target_rows: Sequence[int], source_rows: Sequence[int]
+) -> None:
+    """Copy in place; along the axes over classes, only from `source_rows` to `target_rows`."""
     if not axes:
         target.copy_(source)
         return
 
-    def grid(classes: Sequence[int]) -> tuple[Tensor, ...]:
-        along = [torch.tensor(classes) if axis in axes else torch.arange(n) for axis, n in enumerate(target.shape)]
+    def grid(rows: Sequence[int]) -> tuple[Tensor, ...]:
+        along = [torch.tensor(rows) if axis in axes else torch.arange(n) for axis, n in enumerate(target.shape)]
         return torch.meshgrid(*along, indexing="ij")
 
-    target[grid(here)] = source[grid(there)].to(target)
+    target[grid(target_rows)] = source[grid(source_rows)].to(target)

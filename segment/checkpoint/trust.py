@@ -1,4 +1,8 @@
-"""What the configuration in a checkpoint, which may come from a stranger, can make this program do: build networks."""
+"""Check the configuration in a checkpoint before it is instantiated.
+
+A checkpoint may come from a stranger. Its configuration may build networks, losses, transforms and optimizers, and
+nothing else.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,9 +11,9 @@ from hydra.utils import get_class
 
 from segment.errors import UserError
 
-# Modules whose classes a checkpoint may name: their constructors compute and do nothing else. Whole packages would not
-# do: monai.networks holds HoVerNet, which downloads any URL, monai.losses holds PerceptualLoss, which downloads code
-# and runs it, torchio.transforms holds HistogramStandardization, which reads any file.
+# A checkpoint may name classes of these modules. Their constructors only compute. Whole packages are not safe:
+# monai.networks has HoVerNet, which downloads any URL, monai.losses has PerceptualLoss, which downloads code and runs
+# it, and torchio.transforms has HistogramStandardization, which reads any file.
 TRUSTED = (
     *("segment.preprocess.normalize", "segment.preprocess.resample"),
     *("segment.inference.postprocess", "segment.inference.sliding_window"),
@@ -28,23 +32,23 @@ TRUSTED = (
 TRUSTED_FUNCTIONS = ("segment.model.combined_loss.class_weights",)
 
 
-def checked(node: Any, trust: Sequence[str] = ()) -> Any:  # noqa: ANN401
-    """A copy of a checkpoint's configuration that is safe to instantiate.
+def check_config(node: Any, trust: Sequence[str] = ()) -> Any:  # noqa: ANN401
+    """Check a checkpoint's configuration; returns a copy that is safe to instantiate.
 
     Args:
         node: Dictionaries, lists and plain values.
-        trust: Modules, beside `TRUSTED`, whose classes it may name.
+        trust: Modules in addition to `TRUSTED`. The configuration may name their classes.
 
     Raises:
-        UserError: When it names anything but a class of a trusted module or a trusted function, refers to what lies
-            outside of it (`${...}` could read the environment), or holds other objects.
+        UserError: When the configuration names anything except a class of a trusted module or a trusted function, has
+            an interpolation (`${...}` could read the environment), or holds other objects.
     """
     if isinstance(node, dict):
         if "_target_" in node:
             _check_target(str(node["_target_"]), (*TRUSTED, *trust))
-        return {key: checked(value, trust) for key, value in node.items()}
-    if isinstance(node, list | tuple):  # a tuple becomes a list of configurations, too
-        return [checked(item, trust) for item in node]
+        return {key: check_config(value, trust) for key, value in node.items()}
+    if isinstance(node, list | tuple):  # OmegaConf turns a tuple into a list, too
+        return [check_config(item, trust) for item in node]
     if isinstance(node, str) and "${" in node:
         msg = f"the checkpoint's configuration holds {node!r}, which is not resolved; do not use this file"
         raise UserError(msg)
@@ -57,14 +61,15 @@ def checked(node: Any, trust: Sequence[str] = ()) -> Any:  # noqa: ANN401
 def _check_target(target: str, trusted: Sequence[str]) -> None:
     """Refuse a target unless it is a trusted function or a class that is defined in a trusted module.
 
-    The name alone does not tell: `torch.nn.functional.os.system` starts well, too.
+    The module that defines the class decides, not the prefix of the name. For example, the prefix of
+    `torch.nn.functional.os.system` is that of a trusted module.
     """
     if target in TRUSTED_FUNCTIONS:
         return
     if target.partition(".")[0] in {name.partition(".")[0] for name in trusted}:
         try:
             defined_in = get_class(target).__module__
-        except Exception:  # whatever importing it raises
+        except Exception:  # importing may raise anything
             defined_in = ""
         if any(defined_in == name or defined_in.startswith(name + ".") for name in trusted):
             return

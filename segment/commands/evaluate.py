@@ -1,73 +1,75 @@
-"""`segment evaluate`: score a checkpoint on labelled CTs, on their own grids."""
+"""`segment evaluate`: score a checkpoint on labelled CTs, on the CTs' own grids."""
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from segment import build
 from segment.callbacks.case_report import CaseReport
 from segment.checkpoint import load_ensemble as ensemble
 from segment.commands.command import hydra_command
-from segment.commands.each_case import name_failures, work_through
-from segment.data.ahead import ReadAhead
+from segment.commands.each_case import process_each, raise_failures
+from segment.configuration.instantiate import instantiate
+from segment.data.scan_cache import ScanCache
 from segment.data.store.content import ContentRecord
 from segment.data.store.fingerprint import VERSION, voxel_hash
 from segment.data.store.store import CONTENT
 from segment.data.volumes import ScanDataset
 from segment.datasets.annotation import unknown_organs
-from segment.datasets.cases import Case, of_one_patient
+from segment.datasets.cases import Case, patient_aliases
 from segment.errors import UserError
-from segment.metrics.cases_csv import begin_cases, print_scores, read_cases
+from segment.metrics.cases_csv import create_cases, print_scores, read_cases
 from segment.metrics.scores import score_case
 from segment.run.open_run import open_run
 from segment.run.record import record
 
 
 def evaluate(cfg: DictConfig) -> None:
-    """Write cases.csv and pictures, and print the means.
+    """Score all cases, write cases.csv and pictures, and print the means.
 
-    Cases that the checkpoint, or any of several, was trained or selected on, known by their voxels, are left out: of
-    the data set that it was trained on, the test cases remain. A case that fails is named at the end; the others are
-    done all the same.
+    Cases that the checkpoint was trained or selected on are left out. They are recognised by their voxels. For example,
+    on the data set of the training only the test cases are scored. With several checkpoints, a case is left out if any
+    of them has seen it. If a case fails, the others are still scored, and the error is reported at the end.
 
     Raises:
-        UserError: When data sets lack an organ, no case is left, or cases failed.
+        UserError: When the data has no label for an organ, no case is left, or a case failed.
     """
     trained = ensemble.load(cfg.ckpt, cfg.trust)
     trained.to(build.device(cfg.device))
-    cfg.ckpt_sha256 = trained.sha256 if len(trained.sha256) > 1 else trained.sha256[0]
-    cfg.tolerance_mm = trained.tolerance_mm
     cases = build.cases(cfg.data)
     if cfg.get("split"):
-        cases = list(instantiate(cfg.split, _convert_="all")(cases).test)
+        cases = list(instantiate(cfg.split)(cases).test)
     _check_organs(cases, trained.organs)
-    seen = trained.voxel_hashes
-    kept = ContentRecord(Path(cfg.cache_dir) / CONTENT)
-    reader = ReadAhead()
-    is_held_out = bool(seen) and not cfg.include_trained
-    known = trained.cases if is_held_out else ()  # which are left out whatever they hold
-    contents = {case.id: _content(case, kept, reader) for case in cases if case.id not in known}
-    if is_held_out:
-        cases = _held_out(cases, contents, seen, trained.cases)
-    cfg.data_sha256 = _data_sha256(cases, contents)
-    with open_run(cfg, "evaluate.log") as here:
-        recipes = [member.facts.get("trained", {}) for member in trained.members]
-        facts = {
-            "cases": {case.id: contents[case.id] for case in cases},
-            "patients": of_one_patient(cases),
+    content_record = ContentRecord(Path(cfg.cache_dir) / CONTENT)
+    reader = ScanCache()
+    leave_out_seen = bool(trained.voxel_hashes) and not cfg.include_trained
+    known = trained.cases if leave_out_seen else ()  # left out by name, so their voxels need not be read
+    hashes = {case.id: _hash(case, content_record, reader) for case in cases if case.id not in known}
+    if leave_out_seen:
+        cases = _held_out(cases, hashes, trained.voxel_hashes, trained.cases)
+    facts = {
+        "ckpt_sha256": trained.sha256 if len(trained.sha256) > 1 else trained.sha256[0],
+        "data_sha256": _data_sha256(cases, hashes),
+        "tolerance_mm": trained.tolerance_mm,
+    }
+    with open_run(cfg, "evaluate.log", facts) as run:
+        recipes = [member.metadata.get("trained", {}) for member in trained.members]
+        metadata = {
+            "cases": {case.id: hashes[case.id] for case in cases},
+            "patients": patient_aliases(cases),
             "trained": recipes,
         }
-        record(here, cfg, {"test": [case.id for case in cases]}, facts)
-        failed = _score(cases, trained, cfg.pictures, here.folder, reader)
-        print_scores(here.folder / "cases.csv")
-        print(f"run folder: {here.folder}")
-        name_failures(failed, len(cases))
+        record(run, cfg, {"test": [case.id for case in cases]}, metadata, facts)
+        failed = _score(cases, trained, cfg.pictures, run.folder, reader)
+        print_scores(run.folder / "cases.csv")
+        print(f"run folder: {run.folder}")
+        raise_failures(failed, len(cases))
 
 
 def _check_organs(cases: Sequence[Case], organs: Sequence[str]) -> None:
+    """Refuse data that lacks an organ of the checkpoint, and print the organs that no case annotates."""
     try:
         unknown = unknown_organs({case.id: case.label for case in cases}, organs)
     except UserError as error:
@@ -78,52 +80,60 @@ def _check_organs(cases: Sequence[Case], organs: Sequence[str]) -> None:
 
 
 def _held_out(
-    cases: Sequence[Case], contents: Mapping[str, str], seen: Collection[str], before: Collection[str]
+    cases: Sequence[Case], hashes: Mapping[str, str], seen_hashes: Collection[str], seen_ids: Collection[str]
 ) -> list[Case]:
-    """Cases whose voxels the checkpoint has not seen, of patients of whom it has seen nothing.
+    """Cases of patients of whom the checkpoint has seen no case.
+
+    Args:
+        cases: All cases.
+        hashes: Voxel hashes by case id.
+        seen_hashes: Voxel hashes of the cases that the checkpoint was trained or selected on.
+        seen_ids: Ids of these cases.
 
     Raises:
-        UserError: When none is left.
+        UserError: When no case is left.
     """
-    patients = {case.patient for case in cases if case.id in before or contents[case.id] in seen}
-    kept = [case for case in cases if case.patient not in patients]
+    seen_patients = {case.patient for case in cases if case.id in seen_ids or hashes[case.id] in seen_hashes}
+    kept = [case for case in cases if case.patient not in seen_patients]
     if len(kept) < len(cases):
         print(
             f"left out {len(cases) - len(kept)} of {len(cases)} cases: the checkpoint was trained or selected on them"
         )
     if not kept:
-        msg = "no case is left to score; give other data, or include_trained=true, which measures memory, not skill"
+        msg = "no case is left to score; give other data, or include_trained=true (training cases score too high)"
         raise UserError(msg)
     return kept
 
 
-def _content(case: Case, kept: ContentRecord, reader: ReadAhead) -> str:
-    """Hash of a CT's voxels, which are read once while its files do not change; empty when they cannot be read."""
+def _hash(case: Case, content_record: ContentRecord, reader: ScanCache) -> str:
+    """Hash of a CT's voxels; empty when the CT cannot be read. Hashes of unchanged files come from the record."""
     try:
-        return kept.kept(case.image, lambda: voxel_hash(reader.ahead(case).data), f"voxels {VERSION} {case.series}")
+        return content_record.get_or_compute(
+            case.image, lambda: voxel_hash(reader.read_and_keep(case).data), f"voxels {VERSION} {case.series}"
+        )
     except UserError:
-        return ""  # the attempt to score it will tell what is wrong
+        return ""  # scoring the case will report the error
 
 
-def _data_sha256(cases: Sequence[Case], contents: Mapping[str, str]) -> str:
-    """Hash of the CTs' voxels and the label files, which the names of cases do not tell from others."""
+def _data_sha256(cases: Sequence[Case], hashes: Mapping[str, str]) -> str:
+    """Hash of all voxels and label files. It detects data that changed under the same case names."""
     digest = hashlib.sha256()
     for case in cases:
         try:
             label = hashlib.sha256(b"".join(path.read_bytes() for path in case.label.files)).hexdigest()
         except OSError:
             label = ""
-        digest.update(f"{case.id} {contents[case.id]} {label}\n".encode())
+        digest.update(f"{case.id} {hashes[case.id]} {label}\n".encode())
     return digest.hexdigest()
 
 
 def _score(
-    cases: Sequence[Case], trained: ensemble.Ensemble, pictures: bool, folder: Path, reader: ReadAhead
+    cases: Sequence[Case], trained: ensemble.Ensemble, pictures: bool, folder: Path, reader: ScanCache
 ) -> list[str]:
-    """Score the cases that the table does not hold yet; returns names and reasons of those that failed."""
+    """Score the cases that are not in cases.csv yet; return names and errors of the cases that failed."""
     table = folder / "cases.csv"
     if not table.exists():
-        begin_cases(table)
+        create_cases(table)
     done = {case for case, _ in read_cases(table)}
     scans = ScanDataset(cases, trained.organs, reader)
     report = CaseReport(folder, trained.organs, overlay=pictures, video=pictures)
@@ -137,8 +147,8 @@ def _score(
         return ", ".join(f"{score.organ} {score.dice:.3f}" for score in scores)
 
     missing = {case.id: index for index, case in enumerate(cases) if case.id not in done}
-    reader.forget_all_but(missing)
-    return work_through(missing, score)
+    reader.keep_only(missing)
+    return process_each(missing, score)
 
 
 main = hydra_command("evaluate")(evaluate)

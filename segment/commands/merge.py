@@ -1,4 +1,4 @@
-"""`segment merge`: one table of the test cases of several runs, such as the folds of a cross-validation."""
+"""`segment merge`: merge the test cases of several runs into one table, e.g. the folds of a cross-validation."""
 
 from pathlib import Path
 
@@ -14,11 +14,12 @@ def merge(cfg: DictConfig) -> None:
     """Write the merged cases.csv and print the means over patients.
 
     Raises:
-        UserError: When there is nothing to merge, runs have other organs, or the output exists.
+        UserError: When there is nothing to merge, the runs have different organs, or the output exists.
     """
     runs = list(cfg.runs) if isinstance(cfg.runs, ListConfig) else [str(cfg.runs)]
     tables = find_tables(runs)
-    output = Path(cfg.output or (Path(runs[0]) / "cases.csv" if len(runs) == 1 else "cases.csv"))
+    default = Path(runs[0]) / "cases.csv" if len(runs) == 1 else "cases.csv"
+    output = Path(cfg.output or default)
     if output.exists() and not cfg.overwrite:
         msg = f"{output} exists; choose another output=, or overwrite=true"
         raise UserError(msg)

@@ -1,4 +1,4 @@
-"""What became of the jobs of a grid (`-m`), as one table at its end."""
+"""The table of all jobs that is printed after a grid (`-m`)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ HEAD = ("job", "overrides", "result", "folder")
 
 @dataclass(frozen=True)
 class Job:
-    """A job that has ended.
+    """A finished job.
 
     Attributes:
-        number: Its number within the grid.
-        overrides: All that it was given.
-        result: Its score, or why it failed.
-        folder: Where it wrote, relative to the current folder if it lies below.
+        number: Number of the job within the grid.
+        overrides: All overrides of the job.
+        result: The score, or why the job failed.
+        folder: Output folder, relative to the current folder if it is below it.
     """
 
     number: int
@@ -24,10 +24,12 @@ class Job:
 
 
 def table(jobs: Sequence[Job]) -> str:
-    """The jobs as lines of aligned columns; overrides that all of them have are left out; the head alone for no job."""
+    """Format the jobs as aligned columns, without the overrides that all jobs share; only the header for no jobs."""
     shared = set.intersection(*(set(job.overrides) for job in jobs)) if jobs else set()
-    own = [" ".join(override for override in job.overrides if override not in shared) for job in jobs]
-    rows = [HEAD, *((str(job.number), given, job.result, job.folder) for job, given in zip(jobs, own, strict=True))]
+    rows: list[Sequence[str]] = [HEAD]
+    for job in jobs:
+        own = " ".join(override for override in job.overrides if override not in shared)
+        rows.append((str(job.number), own, job.result, job.folder))
     cells = [[" ".join(cell.split()) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in cells)

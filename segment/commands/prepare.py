@@ -1,16 +1,16 @@
-"""`segment prepare`: have data sets, list their cases, and preprocess them once, before any training."""
+"""`segment prepare`: download data sets, list their cases, and preprocess them once, before any training."""
 
 import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
 from segment.commands.command import hydra_command
+from segment.configuration.instantiate import instantiate
 from segment.data.datamodule import CTDataModule
 from segment.data.export import export_nnunet
 from segment.data.store.cache import entries, explain, prune
@@ -23,11 +23,11 @@ from segment.files import write_text
 
 
 def prepare(cfg: DictConfig) -> None:
-    """Do what `cache` or `export` ask for; without them, download what is missing and fill the store.
+    """Download missing data sets and preprocess all cases, or do what `cache` or `export` request.
 
     Raises:
-        UserError: When a data set cannot be had, an option is unknown, or cases cannot be used: all of them are named,
-            after the others are done.
+        UserError: When a data set cannot be downloaded, or cases cannot be used. All unusable cases are listed, after
+            the others have been preprocessed.
     """
     root = Path(cfg.data.cache_dir)
     if cfg.cache == "list":
@@ -38,7 +38,7 @@ def prepare(cfg: DictConfig) -> None:
         print(f"removed {count} volumes, {size_mb:.0f} MB, from {root}")
         return
     _obtain(cfg)
-    datamodule: CTDataModule = instantiate(cfg.data, _convert_="all")
+    datamodule: CTDataModule = instantiate(cfg.data)
     cases = datamodule.cases
     if cfg.cache == "explain":
         _explain(cases, datamodule, root)
@@ -51,17 +51,17 @@ def prepare(cfg: DictConfig) -> None:
         print(f"{len(cases)} cases, listed in {path}")
         if cfg.store:
             datamodule.store.prepare(cases, datamodule.num_workers)
-            print(f"all of them are preprocessed in {root}")
+            print(f"all are preprocessed in {root}")
 
 
 def _obtain(cfg: DictConfig) -> None:
-    """Get the public sets that are to lie in the cache; those that the user has elsewhere are left alone."""
+    """Download the public data sets whose folder is in the cache. A set in another folder belongs to the user."""
     for name, node in cfg.data.sources.items():
-        facts = FOLDER / f"{name}.yaml"
-        if not facts.exists() or Path(node.root) != Path(cfg.cache_dir) / "sets" / str(name):
+        path = FOLDER / f"{name}.yaml"
+        if not path.exists() or Path(node.root) != Path(cfg.cache_dir) / "sets" / str(name):
             continue
-        entry = instantiate(OmegaConf.load(facts), _convert_="all")
-        if entry.files or not Path(node.root).exists():  # else it was put there by hand
+        entry = instantiate(OmegaConf.load(path))  # type: ignore[arg-type]  # a dictionary
+        if entry.files or not Path(node.root).exists():  # else the user copied it there by hand
             obtain(entry, Path(node.root), cfg.accept_licence)
 
 
@@ -73,6 +73,7 @@ def _export_folder(cfg: DictConfig) -> Path:
 
 
 def _listing(cases: Sequence[Case]) -> str:
+    """The cases as CSV."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["case", "patient", "group", "annotated", "image", "label files"])
@@ -83,6 +84,7 @@ def _listing(cases: Sequence[Case]) -> str:
 
 
 def _list(root: Path) -> None:
+    """Print the stored volumes as a table."""
     held = entries(root)
     table = Table(title=f"{len(held)} volumes in {root}")
     for column in ("volume", "case", "MB", "unused days"):
@@ -96,6 +98,7 @@ def _list(root: Path) -> None:
 
 
 def _explain(cases: Sequence[Case], datamodule: CTDataModule, root: Path) -> None:
+    """Print for each case whether it is stored, and why not."""
     held = entries(root)
     for case in cases:
         decides = identity(case, datamodule.store.transform, datamodule.organs)

@@ -1,33 +1,34 @@
 """`segment sweep`: search for the best settings of a training, one process per trial."""
 
+import json
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from hydra.core.hydra_config import HydraConfig
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from segment.commands.command import hydra_command
-from segment.configuration.check import checked
-from segment.configuration.composition import composed, spellings
+from segment.configuration.check import validate_config
+from segment.configuration.composition import compose_config, spellings
+from segment.configuration.instantiate import instantiate
 from segment.configuration.values import portable
 from segment.errors import UserError
 from segment.files import write_text
+from segment.privacy import without_paths
 from segment.run.open_run import open_run
-from segment.run.processes import stand_alone
-from segment.search.clock import Clock
-from segment.search.goal import read_direction
+from segment.run.processes import clear_launcher_variables
 from segment.search.lock import held
-from segment.search.preconditions import check_budget, check_free
+from segment.search.options import check_budget, check_not_reserved, read_direction
 from segment.search.propose import Method
 from segment.search.report import Report
-from segment.search.slots import DEVICES, slots
-from segment.search.space import Space, override, quoted, read_space, some
+from segment.search.resources import DEVICES, Clock, slots
+from segment.search.space import Space, examples, override, quoted, read_space
 from segment.search.study import Search
 from segment.search.trial import Training
 from segment.search.trials_table import best_trial, print_table, write_yaml
@@ -37,49 +38,51 @@ from segment.search.worker import Worker
 log = logging.getLogger(__name__)
 
 STOPPED = 143
+FACTS = "sweep.json"  # what a search records when it starts
 TRAIN = (sys.executable, "-m", "segment.commands.train")
 
 
 def sweep(cfg: DictConfig) -> float:
-    """Work on a search in its folder until its budget is used up.
+    """Run trials of a search until its budget is used up. Several workers can share the folder.
 
     Returns:
         The best value.
 
     Raises:
-        UserError: When the settings cannot be trained, another search is in the folder, or no trial has finished.
+        UserError: When the settings cannot be trained, the folder holds another search, or no trial has finished.
     """
-    stand_alone()  # `srun --ntasks=4 segment sweep` means four workers
-    with ExitStack() as beginning:
-        if cfg.resume is True:  # of several that begin at once, the first begins and the others join
-            cfg.resume = beginning.enter_context(_begun_in_named_folder())
-        cfg = _taken_up(cfg)
+    clear_launcher_variables()  # `srun --ntasks=4 segment sweep` means four workers
+    with ExitStack() as startup_lock:
+        if cfg.resume is True:  # if several workers start at once, the first starts the sweep and the others join it
+            cfg = _with(cfg, resume=startup_lock.enter_context(_sweep_in_named_folder()))
+        cfg, facts = _resumed(cfg)
         check_budget(cfg.trials, cfg.hours)
         space = read_space(OmegaConf.to_container(cfg.space, resolve=True))  # type: ignore[arg-type]
-        given = _given(cfg)
+        given = _trial_overrides(cfg, facts["searchpath"])
         overrides = [*given, f"output_dir={quoted(cfg.output_dir)}"]
-        check_free([*cfg.overrides, *space])
-        train = _composed(overrides, space)
+        check_not_reserved([*cfg.overrides, *space])
+        train = _trial_config(overrides, space)
         method = _method(cfg, space, train)
-        with open_run(cfg, "sweep.log", shared=True) as here:
+        with open_run(cfg, "sweep.log", shared=True) as run:
             if train.logger.get("wandb"):
-                overrides.append(f"logger.wandb.group={quoted(_group(train, here.folder))}")
+                overrides.append(f"logger.wandb.group={quoted(_group(train, run.folder))}")
             training = _training(cfg, overrides, train)
-            if not here.resumed:
-                theirs = wandb_sweep(space, given, training.monitor, method.direction, cfg.trials)
-                write_yaml(here.folder / "wandb_sweep.yaml", theirs)
-                write_text(here.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(portable(cfg))))
-            beginning.close()
-            report = Report(Search(here.folder, method), training.monitor, given)
-            stopped = _work(cfg, report, training)
-            return _end(report, train, stopped)
+            if not run.resumed:
+                same_in_wandb = wandb_sweep(space, given, training.monitor, method.direction, cfg.trials)
+                write_yaml(run.folder / "wandb_sweep.yaml", same_in_wandb)
+                write_text(run.folder / FACTS, json.dumps(without_paths(facts), indent=1))
+                write_text(run.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(portable(cfg))))
+            startup_lock.close()
+            report = Report(Search(run.folder, method), training.monitor, given)
+            stopped = _run_trials(cfg, report, training)
+            return _finish(report, train, stopped)
 
 
 @contextmanager
-def _begun_in_named_folder() -> Iterator[str | bool]:
-    """What resume=true means for the folder that the command names: it, or false while nothing has begun there.
+def _sweep_in_named_folder() -> Iterator[str | bool]:
+    """Yield the value of `resume` that resume=true stands for: the named folder if it holds a sweep, else false.
 
-    No other process of the same command begins while the block runs.
+    No other process starts a sweep in this folder while the block runs.
     """
     if not any(argument.startswith("hydra.run.dir=") for argument in HydraConfig.get().overrides.hydra):
         msg = "resume=true does not name a sweep; give hydra.run.dir=<folder>, or resume=<folder>"
@@ -94,48 +97,72 @@ def _is_sweep(folder: Path) -> bool:
     return path.exists() and "space" in OmegaConf.load(path)
 
 
-def _taken_up(cfg: DictConfig) -> DictConfig:
-    """The configuration of the sweep that is resumed, where the command names only its folder and a budget."""
-    cfg.searchpath = _searchpath()
+def _with(cfg: DictConfig, **values: Any) -> DictConfig:  # noqa: ANN401
+    """A copy of a configuration with other values."""
+    result = OmegaConf.merge(cfg, values)
+    assert isinstance(result, DictConfig)
+    return result
+
+
+def _resumed(cfg: DictConfig) -> tuple[DictConfig, dict[str, Any]]:
+    """Configuration and facts of a search: those of the resumed one if the command names only its folder and a budget.
+
+    The facts are `searchpath`, the folders of configuration beside `conf/`, and `is_complete`, whether config.yaml is
+    enough to resume the search. It is not if the command has absolute paths, because they are not recorded.
+
+    Raises:
+        UserError: When `resume` is not the folder of a search, it is not complete, or other folders are given.
+    """
+    whole = _with(cfg, run_dir=".", resume=False)
+    searchpath = _searchpath()
+    portable_searchpath = without_paths(searchpath)
+    is_complete = OmegaConf.to_container(whole, resolve=True) == portable(whole) and searchpath == portable_searchpath
+    facts = {"searchpath": searchpath, "is_complete": is_complete}
+    if cfg.resume is False:
+        return cfg, facts
+    folder = Path(str(cfg.resume))
+    if not _is_sweep(folder):
+        msg = f"resume={cfg.resume} is not a sweep's folder; name one, e.g. outputs/quick/sweeps/<date_time>"
+        raise UserError(msg)
+    recorded = json.loads((folder / FACTS).read_text(encoding="utf-8"))
     given = {argument.partition("=")[0].lstrip("+~") for argument in HydraConfig.get().overrides.task}
-    if cfg.resume is not False:
-        folder = Path(str(cfg.resume))
-        if not _is_sweep(folder):
-            msg = f"resume={cfg.resume} is not a sweep's folder; name one, e.g. outputs/quick/sweeps/<date_time>"
+    if given <= {"resume", *cfg.allow_changed}:
+        if not recorded["is_complete"]:
+            msg = f"{folder} does not record absolute paths; repeat its whole command, with resume={folder}"
             raise UserError(msg)
-        if given <= {"resume", *cfg.allow_changed}:
-            before = OmegaConf.load(folder / "config.yaml")
-            if not before.complete:
-                msg = f"{folder} does not keep its absolute paths; repeat its whole command, with resume={folder}"
-                raise UserError(msg)
-            before.run_dir = "???"
-            kept = {key: cfg[key] for key in (*given, "allow_changed")}
-            return OmegaConf.merge(before, kept)  # type: ignore[return-value]
-    whole = cfg.copy()
-    whole.run_dir, whole.resume = ".", False
-    cfg.complete = OmegaConf.to_container(whole, resolve=True) == portable(whole)
-    return cfg
+        before = OmegaConf.load(folder / "config.yaml")
+        before.run_dir = "???"
+        kept = {key: cfg[key] for key in (*given, "allow_changed")}
+        return _with(before, **kept), recorded  # type: ignore[arg-type]
+    if portable_searchpath != recorded["searchpath"]:
+        msg = (
+            f"{folder} takes configuration from {recorded['searchpath']}, not from {facts['searchpath']}; give the "
+            "--config-dir of that sweep"
+        )
+        raise UserError(msg)
+    return cfg, facts
 
 
 def _searchpath() -> list[str]:
-    """Where `--config-dir` and `hydra.searchpath` look for configuration, relative to this folder if it is within."""
+    """URLs of the folders of `--config-dir` and `hydra.searchpath`, relative to the current folder if below it."""
     sources = HydraConfig.get().runtime.config_sources
     own = [source for source in sources if source.provider.startswith(("command-line", "hydra.searchpath"))]
-    here = f"{Path.cwd()}{os.sep}"
-    return [f"{source.schema}://{source.path.removeprefix(here)}" for source in own]
+    current = f"{Path.cwd()}{os.sep}"
+    return [f"{source.schema}://{source.path.removeprefix(current)}" for source in own]
 
 
-def _given(cfg: DictConfig) -> list[str]:
-    """Arguments of every trial that the user decides."""
-    folders = ",".join(map(quoted, cfg.searchpath))
-    return [*([f"hydra.searchpath=[{folders}]"] if folders else []), *cfg.overrides]
+def _trial_overrides(cfg: DictConfig, searchpath: Sequence[str]) -> list[str]:
+    """Arguments of every trial that the user has chosen."""
+    folders = ",".join(map(quoted, searchpath))
+    own = [f"hydra.searchpath=[{folders}]"] if folders else []
+    return [*own, *cfg.overrides]
 
 
-def _composed(overrides: list[str], space: Space) -> DictConfig:
-    """A trial's configuration; composes a few, for what Hydra refuses to be known before the first begins."""
-    for params in some(space):
+def _trial_config(overrides: list[str], space: Space) -> DictConfig:
+    """The configuration of a trial. Composes several trials, to report errors before the first trial starts."""
+    for params in examples(space):
         arguments = [*overrides, *(override(key, value) for key, value in params.items())]
-        cfg = checked("train", composed("train", arguments), spellings(arguments))
+        cfg = validate_config("train", compose_config("train", arguments), spellings(arguments))
     if not cfg.logger.get("csv"):
         msg = "a search reads metrics.csv; keep logger=csv among the overrides' loggers"
         raise UserError(msg)
@@ -145,13 +172,13 @@ def _composed(overrides: list[str], space: Space) -> DictConfig:
 def _method(cfg: DictConfig, space: Space, train: DictConfig) -> Method:
     best = train.callbacks.get("checkpoint") or {}
     direction = read_direction(cfg.monitor or train.monitor, cfg.direction, best.get("monitor"), best.get("mode"))
-    sampler = instantiate(cfg.sampler, _convert_="all")
+    sampler = instantiate(cfg.sampler)
     try:
         sampler(seed=cfg.seed)
     except (TypeError, ValueError) as error:
         msg = f"sampler must be _partial_ and take a seed: {error}"
         raise UserError(msg) from error
-    return Method(space, direction, sampler, instantiate(cfg.pruner, _convert_="all"), cfg.seed)
+    return Method(space, direction, sampler, instantiate(cfg.pruner), cfg.seed)
 
 
 def _training(cfg: DictConfig, overrides: list[str], train: DictConfig) -> Training:
@@ -165,21 +192,22 @@ def _training(cfg: DictConfig, overrides: list[str], train: DictConfig) -> Train
 
 
 def _group(train: DictConfig, folder: Path) -> str:
-    """What W&B groups the trials under, as it does the jobs of a grid."""
+    """The W&B group of the trials; jobs of a grid have a group of the same form."""
     return f"{train.task}/{folder.name}"
 
 
-def _work(cfg: DictConfig, report: Report, training: Training) -> bool:
-    """Run trials; whether a signal has stopped it."""
+def _run_trials(cfg: DictConfig, report: Report, training: Training) -> bool:
+    """Run trials until the budget is used up; return whether a signal stopped them."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     visible = os.environ.get(DEVICES)
     devices = [str(i) for i in range(torch.cuda.device_count())] if visible is None else visible.split(",")
     shares = slots(cfg.workers, cores, devices, os.environ)
     clock = Clock(report.search.folder / "clock.json", cfg.hours)
-    return Worker(report.search, training, shares, cfg.trials, clock, report.ended).run()
+    return Worker(report.search, training, shares, cfg.trials, clock, report.on_trial_end).run()
 
 
-def _end(report: Report, train: DictConfig, stopped: bool) -> float:
+def _finish(report: Report, train: DictConfig, stopped: bool) -> float:
+    """Write the report, print the trials and return the best value; NaN if no trial has finished."""
     report.write()
     trials, folder = report.search.trials(), report.search.folder
     print_table(trials, report.monitor, report.search.method.direction)
@@ -187,11 +215,13 @@ def _end(report: Report, train: DictConfig, stopped: bool) -> float:
     if stopped:
         log.warning("stopped; continue by segment sweep resume=%s", folder)
         sys.exit(STOPPED)
-    if running := sum(not trial.state.is_finished() for trial in trials):
-        log.info("%d trials are not done: other workers run them, or resume=%s will", running, folder)
+    running = sum(not trial.state.is_finished() for trial in trials)
+    if running:
+        log.info("%d trials have not finished: another worker runs them, or resume=%s will", running, folder)
     elif trials and train.logger.get("wandb"):
         own = {"name": "sweep", "group": _group(train, folder), "job_type": "sweep"}
-        report.show_in_wandb(instantiate(train.logger.wandb, folder=str(folder), **own))
+        logger = _with(train, run_dir=str(folder)).logger.wandb
+        report.log_to_wandb(instantiate(logger, **own))
     best = best_trial(trials, report.search.method.direction)
     if best is None and trials and not running:
         msg = f"none of {len(trials)} trials has finished; trial 0: {trials[0].user_attrs.get('why')}"

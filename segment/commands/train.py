@@ -1,21 +1,22 @@
-"""`segment train`: train, test the best checkpoint, report."""
+"""`segment train`: train a network, test its best checkpoint, and print the scores."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from segment import build
-from segment.callbacks.interrupt import ending_well
+from segment.callbacks.interrupt import exit_on_signals
 from segment.checkpoint.load import check_epochs, check_resumable, read_checkpoint, steps_of
 from segment.commands.command import hydra_command
-from segment.configuration.check import checked
+from segment.configuration.check import validate_config
+from segment.configuration.instantiate import instantiate
 from segment.doctor.stored import check_labels
 from segment.errors import UserError
 from segment.forecast.preflight import preflight
@@ -25,110 +26,139 @@ from segment.memory.network import activations, check_batch, check_step
 from segment.memory.patch_size import check_patch_size
 from segment.metrics.cases_csv import print_scores
 from segment.run.ending import best_epoch, shortfalls, why_untested
-from segment.run.finetune import all_seen, begin_from, keep_note, note_checkpoint, warn_of_memory
+from segment.run.finetune import check_repeated, checksum, load_initial_weights, seen_hashes, warn_trained_on
 from segment.run.folder import Run
-from segment.run.open_run import open_run
-from segment.run.processes import place
+from segment.run.open_run import in_folder, open_run
+from segment.run.processes import rank_info
 from segment.run.record import record, record_use
-from segment.run.repeat import repeated, tell_environment, tell_resumed, tell_scores
+from segment.run.repeat import compare_scores, environment_differences, repeated_config, resume_differences
+from segment.run.resume import Facts, recorded_facts
 from segment.run.training_use import TrainingUse
 
 log = logging.getLogger(__name__)
 
 
 def train(cfg: DictConfig) -> float:
-    """Run one experiment in its own folder.
+    """Train one network in its own run folder.
 
-    Everything that can be wrong with data and configuration is found before the first epoch.
+    Errors in data and configuration are found before the first epoch.
 
     Returns:
         The best validation score of the monitored metric, for sweeps; NaN when no checkpoint was scored.
     """
-    cfg = checked("train", cfg)  # from Python nobody has done so
+    cfg = validate_config("train", cfg)  # the command has done this, but a caller in Python has not
     _refuse_parallel_sweep(cfg)
     if cfg.from_run:
-        cfg = repeated(cfg)
-    note_checkpoint(cfg)
-    with ending_well(), open_run(cfg, "train.log") as here:
-        if here.resumed:
-            keep_note(cfg, here.folder)
+        cfg = repeated_config(cfg)
+    facts = {"init_sha256": checksum(cfg)} if cfg.init_from else {}
+    if cfg.from_run and cfg.init_from:
+        check_repeated(cfg, facts["init_sha256"])
+    with exit_on_signals(), open_run(cfg, "train.log", facts) as run:
+        cfg, facts = in_folder(cfg, run), _known_facts(facts, run)
         pl.seed_everything(cfg.seed, workers=True)
         parts = build.parts(cfg)
+        parts.module.checkpoint_metadata["trained"] |= facts
         try:
-            _check(cfg, parts, here)
+            _check(cfg, parts, run)
             if parts.trainer.is_global_zero:
-                _record(cfg, parts, here)
+                _record(cfg, parts, run, facts)
             if cfg.preflight == "only":
                 return float("nan")
-            _begin_logging(parts.trainer, cfg, here)
-            with _measured(parts.trainer, here):
-                _fit_and_test(cfg, parts, here)
+            _start_logging(parts.trainer, columns(cfg) | facts, run)
+            with _measured(parts.trainer, run):
+                _fit_and_test(cfg, parts, run)
             return _best_score(parts.trainer)
         finally:
             build.close(parts.trainer)
 
 
-def _check(cfg: DictConfig, parts: build.Parts, here: Run) -> None:
-    """Find what cannot work, and note in the module what its checkpoints tell of the cases."""
+def _known_facts(facts: Facts, run: Run) -> dict[str, Any]:
+    """Facts of this call; a fact that is None, because a file no longer exists, is taken from the resumed run."""
+    recorded = recorded_facts(run.folder) if run.resumed else {}
+    known = {}
+    for key, value in facts.items():
+        found = recorded.get(key) if value is None else value
+        if found is not None:
+            known[key] = found
+    return known
+
+
+def _check(cfg: DictConfig, parts: build.Parts, run: Run) -> None:
+    """Check sizes and labels, and add split and voxel hashes to the metadata of the checkpoints."""
+    datamodule, module = parts.datamodule, parts.module
+    _check_memory(parts)
+    hashes = datamodule.voxel_hashes()
+    check_labels(datamodule.volumes.values(), instantiate(cfg.anatomy), cfg.label_check)
+    module.checkpoint_metadata |= {"split": datamodule.split.ids(), "voxel_hashes": hashes}
+    if run.checkpoint is not None:
+        _check_resumed(cfg, parts, run.checkpoint)
+    elif cfg.init_from:
+        load_initial_weights(cfg, module, datamodule)
+
+
+def _check_memory(parts: build.Parts) -> None:
+    """Check that batches, training steps and masks fit into memory, and that the network takes the patches."""
     datamodule, module = parts.datamodule, parts.module
     device, dtype = parts.trainer.strategy.root_device, activations(str(parts.trainer.precision))
     check_batch(datamodule.batch_size, datamodule.patch_size, datamodule.num_workers)
     check_patch_size(module.net, datamodule.patch_size, datamodule.batch_size)
     check_step(module.net, datamodule.batch_size, datamodule.patch_size, device, dtype)
-    if window := getattr(module.inferer, "patch_size", None):
+    window = getattr(module.inferer, "patch_size", None)
+    if window:
         check_patch_size(module.net, window, 1, inference=True)
-    for case in (*datamodule.split.val, *datamodule.split.test) if device.type == "cpu" else ():
-        module.segmenter.check(datamodule.volumes[case.id].image.shape)
-    hashes = datamodule.voxel_hashes()
-    check_labels(datamodule.volumes.values(), instantiate(cfg.anatomy, _convert_="all"), cfg.label_check)
-    module.checkpoint_metadata |= {"split": datamodule.split.ids(), "voxel_hashes": hashes}
-    if here.checkpoint is not None:
-        other_data = any(key.split(".")[0] in ("data", "split") for key in cfg.allow_changed)
-        check_epochs(here.checkpoint, parts.trainer.max_epochs)
-        check_resumable(here.checkpoint, module, other_data)
-        learnt = read_checkpoint(here.checkpoint)["segment"]["split"].get("train", [])
-        if moved := [case.id for case in datamodule.split.val if case.id in learnt and not datamodule.split.shared]:
-            warn_of_memory("the run", moved)
-        module.checkpoint_metadata["voxel_hashes"] = all_seen(here.checkpoint, str(here.checkpoint), datamodule)
-    elif cfg.init_from:
-        begin_from(cfg, module, datamodule)
+    if device.type == "cpu":
+        for case in (*datamodule.split.val, *datamodule.split.test):
+            module.segmenter.check(datamodule.volumes[case.id].image.shape)
 
 
-def _record(cfg: DictConfig, parts: build.Parts, here: Run) -> None:
-    """Write what the run is, and what it will take."""
-    if cfg.preflight and here.resumed:  # a run that cannot go on keeps what is on record
-        preflight(cfg, parts, here.folder, here.checkpoint)
+def _check_resumed(cfg: DictConfig, parts: build.Parts, checkpoint: Path) -> None:
+    """Check that the run can be resumed from a checkpoint, and keep the hashes of all cases it was trained on."""
+    datamodule, module = parts.datamodule, parts.module
+    other_data = any(key.split(".")[0] in ("data", "split") for key in cfg.allow_changed)
+    check_epochs(checkpoint, parts.trainer.max_epochs)
+    check_resumable(checkpoint, module, other_data)
+    trained_on = read_checkpoint(checkpoint)["segment"]["split"].get("train", [])
+    moved = [case.id for case in datamodule.split.val if case.id in trained_on]
+    if moved and not datamodule.split.shared:
+        warn_trained_on("the run", moved)
+    module.checkpoint_metadata["voxel_hashes"] = seen_hashes(checkpoint, str(checkpoint), datamodule)
+
+
+def _record(cfg: DictConfig, parts: build.Parts, run: Run, facts: Facts) -> None:
+    """Write the run record, and measure in a pre-flight what the run will need."""
+    if cfg.preflight and run.resumed:  # first, so that a failing pre-flight leaves the existing record unchanged
+        preflight(cfg, parts, run.folder, run.checkpoint)
     if cfg.preflight != "only":
         parameters = sum(weights.numel() for weights in parts.module.net.parameters())
         content = parts.datamodule.content() | {"parameters": parameters}
-        record(here, cfg, parts.datamodule.split.ids(), content)
+        record(run, cfg, parts.datamodule.split.ids(), content, facts)
         if cfg.from_run:
-            for sentence in tell_environment(Path(cfg.from_run), here.folder):
+            for sentence in environment_differences(Path(cfg.from_run), run.folder):
                 log.warning("not as in %s: %s", cfg.from_run, sentence)
-        if here.resumed:
-            for sentence in tell_resumed(here.folder):
+        if run.resumed:
+            for sentence in resume_differences(run.folder):
                 log.warning("not as when the run was stopped: %s", sentence)
-    if cfg.preflight and not here.resumed:
-        preflight(cfg, parts, here.folder, here.checkpoint)
+    if cfg.preflight and not run.resumed:
+        preflight(cfg, parts, run.folder, run.checkpoint)
 
 
 @contextmanager
-def _measured(trainer: pl.Trainer, here: Run) -> Iterator[None]:
-    """Record what a block that trains has used, however it ends, before the loggers are closed."""
+def _measured(trainer: pl.Trainer, run: Run) -> Iterator[None]:
+    """Record time and memory of a block that trains, also when it fails, before the loggers are closed."""
     use = TrainingUse()
     trainer.callbacks.append(use)  # type: ignore[attr-defined]
     try:
         yield
     finally:
         if trainer.is_global_zero:
-            record_use(here, use.so_far())
+            record_use(run, use.so_far())
 
 
-def _fit_and_test(cfg: DictConfig, parts: build.Parts, here: Run) -> None:
+def _fit_and_test(cfg: DictConfig, parts: build.Parts, run: Run) -> None:
     """Train, test the best checkpoint, and print the scores."""
     datamodule, module, trainer = parts.datamodule, parts.module, parts.trainer
-    steps_before = steps_of(here.checkpoint) if here.checkpoint else 0  # the file is replaced meanwhile
-    trainer.fit(module, datamodule=datamodule, ckpt_path=here.checkpoint, weights_only=True)
+    steps_before = steps_of(run.checkpoint) if run.checkpoint else 0  # training will overwrite the file
+    trainer.fit(module, datamodule=datamodule, ckpt_path=run.checkpoint, weights_only=True)
     for sentence in shortfalls(trainer, steps_before):
         log.warning("%s", sentence)
     log.info("%s", best_epoch(trainer))
@@ -140,21 +170,23 @@ def _fit_and_test(cfg: DictConfig, parts: build.Parts, here: Run) -> None:
         trainer.test(module, datamodule=datamodule, ckpt_path=best, weights_only=True, verbose=False)
     if not trainer.is_global_zero:
         return
-    table = here.folder / "cases.csv"
+    table = run.folder / "cases.csv"
     print_scores(table)
     if cfg.from_run:
         before = Path(cfg.from_run) / "cases.csv"
-        both = before.exists() and table.exists()
-        print(tell_scores(before, table) if both else "there are no test scores to compare")
-    print(f"run folder: {here.folder}")
+        if before.exists() and table.exists():
+            print(compare_scores(before, table))
+        else:
+            print("there are no test scores to compare")
+    print(f"run folder: {run.folder}")
 
 
-def _begin_logging(trainer: pl.Trainer, cfg: DictConfig, here: Run) -> None:
-    """Give every logger the configuration and drop rows that a resumed run will write again."""
+def _start_logging(trainer: pl.Trainer, hyperparameters: Mapping[str, Any], run: Run) -> None:
+    """Log the configuration, and drop the rows that a resumed run will write again."""
     for logger in trainer.loggers:
-        logger.log_hyperparams(columns(cfg))
+        logger.log_hyperparams(dict(hyperparameters))
         if isinstance(logger, MetricsCSV):
-            logger.forget_from(steps_of(here.checkpoint) if here.checkpoint else 0)
+            logger.truncate(steps_of(run.checkpoint) if run.checkpoint else 0)
 
 
 def _best_score(trainer: pl.Trainer) -> float:
@@ -163,8 +195,11 @@ def _best_score(trainer: pl.Trainer) -> float:
 
 
 def _refuse_parallel_sweep(cfg: DictConfig) -> None:
-    """A sweep in one process cannot start processes per job: each would begin the whole sweep anew (hydra #2070)."""
-    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN and place() is None:
+    """Refuse several devices in a sweep that runs in one process.
+
+    Each process that Lightning starts for a job would run the whole sweep again (hydra #2070).
+    """
+    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN and rank_info() is None:
         devices = cfg.trainer.get("devices", 1)
         if devices not in (1, "1", [0]):
             msg = (

@@ -1,1 +1,1 @@
-"""Finished runs: found, read, gathered into arms, and refused where a comparison would not be fair."""
+"""Comparison of finished runs: find and read them, group them into arms, check that the comparison is fair, test it."""

@@ -1,4 +1,4 @@
-"""Arms, what they reach, and how they differ: all that a comparison found."""
+"""Compares arms on the test cases that they share."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,30 +10,38 @@ import numpy as np
 from segment.comparison.arms import Arm
 from segment.comparison.fair import check_fair
 from segment.comparison.finished_run import FinishedRun
-from segment.comparison.statistics.average import nan_means
-from segment.comparison.statistics.contrasts import Contrast, Key, Scores, Settings, Summary, contrasts, summarise
+from segment.comparison.statistics.contrasts import (
+    Contrast,
+    Key,
+    Scores,
+    Settings,
+    Summary,
+    compute_contrasts,
+    summarise,
+)
+from segment.comparison.statistics.mean import nan_means
 from segment.errors import UserError
 from segment.metrics.scores import OrganScore
 
-MEAN = "mean over organs"  # its place among the organs of summaries
-MOST_TESTS = 1000  # after Holm, of 20 patients only p below 0.00005 count, and each takes a hundredth of a second
+MEAN = "mean over organs"  # used like an organ's name in summaries
+MAX_TESTS = 1000  # with 20 patients and so many tests, only p below 0.00005 is significant; a test takes 10 ms
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The result.
+    """Result of a comparison.
 
     Attributes:
-        arms: In the order in which they were named.
+        arms: In the order in which the user named them.
         cases: Test cases, sorted.
-        patients: Each by the first of its test cases.
-        organs: Those that all runs score.
-        metrics: Those that mean the same in all runs.
-        scores: By arm, then organ and metric; columns are `patients`, each the mean over its cases.
-        summaries: Alike, and `MEAN` for the mean over organs when there are several, which is not tested.
-        contrasts: One for every test; none when there is one arm.
-        settings: How it was tested.
-        remarks: What a reader should know.
+        patients: The first test case of each patient.
+        organs: Organs that all runs score.
+        metrics: Metrics that are defined alike in all runs.
+        scores: By arm, then by organ and metric. Columns are `patients`, each the mean over the patient's cases.
+        summaries: By arm, then by organ and metric. With several organs also for `MEAN`, which is not tested.
+        contrasts: One for every test; none if there is one arm.
+        settings: Options of the tests.
+        remarks: Notes for the reader.
     """
 
     arms: Sequence[Arm]
@@ -49,17 +57,21 @@ class Comparison:
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
-        """First and second arm of what was tested."""
-        return list(dict.fromkeys((one.first, one.second) for one in self.contrasts))
+        """First and second arm of each tested pair."""
+        return list(dict.fromkeys((contrast.first, contrast.second) for contrast in self.contrasts))
 
     @property
     def tests(self) -> int:
-        """How many tests Holm's correction counts."""
-        return sum(not math.isnan(one.p_holm) for one in self.contrasts)
+        """Number of tests that Holm's correction counts."""
+        return sum(not math.isnan(contrast.p_holm) for contrast in self.contrasts)
 
-    def of_pair(self, pair: tuple[str, str], metric: str) -> list[Contrast]:
-        """One contrast for each organ."""
-        return [one for one in self.contrasts if (one.first, one.second, one.metric) == (*pair, metric)]
+    def contrasts_of(self, pair: tuple[str, str], metric: str) -> list[Contrast]:
+        """Contrasts of a pair for one metric, one for each organ."""
+        return [
+            contrast
+            for contrast in self.contrasts
+            if (contrast.first, contrast.second) == pair and contrast.metric == metric
+        ]
 
 
 def compare(
@@ -70,29 +82,30 @@ def compare(
     Args:
         arms: At least one.
         metrics: Names of scores of cases.csv.
-        reference: Letter of the arm, or name of a run in it, with which the others are compared; None: all pairs.
-        settings: How to test.
-        remarks: On how the arms were made.
+        reference: Letter of the arm that the others are compared with, or name of one of its runs; None compares all
+            pairs.
+        settings: Options of the tests.
+        remarks: Notes on how the arms were formed.
 
     Raises:
-        UserError: When the comparison would not be fair, makes too many tests, or there is no such reference.
+        UserError: If the comparison would not be fair, makes too many tests, or no arm matches `reference`.
     """
     pairs = _pairs(arms, reference)
     runs = [run for arm in arms for run in arm.runs]
-    organs, metrics, more = check_fair(runs, metrics)
-    if (count := len(pairs) * len(organs) * len(metrics)) > MOST_TESTS:
+    organs, metrics, new_remarks = check_fair(runs, metrics)
+    count = len(pairs) * len(organs) * len(metrics)
+    if count > MAX_TESTS:
         msg = (
             f"{len(arms)} arms make {count} tests, too many to find anything; name the arm to compare with: reference="
         )
         raise UserError(msg)
     cases = sorted(runs[0].cases)
-    patients = _by_patient(runs, cases)
-    scores = {arm.letter: _scores(arm, list(patients.values()), organs, metrics) for arm in arms}
-    means = _over_organs(scores, organs, metrics)
+    patients = _cases_by_patient(runs, cases)
     if len(patients) < len(cases):
-        more.append(
-            f"{len(cases)} test cases are of {len(patients)} patients, whose score is the mean over their cases"
+        new_remarks.append(
+            f"the {len(cases)} test cases are of {len(patients)} patients; a patient's score is the mean over the cases"
         )
+    scores = {arm.letter: _scores(arm, list(patients.values()), organs, metrics) for arm in arms}
     return Comparison(
         arms=arms,
         cases=cases,
@@ -100,28 +113,42 @@ def compare(
         organs=organs,
         metrics=metrics,
         scores=scores,
-        summaries={
-            letter: {key: summarise(one, key[1], settings) for key, one in (by_key | means[letter]).items()}
-            for letter, by_key in scores.items()
-        },
-        contrasts=contrasts(scores, pairs, settings),
+        summaries=_summaries(scores, organs, metrics, settings),
+        contrasts=compute_contrasts(scores, pairs, settings),
         settings=settings,
-        remarks=[*remarks, *more],
+        remarks=[*remarks, *new_remarks],
     )
 
 
-def _over_organs(
+def _summaries(
+    scores: Mapping[str, Mapping[Key, Scores]], organs: Sequence[str], metrics: Sequence[str], settings: Settings
+) -> dict[str, dict[Key, Summary]]:
+    means = _means_over_organs(scores, organs, metrics)
+    summaries = {}
+    for letter, by_key in scores.items():
+        both = {**by_key, **means[letter]}
+        summaries[letter] = {key: summarise(own, key[1], settings) for key, own in both.items()}
+    return summaries
+
+
+def _means_over_organs(
     scores: Mapping[str, Mapping[Key, Scores]], organs: Sequence[str], metrics: Sequence[str]
 ) -> dict[str, dict[Key, Scores]]:
-    """Each patient's mean over organs, by arm: of those that have a score in every arm, so that arms are comparable."""
+    """Mean over organs for each patient, by arm; empty if there is one organ.
+
+    Only organs that have a score in every arm count for a patient. Otherwise an arm could gain by missing an organ.
+    """
     result: dict[str, dict[Key, Scores]] = {letter: {} for letter in scores}
-    for metric in metrics if len(organs) > 1 else ():
-        values = {
-            letter: np.stack([by_key[organ, metric].values for organ in organs]) for letter, by_key in scores.items()
-        }
-        known = np.all([~np.isnan(nan_means(one, axis=1)) for one in values.values()], axis=0)  # (organs, patients)
-        for letter, one in values.items():
-            means = nan_means(np.where(known[:, None, :], one, np.nan), axis=0)
+    if len(organs) < 2:
+        return result
+    for metric in metrics:
+        values = {}  # by arm: (organs, seeds, patients)
+        for letter, by_key in scores.items():
+            values[letter] = np.stack([by_key[organ, metric].values for organ in organs])
+        # (organs, patients)
+        known = np.all([~np.isnan(nan_means(of_arm, axis=1)) for of_arm in values.values()], axis=0)
+        for letter, of_arm in values.items():
+            means = nan_means(np.where(known[:, None, :], of_arm, np.nan), axis=0)
             result[letter][MEAN, metric] = Scores(means, np.zeros_like(means, dtype=bool))
     return result
 
@@ -130,23 +157,25 @@ def _pairs(arms: Sequence[Arm], reference: str | None) -> list[tuple[str, str]]:
     letters = [arm.letter for arm in arms]
     if reference is None:
         return list(combinations(letters, 2))
-    found = [arm.letter for arm in arms if reference == arm.letter or reference in [run.name for run in arm.runs]]
-    if not found:
-        told = ", ".join(arm.title for arm in arms)
-        msg = f"reference={reference} is no arm of this comparison; give a letter: {told}"
-        raise UserError(msg)
-    return [(found[0], letter) for letter in letters if letter != found[0]]
+    for arm in arms:
+        if reference == arm.letter or reference in [run.name for run in arm.runs]:
+            return [(arm.letter, letter) for letter in letters if letter != arm.letter]
+    titles = ", ".join(arm.title for arm in arms)
+    msg = f"reference={reference} is no arm of this comparison; give a letter: {titles}"
+    raise UserError(msg)
 
 
-def _by_patient(runs: Sequence[FinishedRun], cases: Sequence[str]) -> dict[str, list[str]]:
-    """Test cases by the first one of their patient: two are of one where any run says so."""
+def _cases_by_patient(runs: Sequence[FinishedRun], cases: Sequence[str]) -> dict[str, list[str]]:
+    """Test cases of each patient by the first of them. Two cases are of one patient if any run recorded this."""
     first = {case: case for case in cases}
     for run in runs:
-        gathered: dict[str, set[str]] = {}
+        groups: dict[str, set[str]] = {}
         for case in cases:
-            gathered.setdefault(run.patients.get(case, case), set()).add(first[case])
-        for same in gathered.values():
-            first = {case: min(same) if other in same else other for case, other in first.items()}
+            groups.setdefault(run.patients.get(case, case), set()).add(first[case])
+        for group in groups.values():
+            for case, current in first.items():
+                if current in group:
+                    first[case] = min(group)
     patients: dict[str, list[str]] = {}
     for case, patient in first.items():
         patients.setdefault(patient, []).append(case)
@@ -156,27 +185,43 @@ def _by_patient(runs: Sequence[FinishedRun], cases: Sequence[str]) -> dict[str, 
 def _scores(
     arm: Arm, patients: Sequence[Sequence[str]], organs: Sequence[str], metrics: Sequence[str]
 ) -> dict[Key, Scores]:
-    """Rows are seeds. Of several runs of one seed the mean counts, which is unknown where it is in any of them."""
+    """Scores (seeds, patients) of one arm for each organ and metric.
+
+    Runs with the same seed are averaged. If one of them has no score for a case, their mean is NaN.
+    """
     result = {}
     cases = [case for patient in patients for case in patient]
     starts = np.cumsum([0, *map(len, patients)])
     columns = [slice(start, end) for start, end in pairwise(starts)]
+    by_seed = arm.by_seed
     for organ in organs:
-        seeds = [[[run.cases[case][organ] for run in runs] for case in cases] for runs in arm.by_seed]
-        failed = np.array([[any(map(_is_failure, same)) for same in row] for row in seeds])
+        failed = np.zeros((len(by_seed), len(cases)), dtype=bool)
+        values = {metric: np.zeros(failed.shape) for metric in metrics}
+        for row, runs in enumerate(by_seed):
+            for column, case in enumerate(cases):
+                scores = [run.cases[case][organ] for run in runs]
+                failed[row, column] = any(_is_failure(score) for score in scores)
+                for metric in metrics:
+                    values[metric][row, column] = np.mean([getattr(score, metric) for score in scores])
         for metric in metrics:
-            values = [[float(np.mean([getattr(score, metric) for score in same])) for same in row] for row in seeds]
-            result[organ, metric] = _of_patients(np.array(values), failed, columns)
+            result[organ, metric] = _mean_over_cases(values[metric], failed, columns)
     return result
 
 
-def _of_patients(values: np.ndarray, failed: np.ndarray, columns: Sequence[slice]) -> Scores:
-    """Means over the columns of each patient, unknown where one of its cases has failed without a score."""
-    lost = np.where(failed & np.isnan(values), np.inf, values)  # no mean leaves it out
-    means = np.stack([nan_means(lost[:, of], axis=1) for of in columns], axis=1)
-    return Scores(np.where(np.isinf(means), np.nan, means), np.stack([failed[:, of].any(1) for of in columns], axis=1))
+def _mean_over_cases(values: np.ndarray, failed: np.ndarray, columns: Sequence[slice]) -> Scores:
+    """Average the cases of each patient; NaN if one of the cases failed without a score.
+
+    Args:
+        values: (seeds, cases).
+        failed: (seeds, cases).
+        columns: The cases of each patient.
+    """
+    marked = np.where(failed & np.isnan(values), np.inf, values)  # unlike NaN, inf is not left out of a mean
+    means = np.stack([nan_means(marked[:, cases], axis=1) for cases in columns], axis=1)
+    means = np.where(np.isinf(means), np.nan, means)
+    return Scores(means, np.stack([failed[:, cases].any(axis=1) for cases in columns], axis=1))
 
 
 def _is_failure(score: OrganScore) -> bool:
-    """Where only one of truth and prediction has the organ, dice is 0 and there is no distance."""
+    """True if only one of prediction and ground truth contains the organ: Dice is 0 and there is no distance."""
     return math.isnan(score.hd95_mm) and not math.isnan(score.dice)

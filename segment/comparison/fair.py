@@ -1,4 +1,4 @@
-"""Whether a comparison of runs is fair: the same patients, the same truth, and nobody trained on them."""
+"""Checks that a comparison is fair: same test cases, same ground truth, and no run trained on a test case."""
 
 import math
 from collections.abc import Sequence
@@ -9,14 +9,14 @@ from segment.errors import UserError
 
 
 def check_fair(runs: Sequence[FinishedRun], metrics: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
-    """Refuse what would mislead.
+    """Refuse a comparison that would mislead.
 
     Returns:
-        Organs that all runs score; metrics that mean the same in all; remarks for the reader.
+        Organs that all runs score; metrics that are defined alike in all runs; remarks for the reader.
 
     Raises:
-        UserError: When test cases differ by name or content, a run was trained or selected on test cases, truths
-            differ, or no organ is shared.
+        UserError: If test cases differ by name or content, a run was trained or selected on a test case, ground truths
+            differ, or the runs share no organ.
     """
     first = runs[0]
     for run in runs:
@@ -31,113 +31,133 @@ def check_fair(runs: Sequence[FinishedRun], metrics: Sequence[str]) -> tuple[lis
     if not organs:
         other = next(run for run in runs if not set(run.organs) & set(first.organs))
         msg = (
-            f"{first.name} scores {', '.join(first.organs)}, {other.name} {', '.join(other.organs)}: "
-            "no organ is shared; compare runs of the same organs"
+            f"{first.name} scores {', '.join(first.organs)} and {other.name} scores {', '.join(other.organs)}: they "
+            "share no organ; compare runs of the same organs"
         )
         raise UserError(msg)
     for other in runs[1:]:
-        _check_truth(first, other, organs)
-    kept, remarks = _same_tolerance(runs, organs, metrics)
+        _check_ground_truth(first, other, organs)
+    kept, remarks = _comparable_metrics(runs, organs, metrics)
     return organs, kept, [*_remarks(runs, organs), *remarks]
 
 
 def _check_cases(first: FinishedRun, other: FinishedRun) -> None:
-    only = [sorted(one.cases.keys() - two.cases.keys()) for one, two in ((first, other), (other, first))]
-    if not any(only):
-        return
-    told = [f"only {run.name} tested {names[0]}" for run, names in zip((first, other), only, strict=True) if names]
-    learnt = ""
+    """Refuse runs that tested different cases."""
+    differences = []
+    leak = ""
     for one, two in ((first, other), (other, first)):
-        if both := sorted(one.seen & two.cases.keys()):
-            learnt = f", and {one.name} was trained or selected on {both[0]}, which {two.name} tested"
+        only = one.cases.keys() - two.cases.keys()
+        if only:
+            differences.append(f"only {one.name} tested {min(only)}")
+        leaked = one.seen & two.cases.keys()
+        if leaked:
+            leak = f", and {one.name} was trained or selected on {min(leaked)}, which {two.name} tested"
+    if not differences:
+        return
     msg = (
-        f"the test cases differ: {' and '.join(told)}{learnt}; train all runs on the same split, e.g. split.seed=0, "
-        "or merge the folds of each setting: segment merge"
+        f"the test cases differ: {' and '.join(differences)}{leak}; train all runs on the same split, e.g. "
+        "split.seed=0, or merge the folds of each setting: segment merge"
     )
     raise UserError(msg)
 
 
 def _check_voxels(first: FinishedRun, other: FinishedRun) -> None:
+    """Refuse runs in which the same case id stands for different CTs."""
     for case in first.cases:
         hashes = first.voxels.get(case), other.voxels.get(case)
         if all(hashes) and hashes[0] != hashes[1]:
             msg = (
-                f"{case} has other voxels in {first.name} than in {other.name}, so they tested other CTs by the same "
-                "name; test both on the same data, by segment evaluate"
+                f"{case} has other voxels in {first.name} than in {other.name}: two CTs have the same name; test both "
+                "runs on the same data with segment evaluate"
             )
             raise UserError(msg)
 
 
 def _check_unseen(run: FinishedRun, other: FinishedRun) -> None:
-    """Refuse when a run was trained on what the other, or it itself, tested: by content, whatever the name."""
+    """Refuse a run that was trained or selected on a case that `other`, possibly the same run, tested.
+
+    CTs are compared by content where it was recorded, so a case is recognised under another name, too.
+    """
     for part in run.parts:
-        seen = {run.voxels[case]: case for case in part.seen if run.voxels.get(case)}
+        seen_by_hash = {run.voxels[case]: case for case in part.seen if run.voxels.get(case)}
         for case in sorted(part.test):
-            known = next((seen[v] for v in (other.voxels.get(case), run.voxels.get(case)) if v in seen), None)
-            if known is None and case in part.seen:
-                known = case
-            if known is not None:
-                under = f" under the name {known}" if known != case else ""
-                msg = (
-                    f"{run.name} was trained or selected on {case}{under}, which {other.name} tested; "
-                    "compare runs that have not seen their test cases"
-                )
-                raise UserError(msg)
+            seen = case if case in part.seen else None
+            for content in (run.voxels.get(case), other.voxels.get(case)):
+                seen = seen_by_hash.get(content or "", seen)
+            if seen is None:
+                continue
+            name = f" under the name {seen}" if seen != case else ""
+            msg = (
+                f"{run.name} was trained or selected on {case}{name}, which {other.name} tested; "
+                "compare runs that have not seen their test cases"
+            )
+            raise UserError(msg)
 
 
-def _check_truth(first: FinishedRun, other: FinishedRun, organs: Sequence[str]) -> None:
-    """The truth of a case lies on the CT's own grid, so its volume is the same in every run."""
+def _check_ground_truth(first: FinishedRun, other: FinishedRun, organs: Sequence[str]) -> None:
+    """Refuse runs that were scored on different labels.
+
+    The ground truth of a case has the CT's own grid, so its volume must be the same in every run.
+    """
     for case, scores in first.cases.items():
         for organ in organs:
-            truths = scores[organ].volume_ml_true, other.cases[case][organ].volume_ml_true
-            if not (math.isclose(*truths, rel_tol=1e-6) or all(map(math.isnan, truths))):
-                msg = (
-                    f"the true {organ} of {case} has {truths[0]:.1f} mL in {first.name} and {truths[1]:.1f} mL in "
-                    f"{other.name}: labels or data changed; test both on the same data, by segment evaluate"
-                )
-                raise UserError(msg)
+            volumes_ml = scores[organ].volume_ml_true, other.cases[case][organ].volume_ml_true
+            both_absent = all(math.isnan(volume) for volume in volumes_ml)
+            if both_absent or math.isclose(*volumes_ml, rel_tol=1e-6):
+                continue
+            msg = (
+                f"the ground truth of {organ} in {case} has {volumes_ml[0]:.1f} mL in {first.name} and "
+                f"{volumes_ml[1]:.1f} mL in {other.name}: labels or data changed; test both runs on the same data with "
+                "segment evaluate"
+            )
+            raise UserError(msg)
 
 
-def _same_tolerance(
+def _comparable_metrics(
     runs: Sequence[FinishedRun], organs: Sequence[str], metrics: Sequence[str]
 ) -> tuple[list[str], list[str]]:
-    """Metrics without nsd where it was taken at different tolerances; a remark where nobody knows.
+    """Metrics without nsd if runs used different tolerances, and remarks on unequal or unknown tolerances.
 
     Raises:
-        UserError: When no other metric is left.
+        UserError: If no metric is left.
     """
     if "nsd" not in metrics:
         return list(metrics), []
-    unknown = []
+    unknown: list[str] = []
     for organ in organs:
         tolerances = {run.name: run.config.get(f"tolerance_mm.{organ}") for run in runs}
-        found = {value for value in tolerances.values() if value is not None}
-        if len(found) > 1:
-            why = f"tolerance_mm.{organ} is {', '.join(map(str, sorted(found)))} in different runs"
-            kept = [metric for metric in metrics if metric != "nsd"]
-            if not kept:
-                msg = f"nsd cannot be compared: {why}; ask for other metrics, e.g. metrics=[dice,hd95_mm]"
+        known = {value for value in tolerances.values() if value is not None}
+        if len(known) > 1:
+            reason = f"tolerance_mm.{organ} is {', '.join(map(str, sorted(known)))} in different runs"
+            others = [metric for metric in metrics if metric != "nsd"]
+            if not others:
+                msg = f"nsd cannot be compared: {reason}; ask for other metrics, e.g. metrics=[dice,hd95_mm]"
                 raise UserError(msg)
-            return kept, [f"nsd is left out: {why}"]
+            return others, [f"nsd is left out: {reason}"]
         unknown += [name for name, value in tolerances.items() if value is None]
-    if unknown:
-        names = _names(list(dict.fromkeys(unknown)))
-        return list(metrics), [f"{names} did not record tolerance_mm: nsd is comparable only if it is the same in all"]
-    return list(metrics), []
+    if not unknown:
+        return list(metrics), []
+    names = _names(list(dict.fromkeys(unknown)))
+    return list(metrics), [f"{names} did not record tolerance_mm: nsd is comparable only if it is the same in all runs"]
 
 
 def _remarks(runs: Sequence[FinishedRun], organs: Sequence[str]) -> list[str]:
     remarks = []
-    if more := sorted({organ for run in runs for organ in run.organs} - set(organs)):
-        remarks.append(f"left out: {', '.join(more)}, which not every run scores")
-    if unknown := [run.name for run in runs if any(not run.voxels.get(case) for case in run.cases)]:
+    not_shared = sorted({organ for run in runs for organ in run.organs} - set(organs))
+    if not_shared:
+        remarks.append(f"left out: {', '.join(not_shared)}, which not every run scores")
+    without_hashes = [run.name for run in runs if any(not run.voxels.get(case) for case in run.cases)]
+    if without_hashes:
         remarks.append(
-            f"{_names(unknown)} did not record the content of the CTs: its cases are known by their names alone"
+            f"{_names(without_hashes)} did not record the content of the CTs: cases are matched by name only"
         )
-    if unseen := [run.name for run in runs if not run.seen]:
-        remarks.append(f"what {_names(unseen)} was trained on is not recorded beside its scores")
+    without_training = [run.name for run in runs if not run.seen]
+    if without_training:
+        remarks.append(f"the training cases of {_names(without_training)} are not recorded beside the scores")
     return remarks
 
 
 def _names(runs: Sequence[str]) -> str:
-    return runs[0] if len(runs) == 1 else f"{runs[0]} and {len(runs) - 1} more"
+    if len(runs) == 1:
+        return runs[0]
+    return f"{runs[0]} and {len(runs) - 1} more"

@@ -1,132 +1,147 @@
-"""From what a user names to runs: folders, sweeps, patterns, tables, W&B paths."""
+"""Finds the runs that the arguments of a command name: folders, sweeps, patterns, tables and W&B paths."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
 
-from segment.comparison.finished_run import FinishedRun, read_alone, read_folds, read_run
+from segment.comparison.finished_run import FinishedRun, read_bare_table, read_merged_folds, read_run
 from segment.comparison.merge import tested_ids, tested_table
 from segment.comparison.wandb_runs import WANDB_PATH, fetch
 from segment.errors import UserError
 
-TABLE = "cases.csv"  # what runs and merging call it; other files are only tables
+TABLE = "cases.csv"  # written by runs and `segment merge`; a file of another name is a bare table
 
 
 @dataclass(frozen=True)
 class Group:
-    """What one argument names.
+    """Runs that one argument names.
 
     Attributes:
-        name: The argument, as it may be shown.
+        name: The argument, shortened by `short_path`.
         runs: At least one.
-        is_apart: Whether its runs keep to themselves: those of a sweep folder, a pattern or a merged table.
-        left_out: What was passed over, and why.
+        is_separate: Whether the runs never share an arm with runs of other arguments: true for those of a sweep folder,
+            a pattern or a merged table.
+        left_out: A reason for each run that was skipped.
     """
 
     name: str
     runs: tuple[FinishedRun, ...]
-    is_apart: bool
+    is_separate: bool
     left_out: tuple[str, ...] = ()
 
 
 def find_runs(arguments: Sequence[str], scratch: Path) -> list[Group]:
-    """The runs that each argument names.
+    """Runs that each argument names.
 
-    Of a sweep or a pattern, runs that were not tested to the end are passed over; one that is named alone is refused.
+    In a sweep or a pattern, runs that were not tested to the end are skipped. If such a run is named by itself, it is
+    an error.
 
     Args:
         arguments: Run folders, sweep folders, tables (cases.csv), patterns, or W&B paths `entity/project/run_id`.
-        scratch: A folder for what is fetched from W&B.
+        scratch: Folder for downloads from W&B.
 
     Raises:
-        UserError: When an argument names no run, a run was not tested, or one is named twice.
+        UserError: If an argument names no run, a run was not tested, or a run is named twice.
     """
     groups: list[Group] = []
-    owners: dict[Path, str] = {}
+    arguments_of: dict[Path, str] = {}
     for number, argument in enumerate(arguments):
         if not Path(argument).exists() and WANDB_PATH.fullmatch(argument):
             folder = fetch(argument, scratch / str(number))
-            groups.append(Group(argument, (read_run(folder, argument),), is_apart=False))
+            groups.append(Group(argument, (read_run(folder, argument),), is_separate=False))
             continue
-        units = [unit for place in _places(argument) for unit in _units(place)]
-        for unit in units:
-            if owner := owners.get(unit.resolve()):
-                msg = f"{shown(unit)} is named twice, by {owner} and by {argument}; name it once"
+        sources = [source for path in _matches(argument) for source in _sources(path)]
+        for source in sources:
+            earlier = arguments_of.get(source.resolve())
+            if earlier is not None:
+                msg = f"{short_path(source)} is named twice, by {earlier} and by {argument}; name it once"
                 raise UserError(msg)
-            owners[unit.resolve()] = argument
-        groups.append(_group(argument, units))
+            arguments_of[source.resolve()] = argument
+        groups.append(_group(argument, sources))
     return groups
 
 
-def shown(path: Path) -> str:
-    """The path as it may be handed on: of an absolute one the last two names, which tell nothing about the machine."""
-    here = Path.cwd()
-    if path.is_absolute() and path.is_relative_to(here):
-        path = path.relative_to(here)
-    return str(Path(*path.parts[-2:]) if path.is_absolute() and len(path.parts) > 3 else path)
+def short_path(path: Path) -> str:
+    """Path without private folders of this machine: relative to the working folder, or the last two parts."""
+    working_folder = Path.cwd()
+    if path.is_absolute() and path.is_relative_to(working_folder):
+        path = path.relative_to(working_folder)
+    if path.is_absolute() and len(path.parts) > 3:
+        path = Path(*path.parts[-2:])
+    return str(path)
 
 
-def _places(argument: str) -> list[Path]:
-    matches = [argument] if Path(argument).exists() else glob(argument)  # noqa: PTH207  # patterns may be absolute
-    found = sorted(map(Path, matches), key=_natural)
-    if not found:
+def _matches(argument: str) -> list[Path]:
+    """Paths that an argument names, in natural order."""
+    if Path(argument).exists():
+        return [Path(argument)]
+    paths = sorted(map(Path, glob(argument)), key=_natural)  # noqa: PTH207  # patterns may be absolute
+    if not paths:
         msg = (
             f"no run in {argument}: there is no such file or folder, nor is it a W&B path entity/project/run_id; "
             "check the path"
         )
         raise UserError(msg)
-    return found
+    return paths
 
 
-def _units(place: Path) -> list[Path]:
-    """Run folders, or the one merged table of a cross-validation's folds."""
-    if place.is_file():
-        return [place.parent] if place.name == TABLE and (place.parent / "split.json").exists() else [place]
-    if (place / "split.json").exists():
-        return [place]
-    runs = _runs_below(place)
-    table = place / TABLE
+def _sources(path: Path) -> list[Path]:
+    """Run folders and tables that a path stands for; merged folds of a cross-validation are one table."""
+    if path.is_file():
+        if path.name == TABLE and (path.parent / "split.json").exists():
+            return [path.parent]
+        return [path]
+    if (path / "split.json").exists():
+        return [path]
+    runs = _runs_below(path)
+    table = path / TABLE
+    # The runs of a sweep test the same cases; folds test different ones.
     is_merged = table.exists() and len({tuple(tested_ids(run)) for run in runs}) > 1
-    return [table] if is_merged else runs
+    if is_merged:
+        return [table]
+    return runs
 
 
 def _runs_below(folder: Path) -> list[Path]:
-    for pattern in ("*/split.json", "*/*/split.json", "*/*/*/split.json"):  # the last: seeds of a search's trials
-        if found := [path.parent for path in folder.glob(pattern)]:
-            return sorted(found, key=_natural)
+    """Run folders at the highest level that has any; at the third level are the seeds of a search's trials."""
+    for pattern in ("*/split.json", "*/*/split.json", "*/*/*/split.json"):
+        runs = [path.parent for path in folder.glob(pattern)]
+        if runs:
+            return sorted(runs, key=_natural)
     return []
 
 
-def _group(argument: str, units: Iterable[Path]) -> Group:
-    units = list(units)
+def _group(argument: str, sources: Sequence[Path]) -> Group:
     runs: list[FinishedRun] = []
     left_out: list[str] = []
-    for unit in units:
+    for source in sources:
         try:
-            if unit.is_dir():
-                tested_table(unit)
+            if source.is_dir():
+                tested_table(source)
         except UserError as error:
-            if len(units) == 1:
+            if len(sources) == 1:
                 raise
             left_out.append(str(error).split(";")[0])
             continue
-        runs.append(_read(unit))
+        runs.append(_read(source))
     if not runs:
         msg = f"no tested run in {argument}; name run folders, the folder of a sweep, or a cases.csv"
         raise UserError(msg)
-    is_apart = len(units) > 1 or units[0].is_file()
-    return Group(shown(Path(argument)), tuple(runs), is_apart, tuple(left_out))
+    is_separate = len(sources) > 1 or sources[0].is_file()
+    return Group(short_path(Path(argument)), tuple(runs), is_separate, tuple(left_out))
 
 
-def _read(unit: Path) -> FinishedRun:
-    if unit.is_dir():
-        return read_run(unit, shown(unit))
-    folds = _runs_below(unit.parent) if unit.name == TABLE else []
-    return read_folds(unit, folds, shown(unit.parent)) if folds else read_alone(unit, shown(unit))
+def _read(source: Path) -> FinishedRun:
+    if source.is_dir():
+        return read_run(source, short_path(source))
+    folds = _runs_below(source.parent) if source.name == TABLE else []
+    if folds:
+        return read_merged_folds(source, folds, short_path(source.parent))
+    return read_bare_table(source, short_path(source))
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
-    """Order in which job 10 follows job 9."""
+    """Sort key that orders numbers by value: job 10 follows job 9."""
     return [(int(part) if part.isdigit() else -1, part) for part in re.split(r"(\d+)", str(path))]

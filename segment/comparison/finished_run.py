@@ -1,4 +1,4 @@
-"""What a finished run tells about itself."""
+"""Reads a finished run: its scores, configuration, training cases and cost."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from segment.comparison.merge import read_facts, read_scores, tested_table
+from segment.comparison.merge import read_json, read_scores, tested_table
 from segment.errors import UserError
 from segment.metrics.scores import OrganScore
-from segment.run.folder import ENVIRONMENT, code_name, processes_of
+from segment.run.folder import ENVIRONMENT, code_name, process_records
 from segment.run.recipe import read_config, shared_config
 
 Cases = Mapping[str, Mapping[str, OrganScore]]
@@ -17,7 +17,7 @@ Cases = Mapping[str, Mapping[str, OrganScore]]
 
 @dataclass(frozen=True)
 class TrainedPart:
-    """Case ids of one training: those it was trained or selected on, and those it tested."""
+    """Case ids of one training: those that it was trained or selected on, and those that it tested."""
 
     seen: frozenset[str]
     test: frozenset[str]
@@ -25,18 +25,18 @@ class TrainedPart:
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A tested run, or the folds of a cross-validation merged into one.
+    """A tested run, or the merged folds of a cross-validation.
 
     Attributes:
-        name: How the user called it.
+        name: As the user wrote it.
         cases: Scores by case and organ.
-        parts: One for a run, one for each fold of merged ones.
-        config: Dotted keys and their values; empty where unknown.
-        code: Commit, and whether it was changed, of every process in turn; empty where unknown.
-        voxels: Hash of the CT by case id; empty where the run did not record it.
-        patients: By id of a case whose patient has several: the first of them. Any other case is a patient.
-        parameters: Of the network; None where unknown, as in evaluations.
-        hours: Of training and test, of all folds; None where unknown.
+        parts: One for a run, one for each of merged folds.
+        config: Dotted keys and their values; empty if unknown.
+        code: Commit of each process, with a mark for uncommitted changes; empty if unknown.
+        voxels: Hash of the CT by case id; empty if the run did not record it.
+        patients: First case of the patient by case id, for patients with several cases. Any other case is a patient.
+        parameters: Number of parameters of the network; None if unknown, as for evaluations.
+        hours: Hours of training and test, summed over folds; None if unknown.
     """
 
     name: str
@@ -51,12 +51,12 @@ class FinishedRun:
 
     @property
     def seed(self) -> Any:  # noqa: ANN401  # whatever config.yaml holds
-        """Of the run; None where unknown."""
+        """Seed of the run; None if unknown."""
         return self.config.get("seed")
 
     @property
     def organs(self) -> list[str]:
-        """In the table's order."""
+        """Organs in the order of the table."""
         return list(dict.fromkeys(organ for scores in self.cases.values() for organ in scores))
 
     @property
@@ -69,33 +69,44 @@ def read_run(folder: Path, name: str) -> FinishedRun:
     """Read a run folder.
 
     Raises:
-        UserError: When it was not tested to the end, or a file cannot be read.
+        UserError: If the run was not tested to the end, or a file cannot be read.
     """
-    split = read_facts(folder / "split.json")
+    split = read_json(folder / "split.json")
     table = tested_table(folder)
-    facts = read_facts(folder / ENVIRONMENT) if (folder / ENVIRONMENT).exists() else {}
-    processes = processes_of(facts)
+    environment: dict[str, Any] = {}
+    if (folder / ENVIRONMENT).exists():
+        environment = read_json(folder / ENVIRONMENT)
+    processes = process_records(environment)
     last = processes[-1]
-    config = _of_training(read_config(folder), last.get("trained", []))
+    config = _with_training_recipe(read_config(folder), last.get("trained", []))
     if config.get("include_trained"):
         msg = f"{name} was scored with include_trained=true, also on cases that it was trained on; evaluate it without"
         raise UserError(msg)
     seen = frozenset(split.get("train", [])) | frozenset(split.get("val", []))
     cases = read_table(table)
-    code = " then ".join(dict.fromkeys(map(code_name, processes)))
-    parts = (TrainedPart(seen, frozenset(cases)),)
-    parameters = last.get("parameters")  # recorded by training alone; the hours of others are not those of a recipe
-    hours = math.fsum(facts.get("hours", 0.0) for facts in processes) if parameters is not None else None
-    voxels, patients = last.get("cases", {}), last.get("patients", {})
-    return FinishedRun(name, cases, parts, config, code, voxels, patients, parameters, hours)
+    parameters = last.get("parameters")
+    hours = None
+    if parameters is not None:  # recorded by training only; the hours of an evaluation are not a cost of the recipe
+        hours = math.fsum(process.get("hours", 0.0) for process in processes)
+    return FinishedRun(
+        name=name,
+        cases=cases,
+        parts=(TrainedPart(seen, frozenset(cases)),),
+        config=config,
+        code=" then ".join(dict.fromkeys(map(code_name, processes))),
+        voxels=last.get("cases", {}),
+        patients=last.get("patients", {}),
+        parameters=parameters,
+        hours=hours,
+    )
 
 
-def read_folds(table: Path, folders: Iterable[Path], name: str) -> FinishedRun:
-    """Read the merged table of a cross-validation, and what its folds tell.
+def read_merged_folds(table: Path, folders: Iterable[Path], name: str) -> FinishedRun:
+    """Read the merged table of a cross-validation and the run folders of its folds.
 
     Raises:
-        UserError: When a fold was not tested to the end, the table is not that of the folds, or they are of several
-            recipes.
+        UserError: If a fold was not tested to the end, the table does not hold the folds' cases, or the folds have
+            different recipes.
     """
     folds = [read_run(folder, f"{name}/{folder.name}") for folder in folders]
     cases = read_table(table)
@@ -105,26 +116,37 @@ def read_folds(table: Path, folders: Iterable[Path], name: str) -> FinishedRun:
             "overwrite=true"
         )
         raise UserError(msg)
-    config = shared_config({fold.name: fold.config for fold in folds})
-    voxels = {case: content for fold in folds for case, content in fold.voxels.items()}
-    patients = {case: first for fold in folds for case, first in fold.patients.items()}
-    parts = tuple(part for fold in folds for part in fold.parts)
-    known = [fold.hours for fold in folds if fold.hours is not None]
-    hours = math.fsum(known) if len(known) == len(folds) else None
-    return FinishedRun(name, cases, parts, config, folds[0].code, voxels, patients, folds[0].parameters, hours)
+    voxels: dict[str, str] = {}
+    patients: dict[str, str] = {}
+    for fold in folds:
+        voxels.update(fold.voxels)
+        patients.update(fold.patients)
+    known_hours = [fold.hours for fold in folds if fold.hours is not None]
+    return FinishedRun(
+        name=name,
+        cases=cases,
+        parts=tuple(part for fold in folds for part in fold.parts),
+        config=shared_config({fold.name: fold.config for fold in folds}),
+        code=folds[0].code,
+        voxels=voxels,
+        patients=patients,
+        parameters=folds[0].parameters,
+        hours=math.fsum(known_hours) if len(known_hours) == len(folds) else None,
+    )
 
 
-def read_alone(table: Path, name: str) -> FinishedRun:
-    """Read a cases.csv of which nothing else is known."""
+def read_bare_table(table: Path, name: str) -> FinishedRun:
+    """Read a cases.csv without a run folder: everything but the scores is unknown."""
     cases = read_table(table)
-    return FinishedRun(name, cases, (TrainedPart(frozenset(), frozenset(cases)),), {}, "", {}, {})
+    part = TrainedPart(frozenset(), frozenset(cases))
+    return FinishedRun(name, cases, (part,), config={}, code="", voxels={}, patients={})
 
 
 def read_table(path: Path) -> Cases:
     """Scores of a cases.csv by case and organ.
 
     Raises:
-        UserError: When it cannot be read, is empty, or lacks an organ of a case.
+        UserError: If the table cannot be read, is empty, or lacks an organ for some case.
     """
     cases: dict[str, dict[str, OrganScore]] = {}
     for case, score in read_scores(path):
@@ -133,19 +155,24 @@ def read_table(path: Path) -> Cases:
         msg = f"{path} has no case; compare a run that was tested"
         raise UserError(msg)
     organs = next(iter(cases.values())).keys()
-    if torn := next((case for case, scores in cases.items() if scores.keys() != organs), None):
-        msg = f"{path} scores {', '.join(organs)}, but not for {torn}; score its checkpoint again by segment evaluate"
-        raise UserError(msg)
+    for case, scores in cases.items():
+        if scores.keys() != organs:
+            msg = (
+                f"{path} scores {', '.join(organs)}, but not for {case}; score its checkpoint again with "
+                "segment evaluate"
+            )
+            raise UserError(msg)
     return cases
 
 
-def _of_training(config: dict[str, Any], recipes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The configuration of an evaluation with recipe and seed of its checkpoint in place of the checkpoint's name.
+def _with_training_recipe(config: dict[str, Any], recipes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Configuration of an evaluation in which the checkpoint's recipe and seed replace its file name and hash.
 
-    Ensembles, and checkpoints that do not tell their recipe, are known by their content.
+    Other configurations stay as they are, and so do those of ensembles and of checkpoints that recorded no recipe:
+    these are identified by the hash of their checkpoints.
     """
     if len(recipes) != 1 or not recipes[0]:
         return config
-    own = {key: value for key, value in config.items() if key not in ("ckpt", "ckpt_sha256")}
+    evaluation = {key: value for key, value in config.items() if key not in ("ckpt", "ckpt_sha256")}
     training = {f"trained.{key}": value for key, value in recipes[0].items() if key != "seed"}
-    return own | training | {"seed": recipes[0].get("seed")}
+    return evaluation | training | {"seed": recipes[0].get("seed")}

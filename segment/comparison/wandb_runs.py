@@ -1,4 +1,4 @@
-"""Runs that lie on a Weights & Biases server."""
+"""Downloads runs from a Weights & Biases server."""
 
 import re
 from pathlib import Path
@@ -7,38 +7,42 @@ from typing import Any
 from segment.errors import UserError
 
 WANDB_PATH = re.compile(r"(?:wandb:)?[\w.-]+/[\w.-]+/[\w.-]+")
-_CONFIG = "run/config.yaml"  # W&B keeps a config.yaml of its own, in another form
+_CONFIG = "run/config.yaml"  # W&B writes its own config.yaml in another format
 _FILES = ("cases.csv", "split.json", "environment.json", _CONFIG)
 
 
 def fetch(path: str, folder: Path) -> Path:
-    """Download what a comparison needs of a run.
+    """Download the files of a run that a comparison needs.
 
     Args:
-        path: `entity/project/run_id`, with or without `wandb:` before it.
-        folder: Where to; made new.
+        path: `entity/project/run_id`, optionally after `wandb:`.
+        folder: Folder to create.
 
     Returns:
-        The folder, which then reads as a run folder.
+        The folder, which can then be read like a run folder.
 
     Raises:
-        UserError: When the server cannot be reached, has no such run, or the run did not log its table.
+        UserError: If the server cannot be reached, has no such run, or the run did not log one of the files.
     """
-    import wandb  # takes a second, and most comparisons are of folders
+    import wandb  # imported late: it takes a second, and most comparisons need folders only
 
-    wandb.setup(settings=wandb.Settings(silent=True))  # else it tells where it found the key
+    wandb.setup(settings=wandb.Settings(silent=True))  # otherwise it prints where it found the key
     try:
         run = wandb.Api().run(path.removeprefix("wandb:"))
-        there = {file.name: file for file in run.files(names=list(_FILES))}
+        files = {file.name: file for file in run.files(names=list(_FILES))}
     except (wandb.errors.Error, ValueError, OSError) as error:
-        here = "" if path.startswith("wandb:") else f"there is no folder {path} here, and "
-        msg = f"{here}cannot get {path} from W&B ({_first_line(error)}); check the path, the network and `wandb login`"
+        no_folder = "" if path.startswith("wandb:") else f"there is no folder {path} here, and "
+        msg = (
+            f"{no_folder}cannot get {path} from W&B ({_first_line(error)}); check the path, the network and "
+            "`wandb login`"
+        )
         raise UserError(msg) from error
-    if missing := [name for name in _FILES if name not in there]:
+    missing = [name for name in _FILES if name not in files]
+    if missing:
         msg = f"{path} has no {', '.join(missing)} on W&B; compare its run folder, or a run that was tested"
         raise UserError(msg)
     folder.mkdir(parents=True)
-    for file in there.values():
+    for file in files.values():
         _download(file, path, folder)
     (folder / _CONFIG).rename(folder / "config.yaml")
     return folder

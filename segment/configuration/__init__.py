@@ -1,1 +1,1 @@
-"""The options of every command: their names and types, checked before torch is imported."""
+"""The options of every command: their names and types, and the checks that run before torch is imported."""

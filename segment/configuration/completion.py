@@ -1,29 +1,44 @@
-"""What the tab key offers of what Hydra finds: Hydra knows no commands, and offers the groups of all."""
+"""Restrict tab completion to one command: Hydra has no commands and offers the groups of all of them."""
 
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from segment.configuration.arguments import taken_apart
-from segment.configuration.composition import hydra_of
+from segment.configuration.arguments import parse_arguments
+from segment.configuration.composition import initialized_hydra
 from segment.configuration.groups import chosen_files, file_texts, groups_of
 from segment.configuration.values import config_dir
 from segment.errors import UserError
 
 
-def config_folder(line: str) -> str | None:
-    """The folder that an unfinished command line names by `--config-dir`, if there is one."""
+def config_dir_of_line(line: str) -> str | None:
+    """Return the folder that `--config-dir` names in an unfinished command line; None when there is no such folder."""
     with suppress(UserError):
-        folder = Path(taken_apart(line.split()).of("--config-dir") or "").expanduser()
-        return str(folder) if folder != Path() and folder.is_dir() else None
+        name = parse_arguments(line.split()).value_of("--config-dir") or ""
+        folder = Path(name).expanduser()
+        if folder != Path() and folder.is_dir():
+            return str(folder)
     return None
 
 
-def of_command(command: str, offered: Sequence[str], folder: str | None) -> list[str]:
-    """Those of the words offered that are no groups of other commands."""
-    folders = [*([Path(folder)] if folder else []), Path(config_dir())]
-    with hydra_of(folder):
+def filter_completions(command: str, offered: Sequence[str], folder: str | None) -> list[str]:
+    """Drop the offered words that are groups of other commands.
+
+    Args:
+        command: The command that is being completed.
+        offered: Hydra's suggestions.
+        folder: Value of `--config-dir`, or None.
+    """
+    folders = [Path(config_dir())]
+    if folder:
+        folders.insert(0, Path(folder))
+    with initialized_hydra(folder):
         groups = groups_of(file_texts(chosen_files(command), folders))
     own = {"hydra", *groups, *(group.partition("/")[0] for group in groups)}
-    names = {word: word.lstrip("+~").partition("=")[0].rstrip("/") for word in offered}
-    return [word for word, name in names.items() if name in own or not any((at / name).is_dir() for at in folders)]
+    kept = []
+    for word in dict.fromkeys(offered):
+        name = word.lstrip("+~").partition("=")[0].rstrip("/")
+        is_group = any((root / name).is_dir() for root in folders)
+        if name in own or not is_group:
+            kept.append(word)
+    return kept

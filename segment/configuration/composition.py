@@ -1,4 +1,4 @@
-"""Composing a command's configuration, and what is wrong with overrides in one sentence."""
+"""Compose a command's configuration, and explain errors in its overrides in one sentence."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hydra import compose, version
 
-# Public functions take one folder only, and --config-dir makes it two.
+# Hydra's public functions take a single folder; with --config-dir there are two.
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
 from hydra.core.global_hydra import GlobalHydra
@@ -17,63 +17,66 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from segment.configuration.arguments import Arguments
-from segment.configuration.check import checked
-from segment.configuration.explanation import explained, lone_words, other_option, parsed
+from segment.configuration.check import validate_config
+from segment.configuration.explanation import explain_error, explain_positional, explain_unknown_option, parse_override
 from segment.configuration.values import config_dir
 from segment.errors import UserError
 
-MOST_JOBS = 20  # of a sweep that are checked before the first one runs; each takes a fraction of a second
+MAX_CHECKED_JOBS = 20  # jobs of a sweep that are checked before the first one runs; each check takes part of a second
 
 
 def check_arguments(command: str, arguments: Arguments, required: Sequence[str], example: str) -> None:
-    """Compose a command's configuration and check it, with no need of torch.
+    """Compose a command's configuration and check it, without importing torch.
 
-    Of a sweep every value of every override is tried once, not every combination, and of many values the first: every
-    job is checked again before it runs.
+    In a sweep (`-m`), this checks each value of each override once, not every combination, and at most the first 20
+    jobs. Hydra's jobs check their own configuration again when they run.
 
     Args:
-        command: Whose configuration it is.
-        arguments: The command line.
-        required: Keys that have to be given, in the order in which words without a key are taken for them.
-        example: How the command is called.
+        command: Name of the command.
+        arguments: The parsed command line.
+        required: Keys without a default, in the order in which words without a key are assigned to them.
+        example: A correct command line, for messages.
 
     Raises:
-        UserError: With what is wrong and what may have been meant.
+        UserError: With what is wrong and what was probably meant.
     """
-    with hydra_of(arguments.of("--config-dir")):
-        if arguments.others:
-            raise UserError(other_option(command, *arguments.others[0], example))
-        if arguments.words:
-            raise UserError(lone_words(command, arguments.words, required, example))
-        read = [parsed(override) for override in arguments.overrides]
-        is_sweep = arguments.has("-m", "--multirun")
-        for job in islice(_jobs(read), MOST_JOBS) if is_sweep else [arguments.overrides]:
-            checked(command, composed(command, job), spellings(job))
+    with initialized_hydra(arguments.value_of("--config-dir")):
+        if arguments.unknown:
+            raise UserError(explain_unknown_option(command, *arguments.unknown[0], example))
+        if arguments.positional:
+            raise UserError(explain_positional(command, arguments.positional, required, example))
+        overrides = [parse_override(override) for override in arguments.overrides]
+        jobs: Iterator[Sequence[str]] = iter([arguments.overrides])
+        if arguments.has("-m", "--multirun"):
+            jobs = islice(_sweep_jobs(overrides), MAX_CHECKED_JOBS)
+        for job in jobs:
+            validate_config(command, compose_config(command, job), spellings(job))
 
 
-def composed(command: str, overrides: Sequence[str]) -> DictConfig:
-    """The configuration of a command, within `hydra_of` or a command that runs.
+def compose_config(command: str, overrides: Sequence[str]) -> DictConfig:
+    """Compose the configuration of a command, within `initialized_hydra` or while a command runs.
 
     Raises:
-        UserError: As `check_arguments`.
+        UserError: When an override is wrong.
     """
     try:
         return compose(command, list(overrides))
     except (HydraException, OmegaConfBaseException, ValueError) as error:
-        raise explained(error, command, overrides) from error
+        raise explain_error(error, command, overrides) from error
 
 
 @contextmanager
-def hydra_of(folder: str | None) -> Iterator[None]:
-    """Hydra as a command has it, for composing before it runs.
+def initialized_hydra(folder: str | None) -> Iterator[None]:
+    """Initialize Hydra as a command does, so that its configuration can be composed before it runs.
+
+    Args:
+        folder: Value of `--config-dir`, which is searched before `conf/`; None when it is not given.
 
     Raises:
-        UserError: When there is no such folder.
+        UserError: When the folder does not exist.
     """
     if folder is not None and not Path(folder).is_dir():
-        msg = (
-            f"--config-dir={folder} is no folder; name one that holds groups of configuration, e.g. <folder>/model/net/"
-        )
+        msg = f"--config-dir={folder} is not a folder; name one that holds groups of options, e.g. <folder>/model/net/"
         raise UserError(msg)
     version.setbase("1.3")
     search_path = create_config_search_path(config_dir())
@@ -87,32 +90,41 @@ def hydra_of(folder: str | None) -> Iterator[None]:
 
 
 def spellings(overrides: Sequence[str]) -> dict[str, str]:
-    """How the command line wrote the value of each key, without quotes around it."""
-    pairs = (override.lstrip("+~").partition("=") for override in overrides)
-    return {key: value.strip().strip("'\"") for key, _, value in pairs if value}
+    """Return the values as the command line wrote them, by key and without quotes: `a=1e3` gives `{"a": "1e3"}`."""
+    result = {}
+    for override in overrides:
+        key, _, value = override.lstrip("+~").partition("=")
+        if value:
+            result[key] = value.strip().strip("'\"")
+    return result
 
 
-def not_composed(error: HydraException, command: str, arguments: Arguments) -> UserError:
-    """As `explained`, when Hydra itself has ended."""
-    with hydra_of(arguments.of("--config-dir")):
-        return explained(error, command, arguments.rest)
+def explain_hydra_error(error: HydraException, command: str, arguments: Arguments) -> UserError:
+    """Return the explanation of an error that Hydra raised in its own main function; see `explain_error`."""
+    with initialized_hydra(arguments.value_of("--config-dir")):
+        return explain_error(error, command, arguments.rest)
 
 
-def _jobs(read: Sequence[Override]) -> Iterator[list[str]]:
-    """Overrides of a few jobs of a sweep, among them every value; of no sweep the one job."""
-    values = [list(_values(override)) for override in read]
-    first = [each[0] for each in values]
+def _sweep_jobs(overrides: Sequence[Override]) -> Iterator[list[str]]:
+    """Yield the overrides of enough jobs of a sweep that every value occurs in one of them.
+
+    For example, `a=1,2 b=3,4` yields `a=1 b=3`, `a=2 b=3` and `a=1 b=4`.
+    """
+    choices = [list(_choices(override)) for override in overrides]
+    first = [values[0] for values in choices]
     yield first
-    for index, each in enumerate(values):
-        for value in each[1:]:
+    for index, values in enumerate(choices):
+        for value in values[1:]:
             yield [*first[:index], value, *first[index + 1 :]]
 
 
-def _values(override: Override) -> Iterator[str]:
+def _choices(override: Override) -> Iterator[str]:
+    """Yield an override for each of the values that it sweeps over."""
     if override.is_interval_sweep():
-        msg = f"{override.input_line} is a range to search in; `segment sweep` searches, -m takes choices"
+        msg = f"{override.input_line} is a range to search, which only `segment sweep` can do; -m takes choices"
         raise UserError(msg)
     if override.is_discrete_sweep():
-        yield from (f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator())
+        for value in override.sweep_string_iterator():
+            yield f"{override.get_key_element()}={value}"
     else:
         yield str(override.input_line)

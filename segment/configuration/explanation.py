@@ -1,4 +1,7 @@
-"""What is wrong with a command line, in one sentence, and what may have been meant; within `hydra_of`."""
+"""Explain an error in a command line in one sentence, with what was probably meant.
+
+Call these functions within `initialized_hydra`.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +15,7 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from segment.configuration.check import typed
+from segment.configuration.check import convert_types
 from segment.configuration.groups import chosen_files, file_texts, groups_of
 from segment.configuration.keys import possible_keys, written_keys
 from segment.configuration.nearest import nearest_key, nearest_word
@@ -20,55 +23,59 @@ from segment.configuration.values import config_dir
 from segment.errors import UserError
 
 
-def explained(error: Exception, command: str, overrides: Sequence[str]) -> UserError:
-    """What is wrong with the overrides of a command, in a sentence, and what may have been meant.
+def explain_error(error: Exception, command: str, overrides: Sequence[str]) -> UserError:
+    """Return an error that explains what is wrong with the overrides of a command.
 
     Args:
-        error: What Hydra or OmegaConf raised when it composed the configuration.
-        command: Whose configuration it is.
-        overrides: All that were given.
+        error: What Hydra or OmegaConf raised while it composed the configuration.
+        command: Name of the command.
+        overrides: All overrides of the command line.
     """
     for index, override in enumerate(overrides):
+        others = [*overrides[:index], *overrides[index + 1 :]]
         try:
-            sentence = _wrong(parsed(override), command, error, [*overrides[:index], *overrides[index + 1 :]])
-        except UserError as unread:
-            return unread
+            sentence = _problem(parse_override(override), command, error, others)
+        except UserError as unreadable:
+            return unreadable
         if sentence is not None:
             return UserError(sentence)
     return UserError(one_line(error))
 
 
-def other_option(command: str, name: str, value: str | None, example: str) -> str:
-    """How to write an option that Hydra does not have, such as `--epochs 5`."""
+def explain_unknown_option(command: str, name: str, value: str | None, example: str) -> str:
+    """Return how to write an option that Hydra does not have, for example `--epochs 5`."""
     key = name.lstrip("-").replace("-", "_")
-    near = nearest_key(key, [*written_keys(_written(command, ())), *_groups(command)])
+    near = nearest_key(key, [*written_keys(_unresolved(command, ())), *_groups(command)])
     given = f"{name} {value or ''}".strip()
     if near is None:
         return f"there is no option {given}; options are written key=value, e.g. {example}"
     return f"options are written key=value: instead of {given} write {near}={value or '…'}"
 
 
-def lone_words(command: str, words: Sequence[str], required: Sequence[str], example: str) -> str:
-    """How to write words that stand alone, such as `segment predict best.ckpt scans masks`."""
+def explain_positional(command: str, words: Sequence[str], required: Sequence[str], example: str) -> str:
+    """Return how to write words without a key, for example `segment predict best.ckpt scans masks`."""
     if 0 < len(words) <= len(required):
         meant = " ".join(f"{key}={word}" for key, word in zip(required, words, strict=False))
         return f"options are written key=value: instead of {' '.join(words)} write {meant}"
-    group = next((group for group in _groups(command) if words[0] in options_of(group)), None)
-    meant = f"did you mean {group}={words[0]}?" if group else f"options are written so, e.g. {example}"
-    return f"{words[0] or 'an empty word'} is no key=value; {meant}"
+    hint = f"write for example: {example}"
+    for group in _groups(command):
+        if words[0] in group_options(group):
+            hint = f"did you mean {group}={words[0]}?"
+            break
+    return f"{words[0] or 'an empty argument'} is not of the form key=value; {hint}"
 
 
 def one_line(error: Exception) -> str:
-    """What Hydra or OmegaConf says of an error, without where it has looked."""
+    """Return the message of Hydra or OmegaConf as one line, without the search path and internal names."""
     lines = [line.strip() for line in str(error).split("Config search path:")[0].splitlines()]
     return " ".join(line for line in lines if line and not line.startswith(("full_key:", "object_type=")))
 
 
-def parsed(override: str) -> Override:
-    """An override as Hydra reads it, within `hydra_of`.
+def parse_override(override: str) -> Override:
+    """Parse an override with Hydra's parser.
 
     Raises:
-        UserError: When Hydra cannot read it.
+        UserError: When Hydra cannot parse it.
     """
     try:
         loader = GlobalHydra.instance().config_loader()
@@ -79,28 +86,34 @@ def parsed(override: str) -> Override:
         raise UserError(msg) from error
 
 
-def _wrong(override: Override, command: str, error: Exception, others: Sequence[str]) -> str | None:
-    """What is wrong with this override, if it is the one that an error is about."""
+def group_options(group: str) -> list[str]:
+    """Return the options of a configuration group; empty if there is no such group."""
+    return list(GlobalHydra.instance().config_loader().get_group_options(group))
+
+
+def _problem(override: Override, command: str, error: Exception, others: Sequence[str]) -> str | None:
+    """Return what is wrong with an override; None when the error is about another one."""
     key = override.key_or_group
-    value = str(override.input_line).partition("=")[2]
-    if (options := options_of(key)) and (key in _groups(command) or key.startswith("hydra/")):
-        return _wrong_choice(override, options, error)
+    value = _value_text(override)
+    options = group_options(key)
+    if options and (key in _groups(command) or key.startswith("hydra/")):
+        return _choice_problem(override, options, error)
     if str(error).startswith("Ambiguous value") and f"'{override.input_line}'" in str(error):
         return f"{key}={value} holds several values; add -m to run once for each, or write {key}=[{value}] for a list"
     if f"'{key}'" not in str(error) or not str(error).startswith("Could not"):
         return None
     if override.is_add():
-        return f"{key} is set already; write {key}={value} without the +"
-    return _unknown(override, command, value, others)
+        return f"{key} is already set; write {key}={value} without the +"
+    return _unknown_key(override, command, others)
 
 
-def _wrong_choice(override: Override, options: Sequence[str], error: Exception) -> str | None:
-    """What is wrong with the choice of a group."""
-    group, value = override.key_or_group, str(override.input_line).partition("=")[2]
+def _choice_problem(override: Override, options: Sequence[str], error: Exception) -> str | None:
+    """Return what is wrong with an override that chooses options of a group."""
+    group, value = override.key_or_group, _value_text(override)
     if override.is_delete():
         return f"{group} cannot be removed; choose one of {', '.join(options)}"
     if override.is_add() or override.is_force_add():
-        return f"{group} has a choice already; write {group}={value} without the +"
+        return f"{group} already has a choice; write {group}={value} without the +"
     if not isinstance(override.value(), str | list):
         return f"{group} takes the name of a choice, not {value}: one of {', '.join(options)}"
     chosen = override.value() if isinstance(override.value(), list) else [override.value()]
@@ -108,60 +121,72 @@ def _wrong_choice(override: Override, options: Sequence[str], error: Exception) 
     if not isinstance(error, MissingConfigException) or not absent:
         return None
     near = nearest_word(absent[0], options)
-    hint = f"did you mean {near}? There are" if near else "there are"
+    hint = f"did you mean {near}? The choices are" if near else "choose one of"
     return f"there is no {group}={absent[0]}; {hint} {', '.join(options)}"
 
 
-def _unknown(override: Override, command: str, value: str, others: Sequence[str]) -> str:
-    """What a key that the configuration does not hold may have been meant for."""
-    key, name = override.key_or_group, override.key_or_group.replace("/", ".")
-    written = _written(command, others)
-    source = key.split(".")[:3]
-    chosen = written.get("data", {}).get("sources", {})
-    if (
-        key.startswith("data.sources.")
-        and "data" in written
-        and source[2] in options_of("data")
-        and source[2] not in chosen
-    ):
-        return f"{key} belongs to the data set {source[2]}, which is not chosen; add data={source[2]}"
+def _unknown_key(override: Override, command: str, others: Sequence[str]) -> str:
+    """Return what was probably meant by a key that the configuration does not hold."""
+    key, value = override.key_or_group, _value_text(override)
+    config = _unresolved(command, others)
+    source = _source_not_chosen(key, config)
+    if source is not None:
+        return f"{key} belongs to the data set {source}, which is not chosen; add data={source}"
     if not override.is_delete() and _can_be_added(command, others, str(override.input_line)):
         return f"{key} is not set in conf/; to add it, write +{key}={value}"
-    groups = {group.replace("/", "."): group for group in _groups(command)}
-    group = groups.get(nearest_key(name, groups) or "")
-    if group and (value in options_of(group) or nearest_key(name, written_keys(written)) is None):
-        near: str | None = group
-    else:
-        near = nearest_key(key, written_keys(written)) or nearest_key(key, possible_keys(written))
+    near = _nearest_option(key, value, command, config)
     if near is None:
-        inner = "; options of its trainings go into overrides='[\"key=value\"]'" if command == "sweep" else ""
-        return f"there is no option {key}; `segment {command} --help` lists them{inner}"
+        sentence = f"there is no option {key}; `segment {command} --help` lists them"
+        if command == "sweep":
+            sentence += "; put options of the training runs into overrides='[\"key=value\"]'"
+        return sentence
     meant = f"~{near}" if override.is_delete() else f"{near}={value}"
     return f"there is no option {key}; did you mean {meant}?"
 
 
+def _source_not_chosen(key: str, config: dict[str, Any]) -> str | None:
+    """Return the data set that a key belongs to (`data.sources.<name>.…`), if it exists but is not chosen."""
+    if not key.startswith("data.sources.") or "data" not in config:
+        return None
+    name = key.split(".")[2]
+    is_chosen = name in config["data"].get("sources", {})
+    if is_chosen or name not in group_options("data"):
+        return None
+    return name
+
+
+def _nearest_option(key: str, value: str, command: str, config: dict[str, Any]) -> str | None:
+    """Return the group or key that was probably meant; None if none is similar."""
+    groups = {group.replace("/", "."): group for group in _groups(command)}
+    name = key.replace("/", ".")
+    group = groups.get(nearest_key(name, groups) or "")
+    if group and (value in group_options(group) or nearest_key(name, written_keys(config)) is None):
+        return group
+    return nearest_key(key, written_keys(config)) or nearest_key(key, possible_keys(config))
+
+
+def _value_text(override: Override) -> str:
+    """Return the value of an override as the command line wrote it."""
+    return str(override.input_line).partition("=")[2]
+
+
 def _can_be_added(command: str, others: Sequence[str], override: str) -> bool:
     try:
-        typed(command, compose(command, [*others, f"+{override}"]))
+        convert_types(command, compose(command, [*others, f"+{override}"]))
     except (UserError, HydraException, OmegaConfBaseException):
         return False
     return True
 
 
-def _written(command: str, others: Sequence[str]) -> dict[str, Any]:
-    """A command's configuration with the other overrides, or without any if these are wrong, too."""
+def _unresolved(command: str, overrides: Sequence[str]) -> dict[str, Any]:
+    """Return a command's configuration with its references; without the overrides if these are wrong too."""
     try:
-        cfg = compose(command, list(others))
+        cfg = compose(command, list(overrides))
     except (HydraException, OmegaConfBaseException, ValueError):
         cfg = compose(command)
     return OmegaConf.to_container(cfg, resolve=False)  # type: ignore[return-value]
 
 
-def options_of(group: str) -> list[str]:
-    """Choices of a group of configuration; empty if there is no such group."""
-    return list(GlobalHydra.instance().config_loader().get_group_options(group))
-
-
 def _groups(command: str) -> list[str]:
-    """Groups that a command chooses from."""
+    """Return the groups that a command chooses from."""
     return groups_of(file_texts(chosen_files(command), [Path(config_dir())]))

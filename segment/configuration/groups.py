@@ -1,4 +1,4 @@
-"""The groups of configuration that a command chooses from; within `hydra_of`."""
+"""Find the configuration groups that a command chooses from; call these functions within `initialized_hydra`."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,25 +9,35 @@ from hydra.types import RunMode
 
 
 def chosen_files(command: str, overrides: Sequence[str] = ()) -> dict[str, str]:
-    """Package by path, without its suffix, of every file of configuration that makes up a command's, in their order.
+    """Return the configuration files that a command is composed from, in Hydra's order.
+
+    Returns:
+        The package of each file by its path without the suffix; for example, `{"datamodule/patches": "data"}`.
 
     Raises:
-        HydraException: When an override chooses what there is not.
+        HydraException: When an override chooses an option that does not exist.
     """
-    defaults = (
-        GlobalHydra.instance().config_loader().compute_defaults_list(command, list(overrides), RunMode.RUN).defaults
-    )
-    packages = {str(entry.config_path): str(entry.package or "") for entry in defaults}
-    return {path: package for path, package in packages.items() if not path.startswith("hydra/")}
+    loader = GlobalHydra.instance().config_loader()
+    defaults = loader.compute_defaults_list(command, list(overrides), RunMode.RUN).defaults
+    files = {}
+    for entry in defaults:
+        path = str(entry.config_path)
+        if not path.startswith("hydra/"):
+            files[path] = str(entry.package or "")
+    return files
 
 
 def file_texts(files: Mapping[str, str], folders: Sequence[Path]) -> dict[str, str]:
-    """Text of each file, from the first folder that holds it; empty where none does."""
+    """Return the text of each file, from the first folder that holds it; empty if no folder does."""
     return {path: _text(path, folders) for path in files}
 
 
 def groups_of(texts: Mapping[str, str]) -> list[str]:
-    """Groups that files of configuration lie in or, as null in a defaults list, choose nothing of; sorted."""
+    """Return the groups that files belong to, and those for which a defaults list chooses nothing (null); sorted.
+
+    Args:
+        texts: The text of each file by its path.
+    """
     groups = {path.rpartition("/")[0] for path in texts if "/" in path}
     for text in texts.values():
         for entry in (yaml.safe_load(text) or {}).get("defaults", []):
@@ -37,5 +47,8 @@ def groups_of(texts: Mapping[str, str]) -> list[str]:
 
 
 def _text(path: str, folders: Sequence[Path]) -> str:
-    files = (folder / f"{path}.yaml" for folder in folders)
-    return next((file.read_text(encoding="utf-8") for file in files if file.is_file()), "")
+    for folder in folders:
+        file = folder / f"{path}.yaml"
+        if file.is_file():
+            return file.read_text(encoding="utf-8")
+    return ""

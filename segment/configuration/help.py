@@ -1,4 +1,4 @@
-"""The help page of a command: the groups it chooses from, and every option with the comments of the YAML."""
+"""The help page of a command: its configuration groups, and every option with the comment from the YAML."""
 
 import re
 import textwrap
@@ -9,47 +9,50 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
 from hydra.errors import HydraException
 
-from segment.configuration.composition import hydra_of
-from segment.configuration.explanation import explained
+from segment.configuration.composition import initialized_hydra
+from segment.configuration.explanation import explain_error
 from segment.configuration.groups import chosen_files, file_texts, groups_of
 from segment.configuration.values import config_dir
 
 
-def help_page(command: str, what: str, example: str, overrides: Sequence[str], folder: str | None) -> str:
-    """What can be set, as text.
+def help_page(command: str, summary: str, example: str, overrides: Sequence[str], folder: str | None) -> str:
+    """Return the help page as text.
 
     Args:
-        command: The command.
-        what: What it does.
-        example: How it is called.
-        overrides: Choices of groups, whose options are then the ones shown.
-        folder: Where configuration is looked for before the project's own (`--config-dir`).
+        command: Name of the command.
+        summary: What the command does, in a few words.
+        example: A typical command line.
+        overrides: Overrides that choose options of groups; the page shows the keys of these options.
+        folder: Value of `--config-dir`, which is searched before `conf/`; None when it is not given.
 
     Raises:
-        UserError: When a choice does not exist.
+        UserError: When an override chooses an option that does not exist.
     """
-    with hydra_of(folder):
+    folders = [Path(config_dir())]
+    if folder:
+        folders.insert(0, Path(folder))
+    with initialized_hydra(folder):
         loader = GlobalHydra.instance().config_loader()
         try:
             chosen = chosen_files(command, overrides)
         except HydraException as error:
-            raise explained(error, command, overrides) from error
-        texts = file_texts(chosen, [*([Path(folder)] if folder else []), Path(config_dir())])
+            raise explain_error(error, command, overrides) from error
+        texts = file_texts(chosen, folders)
         choices = {group: loader.get_group_options(group, ObjectType.CONFIG) for group in groups_of(texts)}
     sections = [_section(package, path, texts[path]) for path, package in reversed(chosen.items())]
     return "\n".join(
         [
-            f"segment {command}: {what}\n  {example}\n",
-            *_groups(choices, chosen),
+            f"segment {command}: {summary}\n  {example}\n",
+            *_group_lines(choices, chosen),
             "Options, set by key=value; -m key=a,b runs once for each value",
             *(section for section in sections if section),
         ]
     )
 
 
-def _groups(choices: Mapping[str, Sequence[str]], chosen: Collection[str]) -> Iterator[str]:
+def _group_lines(choices: Mapping[str, Sequence[str]], chosen: Collection[str]) -> Iterator[str]:
     if choices:
-        yield "Groups, chosen by group=option; * is the choice here"
+        yield "Groups, chosen by group=option; * marks the current choice"
     width = max(map(len, choices), default=0)
     for group, options in choices.items():
         marked = ", ".join(f"{name}*" if f"{group}/{name}" in chosen else name for name in options)
@@ -58,18 +61,20 @@ def _groups(choices: Mapping[str, Sequence[str]], chosen: Collection[str]) -> It
 
 
 def _section(package: str, path: str, text: str) -> str:
-    """One file's options under the key that they belong to."""
-    text = re.sub(r"^hydra:.*\n(?:[ #].*\n|\n)*", "", text, flags=re.MULTILINE)  # which has a help page of its own
-    text = re.sub(r"^defaults:.*\n(?:[ \-].*\n|\n)*", _explained_choices, text, flags=re.MULTILINE)
+    """Return the options of one file under the key that they belong to; empty if the file has none."""
+    text = re.sub(r"^hydra:.*\n(?:[ #].*\n|\n)*", "", text, flags=re.MULTILINE)  # see --hydra-help for these options
+    text = re.sub(r"^defaults:.*\n(?:[ \-].*\n|\n)*", _commented_choices, text, flags=re.MULTILINE)
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("# @package")]
-    if not any(not line.startswith("#") for line in lines):
+    if all(line.startswith("#") for line in lines):
         return ""
     keys = package.split(".") if package else []
-    head = [f"{'  ' * depth}{key}:" for depth, key in enumerate(keys)]
-    return "\n".join([f"\n# ─── {'='.join(path.rsplit('/', 1))}", *head, *("  " * len(keys) + line for line in lines)])
+    title = f"\n# ─── {'='.join(path.rsplit('/', 1))}"
+    parents = [f"{'  ' * depth}{key}:" for depth, key in enumerate(keys)]
+    indent = "  " * len(keys)
+    return "\n".join([title, *parents, *(indent + line for line in lines)])
 
 
-def _explained_choices(defaults: re.Match[str]) -> str:
-    """Of a defaults list, which stands above already, the choices that have a comment."""
+def _commented_choices(defaults: re.Match[str]) -> str:
+    """Return the choices of a defaults list that have a comment; the list of groups shows all of them."""
     choices = re.findall(r"(?:^ *#.*\n)+^ *- .*\n", defaults[0], flags=re.MULTILINE)
     return textwrap.dedent("".join(choices)).replace("- ", "")

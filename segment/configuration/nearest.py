@@ -1,34 +1,41 @@
-"""Which option was meant."""
+"""Find the name that a misspelt one probably stands for."""
 
 import difflib
 from collections.abc import Collection, Iterable
 
-CLOSE = 0.75  # of 1: how alike two names are that one may be a misspelling of the other
+MIN_SIMILARITY = 0.75  # from 0 to 1; less similar names are not suggested
 
 
 def nearest_key(key: str, known: Iterable[str]) -> str | None:
-    """The dotted key that was most likely meant; None if none is like it.
+    """Return the dotted key that was probably meant; None if no key is similar.
 
-    A key whose last names are those given comes first (`max_epochs` → `trainer.max_epochs`), the one with the fewest
-    names before others; then one that is spelt nearly so in the same place; then one whose last name is.
+    The first of these rules that applies decides; among several keys the one with the fewest parts wins.
+
+    1. The end of a key is what was given: `max_epochs` → `trainer.max_epochs`.
+    2. A key of the same node has a similar last part: `trainer.max_epoch` → `trainer.max_epochs`.
+    3. Any key has a similar last part: `trainer.batchsize` → `data.batch_size`.
     """
     keys = sorted(known, key=lambda other: (other.count("."), len(other), other))
     for other in keys:
         if f".{other}".lower().endswith(f".{key}".lower()):
             return other
     parent, _, name = key.rpartition(".")
-    beside = {other.rpartition(".")[2]: other for other in keys if other.rpartition(".")[0] == parent}
-    if close := nearest_word(name, beside):
-        return beside[close]
+    siblings: dict[str, str] = {}
     by_name: dict[str, str] = {}
     for other in keys:
-        by_name.setdefault(other.rpartition(".")[2], other)
-    close = nearest_word(name, by_name)
-    return by_name[close] if close else None
+        other_parent, _, other_name = other.rpartition(".")
+        by_name.setdefault(other_name, other)
+        if other_parent == parent:
+            siblings[other_name] = other
+    for candidates in (siblings, by_name):
+        close = nearest_word(name, candidates)
+        if close:
+            return candidates[close]
+    return None
 
 
 def nearest_word(word: str, known: Collection[str]) -> str | None:
-    """The word that is spelt nearly so, whatever its case; None if there is none."""
+    """Return the most similar word, ignoring case; None if no word is similar."""
     by_lower = {other.lower(): other for other in known}
-    found = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=CLOSE)
+    found = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=MIN_SIMILARITY)
     return by_lower[found[0]] if found else None

@@ -1,31 +1,32 @@
-"""The options of each command as types: what `conf/<command>.yaml` holds, key by key.
+"""The types of each command's options: one `TypedDict` for each `conf/<command>.yaml`.
 
-Below a `_target_` the types are those of its constructor's parameters. A key that no type here names is refused.
+Keys that are missing here are refused. Below a `_target_`, the annotations of its constructor decide instead.
 """
 
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from segment.bounds import Count, NotNegative, Positive, RealShare, Seed, Spacing, Workers
 from segment.kind import NotEmpty, Range
+from segment.metrics.definitions import METRICS
 
 Text = Annotated[str, NotEmpty()]
-Built = dict[str, Any]  # a `_target_` with its arguments
-Named = dict[str, Built | None]  # several; null leaves one out
+TargetNode = dict[str, Any]  # a `_target_` and its arguments
+TargetNodes = dict[str, TargetNode | None]  # by name; null removes one
 
 
 class Recipe(TypedDict):
-    """`conf/recipe.yaml` and its groups: what training and preparation share."""
+    """`conf/recipe.yaml` and its groups, which `segment train` and `segment prepare` share."""
 
-    preprocess: Built
-    augment: Built | None
-    split: Built
-    data: Built
-    optimizer: Built
-    scheduler: Built | None
-    model: Built
-    trainer: Built
-    callbacks: NotRequired[Named]
-    logger: NotRequired[Named]
+    preprocess: TargetNode
+    augment: TargetNode | None
+    split: TargetNode
+    data: TargetNode
+    optimizer: TargetNode
+    scheduler: TargetNode | None
+    model: TargetNode
+    trainer: TargetNode
+    callbacks: NotRequired[TargetNodes]
+    logger: NotRequired[TargetNodes]
     organs: list[Text]
     monitor: Text
     monitor_mode: Literal["max", "min"]
@@ -42,12 +43,11 @@ class Recipe(TypedDict):
 class Train(Recipe):
     """`segment train`."""
 
-    anatomy: Built
+    anatomy: TargetNode
     label_check: Literal["refuse", "warn", "ignore"]
     preflight: bool | Literal["only"]
     test: bool
     init_from: Text | None
-    init_sha256: str | None
     resume: bool | Text
     from_run: Text | None
     allow_changed: list[str]
@@ -67,17 +67,17 @@ class Prepare(Recipe):
 
 
 class Sources(TypedDict):
-    """A `data` node of a command that samples no patches."""
+    """The `data` node of a command that reads whole volumes instead of patches."""
 
-    sources: dict[str, Built]
+    sources: dict[str, TargetNode]
     exclude: NotRequired[list[str]]
 
 
 class Inspection(TypedDict):
-    """What commands that inspect or score a data set in a run folder share."""
+    """Options that `segment doctor` and `segment evaluate` share."""
 
     data: Sources
-    split: NotRequired[Built | None]
+    split: NotRequired[TargetNode | None]
     task: Text
     seed: Seed
     output_dir: Text
@@ -92,7 +92,7 @@ class Doctor(Inspection):
 
     strict: bool
     num_workers: Workers
-    anatomy: Built
+    anatomy: TargetNode
     code_tables: dict[str, Any]
 
 
@@ -100,9 +100,6 @@ class Evaluate(Inspection):
     """`segment evaluate`."""
 
     ckpt: Text | list[Text]
-    ckpt_sha256: str | list[str] | None
-    data_sha256: str | None
-    tolerance_mm: dict[str, float] | None
     include_trained: bool
     pictures: bool
     device: Text
@@ -129,7 +126,7 @@ class Compare(TypedDict):
 
     runs: Text | list[Text]
     reference: str | None
-    metrics: list[Literal["dice", "hd95_mm", "nsd"]]
+    metrics: list[Literal[*METRICS]]  # type: ignore[valid-type]
     alpha: RealShare
     resamples: Annotated[int, Range(999)]
     seed: Seed
@@ -149,8 +146,8 @@ class Merge(TypedDict):
 class Sweep(TypedDict):
     """`segment sweep`."""
 
-    sampler: Built
-    pruner: Built | None
+    sampler: TargetNode
+    pruner: TargetNode | None
     space: dict[str, Any]
     overrides: list[str]
     trials: Count | None
@@ -165,8 +162,6 @@ class Sweep(TypedDict):
     output_dir: Text
     resume: bool | Text
     allow_changed: list[str]
-    complete: bool
-    searchpath: list[str]
     run_dir: str | None
 
 

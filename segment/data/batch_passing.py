@@ -1,8 +1,8 @@
-"""Batches on their way from a loader's worker to the run, in memory that no limit on /dev/shm holds back.
+"""Passing batches from loader workers to the main process without /dev/shm.
 
-torch passes tensors in files under /dev/shm, of which a container has 64 MB unless it asks for more. A batch that does
-not fit is lost with a traceback, and the run waits for it forever. A file that `memfd_create` makes lies in memory of
-the same kind, but under no mount, so that only the memory of the machine, or of the job, limits it.
+torch passes tensors in files under /dev/shm, which holds 64 MB in a container by default. A batch that does not fit is
+lost with a traceback, and the main process waits for it forever. A file from `memfd_create` uses the same kind of
+memory but belongs to no mount, so only the memory of the machine or the job limits it.
 """
 
 import mmap
@@ -14,36 +14,36 @@ import torch
 from torch import Tensor
 from torch.utils.data import get_worker_info
 
-SMALL = 1 << 16  # bytes that go through the pipe faster than a file does
+SMALL_BYTES = 1 << 16  # below this size a pipe is faster than a file
 
 
-def passed(batch: Any) -> Any:  # noqa: ANN401
-    """What a worker hands on instead of a batch; the run gets the batch.
+def wrap_batch(batch: Any) -> Any:  # noqa: ANN401
+    """Wrap the tensors of a worker's batch, in dictionaries and lists, as `PassedTensor`.
 
-    Tensors in dictionaries and lists become `Parcel`s. In the run's own process, and where there is no `memfd_create`
-    (only Linux has it), it is the batch itself.
+    Pickling sends a `PassedTensor` as a file, and the main process receives a plain tensor. The batch is returned as
+    it is in the main process and on systems without `memfd_create`, which only Linux has.
     """
     if get_worker_info() is None or not hasattr(os, "memfd_create"):
         return batch
     if isinstance(batch, dict):
-        return {key: passed(value) for key, value in batch.items()}
+        return {key: wrap_batch(value) for key, value in batch.items()}
     if isinstance(batch, list):
-        return [passed(value) for value in batch]
-    return Parcel(batch) if isinstance(batch, Tensor) else batch
+        return [wrap_batch(value) for value in batch]
+    return PassedTensor(batch) if isinstance(batch, Tensor) else batch
 
 
-class Parcel:
-    """A tensor of the CPU that is pickled once, and unpickled in another process as a tensor of the same values.
+class PassedTensor:
+    """A copy of a CPU tensor that can be pickled once and becomes a tensor again in the process that unpickles it.
 
     Raises:
-        OSError: When there is no memory for it.
+        OSError: When there is not enough memory for the copy.
     """
 
     def __init__(self, tensor: Tensor) -> None:
         self.dtype = tensor.dtype
         self.shape = tensor.shape
         content = tensor.contiguous().flatten().view(torch.uint8).numpy().data
-        if content.nbytes < SMALL:
+        if content.nbytes < SMALL_BYTES:
             self.content: bytearray | int = bytearray(content)
             return
         self.content = os.memfd_create("batch")
@@ -52,23 +52,24 @@ class Parcel:
 
     def __reduce__(self) -> tuple[Any, ...]:
         if isinstance(self.content, bytearray):
-            return _unpacked, (self.content, self.dtype, self.shape)
-        number, self.content = self.content, bytearray()
+            return _tensor_from_buffer, (self.content, self.dtype, self.shape)
+        descriptor, self.content = self.content, bytearray()
         try:
-            return _received, (DupFd(number), self.dtype, self.shape)
+            return _tensor_from_file, (DupFd(descriptor), self.dtype, self.shape)
         finally:
-            os.close(number)
+            os.close(descriptor)
 
 
-def _unpacked(content: bytearray | mmap.mmap, dtype: torch.dtype, shape: torch.Size) -> Tensor:
-    if not len(content):  # torch makes no tensor of an empty buffer
+def _tensor_from_buffer(content: bytearray | mmap.mmap, dtype: torch.dtype, shape: torch.Size) -> Tensor:
+    if not len(content):  # torch.frombuffer refuses an empty buffer
         return torch.empty(shape, dtype=dtype)
     return torch.frombuffer(content, dtype=dtype).view(shape)
 
 
-def _received(sent: Any, dtype: torch.dtype, shape: torch.Size) -> Tensor:  # noqa: ANN401  # typeshed has no DupFd
-    number = sent.detach()
+def _tensor_from_file(file: Any, dtype: torch.dtype, shape: torch.Size) -> Tensor:  # noqa: ANN401  # no DupFd in typeshed
+    descriptor = file.detach()
     try:
-        return _unpacked(mmap.mmap(number, 0, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE), dtype, shape)
+        content = mmap.mmap(descriptor, 0, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE)
+        return _tensor_from_buffer(content, dtype, shape)
     finally:
-        os.close(number)
+        os.close(descriptor)

@@ -1,6 +1,5 @@
 """The LightningDataModule: cases → split → store → patches and volumes."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,45 +11,44 @@ import torchio as tio
 from torch.utils.data import DataLoader, Dataset
 
 from segment.bounds import Count, Share, Voxels, Workers, in_range
-from segment.data.loader_workers import heed_only_the_parent
+from segment.data.loader_workers import ignore_job_signals
 from segment.data.patches import EpochSampler, PatchDataset, PatchLoader
 from segment.data.splits.split import Split, Splitter
+from segment.data.splits.volume_checks import check_leaks, check_organs
 from segment.data.store.store import Store
 from segment.data.store.volume import StoredVolume
-from segment.data.volumes import LabelledScan, ScanDataset, Stream, VolumeDataset
+from segment.data.volumes import LabelledScan, ScanDataset, ScanStream, VolumeDataset
 from segment.datasets.annotation import unknown_organs
-from segment.datasets.cases import PARTS, Case, Source, gather, of_one_patient
+from segment.datasets.cases import Case, Source, list_cases, patient_aliases
 from segment.errors import UserError
-
-log = logging.getLogger(__name__)
 
 
 class CTDataModule(pl.LightningDataModule):
     """Everything between CT files and batches.
 
-    Training batches hold `image` and `label` as TorchIO collates subjects: `batch["image"]["data"]` is
-    (B,1,*patch_size) float32, `batch["label"]["data"]` the same shape in uint8, `batch["annotated"]` (B,classes) bool:
-    False for organs that are unknown in a case. Validation batches hold one whole preprocessed volume, test batches one
-    `LabelledScan` on the CT's own grid.
+    A training batch is collated by TorchIO: `batch["image"]["data"]` is (B,1,*patch_size) float32,
+    `batch["label"]["data"]` has the same shape in uint8, and `batch["annotated"]` is (B,classes) bool, False for organs
+    that are unknown in a case. A validation batch is one whole preprocessed volume. A test batch is one `LabelledScan`
+    on the CT's own grid.
 
     Args:
-        sources: Where cases come from, by name; several are mixed.
+        sources: Sources of cases by name; the cases of all are mixed.
         organs: Class i is organs[i-1].
-        preprocess: TorchIO transform that every CT goes through, once.
+        preprocess: TorchIO transform that is applied to every CT once.
         augment: Random TorchIO transform of training patches, or None.
-        split: Deals cases out to train, val and test.
+        split: Assigns cases to train, val and test.
         patch_size: Voxels of a training patch along I, J, K.
-        patches_per_epoch: Patches in an epoch over all processes, rounded up to whole batches of each; None: one per
-            training case.
+        patches_per_epoch: Patches in an epoch over all processes, rounded up to whole batches for each process; None:
+            one per training case.
         foreground_share: Share of patches placed around an organ, in [0, 1].
         batch_size: Patches in a batch of one process.
-        num_workers: Processes that draw patches, and that preprocess.
-        cache_dir: Where preprocessed volumes are kept.
-        seed: Fixes every patch of every epoch.
+        num_workers: Number of worker processes, for patches and for preprocessing.
+        cache_dir: Folder of the store of preprocessed volumes.
+        seed: Seed of all patches.
         exclude: Ids of cases to leave out.
 
     Raises:
-        UserError: When there is no organ, or a size, share or number is out of range.
+        UserError: When organs is empty, or a size, share or number is out of range.
     """
 
     @in_range
@@ -72,7 +70,7 @@ class CTDataModule(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         if not organs:
-            msg = "organs=[] names nothing to segment; name structures of label_codes, e.g. organs=[liver]"
+            msg = "organs=[] names no organ; name structures of label_codes, e.g. organs=[liver]"
             raise UserError(msg)
         self.sources = sources
         self.organs = list(organs)
@@ -94,134 +92,111 @@ class CTDataModule(pl.LightningDataModule):
 
     @cached_property
     def cases(self) -> list[Case]:
-        """All cases; lists the sources when first asked.
+        """Cases of all sources. The first access lists them.
 
         Raises:
-            UserError: When they cannot be listed, or no case annotates an organ.
+            UserError: When a source cannot be listed, or no case annotates one of the organs.
         """
-        cases = gather(self.sources, self.exclude)
-        if missing := unknown_organs({case.id: case.label for case in cases}, self.organs):
+        cases = list_cases(self.sources, self.exclude)
+        missing = unknown_organs({case.id: case.label for case in cases}, self.organs)
+        if missing:
             msg = (
-                f"no data set annotates {', '.join(missing)}; take it out of organs, or name it where the data set "
-                "states what its labels show (label_codes, or names)"
+                f"no data set annotates {', '.join(missing)}; take it out of organs, or declare it in the data set's "
+                "label_codes or names"
             )
             raise UserError(msg)
         return cases
 
     @cached_property
     def volumes(self) -> dict[str, StoredVolume]:
-        """Preprocessed volumes of every part by case id; fills the store when first asked.
+        """Preprocessed volumes of all parts by case id. The first access fills the store.
 
-        Test cases too, so that what is wrong with them is found before training.
+        Test cases are included, so errors in their files are found before training.
 
         Raises:
-            UserError: When cases cannot be used, the same CT lies in two parts, or no training case shows an organ.
+            UserError: When cases cannot be used, a CT is in two parts, no training case shows one of the organs, or no
+                validation case shows any.
         """
-        cases = list({case.id: case for part in PARTS for case in getattr(self.split, part)}.values())
-        volumes = self.store.prepare(cases, self.num_workers)
-        self._check_leaks(volumes)
-        self._check_organs(volumes)
+        cases = {case.id: case for case in self.split.cases()}
+        volumes = self.store.prepare(list(cases.values()), self.num_workers)
+        check_leaks(self.split, {case: volume.meta["voxel_hash"] for case, volume in volumes.items()})
+        check_organs(self.split, self.organs, {case: volume.meta["classes"] for case, volume in volumes.items()})
         return volumes
 
     def _organs_of(self, cases: Sequence[Case]) -> dict[str, list[int]]:
-        """Organs that cases show; prepares all of them, which a cross-validation uses anyway."""
-        return {name: v.meta["classes"] for name, v in self.store.prepare(cases, self.num_workers).items()}
+        """Classes that each case shows. This prepares all cases, which a cross-validation needs anyway."""
+        volumes = self.store.prepare(cases, self.num_workers)
+        return {case: volume.meta["classes"] for case, volume in volumes.items()}
 
     def voxel_hashes(self) -> list[str]:
-        """Content of the cases that training saw, so that a later evaluation can leave them out."""
-        return sorted({self.volumes[case.id].meta["voxel_hash"] for case in (*self.split.train, *self.split.val)})
+        """Hashes of the CTs that train or validate, so that a later evaluation can leave them out."""
+        cases = (*self.split.train, *self.split.val)
+        return sorted({self.volumes[case.id].meta["voxel_hash"] for case in cases})
 
     def content(self) -> dict[str, dict[str, str]]:
-        """What tells the cases of all parts by content, without names of patients.
+        """Identify the cases of all parts by content, without names of patients.
 
         Returns:
-            By case id: `cases`, of the CT's voxels alone; `volumes`, of image and label files and preprocessing; and
-            `patients`, which cases are of one patient.
+            Three dictionaries by case id: `cases` holds hashes of the CTs' voxels; `volumes` holds hashes of image
+            files, label files and preprocessing; `patients` holds the same value for several cases of one patient.
         """
         return {
             "cases": {name: volume.meta["voxel_hash"] for name, volume in sorted(self.volumes.items())},
             "volumes": {name: volume.folder.name for name, volume in sorted(self.volumes.items())},
-            "patients": of_one_patient([case for part in PARTS for case in getattr(self.split, part)]),
+            "patients": patient_aliases(self.split.cases()),
         }
 
     def train_dataloader(self) -> DataLoader[tio.Subject]:
-        """Loader of one epoch's patches; Lightning asks for a new one every epoch."""
-        assert self.trainer is not None  # Lightning attaches itself before it asks for loaders
+        """Loader of one epoch's patches. Lightning reloads it every epoch."""
+        assert self.trainer is not None  # Lightning sets it before it calls this method
         volumes = [self.volumes[case.id] for case in self.split.train]
         for volume in volumes:
             volume.touch()
         patches = PatchDataset(volumes, self.patch_size, self.foreground_share, self.augment, self.seed)
-        rank, world_size = self._place()
+        rank, world_size = self._rank_and_world_size()
         num_samples = self.patches_per_epoch or len(volumes)
         return PatchLoader(
             patches,
             sampler=EpochSampler(self.trainer.current_epoch, num_samples, self.batch_size, rank, world_size),
             batch_size=self.batch_size,
             num_workers=self.num_workers,
-            worker_init_fn=heed_only_the_parent,
-            # Each loader gets a generator of its own: making worker seeds must not move torch's global random state.
+            worker_init_fn=ignore_job_signals,
+            # Without a generator, the seeds of the workers would advance torch's global random state.
             generator=torch.Generator(),
         )
 
     def val_dataloader(self) -> DataLoader[tio.Subject]:
         """Whole preprocessed volumes of this process's validation cases.
 
-        With fewer cases than processes every process takes all of them, which leaves the means as they are: processes
-        wait for each other's scores, so none may be without a case.
+        Processes wait for each other's scores, so each needs a case. If there are fewer cases than processes, every
+        process gets all of them, which does not change the means.
         """
-        rank, world_size = self._place()
+        rank, world_size = self._rank_and_world_size()
         cases = self.split.val
-        share = cases[rank::world_size] if len(cases) >= world_size else cases
-        volumes = VolumeDataset([self.volumes[case.id] for case in share])
+        if len(cases) >= world_size:
+            cases = cases[rank::world_size]
+        volumes = VolumeDataset([self.volumes[case.id] for case in cases])
         loader: DataLoader[tio.Subject] = tio.SubjectsLoader(
             volumes, batch_size=1, num_workers=0, generator=torch.Generator()
         )
         return loader
 
     def test_dataloader(self) -> DataLoader[LabelledScan]:
-        """This process's test cases on their own grids; possibly none."""
-        # Each case once over all processes; Lightning's own sampler would repeat some to fill up.
-        rank, world_size = self._place()
+        """This process's test cases on their own grids; may be empty."""
+        # Each case is tested by one process. Lightning's sampler would repeat cases to fill up.
+        rank, world_size = self._rank_and_world_size()
         scans = ScanDataset(self.split.test[rank::world_size], self.organs)
-        dataset: Dataset[LabelledScan] = Stream(scans) if len(self.split.test) < world_size else scans
+        dataset: Dataset[LabelledScan] = ScanStream(scans) if len(self.split.test) < world_size else scans
         return DataLoader(dataset, batch_size=None, num_workers=0, generator=torch.Generator())
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:  # noqa: ANN401
-        """Leave scans where they are: only their patches go to the device."""
+        """Keep scans on the CPU: only their patches are moved to the device, one by one."""
         if isinstance(batch, LabelledScan):
             return batch
         return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
-    def _place(self) -> tuple[int, int]:
-        """This process and the number of processes."""
-        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-
-    def _check_leaks(self, volumes: Mapping[str, StoredVolume]) -> None:
-        if self.split.shared:
-            return
-        seen: dict[str, tuple[str, str]] = {}
-        for part in PARTS:
-            for case in getattr(self.split, part):
-                content = volumes[case.id].meta["voxel_hash"]
-                other, other_part = seen.setdefault(content, (case.id, part))
-                if other_part != part:
-                    msg = f"{other} ({other_part}) and {case.id} ({part}) hold the same voxels; remove one of them"
-                    raise UserError(msg)
-
-    def _check_organs(self, volumes: Mapping[str, StoredVolume]) -> None:
-        present = {index for case in self.split.train for index in volumes[case.id].meta["classes"]}
-        missing = [organ for index, organ in enumerate(self.organs, start=1) if index not in present]
-        if missing:
-            other = "choose another one by split.case=<its id>, " if self.split.shared else ""
-            msg = (
-                f"no training case shows {', '.join(missing)}; {other}check its code or mask, or take it out of organs"
-            )
-            raise UserError(msg)
-        shown = {index for case in self.split.val for index in volumes[case.id].meta["classes"]}
-        if unseen := [organ for index, organ in enumerate(self.organs, start=1) if index not in shown]:
-            log.warning(
-                "no validation case shows %s, so it does not count when the best epoch is chosen", ", ".join(unseen)
-            )
-        if not shown:
-            msg = "no validation case shows any organ, so there is no score to choose by; choose another split"
-            raise UserError(msg)
+    def _rank_and_world_size(self) -> tuple[int, int]:
+        """Number of this process, and number of processes; without a trainer there is one process."""
+        if self.trainer is None:
+            return 0, 1
+        return self.trainer.global_rank, self.trainer.world_size

@@ -1,4 +1,4 @@
-"""How loader workers take signals, which reach every process of a job."""
+"""Signal handling in DataLoader workers. A scheduler sends signals to every process of a job."""
 
 import os
 import signal
@@ -8,25 +8,25 @@ from threading import Thread
 from segment.runtime.signals import SIGNALS
 
 
-def heed_only_the_parent(worker: int) -> None:
-    """Let a worker of a DataLoader go on where its whole job is told to end; its `worker_init_fn`.
+def ignore_job_signals(worker: int) -> None:
+    """Make a DataLoader worker ignore signals that do not come from its parent. A `worker_init_fn`.
 
-    A worker that ends by Ctrl+C, by a closed terminal or by the SIGTERM of SLURM or a container takes the run along
-    before that has saved its step. The run itself ends its workers by SIGTERM, too, and those signals that Python
-    handles would do the run's work twice.
+    Ctrl+C, a closed terminal, and the SIGTERM of SLURM or a container reach the workers too. If a worker ended, it
+    would end the run before the run has saved its step. If a worker handled the signal in Python, it would repeat the
+    work of the run. A SIGTERM from the parent still ends the worker.
 
     Args:
-        worker: Its number.
+        worker: Its number; not used.
     """
     for number in SIGNALS:
         if number != signal.SIGTERM:
             signal.signal(number, signal.SIG_IGN)
-    if sys.platform == "linux":  # elsewhere nobody can tell who has sent a signal
+    if sys.platform == "linux":  # only Linux reports the sender of a signal
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        Thread(target=_end_with_the_parent, daemon=True).start()
+        Thread(target=_exit_on_parents_sigterm, daemon=True).start()
 
 
-def _end_with_the_parent() -> None:
+def _exit_on_parents_sigterm() -> None:
     while sys.platform == "linux" and signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
         pass
     os._exit(0)

@@ -1,4 +1,4 @@
-"""Datasets of whole CTs: volumes for validation, CTs on their own grids for test."""
+"""Datasets of whole CTs: preprocessed volumes for validation, CTs on their own grids for the test."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,15 +8,19 @@ import torch
 import torchio as tio
 from torch.utils.data import Dataset, IterableDataset
 
-from segment.data.ahead import ReadAhead
+from segment.data.scan_cache import ScanCache
 from segment.data.store.volume import StoredVolume
-from segment.datasets.annotation import annotated
+from segment.datasets.annotation import known_classes
 from segment.datasets.cases import Case
 from segment.io.scan import Scan
 
 
 class VolumeDataset(Dataset[tio.Subject]):
-    """Whole preprocessed volumes, never augmented, with `id`, their case's, and `annotated` (classes,) bool."""
+    """Whole preprocessed volumes without augmentation.
+
+    A sample is a subject with `image` (1,I,J,K) float32, `label` (1,I,J,K) uint8, `annotated` (classes,) bool, and the
+    case's `id`.
+    """
 
     def __init__(self, volumes: Sequence[StoredVolume]) -> None:
         self.volumes = list(volumes)
@@ -26,9 +30,10 @@ class VolumeDataset(Dataset[tio.Subject]):
 
     def __getitem__(self, index: int) -> tio.Subject:
         volume = self.volumes[index]
+        image = volume.image[:][None].astype(np.float32)
         return tio.Subject(
             id=volume.id,
-            image=tio.ScalarImage(tensor=torch.from_numpy(volume.image[:][None].astype(np.float32))),
+            image=tio.ScalarImage(tensor=torch.from_numpy(image)),
             label=tio.LabelMap(tensor=torch.from_numpy(volume.label[:][None])),
             annotated=torch.tensor(volume.meta["annotated"]),
         )
@@ -42,7 +47,7 @@ class LabelledScan:
         id: The case's id.
         scan: The CT in HU.
         reference: Class indices (I,J,K) uint8.
-        annotated: Whether each class is known, background first.
+        annotated: Whether the case annotates each class, background first.
     """
 
     id: str
@@ -52,38 +57,39 @@ class LabelledScan:
 
 
 class ScanDataset(Dataset[LabelledScan]):
-    """CTs as their files hold them: what test scores are computed on.
+    """CTs on the grids of their files, on which test scores are computed.
 
     Args:
         cases: The cases.
         organs: Class i is organs[i-1].
-        reader: What may have read some of them ahead.
+        cache: CTs that may be in memory already; None: every CT is read from its file.
     """
 
-    def __init__(self, cases: Sequence[Case], organs: Sequence[str], reader: ReadAhead | None = None) -> None:
+    def __init__(self, cases: Sequence[Case], organs: Sequence[str], cache: ScanCache | None = None) -> None:
         self.cases = list(cases)
         self.organs = list(organs)
-        self.reader = reader
+        self.cache = cache
 
     def __len__(self) -> int:
         return len(self.cases)
 
     def __getitem__(self, index: int) -> LabelledScan:
         case = self.cases[index]
-        scan = self.reader.read(case) if self.reader else case.read()
+        scan = self.cache.take(case) if self.cache else case.read()
         reference = case.label.read(scan, case.image, self.organs)
-        return LabelledScan(case.id, scan, reference, annotated(case.label, self.organs))
+        return LabelledScan(case.id, scan, reference, known_classes(case.label, self.organs))
 
 
-class Stream(IterableDataset[LabelledScan]):
-    """Scans one after the other, without a length.
+class ScanStream(IterableDataset[LabelledScan]):
+    """The scans of a `ScanDataset`, without a length.
 
-    Lightning skips the test where it knows that there is no case, and with it the hooks in which processes wait for
-    each other.
+    Lightning skips the test of a process whose dataset has length 0. It also skips the hooks in which processes wait
+    for each other, so the other processes would hang.
     """
 
     def __init__(self, scans: ScanDataset) -> None:
         self.scans = scans
 
     def __iter__(self) -> Iterator[LabelledScan]:
-        return (self.scans[index] for index in range(len(self.scans)))
+        for index in range(len(self.scans)):
+            yield self.scans[index]

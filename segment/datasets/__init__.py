@@ -1,1 +1,1 @@
-"""Data sets: their layouts, their downloads, their cases and annotations."""
+"""Data sets: layouts, downloads, cases and annotations."""

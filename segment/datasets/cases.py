@@ -1,4 +1,4 @@
-"""Cases, where they come from, and who they belong to."""
+"""Cases and the sources that list them."""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Protocol
 
 from segment.datasets.annotation import Annotation
 from segment.errors import UserError
-from segment.io.left_out import LeftOut, grouped, line
+from segment.io.left_out import LeftOut, describe_group, group_by_reason
 from segment.io.read import read_ct
 from segment.io.scan import Scan
 
@@ -23,13 +23,13 @@ class Case:
     """One CT of one patient with its reference.
 
     Attributes:
-        id: `<source>/<name>`, unique in an experiment; what split.json and cases.csv call it.
-        patient: `<source>/<patient>`; cases of one patient never sit in two splits.
+        id: `<source>/<name>`, unique in an experiment; the name of the case in split.json and cases.csv.
+        patient: `<source>/<patient>`; all cases of a patient are in the same part of a split.
         image: File of the CT, or folder of a DICOM series.
-        label: What is drawn on it.
-        group: What splits balance beside the source, such as the scanner or the hospital; may be empty.
-        series: Which series of the folder, by its UID; None: the only one, or the axial CT with most slices.
-        part: Where the data set's authors put the case, one of `PARTS`; empty where they do not say.
+        label: Its annotation.
+        group: Scanner, hospital or the like. Splits balance it in addition to the source. May be empty.
+        series: UID of the series in the folder; None: the only series, or the axial CT with most slices.
+        part: The part to which the data set's authors assign the case, one of `PARTS`; empty if they assign none.
     """
 
     id: str
@@ -41,7 +41,7 @@ class Case:
     series: str | None = None
 
     def read(self) -> Scan:
-        """The CT in HU.
+        """Read the CT in HU.
 
         Raises:
             UserError: As `read_ct`.
@@ -49,58 +49,61 @@ class Case:
         return read_ct(self.image, self.series)
 
 
-Refused = list[tuple[str, UserError]]  # ids of cases that cannot be listed, or names of sources, and why
+Refused = list[tuple[str, UserError]]  # (id of a case that cannot be listed or name of a source, reason)
 
 
 class Source(Protocol):
     """Anything that can list cases."""
 
     def cases(self, source: str, refused: Refused | None = None) -> list[Case]:
-        """Cases under the name that the configuration gives this source.
+        """List the cases.
 
         Args:
-            source: The name.
-            refused: Takes the cases that cannot be listed, such as a CT without label, so that one bad case does not
-                hide the others; None: the first of them raises.
+            source: The name that the configuration gives this source.
+            refused: Receives the cases that cannot be listed, for example a CT without label, so one bad case does
+                not hide the others. None: the first such case raises.
         """
 
     def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:
-        """What lies in the source's folders and belongs to no case, neither to one of these nor to a refused one."""
+        """Files in the source's folders that belong neither to one of these cases nor to a refused case."""
 
 
-def gather(sources: Mapping[str, Source], exclude: Sequence[str] = ()) -> list[Case]:
-    """Cases of every source, in the order of the configuration; the log names what belongs to none of them.
+def list_cases(sources: Mapping[str, Source], exclude: Sequence[str] = ()) -> list[Case]:
+    """List the cases of every source, in the order of the configuration, and log the files that belong to no case.
 
     Args:
         sources: By the name that the configuration gives them.
         exclude: Ids of cases to leave out.
 
     Raises:
-        UserError: When there is no source, options are set of one that is not chosen, there is no case of an id that
-            is to be left out, or a case cannot be listed and is not left out.
+        UserError: When there is no source, an option belongs to a source that is not chosen, an excluded id does not
+            exist, or a case cannot be listed and is not excluded.
     """
     _check_sources(sources)
     refused: Refused = []
     cases = []
     for name, source in sources.items():
-        own = source.cases(name, refused)
-        cases += own
-        for group in grouped(source.left_out(own)):
-            log.log(logging.INFO if group[0].is_expected else logging.WARNING, "%s: %s", name, line(group))
+        cases_of_source = source.cases(name, refused)
+        cases += cases_of_source
+        for group in group_by_reason(source.left_out(cases_of_source)):
+            level = logging.INFO if group[0].is_expected else logging.WARNING
+            log.log(level, "%s: %s", name, describe_group(group))
     cases, refused = _without(exclude, cases, refused)
     if refused:
-        reasons = [str(error) for _, error in refused[:SHOWN]] + ["…"] * (len(refused) > SHOWN)
+        reasons = [str(error) for _, error in refused[:SHOWN]]
+        if len(refused) > SHOWN:
+            reasons.append("…")
         count = f"{len(refused)} cases cannot be used; segment doctor lists all:\n  " if len(refused) > 1 else ""
         raise UserError(count + "\n  ".join(reasons))
     return cases
 
 
-def inventory(sources: Mapping[str, Source], exclude: Sequence[str] = ()) -> tuple[list[Case], Refused]:
-    """What `gather` lists, and the cases and whole sources that it refuses.
+def list_usable_cases(sources: Mapping[str, Source], exclude: Sequence[str] = ()) -> tuple[list[Case], Refused]:
+    """List the cases as `list_cases` does, and return the refused cases and sources instead of raising.
 
     Raises:
-        UserError: When there is no source, options are set of one that is not chosen, or there is no case of an id that
-            is to be left out.
+        UserError: When there is no source, an option belongs to a source that is not chosen, or an excluded id does not
+            exist.
     """
     _check_sources(sources)
     cases: list[Case] = []
@@ -113,12 +116,28 @@ def inventory(sources: Mapping[str, Source], exclude: Sequence[str] = ()) -> tup
     return _without(exclude, cases, refused)
 
 
+def patient_aliases(cases: Iterable[Case]) -> dict[str, str]:
+    """Alias of every patient with several cases, by case id: the id of the patient's first case.
+
+    The aliases are used in files that must not contain patients' names.
+    """
+    ids: dict[str, set[str]] = {}
+    for case in cases:
+        ids.setdefault(case.patient, set()).add(case.id)
+    aliases = {}
+    for of_patient in ids.values():
+        if len(of_patient) > 1:
+            for case_id in sorted(of_patient):
+                aliases[case_id] = min(of_patient)
+    return aliases
+
+
 def _check_sources(sources: Mapping[str, Source]) -> None:
     if not sources:
         msg = "no data set chosen; add one, e.g. data=phantom or data=flare22"
         raise UserError(msg)
     for name, source in sources.items():
-        if isinstance(source, Mapping):  # without a _target_ it stayed plain configuration
+        if isinstance(source, Mapping):  # options alone: without a _target_ no source was built
             options = ", ".join(f"data.sources.{name}.{key}" for key in source)
             msg = f"{options} set, but the data set {name} is not chosen; add it to data=[…] or leave its options out"
             raise UserError(msg)
@@ -126,15 +145,9 @@ def _check_sources(sources: Mapping[str, Source]) -> None:
 
 def _without(exclude: Sequence[str], cases: Sequence[Case], refused: Refused) -> tuple[list[Case], Refused]:
     ids = [*(case.id for case in cases), *(name for name, _ in refused)]
-    if unknown := set(exclude) - set(ids):
+    unknown = set(exclude) - set(ids)
+    if unknown:
         msg = f"data.exclude names {min(unknown)!r}, but there is no such case; the first is {ids[0]!r}"
         raise UserError(msg)
-    return [case for case in cases if case.id not in exclude], [one for one in refused if one[0] not in exclude]
-
-
-def of_one_patient(cases: Iterable[Case]) -> dict[str, str]:
-    """By id of every case whose patient has several: the first of these, so that patients need no name."""
-    ids: dict[str, set[str]] = {}
-    for case in cases:
-        ids.setdefault(case.patient, set()).add(case.id)
-    return {name: min(same) for same in ids.values() if len(same) > 1 for name in sorted(same)}
+    kept = [case for case in cases if case.id not in exclude]
+    return kept, [(name, error) for name, error in refused if name not in exclude]

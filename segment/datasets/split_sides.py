@@ -1,4 +1,4 @@
-"""Right and left of a structure that a data set draws under one code, such as both kidneys."""
+"""Separate right from left in a structure with one code for both sides, for example the kidneys."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,27 +14,27 @@ from segment.datasets.annotation import Annotation
 from segment.errors import UserError
 from segment.io.scan import AIR_BELOW_HU, Scan
 
-LARGE = 0.2  # of the largest piece: the share that makes a piece an organ of its own
-SMALL = 0.02  # of the largest piece: the share that may be a shrunken organ
-ACROSS = 0.25  # of a lone piece's voxels on either side of the midline: both organs, grown together
-APART_MM = 30  # two organs have their centres further apart from right to left, even beside a slim spine
-VERSION = 3  # raise it when the same files give other sides
+LARGE = 0.2  # share of the largest piece's volume from which a second piece is the other organ
+SMALL = 0.02  # share of the largest piece's volume from which a piece may be a shrunken organ
+ACROSS = 0.25  # share of a single large piece on each side of the midline from which it is both organs, fused
+APART_MM = 30  # distance from right to left that two organs' centres exceed, even with a narrow spine between them
+VERSION = 3  # raise it when a change of the code changes the result
 
 Sides = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True)
 class SplitSides:
-    """An annotation, one of whose structures is split into the patient's right and left one.
+    """An annotation in which one structure is split into the patient's right and left organ.
 
-    Two large pieces: the one further to the right is the right organ, and any other piece belongs to the nearer one. A
-    lone large piece, and any small one beside it, belongs to its side of the body's midline.
+    If there are two large pieces, the one further to the right is the right organ, and any other piece belongs to the
+    nearer of the two. If there is only one, every piece belongs to the side of the midline that it is on.
 
     Attributes:
-        whole: The annotation as it is in the files.
-        structure: What to split.
-        right: Name of the right one.
-        left: Name of the left one.
+        whole: The annotation in the files.
+        structure: The structure to split.
+        right: Name of the right organ.
+        left: Name of the left organ.
     """
 
     whole: Annotation
@@ -44,7 +44,7 @@ class SplitSides:
 
     @property
     def structures(self) -> Collection[str]:
-        """Those of the files, with both sides in place of what is split."""
+        """Structures in the files, with both sides in place of the structure that is split."""
         return [*(name for name in self.whole.structures if name != self.structure), self.right, self.left]
 
     @property
@@ -53,25 +53,25 @@ class SplitSides:
         return self.whole.files
 
     @property
-    def facts(self) -> Any:  # noqa: ANN401
-        """What is split, and by which rule."""
+    def cache_key(self) -> Any:  # noqa: ANN401
+        """The structure, the names of its sides and the constants of the rule."""
         rule = [VERSION, AIR_BELOW_HU, LARGE, SMALL, ACROSS, APART_MM]
-        return ["sides", self.structure, self.right, self.left, rule, self.whole.facts]
+        return ["sides", self.structure, self.right, self.left, rule, self.whole.cache_key]
 
     def read(self, scan: Scan, image: Path, organs: Sequence[str]) -> np.ndarray:
         """Class indices (I,J,K); see `Annotation`.
 
         Raises:
-            UserError: As the annotation in the files, and when the sides cannot be told.
+            UserError: When a file cannot be used (see `Annotation`), or the sides are ambiguous.
         """
         others = [organ for organ in organs if organ not in (self.right, self.left, self.structure)]
         if len(others) == len(organs):
             return self.whole.read(scan, image, organs)
-        found = self.whole.read(scan, image, [*others, self.structure])
+        whole_classes = self.whole.read(scan, image, [*others, self.structure])
         index = {organ: number for number, organ in enumerate(organs, start=1)}
-        table = np.array([0, *(index[organ] for organ in others), 0], np.uint8)
-        classes: np.ndarray = table[found]
-        mask = found == len(others) + 1
+        lookup = np.array([0, *(index[organ] for organ in others), 0], np.uint8)
+        classes: np.ndarray = lookup[whole_classes]
+        mask = whole_classes == len(others) + 1
         right = right_side(mask, scan, f"{self.structure} in {self.whole.files[0]}")
         np.copyto(classes, index.get(self.right, 0), where=right)
         np.copyto(classes, index.get(self.left, 0), where=mask & ~right)
@@ -79,14 +79,14 @@ class SplitSides:
 
 
 def with_sides(annotation: Annotation, sides: Sides | None) -> Annotation:
-    """An annotation whose structures are split as declared; those that it does not know are passed over.
+    """Split the declared structures of an annotation; structures that it does not have are ignored.
 
     Args:
-        annotation: As it is in the files.
-        sides: Names of the right and the left one, by structure, such as `{kidney: [right_kidney, left_kidney]}`.
+        annotation: The annotation in the files.
+        sides: Names of the right and the left organ by structure, e.g. `{kidney: [right_kidney, left_kidney]}`.
 
     Raises:
-        UserError: When a structure does not get two names.
+        UserError: When a structure does not have two different names.
     """
     for structure, names in (sides or {}).items():
         if isinstance(names, str) or len(names) != 2 or names[0] == names[1]:
@@ -98,7 +98,7 @@ def with_sides(annotation: Annotation, sides: Sides | None) -> Annotation:
 
 
 def _lacks(annotation: Annotation, structure: str) -> bool:
-    """Whether a structure is certainly not drawn; a damaged file, which cannot tell, is refused when it is used."""
+    """Whether a structure is certainly not annotated. Damaged files raise later, when they are read."""
     try:
         return structure not in annotation.structures
     except UserError:
@@ -110,17 +110,18 @@ def right_side(mask: np.ndarray, scan: Scan, what: str) -> np.ndarray:
 
     Args:
         mask: (I,J,K) bool, both organs.
-        scan: The CT; its affine tells right from left (RAS+: x grows to the right), its voxels where the body is.
-        what: What the mask shows and where it comes from, for errors.
+        scan: The CT. Its affine gives the direction to the right (x in RAS+), its voxels the midline of the body.
+        what: The structure and its file, named in errors.
 
     Returns:
         (I,J,K) bool, True only in the mask.
 
     Raises:
-        UserError: When one piece reaches across the midline, or two large ones lie on one side: close to each other, or
-            with a piece on the other side that may be the other organ.
+        UserError: When a single large piece extends across the midline. Also when two large pieces are on the same side
+            and close together, or a piece on the other side may be the other organ.
     """
-    mask, affine = mask.T, scan.affine[:, [2, 1, 0, 3]]  # as files are read, K comes first in memory: SciPy's order
+    # The transpose has the order of voxels in memory, because files store the first axis fastest.
+    mask, affine = mask.T, scan.affine[:, [2, 1, 0, 3]]
     right = np.zeros(mask.shape, bool)
     box = find_objects(mask.view(np.uint8))
     if not box:
@@ -128,42 +129,49 @@ def right_side(mask: np.ndarray, scan: Scan, what: str) -> np.ndarray:
     inside = mask[box[0]]
     pieces, count = label(inside)
     numbers = pieces[inside]
-    where = _positions_mm(inside, [s.start for s in box[0]], affine)
+    positions_mm = _positions_mm(inside, [s.start for s in box[0]], affine)
     sizes = np.bincount(numbers)[1:]
-    centres = np.stack([np.bincount(numbers, where[:, axis])[1:] / sizes for axis in range(3)], axis=1)
-    # Equal sizes are ordered by place, so that the orientation of the file does not matter.
+    centres = np.stack([np.bincount(numbers, positions_mm[:, axis])[1:] / sizes for axis in range(3)], axis=1)
+    # The two largest. Pieces of equal size are sorted by position, because their order depends on the orientation.
     large = np.lexsort((*centres.round(3).T, -sizes))[:2]
     middle = midline_mm(scan.data, scan.affine)
-    # Rounded, so that what lies on the midline does so in every orientation.
+    # Rounded because a centre on the midline must have the offset 0 in every orientation.
     offsets_mm = (centres[:, 0] - middle).round(3)
     if count > 1 and sizes[large[1]] >= LARGE * sizes[large[0]]:
         _check_two(offsets_mm[large], offsets_mm[sizes > SMALL * sizes.max()], what)
         first_is_right = offsets_mm[large[0]] >= offsets_mm[large[1]]
-        is_right = _nearer(where, numbers, centres, *(large if first_is_right else large[::-1]))
+        is_right = _nearer(positions_mm, numbers, centres, *(large if first_is_right else large[::-1]))
     else:
-        _check_one((where[numbers == large[0] + 1, 0] - middle).round(3), what)
+        _check_one((positions_mm[numbers == large[0] + 1, 0] - middle).round(3), what)
         is_right = offsets_mm > 0
     right[box[0]][inside] = is_right[numbers - 1]
     return right.T
 
 
 def _positions_mm(inside: np.ndarray, first: Sequence[int], affine: np.ndarray) -> np.ndarray:
-    """RAS+ mm (n,3) of every voxel inside a box that starts at voxel `first`."""
+    """Positions (n,3) in RAS+ mm of the True voxels of a box that starts at voxel `first`."""
     voxels = np.argwhere(inside) + first
     positions: np.ndarray = voxels @ affine[:3, :3].T + affine[:3, 3]
     return positions
 
 
-def _nearer(where: np.ndarray, numbers: np.ndarray, centres: np.ndarray, one: int, other: int) -> np.ndarray:
+def _nearer(positions_mm: np.ndarray, numbers: np.ndarray, centres: np.ndarray, one: int, other: int) -> np.ndarray:
     """Whether each piece's centre is at least as near to one large piece as to the other."""
-    to_one, to_other = (cKDTree(where[numbers == large + 1]).query(centres)[0].round(3) for large in (one, other))
+    to_one = cKDTree(positions_mm[numbers == one + 1]).query(centres)[0].round(3)
+    to_other = cKDTree(positions_mm[numbers == other + 1]).query(centres)[0].round(3)
     nearer: np.ndarray = to_one <= to_other
     nearer[[one, other]] = True, False
     return nearer
 
 
 def _check_two(large_mm: np.ndarray, all_mm: np.ndarray, what: str) -> None:
-    """Refuse two large pieces of one organ, by how far they and all pieces but the smallest lie from the midline."""
+    """Refuse two large pieces that are probably parts of one organ.
+
+    Args:
+        large_mm: Offset of both from the midline.
+        all_mm: Offset of all pieces except the smallest ones.
+        what: As in `right_side`.
+    """
     on_one_side = large_mm.min() * large_mm.max() > 0
     if on_one_side and (np.ptp(large_mm) < APART_MM or (all_mm * large_mm[0] < 0).any()):
         side = "right" if large_mm[0] > 0 else "left"
@@ -175,6 +183,7 @@ def _check_two(large_mm: np.ndarray, all_mm: np.ndarray, what: str) -> None:
 
 
 def _check_one(offsets_mm: np.ndarray, what: str) -> None:
+    """Refuse a single large piece across the midline, by the offsets of its voxels from the midline."""
     share = float(np.mean(offsets_mm > 0))
     if ACROSS <= share <= 1 - ACROSS:
         msg = (

@@ -1,1 +1,1 @@
-"""What is wrong with a data set, told before anyone trains on it."""
+"""Check a data set for errors before training."""

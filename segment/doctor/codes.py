@@ -1,4 +1,4 @@
-"""Codes that label files hold, known by their places: what they probably mean, and which public table they follow."""
+"""Check what the codes in label files mean: compare their positions with the organs of public code tables."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -10,74 +10,83 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from segment.anatomy.anatomy import Anatomy
-from segment.anatomy.fit import misfits
-from segment.anatomy.place import Place, together
+from segment.anatomy.fit import misfit_matrix
+from segment.anatomy.structure import Structure, merge_structures
 from segment.datasets.sources.names import OTHER
 from segment.datasets.split_sides import Sides
 from segment.doctor.finding import Finding
-from segment.doctor.judge import EXCHANGE_GAIN
+from segment.doctor.plausibility import EXCHANGE_GAIN
 from segment.io.label_codes import Codes
 
-MANY = 20  # codes that a sentence lists
-RECOGNISED = 3.0  # mean misfit of an organ; a table of other organs has 5 and more
+MANY = 20  # codes listed in a sentence
+RECOGNISED = 3.0  # largest mean misfit of a table that fits; a table of other organs has 5 and more
+
+NamedCodes = Mapping[str, Sequence[int]]  # codes by structure
 
 
 @dataclass(frozen=True)
 class Table:
-    """What codes mean in a public data set.
+    """The meaning of the codes in a public data set.
 
     Attributes:
         name: The data set.
         codes: Code or codes by structure.
-        sides: Structures drawn under one code for both sides, with the names of the right and the left one.
+        sides: Structures with one code for both sides, with the names of the right and the left one.
     """
 
     name: str
     codes: Codes
     sides: Sides = field(default_factory=dict)
 
-    def named(self, found: Collection[int]) -> Mapping[str, Sequence[int]]:
-        """Those of the codes found that each structure has, by its name."""
-        own = {name: [value] if isinstance(value, int) else value for name, value in self.codes.items()}
-        shown = {name: [code for code in codes if code in found] for name, codes in own.items()}
-        return {name: codes for name, codes in shown.items() if codes}
+    def named(self, found: Collection[int]) -> NamedCodes:
+        """Return the codes that were found, by structure. Structures without such codes are left out."""
+        named: dict[str, Sequence[int]] = {}
+        for name, value in self.codes.items():
+            codes = [value] if isinstance(value, int) else value
+            present = [code for code in codes if code in found]
+            if present:
+                named[name] = present
+        return named
 
 
 def public_tables(conf: Path, others: Mapping[str, Codes]) -> list[Table]:
-    """Tables of the data sets in `conf/data` that state all their codes, and others.
+    """Return the tables of the data sets in `conf/data` that declare all their codes, and further tables.
 
     Args:
         conf: Folder of the configuration.
-        others: Code or codes by structure, by data set.
+        others: Further tables: code or codes by structure, by data set.
     """
     tables = [Table(name, codes) for name, codes in others.items()]
     for path in sorted((conf / "data").glob("*.yaml")):
         document: Any = OmegaConf.to_container(OmegaConf.load(path))
         for node in document.get("sources", {}).values():
             codes = node.get("label_codes")
-            if isinstance(codes, dict) and codes and OTHER not in codes:  # layouts leave the codes to the user
+            if isinstance(codes, dict) and codes and OTHER not in codes:  # some sources leave the codes to the user
                 tables.append(Table(f"data={path.stem}", codes, node.get("sides") or {}))
     return tables
 
 
 def best_table(
-    cases: Sequence[Mapping[int, Place]], tables: Sequence[Table], anatomy: Anatomy
-) -> tuple[Sequence[str], Mapping[str, Sequence[int]]]:
-    """The public tables that name every code and fit the codes' places best, and what these make of the codes.
+    cases: Sequence[Mapping[int, Structure]], tables: Sequence[Table], anatomy: Anatomy
+) -> tuple[Sequence[str], NamedCodes]:
+    """Find the public table that names every code found and fits the positions of the codes best.
 
     Args:
-        cases: Places of the codes of every case.
-        tables: To choose from.
-        anatomy: The facts.
+        cases: Structures of every case, by code.
+        tables: The tables to choose from.
+        anatomy: The configured anatomy.
 
     Returns:
-        Names of tables that mean the same by the codes found, and these codes by structure; empty when none fits.
+        Names of the tables that agree on the codes found, and these codes by structure. Both are empty if no table
+        fits.
     """
     found = {code for case in cases for code in case}
-    fits: list[tuple[float, str, Mapping[str, Sequence[int]]]] = []
+    fits: list[tuple[float, str, NamedCodes]] = []
     for table in tables:
         named = table.named(found)
-        costs = [cost for case in cases for cost in structure_misfits(case, named, anatomy).values()]
+        costs: list[float] = []
+        for case in cases:
+            costs += structure_misfits(case, named, anatomy).values()
         if costs and found == {code for codes in named.values() for code in codes}:
             fits.append((float(np.mean(costs)), table.name, named))
     best = min(fits, default=None, key=lambda fit: fit[0])
@@ -86,90 +95,106 @@ def best_table(
     return [name for _, name, named in fits if named == best[2]], best[2]
 
 
-def structure_misfits(
-    case: Mapping[int, Place], named: Mapping[str, Sequence[int]], anatomy: Anatomy
-) -> Mapping[str, float]:
-    """Misfit of every structure of one case whose place is known in `anatomy.centre_mm`."""
-    there = {
-        name: together([case[code] for code in codes if code in case])
-        for name, codes in named.items()
-        if name in anatomy.centre_mm and any(code in case for code in codes)
-    }
-    if not there:
+def structure_misfits(case: Mapping[int, Structure], named: NamedCodes, anatomy: Anatomy) -> Mapping[str, float]:
+    """Return the misfit of every structure of one case that has an entry in `anatomy.centre_mm`."""
+    structures: dict[str, Structure] = {}
+    for name, codes in named.items():
+        parts = [case[code] for code in codes if code in case]
+        if parts and name in anatomy.centre_mm:
+            structures[name] = merge_structures(parts)
+    if not structures:
         return {}
-    costs = misfits(list(there.values()), list(there), anatomy, list(there))
-    return dict(zip(there, np.diag(costs).tolist(), strict=True))
+    costs = misfit_matrix(list(structures.values()), list(structures), anatomy, list(structures))
+    return dict(zip(structures, np.diag(costs).tolist(), strict=True))
 
 
 def check_codes(
     source: str,
-    cases: Sequence[Mapping[int, Place]],
+    cases: Sequence[Mapping[int, Structure]],
     declared: Codes,
     tables: Sequence[Table],
     anatomy: Anatomy,
     is_option: bool = True,
 ) -> Iterator[Finding]:
-    """Codes of which a public table makes other organs, which fit much better than those declared.
+    """Report codes without a meaning, and codes that fit the organs of a public table much better than those declared.
 
     Args:
         source: The data set's source.
-        cases: Places of the codes of every case.
-        declared: Code or codes by structure, as the configuration has them; empty: nothing is declared.
-        tables: Public ones.
-        anatomy: The facts.
-        is_option: Whether the source takes `label_codes`; others have their codes from the data set's own description.
+        cases: Structures of every case, by code.
+        declared: Code or codes by structure, as configured. Empty if nothing is declared.
+        tables: The public tables.
+        anatomy: The configured anatomy.
+        is_option: Whether the source has the option `label_codes`. Other sources take the codes from the data set's own
+            description.
     """
     found = sorted({code for case in cases for code in case})
     if not found:
         return
     names, public = best_table(cases, tables, anatomy)
-    sides = {name: both for table in tables if table.name in names for name, both in table.sides.items()}
-    shown = ", ".join(map(str, found[:MANY])) + " …" * (len(found) > MANY)
-    remedy = _remedy(source, public, sides, is_option) if public else _to_be_named(source, shown, is_option)
     if not declared:
-        what = f"label_codes says nothing of the {len(found)} code(s) {shown}"
-        what += f"; they lie and measure as in the table of {' and '.join(names)}" if names else ""
-        yield Finding(source, "label codes", "error", what, remedy + " and look at the contact sheet")
+        yield _undeclared(source, found, tables, names, public, is_option)
         return
     own = Table("", declared).named(found)
-    theirs = {codes[0]: name for name, codes in public.items() if len(codes) == 1}
-    moved = dict(sorted((codes[0], name) for name, codes in own.items() if _is_other(name, codes, theirs, anatomy)))
+    public_names = {codes[0]: name for name, codes in public.items() if len(codes) == 1}
+    # Declared name by code, for codes to which the public table gives another name.
+    moved = dict(
+        sorted((codes[0], name) for name, codes in own.items() if _is_other(name, codes, public_names, anatomy))
+    )
     gains = [_gain(case, own, public, moved, anatomy) for case in cases if set(moved) & set(case)]
     if moved and np.mean(gains) > EXCHANGE_GAIN * len(moved):
-        lie = ", ".join(f"{code} lies where {theirs[code]} lies, not {name}" for code, name in moved.items())
-        what = f"{lie}; so it is in the table of {' and '.join(names)}"
-        yield Finding(source, "label codes", "error", what, remedy)
+        wrong = ", ".join(f"{code} is where {public_names[code]} should be, not {name}" for code, name in moved.items())
+        what = f"{wrong}; the table of {' and '.join(names)} agrees"
+        yield Finding(source, "label codes", "error", what, _remedy(source, tables, names, public, is_option))
 
 
-def _is_other(name: str, codes: Sequence[int], theirs: Mapping[int, str], anatomy: Anatomy) -> bool:
-    return len(codes) == 1 and name in anatomy.centre_mm and theirs.get(codes[0], name) != name
+def _undeclared(
+    source: str,
+    found: Sequence[int],
+    tables: Sequence[Table],
+    names: Sequence[str],
+    public: NamedCodes,
+    is_option: bool,
+) -> Finding:
+    """Report that no code is declared, and which public table names them."""
+    listed = ", ".join(map(str, found[:MANY]))
+    if len(found) > MANY:
+        listed += " …"
+    what = f"label_codes does not name the {len(found)} code(s) {listed}"
+    if names:
+        what += f"; their positions and volumes fit the table of {' and '.join(names)}"
+    if public:
+        remedy = _remedy(source, tables, names, public, is_option)
+    else:
+        where = f"data.sources.{source}.label_codes" if is_option else "the data set's own description"
+        remedy = f"name each code ({listed}) in {where}, by the volume and position that are listed for it,"
+    return Finding(source, "label codes", "error", what, f"{remedy} and look at the contact sheet")
+
+
+def _is_other(name: str, codes: Sequence[int], public_names: Mapping[int, str], anatomy: Anatomy) -> bool:
+    """Whether a structure with a single code and a known position has another name in the public table."""
+    return len(codes) == 1 and name in anatomy.centre_mm and public_names.get(codes[0], name) != name
 
 
 def _gain(
-    case: Mapping[int, Place],
-    own: Mapping[str, Sequence[int]],
-    public: Mapping[str, Sequence[int]],
-    moved: Mapping[int, str],
-    anatomy: Anatomy,
+    case: Mapping[int, Structure], own: NamedCodes, public: NamedCodes, moved: Mapping[int, str], anatomy: Anatomy
 ) -> float:
-    """By how much the misfit of the codes that mean something else falls with the public table."""
-    costs = defaultdict(float, structure_misfits(case, own, anatomy))
-    others = defaultdict(float, structure_misfits(case, public, anatomy))
-    name_of = {code: name for name, codes in public.items() for code in codes}
-    return sum(costs[name] - others[name_of[code]] for code, name in moved.items())
+    """Return by how much the public table reduces the misfit of the codes that it names differently."""
+    own_costs = defaultdict(float, structure_misfits(case, own, anatomy))
+    public_costs = defaultdict(float, structure_misfits(case, public, anatomy))
+    public_name = {code: name for name, codes in public.items() for code in codes}
+    return sum(own_costs[name] - public_costs[public_name[code]] for code, name in moved.items())
 
 
-def _to_be_named(source: str, shown: str, is_option: bool) -> str:
-    """What to do about codes that follow no public table: nothing can be pasted."""
-    where = f"data.sources.{source}.label_codes" if is_option else "the data set's own description"
-    return f"name each code ({shown}) in {where}, by the volume and the place that are listed for it,"
-
-
-def _remedy(source: str, named: Mapping[str, Sequence[int]], sides: Sides, is_option: bool) -> str:
-    values = {name: str(codes[0]) if len(codes) == 1 else str(list(codes)) for name, codes in named.items()}
-    codes = ", ".join(f"{name}: {value}" for name, value in values.items())
+def _remedy(source: str, tables: Sequence[Table], names: Sequence[str], public: NamedCodes, is_option: bool) -> str:
+    """Return the codes of the public table as an option to paste, or as text if the source has no such option."""
+    values = [f"{name}: {codes[0] if len(codes) == 1 else list(codes)}" for name, codes in public.items()]
+    codes = ", ".join(values)
     if not is_option:
         return f"correct the codes in the data set's own description: {codes}"
-    pairs = ", ".join(f"{name}: [{', '.join(both)}]" for name, both in sides.items() if name in named)
-    more = f" 'data.sources.{source}.sides={{{pairs}}}'" if pairs else ""
-    return f"pass 'data.sources.{source}.label_codes={{{codes}}}'{more}"
+    sides: dict[str, Sequence[str]] = {}
+    for table in tables:
+        if table.name in names:
+            sides |= table.sides
+    pairs = ", ".join(f"{name}: [{', '.join(both)}]" for name, both in sides.items() if name in public)
+    option = f"pass 'data.sources.{source}.label_codes={{{codes}}}'"
+    return f"{option} 'data.sources.{source}.sides={{{pairs}}}'" if pairs else option

@@ -1,4 +1,4 @@
-"""Contact sheet: every case of a data set at a glance, a coronal and an axial plane with the organs' contours."""
+"""Write a contact sheet: a coronal and an axial plane of every case in a data set, with the organs' contours."""
 
 import io
 from collections.abc import Sequence
@@ -25,74 +25,78 @@ class Entry:
 
     Attributes:
         name: The case's id.
-        thumbnail: From `draw_thumbnail`; empty where there is nothing to show.
-        mark: Worst of its findings: error, warning, note, or None.
-        words: What to say of it.
+        thumbnail: PNG from `render_thumbnail`, or empty if there is nothing to show.
+        mark: Worst severity of its findings: error, warning, note, or None.
+        caption: Text below the name.
     """
 
     name: str
     thumbnail: bytes
     mark: str | None
-    words: str
+    caption: str
 
 
 def write_sheets(folder: Path, entries: Sequence[Entry], organs: Sequence[str]) -> list[Path]:
-    """Write `sheet.png`, or `sheet_01.png` and so on with `COLUMNS`·`ROWS` cases each.
+    """Write `sheet.png`, or `sheet_01.png`, `sheet_02.png`, … with `COLUMNS`·`ROWS` cases each.
 
     Args:
-        folder: Where to.
+        folder: The folder to write to.
         entries: The cases, in the order in which they are shown.
-        organs: Names of the contours, as the thumbnails were drawn with.
+        organs: Names of the contours, as given to `render_thumbnail`.
 
     Returns:
-        The files; none without a case.
+        The files. Empty without cases.
     """
     size = COLUMNS * ROWS
     pages = [entries[start : start + size] for start in range(0, len(entries), size)]
     paths = []
     for number, page in enumerate(pages, start=1):
         path = folder / ("sheet.png" if len(pages) == 1 else f"sheet_{number:02d}.png")
-        title = f"{len(entries)} case(s)" + (f", page {number} of {len(pages)}" if len(pages) > 1 else "")
-        with atomic_write(path) as aside:
-            _page(page, organs, title).save(aside, format="PNG")
+        title = f"{len(entries)} case(s)"
+        if len(pages) > 1:
+            title += f", page {number} of {len(pages)}"
+        with atomic_write(path) as temporary:
+            _render_page(page, organs, title).save(temporary, format="PNG")
         paths.append(path)
     return paths
 
 
-def _page(entries: Sequence[Entry], organs: Sequence[str], title: str) -> Image.Image:
-    columns, rows = min(COLUMNS, max(2, len(entries))), -(-len(entries) // min(COLUMNS, max(2, len(entries))))
+def _render_page(entries: Sequence[Entry], organs: Sequence[str], title: str) -> Image.Image:
+    columns = min(COLUMNS, max(2, len(entries)))
+    rows = -(-len(entries) // columns)
     width = columns * (_TILE_WIDTH + _GAP) + _GAP
-    places, lines = _legend_places(organs, width)
+    positions, lines = _lay_out_legend(organs, width)
     header = _PAD + (lines + 1) * _ROW
     page = Image.new("RGB", (width, header + rows * (_TILE_HEIGHT + _GAP) + _GAP), _PAPER)
     draw = ImageDraw.Draw(page)
     draw.text((_GAP, _PAD), title, font=_font(20, bold=True), fill=_INK)
     _draw_key(draw, width)
-    for organ, (left, line), color in zip(organs, places, organ_colors(organs), strict=True):
+    for organ, (left, line), color in zip(organs, positions, organ_colors(organs), strict=True):
         top = _PAD + (line + 1) * _ROW
         draw.rectangle((left, top, left + 15, top + 15), fill=_rgb(color))
         draw.text((left + 22, top + 8), organ.replace("_", " "), font=_font(16), fill=_INK, anchor="lm")
     for index, entry in enumerate(entries):
         row, column = divmod(index, columns)
-        _draw_entry(page, entry, (_GAP + column * (_TILE_WIDTH + _GAP), header + row * (_TILE_HEIGHT + _GAP)))
+        left, top = _GAP + column * (_TILE_WIDTH + _GAP), header + row * (_TILE_HEIGHT + _GAP)
+        _draw_entry(page, entry, left, top)
     return page
 
 
-def _legend_places(organs: Sequence[str], width: int) -> tuple[list[tuple[int, int]], int]:
-    """Left end and line of each organ's name, and the number of lines."""
-    places: list[tuple[int, int]] = []
+def _lay_out_legend(organs: Sequence[str], width: int) -> tuple[list[tuple[int, int]], int]:
+    """Return the left end and the line of each organ's name, and the number of lines."""
+    positions: list[tuple[int, int]] = []
     left, line = _GAP, 0
     for organ in organs:
         needed = 22 + int(_font(16).getlength(organ)) + 26
         if left > _GAP and left + needed > width:
             left, line = _GAP, line + 1
-        places.append((left, line))
+        positions.append((left, line))
         left += needed
-    return places, line + 1
+    return positions, line + 1
 
 
 def _draw_key(draw: ImageDraw.ImageDraw, width: int) -> None:
-    """What the frames' colours mean, and how long 10 cm are, at the right of the first line."""
+    """Draw the meaning of the frames' colours and a scale bar of 10 cm, at the right of the first line."""
     right, middle = width - _GAP, _PAD + 12
     length = round(100 * PX_PER_MM)
     draw.line((right - length, middle, right, middle), fill=_INK, width=3)
@@ -108,16 +112,15 @@ def _draw_key(draw: ImageDraw.ImageDraw, width: int) -> None:
         right -= 36
 
 
-def _draw_entry(page: Image.Image, entry: Entry, place: tuple[int, int]) -> None:
-    left, top = place
+def _draw_entry(page: Image.Image, entry: Entry, left: int, top: int) -> None:
     draw = ImageDraw.Draw(page)
     mark = MARKS[entry.mark]
     draw.rectangle((left, top, left + _TILE_WIDTH - 1, top + _TILE_HEIGHT - 1), outline=mark, width=_FRAME)
     inside = _TILE_WIDTH - 4 * _FRAME
-    name = _fitted(entry.name, _font(17, bold=True), inside)
+    name = _truncate(entry.name, _font(17, bold=True), inside)
     draw.text((left + 2 * _FRAME, top + _FRAME + 2), name, font=_font(17, bold=True), fill=_INK)
-    words = _fitted(entry.words, _font(14), inside)
-    draw.text((left + 2 * _FRAME, top + _FRAME + 23), words, font=_font(14), fill=mark if entry.mark else _FAINT)
+    caption = _truncate(entry.caption, _font(14), inside)
+    draw.text((left + 2 * _FRAME, top + _FRAME + 23), caption, font=_font(14), fill=mark if entry.mark else _FAINT)
     if entry.thumbnail:
         with Image.open(io.BytesIO(entry.thumbnail)) as thumbnail:
             page.paste(thumbnail, (left + _FRAME, top + _FRAME + _CAPTION))
@@ -126,15 +129,19 @@ def _draw_entry(page: Image.Image, entry: Entry, place: tuple[int, int]) -> None
         draw.text(middle, "cannot be read", font=_font(20), fill=_FAINT, anchor="mm")
 
 
-def _fitted(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
-    """The text, its end left out where it is too long."""
+def _truncate(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
+    """Return the text, or its start followed by `…` if it is wider than `width` pixels."""
     if font.getlength(text) <= width:
         return text
-    return next((cut for end in range(len(text), 0, -1) if font.getlength(cut := f"{text[:end]}…") <= width), "…")
+    for end in range(len(text), 0, -1):
+        start = f"{text[:end]}…"
+        if font.getlength(start) <= width:
+            return start
+    return "…"
 
 
 def _font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
-    # matplotlib brings the font: it has Greek and Cyrillic, and is there on every machine.
+    # This font comes with matplotlib, so it is on every machine, and it has Greek and Cyrillic letters.
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
     return ImageFont.truetype(str(Path(mpl.get_data_path()) / "fonts" / "ttf" / name), size)
 

@@ -1,4 +1,4 @@
-"""One thing that a data set's owner should know, or mend."""
+"""Findings: errors in a data set, and facts that its owner should know."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,15 +14,15 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")  # worst first
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found.
+    """The result of a check.
 
     Attributes:
-        case: Case id; several, or the data set's source, where it is about more than one case.
-        check: What was checked, in one or two words; the same for all findings of this kind.
-        severity: An error spoils training or scores; a warning is right in rare cases only; a note is worth knowing.
+        case: Case id. If the finding is about several cases, their ids separated by commas, or the data set's source.
+        check: What was checked, in one or two words. Findings of the same kind have the same text.
+        severity: An error harms training or scores. A warning is correct in rare cases only. A note is for information.
         what: What is wrong, with the value.
         remedy: How to fix it, one imperative sentence.
-        organ: The one organ that it is about, if it is about one.
+        organ: The organ, if the finding is about a single one.
     """
 
     case: str
@@ -33,30 +33,40 @@ class Finding:
     organ: str = ""
 
     def __str__(self) -> str:
-        """Check and organ, in as few words as fit under a picture."""
+        """Check and organ, short enough to fit under a picture."""
         return f"{self.organ} {self.check}".strip()
 
 
 def refusal(case: str, check: str, error: UserError, remedy: str = "") -> Finding:
-    """What an error says, `<what>; <what to do>`, with another remedy where one is given."""
+    """Convert an error with the message `<what>; <what to do>` to a finding.
+
+    Args:
+        case: As in `Finding`.
+        check: As in `Finding`.
+        error: The error.
+        remedy: Replaces the error's own remedy, if given.
+    """
     what, _, own = str(error).rpartition("; ")
-    return Finding(case, check, "error", what or own, remedy or (own if what else "correct it"))
+    default = own if what else "correct it"
+    return Finding(case, check, "error", what or own, remedy or default)
 
 
 def failure(case: str, check: str, what: str, error: Exception) -> Finding:
-    """An unexpected error of a check or a picture, which is a bug or lies in the files."""
+    """Convert an unexpected error of a check or a picture to a finding. Either the code has a bug or a file is odd."""
     remedy = "look at the files; if they are in order, report this as a bug"
     return Finding(case, check, "error", f"{what}: {type(error).__name__}: {error}", remedy)
 
 
 @contextmanager
 def failures(findings: list[Finding], case: str, what: str) -> Iterator[None]:
-    """Add an error of any kind to the findings and go on after the block: the other findings must not be lost.
+    """Convert an error of any kind in the block to a finding and continue after the block.
+
+    A bug in one check must not cost the findings of the others.
 
     Args:
-        findings: What was found so far.
+        findings: The list that the finding is added to.
         case: What the block is about, as in `Finding`.
-        what: What failed; the start of the sentence.
+        what: What failed: the start of the sentence.
     """
     try:
         yield
@@ -65,15 +75,15 @@ def failures(findings: list[Finding], case: str, what: str) -> Iterator[None]:
 
 
 def by_case(findings: Sequence[Finding]) -> Mapping[str, Sequence[Finding]]:
-    """Findings of each case, in their order; one that is about several cases is among those of each."""
-    of: dict[str, list[Finding]] = defaultdict(list)
+    """Group findings by case, in order. A finding about several cases is listed for each of them."""
+    grouped: dict[str, list[Finding]] = defaultdict(list)
     for finding in findings:
         for name in finding.case.split(", "):
-            of[name].append(finding)
-    return of
+            grouped[name].append(finding)
+    return grouped
 
 
 def worst(findings: Sequence[Finding]) -> Severity | None:
-    """The worst severity; None where nothing was found."""
+    """Return the worst severity, or None without findings."""
     found = {finding.severity for finding in findings}
     return next((severity for severity in SEVERITIES if severity in found), None)

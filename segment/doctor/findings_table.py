@@ -1,8 +1,9 @@
-"""Findings as a table for people and as JSON for programs."""
+"""Findings as a table for the terminal and as JSON for other programs."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -16,29 +17,31 @@ SHOWN = 3  # findings of a group that the table shows
 
 
 def print_findings(findings: Sequence[Finding], console: Console) -> None:
-    """One row for each kind of finding, worst first, then most frequent."""
+    """Print one row for each kind of finding: the worst first, then the most frequent."""
     if not findings:
         return
     table = Table(show_lines=True, expand=True)
     for heading, share in (("", 0), ("check", 0), ("what is wrong", 3), ("how to fix it", 2)):
         table.add_column(heading, overflow="fold", ratio=share or None)
-    for group in grouped(findings):
+    for group in group_findings(findings):
         first = group[0]
-        lines = [f"{_few(finding.case)}: {finding.what}" for finding in group[:SHOWN]]
-        lines += [f"… {len(group) - SHOWN} more in findings.json"] * (len(group) > SHOWN)
+        lines = [f"{_first_cases(finding.case)}: {finding.what}" for finding in group[:SHOWN]]
+        if len(group) > SHOWN:
+            lines.append(f"… {len(group) - SHOWN} more in findings.json")
         label = Text(first.severity, STYLES[first.severity])
         table.add_row(label, Text(first.check), Text("\n".join(lines)), Text(first.remedy))
     console.print(table)
 
 
-def _few(cases: str) -> str:
-    """The first of the cases that a finding is about."""
+def _first_cases(cases: str) -> str:
+    """Shorten a list of cases, for example to `set/1, set/2, set/3 and 17 more`."""
     names = cases.split(", ")
-    return ", ".join(names[:SHOWN]) + f" and {len(names) - SHOWN} more" * (len(names) > SHOWN)
+    shown = ", ".join(names[:SHOWN])
+    return f"{shown} and {len(names) - SHOWN} more" if len(names) > SHOWN else shown
 
 
-def grouped(findings: Sequence[Finding]) -> list[list[Finding]]:
-    """Findings of one check, severity and remedy together, worst first, then most frequent."""
+def group_findings(findings: Sequence[Finding]) -> list[list[Finding]]:
+    """Group findings with the same check, severity and remedy: the worst first, then the most frequent."""
     groups: dict[tuple[str, str, str], list[Finding]] = {}
     for finding in findings:
         groups.setdefault((finding.severity, finding.check, finding.remedy), []).append(finding)
@@ -46,7 +49,12 @@ def grouped(findings: Sequence[Finding]) -> list[list[Finding]]:
 
 
 def findings_json(cases: int, findings: Sequence[Finding]) -> str:
-    """Counts and every finding, worst first, without absolute paths."""
-    counts = {f"{severity}s": sum(f.severity == severity for f in findings) for severity in SEVERITIES}
-    ordered = [asdict(finding) for group in grouped(findings) for finding in group]
-    return json.dumps(without_paths({"cases": cases, **counts, "findings": ordered}), indent=1)
+    """Return the number of cases, the number of findings of each severity, and every finding, the worst first, as JSON.
+
+    Absolute paths are shortened to file names.
+    """
+    content: dict[str, Any] = {"cases": cases}
+    for severity in SEVERITIES:
+        content[f"{severity}s"] = sum(finding.severity == severity for finding in findings)
+    content["findings"] = [asdict(finding) for group in group_findings(findings) for finding in group]
+    return json.dumps(without_paths(content), indent=1)

@@ -1,9 +1,9 @@
-"""The inspection of many cases by several processes, of which one bad case takes none of the others along."""
+"""Inspect many cases in several processes. A bad case does not affect the others."""
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from rich.console import Console
@@ -11,31 +11,38 @@ from rich.progress import track
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from segment.anatomy.anatomy import Anatomy
-from segment.anatomy.place import Place
-from segment.data.loader_workers import heed_only_the_parent
+from segment.anatomy.structure import Structure
+from segment.data.loader_workers import ignore_job_signals
 from segment.datasets.cases import Case
 from segment.doctor.finding import Finding, failure
 from segment.doctor.inspect_case import inspect
-from segment.doctor.thumbnail import draw_thumbnail
+from segment.doctor.thumbnail import render_thumbnail
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What remains of a case when its voxels are gone."""
+class CaseSummary:
+    """What is kept of an inspected case: everything but its voxels.
+
+    Attributes:
+        findings: In the order of the checks.
+        voxel_hash: Hash of the CT, or an empty string if it cannot be read.
+        thumbnail: PNG from `render_thumbnail`, or empty if the case cannot be shown.
+        codes: Structure of every code in a label file.
+    """
 
     findings: tuple[Finding, ...]
-    voxel_hash: str
-    thumbnail: bytes
-    codes: Mapping[int, Place]
+    voxel_hash: str = ""
+    thumbnail: bytes = b""
+    codes: Mapping[int, Structure] = field(default_factory=dict)
 
 
-class Inspection(Dataset[Seen]):
-    """Lets a DataLoader's workers inspect cases, in order.
+class Inspection(Dataset[CaseSummary]):
+    """A dataset that inspects a case on access, so that a DataLoader's workers inspect cases in order.
 
     Args:
         cases: The cases.
-        organs: Those to judge and draw.
-        anatomy: What is plausible.
+        organs: The organs to check and show.
+        anatomy: The configured anatomy.
     """
 
     def __init__(self, cases: Sequence[Case], organs: Sequence[str], anatomy: Anatomy) -> None:
@@ -46,64 +53,65 @@ class Inspection(Dataset[Seen]):
     def __len__(self) -> int:
         return len(self.cases)
 
-    def __getitem__(self, index: int) -> Seen:
+    def __getitem__(self, index: int) -> CaseSummary:
         case = self.cases[index]
         try:
             with _quiet():
-                seen = inspect(case, self.organs, self.anatomy)
-        except Exception as error:  # of whatever kind: thousands of other cases wait
-            return Seen((failure(case.id, "failed", "the inspection failed", error),), "", b"", {})
-        if seen.scan is None:
-            return Seen(seen.findings, seen.voxel_hash, b"", seen.codes)
-        try:
-            picture = draw_thumbnail(seen.scan.data, seen.classes, seen.scan.affine, self.organs)
-        except Exception as error:  # which must not cost the findings
-            failed = failure(case.id, "picture", "it cannot be shown on the contact sheet", error)
-            return Seen((*seen.findings, failed), seen.voxel_hash, b"", seen.codes)
-        return Seen(seen.findings, seen.voxel_hash, picture, seen.codes)
+                inspected = inspect(case, self.organs, self.anatomy)
+        except Exception as error:  # any bug in a check; the other cases must still be inspected
+            return CaseSummary((failure(case.id, "failed", "the inspection failed", error),))
+        findings, thumbnail = inspected.findings, b""
+        if inspected.scan is not None:
+            try:
+                thumbnail = render_thumbnail(inspected.scan.data, inspected.classes, inspected.scan.affine, self.organs)
+            except Exception as error:  # the findings must not be lost
+                what = "it cannot be shown on the contact sheet"
+                findings = (*findings, failure(case.id, "picture", what, error))
+        return CaseSummary(findings, inspected.voxel_hash, thumbnail, inspected.codes)
 
 
-def inspect_all(inspection: Inspection, num_workers: int) -> dict[str, Seen]:
-    """What was seen of each case, by its id.
+def inspect_all(inspection: Inspection, num_workers: int) -> dict[str, CaseSummary]:
+    """Return the summary of each case, by its id.
 
-    A process that is killed, as the system does for lack of memory, costs one case: after it, a single process inspects
-    one case at a time, until it is known which case that is.
+    The system may kill a worker, for example for lack of memory. This costs only the case that it inspected. To find
+    that case, a single worker then inspects one case at a time until it is killed, too.
     """
-    seen: list[Seen] = []
+    summaries: list[CaseSummary] = []
     workers = num_workers
-    while len(seen) < len(inspection):
+    while len(summaries) < len(inspection):
         try:
-            for one in _in_order(inspection, len(seen), workers):
-                seen.append(one)  # what came before an error is kept
-        except RuntimeError as error:  # the loader's own: those of checks are findings
+            for summary in _in_order(inspection, len(summaries), workers):
+                summaries.append(summary)  # not extend: keep the summaries before an error
+        except RuntimeError as error:  # from the loader; errors of checks are findings
             if workers > 1:
                 workers = 1
                 continue
             what = f"the process that inspected it ended: {error}"
             remedy = "if memory is short, inspect fewer cases at once (num_workers=1) or on a larger machine"
-            seen.append(Seen((Finding(inspection.cases[len(seen)].id, "killed", "error", what, remedy),), "", b"", {}))
+            killed = inspection.cases[len(summaries)].id
+            summaries.append(CaseSummary((Finding(killed, "killed", "error", what, remedy),)))
             workers = num_workers
-    return {case.id: one for case, one in zip(inspection.cases, seen, strict=True)}
+    return {case.id: summary for case, summary in zip(inspection.cases, summaries, strict=True)}
 
 
-def _in_order(inspection: Inspection, start: int, num_workers: int) -> Iterable[Seen]:
-    """What is seen of the cases from `start` on; a single process has one case in hand, the next one to come."""
+def _in_order(inspection: Inspection, start: int, num_workers: int) -> Iterable[CaseSummary]:
+    """Yield the summaries of the cases from `start` on. A single worker does not inspect ahead of the next summary."""
     loader = DataLoader(
         Subset(inspection, range(start, len(inspection))),
         batch_size=None,
         num_workers=num_workers,
         prefetch_factor=1 if num_workers == 1 else None,
-        worker_init_fn=heed_only_the_parent,
+        worker_init_fn=ignore_job_signals,
         generator=torch.Generator(),
     )
-    results = iter(loader)  # starts the workers, before the bar starts a thread
+    results = iter(loader)  # starts the workers before the progress bar starts a thread
     count = len(inspection) - start
     return track(results, "inspecting", count, transient=True, console=Console(stderr=True))
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the readers' warnings, which are among the findings."""
+    """Turn off warnings of the readers, which are reported as findings."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,23 +1,25 @@
-"""The codes of a source's label files as a table, whatever is declared of them."""
+"""A table of the codes in a source's label files, whether they are declared or not."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from statistics import mean, median
 
 from rich.table import Table
 
-from segment.anatomy.place import Place, together
+from segment.anatomy.structure import Structure, merge_structures
 from segment.io.label_codes import Codes
 
-MANY = 10  # codes of one structure from which these share a row
+MANY = 10  # a structure with more codes than this gets a single row
 
 
-def code_table(source: str, cases: Sequence[Mapping[int, Place]], declared: Codes) -> Table:
-    """A row for every code, or for all of a structure with many: how many cases show it, and medians over these.
+def code_table(source: str, cases: Sequence[Mapping[int, Structure]], declared: Codes) -> Table:
+    """Return a table with a row for every code: the number of cases with the code, and medians over these cases.
+
+    A structure with more than `MANY` codes has a single row.
 
     Args:
         source: The data set's source.
-        cases: Places of the codes of every case.
-        declared: Code or codes by structure, as the configuration has them.
+        cases: Structures of every case, by code.
+        declared: Code or codes by structure, as configured.
     """
     table = Table(title=f"codes in the label files of {source} (medians over cases)", title_justify="left")
     for heading in ("code", "declared as", "cases", "mL", "side", "height", "HU"):
@@ -27,37 +29,43 @@ def code_table(source: str, cases: Sequence[Mapping[int, Place]], declared: Code
     return table
 
 
-def _rows(cases: Sequence[Mapping[int, Place]], declared: Codes) -> Iterator[tuple[str, ...]]:
-    middles = [mean(place.up_mm for place in case.values()) if case else 0.0 for case in cases]
-    for codes, name in _gathered({code for case in cases for code in case}, declared):
-        shown = [
-            (together([case[c] for c in codes if c in case]), middle)
-            for case, middle in zip(cases, middles, strict=True)
-            if not codes.isdisjoint(case)
-        ]
-        right = median(place.right_mm for place, _ in shown)
-        up = median(place.up_mm - middle for place, middle in shown)
-        hu = [place.median_hu for place, _ in shown if place.median_hu is not None]
+def _rows(cases: Sequence[Mapping[int, Structure]], declared: Codes) -> Iterator[tuple[str, ...]]:
+    found = {code for case in cases for code in case}
+    for codes, name in _group_codes(found, declared):
+        structures: list[Structure] = []
+        heights: list[float] = []  # above the middle of all codes of the case
+        for case in cases:
+            parts = [case[code] for code in codes if code in case]
+            if parts:
+                structure = merge_structures(parts)
+                structures.append(structure)
+                heights.append(structure.up_mm - mean(other.up_mm for other in case.values()))
+        right = median(structure.right_mm for structure in structures)
+        up = median(heights)
+        hu = [structure.median_hu for structure in structures if structure.median_hu is not None]
         yield (
-            ", ".join(map(str, sorted(codes))) if len(codes) == 1 else f"{min(codes)} … {max(codes)} ({len(codes)})",
+            str(min(codes)) if len(codes) == 1 else f"{min(codes)} … {max(codes)} ({len(codes)})",
             name,
-            str(len(shown)),
-            _short(median(place.volume_ml for place, _ in shown)),
+            str(len(structures)),
+            _short(median(structure.volume_ml for structure in structures)),
             f"{abs(right):.0f} mm {'right' if right > 0 else 'left'}",
             f"{abs(up):.0f} mm {'above' if up > 0 else 'below'}",
             f"{median(hu):.0f}" if hu else "-",
         )
 
 
-def _gathered(found: Collection[int], declared: Codes) -> list[tuple[frozenset[int], str]]:
-    """Every code found with its name, but those of one structure with many codes together."""
+def _group_codes(found: Collection[int], declared: Codes) -> list[tuple[frozenset[int], str]]:
+    """Return the codes of each row with their structure, in ascending order. Undeclared codes are called `-`."""
     rows: list[tuple[frozenset[int], str]] = []
-    left = set(found)
+    remaining = set(found)
     for name, value in declared.items():
-        own = left & set([value] if isinstance(value, int) else value)
-        rows += [(frozenset(own), name)] if len(own) > MANY else [(frozenset([code]), name) for code in own]
-        left -= own
-    rows += [(frozenset([code]), "-") for code in left]
+        own = remaining & set([value] if isinstance(value, int) else value)
+        if len(own) > MANY:
+            rows.append((frozenset(own), name))
+        else:
+            rows += [(frozenset([code]), name) for code in own]
+        remaining -= own
+    rows += [(frozenset([code]), "-") for code in remaining]
     return sorted(rows, key=lambda row: min(row[0]))
 
 

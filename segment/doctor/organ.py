@@ -1,4 +1,4 @@
-"""Each organ's label by itself: pieces, and where it is cut."""
+"""Check the label of each organ: whether it is in pieces, and whether it is cut or truncated."""
 
 from collections.abc import Iterator, Sequence
 
@@ -9,14 +9,15 @@ from scipy import ndimage
 
 from segment.anatomy.anatomy import Anatomy
 from segment.anatomy.boxes import Box, organ_boxes
-from segment.anatomy.place import cut_faces, voxel_ml
+from segment.anatomy.structure import cut_faces, voxel_ml
 from segment.doctor.finding import Finding, Severity
 from segment.io.scan import Scan
 
-SPECK_ML, SPECK_SHARE = 1.0, 0.01  # a piece below both is a slip of the pen, not a part of the organ
-MANY_SPECKS = 5  # fewer, and little in all, are what a coarse grid leaves of a thin part
-# A rounded body ends in slices much smaller than its largest. The first slice of a ball cut into ten has a fifth of
-# the area of the middle one. A kidney's middle has 25 cm²; small ends are those of thin organs, which may be blunt.
+SPECK_ML, SPECK_SHARE = 1.0, 0.01  # a piece smaller than both is a slip of the pen, not a part of the organ
+MANY_SPECKS = 5  # a coarse grid breaks a thin part into fewer specks, with little volume in all
+# A rounded organ ends in slices much smaller than its largest one: if a ball is cut into ten slices, the first one has
+# a fifth of the area of the middle one. The middle of a kidney has 25 cm². Smaller ends may belong to thin organs,
+# which can end bluntly.
 FLAT_SHARE, FLAT_SLICES, FLAT_CM2 = 0.65, 10, 15.0
 
 _FACES = {"R": "right", "L": "left", "A": "front", "P": "back", "S": "upper", "I": "lower"}
@@ -25,15 +26,15 @@ _FACES = {"R": "right", "L": "left", "A": "front", "P": "back", "S": "upper", "I
 def check_organs(
     case: str, scan: Scan, classes: np.ndarray, organs: Sequence[str], annotated: Sequence[str], anatomy: Anatomy
 ) -> Iterator[Finding]:
-    """Judge every annotated organ.
+    """Check every annotated organ.
 
     Args:
         case: The case's id.
         scan: Its CT.
         classes: (I,J,K) class indices.
         organs: Class i is organs[i-1].
-        annotated: Those that the case's annotation knows.
-        anatomy: What is plausible.
+        annotated: The organs that the case annotates.
+        anatomy: The configured anatomy.
     """
     if not classes.any():
         what = f"the label holds none of {', '.join(annotated)}"
@@ -46,7 +47,7 @@ def check_organs(
             continue
         if box is None:
             what = f"{organ} is annotated as absent"
-            remedy = "check that it was taken out, or lies outside of the scan; else it counts as background"
+            remedy = "check that it was removed or is outside the scan; otherwise it is learned as background"
             yield Finding(case, "absent", "note", what, remedy, organ)
         else:
             yield from _check_organ(case, scan, classes[box] == index, box, organ, anatomy)
@@ -61,13 +62,15 @@ def _check_organ(case: str, scan: Scan, mask: np.ndarray, box: Box, organ: str, 
 
 
 def _check_faces(case: str, organ: str, faces: Sequence[str]) -> Iterator[Finding]:
-    if ends := [_FACES[face] for face in faces if face in "SI"]:
+    ends = [_FACES[face] for face in faces if face in "SI"]
+    sides = [_FACES[face] for face in faces if face not in "SI"]
+    if ends:
         what = f"{organ} is cut by the {' and '.join(ends)} end of the scan"
-        remedy = "keep it if predictions will meet such scans; its volume is not the organ's"
+        remedy = "keep it if you predict on such scans; its volume is not that of the whole organ"
         yield Finding(case, "cut", "note", what, remedy, organ)
-    if sides := [_FACES[face] for face in faces if face not in "SI"]:
+    if sides:
         what = f"{organ} touches the {' and '.join(sides)} border of the field of view"
-        remedy = "check that image and label were not cropped or shifted; load_model the CT with a larger field"
+        remedy = "check that image and label were not cropped or shifted; reconstruct the CT with a larger field"
         yield Finding(case, "at the border", "warning", what, remedy, organ)
 
 
@@ -81,24 +84,25 @@ def _check_pieces(case: str, organ: str, mask: np.ndarray, one_ml: float) -> Ite
     if len(specks):
         specks_ml = specks.sum() * one_ml
         severity: Severity = "warning" if len(specks) >= MANY_SPECKS or specks_ml >= SPECK_ML else "note"
-        what = f"{organ} has {len(specks)} speck(s) apart from it, {specks_ml:.2g} mL in all"
+        what = f"{organ} has {len(specks)} separate speck(s), {specks_ml:.2g} mL in all"
         yield Finding(case, "specks", severity, what, "keep the largest piece alone, and delete the others", organ)
     if len(specks) < len(rest):
-        what = f"{organ} lies in {count - len(specks)} pieces, the second of {rest[0] * one_ml:.3g} mL"
-        yield Finding(case, "in pieces", "note", what, "look whether a part is missing between the pieces", organ)
+        what = f"{organ} is in {count - len(specks)} pieces, the second of {rest[0] * one_ml:.3g} mL"
+        yield Finding(case, "in pieces", "note", what, "check whether a part is missing between the pieces", organ)
 
 
 def _check_ends(case: str, organ: str, mask: np.ndarray, scan: Scan, faces: Sequence[str]) -> Iterator[Finding]:
-    """Labels that stop at a slice although the scan goes on."""
+    """Report a label that stops at a slice although the scan continues."""
     axcodes = nib.aff2axcodes(scan.affine)
     axis = next(axis for axis, code in enumerate(axcodes) if code in "SI")
     areas = np.count_nonzero(mask, axis=tuple({0, 1, 2} - {axis}))
     if len(areas) < FLAT_SLICES:
         return
-    upper = axcodes[axis]
+    last_face = axcodes[axis]
+    first_face = "I" if last_face == "S" else "S"
     slice_cm2 = 10 * voxel_ml(scan) / float(voxel_sizes(scan.affine)[axis])
     large = max(FLAT_SHARE * areas.max(), FLAT_CM2 / slice_cm2)
-    for end, face in ((areas[-1], upper), (areas[0], "I" if upper == "S" else "S")):
+    for end, face in ((areas[-1], last_face), (areas[0], first_face)):
         if face not in faces and end > large:
             what = f"the {_FACES[face]} end of {organ} is flat, as if the label stopped before the organ does"
-            yield Finding(case, "truncated", "warning", what, "draw the rest of it, or leave the case out", organ)
+            yield Finding(case, "truncated", "warning", what, "annotate the rest of it, or leave the case out", organ)

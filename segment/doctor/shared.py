@@ -1,4 +1,4 @@
-"""What most cases of a source have in common is one finding about the source."""
+"""Merge findings that most cases of a source share into one finding about the source."""
 
 import re
 from collections import Counter, defaultdict
@@ -6,42 +6,48 @@ from collections.abc import Iterator, Sequence
 
 from segment.doctor.finding import Finding, Severity
 
-# Where one case alone may be an exception, such as a transplanted kidney, most cases are not.
+# In a single case these may be right, for example with a transplanted kidney. In most cases of a source they are not.
 EXCEPTIONAL = ("place", "sides")
-FEW = 3  # findings up to which each stands for itself
+FEW = 3  # up to this number, findings are not merged
 
 
-def shared(findings: Sequence[Finding], cases: Sequence[str]) -> list[Finding]:
-    """The findings, with one in place of those that more than half of a source's cases share.
+def merge_shared(findings: Sequence[Finding], cases: Sequence[str]) -> list[Finding]:
+    """Replace findings that more than half of a source's cases share by one finding, which names all these cases.
 
-    Such a finding names all its cases. A note becomes a warning. A warning that an organ lies elsewhere becomes an
-    error, however few cases there are.
+    A shared note becomes a warning. A shared warning about an organ's position becomes an error, even if the source has
+    only a few cases.
 
     Args:
-        findings: Of single cases and of sets.
+        findings: Findings about cases and about sources.
         cases: Ids of all cases.
     """
     sizes = Counter(name.split("/")[0] for name in cases)
     groups: dict[tuple[str, ...], list[Finding]] = defaultdict(list)
     for finding in findings:
         groups[_kind(finding)].append(finding)
-    return [one for group in groups.values() for one in _joined(group, sizes[group[0].case.split("/")[0]])]
+    merged: list[Finding] = []
+    for group in groups.values():
+        source = group[0].case.split("/")[0]
+        merged += _merge(group, sizes[source])
+    return merged
 
 
 def _kind(finding: Finding) -> tuple[str, ...]:
-    """Equal for findings that differ in case and numbers alone."""
+    """Return a key that is equal for findings that differ only in their case and in numbers."""
     source, _, name = finding.case.partition("/")
-    what = re.sub(rf"(?<=/){re.escape(name)}[^/\s]*", "", finding.what)  # its files
+    what = re.sub(rf"(?<=/){re.escape(name)}[^/\s]*", "", finding.what)  # the case's files
     what = re.sub(r"-?\d[\d.e+]*", "#", what)
     return source, finding.check, finding.severity, finding.organ, what, finding.remedy
 
 
-def _joined(group: Sequence[Finding], size: int) -> Iterator[Finding]:
+def _merge(group: Sequence[Finding], size: int) -> Iterator[Finding]:
+    """Merge findings of one kind if more than half of the source's `size` cases share them."""
     first = group[0]
-    severity: Severity = first.severity
-    if 2 * len(group) <= size or "," in first.case or "/" not in first.case:
+    is_about_one_case = "/" in first.case and "," not in first.case
+    if 2 * len(group) <= size or not is_about_one_case:
         yield from group
         return
+    severity: Severity = first.severity
     if first.check in EXCEPTIONAL:
         severity = "error"
     elif severity == "note" and len(group) > FEW:
@@ -50,7 +56,7 @@ def _joined(group: Sequence[Finding], size: int) -> Iterator[Finding]:
         yield from (Finding(f.case, f.check, severity, f.what, f.remedy, f.organ) for f in group)
         return
     names = ", ".join(finding.case for finding in group)
-    what = f"{first.what} (so in {len(group)} of {size} cases; the numbers are of {first.case})"
-    if all(finding.what == first.what for finding in group):
-        what = f"{first.what} (so in {len(group)} of {size} cases)"
-    yield Finding(names, first.check, severity, what, first.remedy, first.organ)
+    share = f"in {len(group)} of {size} cases"
+    if any(finding.what != first.what for finding in group):
+        share += f"; the numbers are from {first.case}"
+    yield Finding(names, first.check, severity, f"{first.what} ({share})", first.remedy, first.organ)

@@ -1,14 +1,14 @@
-"""What `segment train` says of labels, by the rules and in the words of `segment doctor`, out of the store."""
+"""Check the labels of a training run with the rules of `segment doctor`, using the measurements in the store."""
 
 import logging
 from collections.abc import Iterable, Sequence
 
 from segment.anatomy.anatomy import Anatomy
-from segment.anatomy.place import Place
+from segment.anatomy.structure import Structure
 from segment.data.store.volume import StoredVolume
 from segment.doctor.finding import Finding
-from segment.doctor.judge import check_places
-from segment.doctor.shared import shared
+from segment.doctor.plausibility import check_structures
+from segment.doctor.shared import merge_shared
 from segment.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -17,16 +17,15 @@ SHOWN = 3  # cases named in a sentence
 
 
 def check_labels(volumes: Iterable[StoredVolume], anatomy: Anatomy, mode: str) -> None:
-    """Warn of labels that do not fit the anatomy, and refuse them where `segment doctor` finds errors.
+    """Log warnings about implausible labels, and refuse them if `segment doctor` would report errors.
 
     Args:
         volumes: All cases of a run.
-        anatomy: What is plausible.
-        mode: `refuse`; or `warn`, which turns the refusal into warnings, or `ignore`, which
-            leaves the check out.
+        anatomy: The configured anatomy.
+        mode: `refuse`, `warn`, which logs errors as warnings, or `ignore`, which skips the check.
 
     Raises:
-        UserError: With the errors, unless the mode is another than `refuse`.
+        UserError: When there are errors and the mode is `refuse`.
     """
     if mode == "ignore":
         return
@@ -34,22 +33,22 @@ def check_labels(volumes: Iterable[StoredVolume], anatomy: Anatomy, mode: str) -
     names: list[str] = []
     for volume in volumes:
         names.append(volume.id)
-        places = {organ: Place(**place) for organ, place in volume.meta["places"].items()}
-        found += check_places(volume.id, places, anatomy)
-    findings = shared(found, names)
+        structures = {organ: Structure(**values) for organ, values in volume.meta["places"].items()}
+        found += check_structures(volume.id, structures, anatomy)
+    findings = merge_shared(found, names)
     errors = [finding for finding in findings if finding.severity == "error" and mode == "refuse"]
     for sentence in _sentences([finding for finding in findings if finding not in errors]):
         log.warning("%s", sentence)
     if errors:
         msg = (
             f"labels do not fit the anatomy: {' · '.join(_sentences(errors))}. segment doctor shows the cases; leave "
-            "them out by data.exclude=[…], or train on them all the same by label_check=warn"
+            "them out by data.exclude=[…], or train on them anyway by label_check=warn"
         )
         raise UserError(msg)
 
 
 def _sentences(findings: Sequence[Finding]) -> list[str]:
-    """One sentence for each check and organ, with its first cases."""
+    """Return one sentence for each check and organ, with the first cases."""
     groups: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
         groups.setdefault((finding.check, finding.organ), []).append(finding)
@@ -57,7 +56,9 @@ def _sentences(findings: Sequence[Finding]) -> list[str]:
 
 
 def _sentence(group: Sequence[Finding]) -> str:
-    cases = [name for finding in group for name in finding.case.split(", ")]
+    cases: list[str] = []
+    for finding in group:
+        cases += finding.case.split(", ")
     more = f" and {len(cases) - SHOWN} more" if len(cases) > SHOWN else ""
-    numbers = f" (the numbers are of {group[0].case})" if len(group) > 1 else ""
+    numbers = f" (the numbers are from {group[0].case})" if len(group) > 1 else ""
     return f"{', '.join(cases[:SHOWN])}{more}: {group[0].what}{numbers}; {group[0].remedy}"

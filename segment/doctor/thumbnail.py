@@ -1,4 +1,4 @@
-"""A case in one small picture: a coronal and an axial plane through the organs, at the same scale for every case."""
+"""Render a case as a small picture: a coronal and an axial plane through the organs, at one scale for all cases."""
 
 import io
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ from segment.view.colors import organ_colors
 from segment.view.scene import Scene, make_scene, plane
 
 WIDTH, HEIGHT = 300, 236  # pixels of a plane
-PX_PER_MM = WIDTH / 420  # one scale for all cases shows a wrong spacing at once
-_FINE = 2  # drawn so much larger, then shrunk: smooth lines
-_LINE = 3  # pixels of the large drawing
-_FARTHEST = 1e6  # pixels from the panel at which a contour ends; beyond 2³¹, Pillow would wrap around
+PX_PER_MM = WIDTH / 420  # the same for all cases, which makes a wrong spacing obvious
+_FINE = 2  # pictures are drawn larger by this factor and then shrunk, which smooths lines
+_LINE = 3  # line width in pixels of the larger picture
+_FARTHEST = 1e6  # pixels; contours are clipped there, because Pillow wraps around at 2³¹
 _LETTERS = {1: "RLSI", 0: "APSI", 2: "RLAP"}  # left, right, top, bottom of a plane across an axis of (L,P,I)
 
 
-def draw_thumbnail(
+def render_thumbnail(
     ct: np.ndarray,
     classes: np.ndarray | None,
     affine: np.ndarray,
@@ -27,19 +27,20 @@ def draw_thumbnail(
     *,
     window_hu: tuple[float, float] = (-160, 240),
 ) -> bytes:
-    """PNG, 2·`WIDTH` wide and `HEIGHT` high: coronal left, axial right, the patient's right on the left of each.
+    """Return a PNG, 2·`WIDTH` wide and `HEIGHT` high: coronal left, axial right, the patient's right on the left.
 
-    The planes are those that show most of every organ; those in the middle where there is none.
+    The planes are those that show most of all organs. Without organs, they are the middle planes.
 
     Args:
         ct: (I,J,K) in HU, in any orientation.
-        classes: (I,J,K) class indices, or None where they are unknown.
+        classes: (I,J,K) class indices, or None if they are unknown.
         affine: Voxel → RAS+ mm, 4×4.
         organs: Class i is organs[i-1].
-        window_hu: The HU shown black and white.
+        window_hu: The HU shown as black and as white.
     """
-    shown = np.zeros(ct.shape, np.uint8) if classes is None else classes
-    scene = make_scene(ct, shown, None, affine, organs, window_hu)
+    if classes is None:
+        classes = np.zeros(ct.shape, np.uint8)
+    scene = make_scene(ct, classes, None, affine, organs, window_hu)
     center = _center(scene, len(organs))
     both = Image.new("RGB", (2 * WIDTH, HEIGHT))
     for index, axis in enumerate((1, 2)):
@@ -50,9 +51,10 @@ def draw_thumbnail(
 
 
 def _center(scene: Scene, count: int) -> tuple[int, int, int]:
-    """Along each axis, the plane in which the organs' areas, each as a share of its largest, add up to most.
+    """Return the plane along each axis that shows most of the organs.
 
-    Of the shares the roots are added: half of two organs tells more than the whole of one.
+    Each organ contributes the square root of its area, as a share of its largest area. With the root, a plane through
+    half of two organs counts more than a plane through the whole of one.
     """
     shares = [np.zeros(n) for n in scene.pred.shape]
     for index, box in enumerate(organ_boxes(scene.pred, count), start=1):
@@ -62,15 +64,19 @@ def _center(scene: Scene, count: int) -> tuple[int, int, int]:
         for axis, others in enumerate(((1, 2), (0, 2), (0, 1))):
             areas = np.count_nonzero(organ, axis=others)
             shares[axis][box[axis]] += np.sqrt(areas / areas.max())
-    left, posterior, inferior = (int(np.argmax(s)) if s.any() else len(s) // 2 for s in shares)
+    left, posterior, inferior = (_best_plane(share) for share in shares)
     return left, posterior, inferior
 
 
+def _best_plane(shares: np.ndarray) -> int:
+    return int(np.argmax(shares)) if shares.any() else len(shares) // 2
+
+
 def _panel(scene: Scene, axis: int, center: Sequence[int], organs: Sequence[str]) -> Image.Image:
-    """A plane across an axis, in true proportions, around the organs."""
+    """Render the plane across an axis, in true proportions, centred on the organs."""
     scale = _FINE * PX_PER_MM
     gray, classes = scene.gray(axis, center[axis]), plane(scene.pred, axis, center[axis])
-    down, across = (scene.spacing_mm[a] * scale for a in (2, 1, 0) if a != axis)  # pixels per voxel
+    down, across = (scene.spacing_mm[other] * scale for other in (2, 1, 0) if other != axis)  # pixels per voxel
     width, height = max(1, round(across * gray.shape[1])), max(1, round(down * gray.shape[0]))
     left = _corner(_FINE * WIDTH, width, width / 2)
     top = _corner(_FINE * HEIGHT, height, _middle(classes) * down)
@@ -78,7 +84,7 @@ def _panel(scene: Scene, axis: int, center: Sequence[int], organs: Sequence[str]
     _paste_enlarged(panel, gray, (left, top), (width, height))
     draw = ImageDraw.Draw(panel)
     for index, color in enumerate(organ_colors(organs), start=1):
-        # A ring of background closes the contour of an organ that the scan's border cuts.
+        # Padding with background closes the contour of an organ that is cut by the border of the scan.
         for contour in find_contours(np.pad(classes == index, 1).astype(np.float32), 0.5):
             points = (contour[:, ::-1] - 0.5) * (across, down) + (left, top)
             line = [tuple(point) for point in points.clip(-_FARTHEST, _FARTHEST).tolist()]
@@ -89,36 +95,43 @@ def _panel(scene: Scene, axis: int, center: Sequence[int], organs: Sequence[str]
 
 
 def _middle(classes: np.ndarray) -> float:
-    """Row in the middle of the organs; of the plane where there is none."""
+    """Return the middle row of the organs or, without organs, of the plane."""
     rows = np.flatnonzero(classes.any(axis=1))
     return float(rows[0] + rows[-1] + 1) / 2 if len(rows) else classes.shape[0] / 2
 
 
 def _corner(panel: int, size: int, middle: float) -> int:
-    """Where a picture starts: in the panel's middle if it fits, else around its own middle without leaving gaps."""
+    """Return the coordinate in a panel at which a picture starts.
+
+    A picture that fits is centred. A larger one is shifted so that `middle` is as close to the panel's centre as
+    possible without leaving a gap.
+    """
     if size <= panel:
         return (panel - size) // 2
     return -round(min(max(middle - panel / 2, 0), size - panel))
 
 
-def _paste_enlarged(panel: Image.Image, gray: np.ndarray, place: tuple[int, int], size: tuple[int, int]) -> None:
-    """Paste a picture that is resized to `size` and starts at `place`, both in pixels of the panel.
+def _paste_enlarged(panel: Image.Image, gray: np.ndarray, origin: tuple[int, int], size: tuple[int, int]) -> None:
+    """Paste a picture that is resized to `size` and starts at `origin`, both in pixels of the panel.
 
-    Only the part within the panel is made: at voxels of 3 m, which a wrong header states, the whole is gigabytes.
+    Only the part inside the panel is resized. If a wrong header states voxels of 3 m, the whole picture would take
+    gigabytes.
     """
-    start = [max(0, -at) for at in place]
-    stop = [min(edge, of_panel - at) for edge, of_panel, at in zip(size, panel.size, place, strict=True)]
+    start = [max(0, -at) for at in origin]
+    stop = [min(edge, limit - at) for edge, limit, at in zip(size, panel.size, origin, strict=True)]
     voxels = [count / edge for count, edge in zip(gray.shape[::-1], size, strict=True)]  # per pixel
     box = (start[0] * voxels[0], start[1] * voxels[1], stop[0] * voxels[0], stop[1] * voxels[1])
     part = (stop[0] - start[0], stop[1] - start[1])
     picture = Image.fromarray(gray).resize(part, Image.Resampling.BICUBIC, box=box)
-    panel.paste(picture.convert("RGB"), (max(0, place[0]), max(0, place[1])))
+    panel.paste(picture.convert("RGB"), (max(0, origin[0]), max(0, origin[1])))
 
 
 def _draw_letters(panel: Image.Image, letters: str) -> None:
     draw = ImageDraw.Draw(panel)
     x, y = WIDTH // 2, HEIGHT // 2
-    places = (((5, y), "lm"), ((WIDTH - 5, y), "rm"), ((x, 4), "mt"), ((x, HEIGHT - 5), "mb"))
-    for letter, (place, anchor) in zip(letters, places, strict=True):
+    positions = (((5, y), "lm"), ((WIDTH - 5, y), "rm"), ((x, 4), "mt"), ((x, HEIGHT - 5), "mb"))
+    for letter, (position, anchor) in zip(letters, positions, strict=True):
         font = ImageFont.load_default(15)
-        draw.text(place, letter, font=font, fill=(240, 240, 240), anchor=anchor, stroke_width=2, stroke_fill=(0, 0, 0))
+        draw.text(
+            position, letter, font=font, fill=(240, 240, 240), anchor=anchor, stroke_width=2, stroke_fill=(0, 0, 0)
+        )

@@ -1,1 +1,1 @@
-"""The pre-flight: a small trial of a run, and the forecast of time and memory from it."""
+"""The pre-flight: a short trial before a run, and the forecast of the run's time and memory."""

@@ -1,4 +1,4 @@
-"""From the times of a trial to those of the run."""
+"""Compute the forecast of a run from the times of its trial."""
 
 import math
 from collections.abc import Sequence
@@ -8,19 +8,19 @@ from datetime import datetime, timedelta
 
 @dataclass(frozen=True)
 class TrialTimes:
-    """Times and memory of a trial: one short epoch, one volume validated, one CT tested.
+    """Times and memory of a trial: one short epoch, the validation of one volume, and the test of one CT.
 
     Attributes:
-        steps: Steps that were done.
-        once_s: Before the first epoch and after the last one.
-        step_s: From step to step.
-        waiting: Share of it in which the step waits for patches, in [0, 1].
-        epoch_s: What an epoch takes beside its steps: workers that start and the first patches, checkpoints.
-        volume_s: One validation volume.
-        validation_s: What a validation takes beside its volumes.
-        test_s: One test CT, from its file to its pictures.
-        memory_bytes: Peak memory of the process and, while it trains, of its loader's workers.
-        gpu_bytes: Peak memory on the GPU; None without one.
+        steps: Number of steps.
+        once_s: Seconds before the first epoch and after the last one.
+        step_s: Seconds from one step to the next.
+        waiting: Fraction of `step_s` that is spent waiting for patches, in [0, 1].
+        epoch_s: Seconds of an epoch without its steps: starting workers, loading the first patches, checkpoints.
+        volume_s: Seconds of one validation volume.
+        validation_s: Seconds of a validation without its volumes.
+        test_s: Seconds of one test CT, from reading the file to writing the pictures.
+        memory_bytes: Peak memory of the process, and of its loader's workers while it trains.
+        gpu_bytes: Peak memory of the GPU; None without a GPU.
     """
 
     steps: int
@@ -37,12 +37,14 @@ class TrialTimes:
 
 @dataclass(frozen=True)
 class Cases:
-    """Cases of a part, in multiples of the one that is tried.
+    """Size of the validation or test set, relative to the case that the trial uses.
+
+    For example, `windows=2.5` means that all cases together have 2.5 times as many windows as the case of the trial.
 
     Attributes:
-        windows: Patches that the network sees.
-        voxels: Preprocessed voxels.
-        tried: Windows of the case that is tried, in multiples of those of the validation volume that is tried.
+        windows: Patches of the sliding window, relative to the case of the trial.
+        voxels: Preprocessed voxels, relative to the case of the trial.
+        tried: Windows of the case of the trial, relative to the validation volume of the trial.
     """
 
     windows: float
@@ -52,23 +54,23 @@ class Cases:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run has to do, from where it starts to its end.
+    """What a run has to do.
 
     Attributes:
         patches: Patches of an epoch, over all processes.
         steps: Batches of an epoch in each process.
-        begun: Epochs done before, possibly in part.
-        epochs: Epochs in all; infinite where only the time ends training.
-        validate_every: Epochs from validation to validation.
-        validation: What a validation validates; None: there is none.
-        test: What is tested; None: nothing is.
-        fit_s: The most that training may take.
+        epochs_done: Epochs in the checkpoint from which the run resumes; 2.5 in the middle of the third epoch.
+        epochs: Epochs in total; infinite if only a time limit ends training.
+        validate_every: Epochs from one validation to the next.
+        validation: Size of the validation set; None: no validation.
+        test: Size of the test set; None: no test.
+        fit_s: Time limit of training, in seconds.
         at_most: Whether training may end earlier.
     """
 
     patches: int
     steps: int
-    begun: float
+    epochs_done: float
     epochs: float
     validate_every: int
     validation: Cases | None
@@ -79,19 +81,19 @@ class Plan:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a run will take from now on, in seconds and bytes.
+    """Expected time and memory of the rest of a run.
 
     Attributes:
         patches_per_epoch: Patches of an epoch, over all processes.
-        step_s: One training step.
-        epoch_s: One epoch, without its validation.
-        validation_s: One validation.
-        test_s: The test; 0 without one.
-        total_s: All that is left of the run; infinite where nothing ends it.
+        step_s: Seconds of one training step.
+        epoch_s: Seconds of one epoch, without its validation.
+        validation_s: Seconds of one validation; 0 without one.
+        test_s: Seconds of the test; 0 without one.
+        total_s: Seconds of the rest of the run; infinite if nothing ends it.
         at_most: Whether it may end earlier.
         memory_bytes: Peak memory of a process and of its loader's workers.
-        gpu_bytes: Peak memory on the GPU; None without one.
-        warnings: What will go wrong, a sentence each.
+        gpu_bytes: Peak memory of the GPU; None without a GPU.
+        warnings: Problems to expect, one sentence each.
     """
 
     patches_per_epoch: int
@@ -106,26 +108,32 @@ class Forecast:
     warnings: Sequence[str] = ()
 
     def __str__(self) -> str:
-        ends = datetime.now() + timedelta(seconds=min(self.total_s, 1e8))
         parts = [
             f"{self.patches_per_epoch} patches an epoch",
             f"{duration(self.step_s)} a step",
             f"{duration(self.epoch_s)} an epoch",
-            *([f"{duration(self.validation_s)} a validation"] if self.validation_s else []),
-            *([f"{duration(self.test_s)} for the test"] if self.test_s else []),
-            f"{'at most ' * self.at_most}{duration(self.total_s)} in all (until {ends:%a %H:%M})",
-            gigabytes(self.memory_bytes),
-            *([f"{gigabytes(self.gpu_bytes)} on the GPU"] if self.gpu_bytes else []),
         ]
+        if self.validation_s:
+            parts.append(f"{duration(self.validation_s)} a validation")
+        if self.test_s:
+            parts.append(f"{duration(self.test_s)} for the test")
+        end = datetime.now() + timedelta(seconds=min(self.total_s, 1e8))
+        bound = "at most " if self.at_most else ""
+        parts.append(f"{bound}{duration(self.total_s)} in all (until {end:%a %H:%M})")
+        parts.append(gigabytes(self.memory_bytes))
+        if self.gpu_bytes:
+            parts.append(f"{gigabytes(self.gpu_bytes)} on the GPU")
         return ", ".join(parts)
 
 
 def forecast(trial: TrialTimes, plan: Plan) -> Forecast:
-    """Add up what is left of a run."""
+    """Extrapolate the times of a trial to the rest of the run."""
     epoch_s = trial.epoch_s + plan.steps * trial.step_s
     validation_s = trial.validation_s + trial.volume_s * plan.validation.windows if plan.validation else 0.0
-    epochs = max(0.0, plan.epochs - plan.begun)
-    fit_s = epochs * epoch_s + (_validations(plan) * validation_s if validation_s else 0.0)
+    epochs = max(0.0, plan.epochs - plan.epochs_done)
+    fit_s = epochs * epoch_s
+    if validation_s:  # infinity times zero would be NaN
+        fit_s += _validations(plan) * validation_s
     test_s = _test_s(trial, plan.test) if plan.test else 0.0
     return Forecast(
         patches_per_epoch=plan.patches,
@@ -141,21 +149,22 @@ def forecast(trial: TrialTimes, plan: Plan) -> Forecast:
 
 
 def _validations(plan: Plan) -> float:
+    """Number of validations that are left."""
     if math.isinf(plan.epochs):
         return math.inf
-    # One that a stopped run has done already, at the end of an epoch, is not done again.
-    return max(0.0, plan.epochs // plan.validate_every - plan.begun // plan.validate_every)
+    # A run that was stopped right after a validation does not repeat it.
+    return max(0.0, plan.epochs // plan.validate_every - plan.epochs_done // plan.validate_every)
 
 
 def _test_s(trial: TrialTimes, cases: Cases) -> float:
-    """The network's time grows with the windows, that of reading, surfaces and pictures with the voxels."""
+    """Seconds of the test: the network's share grows with the windows, reading and pictures grow with the voxels."""
     network_s = min(trial.test_s, trial.volume_s * cases.tried)
     per_case_s = trial.test_s - network_s
     return network_s * cases.windows + per_case_s * cases.voxels
 
 
 def duration(seconds: float) -> str:
-    """Such as `12 ms`, `1.2 s`, `4 min 20 s`, `3 h 05 min` or `2 d 4 h`."""
+    """Format a duration, e.g. `12 ms`, `1.2 s`, `4 min 20 s`, `3 h 05 min` or `2 d 4 h`."""
     if math.isinf(seconds):
         return "without end"
     if seconds < 0.1:
@@ -172,5 +181,5 @@ def duration(seconds: float) -> str:
 
 
 def gigabytes(count: int) -> str:
-    """Such as `1.9 GB`."""
+    """Format a number of bytes in decimal gigabytes, e.g. `1.9 GB`."""
     return f"{count / 1e9:.1f} GB"

@@ -1,4 +1,4 @@
-"""A trial that costs what the middle of a run does."""
+"""Make the trial cost as much as the middle of the run."""
 
 from collections.abc import Iterable
 
@@ -9,16 +9,16 @@ from segment.callbacks.freeze import Freeze
 from segment.model.combined_loss import Ramp
 
 
-def begin_at(epoch: int, criterion: nn.Module, callbacks: Iterable[pl.Callback]) -> None:
-    """Let losses and parameters that begin to count at some epoch do so as many epochs earlier.
+def shift_schedules(epoch: int, criterion: nn.Module, callbacks: Iterable[pl.Callback]) -> None:
+    """Make ramps of losses and freezes of parameters start and end earlier, so that epoch 0 is like `epoch`.
 
-    In the first epoch of a run, a loss that weighs nothing yet is not computed, and what is frozen for some epochs has
-    no gradient.
+    Epoch 0 of a run may be cheaper than the rest: a loss whose weight is still 0 is not computed, and frozen
+    parameters get no gradient.
 
     Args:
-        epoch: Which epoch the first one is to be like.
-        criterion: Whose ramps are moved.
-        callbacks: Among which a `Freeze` is moved.
+        epoch: The epoch that the first one imitates.
+        criterion: The loss; its `Ramp` modules are changed.
+        callbacks: The callbacks; those of type `Freeze` are changed.
     """
     for part in criterion.modules():
         if isinstance(part, Ramp):

@@ -1,4 +1,4 @@
-"""Before the first epoch: a trial of everything once, on copies, and what it says about the run."""
+"""The pre-flight: try everything once before the first epoch, on copies, and forecast the run."""
 
 import copy
 import dataclasses
@@ -21,7 +21,7 @@ from segment.data.splits.split import Split
 from segment.datasets.cases import Case
 from segment.files import write_text
 from segment.forecast.forecast import Cases, Forecast, Plan, TrialTimes, forecast
-from segment.forecast.middle import begin_at
+from segment.forecast.middle import shift_schedules
 from segment.forecast.preserve import preserved_state
 from segment.forecast.stopwatch import Stopwatch
 from segment.forecast.trouble import little_memory, rare_organs, slow_parts, small_volumes
@@ -31,27 +31,29 @@ log = logging.getLogger(__name__)
 
 Sizes = Mapping[str, tuple[int, int]]  # voxels and windows by case id
 MODES = (True, False, "only")
-SHARE = 0.03  # of a run's steps that its trial may do
-ENDLESS = 10**9  # the middle of epochs without end: all that changes over epochs has done so
+TRIAL_SHARE = 0.03  # a trial does at most this share of the run's steps
+MAX_EPOCH = 10**9  # stands for the middle of an endless run, when all schedules have ended
 
 
 def preflight(cfg: DictConfig, parts: build.Parts, folder: Path, checkpoint: Path | None) -> Forecast:
-    """Try everything once, forecast the run, warn of what will go wrong, and leave `preflight.json`.
+    """Try everything once, forecast the run, warn of problems, and write `preflight.json`.
 
-    The trial is built anew from the configuration and begins with the run's weights, seed and patches, and nothing of
-    the run changes: neither weights nor random numbers. It does some steps, validates the largest volume and tests the
-    largest CT, because these need most memory. Losses that rise over epochs and parts that are frozen for some are as
-    in the middle of what is left of the run. Of several processes only the first one does it, alone: what they take
-    from each other, and their exchange of gradients, is not in the forecast.
+    The trial is built from the same configuration and starts with the run's weights, seed and patches. It does not
+    change the run's weights or random numbers. It does a few steps, validates the largest volume and tests the largest
+    CT, because these need most memory. Losses that rise over epochs, and parts that are frozen at first, are set as in
+    the middle of the remaining epochs.
+
+    With several processes only rank 0 runs the trial. The forecast then does not include the exchange of gradients, nor
+    the cores and memory that the processes take from each other.
 
     Args:
         cfg: The composed configuration.
         parts: The run.
         folder: The run folder.
-        checkpoint: What the run resumes from; None: it starts anew.
+        checkpoint: Checkpoint to resume from; None: the run starts from scratch.
 
     Raises:
-        UserError: When a loss is not finite, or the GPU's memory is not enough.
+        UserError: When a loss is not finite, or the GPU runs out of memory.
     """
     datamodule, inferer = parts.datamodule, parts.module.inferer
     shapes = {name: volume.image.shape for name, volume in datamodule.volumes.items()}
@@ -59,56 +61,77 @@ def preflight(cfg: DictConfig, parts: build.Parts, folder: Path, checkpoint: Pat
     sizes = {name: (math.prod(shape), windows(shape)) for name, shape in shapes.items()}
     plan = _plan(cfg, parts, sizes, checkpoint)
     with TemporaryDirectory(prefix=".preflight-", dir=folder) as scratch, preserved_state(cfg.seed):
-        middle = int(min((plan.begun + plan.epochs) / 2, ENDLESS))
+        middle = int(min((plan.epochs_done + plan.epochs) / 2, MAX_EPOCH))
         steps = _trial_steps(plan, datamodule.num_workers)
         trial = _try(_trial_config(cfg, parts, scratch, steps), parts, _trial_data(parts, plan, sizes, steps), middle)
     result = forecast(trial, plan)
-    train = [datamodule.volumes[case.id] for case in datamodule.split.train]
-    troubles = [
-        *small_volumes([shapes[volume.id] for volume in train], datamodule.patch_size),
-        *rare_organs([v.meta["classes"] for v in train], datamodule.organs, plan.patches, datamodule.foreground_share),
-        *slow_parts(trial, plan, result),
-        *little_memory(result, memory.available()),
-    ]
-    result = dataclasses.replace(result, warnings=troubles)
+    warnings = _warnings(parts, plan, trial, result)
+    result = dataclasses.replace(result, warnings=warnings)
     write_text(folder / "preflight.json", json.dumps(dataclasses.asdict(result), indent=1))
     print(f"pre-flight: {result}")
-    for trouble in troubles:
-        log.warning("%s", trouble)
+    for warning in warnings:
+        log.warning("%s", warning)
     return result
 
 
+def _warnings(parts: build.Parts, plan: Plan, trial: TrialTimes, result: Forecast) -> list[str]:
+    datamodule = parts.datamodule
+    train = [datamodule.volumes[case.id] for case in datamodule.split.train]
+    shapes = [volume.image.shape for volume in train]
+    classes = [volume.meta["classes"] for volume in train]
+    return [
+        *small_volumes(shapes, datamodule.patch_size),
+        *rare_organs(classes, datamodule.organs, plan.patches, datamodule.foreground_share),
+        *slow_parts(trial, plan, result),
+        *little_memory(result, memory.available()),
+    ]
+
+
 def _plan(cfg: DictConfig, parts: build.Parts, sizes: Sizes, checkpoint: Path | None) -> Plan:
-    """What the run has to do, in this process."""
+    """Count the epochs, steps and cases that this process has to do."""
     datamodule, trainer = parts.datamodule, parts.trainer
     split, world_size = datamodule.split, trainer.world_size
     patches = datamodule.patches_per_epoch or len(split.train)
     batches = len(EpochSampler(0, patches, datamodule.batch_size, 0, world_size)) // datamodule.batch_size
     steps = _limited(batches, trainer.limit_train_batches)
     epochs = math.inf if trainer.max_epochs in (None, -1) else float(trainer.max_epochs)
-    times = [timer.time_remaining() for timer in trainer.callbacks if isinstance(timer, Timer)]  # type: ignore[attr-defined]
+    limits = []
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        remaining = callback.time_remaining() if isinstance(callback, Timer) else None
+        if remaining is not None:
+            limits.append(remaining)
     return Plan(
         patches=steps * datamodule.batch_size * world_size,
         steps=steps,
-        begun=epochs_done(checkpoint, steps) if checkpoint else 0.0,
+        epochs_done=0.0 if checkpoint is None else epochs_done(checkpoint, steps),
         epochs=epochs,
         validate_every=trainer.check_val_every_n_epoch or 1,
         validation=_share(split.val, split.val, sizes, world_size, trainer.limit_val_batches),
         test=_share(split.test, split.val, sizes, world_size, trainer.limit_test_batches) if cfg.test else None,
-        fit_s=min((seconds for seconds in times if seconds is not None), default=math.inf),
+        fit_s=min(limits, default=math.inf),
         at_most=bool(trainer.early_stopping_callbacks),
     )
 
 
 def _share(cases: Sequence[Case], val: Sequence[Case], sizes: Sizes, world_size: int, limit: float) -> Cases | None:
-    """What this process does for its share of the cases; None: nothing."""
+    """Size of this process's share of the cases; None if it has no case.
+
+    Args:
+        cases: All cases of the part.
+        val: The validation cases.
+        sizes: Voxels and windows by case id.
+        world_size: Number of processes.
+        limit: `limit_val_batches` or `limit_test_batches`.
+    """
     share = cases[::world_size] if len(cases) >= world_size else cases
     share = share[: _limited(len(share), limit)]
     if not share:
         return None
-    voxels, windows = (sum(amounts) for amounts in zip(*(sizes[case.id] for case in share), strict=True))
-    largest = sizes[_largest(cases, sizes).id]
-    return Cases(windows / largest[1], voxels / largest[0], largest[1] / sizes[_largest(val, sizes).id][1])
+    voxels = sum(sizes[case.id][0] for case in share)
+    windows = sum(sizes[case.id][1] for case in share)
+    tried_voxels, tried_windows = sizes[_largest(cases, sizes).id]
+    _, val_windows = sizes[_largest(val, sizes).id]
+    return Cases(windows / tried_windows, voxels / tried_voxels, tried_windows / val_windows)
 
 
 def _largest(cases: Sequence[Case], sizes: Sizes) -> Case:
@@ -116,32 +139,41 @@ def _largest(cases: Sequence[Case], sizes: Sizes) -> Case:
 
 
 def _limited(count: int, limit: float) -> int:
-    """Batches that Lightning takes: `limit` is a number of them or, as a float, a share."""
+    """Number of batches after Lightning's `limit`: an int is a number of batches, a float a share of `count`."""
     return min(count, limit) if isinstance(limit, int) else int(count * limit)
 
 
 def _trial_steps(plan: Plan, num_workers: int) -> int:
-    """Steps of the trial: the first half empties the queue that workers fill meanwhile, the second is as any."""
-    wanted = max(8, 2 * _queue(num_workers) + 2)
-    return int(min(wanted, max(4, SHARE * plan.steps * (plan.epochs - plan.begun))))
+    """Number of steps of the trial.
+
+    The first half uses up the batches that the workers have prepared; the second half is measured.
+    """
+    steps = max(8, 2 * _queue(num_workers) + 2)
+    return int(min(steps, max(4, TRIAL_SHARE * plan.steps * (plan.epochs - plan.epochs_done))))
 
 
 def _queue(num_workers: int) -> int:
-    """Batches that a DataLoader's workers make in advance."""
+    """Batches that a DataLoader's workers prepare in advance."""
     return 2 * num_workers
 
 
 def _trial_config(cfg: DictConfig, parts: build.Parts, folder: str, steps: int) -> DictConfig:
-    """The run's configuration in another folder, in one process, without limits and progress bar."""
+    """The run's configuration for one process and a few steps, in another folder, without progress bar."""
     trial = cfg.copy()
+    OmegaConf.set_readonly(trial, False)
     OmegaConf.set_struct(trial, False)
     trial.run_dir = folder
     trial.logger = {"csv": {"_target_": "segment.loggers.metrics_csv.MetricsCSV", "folder": folder}}
     nodes = cfg.get("callbacks") or {}
-    # A signal is for the run: the trial's checkpoints lie in a folder that goes.
-    left = ("ProgressBar", "interrupt.Interrupt")
-    trial.callbacks = {k: v for k, v in nodes.items() if v and not str(v.get("_target_")).endswith(left)}
-    if guard := nodes.get("guard"):  # what it finds, the run would find
+    # Interrupt saves a checkpoint at a signal, but the folder of the trial is temporary.
+    left_out = ("ProgressBar", "interrupt.Interrupt")
+    callbacks = {}
+    for name, node in nodes.items():
+        if node and not str(node.get("_target_")).endswith(left_out):
+            callbacks[name] = node
+    trial.callbacks = callbacks
+    guard = nodes.get("guard")
+    if guard:  # resolved with the run's run_dir, because its files belong in the run folder
         trial.callbacks.guard = OmegaConf.to_container(guard, resolve=True)
     trial.trainer.update(
         {
@@ -162,10 +194,10 @@ def _trial_config(cfg: DictConfig, parts: build.Parts, folder: str, steps: int) 
 
 
 def _trial_data(parts: build.Parts, plan: Plan, sizes: Sizes, steps: int) -> CTDataModule:
-    """The run's data for a few steps and the largest case of each other part."""
+    """The run's data, with patches for a few steps and only the largest validation and test case."""
     data = copy.copy(parts.datamodule)
     data.trainer = None
-    # More than the steps take: workers that had nothing left to do would leave their cores to the last steps.
+    # More patches than the trial uses: idle workers would leave their cores to the last steps, which would be faster.
     data.patches_per_epoch = data.batch_size * (steps + _queue(data.num_workers))
     split = data.split
     test = (_largest(split.test, sizes),) if plan.test else ()
@@ -174,12 +206,12 @@ def _trial_data(parts: build.Parts, plan: Plan, sizes: Sizes, steps: int) -> CTD
 
 
 def _try(cfg: DictConfig, run: build.Parts, datamodule: CTDataModule, epoch: int) -> TrialTimes:
-    """Train, validate and test a little, beginning with the run's weights, and as in this epoch."""
+    """Train, validate and test with the run's weights, with schedules as in the given epoch; return the times."""
     watch = Stopwatch()
     parts = build.parts(cfg, watch)
     trainer, module = parts.trainer, parts.module
     module.load_state_dict(run.module.state_dict())
-    begin_at(epoch, module.criterion, trainer.callbacks)  # type: ignore[attr-defined]
+    shift_schedules(epoch, module.criterion, trainer.callbacks)  # type: ignore[attr-defined]
     device = trainer.strategy.root_device
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)

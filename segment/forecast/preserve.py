@@ -1,4 +1,4 @@
-"""A trial that leaves nothing behind."""
+"""Restore the state of the process after a trial."""
 
 import gc
 import logging
@@ -17,15 +17,15 @@ LIGHTNING = ("pytorch_lightning", "lightning_fabric")
 
 @contextmanager
 def preserved_state(seed: int) -> Iterator[None]:
-    """Seed everything for a block and put all back after it: random numbers, environment variables, memory of the GPU.
+    """Seed random numbers for a block; afterwards restore them and the environment variables, and free GPU memory.
 
-    Lightning's messages are left out: the run says them again.
+    Warnings and Lightning's messages are silenced, because the run repeats them.
 
     Args:
         seed: In [0, 2^32).
 
     Raises:
-        UserError: When memory is not enough for the block.
+        UserError: When the GPU runs out of memory in the block.
     """
     environment = dict(os.environ)
     levels = {name: logging.getLogger(name).level for name in LIGHTNING}
@@ -47,7 +47,7 @@ def preserved_state(seed: int) -> Iterator[None]:
             logging.getLogger(name).setLevel(level)
         os.environ.clear()
         os.environ.update(environment)
-        gc.collect()  # trainers and modules point at each other
+        gc.collect()  # trainer and module refer to each other
         if on_gpu:
             torch.cuda.empty_cache()
             torch.cuda.set_rng_state_all(states)

@@ -1,4 +1,4 @@
-"""The callback that takes the times of a trial."""
+"""Callback that measures the times of a trial."""
 
 import math
 import time
@@ -15,32 +15,32 @@ from segment.run.use import peak
 
 
 class Stopwatch(pl.Callback):
-    """Take the times of an epoch with its validation, after which it ends training, and of a test.
+    """Measure one epoch with its validation, then end training; measure a test, if there is one.
 
-    Goes behind all other callbacks. The first half of the steps warms up: the machine, and the loader, whose workers
-    first fill their queue.
+    Must be the last callback. The first half of the steps is a warm-up, in which the loader's workers fill their queue;
+    `step_s` and `waiting` come from the second half.
     """
 
     def __init__(self) -> None:
-        self.started = self.begun = self.trained = self.ended = time.perf_counter()
-        self.starts: list[float] = []  # when a batch was there
-        self.ends: list[float] = []  # when its step was done
+        self.started = self.epoch_started = self.trained = self.ended = time.perf_counter()
+        self.starts: list[float] = []  # when each batch was loaded
+        self.ends: list[float] = []  # when each step was done
         self.validation_s = self.volume_s = self.test_s = 0.0
         self.worker_bytes = self.train_peak = 0
 
     def start(self) -> None:
-        """Training is about to start: data, network and trainer, which the run has made already, are made."""
+        """Start the clock, after data, network and trainer are built: the run has built its own already."""
         self.started = time.perf_counter()
 
     def trial(self, device: torch.device) -> TrialTimes:
-        """What the trial took, on this device."""
+        """Times and memory of the trial, measured on this device."""
         in_steps = self.ends[-1] - self.starts[0]
         return TrialTimes(
             steps=len(self.ends),
-            once_s=self.begun - self.started + self.ended - self.trained,
+            once_s=self.epoch_started - self.started + self.ended - self.trained,
             step_s=self._step_s(),
             waiting=self._waiting(),
-            epoch_s=self.trained - self.begun - in_steps - self.validation_s,
+            epoch_s=self.trained - self.epoch_started - in_steps - self.validation_s,
             volume_s=self.volume_s,
             validation_s=self.validation_s - self.volume_s,
             test_s=self.test_s,
@@ -49,12 +49,14 @@ class Stopwatch(pl.Callback):
         )
 
     def _step_s(self) -> float:
+        """Mean time from one step to the next, over the second half of the steps."""
         half = len(self.ends) // 2
         if not half:
             return self.ends[0] - self.starts[0]
         return (self.ends[-1] - self.ends[half - 1]) / (len(self.ends) - half)
 
     def _waiting(self) -> float:
+        """Fraction of this time that is spent waiting for patches; 0 after a single step."""
         half = len(self.ends) // 2
         if not half:
             return 0.0
@@ -62,8 +64,8 @@ class Stopwatch(pl.Callback):
         return sum(waits) / (self.ends[-1] - self.ends[half - 1])
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin."""
-        self.begun = time.perf_counter()
+        """Note the start of the epoch."""
+        self.epoch_started = time.perf_counter()
 
     def on_train_batch_start(
         self,
@@ -72,7 +74,7 @@ class Stopwatch(pl.Callback):
         batch: Any,  # noqa: ANN401
         batch_idx: int,
     ) -> None:
-        """A batch is there."""
+        """Note that a batch is loaded."""
         self.starts.append(time.perf_counter())
 
     def on_train_batch_end(
@@ -83,12 +85,12 @@ class Stopwatch(pl.Callback):
         batch: Mapping[str, Any],
         batch_idx: int,
     ) -> None:
-        """A step is done.
+        """Note the end of a step, and the memory after the last one.
 
         Raises:
-            UserError: When its loss is not finite.
+            UserError: When the loss is not finite.
         """
-        loss = float(outputs["loss"])  # waits for the GPU, too
+        loss = float(outputs["loss"])  # waits for the GPU
         self.ends.append(time.perf_counter())
         if not math.isfinite(loss):
             cases = ", ".join(batch["case"])
@@ -100,7 +102,7 @@ class Stopwatch(pl.Callback):
             self.worker_bytes, self.train_peak = memory.workers(), peak()
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Validation begins."""
+        """Start timing the validation."""
         self.validation_s = self.volume_s = -time.perf_counter()
 
     def on_validation_batch_end(
@@ -112,29 +114,29 @@ class Stopwatch(pl.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Its volume is done."""
+        """Note the end of its only volume."""
         self.volume_s += time.perf_counter()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """So is what follows the volumes."""
+        """Note the end of the validation, including its scores."""
         self.validation_s += time.perf_counter()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """One epoch is enough; the schedule of learning rates is that of all."""
+        """End training after one epoch; max_epochs is not changed, because learning rate schedules depend on it."""
         trainer.should_stop = True
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """The epoch is done, and its checkpoints are written."""
+        """Note the end of the epoch, including its checkpoints."""
         self.trained = time.perf_counter()
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """So is what follows the last epoch."""
+        """Note the end of `fit`."""
         self.ended = time.perf_counter()
 
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """The test begins."""
+        """Start timing the test."""
         self.test_s -= time.perf_counter()
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """The test is done."""
+        """Note the end of the test."""
         self.test_s += time.perf_counter()

@@ -1,4 +1,4 @@
-"""What will go wrong in a run, or be slow, a sentence each: what, the value, what to do."""
+"""Problems that a run will have, one sentence each: what, the value, what to do."""
 
 import math
 from collections import Counter
@@ -7,14 +7,14 @@ from statistics import median
 
 from segment.forecast.forecast import Forecast, Plan, TrialTimes, duration, gigabytes
 
-SMALL = 0.2  # of the training volumes
-WAITING = 0.3  # share of a step
-ENOUGH = 8  # steps that tell how a loader keeps up
-SHORT_S = 5.0  # a validation that nobody minds
+MAX_SMALL = 0.2  # share of the training volumes that may be smaller than a patch
+MAX_WAITING = 0.3  # share of a step that may be spent waiting for patches
+MIN_STEPS = 8  # a shorter trial cannot measure how long training waits for patches
+SHORT_S = 5.0  # shorter validations are always accepted
 
 
 def small_volumes(shapes: Sequence[Sequence[int]], patch_size: Sequence[int]) -> list[str]:
-    """Axes along which a patch is longer than many training volumes.
+    """Warn of axes along which a patch is longer than many training volumes.
 
     Args:
         shapes: (I,J,K) of every training volume.
@@ -23,7 +23,7 @@ def small_volumes(shapes: Sequence[Sequence[int]], patch_size: Sequence[int]) ->
     found = []
     for axis, patch, lengths in zip("IJK", patch_size, zip(*shapes, strict=True), strict=True):
         share = sum(length < patch for length in lengths) / len(lengths)
-        if share >= SMALL:
+        if share >= MAX_SMALL:
             found.append(
                 f"a patch has {patch} voxels along {axis}, {share:.0%} of the training volumes have fewer (median "
                 f"{median(lengths):.0f}) and are padded with air; a shorter data.patch_size costs less time"
@@ -32,36 +32,39 @@ def small_volumes(shapes: Sequence[Sequence[int]], patch_size: Sequence[int]) ->
 
 
 def rare_organs(
-    shown: Sequence[Sequence[int]], organs: Sequence[str], patches: int, foreground_share: float
+    classes_by_case: Sequence[Sequence[int]], organs: Sequence[str], patches: int, foreground_share: float
 ) -> list[str]:
-    """Organs that few training cases show, or that less than one patch of an epoch is placed around.
+    """Warn of organs that few training cases show, and of organs with less than one patch per epoch around them.
 
     Args:
-        shown: Class indices that each training case shows, background left out.
+        classes_by_case: Class indices that each training case shows, without background.
         organs: Class i is organs[i-1].
         patches: Patches of an epoch.
-        foreground_share: Share of them that is placed around an organ.
+        foreground_share: Share of the patches that are placed around an organ.
     """
-    cases = Counter(index for classes in shown for index in classes)
-    drawn = [0.0] * (1 + len(organs))
-    for classes in shown:
+    num_cases = len(classes_by_case)
+    cases = Counter(index for classes in classes_by_case for index in classes)
+    expected = [0.0] * (1 + len(organs))  # patches per epoch around each class
+    for classes in classes_by_case:
         for index in classes:
-            drawn[index] += patches / len(shown) * foreground_share / len(classes)
-    found = [
-        f"only {cases[index]} of {len(shown)} training cases show {organ}; check its code or mask, or add cases"
-        for index, organ in enumerate(organs, start=1)
-        if 10 * cases[index] < len(shown)
-    ]
-    if rare := [organ for organ, count in zip(organs, drawn[1:], strict=True) if foreground_share and count < 1]:
+            expected[index] += patches / num_cases * foreground_share / len(classes)
+    found = []
+    for index, organ in enumerate(organs, start=1):
+        if 10 * cases[index] < num_cases:
+            found.append(
+                f"only {cases[index]} of {num_cases} training cases show {organ}; check its code or mask, or add cases"
+            )
+    rare = [organ for organ, count in zip(organs, expected[1:], strict=True) if count < 1]
+    if rare and foreground_share:
         found.append(
-            f"fewer than one patch an epoch is placed around {', '.join(rare)} ({min(drawn[1:]):.2f} at the least); "
+            f"fewer than one patch an epoch is placed around {', '.join(rare)} ({min(expected[1:]):.2f} at the least); "
             "raise data.patches_per_epoch"
         )
     return found
 
 
 def slow_parts(trial: TrialTimes, plan: Plan, forecast: Forecast) -> list[str]:
-    """A validation that takes longer than the training in between, and a loader that training waits for."""
+    """Warn of a validation that takes longer than the training in between, and of a slow loader."""
     found = []
     training_s = forecast.epoch_s * plan.validate_every
     if forecast.validation_s > max(training_s, SHORT_S):
@@ -70,7 +73,7 @@ def slow_parts(trial: TrialTimes, plan: Plan, forecast: Forecast) -> list[str]:
             f"a validation takes {duration(forecast.validation_s)}, the training in between {duration(training_s)}; "
             f"trainer.check_val_every_n_epoch={every} would spend less than half of the time on it"
         )
-    if trial.waiting > WAITING and trial.steps >= ENOUGH:
+    if trial.waiting > MAX_WAITING and trial.steps >= MIN_STEPS:
         found.append(
             f"training waits for patches {trial.waiting:.0%} of its time; raise data.num_workers, or augment less"
         )
@@ -78,11 +81,11 @@ def slow_parts(trial: TrialTimes, plan: Plan, forecast: Forecast) -> list[str]:
 
 
 def little_memory(forecast: Forecast, available: int) -> list[str]:
-    """More memory than there is.
+    """Warn if a process of the run needs more memory than is available.
 
     Args:
-        forecast: Of each process.
-        available: Bytes that the process could hold.
+        forecast: The forecast.
+        available: Bytes that the process can use.
     """
     if forecast.memory_bytes <= available:
         return []

@@ -1,1 +1,1 @@
-"""From a trained network and a CT to a mask on the CT's own grid."""
+"""Segment CTs with a trained network: from a CT to a mask on its own grid."""

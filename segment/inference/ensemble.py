@@ -1,4 +1,4 @@
-"""Several networks that segment as one."""
+"""Segment with an ensemble of networks."""
 
 from collections.abc import Sequence
 
@@ -8,17 +8,16 @@ from torch import Tensor, nn
 from segment.inference.memory import check_volume
 from segment.inference.segmenter import Segmenter
 
-SLAB = 32  # planes of a volume whose probabilities are made at once
+SLAB = 32  # planes of a volume for which the softmax is computed at once
 
 
 class EnsembleSegmenter(Segmenter):
-    """Segment with the mean of several networks' softmax probabilities, on the preprocessed grid.
+    """Segment with the mean of the softmax probabilities of several networks, on the preprocessed grid.
 
-    One network runs after the other: beside the sum, the logits of one are in memory.
+    The networks run one after the other. Memory holds the sum and the logits of one network.
 
     Args:
-        members: Segmenters with equal preprocessing and post-processing, which are the first one's here; each keeps
-            its own sliding window.
+        members: Segmenters with equal preprocessing and post-processing. Each uses its own sliding window.
     """
 
     def __init__(self, members: Sequence[Segmenter]) -> None:
@@ -28,15 +27,15 @@ class EnsembleSegmenter(Segmenter):
         self.members = members
 
     def check(self, size: Sequence[int]) -> None:
-        """As `Segmenter.check`, for every member beside the sum."""
+        """As `Segmenter.check`, for each member with the sum."""
         for member in self.members:
             check_volume(member.net, member.inferer, size, self.classes, len(self.members))
 
     def logits(self, image: Tensor) -> Tensor:
-        """Logarithm of the mean probabilities (1,C,I,J,K), whose softmax they are.
+        """Logarithm of the mean probabilities (1,C,I,J,K). Its softmax is the mean probabilities.
 
-        Of equal members it is their logits but for a number that all classes share, so that interpolating it, as
-        `restore` does, gives the mask of one of them.
+        For equal members, this equals their logits up to a constant that all classes share. `restore` interpolates it
+        and therefore gives the same mask as one member.
         """
         total: Tensor | None = None
         for member in self.members:
@@ -46,7 +45,7 @@ class EnsembleSegmenter(Segmenter):
 
 
 def _softmax(logits: Tensor) -> Tensor:
-    """Probabilities (1,C,I,J,K) in place of their logits, slab by slab."""
+    """Overwrite logits (1,C,I,J,K) with their probabilities, slab by slab."""
     for start in range(0, logits.shape[2], SLAB):
         part = logits[:, :, start : start + SLAB]
         part.copy_(part.softmax(dim=1))

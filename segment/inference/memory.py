@@ -1,4 +1,4 @@
-"""Memory of segmenting a whole volume, from its shape alone."""
+"""Estimate the memory for segmenting a whole volume from its shape."""
 
 import math
 from collections.abc import Sequence
@@ -7,33 +7,35 @@ from torch import nn
 
 from segment.inference.sliding_window import SlidingWindow
 from segment.memory import measure
+from segment.memory.measure import check_memory
 from segment.memory.network import pass_bytes
-from segment.memory.refuse import check_memory
 
 FLOAT = 4  # bytes
-WIDE = 256  # times its patch, a network's pass takes less
+WIDE = 256  # upper limit for the memory of a forward pass, as a multiple of its patches
 
 
 def check_volume(net: nn.Module, inferer: object, size: Sequence[int], classes: int, networks: int = 1) -> None:
-    """Refuse a volume whose logits, or the windows for them, do not fit into memory.
+    """Refuse a volume if its logits, and a batch of windows, do not fit into memory.
 
     Args:
         net: The network, on its device.
-        inferer: What slides it over the volume; of others than `SlidingWindow` nothing is known.
+        inferer: Runs the network over the volume. Only `SlidingWindow` is checked.
         size: (I,J,K) of the preprocessed volume.
-        classes: Of the logits, with background.
-        networks: How many are averaged.
+        classes: Number of classes of the logits, including background.
+        networks: Number of networks that are averaged.
 
     Raises:
-        UserError: With the volume's size.
+        UserError: With the size of the volume.
     """
     if not isinstance(inferer, SlidingWindow):
         return
     device = next(net.parameters()).device
     windows = min(inferer.batch_size, inferer.windows(size))
-    needed = inferer.sum_bytes(size, classes) + (FLOAT * classes * math.prod(size) if networks > 1 else 0)
+    needed = inferer.sum_bytes(size, classes)
+    if networks > 1:
+        needed += FLOAT * classes * math.prod(size)
     window = FLOAT * windows * math.prod(inferer.patch_size)
-    if needed + WIDE * window > measure.free(device):  # else no need to know, and tracing takes a second
+    if needed + WIDE * window > measure.free(device):  # otherwise it fits, and tracing would take a second
         needed += pass_bytes(net, windows, inferer.patch_size) or window
     what = f"segmenting a volume of {'x'.join(map(str, size))} voxels, in patches of {list(inferer.patch_size)},"
     remedy = (

@@ -1,4 +1,4 @@
-"""What anatomy knows about a mask and a network may not."""
+"""Clean up masks after segmentation."""
 
 import numpy as np
 from scipy import ndimage
@@ -7,13 +7,14 @@ from segment.bounds import ShareAboveZero, in_range
 
 
 class KeepLargest:
-    """Keep each organ's largest connected piece and pieces of a share of it; the rest becomes background.
+    """Keep the largest connected piece of each organ, and pieces that are nearly as large; remove all others.
 
     Args:
-        min_share: Pieces of at least this share of the largest one's voxels stay, in (0, 1]. 1 keeps the largest only.
+        min_share: Minimum size of a piece as a share of the largest piece's voxels, in (0, 1]. For example, 0.1 keeps
+            pieces with at least a tenth of its voxels, and 1 keeps only the largest.
 
     Raises:
-        UserError: When it is out of its range.
+        UserError: When `min_share` is out of its range.
     """
 
     @in_range

@@ -1,4 +1,4 @@
-"""The whole way from a CT to its mask: preprocess, slide, restore, clean up."""
+"""Segment a CT: preprocess it, run the network over it, restore the CT's grid, and clean up the mask."""
 
 from collections.abc import Callable, Sequence
 
@@ -18,14 +18,14 @@ PostProcess = Callable[[np.ndarray], np.ndarray]
 class Segmenter:
     """Segment CTs with a trained network, on their own grids.
 
-    Evaluation and prediction both go through this class, so a score says what a prediction would have been.
+    Evaluation and prediction both use this class, so scores describe the masks that `segment predict` writes.
 
     Args:
         net: Maps (B,1,I,J,K) to logits (B,C,I,J,K).
         transform: The preprocessing that the network was trained with.
         inferer: Runs the network over a whole volume; see `SlidingWindow`.
         postprocess: Maps class indices (I,J,K) to class indices, on the CT's grid; None leaves the mask as it is.
-        classes: Of the logits, with background, by which memory is foreseen.
+        classes: Number of classes of the logits, including background, to estimate the memory.
     """
 
     def __init__(
@@ -44,10 +44,10 @@ class Segmenter:
 
     @torch.inference_mode()
     def __call__(self, scan: Scan) -> np.ndarray:
-        """Class indices (I,J,K), uint8, voxel for voxel on the CT's own grid.
+        """Class indices (I,J,K), uint8, on the CT's own grid.
 
-        A trainer's mixed precision is switched off, because prediction has none, and interpolating in half precision
-        would shift borders.
+        Mixed precision is disabled. `segment predict` does not use it, and interpolation in half precision would shift
+        the borders of organs.
         """
         weight = next(self.net.parameters())
         training = self.net.training
@@ -66,7 +66,7 @@ class Segmenter:
         """Refuse a preprocessed volume of (I,J,K) voxels that does not fit into memory.
 
         Raises:
-            UserError: With its size.
+            UserError: With the size of the volume.
         """
         check_volume(self.net, self.inferer, size, self.classes)
 

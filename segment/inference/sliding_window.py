@@ -1,4 +1,4 @@
-"""Whole volumes through a network that takes patches."""
+"""Run a network that takes patches over whole volumes."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -14,17 +14,18 @@ from segment.bounds import Count, Voxels, Whole, in_range
 class SlidingWindow:
     """Predict a volume patch by patch and blend the overlaps with Gaussian weights.
 
-    The weights (standard deviation: 1/8 of the patch) trust a patch's centre more than its border, as in nnU-Net
-    (Isensee et al. 2021); they are those of MONAI's `sliding_window_inference`, whose windows crowd together at the
-    far border where these lie evenly. Sums are float32 whatever the network's precision: half precision loses digits.
+    The weights (standard deviation: 1/8 of the patch) are higher at the centre of a patch than at its border, as in
+    nnU-Net (Isensee et al. 2021). They equal those of MONAI's `sliding_window_inference`. Here the windows are evenly
+    spaced, while MONAI's last two windows may overlap more than the others. Sums are float32 for any precision of the
+    network, because half precision is not accurate enough.
 
     Args:
         patch_size: Patch along I, J, K in voxels.
-        overlap: Voxels that neighbouring patches share along each axis, at least 0 and below the patch size.
-        batch_size: Patches that the network sees at once.
+        overlap: Minimum number of voxels that neighbouring patches share along each axis, below the patch size.
+        batch_size: Number of patches in a batch.
 
     Raises:
-        ValueError: When a number is out of its range, or an overlap does not fit its patch.
+        ValueError: When a number is out of its range, or an overlap is not below its patch size.
     """
 
     @in_range
@@ -41,7 +42,7 @@ class SlidingWindow:
 
         Args:
             net: Maps (B,1,*patch_size) to logits (B,C,*patch_size).
-            image: (1,1,I,J,K), any size; a volume smaller than the patch is padded with its minimum (air).
+            image: (1,1,I,J,K), any size. A volume smaller than the patch is padded with its minimum (air).
 
         Returns:
             Logits (1,C,I,J,K), float32, on the image's device.
@@ -49,10 +50,10 @@ class SlidingWindow:
         padded, origin = _pad(image, self.patch_size)
         weight = _gaussian(self.patch_size).to(image.device)
         total: Tensor | None = None
-        # By name, for a trainer in true half precision makes that the default type.
+        # With an explicit dtype, because Lightning changes the default one in true half precision.
         norm = torch.zeros(padded.shape[2:], dtype=torch.float32, device=image.device)
         for corners in _batches(self._corners(padded.shape[2:]), self.batch_size):
-            windows = [tuple(slice(c, c + p) for c, p in zip(at, self.patch_size, strict=True)) for at in corners]
+            windows = [self._window(corner) for corner in corners]
             logits = net(torch.cat([padded[:, :, *w] for w in windows]))  # (B,C,*patch)
             if total is None:
                 total = norm.new_zeros((logits.shape[1], *padded.shape[2:]))
@@ -65,11 +66,11 @@ class SlidingWindow:
         return total[(slice(None), *crop)][None]
 
     def windows(self, size: Sequence[int]) -> int:
-        """How many patches a volume of (I,J,K) voxels takes."""
+        """Number of patches for a volume of (I,J,K) voxels."""
         return math.prod(map(len, self._axes(self._padded(size))))
 
     def sum_bytes(self, size: Sequence[int], classes: int) -> int:
-        """Peak bytes of a volume's sums, weights and padding, without the network's own."""
+        """Peak memory in bytes for the sums, weights and padding of a volume, without that of the network."""
         padded = math.prod(self._padded(size))
         is_padded = padded != math.prod(size)
         return 4 * ((classes + 1 + is_padded) * padded + math.prod(self.patch_size))
@@ -77,16 +78,22 @@ class SlidingWindow:
     def _padded(self, size: Sequence[int]) -> list[int]:
         return [max(n, patch) for n, patch in zip(size, self.patch_size, strict=True)]
 
+    def _window(self, corner: Sequence[int]) -> tuple[slice, ...]:
+        return tuple(slice(first, first + patch) for first, patch in zip(corner, self.patch_size, strict=True))
+
     def _corners(self, size: Sequence[int]) -> Iterator[tuple[int, ...]]:
-        """Corners of windows that cover the volume evenly, as few as the overlap allows."""
+        """Corners of evenly spaced windows, as few as the overlap allows."""
         return product(*self._axes(size))
 
     def _axes(self, size: Sequence[int]) -> list[list[int]]:
-        """First voxels of the windows along each axis."""
+        """First voxels of the windows, for each axis."""
         axes = []
         for n, patch, overlap in zip(size, self.patch_size, self.overlap, strict=True):
             steps = -(-(n - patch) // (patch - overlap))  # rounded up
-            axes.append([round(i * (n - patch) / steps) for i in range(steps + 1)] if steps else [0])
+            if steps:
+                axes.append([round(i * (n - patch) / steps) for i in range(steps + 1)])
+            else:
+                axes.append([0])
         return axes
 
 
@@ -102,7 +109,7 @@ def _batches(items: Iterator[tuple[int, ...]], size: int) -> Iterator[list[tuple
 
 
 def _gaussian(size: Sequence[int]) -> Tensor:
-    """Importance (I,J,K), at most 1 and never below 1e-3, so that a lone corner still counts."""
+    """Weights (I,J,K) in [1e-3, 1]. With the minimum, a voxel in the corner of a single patch still has a weight."""
     weight = torch.ones((), dtype=torch.float32)
     for n in size:
         x = torch.arange(n, dtype=torch.float32) - (n - 1) / 2
@@ -111,10 +118,12 @@ def _gaussian(size: Sequence[int]) -> Tensor:
 
 
 def _pad(image: Tensor, size: Sequence[int]) -> tuple[Tensor, list[int]]:
-    """Centre a volume in at least `size` voxels; returns it and where its first voxel came to lie."""
+    """Centre a volume in at least `size` voxels; returns it and the new index of its first voxel."""
     missing = [max(0, p - n) for n, p in zip(image.shape[2:], size, strict=True)]
     before = [m // 2 for m in missing]
     if not any(missing):
         return image, before
-    pads = [p for m, b in zip(reversed(missing), reversed(before), strict=True) for p in (b, m - b)]
+    pads: list[int] = []
+    for total, first in zip(reversed(missing), reversed(before), strict=True):  # F.pad starts with the last axis
+        pads += [first, total - first]
     return F.pad(image, pads, value=float(image.min())), before

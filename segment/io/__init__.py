@@ -1,1 +1,1 @@
-"""CTs and labels out of files: any stored geometry, NIfTI, NRRD, MHA, DICOM."""
+"""Read CTs and label maps from NIfTI, NRRD, MetaImage and DICOM files, and write NIfTI."""

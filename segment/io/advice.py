@@ -1,15 +1,15 @@
-"""What a user can do about a DICOM series, which depends on what reads it."""
+"""Remedies for errors about DICOM series: what a user can do depends on the command that reads the series."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Advice:
-    """Remedies that end an error, after its semicolon.
+    """Remedies that follow the semicolon of an error message.
 
     Attributes:
-        choose: Where to name one of several series.
-        straighten: How to resample slices that are tilted or unevenly far apart.
+        choose: How to choose one of several series.
+        straighten: How to resample slices that are tilted or unevenly spaced.
     """
 
     choose: str

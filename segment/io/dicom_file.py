@@ -1,6 +1,6 @@
-"""One DICOM file of a CT: what kind it is, where its slice lies, and its HU.
+"""Read one DICOM file of a CT: its kind, the geometry of its slice, and its HU.
 
-Only the tags listed here are ever read, so that no name, birth date or number of a patient can get any further.
+Only the tags listed in `_TAGS` are read. Names, birth dates and numbers of patients therefore never enter the program.
 """
 
 from collections.abc import Sequence
@@ -28,30 +28,32 @@ _TAGS = (
 
 
 def may_be_dicom(path: Path) -> bool:
-    """Judge a file by its magic bytes or its suffix; without both, by a first tag of group 2 or 8.
+    """Whether a file looks like DICOM: by its magic bytes or suffix, or because its first tag is in group 2 or 8.
 
     Raises:
         UserError: When the file cannot be opened.
     """
-    return _is_named_dicom(path) or _start(path)[:2] in (b"\x02\x00", b"\x08\x00")
+    return _is_named_dicom(path) or _read_start(path)[:2] in (b"\x02\x00", b"\x08\x00")
 
 
 def read_header(path: Path) -> Dataset | None:
-    """The tags of an image; None for everything else, such as a text file or a DICOMDIR.
+    """Read the tags of a DICOM image. Return None for any other file, for example a text file or a DICOMDIR.
 
     Raises:
-        UserError: When a file is DICOM by its magic bytes or suffix, but no header comes out of it.
+        UserError: When a file is DICOM by its magic bytes or suffix, but its header cannot be read.
     """
     if not may_be_dicom(path):
         return None
     try:
         with config.disable_value_validation():
             header = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(_TAGS))
-            tuple(header)  # converts the values here, where those that are merely too long are let pass
+            # pydicom converts values on access. Convert them here, where values that are merely too long are accepted.
+            tuple(header)
         if _storage(header) == uid.MediaStorageDirectoryStorage:
             return None
-        complete = bool(header.get("Modality")) and "SeriesInstanceUID" in header  # anonymizers empty the UID
-    except Exception as error:  # damaged bytes make the parser raise nearly anything
+        # Anonymizers may empty the UID, so the tag only has to be present.
+        complete = bool(header.get("Modality")) and "SeriesInstanceUID" in header
+    except Exception as error:  # the parser can raise nearly anything on damaged bytes
         if _is_named_dicom(path):
             raise _damaged(path) from error
         return None
@@ -61,7 +63,7 @@ def read_header(path: Path) -> Dataset | None:
 
 
 def kind(header: Dataset) -> str:
-    """`CT` for a slice of a CT, else what the file holds instead."""
+    """Return `CT` for a slice of a CT, otherwise what the file contains instead."""
     storage, image_type = _storage(header), str(header.get("ImageType")).upper()
     if "Secondary Capture" in storage.name or "SCREEN SAVE" in image_type:
         return "secondary capture"
@@ -75,27 +77,28 @@ def kind(header: Dataset) -> str:
 
 
 def _storage(header: Dataset) -> uid.UID:
-    """What is stored; anonymizers may empty the tag in the header proper."""
+    """Return the SOP Class UID. Anonymizers may empty it in the header, so the file's meta header is the fallback."""
     return uid.UID(header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID") or "")
 
 
 def is_axial(header: Dataset) -> bool:
-    """Whether the normal of the slice is nearer to the body's long axis than to another."""
+    """Whether the normal of the slice is closer to the body's long axis than to any other axis."""
     cosines = header.get("ImageOrientationPatient") or []
     if len(cosines) != 6:
         return False
-    return int(np.abs(np.cross(*np.reshape(np.array(cosines, np.float64), (2, 3)))).argmax()) == 2
+    normal = np.cross(*np.reshape(np.array(cosines, np.float64), (2, 3)))
+    return int(np.abs(normal).argmax()) == 2
 
 
 def read_slice(path: Path, header: Dataset) -> Slice:
-    """What the header of a CT slice says of its geometry and padding.
+    """Return the geometry and padding of a CT slice from its header.
 
     Raises:
-        UserError: When it says too little, or that the values are not HU.
+        UserError: When geometry is missing or damaged, or the values are not in HU.
     """
     for keyword in _GEOMETRY:
         if header.get(keyword) in (None, "", []):
-            msg = f"{path} has no {keyword}, so its place is unknown; copy the file again or leave it out"
+            msg = f"{path} has no {keyword}, so its position is unknown; copy the file again or leave it out"
             raise UserError(msg)
     unit, colours = header.get("RescaleType") or "HU", header.get("PhotometricInterpretation", "MONOCHROME2")
     if not unit.startswith(("HU", "US")) or colours != "MONOCHROME2":  # US is "unspecified"
@@ -119,24 +122,25 @@ def read_slice(path: Path, header: Dataset) -> Slice:
         raise _damaged(path) from error
 
 
-def read_hu(each: Slice) -> np.ndarray:
-    """HU (I,J) of a slice, its own rescale slope and intercept applied, padding made air unless it is darker.
+def read_hu(ct_slice: Slice) -> np.ndarray:
+    """Read the HU (I,J) of a slice, using its own rescale slope and intercept. Padding becomes air unless darker.
 
     Raises:
-        UserError: When the pixels are incomplete or compressed in a way that GDCM cannot undo.
+        UserError: When the pixels are incomplete, or compressed in a way that GDCM does not support.
     """
-    reader = SimpleITK.ImageFileReader()  # GDCM brings every compression of the standard and applies the rescaling
+    # GDCM decodes every compression of the standard, and applies slope and intercept.
+    reader = SimpleITK.ImageFileReader()
     reader.SetImageIO("GDCMImageIO")
-    reader.SetFileName(str(each.path))
+    reader.SetFileName(str(ct_slice.path))
     try:
-        hu: np.ndarray = SimpleITK.GetArrayFromImage(reader.Execute()).reshape(each.shape[::-1]).T
+        hu: np.ndarray = SimpleITK.GetArrayFromImage(reader.Execute()).reshape(ct_slice.shape[::-1]).T
     except (RuntimeError, ValueError) as error:
         msg = (
-            f"cannot decode the pixels of {each.path}: the file is damaged, incomplete or in an unknown compression; "
-            "copy it again or decompress it"
+            f"cannot decode the pixels of {ct_slice.path}: the file is damaged, incomplete or in an unknown "
+            "compression; copy it again or decompress it"
         )
         raise UserError(msg) from error
-    return hu if each.padding_hu is None else padding_as_air(hu, each.padding_hu)
+    return hu if ct_slice.padding_hu is None else padding_as_air(hu, ct_slice.padding_hu)
 
 
 def _numbers(values: Sequence[float], count: int) -> np.ndarray:
@@ -146,7 +150,7 @@ def _numbers(values: Sequence[float], count: int) -> np.ndarray:
     return numbers
 
 
-def _start(path: Path) -> bytes:
+def _read_start(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(132)
@@ -156,7 +160,7 @@ def _start(path: Path) -> bytes:
 
 
 def _is_named_dicom(path: Path) -> bool:
-    return path.suffix.lower() == ".dcm" or _start(path)[128:] == b"DICM"
+    return path.suffix.lower() == ".dcm" or _read_start(path)[128:] == b"DICM"
 
 
 def _damaged(path: Path) -> UserError:

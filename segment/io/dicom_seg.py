@@ -1,4 +1,4 @@
-"""Organ masks out of DICOM segmentation objects (PS3.3, A.51), on the grid of the CT they were drawn on."""
+"""Read organ masks from DICOM segmentations (PS3.3, A.51) onto the grid of the CT that they annotate."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from pydicom import config, uid
 from pydicom.dataset import Dataset
 
 from segment.errors import UserError
-from segment.io.grid import OFF_GRID, check_spacing
+from segment.io.grid import GRID_TOLERANCE, check_spacing
 from segment.io.scan import Scan
 from segment.io.segments import structures_of
 
 SEG_SUFFIX = ".dcm"
 
-# Neither a patient's name nor number nor birth date is among them.
+# These tags contain no name, number or birth date of a patient.
 _TAGS = (
     *("SOPClassUID", "SegmentationType", "SegmentSequence", "MaximumFractionalValue", "NumberOfFrames"),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "Rows", "Columns", "SamplesPerPixel"),
@@ -25,20 +25,21 @@ _TAGS = (
 
 
 def read_dicom_seg(path: Path, like: Scan, names: Mapping[str, Sequence[str]] | None = None) -> dict[str, np.ndarray]:
-    """Read the masks of all segments; they may overlap.
+    """Read the masks of all segments. Masks may overlap.
 
     Args:
-        path: A segmentation object, binary or fractional (from a half on it counts as the organ). It holds only the
-            slices where a segment is not empty.
-        like: The CT, in any order of its axes.
-        names: Names in the file of every structure, see `structures_of`; none: structures are called as in the file.
+        path: A binary or fractional segmentation. Fractions of a half or more count as the organ. The file contains
+            only the slices in which a segment is not empty.
+        like: The CT, with its axes in any order.
+        names: For each structure, its names in the file; see `structures_of`. Without names, structures are called as
+            in the file.
 
     Returns:
-        Bool masks (I,J,K) on the CT's grid by structure. Segments of one structure are one mask; a segment without
-        frames is an empty one.
+        Bool masks (I,J,K) on the CT's grid, by structure. Segments of the same structure are merged. The mask of a
+        segment without frames is empty.
 
     Raises:
-        UserError: When the file is no such object, damaged, or a slice of it does not lie on a slice of the CT.
+        UserError: When the file is damaged or not a segmentation, or one of its frames is not on a slice of the CT.
     """
     try:
         with config.disable_value_validation():
@@ -49,23 +50,27 @@ def read_dicom_seg(path: Path, like: Scan, names: Mapping[str, Sequence[str]] | 
             pixels = _pixels(file)  # (frames,J,I) bool
     except UserError:
         raise
-    except Exception as error:  # damaged bytes make the parser raise nearly anything
-        msg = f"cannot read {path}: it is damaged, no DICOM segmentation or compressed; copy it again or decompress it"
+    except Exception as error:  # the parser can raise nearly anything on damaged bytes
+        msg = (
+            f"cannot read {path}: it is damaged, compressed or not a DICOM segmentation; copy it again or decompress it"
+        )
         raise UserError(msg) from error
     if len(frames) != len(pixels):
         msg = f"{path} describes {len(frames)} frames and holds {len(pixels)}; export it again"
         raise UserError(msg)
     masks = {name: np.zeros(like.data.shape, bool) for name in structures.values()}
-    for (name, affine), plane in zip(frames, pixels, strict=True):
-        _slot(masks[name], _fit(affine, plane.T.shape, like), plane.T, path)[plane.T] = True
+    for (name, affine), pixel_rows in zip(frames, pixels, strict=True):
+        plane = pixel_rows.T  # (I,J)
+        view = _slice_view(masks[name], _locate(affine, plane.shape, like), plane, path)
+        view[plane] = True
     return masks
 
 
 def segment_names(path: Path, names: Mapping[str, Sequence[str]] | None = None) -> set[str]:
-    """Structures of the segments, as `read_dicom_seg` gives them.
+    """Return the structures of the segments, named as `read_dicom_seg` names them.
 
     Raises:
-        UserError: When the file cannot be read, or holds a segment that `names` leaves out.
+        UserError: When the file cannot be read, or contains a segment that `names` does not include.
     """
     try:
         with config.disable_value_validation():
@@ -74,38 +79,39 @@ def segment_names(path: Path, names: Mapping[str, Sequence[str]] | None = None) 
             return set(structures_of(file.SegmentSequence, names or {}, path).values())
     except UserError:
         raise
-    except Exception as error:  # as above
-        msg = f"cannot read {path}: it is damaged or no DICOM segmentation; copy it again"
+    except Exception as error:  # the parser can raise nearly anything on damaged bytes
+        msg = f"cannot read {path}: it is damaged or not a DICOM segmentation; copy it again"
         raise UserError(msg) from error
 
 
-def frames_away(path: Path, like: Scan) -> tuple[float, float]:
-    """Largest distance of a frame's corners from the voxels of the CT that it is taken for, in mm and in voxels.
+def max_frame_offset(path: Path, like: Scan) -> tuple[float, float]:
+    """Return the largest distance between a frame's corner and the matching voxel of the CT, in mm and in voxels.
 
     Args:
-        path: A segmentation that `read_dicom_seg` reads.
+        path: A segmentation that `read_dicom_seg` can read.
         like: The CT.
     """
     with config.disable_value_validation():
         file = pydicom.dcmread(path, specific_tags=list(_TAGS), stop_before_pixels=True)
-        fits = [_fit(affine, (file.Columns, file.Rows), like) for _, affine in _frames(file, path)]
-    return max((fit.away_mm for fit in fits), default=0), max((fit.away_voxels for fit in fits), default=0)
+        positions = [_locate(affine, (file.Columns, file.Rows), like) for _, affine in _frames(file, path)]
+    largest_mm = max((position.offset_mm for position in positions), default=0)
+    largest_voxels = max((position.offset_voxels for position in positions), default=0)
+    return largest_mm, largest_voxels
 
 
 def _check_kind(file: Dataset, path: Path) -> None:
-    """Refuse DICOM objects of other kinds, which are whole, but hold no masks."""
-    if file.SOPClassUID != uid.SegmentationStorage or file.SegmentationType not in ("BINARY", "FRACTIONAL"):
-        kind = uid.UID(file.SOPClassUID)
-        remedy = (
-            "convert its contours to masks as NIfTI" if kind == uid.RTStructureSetStorage else "give masks as NIfTI"
-        )
-        what = f"{kind.name} {file.get('SegmentationType', '')}".strip()
-        msg = f"{path} holds {what}, no binary or fractional DICOM segmentation; {remedy}"
-        raise UserError(msg)
+    """Refuse DICOM objects that contain no masks, for example contours. Such files are not damaged."""
+    if file.SOPClassUID == uid.SegmentationStorage and file.SegmentationType in ("BINARY", "FRACTIONAL"):
+        return
+    kind = uid.UID(file.SOPClassUID)
+    what = f"{kind.name} {file.get('SegmentationType', '')}".strip()
+    remedy = "convert its contours to masks as NIfTI" if kind == uid.RTStructureSetStorage else "give masks as NIfTI"
+    msg = f"{path} holds {what}, not a binary or fractional DICOM segmentation; {remedy}"
+    raise UserError(msg)
 
 
 def _frames(file: Dataset, path: Path) -> Iterator[tuple[int, np.ndarray]]:
-    """Segment number and in-plane affine (4,3), (column, row, 1) → RAS+ mm, of each frame."""
+    """Yield each frame's segment number and in-plane affine (4,3), which maps (column, row, 1) to RAS+ mm."""
     shared = file.SharedFunctionalGroupsSequence[0]
     for own in file.PerFrameFunctionalGroupsSequence:
         groups = (own, shared)
@@ -119,7 +125,7 @@ def _frames(file: Dataset, path: Path) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def _group(groups: Sequence[Dataset], sequence: str) -> Dataset:
-    """An item that stands in the frame's own functional groups or in those of all frames."""
+    """Return an item of the frame's own functional groups or, failing that, of the groups shared by all frames."""
     item: Dataset = next(group[sequence][0] for group in groups if sequence in group)
     return item
 
@@ -129,62 +135,65 @@ def _floats(groups: Sequence[Dataset], sequence: str, keyword: str) -> list[floa
 
 
 def _pixels(file: Dataset) -> np.ndarray:
-    """Bool (frames,J,I)."""
+    """Return all frames as bool (frames,J,I)."""
     stored = file.pixel_array.reshape(-1, file.Rows, file.Columns)
-    return stored >= (file.MaximumFractionalValue / 2 if file.SegmentationType == "FRACTIONAL" else 1)
+    threshold = file.MaximumFractionalValue / 2 if file.SegmentationType == "FRACTIONAL" else 1
+    return stored >= threshold
 
 
 @dataclass(frozen=True)
-class _Fit:
-    """Where a frame lies in the CT, to the whole voxel, and how far it is from there.
+class _FramePosition:
+    """Position of a frame in the CT, rounded to whole voxels, and the rounding error.
 
     Attributes:
-        start: (3,) voxel of the CT at the frame's first one.
+        start: (3,) voxel of the CT at the frame's first pixel.
         steps: (3,2) voxels of the CT per column and per row of the frame.
-        away_mm: Largest distance of a corner.
-        away_voxels: The same in voxels of the CT, along the axis where it is largest.
-        at_mm: (3,) RAS+ of the frame's first voxel.
+        offset_mm: Largest rounding error of a corner.
+        offset_voxels: The same in voxels of the CT, along the axis where it is largest.
+        at_mm: (3,) RAS+ position of the frame's first pixel.
     """
 
     start: np.ndarray
     steps: np.ndarray
-    away_mm: float
-    away_voxels: float
+    offset_mm: float
+    offset_voxels: float
     at_mm: np.ndarray
 
 
-def _fit(affine: np.ndarray, shape: tuple[int, ...], like: Scan) -> _Fit:
-    """Place a frame of some columns and rows, with its in-plane affine, in the CT."""
-    back = np.linalg.inv(like.affine)
-    steps = np.rint(back[:3, :3] @ affine[:, :2]).astype(int)
-    start = np.rint(back[:3] @ [*affine[:, 2], 1]).astype(int)
+def _locate(affine: np.ndarray, shape: tuple[int, ...], like: Scan) -> _FramePosition:
+    """Find the position in the CT of a frame with this in-plane affine and shape (columns, rows)."""
+    to_voxel = np.linalg.inv(like.affine)
+    steps = np.rint(to_voxel[:3, :3] @ affine[:, :2]).astype(int)
+    start = np.rint(to_voxel[:3] @ [*affine[:, 2], 1]).astype(int)
     ends = np.array([[0, 0, 1], [1, 0, 1], [0, 1, 1], [1, 1, 1]]) * (shape[0] - 1, shape[1] - 1, 1)
     index = steps @ ends[:, :2].T + start[:, None]  # (3,4): corners of the frame in voxels of the CT
     apart_mm = affine @ ends.T - (like.affine[:3, :3] @ index + like.affine[:3, 3:])
-    away_mm = float(np.linalg.norm(apart_mm, axis=0).max())
-    return _Fit(start, steps, away_mm, float(np.abs(back[:3, :3] @ apart_mm).max()), affine[:, 2])
+    offset_mm = float(np.linalg.norm(apart_mm, axis=0).max())
+    offset_voxels = float(np.abs(to_voxel[:3, :3] @ apart_mm).max())
+    return _FramePosition(start, steps, offset_mm, offset_voxels, affine[:, 2])
 
 
-def _slot(mask: np.ndarray, fit: _Fit, plane: np.ndarray, path: Path) -> np.ndarray:
-    """The slice of a mask, as a view in the frame's own order of axes, on which a frame (I,J) lies.
+def _slice_view(mask: np.ndarray, position: _FramePosition, plane: np.ndarray, path: Path) -> np.ndarray:
+    """Return the slice of a mask that a frame (I,J) covers, as a view with the frame's own order of axes.
 
     Raises:
-        UserError: When there is none.
+        UserError: When the frame is not on a slice of the CT, or does not cover the whole slice.
     """
-    steps, start = fit.steps, fit.start
+    steps, start = position.steps, position.start
     i, j = np.abs(steps).argmax(axis=0)
-    straight = (np.abs(steps).sum(axis=0) == 1).all() and i != j
+    is_parallel = (np.abs(steps).sum(axis=0) == 1).all() and i != j
     k = 3 - i - j
-    if fit.away_voxels > OFF_GRID or not straight or not 0 <= start[k] < mask.shape[k]:
+    if position.offset_voxels > GRID_TOLERANCE or not is_parallel or not 0 <= start[k] < mask.shape[k]:
         msg = (
-            f"{path} has a frame at {fit.at_mm.round(3).tolist()} mm (RAS+) that lies on no slice of its CT, "
-            f"but {fit.away_mm:.3g} mm or some slices away; give the CT it was annotated on, or resample the "
+            f"{path} has a frame at {position.at_mm.round(3).tolist()} mm (RAS+) that is not on a slice of its CT, "
+            f"but {position.offset_mm:.3g} mm or some slices away; give the CT it was annotated on, or resample the "
             "segmentation onto it"
         )
         raise UserError(msg)
     view = mask.transpose(i, j, k)[:: steps[i, 0], :: steps[j, 1], start[k]]
-    corner = [0 if step > 0 else mask.shape[axis] - 1 for axis, step in ((i, steps[i, 0]), (j, steps[j, 1]))]
-    if view.shape != plane.shape or [start[i], start[j]] != corner:
+    first_i = 0 if steps[i, 0] > 0 else mask.shape[i] - 1
+    first_j = 0 if steps[j, 1] > 0 else mask.shape[j] - 1
+    if view.shape != plane.shape or (start[i], start[j]) != (first_i, first_j):
         msg = (
             f"{path} has frames of {plane.shape} voxels that begin at voxel {start.tolist()} of its CT, which has "
             f"{view.shape} per slice; give the CT it was annotated on, or resample the segmentation onto it"

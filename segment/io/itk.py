@@ -1,4 +1,4 @@
-"""CTs and label maps stored as NRRD or MetaImage, read by ITK; what it passes over, from the text of their headers."""
+"""Read CTs and label maps stored as NRRD or MetaImage with ITK. What ITK ignores is read from the text header."""
 
 from pathlib import Path
 
@@ -8,38 +8,41 @@ import SimpleITK
 from segment.errors import UserError
 from segment.io.grid import Grid, check_geometry, check_shape
 from segment.io.scan import Scan, geometry_header
-from segment.io.text_header import Stated, stated
+from segment.io.text_header import TextHeader, read_text_header
 
 
 def read_itk(path: Path) -> Scan:
     """Read values and geometry.
 
-    Where the directions of the axes are not stated, they are taken for LPS, as all programs built on ITK take them.
+    If a file does not state the directions of its axes, they are assumed to be LPS, as in all programs built on ITK.
 
     Raises:
-        UserError: When it is not one 3D volume of numbers, or has no usable geometry.
+        UserError: When the file is not one 3D volume of numbers, or has no usable geometry.
         Exception: Of any kind, when the file is damaged.
     """
-    header, reader = _opened(path)
+    header, reader = _open(path)
     size, affine = reader.GetSize(), _affine(path, reader, header)
     values = SimpleITK.GetArrayFromImage(reader.Execute()).T.reshape(size[:3])
     return Scan(values, affine, geometry_header(size, affine, header.is_oriented), size, is_oriented=header.is_oriented)
 
 
 def read_itk_grid(path: Path) -> Grid:
-    """Geometry alone.
+    """Read the geometry alone.
 
     Raises:
         UserError: As `read_itk`.
         Exception: As `read_itk`.
     """
-    header, reader = _opened(path)
+    header, reader = _open(path)
     return Grid(reader.GetSize()[:3], _affine(path, reader, header), header.is_oriented)
 
 
-def _opened(path: Path) -> tuple[Stated, SimpleITK.ImageFileReader]:
-    """What the text of the header states, checked before ITK makes something else of it; and what ITK reads."""
-    header = stated(path)
+def _open(path: Path) -> tuple[TextHeader, SimpleITK.ImageFileReader]:
+    """Return the text header and an ITK reader that has read the header.
+
+    The text is checked first, because ITK replaces invalid geometry without an error.
+    """
+    header = read_text_header(path)
     if header.axes_mm is not None:
         check_geometry(path, header.axes_mm, header.spacing_mm)
     reader = SimpleITK.ImageFileReader()
@@ -53,8 +56,8 @@ def _opened(path: Path) -> tuple[Stated, SimpleITK.ImageFileReader]:
     return header, reader
 
 
-def _affine(path: Path, reader: SimpleITK.ImageFileReader, header: Stated) -> np.ndarray:
-    """Voxel → RAS+ mm (4,4)."""
+def _affine(path: Path, reader: SimpleITK.ImageFileReader, header: TextHeader) -> np.ndarray:
+    """Return the affine (4,4), voxel → RAS+ mm."""
     count = reader.GetDimension()
     affine = np.eye(4)
     affine[:3, :3] = np.reshape(reader.GetDirection(), (count, count))[:3, :3] * reader.GetSpacing()[:3]

@@ -1,4 +1,4 @@
-"""JSON that comes with data sets: descriptions, tables, splits."""
+"""Read the JSON files of data sets: descriptions, tables and splits."""
 
 import json
 from pathlib import Path
@@ -8,10 +8,10 @@ from segment.errors import UserError
 
 
 def read_json(path: Path) -> Any:  # noqa: ANN401
-    """What a JSON file holds.
+    """Return the content of a JSON file.
 
     Raises:
-        UserError: When it cannot be read.
+        UserError: When the file cannot be read, or is not JSON.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"))

@@ -1,4 +1,4 @@
-"""What the codes in label files mean."""
+"""Map the codes in label files to structures and class indices."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,27 +7,30 @@ import numpy as np
 from segment.errors import UserError
 
 Codes = Mapping[str, int | Sequence[int]]
-Declared = Mapping[str, int | str | Sequence[int | str]]  # codes in files of codes, names in DICOM segmentations
+Declared = Mapping[str, int | str | Sequence[int | str]]  # codes for label files, names for DICOM segmentations
 
-MAX_CODE = 2**16 - 1  # bounds the lookup table
+MAX_CODE = 2**16 - 1  # limits the size of the lookup table
 MAX_ORGANS = 255  # class indices are uint8
 
 
-def plain(name: str) -> str:
-    """A name in lower case, hyphens and runs of spaces turned into underscores: all that is done to a name unasked."""
+def normalise_name(name: str) -> str:
+    """Return a name in lower case, with hyphens and runs of spaces replaced by underscores.
+
+    For example, ` Kidney-Left` becomes `kidney_left`. No name is changed in any other way unless the user asks for it.
+    """
     return "_".join(name.lower().split()).replace("-", "_")
 
 
 def codes_of(declared: Declared) -> Codes:
-    """What is declared for files of codes.
+    """Return the codes among the declared codes and names, by structure.
 
     Raises:
-        UserError: When a structure has names alone.
+        UserError: When a structure has names but no code.
     """
     codes: dict[str, int | Sequence[int]] = {}
     for structure, value in declared.items():
-        given = [each for each in _several(value) if not isinstance(each, str)]
-        if not given and _several(value):
+        given = [one for one in _as_list(value) if not isinstance(one, str)]
+        if not given and _as_list(value):
             msg = (
                 f"label_codes gives {structure} {value!r}, a name in DICOM segmentations, but there are files of "
                 f"codes; give a code, or both, as in {{{structure}: [1, Liver]}}"
@@ -38,30 +41,33 @@ def codes_of(declared: Declared) -> Codes:
 
 
 def names_of(declared: Declared) -> Mapping[str, Sequence[str]]:
-    """What is declared for DICOM segmentations, of structures for which there is something."""
-    names = {name: [each for each in _several(value) if isinstance(each, str)] for name, value in declared.items()}
-    return {name: given for name, given in names.items() if given}
+    """Return the names among the declared codes and names, by structure. Structures without names are left out."""
+    names: dict[str, Sequence[str]] = {}
+    for structure, value in declared.items():
+        given = [one for one in _as_list(value) if isinstance(one, str)]
+        if given:
+            names[structure] = given
+    return names
 
 
-def _several(value: int | str | Sequence[int | str]) -> list[int | str]:
+def _as_list(value: int | str | Sequence[int | str]) -> list[int | str]:
     return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
 
 
 class LabelMap:
-    """From the codes of one data set's label files to class indices.
+    """Maps the codes of one data set's label files to class indices.
 
-    Class i is organs[i-1]; every other structure that the codes name, like 0, is background. An organ that the codes do
-    not name is unknown in these files: its class does not occur.
+    Class i is organs[i-1]. Every other structure with a code, and code 0, is background. An organ without a code is
+    unknown in these files: its class does not occur.
 
     Args:
-        codes: Code or codes in the files of every structure, by name; several codes are merged. Background (0) need
-            not be named.
+        codes: Code or codes of every structure, by name. Several codes are merged. Background (0) may be omitted.
         organs: Structures to segment, in the order of their classes.
-        named_in: What declares the codes, for errors.
+        named_in: Where the codes are declared, for errors.
 
     Raises:
-        UserError: When an organ is named twice or has no usable code, one code means two things, or there are more
-            organs than uint8 can tell apart.
+        UserError: When an organ is listed twice or has no usable code, when one code is given to two structures, or
+            when there are more organs than fit into uint8.
     """
 
     def __init__(self, codes: Codes, organs: Sequence[str], named_in: str = "label_codes") -> None:
@@ -82,17 +88,17 @@ class LabelMap:
                 self.classes[code] = list(organs).index(name) + 1
 
     def to_classes(self, label: np.ndarray, *, source: str) -> np.ndarray:
-        """Class indices of a label map.
+        """Return the class indices of a label map.
 
         Args:
             label: Codes, any shape, any integer type.
-            source: What to call the label map in an error: its file.
+            source: Name of the label map in errors, for example its file.
 
         Returns:
             uint8 of the same shape.
 
         Raises:
-            UserError: When a code is neither 0 nor named.
+            UserError: When a code is neither 0 nor declared.
         """
         if label.dtype.kind not in "iu":
             msg = f"{source} holds {label.dtype} values; give a label map of integer codes"
@@ -101,9 +107,9 @@ class LabelMap:
         if not in_table or not self.known[label].all():
             found = np.unique(label).tolist()
             unknown = [code for code in found if not (0 <= code < len(self.known) and self.known[code])]
-            shown = ", ".join(map(str, unknown[:10])) + (" …" if len(unknown) > 10 else "")
+            listed = ", ".join(map(str, unknown[:10])) + (" …" if len(unknown) > 10 else "")
             msg = (
-                f"{source} holds codes that {self.named_in} does not name: {shown}; name them there, or correct the "
+                f"{source} holds codes that {self.named_in} does not name: {listed}; name them there, or correct the "
                 "label file"
             )
             raise UserError(msg)
@@ -112,8 +118,9 @@ class LabelMap:
 
 
 def _check_organs(organs: Sequence[str]) -> None:
-    if twice := sorted({organ for organ in organs if list(organs).count(organ) > 1}):
-        msg = f"organs lists {', '.join(twice)} more than once; list every organ once"
+    repeated = sorted({organ for organ in organs if list(organs).count(organ) > 1})
+    if repeated:
+        msg = f"organs lists {', '.join(repeated)} more than once; list every organ once"
         raise UserError(msg)
     if len(organs) > MAX_ORGANS:
         msg = f"{len(organs)} organs are too many; at most {MAX_ORGANS} fit into a mask"

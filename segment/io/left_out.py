@@ -1,4 +1,4 @@
-"""What lies under an input or a data set and is not used, with the reason."""
+"""Files of an input or a data set that are not used, with the reason."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,7 +18,7 @@ _NOT_READ = {
 }
 COMPANION = "neither a volume nor DICOM"
 UNUSED = "belongs to no case of this data set"
-SHOWN = 3  # names in a line
+SHOWN = 3  # names in one line
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class LeftOut:
     """A file, folder or DICOM series that is not used.
 
     Attributes:
-        name: Its path below the input or the data set; of a series, its folder and what describes it.
-        reason: Why, and what to do where something can be done.
-        is_expected: Whether a rule leaves it out that the user knows or has set, so that nothing needs to be done.
+        name: Its path below the input or the data set. For a series, its folder and its description.
+        reason: Why it is not used, and what the user can do about it, if anything.
+        is_expected: Whether a documented rule or an option of the user leaves it out, so that no action is needed.
     """
 
     name: str
@@ -36,59 +36,68 @@ class LeftOut:
     is_expected: bool = False
 
 
-def of_other_format(name: str) -> LeftOut:
-    """A file that is no volume by its suffix: an image in a format that is not read, an archive, or a companion."""
+def left_out_by_suffix(name: str) -> LeftOut:
+    """Describe a file that is not a volume: an image in another format, an archive, or an accompanying file."""
     for suffixes, reason in _NOT_READ.items():
         if has_suffix(name, *suffixes):
             return LeftOut(name, reason)
     return LeftOut(name, COMPANION, is_expected=True)
 
 
-def grouped(left_out: Iterable[LeftOut]) -> list[list[LeftOut]]:
-    """Those of one reason together; first where the user may want to do something, then by number."""
+def group_by_reason(left_out: Iterable[LeftOut]) -> list[list[LeftOut]]:
+    """Group files by reason. Groups that need action come first, then larger groups before smaller ones."""
     groups: dict[tuple[bool, str], list[LeftOut]] = {}
     for one in left_out:
         groups.setdefault((one.is_expected, one.reason), []).append(one)
-    return [group for _, group in sorted(groups.items(), key=lambda item: (item[0][0], -len(item[1])))]
+    return sorted(groups.values(), key=lambda group: (group[0].is_expected, -len(group)))
 
 
-def line(group: Sequence[LeftOut]) -> str:
-    """A group of one reason as a line of text."""
+def describe_group(group: Sequence[LeftOut]) -> str:
+    """Describe a group from `group_by_reason` in one line: its size, the first names, and the reason."""
     names = ", ".join(one.name for one in group[:SHOWN])
     more = f" and {len(group) - SHOWN} more" if len(group) > SHOWN else ""
     return f"{len(group)} left out ({names}{more}): {group[0].reason}"
 
 
 def files_below(top: Path) -> Iterator[Path]:
-    """All files in a folder and below, sorted by folder, but for hidden ones; links are followed, each folder once."""
+    """Yield all files in a folder and its subfolders, sorted by folder.
+
+    Hidden files are skipped. Links are followed, and each folder is visited once, so loops of links are harmless.
+    """
     seen: set[str] = set()
     for folder, folders, names in os.walk(top, followlinks=True):
         real = os.path.realpath(folder)
-        folders[:] = [] if real in seen else sorted(name for name in folders if not name.startswith((".", "__")))
-        if real not in seen:
-            yield from (Path(folder) / name for name in sorted(names) if not name.startswith("."))
+        if real in seen:
+            folders.clear()
+            continue
         seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
+        yield from (Path(folder) / name for name in sorted(names) if not name.startswith("."))
 
 
-def unused(
+def find_unused(
     root: Path, folders: Iterable[Path], used: Iterable[Path], why: Callable[[Path], str | None]
 ) -> list[LeftOut]:
-    """Files in folders of a data set that belong to no case.
+    """List the files in folders of a data set that belong to no case.
 
     Args:
-        root: The data set's; names start below it.
-        folders: Those to look in, with all that lies below; one that is not there holds nothing.
+        root: The data set's folder. Names are relative to it.
+        folders: Folders to search, with their subfolders. A folder that does not exist contains nothing.
         used: Files, and folders of DICOM series, of all cases.
-        why: What is wrong with a volume or a DICOM file, and what to do; empty if the layout allows it there, None if
-            it belongs to a case that is refused.
+        why: Returns what is wrong with a volume or DICOM file and what to do about it. An empty string means that the
+            layout allows the file there. None means that it belongs to a case that is refused, so it is not listed.
     """
     known = set(used)
     left_out = []
-    for path in (path for folder in folders for path in files_below(folder)):
-        if known.isdisjoint((path, *path.parents)):
+    for folder in folders:
+        for path in files_below(folder):
+            if not known.isdisjoint((path, *path.parents)):
+                continue
             name = path.relative_to(root).as_posix()
             if not has_suffix(name, *SUFFIXES, ".dcm"):
-                left_out.append(of_other_format(name))
-            elif (reason := why(path)) is not None:
+                left_out.append(left_out_by_suffix(name))
+                continue
+            reason = why(path)
+            if reason is not None:
                 left_out.append(LeftOut(name, reason or UNUSED, is_expected=not reason))
     return left_out

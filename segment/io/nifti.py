@@ -1,4 +1,4 @@
-"""CTs and label maps stored as NIfTI-1 or NIfTI-2, compressed or not, in either byte order."""
+"""Read CTs and label maps stored as NIfTI-1 or NIfTI-2, compressed or not, in either byte order."""
 
 import gzip
 from collections.abc import Iterator
@@ -11,10 +11,10 @@ import numpy as np
 from nibabel import imageglobals
 
 from segment.errors import UserError
-from segment.io.grid import AGAIN, Grid, check_geometry, check_shape
+from segment.io.grid import CONVERT_AGAIN, Grid, check_geometry, check_shape
 from segment.io.scan import Scan
 
-# All that a mask takes over from its CT's header: geometry and units, no text.
+# A mask copies only these fields from its CT's header: geometry and units, but no text, which may name the patient.
 _GEOMETRY_FIELDS = (
     *("pixdim", "xyzt_units", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d"),
     *("qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z"),
@@ -26,13 +26,13 @@ def read_nifti(path: Path) -> Scan:
     """Read values, scaled by scl_slope and scl_inter, and geometry.
 
     Raises:
-        UserError: When it is not one 3D volume of numbers, or has no usable geometry.
+        UserError: When the file is not one 3D volume of numbers, or has no usable geometry.
         Exception: Of any kind, when the file is damaged.
     """
     with _open(path) as stream:
         image = _image(path, stream)
         raw = image.dataobj.get_unscaled()
-        # The end of a gzip stream holds the checksum: read on, or a file that lacks its last bytes passes.
+        # Read to the end, where a gzip stream has its checksum. Otherwise a file without its last bytes is accepted.
         while stream.read(1 << 20):
             pass
     header = type(image.header)()
@@ -45,7 +45,7 @@ def read_nifti(path: Path) -> Scan:
 
 
 def read_nifti_grid(path: Path) -> Grid:
-    """Geometry alone.
+    """Read the geometry alone.
 
     Raises:
         UserError: As `read_nifti`.
@@ -65,8 +65,8 @@ def _open(path: Path) -> Iterator[BufferedIOBase]:
 
 
 @contextmanager
-def _unlogged() -> Iterator[None]:
-    """Without nibabel's log of the fields that it corrects, which names no file; errors are raised all the same."""
+def _without_nibabel_log() -> Iterator[None]:
+    """Turn off nibabel's log of the fields that it corrects, which does not name the file. Errors are still raised."""
     before = imageglobals.logger.disabled
     imageglobals.logger.disabled = True
     try:
@@ -76,23 +76,21 @@ def _unlogged() -> Iterator[None]:
 
 
 def _image(path: Path, stream: BufferedIOBase) -> nib.Nifti1Image:
-    """Header and, read later, voxels; all but the voxels is checked."""
-    start = stream.read(4)  # the header's size, 348 or 540, in either byte order
+    """Return an image whose header has been checked. Its voxels are read later."""
+    start = stream.read(4)  # the size of the header, 348 or 540, in either byte order
     sizes = int.from_bytes(start, "little"), int.from_bytes(start, "big")
     image_class = nib.Nifti2Image if 540 in sizes else nib.Nifti1Image
     stream.seek(0)
-    # As it is stored: nibabel puts 1 mm for a pixdim of 0, and drops signs.
+    # The header as stored: when nibabel checks it, it replaces a pixdim of 0 by 1 mm and drops signs.
     stored = image_class.header_class.from_fileobj(stream, check=False)
     if _form(stored) != "sform":
         _check_pixdim(path, stored)
     stream.seek(0)
-    with _unlogged():
+    with _without_nibabel_log():
         image = image_class.from_stream(stream)
     if image.get_data_dtype().kind not in "iuf":
-        msg = (
-            f"{path} holds {image.get_data_dtype().names or image.get_data_dtype()} per voxel; give one number per "
-            "voxel"
-        )
+        dtype = image.get_data_dtype()
+        msg = f"{path} holds {dtype.names or dtype} per voxel; give one number per voxel"
         raise UserError(msg)
     check_shape(path, image.shape)
     check_geometry(path, image.affine, None if _form(stored) == "sform" else stored["pixdim"][1:4].astype(float))
@@ -103,29 +101,32 @@ def _image(path: Path, stream: BufferedIOBase) -> nib.Nifti1Image:
 
 
 def _check_pixdim(path: Path, stored: nib.Nifti1Header) -> None:
-    """Refuse a qfac or quaternion of no meaning; without a qform, neither counts.
+    """Refuse an invalid qfac or quaternion. Without a qform, neither is used.
 
     Raises:
-        UserError: When pixdim[0], whose sign decides over left and right, is neither -1, 1 nor 0 (which the standard
-            takes for 1), or the quaternion is longer than 1.
+        UserError: When the quaternion is longer than 1, or qfac is not -1, 0 or 1. The sign of qfac (pixdim[0])
+            decides which side is left; the standard reads 0 as 1.
     """
     if _form(stored) == "none":
         return
     qfac = float(stored["pixdim"][0])
     if qfac not in (-1, 0, 1):
-        msg = f"{path} has the qfac (pixdim[0]) {qfac:g}, so left and right are unknown; {AGAIN}"
+        msg = f"{path} has the qfac (pixdim[0]) {qfac:g}, so left and right are unknown; {CONVERT_AGAIN}"
         raise UserError(msg)
     try:
         stored.get_qform_quaternion()
     except ValueError as error:
-        msg = f"{path} has a qform whose quaternion is longer than 1; {AGAIN}"
+        msg = f"{path} has a qform whose quaternion is longer than 1; {CONVERT_AGAIN}"
         raise UserError(msg) from error
 
 
 def _form(header: nib.Nifti1Header) -> str:
-    """Which part of a header places the voxels: `sform`, `qform` or `none`."""
-    codes = nib.nifti1.xform_codes.value_set() - {0}  # nibabel takes any other number for 0
-    return next((form for form in ("sform", "qform") if int(header[f"{form}_code"]) in codes), "none")
+    """Return the part of a header that defines the affine: `sform`, `qform` or `none`."""
+    codes = nib.nifti1.xform_codes.value_set() - {0}  # nibabel reads any other number as 0
+    for form in ("sform", "qform"):
+        if int(header[f"{form}_code"]) in codes:
+            return form
+    return "none"
 
 
 def _is_oriented(header: nib.Nifti1Header) -> bool:
@@ -133,7 +134,10 @@ def _is_oriented(header: nib.Nifti1Header) -> bool:
 
 
 def _scaled(raw: np.ndarray, slope: float, inter: float) -> np.ndarray:
-    """Values times slope plus intercept, float32 where there is something to do; one float64 slice at a time."""
+    """Return values times slope plus intercept as float32, or the stored values if there is nothing to scale.
+
+    The result is computed slice by slice, so that only one slice is ever float64.
+    """
     if slope == 1 and inter == 0:
         return raw
     values = np.empty(raw.shape, np.float32, order="F")

@@ -1,4 +1,4 @@
-"""Read a CT or a label map from a file of any format, or a folder with a DICOM series."""
+"""Read a CT or a label map from a file in any supported format, or a CT from a folder with a DICOM series."""
 
 import os
 from collections.abc import Callable
@@ -14,12 +14,11 @@ from segment.io.dicom import SeriesFolder
 from segment.io.grid import Grid
 from segment.io.itk import read_itk, read_itk_grid
 from segment.io.nifti import read_nifti, read_nifti_grid
-from segment.io.scan import SUFFIXES, Scan, as_ct, has_suffix, report_odd
+from segment.io.scan import SUFFIXES, Scan, as_ct, has_suffix, warn_if_suspicious
 
 Read = TypeVar("Read")
 
-# By which a stored value may miss a whole number, see `read_label`.
-NOISE = 0.05
+NOISE = 0.05  # largest distance of a stored label value from a whole number; see `read_label`
 
 
 def read_ct(
@@ -27,25 +26,25 @@ def read_ct(
 ) -> Scan:
     """Read a CT in HU, scl_slope and scl_inter applied.
 
-    Values that cannot be HU, and axes that no header states, are reported in the log.
+    Unknown axes, and values that do not look like HU, are reported in the log.
 
     Args:
         path: A file, or a folder with a DICOM series.
-        series: UID of the series, where a folder holds several; None: the axial CT with most slices.
-        straighten: Whether a series with a gantry tilt or uneven slice distances is resampled instead of refused.
-        advice: Remedies in errors about a series.
+        series: UID of the series, if a folder contains several. None reads the axial CT with the most slices.
+        straighten: Whether to resample a series with a gantry tilt or uneven slice distances. Otherwise it is an error.
+        advice: Remedies for errors about a series.
 
     Raises:
         UserError: When the file is missing, incomplete, not one 3D volume of finite numbers, or has no usable geometry.
     """
     path = Path(path)
     scan = SeriesFolder(path, advice=advice).read(series, straighten) if is_folder(path) else read_ct_file(path)
-    report_odd(path, scan)
+    warn_if_suspicious(path, scan)
     return scan
 
 
 def read_ct_file(path: Path) -> Scan:
-    """Read a CT in HU from a file, and leave it to `report_odd` to report whether it looks like one.
+    """Read a CT in HU from a file, without the warnings of `warn_if_suspicious`.
 
     Raises:
         UserError: As `read_ct`.
@@ -54,16 +53,17 @@ def read_ct_file(path: Path) -> Scan:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether a CT is read as DICOM series: a folder, unless it has the name of a file."""
+    """Whether a CT is read as a DICOM series: if its path is a folder without the suffix of a volume file."""
     return path.is_dir() and not has_suffix(path)
 
 
 def read_label(path: str | Path) -> Scan:
-    """Read a label map; numbers stored as floats that are whole but for `NOISE` are rounded and become int32.
+    """Read a label map. Floats that are within `NOISE` of a whole number are rounded, and the result is int32.
 
-    Conversions leave such noise: 3.0000002 after a product in float32, 1.0039 after a scaling to uint8, whose steps are
-    R/255 for codes up to R and so miss by up to R/510. Interpolation leaves fractions of any size along the borders;
-    where it moved a label by so little that none is larger than the noise, rounding undoes it.
+    Conversions leave such noise, for example 3.0000002 after a product in float32. Scaling codes up to R to uint8 has
+    steps of R/255, so values are off by up to R/510: 1.0039 instead of 1. Interpolation leaves fractions of any size
+    along the borders, which are refused. If it moved the label so little that no fraction exceeds the noise, rounding
+    restores the label.
 
     Raises:
         UserError: As `read_ct`, and when a value is not a whole number.
@@ -72,7 +72,7 @@ def read_label(path: str | Path) -> Scan:
     values = scan.data
     if values.dtype.kind == "f":
         whole = np.rint(values)
-        near = np.isclose(values, whole, rtol=0, atol=NOISE)  # not for NaN
+        near = np.isclose(values, whole, rtol=0, atol=NOISE)  # False for NaN
         odd = ~(near & (np.abs(values) < 2**31))
         if odd.any():
             msg = f"label file {path} holds {values[odd][0]}, which is not an integer; give a label map, not an image"
@@ -82,7 +82,7 @@ def read_label(path: str | Path) -> Scan:
 
 
 def read_grid(path: Path) -> Grid:
-    """Read where the voxels of a file lie, without the voxels.
+    """Read the geometry of a file, without its voxels.
 
     Raises:
         UserError: As `read_ct`.
@@ -90,8 +90,8 @@ def read_grid(path: Path) -> Grid:
     return _read(path, read_nifti_grid, read_itk_grid)
 
 
-def _read(path: Path, of_nifti: Callable[[Path], Read], of_itk: Callable[[Path], Read]) -> Read:
-    """What is wanted of a file, by the reader of its format."""
+def _read(path: Path, nifti_reader: Callable[[Path], Read], itk_reader: Callable[[Path], Read]) -> Read:
+    """Read a file with the reader for its format."""
     if not has_suffix(path):
         msg = (
             f"cannot read {path}: its name ends in none of {', '.join(SUFFIXES)}; convert it to NIfTI, or give a CT "
@@ -101,10 +101,11 @@ def _read(path: Path, of_nifti: Callable[[Path], Read], of_itk: Callable[[Path],
     if not (path.is_file() and os.access(path, os.R_OK)):
         msg = f"no such file, or no right to read it: {path}; check the path"
         raise UserError(msg)
+    reader = nifti_reader if has_suffix(path, ".nii", ".nii.gz") else itk_reader
     try:
-        return (of_nifti if has_suffix(path, ".nii", ".nii.gz") else of_itk)(path)
+        return reader(path)
     except UserError:
         raise
-    except Exception as error:  # damaged bytes make the parsers raise nearly anything
+    except Exception as error:  # the parsers can raise nearly anything on damaged bytes
         msg = f"cannot read {path}: it is damaged, incomplete or not what its name says; copy or download it again"
         raise UserError(msg) from error

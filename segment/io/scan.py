@@ -1,4 +1,4 @@
-"""CTs and label maps: any stored geometry in, masks with exactly that geometry out."""
+"""CTs and label maps in memory, with the geometry of their files."""
 
 import logging
 from dataclasses import dataclass, replace
@@ -8,14 +8,14 @@ import nibabel as nib
 import numpy as np
 
 from segment.errors import UserError
-from segment.files import atomic_write
-from segment.io.grid import Grid, check_placed, reordered
+from segment.io.grid import Grid, check_same_grid, reorder
 
 log = logging.getLogger(__name__)
 
 SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha")
 
-# Below: lung and air, which is -1000 HU; every CT shows some, or fills it in darker. Above: patient, clothes and table.
+# Lung and air (-1000 HU) are below this; the patient, clothes and the table are above. Every CT shows some air, or is
+# padded with something darker.
 AIR_BELOW_HU = -300
 
 
@@ -24,12 +24,12 @@ class Scan:
     """One 3D volume in the order in which its file stores it.
 
     Attributes:
-        data: (I,J,K). A CT is in HU: int16 where that loses nothing, else float32. A label map holds integers.
-        affine: (4,4) float64, voxel → RAS+ mm; from the sform where its code is set, else from the qform.
-        header: Geometry to write masks with (forms, their codes, units); it carries no text of the file's own header.
-        shape: Stored shape; that of a 4D file with one frame is (I,J,K,1).
-        is_straightened: Whether the files lie on another grid, with a gantry tilt or uneven slice distances.
-        is_oriented: Whether the file states which way its axes run in the body; else left and right are a guess.
+        data: (I,J,K). A CT is in HU: int16 if that is lossless, otherwise float32. A label map contains integers.
+        affine: (4,4) float64, voxel → RAS+ mm. From the sform if its code is set, otherwise from the qform.
+        header: Geometry for writing masks: forms, their codes, units. It contains no text from the file's own header.
+        shape: Stored shape, for example (I,J,K,1) for a 4D file with one frame.
+        is_straightened: Whether the slices were resampled because of a gantry tilt or uneven distances.
+        is_oriented: Whether the file states which way its axes run in the body. Otherwise left and right are a guess.
     """
 
     data: np.ndarray
@@ -41,23 +41,26 @@ class Scan:
 
     @property
     def grid(self) -> Grid:
-        """Where the voxels lie."""
+        """Positions of the voxels."""
         return Grid(self.data.shape, self.affine, self.is_oriented)
 
 
 def has_suffix(path: str | Path, *suffixes: str) -> bool:
-    """Whether a file's name ends in one of the suffixes, in small or capital letters; without any: one of a volume."""
+    """Whether a file name ends in one of the suffixes, ignoring case. The default is the suffixes of volumes."""
     return Path(path).name.lower().endswith(suffixes or SUFFIXES)
 
 
 def case_name(path: str | Path) -> str:
-    """File name without folder and volume suffix."""
+    """Return a file name without its folder and volume suffix."""
     name = Path(path).name
-    return next((name[: -len(suffix)] for suffix in SUFFIXES if has_suffix(name, suffix)), name)
+    for suffix in SUFFIXES:
+        if has_suffix(name, suffix):
+            return name[: -len(suffix)]
+    return name
 
 
 def as_ct(path: Path, scan: Scan) -> Scan:
-    """A scan whose values are HU, in the type that `Scan` promises.
+    """Return a scan of HU as int16 if that is lossless, otherwise as float32.
 
     Raises:
         UserError: When a value is not finite.
@@ -68,13 +71,13 @@ def as_ct(path: Path, scan: Scan) -> Scan:
             values = values.astype(np.float32, copy=False)
         bad = int(np.count_nonzero(~np.isfinite(values)))
         if bad:
-            msg = f"{path} holds {bad} voxels that are NaN or infinite; replace them, by -1024 HU where there is air"
+            msg = f"{path} holds {bad} voxels that are NaN or infinite; replace them, for example by -1024 HU in air"
             raise UserError(msg)
     return replace(scan, data=_as_hu(values))
 
 
-def report_odd(path: Path, scan: Scan) -> None:
-    """Report in the log what is odd about a CT that is used all the same: unknown axes, values that may be no HU."""
+def warn_if_suspicious(path: Path, scan: Scan) -> None:
+    """Log a warning if the axes of a CT are unknown or its values may not be HU. The CT is still used."""
     if not scan.is_oriented:
         log.warning(
             "%s does not state which way its axes run in the body: left and right are a guess; convert it again from "
@@ -82,59 +85,32 @@ def report_odd(path: Path, scan: Scan) -> None:
             path,
         )
     if scan.data.min() > AIR_BELOW_HU:
-        log.warning("%s holds %g to %g and no air; check that these are HU", path, scan.data.min(), scan.data.max())
-
-
-def write_mask(path: Path, mask: np.ndarray, like: Scan) -> None:
-    """Write class indices as NIfTI with the shape, affine, forms, codes and units of a scan, whole or not at all.
-
-    Args:
-        path: `.nii.gz` or `.nii`; a NIfTI-2 scan gets a NIfTI-2 mask, so that its affine keeps all digits.
-        mask: (I,J,K) uint8, voxel for voxel on the scan's grid.
-        like: The scan.
-
-    Raises:
-        ValueError: When the mask is not uint8 or has another shape than the scan.
-    """
-    if mask.dtype != np.uint8 or mask.shape != like.data.shape:
-        msg = f"mask must be uint8 of shape {like.data.shape}, got {mask.dtype} of shape {mask.shape}"
-        raise ValueError(msg)
-    image_class = nib.Nifti2Image if isinstance(like.header, nib.Nifti2Header) else nib.Nifti1Image
-    # Given an affine, nibabel may set both forms and codes anew; with None the header's stay.
-    image = image_class(mask.reshape(like.shape), None, like.header)
-    with atomic_write(path) as aside:
-        nib.save(image, aside)
-
-
-def write_ct(path: Path, scan: Scan) -> None:
-    """Write HU as they are, int16 or float32, as NIfTI with the geometry of the scan, whole or not at all."""
-    header = scan.header.copy()
-    header.set_data_dtype(scan.data.dtype)
-    image_class = nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image
-    with atomic_write(path) as aside:
-        nib.save(image_class(np.asarray(scan.data), None, header), aside)
+        log.warning(
+            "%s has values from %g to %g and no air; check that these are HU", path, scan.data.min(), scan.data.max()
+        )
 
 
 def on_grid_of(label: Scan, image: Scan, label_path: str | Path, image_path: str | Path) -> np.ndarray:
-    """A label map (I,J,K) voxel for voxel on its CT's grid, reordered without loss if it is stored in another order.
+    """Return a label map (I,J,K) on its CT's grid, reordered without loss if it is stored in another order.
 
-    Every label that is a volume of its own meets its CT here.
+    Every label that is stored as a volume is matched to its CT by this function.
 
     Raises:
-        UserError: When it lies on another grid; see `check_placed`.
+        UserError: When the label is on another grid; see `check_same_grid`.
     """
-    return reordered(label.data, check_placed(label.grid, image.grid, label_path, image_path))
+    return reorder(label.data, check_same_grid(label.grid, image.grid, label_path, image_path))
 
 
 def geometry_header(shape: tuple[int, ...], affine: np.ndarray, is_oriented: bool = True) -> nib.Nifti1Header:
-    """Header of a scan that does not come from NIfTI.
+    """Return a NIfTI header for a scan in another format.
 
     Args:
         shape: Stored shape.
         affine: (4,4) voxel → RAS+ mm.
-        is_oriented: Whether the axes' directions in the body are known. Else the forms' codes claim no more than that
-            what lies on the scan's grid is aligned with it: NIfTI's 2 (`NIFTI_XFORM_ALIGNED_ANAT`, "coordinates aligned
-            to another file's") instead of 1, the scanner's. Code 0 would make readers put the mask elsewhere.
+        is_oriented: Whether the directions of the axes in the body are known. If so, the forms' codes are 1, for the
+            scanner's coordinates. If not, they are 2 (`NIFTI_XFORM_ALIGNED_ANAT`, "coordinates aligned to another
+            file's"), because a mask is only known to be aligned with its scan. With code 0, readers would ignore the
+            affine.
     """
     header = nib.Nifti1Header()
     header.set_data_shape(shape)
@@ -147,7 +123,7 @@ def geometry_header(shape: tuple[int, ...], affine: np.ndarray, is_oriented: boo
 
 
 def _as_hu(values: np.ndarray) -> np.ndarray:
-    """The same numbers as int16 if that is lossless, else as float32."""
+    """Return the same numbers as int16 if that is lossless, otherwise as float32."""
     if values.min() >= -(2**15) and values.max() < 2**15:
         whole = values.astype(np.int16, copy=False)
         if np.array_equal(whole, values):

@@ -1,8 +1,9 @@
-"""What the text at the start of an NRRD or MetaImage file states of its geometry.
+"""Read the geometry stated in the text header of an NRRD or MetaImage file.
 
-ITK, which reads these files, takes 1 mm for a spacing and LPS for directions that are not stated, drops the sign of a
-spacing, passes over units, and takes NRRD's spaces with time for LPS. Formats: teem.sourceforge.net/nrrd/format.html,
-itk.org/Wiki/MetaIO/Documentation.
+ITK reads these files, but silently corrects or ignores some of the geometry. It assumes a spacing of 1 mm and LPS
+directions if none are stated, drops the sign of a spacing, ignores units, and reads NRRD's spaces with time as LPS.
+
+Formats: teem.sourceforge.net/nrrd/format.html, itk.org/Wiki/MetaIO/Documentation.
 """
 
 import re
@@ -14,13 +15,13 @@ import numpy as np
 
 from segment.errors import UserError
 
-LONGEST = 1 << 20  # bytes of a text header
-LPS = (-1.0, -1.0, 1.0)  # signs that turn ITK's world into RAS+
+MAX_HEADER_BYTES = 1 << 20
+LPS = (-1.0, -1.0, 1.0)  # signs that convert ITK's world to RAS+
 _SPACES = ("left-posterior-superior", "right-anterior-superior", "left-anterior-superior")
 _ORIENTED = (*_SPACES, "lps", "ras", "las")
-# ITK turns these spaces into LPS only where they have no time.
-_LEFT_TO_US = {"right-anterior-superior-time": (1.0, 1.0, 1.0), "left-anterior-superior-time": (-1.0, 1.0, 1.0)}
-_WITH_TIME = {"lpst": f"{_SPACES[0]}-time", "rast": f"{_SPACES[1]}-time", "last": f"{_SPACES[2]}-time"}
+# ITK converts these spaces to LPS only if they have no time. With time, these signs are needed instead of `LPS`.
+_SIGNS_WITH_TIME = {"right-anterior-superior-time": (1.0, 1.0, 1.0), "left-anterior-superior-time": (-1.0, 1.0, 1.0)}
+_LONG_NAMES = {"lpst": f"{_SPACES[0]}-time", "rast": f"{_SPACES[1]}-time", "last": f"{_SPACES[2]}-time"}
 _OTHER_UNITS = re.compile(
     r"(?!mm$|milli)(\w*met(er|re)s?|microns?|[cdnu]?m|[^\x00-\x7f]m|in|inch(es)?)$", re.IGNORECASE
 )
@@ -28,15 +29,15 @@ _UNSTATED = np.full((3, 3), np.nan)
 
 
 @dataclass(frozen=True)
-class Stated:
-    """Geometry as the text has it.
+class TextHeader:
+    """Geometry as stated in the text.
 
     Attributes:
-        axes_mm: (3,3) from voxel to voxel along I, J, K, as columns, in whatever world; NaN where nothing is stated.
-            None for a header that is none, or of fewer dimensions: ITK says what is wrong with these.
+        axes_mm: (3,3) vectors from voxel to voxel along I, J and K, as columns, in the file's own world. NaN if not
+            stated. None if there is no valid header or it has fewer than three dimensions; ITK then reports the error.
         spacing_mm: (3,) voxel sizes, with their signs.
-        is_oriented: Whether the world is the body's.
-        to_ras: Signs that turn the world, as ITK gives it, into RAS+.
+        is_oriented: Whether the file's world is related to the body.
+        to_ras: Signs that convert the world, as ITK gives it, to RAS+.
     """
 
     axes_mm: np.ndarray | None = None
@@ -45,47 +46,50 @@ class Stated:
     to_ras: tuple[float, float, float] = LPS
 
 
-def stated(path: Path) -> Stated:
+def read_text_header(path: Path) -> TextHeader:
     """Read the text header of a file.
 
     Raises:
-        UserError: When lengths are given in another unit than mm.
+        UserError: When lengths are in another unit than mm.
     """
     with path.open("rb") as file:
-        content = file.read(LONGEST)
+        content = file.read(MAX_HEADER_BYTES)
     if content.startswith(b"NRRD"):
-        return _of_nrrd(path, _fields(content, b"\n\n", ":"))
-    return _of_metaimage(path, _fields(content, b"ElementDataFile", "="))
+        return _parse_nrrd(path, _fields(content, b"\n\n", ":"))
+    return _parse_metaimage(path, _fields(content, b"ElementDataFile", "="))
 
 
-def _fields(content: bytes, end: bytes, sign: str) -> Mapping[str, str]:
-    """Fields by name, in lower case; none of a header that has no end."""
+def _fields(content: bytes, end: bytes, separator: str) -> Mapping[str, str]:
+    """Return the fields of a header by name in lower case. Return none if the header has no end."""
     text, found, _ = content.replace(b"\r\n", b"\n").partition(end)
-    lines = text.decode(errors="replace").splitlines() if found else []
-    pairs = (line.partition(sign) for line in lines)
-    return {name.strip().lower(): value.strip() for name, is_field, value in pairs if is_field}
+    fields: dict[str, str] = {}
+    if not found:
+        return fields
+    for line in text.decode(errors="replace").splitlines():
+        name, is_field, value = line.partition(separator)
+        if is_field:
+            fields[name.strip().lower()] = value.strip()
+    return fields
 
 
-def _of_nrrd(path: Path, fields: Mapping[str, str]) -> Stated:
+def _parse_nrrd(path: Path, fields: Mapping[str, str]) -> TextHeader:
     if int(fields.get("dimension", 0)) < 3:
-        return Stated()
+        return TextHeader()
     _check_units(path, re.findall(r'"([^"]*)"', fields.get("space units", "") + fields.get("units", "")))
     space = fields.get("space", "").lower()
-    space = _WITH_TIME.get(space, space)
+    space = _LONG_NAMES.get(space, space)
     is_oriented = space.removesuffix("-time") in _ORIENTED
-    vectors = [_numbers(each)[:3] for each in re.findall(r"\(([^)]*)\)", fields.get("space directions", ""))]
-    spacings = [
-        number for number in _numbers(fields.get("spacings", "")) if not np.isnan(number)
-    ]  # NaN: no space there
-    if not vectors and len(spacings) >= 3:  # without directions, whatever the space
-        return Stated(np.diag(spacings[:3]), np.array(spacings[:3]))
+    vectors = [_numbers(text)[:3] for text in re.findall(r"\(([^)]*)\)", fields.get("space directions", ""))]
+    spacings = [mm for mm in _numbers(fields.get("spacings", "")) if not np.isnan(mm)]  # NaN: not an axis in space
+    if not vectors and len(spacings) >= 3:  # no directions, whatever the space
+        return TextHeader(np.diag(spacings[:3]), np.array(spacings[:3]))
     axes_mm = np.array(vectors[:3]).T if len(vectors) >= 3 else _UNSTATED
-    return Stated(axes_mm, np.linalg.norm(axes_mm, axis=0), is_oriented, _LEFT_TO_US.get(space, LPS))
+    return TextHeader(axes_mm, np.linalg.norm(axes_mm, axis=0), is_oriented, _SIGNS_WITH_TIME.get(space, LPS))
 
 
-def _of_metaimage(path: Path, fields: Mapping[str, str]) -> Stated:
+def _parse_metaimage(path: Path, fields: Mapping[str, str]) -> TextHeader:
     if int(fields.get("ndims", 0)) < 3:
-        return Stated()
+        return TextHeader()
     _check_units(path, [fields.get("distanceunits", "")])
     count = int(fields["ndims"])
     sizes = _numbers(fields.get("elementspacing", fields.get("elementsize", "")))[:3]
@@ -93,15 +97,16 @@ def _of_metaimage(path: Path, fields: Mapping[str, str]) -> Stated:
     matrix = next((fields[name] for name in ("transformmatrix", "rotation", "orientation") if name in fields), "")
     rows = _numbers(matrix)
     directions = np.reshape(rows, (count, count))[:3, :3].T if len(rows) == count**2 else np.eye(3)
-    # Without a matrix ITK takes the identity, which the letters RAI, where the axes come from, confirm.
+    # Without a matrix ITK assumes the identity. The letters RAI, which say where the axes start, mean the same.
     is_oriented = bool(rows) or fields.get("anatomicalorientation", "").upper()[:3] == "RAI"
-    return Stated(directions * spacing_mm, spacing_mm, is_oriented)
+    return TextHeader(directions * spacing_mm, spacing_mm, is_oriented)
 
 
 def _check_units(path: Path, units: Sequence[str]) -> None:
-    if other := next((unit for unit in units if _OTHER_UNITS.match(unit.strip())), None):
-        msg = f"{path} gives its geometry in {other!r}; convert its spacing, origin and units to mm"
-        raise UserError(msg)
+    for unit in units:
+        if _OTHER_UNITS.match(unit.strip()):
+            msg = f"{path} gives its geometry in {unit!r}; convert its spacing, origin and units to mm"
+            raise UserError(msg)
 
 
 def _numbers(text: str) -> list[float]:

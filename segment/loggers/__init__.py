@@ -1,1 +1,1 @@
-"""Lightning loggers, which `conf/logger` names: metrics.csv, Weights & Biases, TensorBoard."""
+"""Lightning loggers, as listed in `conf/logger`: metrics.csv, Weights & Biases, TensorBoard."""

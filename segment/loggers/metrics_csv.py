@@ -1,4 +1,4 @@
-"""metrics.csv, the table of every logged scalar in the run folder."""
+"""metrics.csv, the table of all logged scalars in the run folder."""
 
 import csv
 import io
@@ -16,10 +16,10 @@ from segment.files import write_text
 
 
 class MetricsCSV(Logger):
-    """Every logged scalar in `<folder>/metrics.csv`: one row per step, one column per name.
+    """Write every logged scalar to `<folder>/metrics.csv`: one row per step, one column per name.
 
-    A value is in the file as soon as it is logged. Lightning's own CSV logger deletes the file of an earlier process;
-    this one goes on with it, so a resumed run leaves one table.
+    A value is in the file as soon as it is logged. Lightning's own CSV logger deletes the file of an earlier process.
+    This logger adds to it, so a resumed run has one table.
 
     Args:
         folder: The run folder.
@@ -30,11 +30,11 @@ class MetricsCSV(Logger):
         self.path = Path(folder) / "metrics.csv"
         self.rows: list[dict[str, Any]] = []
         if self.path.exists():
-            # Of a row that a power cut tore, no value is sure: it has no end, or not all columns.
-            whole = self.path.read_bytes().rpartition(b"\n")[0].decode()
-            self.rows = [row for row in csv.DictReader(io.StringIO(whole)) if None not in row.values()]
+            # A power cut may leave an incomplete last row, without its line end or some of its columns. Drop it.
+            complete = self.path.read_bytes().rpartition(b"\n")[0].decode()
+            self.rows = [row for row in csv.DictReader(io.StringIO(complete)) if None not in row.values()]
         self.columns = list(self.rows[0]) if self.rows else []
-        self.last = -1  # where the last row begins in the file; -1: unknown yet
+        self.last = -1  # offset in bytes of the last row in the file; -1 if unknown
 
     @property
     def name(self) -> str:
@@ -47,11 +47,11 @@ class MetricsCSV(Logger):
         return ""
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
-        """The configuration is in config.yaml already."""
+        """Do nothing: config.yaml holds the configuration."""
 
     @rank_zero_only
-    def forget_from(self, step: int) -> None:
-        """Drop the rows of a step and all later ones, which a run that resumes there logs again."""
+    def truncate(self, step: int) -> None:
+        """Drop the rows of a step and of all later steps. A run that resumes at this step logs them again."""
         self.rows = [row for row in self.rows if int(row["step"]) < step]
         if self.rows:
             self._write_all()
@@ -61,7 +61,7 @@ class MetricsCSV(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Add values to the step's row."""
+        """Add values to the row of a step."""
         step = 0 if step is None else step
         is_new = not self.rows or int(self.rows[-1]["step"]) != step
         if is_new:
@@ -76,19 +76,20 @@ class MetricsCSV(Logger):
 
     @rank_zero_only
     def flush(self) -> None:
-        """Wait until the rows are on the disk, which a power cut spares."""
+        """Wait until the rows are on the disk, where they survive a power cut."""
         if self.path.exists():
             with self.path.open("r+b") as file:
                 os.fsync(file.fileno())
 
     def _write_all(self) -> None:
-        """Write the table, whole or not at all."""
-        lines = [self._line(dict(zip(self.columns, self.columns, strict=True))), *map(self._line, self.rows)]
+        """Write the whole table atomically."""
+        header = self._line(dict(zip(self.columns, self.columns, strict=True)))
+        lines = [header, *map(self._line, self.rows)]
         write_text(self.path, "".join(lines))
         self.last = sum(len(line.encode()) for line in lines[:-1])
 
     def _write_last(self, is_new: bool) -> None:
-        """Put the last row behind the others, or in place of what it was."""
+        """Append the last row, or replace it in the file if it is not new."""
         with self.path.open("r+b") as file:
             self.last = file.seek(0, os.SEEK_END) if is_new else file.seek(self.last)
             file.write(self._line(self.rows[-1]).encode())
@@ -101,16 +102,20 @@ class MetricsCSV(Logger):
 
 
 class LogBeforeSaving(pl.Callback):
-    """Write an epoch's `train/...` scalars into the tables before its checkpoints are saved.
+    """Write the `train/...` scalars of an epoch to the tables before its checkpoints are saved.
 
-    Lightning hands them to the loggers afterwards, so a run killed in between would resume without them.
+    Lightning passes them to the loggers after the checkpoints. A run killed in between would resume without them.
     """
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Log what is known at the end of the epoch; Lightning's own call then changes nothing."""
-        # Those of the last validation linger, also where this epoch has none; so do `train/...` where it ends half-way.
-        known = trainer.logged_metrics.items() if trainer.is_last_batch else ()
-        values = {name: float(value) for name, value in known if name.startswith("train/")}
+        """Log the `train/...` values of the epoch. Lightning logs the same values again later, without effect."""
+        # `logged_metrics` also keeps old values: those of the last validation, and, when an epoch ends early, the
+        # `train/...` values of the epoch before.
+        values = {}
+        if trainer.is_last_batch:
+            for name, value in trainer.logged_metrics.items():
+                if name.startswith("train/"):
+                    values[name] = float(value)
         for logger in trainer.loggers:
             if isinstance(logger, MetricsCSV):
                 logger.log_metrics({**values, "epoch": trainer.current_epoch}, step=trainer.global_step - 1)
@@ -121,17 +126,22 @@ class LogBeforeSaving(pl.Callback):
         pl_module: pl.LightningModule,
         checkpoint: dict[str, Any],
     ) -> None:
-        """Bring the tables to the disk before any checkpoint, which a run would go on from without their rows."""
+        """Flush the tables to the disk before a checkpoint, so that no row is missing after a resume."""
         for logger in trainer.loggers:
             if isinstance(logger, MetricsCSV):
                 logger.flush()
 
 
 def number(value: Any) -> int | float | str:  # noqa: ANN401
-    """A value of a table, of the file or not yet, as the number it is; words stay."""
+    """The value as an int if possible, else as a float, else as text. Values read from the table are text."""
     for kind in (int, float):
         try:
             return kind(str(value))
         except ValueError:
             continue
     return str(value)
+
+
+def row_values(row: Mapping[str, Any]) -> dict[str, int | float | str]:
+    """The values of a row as numbers, without its step and without empty cells."""
+    return {name: number(value) for name, value in row.items() if name != "step" and value != ""}

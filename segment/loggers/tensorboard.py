@@ -1,4 +1,4 @@
-"""TensorBoard with every row of metrics.csv once, however often the process was stopped."""
+"""TensorBoard logger that shows every row of metrics.csv once, even after several resumes."""
 
 from argparse import Namespace
 from collections.abc import Mapping
@@ -8,14 +8,14 @@ from typing import Any
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 
-from segment.loggers.metrics_csv import MetricsCSV, number
+from segment.loggers.metrics_csv import MetricsCSV, row_values
 
 
 class TensorBoardRun(MetricsCSV):
-    """Lightning's TensorBoard logger, which gets each row whole when the next begins or a stage ends.
+    """Send each row to Lightning's TensorBoard logger once it is complete: when the next starts or a stage ends.
 
-    The rows are kept in `<folder>/tensorboard/metrics.csv`. A run that goes on writes them all again, in place of the
-    events of earlier processes, which may hold steps that it does again.
+    The rows are kept in `<folder>/tensorboard/metrics.csv`. A resumed run removes the event files of earlier processes,
+    which may hold steps that it repeats, and writes all rows again.
 
     Args:
         folder: The run folder.
@@ -23,34 +23,34 @@ class TensorBoardRun(MetricsCSV):
 
     def __init__(self, folder: str | Path) -> None:
         super().__init__(Path(folder) / "tensorboard")
-        self.board: TensorBoardLogger | None = None  # from the first thing that is logged
-        self.sent = 0  # rows that it has
+        self.board: TensorBoardLogger | None = None  # created when the first value is logged
+        self.sent = 0  # number of rows sent to it
 
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """Log the configuration."""
-        self._begun().log_hyperparams(params)
+        self._open_board().log_hyperparams(params)
 
     @rank_zero_only
-    def forget_from(self, step: int) -> None:
-        """Drop the rows of a step and all later ones, which a run that resumes there logs again."""
-        super().forget_from(step)
+    def truncate(self, step: int) -> None:
+        """Drop the rows of a step and of all later steps. A run that resumes at this step logs them again."""
+        super().truncate(step)
         self._send(len(self.rows) - 1)
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Add values to the step's row, and write the rows before it."""
+        """Add values to the row of a step, and send the rows before it."""
         super().log_metrics(metrics, step)
         self._send(len(self.rows) - 1)
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
-        """Write the last row; Lightning calls this after every stage."""
+        """Send the last row. Lightning calls this after every stage."""
         self._send(len(self.rows))
         if self.board is not None:
             self.board.finalize(status)
 
-    def _begun(self) -> TensorBoardLogger:
+    def _open_board(self) -> TensorBoardLogger:
         if self.board is None:
             for events in self.path.parent.glob("events.out.tfevents.*"):
                 events.unlink()
@@ -58,8 +58,7 @@ class TensorBoardRun(MetricsCSV):
         return self.board
 
     def _send(self, count: int) -> None:
-        """Write the rows up to that many which TensorBoard lacks."""
+        """Send those of the first `count` rows that were not sent yet."""
         for row in self.rows[self.sent : max(count, 0)]:
-            values = {name: number(value) for name, value in row.items() if name != "step" and value != ""}
-            self._begun().log_metrics(values, step=int(row["step"]))  # type: ignore[arg-type]
+            self._open_board().log_metrics(row_values(row), step=int(row["step"]))  # type: ignore[arg-type]
         self.sent = max(self.sent, count)

@@ -1,19 +1,20 @@
-"""What a run found out about itself, as columns of Weights & Biases, out of the files of the run folder."""
+"""Facts about a run for Weights & Biases, read from the files of the run folder."""
 
 import json
 from pathlib import Path
 from typing import Any
 
-from segment.run.folder import ENVIRONMENT, code_name, processes_of
+from segment.run.folder import ENVIRONMENT, code_name, process_records
 
-USED = ("hours", "core_hours")  # sums over the processes of a run
-PEAKS = ("peak_memory_gib", "peak_gpu_memory_gib")
+USED = ("hours", "core_hours")  # summed over the processes of a run
+PEAKS = ("peak_memory_gib", "peak_gpu_memory_gib")  # the maximum over its processes
 
 
-def known_at_start(folder: Path) -> dict[str, Any]:
-    """Code, overrides of the first process, hardware of the last one, size of network and split; empty without any.
+def facts_at_start(folder: Path) -> dict[str, Any]:
+    """Facts that are known when a run starts, as plain values under the keys `run.<name>`.
 
-    Keys are `run.<name>`, values plain.
+    These are the commits, the overrides of the first process, the hardware of the last process, the number of
+    parameters, and the number of cases in each part of the split. Empty if the folder has no environment.json.
     """
     processes = _processes(folder)
     if not processes:
@@ -30,24 +31,27 @@ def known_at_start(folder: Path) -> dict[str, Any]:
     }
     path = folder / "split.json"
     split = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    cases = {f"cases.{part}": len(ids) for part, ids in split.items()}
-    return {f"run.{name}": value for name, value in (facts | cases).items()}
+    for part, ids in split.items():
+        facts[f"cases.{part}"] = len(ids)
+    return {f"run.{name}": value for name, value in facts.items()}
 
 
-def known_at_end(folder: Path) -> dict[str, float]:
-    """Hours of all processes that were not killed, seconds per epoch of the last one that did any, peaks of memory.
+def facts_at_end(folder: Path) -> dict[str, float]:
+    """Facts that are known when a run ends, under the keys `run/<name>`.
 
-    Keys are `run/<name>`; what no process has measured is missing.
+    These are the hours of all processes that were not killed, the seconds per epoch of the last process that trained
+    an epoch, and the memory peaks. What no process has measured is missing.
     """
     processes = _processes(folder)
     found: dict[str, float] = {}
     for names, combine in ((USED, sum), (PEAKS, max), (("epoch_s",), lambda values: values[-1])):
         for name in names:
-            if values := [facts[name] for facts in processes if name in facts]:
+            values = [process[name] for process in processes if name in process]
+            if values:
                 found[f"run/{name}"] = round(combine(values), 4)
     return found
 
 
 def _processes(folder: Path) -> list[dict[str, Any]]:
     path = folder / ENVIRONMENT
-    return processes_of(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else []
+    return process_records(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else []

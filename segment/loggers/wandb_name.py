@@ -1,55 +1,58 @@
-"""What a run and its group are called in Weights & Biases, out of the files of the run folder.
+"""Names of a run and its group in Weights & Biases, built from the files of the run folder.
 
-Names come from what the first process of a run left, so that a resume does not change them.
+Names depend only on the first process of a run, so a resume does not change them.
 """
 
 import json
 import re
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from segment.configuration.values import OF_CALL
+from segment.configuration.roles import is_free
 from segment.run.folder import ENVIRONMENT
-from segment.run.recipe import is_free
 
-MOST = 100  # characters; W&B takes 128
-_SHOWN = {"from_run", "seed"}  # last names of keys that a comparison leaves free, but that tell runs apart
+MAX_LENGTH = 100  # characters; W&B allows 128
+# Last parts of keys that stay in the name. A comparison ignores these keys, but they distinguish runs.
+_KEPT = {"from_run", "seed"}
 _DATE = re.compile(r"(\d{4}-\d\d-\d\d_\d\d-\d\d)-\d\d")
 _FOLDERS = re.compile(r"[^\s\"'\[\](){},:]*[/\\]+")
 
 
 def run_name(folder: Path) -> str:
-    """What the overrides of a run change: `base_channels=16 seed=0`; without any `quick 2026-11-29_16-00`.
+    """The overrides of a run, e.g. `base_channels=16 seed=0`; without any, its task and date.
 
-    Left out is what tells nothing of the result, and the experiment, after which the group is called. A key is cut to
-    its last names, as long as these name no other key; of a path the last name stays.
+    Overrides that do not affect the result are left out, as is the experiment, which is the name of the group. A key is
+    shortened to its last parts if these are unambiguous, e.g. `model.net.base_channels` to `base_channels`. A path is
+    shortened to its last part. The default is e.g. `quick 2026-11-29_16-00`.
 
     Args:
-        folder: The run folder. Without environment.json or config.yaml the run is called after the folder.
+        folder: The run folder. Without environment.json or config.yaml the name is that of the folder.
     """
-    facts, config = _facts(folder), _config(folder)
-    overrides = [override for override in map(_parsed, facts.get("overrides", [])) if _tells(override[0])]
+    record, config = _environment(folder), _config(folder)
+    overrides = [_parse(override) for override in record.get("overrides", [])]
+    overrides = [(key, value) for key, value in overrides if _is_kept(key)]
     keys = [key for key, _ in overrides]
-    words = [_word(_short(key, keys, config), value) for key, value in overrides]
+    words = [_format(_shorten(key, keys, config), value) for key, value in overrides]
     if not words:
         return " ".join(filter(None, (config.get("task"), _DATE.sub(r"\1", folder.resolve().name))))
     name = " ".join(words)
-    return name if len(name) <= MOST else f"{name[: MOST - 1]}…"
+    return name if len(name) <= MAX_LENGTH else f"{name[: MAX_LENGTH - 1]}…"
 
 
 def run_group(folder: Path) -> str | None:
-    """`quick/2026-11-29_16-00-00` for jobs of a grid; else the task, or None where that is unknown."""
-    task, sweep = _config(folder).get("task"), _facts(folder).get("sweep")
+    """The task and, for jobs of a sweep, the sweep, e.g. `quick/2026-11-29_16-00-00`; None if neither is known."""
+    task, sweep = _config(folder).get("task"), _environment(folder).get("sweep")
     return "/".join(filter(None, (task, sweep))) or None
 
 
-def _facts(folder: Path) -> dict[str, Any]:
+def _environment(folder: Path) -> dict[str, Any]:
     path = folder / ENVIRONMENT
-    facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return facts
+    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return record
 
 
 def _config(folder: Path) -> dict[str, Any]:
@@ -58,21 +61,24 @@ def _config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def _parsed(override: str) -> tuple[str, str | None]:
-    """Dotted key and value of an override; None as the value of a key that it removes (`~callbacks.early_stopping`)."""
+def _parse(override: str) -> tuple[str, str | None]:
+    """Dotted key and value of an override. The value of a removed key (`~callbacks.early_stopping`) is None."""
     key, equals, value = override.partition("=")
     is_removed = key.startswith("~")
     name = key.lstrip("+~").replace("/", ".").partition("@")[0]
     return name, None if is_removed or not equals else value
 
 
-def _tells(key: str) -> bool:
-    top, last = key.split(".")[0], key.split(".")[-1]
-    return last in _SHOWN or not (is_free(key) or top in OF_CALL or top == "experiment")
+def _is_kept(key: str) -> bool:
+    """Whether an override of this key is a part of the name."""
+    parts = key.split(".")
+    if parts[-1] in _KEPT:
+        return True
+    return not is_free(key) and parts[0] != "experiment"
 
 
-def _short(key: str, keys: Sequence[str], config: Collection[str]) -> str:
-    """The fewest last names of a key that are the last names of no other, nor a key at the top of the configuration."""
+def _shorten(key: str, keys: Sequence[str], config: Collection[str]) -> str:
+    """The fewest last parts of a key that are not the last parts of another one, nor a top-level key of the config."""
     parts = key.split(".")
     for count in range(1, len(parts)):
         short = ".".join(parts[-count:])
@@ -82,14 +88,14 @@ def _short(key: str, keys: Sequence[str], config: Collection[str]) -> str:
     return key
 
 
-def _word(key: str, value: str | None) -> str:
+def _format(key: str, value: str | None) -> str:
     if value is None:
         return f"no {key}"
     plain = value.strip("'\"")
     is_list = plain.startswith(("[", "{"))
     plain = _FOLDERS.sub("", plain) if is_list else re.split(r"[/\\]", plain.rstrip("/\\"))[-1]
-    try:
-        number = float(plain)
-    except ValueError:
+    if plain.lstrip("+-").isdigit():
         return f"{key}={plain}"
-    return f"{key}={plain if plain.lstrip('+-').isdigit() else f'{number:.4g}'}"
+    with suppress(ValueError):
+        plain = f"{float(plain):.4g}"
+    return f"{key}={plain}"

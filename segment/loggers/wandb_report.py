@@ -1,4 +1,4 @@
-"""What a Weights & Biases run shows beside its curves, out of the files of the run folder."""
+"""What a Weights & Biases run shows beside its curves, read from the files of the run folder."""
 
 import csv
 import math
@@ -12,10 +12,15 @@ import wandb
 import segment
 from segment.loggers.metrics_csv import number
 
-CONFIG = "run/config.yaml"  # in W&B, which has a config.yaml of its own
+CONFIG = "run/config.yaml"  # the name in W&B, which writes its own config.yaml
+# Files to upload, and their names in W&B.
 FILES = {
     "config.yaml": CONFIG,
-    **{name: name for name in ("split.json", "environment.json", "cases.csv", "confusion.csv", "validation/cases.csv")},
+    "split.json": "split.json",
+    "environment.json": "environment.json",
+    "cases.csv": "cases.csv",
+    "confusion.csv": "confusion.csv",
+    "validation/cases.csv": "validation/cases.csv",
 }
 PICTURES = {
     "validation/worst": "validation/worst.png",
@@ -25,16 +30,17 @@ PICTURES = {
 
 
 def tables(folder: Path) -> dict[str, Any]:
-    """Scores per case and organ, the lowest Dice first, of test and validation; and which organ was taken for which."""
+    """Scores per case and organ of the test and the validation, the lowest Dice first; and the confusion of organs."""
     found: dict[str, Any] = {}
     for key, name in (("cases", "cases.csv"), ("validation/cases", "validation/cases.csv")):
-        if rows := _read(folder / name):
-            worst_first = sorted(rows, key=lambda row: math.inf if row["dice"] is None else row["dice"])
-            found[key] = _table(worst_first)
-    # Of the validation only where nothing was tested.
-    for name in ("confusion.csv", "validation/confusion.csv"):
-        if "confusion" not in found and (rows := _read(folder / name)):
-            found["confusion"] = _table(rows)
+        rows = _read(folder / name)
+        if rows:
+            rows.sort(key=lambda row: math.inf if row["dice"] is None else row["dice"])
+            found[key] = _table(rows)
+    # The confusion of the validation is a substitute for that of the test.
+    confusion = _read(folder / "confusion.csv") or _read(folder / "validation/confusion.csv")
+    if confusion:
+        found["confusion"] = _table(confusion)
     return found
 
 
@@ -44,40 +50,41 @@ def pictures(folder: Path) -> dict[str, Any]:
 
 
 def best_scores(rows: Sequence[Mapping[str, Any]], monitor: str, better: Callable[..., Any] = max) -> dict[str, Any]:
-    """The scores of validation in the row with the best `monitor`, the first of equals; W&B itself keeps the last ones.
+    """The validation scores of the row with the best `monitor`, or of the first such row. W&B keeps only the last ones.
 
     Args:
         rows: Rows of metrics.csv.
         monitor: A column.
-        better: `max`, or `min` where the lowest is the best.
+        better: `max`, or `min` if the lowest value is the best.
 
     Returns:
-        `best/<column>` of all columns `val/…`, of epoch and step; empty when none was validated.
+        `best/<column>` for all columns `val/…`, epoch and step; empty if there was no validation.
     """
     scored = [row for row in rows if row.get(monitor, "") != "" and not math.isnan(float(row[monitor]))]
     if not scored:
         return {}
     best = better(scored, key=lambda row: float(row[monitor]))
-    return {
-        f"best/{name}": number(value)
-        for name, value in best.items()
-        if value != "" and (name.startswith("val/") or name in ("epoch", "step"))
-    }
+    scores = {}
+    for name, value in best.items():
+        if value != "" and (name.startswith("val/") or name in ("epoch", "step")):
+            scores[f"best/{name}"] = number(value)
+    return scores
 
 
 def save_files(run: Any, folder: Path) -> None:  # noqa: ANN401
-    """Keep the run folder's small files with the run."""
-    kept = Path(run.dir)
-    for name, shown in FILES.items():
+    """Upload the small files of the run folder with the run."""
+    target = Path(run.dir)
+    for name, name_in_wandb in FILES.items():
         if (folder / name).exists():
-            (kept / shown).parent.mkdir(parents=True, exist_ok=True)
-            # Copied by us: of its own links and copies wandb tells aloud.
-            shutil.copyfile(folder / name, kept / shown)
-            run.save(str(kept / shown), base_path=str(kept), policy="now")
+            copy = target / name_in_wandb
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            # Copied here, because wandb prints a message about links and copies that it makes.
+            shutil.copyfile(folder / name, copy)
+            run.save(str(copy), base_path=str(target), policy="now")
 
 
 def send_artifacts(run: Any, folder: Path) -> None:  # noqa: ANN401
-    """Upload code, configuration and split; equal ones become one version that the runs share."""
+    """Upload code, configuration and split as artifacts. Runs with equal files share one version."""
     package = Path(segment.__file__).parent
     root = package.parent
     conf = next(path for path in (package / "conf", root / "conf") if path.is_dir())
@@ -92,16 +99,15 @@ def send_artifacts(run: Any, folder: Path) -> None:  # noqa: ANN401
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
-    """Rows with numbers, NaN as None, which W&B shows as nothing."""
+    """Rows of a CSV file with numbers; empty without the file. NaN becomes None, which W&B shows as an empty cell."""
     if not path.exists():
         return []
     with path.open(encoding="utf-8", newline="") as file:
-        rows = [{name: _cell(name, text) for name, text in row.items()} for row in csv.DictReader(file)]
-    return rows
+        return [{name: _cell(name, text) for name, text in row.items()} for row in csv.DictReader(file)]
 
 
 def _cell(name: str, text: str) -> float | str | None:
-    if name in ("case", "organ", "reference", "predicted"):  # a case may be called 12
+    if name in ("case", "organ", "reference", "predicted"):  # text, even if a case is named 12
         return text
     value = float(text)
     return None if math.isnan(value) else value

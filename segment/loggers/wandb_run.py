@@ -1,4 +1,4 @@
-"""A Weights & Biases run that holds every row of metrics.csv once, however often the process was stopped."""
+"""Weights & Biases logger that shows every row of metrics.csv once, even after several resumes."""
 
 import functools
 import logging
@@ -10,22 +10,23 @@ from typing import Any, Concatenate, ParamSpec
 import wandb
 from pytorch_lightning.utilities import rank_zero_only
 
-from segment.loggers.metrics_csv import MetricsCSV, number
-from segment.loggers.wandb_facts import known_at_end, known_at_start
+from segment.loggers.metrics_csv import MetricsCSV, row_values
+from segment.loggers.wandb_facts import facts_at_end, facts_at_start
+from segment.loggers.wandb_internals import keep_as_file
 from segment.loggers.wandb_name import run_group, run_name
 from segment.loggers.wandb_report import best_scores, pictures, save_files, send_artifacts, tables
-from segment.loggers.wandb_session import caches_in, chosen_mode, end_run, remove_older, start_session
+from segment.loggers.wandb_session import caches_in, choose_mode, end_run, remove_older, start_session
 
 log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 
 
-def _spared(method: Callable[Concatenate["WandbRun", P], None]) -> Callable[Concatenate["WandbRun", P], None]:
-    """Training goes on when W&B fails: the first failure is told, and nothing more is logged there."""
+def _warn_on_failure(method: Callable[Concatenate["WandbRun", P], None]) -> Callable[Concatenate["WandbRun", P], None]:
+    """Turn the first error of W&B into a warning, and disable the logger. Training continues."""
 
     @functools.wraps(method)
-    def spared(self: "WandbRun", /, *args: P.args, **kwargs: P.kwargs) -> None:
+    def guarded(self: "WandbRun", /, *args: P.args, **kwargs: P.kwargs) -> None:
         if self.mode == "disabled":
             return
         try:
@@ -34,31 +35,36 @@ def _spared(method: Callable[Concatenate["WandbRun", P], None]) -> Callable[Conc
             self.mode = "disabled"
             log.warning("Weights & Biases logs no more in this run: %s: %s", type(error).__name__, error)
 
-    return spared
+    return guarded
 
 
 class WandbRun(MetricsCSV):
-    """Weights & Biases without prompts, console capture or facts about the machine.
+    """Log to Weights & Biases without prompts, console capture or facts about the machine.
 
-    Rows are kept in `<folder>/wandb/metrics.csv`, and a run that goes on takes those that are only in the run's own
-    table, as after a failure of W&B. W&B gets each one whole, with its step, when the next begins or
-    the run ends. A run that goes on has the same id and sends what W&B lacks: offline, all rows again into a new folder
-    that takes the place of the older ones; online, those behind the last step that the server has. A failure of W&B is
-    a warning; one that cannot be reached is logged offline.
+    W&B cannot change a row that it has received. A row is therefore sent with its step once it is complete: when the
+    next row starts, or when the run ends. The rows are also kept in `<folder>/wandb/metrics.csv`.
+
+    A resumed run keeps its id and sends the rows that W&B does not have yet:
+
+    - offline, it writes all rows to a new folder, which replaces the older ones;
+    - online, it sends the rows after the last step on the server;
+    - rows that are only in the run's metrics.csv, for example after a failure of W&B, are sent, too.
+
+    An error of W&B is a warning. If the server cannot be reached, the run is logged offline.
 
     Args:
         folder: The run folder; W&B's files go to `<folder>/wandb/`.
         project: Project to log into.
-        entity: User or team; None: that of the key.
-        name: What the run is called; None: after its overrides, see `run_name`.
-        group: Runs to be compared share one; None: that of the sweep, or the task, see `run_group`.
-        job_type: What the run does.
-        tags: Words to find it by.
-        notes: What you want to remember of it.
-        monitor: The scalar that tells the best epoch, for the summary.
-        monitor_mode: `max` where its highest value is the best, `min` where its lowest is.
-        offline: None leaves it to WANDB_MODE, else it is offline unless WANDB_API_KEY is set or `wandb login` has left
-            a key. An offline run is uploaded by `wandb sync`.
+        entity: User or team; None is the default of the API key.
+        name: Name of the run; None builds it from the overrides, see `run_name`.
+        group: Group of runs to compare; None is the sweep or the task, see `run_group`.
+        job_type: Kind of run, e.g. `train`.
+        tags: Tags for searching.
+        notes: Free text.
+        monitor: The scalar that selects the best epoch, for the summary.
+        monitor_mode: `max` if the highest value is the best, `min` if the lowest is.
+        offline: None uses WANDB_MODE. Without WANDB_MODE, the run is online if WANDB_API_KEY is set or `wandb login`
+            has stored a key. Upload an offline run with `wandb sync`.
     """
 
     def __init__(
@@ -88,66 +94,66 @@ class WandbRun(MetricsCSV):
         }
         self.monitor = monitor
         self.better = max if monitor_mode == "max" else min
-        self.mode = chosen_mode(offline)
-        self.run: Any = None  # wandb's, from the first thing that is logged
-        self.sent = 0  # rows that it has
-        self.shown: dict[str, Any] = {}  # tables and pictures, sent at the end
+        self.mode = choose_mode(offline)
+        self.run: Any = None  # wandb's run, opened when the first value is logged
+        self.sent = 0  # number of rows sent to it
+        self.media: dict[str, Any] = {}  # tables and pictures, sent at the end
         self.has_failed = False
 
     @rank_zero_only
-    @_spared
+    @_warn_on_failure
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
-        """Begin the run with its configuration, one level of names and plain values."""
-        self._begin()
+        """Open the run with its configuration: plain values under dotted keys."""
+        self._open()
         self.run.config.update(params, allow_val_change=True)
 
     @rank_zero_only
-    @_spared
-    def forget_from(self, step: int) -> None:
-        """Drop the rows of a step and all later ones; send the others, and remove what earlier processes left."""
+    @_warn_on_failure
+    def truncate(self, step: int) -> None:
+        """Drop the rows of a step and of all later steps, send the others, and remove folders of earlier processes."""
         table = MetricsCSV(self.folder)
-        if len(table.rows) >= len(self.rows):  # an earlier process has failed here, or logged nothing on purpose
+        if len(table.rows) >= len(self.rows):  # W&B failed or was disabled in an earlier process
             self.rows, self.columns = table.rows, table.columns
-        super().forget_from(step)
-        self._begin()
+        super().truncate(step)
+        self._open()
         self._send(len(self.rows) - 1)
         remove_older(self.run, self.folder)
 
     @rank_zero_only
-    @_spared
+    @_warn_on_failure
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Add values to the step's row, and send the rows before it."""
+        """Add values to the row of a step, and send the rows before it."""
         super().log_metrics(metrics, step)
-        self._begin()
+        self._open()
         self._send(len(self.rows) - 1)
 
     @rank_zero_only
-    @_spared
+    @_warn_on_failure
     def flush(self) -> None:
         """Wait until the rows are on the disk."""
         super().flush()
 
     def log_table(self, key: str, columns: Sequence[str], data: Sequence[Sequence[Any]]) -> None:
-        """Show a table when the run ends."""
-        self.shown[key] = wandb.Table(columns=list(columns), data=[list(row) for row in data])
+        """Add a table, which is sent when the run ends."""
+        self.media[key] = wandb.Table(columns=list(columns), data=[list(row) for row in data])
 
     def log_image(self, key: str, images: Sequence[str | Path]) -> None:
-        """Show pictures, given as files, when the run ends."""
-        self.shown[key] = [wandb.Image(str(path)) for path in images]
+        """Add pictures, given as files, which are sent when the run ends."""
+        self.media[key] = [wandb.Image(str(path)) for path in images]
 
     def finalize(self, status: str) -> None:
-        """Remember how the run goes: Lightning calls this after every stage."""
+        """Store whether the stage has failed. Lightning calls this after every stage."""
         self.has_failed = status != "success"
 
     @rank_zero_only
     def finish(self) -> None:
-        """Send what the run folder holds and end the run."""
+        """Send the contents of the run folder and end the run."""
         self._complete()
         if self.run is not None:
             end_run(self.run, self.folder, int(self.has_failed))
             self.run = None
 
-    def _begin(self) -> None:
+    def _open(self) -> None:
         if self.run is not None:
             return
         with caches_in(self.folder):
@@ -156,7 +162,7 @@ class WandbRun(MetricsCSV):
             self.run = start_session(self.folder, self.mode, about)
             if not self.run.offline:
                 self._send_artifacts()
-        self.run.config.update(known_at_start(self.folder), allow_val_change=True)
+        self.run.config.update(facts_at_start(self.folder), allow_val_change=True)
         save_files(self.run, self.folder)
 
     def _send_artifacts(self) -> None:
@@ -169,36 +175,34 @@ class WandbRun(MetricsCSV):
                 error,
             )
 
-    def _send(self, count: int, shown: Mapping[str, Any] | None = None) -> None:
-        """Send those of the first rows that W&B lacks; `shown` goes with the last one."""
+    def _send(self, count: int, media: Mapping[str, Any] | None = None) -> None:
+        """Send those of the first `count` rows that were not sent yet, and `media` with the last of them."""
         new = self.rows[self.sent : max(count, 0)]
         for index, row in enumerate(new, start=1):
             step = int(row["step"])
-            values = {name: number(value) for name, value in row.items() if name != "step" and value != ""}
-            more = shown if shown and index == len(new) else {}
-            if step >= self.run.starting_step:  # the server has the others, and would refuse them
-                self.run.log({**values, **more}, step=step, commit=True)
-            elif more:
+            more = media if media and index == len(new) else {}
+            if step >= self.run.starting_step:
+                self.run.log({**row_values(row), **more}, step=step, commit=True)
+            elif more:  # the server has this step already and would refuse it
                 self.run.log({**more}, commit=True)
         self.sent = max(self.sent, count)
 
-    @_spared
+    @_warn_on_failure
     def _complete(self) -> None:
         """Send the last row, tables, pictures, files and the summary."""
         if self.run is None:
-            if not self.shown:
+            if not self.media:
                 return
-            self._begin()
+            self._open()
         if self.has_failed and not self.run.offline:
-            return  # a row of a server stays as it is, and the newest may lack what a run that goes on will add
-        shown = self.shown | tables(self.folder) | pictures(self.folder)
-        for key, value in shown.items():
+            return  # the last row may be incomplete, and a resumed run could not change it on the server
+        media = self.media | tables(self.folder) | pictures(self.folder)
+        for key, value in media.items():
             if isinstance(value, wandb.Table):
-                # Bound before it is logged, it is a file of the run; else also an artifact, staged under a full path.
-                value.bind_to_run(self.run, key, self.rows[-1]["step"] if self.rows else 0)
-        self._send(len(self.rows), shown)
-        if shown and not self.rows:
-            self.run.log(shown)
+                keep_as_file(value, self.run, key, self.rows[-1]["step"] if self.rows else 0)
+        self._send(len(self.rows), media)
+        if media and not self.rows:
+            self.run.log(media)
         best = best_scores(self.rows, self.monitor, self.better) if self.monitor else {}
-        self.run.summary.update(best | known_at_end(self.folder))
+        self.run.summary.update(best | facts_at_end(self.folder))
         save_files(self.run, self.folder)

@@ -1,4 +1,4 @@
-"""How a Weights & Biases run begins and ends: no prompt, no facts about the machine, nothing outside the run folder."""
+"""Start and end a Weights & Biases run: without a prompt, facts about the machine, or files outside the run folder."""
 
 import logging
 import netrc
@@ -17,22 +17,26 @@ import wandb
 
 from segment.errors import UserError
 from segment.files import write_text
+from segment.loggers.wandb_internals import NO_MACHINE_FACTS
 from segment.privacy import without_paths_in_log
 
 log = logging.getLogger(__name__)
 
-REACH_SECONDS = 10  # for the server's first answer; without one the run is offline
-INIT_SECONDS = 30  # for what follows
-# For the last uploads; what is not done then can be synced later. A run that was told to end has no more than 120 s.
+REACH_SECONDS = 10  # for the first answer of the server; without one the run is offline
+INIT_SECONDS = 30  # for the rest of the start
+# For the last uploads; the rest can be synced later. After a signal, a run has at most 120 s to end.
 FINISH_SECONDS = 30
 MODES = {"online": "online", "run": "online", "offline": "offline", "dryrun": "offline", "disabled": "disabled"}
 
 
-def chosen_mode(offline: bool | None) -> str:
-    """`offline`, `online` or `disabled`: as told, else as WANDB_MODE says, else online if there is a key.
+def choose_mode(offline: bool | None) -> str:
+    """The mode of a run: `offline`, `online` or `disabled`.
+
+    Args:
+        offline: The choice of the configuration. None uses WANDB_MODE; without it, the run is online if there is a key.
 
     Raises:
-        UserError: When WANDB_MODE is another word.
+        UserError: When WANDB_MODE has another value.
     """
     if offline is not None:
         return "offline" if offline else "online"
@@ -45,9 +49,9 @@ def chosen_mode(offline: bool | None) -> str:
 
 @contextmanager
 def caches_in(folder: Path) -> Iterator[None]:
-    """Let wandb keep caches, and the log of its service, in a run folder, not at home, unless told where.
+    """Put wandb's caches, and the log of its service, in a run folder, unless the environment names another place.
 
-    The service, once started, lives as long as this process.
+    By default they are in the home folder. The service reads the environment once and runs as long as this process.
     """
     names = [name for name in ("WANDB_CACHE_DIR", "WANDB_DATA_DIR") if name not in os.environ]
     os.environ.update(dict.fromkeys(names, str((folder / "wandb" / "cache").resolve())))
@@ -59,27 +63,27 @@ def caches_in(folder: Path) -> Iterator[None]:
 
 
 def start_session(folder: Path, mode: str, about: Mapping[str, Any]) -> Any:  # noqa: ANN401
-    """Begin or go on with the run of a run folder; where no server answers within seconds, offline.
+    """Start or resume the W&B run of a run folder. If the server does not answer within seconds, the run is offline.
 
     Args:
-        folder: The run folder. `wandb/run_id` in it makes the run the same for every process.
+        folder: The run folder. Its `wandb/run_id` holds the id, which all processes of the run share.
         mode: `online` or `offline`.
         about: More arguments of `wandb.init`: project, name, group and so on.
 
     Raises:
         OSError: When the folder cannot be written.
-        Exception: What else wandb fails by.
+        Exception: Any other error of wandb.
     """
-    own = folder / "wandb"
-    own.mkdir(parents=True, exist_ok=True)
-    if not os.access(own, os.W_OK):  # wandb would write to the temporary folder
-        msg = f"{own} cannot be written"
+    wandb_folder = folder / "wandb"
+    wandb_folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(wandb_folder, os.W_OK):  # wandb would silently write to the temporary folder
+        msg = f"{wandb_folder} cannot be written"
         raise PermissionError(msg)
     if mode == "offline":
         return _init(folder, mode, about)
     log.info("connecting to Weights & Biases, for at most %d s", REACH_SECONDS + INIT_SECONDS)
     try:
-        _reach(wandb.setup(settings=wandb.Settings(silent=True)).settings.base_url)
+        _wait_for_answer(wandb.setup(settings=wandb.Settings(silent=True)).settings.base_url)
         return _init(folder, mode, about)
     except Exception as error:
         log.warning(
@@ -87,15 +91,18 @@ def start_session(folder: Path, mode: str, about: Mapping[str, Any]) -> Any:  # 
             "`wandb sync <run folder>/wandb/offline-run-*`: %s",
             without_paths_in_log(str(error)),
         )
-        wandb.teardown()  # the service holds the run's id
+        wandb.teardown()  # the service has registered the run's id, which could not be used again
         return _init(folder, "offline", about)
 
 
 def end_run(run: Any, folder: Path, exit_code: int) -> None:  # noqa: ANN401
-    """End it, or the next job of a sweep would log into it, and drop wandb's own logs, which tell paths."""
+    """End a run, and remove wandb's own logs, which contain paths of this machine.
+
+    If a run did not end, the next job of a sweep would log into it.
+    """
     logs = run.settings.log_dir
     if not run.offline:
-        log.info("uploading the last to Weights & Biases, for at most %d s", FINISH_SECONDS)
+        log.info("uploading the last data to Weights & Biases, for at most %d s", FINISH_SECONDS)
     try:
         run.finish(exit_code=exit_code)
     except Exception as error:
@@ -108,14 +115,14 @@ def end_run(run: Any, folder: Path, exit_code: int) -> None:  # noqa: ANN401
 
 
 def remove_older(run: Any, folder: Path) -> None:  # noqa: ANN401
-    """Remove what earlier processes of the run have left of it."""
+    """Remove the W&B folders of earlier processes of the run."""
     for older in (folder / "wandb").glob(f"*run-*-{run.id}"):
         if older.name != Path(run.settings.sync_dir).name:
             shutil.rmtree(older, ignore_errors=True)
 
 
 def _init(folder: Path, mode: str, about: Mapping[str, Any]) -> Any:  # noqa: ANN401
-    # Meta data, and the host by default, would tell the host's name, the user's and absolute paths.
+    # By default wandb records the names of the host and the user, and absolute paths.
     settings = wandb.Settings(
         silent=True,
         console="off",
@@ -123,30 +130,29 @@ def _init(folder: Path, mode: str, about: Mapping[str, Any]) -> Any:  # noqa: AN
         program="segment",
         symlink=False,
         disable_git=True,
-        x_disable_meta=True,
-        x_disable_stats=True,
         init_timeout=INIT_SECONDS,
         finish_timeout=FINISH_SECONDS,
         mode=mode,
         resume="allow" if mode == "online" else None,
+        **NO_MACHINE_FACTS,
     )
     return wandb.init(**about, id=_id(folder), dir=str(folder), settings=settings)
 
 
-def _reach(url: str) -> None:
-    """Wait for any answer of the server: wandb itself asks again and again until its time is over.
+def _wait_for_answer(url: str) -> None:
+    """Wait for any answer of the server. wandb itself would retry until its own timeout.
 
     Raises:
         OSError: When there is none within `REACH_SECONDS`.
     """
-    with suppress(HTTPError):  # an answer
+    with suppress(HTTPError):  # an error code is an answer, too
         urlopen(url, timeout=REACH_SECONDS).close()
 
 
 def _id(folder: Path) -> str:
     path = folder / "wandb" / "run_id"
     if not path.exists():
-        # Where `wandb agent` has started this process, the server has given the run an id already.
+        # If `wandb agent` started this process, the server has already assigned an id.
         given = os.environ.get("WANDB_RUN_ID") if "WANDB_SWEEP_ID" in os.environ else None
         write_text(path, given or uuid4().hex[:8])
     return path.read_text(encoding="utf-8").strip()
@@ -155,7 +161,7 @@ def _id(folder: Path) -> str:
 def _has_key() -> bool:
     if "WANDB_API_KEY" in os.environ:
         return True
-    # The server has moved; `wandb login` of earlier versions left its key under the old name.
+    # The server has a new address. `wandb login` of earlier versions stored the key under the old one.
     given = os.environ.get("WANDB_BASE_URL")
     servers = [given] if given else [wandb.Settings().base_url, "https://api.wandb.ai"]
     with suppress(OSError, netrc.NetrcParseError):

@@ -1,1 +1,1 @@
-"""Memory: what there is, what is taken, and what will be, from shapes alone."""
+"""Memory: what is free, what is used, and what a network will need, computed from shapes alone."""

@@ -1,11 +1,11 @@
-"""What bounds the memory of a job besides that of its machine: its control groups, as in a container, and SLURM."""
+"""Memory limits of a job besides the machine's own: control groups (as in a container) and SLURM."""
 
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-# Names of the limit, of what is held and, within memory.stat, of what precedes the amounts: versions 2 and 1, see
-# Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst of Linux.
+# File of the limit, file of the usage, and prefix of the keys in memory.stat, for versions 2 and 1 of control groups.
+# See Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst of Linux.
 UNIFIED = "memory.max", "memory.current", ""
 LEGACY = "memory.limit_in_bytes", "memory.usage_in_bytes", "total_"
 
@@ -13,10 +13,10 @@ Names = tuple[str, str, str]
 
 
 def free_in_groups(membership: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> float:
-    """Bytes that this process's control groups, each within its parent, leave to it; infinite where nothing bounds it.
+    """Bytes that are free within this process's control groups and their parents; infinite without a limit.
 
     Args:
-        membership: Which groups they are, a line `number:controllers:path` each.
+        membership: Lists the groups of the process, one line `number:controllers:path` each.
         root: Where control groups are mounted.
     """
     if not membership.is_file():
@@ -32,17 +32,22 @@ def free_in_groups(membership: Path = Path("/proc/self/cgroup"), root: Path = Pa
 
 
 def slurm_limit(environment: Mapping[str, str]) -> float:
-    """Bytes that a job has asked SLURM for on each node; infinite where it has not, or for all there are."""
-    node, core, cores = (
-        int(value) if (value := environment.get(f"SLURM_{name}", "")).isdecimal() else 0
-        for name in ("MEM_PER_NODE", "MEM_PER_CPU", "CPUS_ON_NODE")
-    )
-    megabytes = node or core * cores
+    """Bytes per node that the job requested from SLURM; infinite without a job or a request."""
+    per_node = _slurm_number(environment, "MEM_PER_NODE")
+    per_core = _slurm_number(environment, "MEM_PER_CPU")
+    cores = _slurm_number(environment, "CPUS_ON_NODE")
+    megabytes = per_node or per_core * cores
     return megabytes * 2**20 or math.inf
 
 
+def _slurm_number(environment: Mapping[str, str], name: str) -> int:
+    """The value of `SLURM_<name>`; 0 if it is missing or no number."""
+    value = environment.get(f"SLURM_{name}", "")
+    return int(value) if value.isdecimal() else 0
+
+
 def _with_parents(root: Path, path: str) -> Iterator[Path]:
-    """A group and those around it; a container may see only the outermost ones, which are then its own."""
+    """A group and its parents. A container may see only the mount point, which is then its own group."""
     group = root / path.lstrip("/")
     while group != root and root in group.parents:
         yield group
@@ -51,13 +56,13 @@ def _with_parents(root: Path, path: str) -> Iterator[Path]:
 
 
 def _free(group: Path, names: Names) -> float:
-    """What a group's limit leaves; copies of files in memory make room when it is needed."""
-    limit, held, prefix = names
+    """Bytes below a group's limit. Cached files count as free, because the kernel drops them when memory is short."""
+    limit_name, usage_name, prefix = names
     try:
-        most = float((group / limit).read_text().replace("max", "inf"))
-        used = float((group / held).read_text())
-        amounts = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-    except OSError:  # the outermost group has no limit
+        limit = float((group / limit_name).read_text().replace("max", "inf"))
+        usage = float((group / usage_name).read_text())
+        statistics = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+    except OSError:  # the root group has no limit
         return math.inf
-    files = sum(float(amounts.get(f"{prefix}{kind}_file", 0)) for kind in ("active", "inactive"))
-    return max(0.0, most - used + files)
+    cached_files = sum(float(statistics.get(f"{prefix}{kind}_file", 0)) for kind in ("active", "inactive"))
+    return max(0.0, limit - usage + cached_files)

@@ -1,4 +1,4 @@
-"""Memory that a network takes, from shapes alone, and the refusal of what does not fit."""
+"""Memory that a network needs, computed from shapes alone, and the refusal of settings that do not fit."""
 
 import copy
 import math
@@ -10,29 +10,29 @@ from torch.nn import functional as F  # noqa: N812
 
 from segment.errors import UserError
 from segment.memory import measure, trace
+from segment.memory.measure import check_memory, shortage
 from segment.memory.patch_size import fits
-from segment.memory.refuse import check_memory, shortage
 from segment.runtime.seeding import random_state
 
-MULTIPLES = (32, 16, 8)  # edges of the patches that are proposed
-ROOM = 0.8  # share of the free memory that a proposed size may take
+MULTIPLES = (32, 16, 8)  # edges of proposed patches are multiples of these
+ROOM = 0.8  # share of the free memory that a proposed size may use
 COPIES = 2  # of a patch while a worker augments it, at least
-OPTIMIZER = 2  # values that Adam keeps of every weight
+OPTIMIZER = 2  # values that Adam keeps for each weight
 
 
 def step_bytes(net: nn.Module, batch_size: int, patch_size: Sequence[int], dtype: torch.dtype = torch.float32) -> int:
-    """Peak bytes of a training step beside the weights: batch, activations, loss, gradients and Adam's averages.
+    """Peak bytes of a training step besides the weights: batch, activations, loss, gradients and Adam's averages.
 
-    The loss is a stand-in, Dice plus cross-entropy: others take about as much.
+    The loss is a stand-in, Dice plus cross-entropy. Other losses need about as much.
 
     Args:
         net: Maps (B,1,I,J,K) to logits (B,C,I,J,K), or to a list of them, the finest first.
         batch_size: Patches in a batch.
         patch_size: Voxels along I, J, K.
-        dtype: Of activations: half as wide in mixed precision.
+        dtype: Type of the activations; in mixed precision they take half the memory.
 
     Returns:
-        0 when the network cannot run without values.
+        0 when the network cannot run on the meta device.
     """
     shadow = copy.deepcopy(net).to("meta", dtype).train()
     image = torch.empty(batch_size, 1, *patch_size, device="meta", dtype=dtype)
@@ -46,7 +46,7 @@ def step_bytes(net: nn.Module, batch_size: int, patch_size: Sequence[int], dtype
 
 
 def pass_bytes(net: nn.Module, batch_size: int, patch_size: Sequence[int]) -> int:
-    """Peak bytes of the network's pass over patches without gradients; 0 when it cannot run without values."""
+    """Peak bytes of a forward pass without gradients; 0 when the network cannot run on the meta device."""
     shadow = copy.deepcopy(net).to("meta").eval()
     image = torch.empty(batch_size, 1, *patch_size, device="meta")
 
@@ -58,18 +58,18 @@ def pass_bytes(net: nn.Module, batch_size: int, patch_size: Sequence[int]) -> in
 
 
 def activations(precision: str) -> torch.dtype:
-    """Type that a trainer's precision gives most activations."""
+    """The type that most activations have at a trainer's precision, for example bfloat16 at `16-mixed`."""
     if "64" in precision:
         return torch.float64
     return torch.bfloat16 if "16" in precision else torch.float32
 
 
 def check_weights(net: Callable[..., nn.Module], classes: int) -> None:
-    """Refuse a network whose weights, their gradients and Adam's averages do not fit into memory, before it is built.
+    """Refuse a network whose weights, gradients and Adam's averages do not fit into memory, before it is built.
 
     Args:
-        net: Called with `out_channels`.
-        classes: Its value.
+        net: Builds the network; called with `out_channels`.
+        classes: Value of `out_channels`.
 
     Raises:
         UserError: With the number of weights.
@@ -77,7 +77,7 @@ def check_weights(net: Callable[..., nn.Module], classes: int) -> None:
     try:
         with random_state(0), torch.device("meta"):
             weights = sum(weight.numel() for weight in net(out_channels=classes).parameters())
-    except (RuntimeError, ValueError, TypeError):  # it needs values, or building it will show what is wrong
+    except (RuntimeError, ValueError, TypeError):  # no support for the meta device, or an error that building will show
         return
     needed = 4 * (2 + OPTIMIZER) * weights
     check_memory(
@@ -86,13 +86,13 @@ def check_weights(net: Callable[..., nn.Module], classes: int) -> None:
 
 
 def check_batch(batch_size: int, patch_size: Sequence[int], num_workers: int) -> None:
-    """Refuse patches that do not even fit into memory as the loader makes them.
+    """Refuse patches that do not fit into memory while the loader makes them.
 
     Raises:
         UserError: With the sizes.
     """
     patch = math.prod(patch_size)
-    waiting = 1 + 2 * num_workers  # every worker makes two batches in advance
+    waiting = 1 + 2 * num_workers  # every worker prepares two batches in advance
     needed = 5 * patch * batch_size * waiting + COPIES * 4 * patch * max(1, num_workers)
     what = (
         f"loading patches with data.patch_size={list(patch_size)}, data.batch_size={batch_size} and "
@@ -108,21 +108,22 @@ def check_step(
     device: torch.device,
     dtype: torch.dtype = torch.float32,
 ) -> None:
-    """Refuse a training step that does not fit into memory, as `step_bytes` foresees it.
+    """Refuse a training step that does not fit into memory according to `step_bytes`.
 
     Raises:
         UserError: With a `data.batch_size` or a `data.patch_size` that fits.
     """
     free = measure.free(device)
-    least = 4 * batch_size * math.prod(patch_size)  # the image alone: sizes beyond 2⁶³ cannot be traced
-    needed = least if least > free else step_bytes(net, batch_size, patch_size, dtype)
+    image = 4 * batch_size * math.prod(patch_size)  # sizes beyond 2⁶³ cannot be traced, so check the image first
+    needed = image if image > free else step_bytes(net, batch_size, patch_size, dtype)
     if needed <= free:
         return
-    at_least = "at least " if needed == least else ""
+    at_least = "at least " if needed == image else ""
     remedy = "take another network or a larger machine"
     for key, batch, patch in _smaller(net, batch_size, patch_size, ROOM * free / needed):
         if step_bytes(net, batch, patch, dtype) <= ROOM * free:
-            remedy = f"{key}={batch if key == 'data.batch_size' else list(patch)} would fit"
+            value = batch if key == "data.batch_size" else list(patch)
+            remedy = f"{key}={value} would fit"
             break
     msg = (
         f"a training step with data.patch_size={list(patch_size)} and data.batch_size={batch_size} needs {at_least}"
@@ -134,7 +135,11 @@ def check_step(
 def _smaller(
     net: nn.Module, batch_size: int, patch_size: Sequence[int], share: float
 ) -> Iterator[tuple[str, int, tuple[int, ...]]]:
-    """Keys and their sizes, of a share of the voxels at most and ever smaller, that the network takes."""
+    """Yield option, batch size and patch size of smaller steps that the network accepts.
+
+    Smaller batches come first, then smaller patches. Each has at most `share` of the voxels and fewer than the one
+    before.
+    """
     batch = int(batch_size * share)
     while batch >= 1:
         if fits(net, patch_size, batch):
@@ -151,6 +156,7 @@ def _smaller(
 
 
 def _stand_in_loss(outputs: Tensor | Sequence[Tensor]) -> Tensor:
+    """Dice plus cross-entropy of logits on the meta device, or their sum over deep supervision."""
     total = torch.zeros((), device="meta")
     for logits in [outputs] if isinstance(outputs, Tensor) else outputs:
         values = logits.float()
@@ -159,8 +165,9 @@ def _stand_in_loss(outputs: Tensor | Sequence[Tensor]) -> Tensor:
     return total
 
 
-def _peak(computation: Callable[[], None], beside: int) -> int:
+def _peak(computation: Callable[[], None], constant: int) -> int:
+    """Traced peak of a computation plus a constant number of bytes; 0 if it cannot be traced."""
     try:
-        return trace.peak(computation) + beside
-    except (RuntimeError, ValueError):  # some operation has no form without values: the pre-flight's trial will show
+        return trace.peak(computation) + constant
+    except (RuntimeError, ValueError):  # an operation needs values; the trial of the pre-flight measures the memory
         return 0

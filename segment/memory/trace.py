@@ -1,7 +1,7 @@
-"""Memory of a computation, from its shapes alone.
+"""Peak memory of a computation, from its shapes alone.
 
-It runs on torch's meta device, where tensors have shapes and no values, and the sizes of all tensors that live at the
-same time are added up. Left out is what kernels take for themselves besides what `KERNELS` states.
+The computation runs on torch's meta device, whose tensors have shapes but no values. We add up the sizes of all tensors
+that exist at the same time. Workspace of kernels is not counted, except for `KERNELS`.
 """
 
 import weakref
@@ -13,15 +13,15 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-# oneDNN convolves in an order of its own: on a CPU, inputs and results of these are copied while they run.
+# oneDNN uses its own memory layout: on a CPU it copies inputs and outputs of these operations while they run.
 KERNELS = ("convolution", "convolution_backward")
 
 
 def peak(computation: Callable[[], Any]) -> int:
-    """The most bytes that tensors made by a computation on the meta device hold at a time, without its inputs.
+    """Peak bytes of the tensors that a computation on the meta device creates; its inputs are not counted.
 
     Raises:
-        RuntimeError: When an operation has no form for the meta device, or depends on values.
+        RuntimeError: When an operation does not support the meta device, or depends on values.
     """
     ledger = _Ledger()
     with ledger:
@@ -30,7 +30,7 @@ def peak(computation: Callable[[], Any]) -> int:
 
 
 class _Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Adds the size of every new storage, and subtracts it when the storage goes."""
+    """Adds the size of every new storage, and subtracts it when the storage is freed."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -45,16 +45,16 @@ class _Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401
-        given = [tensor for tensor in tree_leaves((args, kwargs)) if isinstance(tensor, Tensor)]
-        before = {tensor.untyped_storage()._cdata for tensor in given}
+        inputs = [tensor for tensor in tree_leaves((args, kwargs)) if isinstance(tensor, Tensor)]
+        before = {tensor.untyped_storage()._cdata for tensor in inputs}
         result = func(*args, **(kwargs or {}))
-        made = [tensor for tensor in tree_leaves(result) if isinstance(tensor, Tensor)]
-        for tensor in made:
+        outputs = [tensor for tensor in tree_leaves(result) if isinstance(tensor, Tensor)]
+        for tensor in outputs:
             storage = tensor.untyped_storage()
             if storage._cdata not in before and storage._cdata not in self._known:
                 self._add(storage)
-        own = sum(map(_size, (*given, *made))) if func.overloadpacket.__name__ in KERNELS else 0
-        self.most = max(self.most, self.held + own)
+        copies = sum(map(_size, (*inputs, *outputs))) if func.overloadpacket.__name__ in KERNELS else 0
+        self.most = max(self.most, self.held + copies)
         return result
 
     def _add(self, storage: torch.UntypedStorage) -> None:

@@ -1,4 +1,4 @@
-"""cases.csv, one row per case and organ, and the table that sums it up."""
+"""cases.csv, with one row per case and organ, and the printed summary of it."""
 
 import csv
 import io
@@ -11,60 +11,65 @@ from rich.console import Console
 from rich.table import Table
 
 from segment.files import write_text
+from segment.metrics.definitions import METRICS
 from segment.metrics.scores import OrganScore, nan_mean
 
 COLUMNS = ("case", *(field.name for field in fields(OrganScore)))
 
 
-def begin_cases(path: Path) -> None:
-    """Start a table without cases, in place of an older one."""
+def create_cases(path: Path) -> None:
+    """Write a table without cases. An older table is replaced."""
     write_text(path, csv_text([COLUMNS]))
 
 
 def append_case(path: Path, case: str, scores: Sequence[OrganScore]) -> None:
-    """Add a case's rows, in one write: processes of one run may share the file, and a kill loses no finished case."""
+    """Append the rows of a case in one write.
+
+    Several processes of a run may share the file. If a process is killed, finished cases stay complete.
+    """
     text = csv_text((case, *asdict(score).values()) for score in scores)
-    with path.open("ab", buffering=0) as file:  # a buffer would part a long text
+    with path.open("ab", buffering=0) as file:  # with a buffer, a long text would take several writes
         file.write(text.encode())
 
 
 def sort_cases(path: Path, order: Sequence[str]) -> None:
-    """Put the cases into an order; rows of one stay as they are."""
-    place = {case: number for number, case in enumerate(order)}
-    rows = sorted(read_cases(path), key=lambda row: place[row[0]])
+    """Sort the table by case, in the given order. The rows of a case keep their order."""
+    positions = {case: position for position, case in enumerate(order)}
+    rows = sorted(read_cases(path), key=lambda row: positions[row[0]])
     write_text(path, csv_text([COLUMNS, *((case, *asdict(score).values()) for case, score in rows)]))
 
 
 def read_cases(path: Path) -> list[tuple[str, OrganScore]]:
     """Case and score of every row of a cases.csv."""
+    rows = []
     with path.open(encoding="utf-8", newline="") as file:
-        return [
-            (row["case"], OrganScore(row["organ"], *(float(row[name]) for name in COLUMNS[2:])))
-            for row in csv.DictReader(file)
-        ]
+        for row in csv.DictReader(file):
+            case, organ = row["case"], row["organ"]
+            rows.append((case, OrganScore(organ, *(float(row[name]) for name in COLUMNS[2:]))))
+    return rows
 
 
 def print_scores(path: Path) -> None:
-    """Print means over patients per organ and the mean of these; nothing when nobody was tested."""
+    """Print the means over patients for each organ, and the mean Dice over organs; nothing if the table is empty."""
     rows = read_cases(path) if path.exists() else []
     if not rows:
         return
     count = len({case for case, _ in rows})
     table = Table(title=f"{count} test cases, means over patients" if count > 1 else "1 test case")
-    for column in ("organ", "dice", "hd95 mm", "nsd", "true mL", "predicted mL", "lowest dice"):
+    headings = [metric.heading for metric in METRICS.values()]
+    for column in ("organ", *headings, "true mL", "predicted mL", "lowest dice"):
         table.add_column(column, justify="left" if column == "organ" else "right")
     means = []
     for organ in dict.fromkeys(score.organ for _, score in rows):
         scores = [score for _, score in rows if score.organ == organ]
         means.append(nan_mean(s.dice for s in scores))
+        lowest = min((s.dice for s in scores if not math.isnan(s.dice)), default=math.nan)
         table.add_row(
             organ,
-            f"{means[-1]:.3f}",
-            f"{nan_mean(s.hd95_mm for s in scores):.1f}",
-            f"{nan_mean(s.nsd for s in scores):.3f}",
+            *(f"{nan_mean(getattr(s, name) for s in scores):.{metric.digits}f}" for name, metric in METRICS.items()),
             f"{nan_mean(s.volume_ml_true for s in scores):.0f}",
             f"{nan_mean(s.volume_ml_pred for s in scores):.0f}",
-            f"{min((s.dice for s in scores if not math.isnan(s.dice)), default=math.nan):.3f}",
+            f"{lowest:.3f}",
         )
     table.add_section()
     table.add_row("mean", f"{nan_mean(means):.3f}")
@@ -72,7 +77,7 @@ def print_scores(path: Path) -> None:
 
 
 def csv_text(rows: Iterable[Iterable[object]]) -> str:
-    """Rows as CSV."""
+    """Rows as the text of a CSV file."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()

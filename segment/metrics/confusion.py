@@ -1,5 +1,6 @@
-"""Which organ was taken for which: voxels by true and predicted class."""
+"""Confusion between organs: numbers of voxels by reference class and predicted class."""
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -15,18 +16,19 @@ BACKGROUND = "background"
 def confusion(
     pred: np.ndarray, reference: np.ndarray, classes: int, annotated: Sequence[bool] | None = None
 ) -> np.ndarray:
-    """Voxels of one case by true class (rows) and predicted class (columns), (classes,classes) int64.
+    """Voxels of one case by reference class (rows) and predicted class (columns), (classes,classes) int64.
 
     Args:
         pred: Class indices (I,J,K).
         reference: Class indices of the same shape.
         classes: Number of classes, background included.
-        annotated: Whether each class is known, background first; None: all are. Voxels predicted as an unknown organ
-            are left out, since they may be right.
+        annotated: Whether each class is annotated, background first; None: all are. Voxels predicted as an organ that
+            is not annotated are left out, because they may be correct.
     """
     counts = np.zeros(classes * classes, dtype=np.int64)
-    for plane_pred, plane_truth in zip(pred, reference, strict=True):  # of 8 bytes a voxel only those of a plane
-        pair = plane_truth.astype(np.intp) * classes + plane_pred
+    # Plane by plane, because the pairs take 8 bytes a voxel.
+    for plane_pred, plane_reference in zip(pred, reference, strict=True):
+        pair = plane_reference.astype(np.intp) * classes + plane_pred
         counts += np.bincount(pair.ravel(), minlength=classes * classes)
     matrix = counts.reshape(classes, classes)
     if annotated is not None:
@@ -36,17 +38,20 @@ def confusion(
 
 
 def dice(matrix: np.ndarray, annotated: Sequence[bool] | None = None) -> list[float]:
-    """2|P∩T| / (|P|+|T|) of each organ of one case; NaN when absent from both, or unknown."""
+    """2|P∩T| / (|P|+|T|) of each organ of one case; NaN if the organ is absent from both or not annotated."""
     size = matrix.sum(axis=0) + matrix.sum(axis=1)
-    known = [True] * len(matrix) if annotated is None else annotated
-    return [
-        float(2 * matrix[index, index] / size[index]) if known[index] and size[index] else float("nan")
-        for index in range(1, len(matrix))
-    ]
+    values = []
+    for index in range(1, len(matrix)):
+        is_annotated = annotated is None or annotated[index]
+        if is_annotated and size[index]:
+            values.append(float(2 * matrix[index, index] / size[index]))
+        else:
+            values.append(float("nan"))
+    return values
 
 
 def shares(matrix: np.ndarray) -> np.ndarray:
-    """Each row over its sum, (classes,classes) in [0,1]: where the voxels of a true class went; NaN if it has none."""
+    """Each row divided by its sum, (classes,classes) in [0,1]; NaN for a reference class without voxels."""
     total = matrix.sum(axis=1, keepdims=True).astype(float)
     total[total == 0] = np.nan
     result: np.ndarray = matrix / total
@@ -54,25 +59,26 @@ def shares(matrix: np.ndarray) -> np.ndarray:
 
 
 def write_confusion(path: Path, matrix: np.ndarray, organs: Sequence[str]) -> None:
-    """Write a table with a row per true and predicted class: reference, predicted, share, voxels."""
-    names, share = [BACKGROUND, *organs], shares(matrix)
-    rows = (
-        (names[true], names[found], float(share[true, found]), int(voxels))
-        for (true, found), voxels in np.ndenumerate(matrix)
-    )
-    write_text(path, csv_text([("reference", "predicted", "share", "voxels"), *rows]))
+    """Write a table with one row per pair of classes, and the columns reference, predicted, share and voxels."""
+    names = [BACKGROUND, *organs]
+    share = shares(matrix)
+    rows: list[tuple[object, ...]] = [("reference", "predicted", "share", "voxels")]
+    for (reference, pred), voxels in np.ndenumerate(matrix):
+        rows.append((names[reference], names[pred], float(share[reference, pred]), int(voxels)))
+    write_text(path, csv_text(rows))
 
 
 def worst_and_median(dice_of: Iterable[tuple[str, Sequence[float]]]) -> tuple[str, str]:
-    """Names of the cases with the lowest and the median mean Dice; of an even number, the lower one of the middle.
+    """The cases with the lowest and the median mean Dice. For an even number of cases, the lower median.
 
     Args:
-        dice_of: Cases and the Dice of their organs, NaN left out; those without any score are not considered.
+        dice_of: Cases and the Dice of their organs. NaN is left out of the mean; a case without any score is ignored.
 
     Raises:
         ValueError: When no case has a score.
     """
-    means = sorted((mean, case) for case, values in dice_of if (mean := nan_mean(values)) == mean)
+    means = [(nan_mean(values), case) for case, values in dice_of]
+    means = sorted((mean, case) for mean, case in means if not math.isnan(mean))
     if not means:
         msg = "no case has a score"
         raise ValueError(msg)

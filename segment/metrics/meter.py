@@ -1,4 +1,4 @@
-"""Dice and accuracy of validation: per patient on whole volumes, then averaged."""
+"""Dice and accuracy of validation: for each patient on whole volumes, then averaged over patients."""
 
 from collections.abc import Sequence
 
@@ -8,22 +8,24 @@ from torchmetrics import Metric
 
 from segment.metrics.scores import nan_mean
 
-# Shares are kept as whole multiples of 1/ONE: sums of integers are the same to the bit for any order of patients and
-# any number of processes. 2**32 leaves room in int64 for volumes of up to 2**29 voxels.
+# Shares are stored as integer multiples of 1/ONE. Unlike sums of floats, sums of integers do not depend on the order of
+# patients or the number of processes. With 2**32, volumes of up to 2**29 voxels fit into int64.
 ONE = 2**32
 
 
 class OrganMeter(Metric):
-    """Mean over patients of scores on whole volumes.
+    """Means over patients of scores on whole volumes.
 
     `compute` returns
-    - `dice/<organ>`: mean over patients of 2|P∩T| / (|P|+|T|); one-sided absence counts as 0;
+
+    - `dice/<organ>`: mean over patients of 2|P∩T| / (|P|+|T|); 0 if only one of prediction and reference has the organ;
     - `dice/mean`: mean over organs of these means;
-    - `accuracy/<organ>`: mean over patients of the share of voxels where organ or not-organ agrees, (TP+TN) / all. Near
-      1 for any small organ, whatever the network does: look at Dice;
-    - `accuracy`: mean over patients of the share of voxels whose class agrees.
-    A patient without the organ in both prediction and reference is left out of its means; what no patient has is NaN
-    and left out of `dice/mean`; before any patient all is NaN.
+    - `accuracy/<organ>`: mean over patients of (TP+TN) / all voxels. This is near 1 for any small organ, even if the
+      network never finds it, so look at Dice;
+    - `accuracy`: mean over patients of the share of voxels with the correct class.
+
+    A patient with the organ in neither prediction nor reference is left out of the means for that organ. An organ that
+    no patient has is NaN, and left out of `dice/mean`. Before the first patient, all values are NaN.
 
     Args:
         organs: Class i is organs[i-1].
@@ -49,7 +51,7 @@ class OrganMeter(Metric):
 
     @property
     def update_called(self) -> bool:
-        """True, for torchmetrics: it would warn of a compute before any update, which has an answer here."""
+        """Always true: without it, torchmetrics warns about `compute` before `update`, which is valid here."""
         return True
 
     def update(self, pred: Tensor, label: Tensor, annotated: Tensor | None = None) -> None:
@@ -58,23 +60,24 @@ class OrganMeter(Metric):
         Args:
             pred: Class indices (B,I,J,K) or (B,1,I,J,K).
             label: Class indices of the same shape.
-            annotated: Whether each class is known (B,classes) bool, background first; None: all are. Of an unknown
-                organ nothing is scored, and where it is found counts as background.
+            annotated: Whether each class is annotated (B,classes) bool, background first; None: all are. An organ that
+                is not annotated gets no score, and where it is predicted counts as background.
 
         Raises:
             ValueError: When the shapes differ.
         """
         if pred.shape != label.shape:
-            msg = f"pred and label must have one shape, got {tuple(pred.shape)} and {tuple(label.shape)}"
+            msg = f"pred and label must have the same shape, got {tuple(pred.shape)} and {tuple(label.shape)}"
             raise ValueError(msg)
         known = torch.ones(len(pred), 1 + len(self.organs), dtype=torch.bool) if annotated is None else annotated
         for patient_pred, patient_label, patient_known in zip(pred, label, known.to(pred.device), strict=True):
             self._add(patient_pred * patient_known[patient_pred.long()], patient_label)
 
     def _add(self, pred: Tensor, label: Tensor) -> None:
-        both, size = self._counts(pred, label)  # (organs,); 0 for unknown organs, as for absent ones
-        present, voxels = size > 0, pred.numel()
-        # Not in place: after a reset within inference mode, states could not be changed outside of it.
+        both, size = self._counts(pred, label)  # (organs,); 0 for absent organs and for those not annotated
+        present = size > 0
+        voxels = pred.numel()
+        # Not in place: a reset within inference mode makes tensors that cannot be changed in place outside of it.
         self.dice_sum = self.dice_sum + _share(2 * both, size.clamp(min=1)) * present
         self.organ_accuracy_sum = self.organ_accuracy_sum + _share(voxels - size + 2 * both, voxels) * present
         self.organ_count = self.organ_count + present
@@ -85,10 +88,10 @@ class OrganMeter(Metric):
         """|P∩T| and |P| + |T| of every organ."""
         both, size = [], []
         for index in range(1, 1 + len(self.organs)):
-            found, true = pred == index, label == index
+            predicted, reference = pred == index, label == index
             # count_nonzero of a whole tensor is twenty times as fast as a sum or a count along axes.
-            both.append(torch.count_nonzero(found & true))
-            size.append(torch.count_nonzero(found) + torch.count_nonzero(true))
+            both.append(torch.count_nonzero(predicted & reference))
+            size.append(torch.count_nonzero(predicted) + torch.count_nonzero(reference))
         return torch.stack(both), torch.stack(size)
 
     def compute(self) -> dict[str, Tensor]:
@@ -104,7 +107,7 @@ class OrganMeter(Metric):
 
 
 def _share(part: Tensor, whole: Tensor | int) -> Tensor:
-    """Part of a whole in multiples of 1/ONE, to the nearest."""
+    """Part divided by whole, rounded to a multiple of 1/ONE, and returned as that multiple."""
     return (part * ONE + whole // 2) // whole
 
 

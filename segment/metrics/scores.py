@@ -1,4 +1,4 @@
-"""Scores of one case, per organ, on the CT's own grid."""
+"""Scores of each organ of one case, on the CT's own grid."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,27 +8,32 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt
 
 from segment.errors import UserError
+from segment.metrics.definitions import METRICS
 
 Surface = tuple[np.ndarray, np.ndarray]  # positions (N,3) in voxels, areas (N,) in mm²
 
-# Bits of the 2×2×2 neighbourhood, as the table of surface areas reads them.
+# Bits of the 2×2×2 neighbourhood, in the order that the table of surface areas uses.
 _CORNER_BITS = 128 >> np.arange(8).reshape(2, 2, 2)
 
 
 @dataclass(frozen=True)
 class OrganScore:
-    """How well one organ of one case was found.
+    """Scores of one organ of one case.
+
+    If the case does not annotate the organ, all scores and `volume_ml_true` are NaN.
 
     Attributes:
-        organ: Its name.
-        dice: 2|P∩T| / (|P|+|T|) over all voxels of the scan. NaN when prediction and reference have none of the organ,
-            0 when only one has it. NaN, like the other scores and the true volume, where the reference lacks it.
-        hd95_mm: Robust Hausdorff distance: for each of the two surfaces the distance to the other below which 95 % of
-            its area lies; the larger of the two. Weighted by area as DeepMind's surface-distance does; tools that
-            count boundary voxels (MONAI, MedPy) give other numbers. NaN when prediction or reference have none of the
-            organ: there is no distance then (DeepMind returns inf), and dice and nsd show the failure as 0.
-        nsd: Normalised surface distance, also called surface Dice: share of both surfaces' area that lies within the
-            organ's tolerance of the other surface (Nikolov et al. 2021, doi:10.2196/26151). Empty cases as dice.
+        organ: Name of the organ.
+        dice: 2|P∩T| / (|P|+|T|) over all voxels of the scan. NaN if the organ is in neither prediction nor reference, 0
+            if it is in only one of them.
+        hd95_mm: Robust Hausdorff distance. For each of the two surfaces, 95 % of its area is within some distance of
+            the other surface; the score is the larger of the two distances. Weighted by area as in DeepMind's
+            surface-distance; tools that count boundary voxels (MONAI, MedPy) give other numbers. NaN if the organ is
+            missing from prediction or reference, because there is no distance (DeepMind returns inf). dice and nsd are
+            then 0 or NaN.
+        nsd: Normalised surface distance, also called surface Dice: the share of the area of both surfaces that is
+            within the organ's tolerance of the other surface (Nikolov et al. 2021, doi:10.2196/26151). NaN or 0 in the
+            same cases as dice.
         volume_ml_true: Volume of the reference.
         volume_ml_pred: Volume of the prediction.
     """
@@ -51,16 +56,16 @@ def score_case(
 ) -> list[OrganScore]:
     """Score the mask of one case.
 
-    In a sheared grid the nearest point of a surface is sought, and areas are taken, as if voxels of that size were
-    upright; the distance to that point is the true one. Without shear everything equals surface-distance.
+    In a sheared grid, areas and the nearest point of a surface are computed as if the grid had no shear, with the same
+    edge lengths. The distance to that point is exact. Without shear, all scores equal those of surface-distance.
 
     Args:
         pred: Class indices (I,J,K).
         reference: Class indices of the same shape.
-        affine: (4,4) voxel → mm of their common grid.
+        affine: (4,4) voxel → mm of the grid of both.
         organs: Class i is organs[i-1].
-        tolerance_mm: Distance at which two surfaces still count as equal, for every organ.
-        annotated: Whether each class is known, background first; None: all are.
+        tolerance_mm: Distance up to which two surfaces count as equal, for each organ.
+        annotated: Whether each class is annotated, background first; None: all are.
 
     Returns:
         One score per organ, in their order.
@@ -69,40 +74,48 @@ def score_case(
         ValueError: When the shapes differ.
         UserError: When an organ has no tolerance.
     """
-    if missing := [organ for organ in organs if organ not in tolerance_mm]:
+    missing = [organ for organ in organs if organ not in tolerance_mm]
+    if missing:
         msg = f"tolerance_mm has no value for {', '.join(missing)}; add it in mm: +tolerance_mm.{missing[0]}=3"
         raise UserError(msg)
     if pred.shape != reference.shape:
-        msg = f"prediction and reference must lie on one grid, got shapes {pred.shape} and {reference.shape}"
+        msg = f"prediction and reference must have the same shape, got {pred.shape} and {reference.shape}"
         raise ValueError(msg)
-    # The triangular factor keeps lengths and angles of the voxel's edges and drops its rotation, so it is diagonal
-    # unless sheared. Rounded because float32 headers hold 0.6 mm as 0.60000002, which would put surfaces that are
-    # exactly the tolerance apart beyond it.
+    # The triangular factor keeps the lengths of a voxel's edges and the angles between them, without the rotation. It
+    # is diagonal if there is no shear. It is rounded, because float32 headers store 0.6 mm as 0.60000002. Two
+    # surfaces at exactly the tolerance would then be too far apart.
     edges_mm = np.linalg.qr(affine[:3, :3])[1].round(6)
     voxel_ml = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
-    return [
-        _score_organ(organ, pred == index, reference == index, edges_mm, voxel_ml, tolerance_mm[organ])
-        if annotated is None or annotated[index]
-        else OrganScore(organ, math.nan, math.nan, math.nan, math.nan, np.count_nonzero(pred == index) * voxel_ml)
-        for index, organ in enumerate(organs, start=1)
-    ]
+    scores = []
+    for index, organ in enumerate(organs, start=1):
+        mask = pred == index
+        if annotated is None or annotated[index]:
+            score = _score_organ(organ, mask, reference == index, edges_mm, voxel_ml, tolerance_mm[organ])
+        else:
+            nan = math.nan
+            score = OrganScore(organ, nan, nan, nan, nan, volume_ml_pred=np.count_nonzero(mask) * voxel_ml)
+        scores.append(score)
+    return scores
 
 
 def mean_scores(cases: Iterable[Sequence[OrganScore]]) -> dict[str, float]:
-    """Means over patients, `<score>/<organ>`, and their means over organs, `<score>/mean`, NaN left out throughout.
+    """Means over patients, `<score>/<organ>`, and the means of these over organs, `<score>/mean`.
 
-    Scores are dice, hd95_mm and nsd. What no patient has is NaN; without any case the result is empty.
+    The scores are those of `METRICS`, e.g. `dice/liver`. NaN is left out of all means. A score that no patient has
+    is NaN. Without any case the result is empty.
     """
     by_organ: dict[str, list[OrganScore]] = {}
     for case in cases:
         for score in case:
             by_organ.setdefault(score.organ, []).append(score)
     means: dict[str, float] = {}
-    for name in ("dice", "hd95_mm", "nsd"):
-        of_organs = {f"{name}/{organ}": nan_mean(getattr(s, name) for s in by_organ[organ]) for organ in by_organ}
-        means |= of_organs
-        if of_organs:
-            means[f"{name}/mean"] = nan_mean(of_organs.values())
+    for name in METRICS:
+        organ_means = []
+        for organ, scores in by_organ.items():
+            organ_means.append(nan_mean(getattr(score, name) for score in scores))
+            means[f"{name}/{organ}"] = organ_means[-1]
+        if organ_means:
+            means[f"{name}/mean"] = nan_mean(organ_means)
     return means
 
 
@@ -132,11 +145,11 @@ def _bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
 
 
 def _surface(mask: np.ndarray, spacing_mm: np.ndarray) -> Surface:
-    """Surface elements of a mask: corners of voxels whose eight neighbours are partly in it.
+    """Surface elements of a mask: voxel corners with some, but not all, of their eight neighbours in the mask.
 
-    Outside of the array is outside of the organ, so an organ is closed at the border of a scan.
+    Everything outside the array counts as outside the organ, so an organ has a closed surface at the border of a scan.
     """
-    # Loads all of MONAI, which takes seconds; who reads a table needs none of it.
+    # Imported here, because importing MONAI takes seconds and reading a table does not need it.
     from monai.metrics.utils import create_table_neighbour_code_to_surface_area
 
     padded = np.pad(mask, 1).astype(np.uint8)
@@ -152,7 +165,7 @@ def _surface(mask: np.ndarray, spacing_mm: np.ndarray) -> Surface:
 def _surface_scores(
     pred: Surface, reference: Surface, edges_mm: np.ndarray, tolerance_mm: float
 ) -> tuple[float, float]:
-    """HD95 in mm and NSD of two surfaces."""
+    """HD95 in mm, and NSD, of two surfaces."""
     hd95_mm, near_mm2, total_mm2 = 0.0, 0.0, 0.0
     for (position, area), (other, _) in ((pred, reference), (reference, pred)):
         distance_mm = np.linalg.norm(_to_nearest(position, other, edges_mm) @ edges_mm.T, axis=1)
@@ -167,12 +180,12 @@ def _surface_scores(
 def _to_nearest(position: np.ndarray, other: np.ndarray, edges_mm: np.ndarray) -> np.ndarray:
     """Steps (N,3) in voxels from points of one surface to the nearest points of the other.
 
-    A distance transform's time and memory depend on the box alone; a search tree is a little faster for good masks but
-    takes minutes for the noise of an untrained network.
+    Uses a distance transform: its time and memory depend only on the size of the box. A search tree is a little
+    faster for good masks, but takes minutes for the noisy masks of an untrained network.
     """
     background = np.ones(np.maximum(position.max(axis=0), other.max(axis=0)) + 1, dtype=bool)
     background[tuple(other.T)] = False
-    # Indices alone take half the time and a third of the memory of distances, and whole steps are exact.
+    # Indices take half the time and a third of the memory of distances, and integer steps are exact.
     nearest: np.ndarray = distance_transform_edt(
         background, sampling=np.linalg.norm(edges_mm, axis=0), return_distances=False, return_indices=True
     )
@@ -181,6 +194,6 @@ def _to_nearest(position: np.ndarray, other: np.ndarray, edges_mm: np.ndarray) -
 
 
 def nan_mean(values: Iterable[float]) -> float:
-    """Mean of what is not NaN; NaN, without a warning, when there is nothing."""
+    """Mean of the values that are not NaN; NaN, without a warning, if there are none."""
     known = [value for value in values if not math.isnan(value)]
     return math.fsum(known) / len(known) if known else math.nan

@@ -1,4 +1,4 @@
-"""volumes.csv: organ volumes, one row per CT and organ."""
+"""volumes.csv, with the volume of each organ: one row per CT and organ."""
 
 import csv
 from collections.abc import Collection, Sequence
@@ -13,10 +13,10 @@ COLUMNS = ("case", "organ", "volume_ml")
 
 
 class VolumeTable:
-    """The table of a folder of masks, which several calls may fill.
+    """The table of a folder of masks. Several calls of `segment predict` may add to it.
 
     Args:
-        path: The file; it appears with the first case.
+        path: The file, created with the first case.
         organs: Class i is organs[i-1].
     """
 
@@ -25,26 +25,26 @@ class VolumeTable:
         self.organs = list(organs)
 
     def cases(self) -> set[str]:
-        """Cases that the table holds."""
+        """Names of the cases in the table."""
         return {row[0] for row in self._rows()}
 
-    def forget(self, cases: Collection[str]) -> None:
-        """Drop rows of cases that are to be done again."""
+    def remove(self, cases: Collection[str]) -> None:
+        """Remove the rows of cases that will be segmented again."""
         rows = self._rows()
         kept = [row for row in rows if row[0] not in cases]
         if len(kept) < len(rows):
             write_text(self.path, csv_text([COLUMNS, *kept]))
 
     def add(self, case: str, mask: np.ndarray, affine: np.ndarray) -> None:
-        """Append a case's rows, in one write: calls that share the folder do not disturb each other.
+        """Append the rows of a case in one write, because several processes may share the file.
 
         Args:
-            case: Its name.
+            case: Name of the case.
             mask: Class indices (I,J,K).
-            affine: Voxel → mm of its grid.
+            affine: Voxel → mm of the mask's grid.
         """
         voxel_ml = abs(np.linalg.det(affine[:3, :3])) / 1000
-        # Plane by plane: bincount makes eight bytes of each voxel.
+        # Plane by plane, because bincount takes 8 bytes a voxel.
         counts = np.sum([np.bincount(plane.ravel(), minlength=1 + len(self.organs)) for plane in mask], axis=0)
         rows = [(case, organ, f"{n * voxel_ml:.2f}") for organ, n in zip(self.organs, counts[1:], strict=True)]
         if not self.path.exists():

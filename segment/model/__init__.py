@@ -1,1 +1,1 @@
-"""The network, its losses and the LightningModule around it."""
+"""The network, its losses and schedules, and the LightningModule that trains it."""

@@ -1,6 +1,6 @@
-"""How criteria are put together: over resolutions, as sums, with weights that change and weights of classes.
+"""Combine losses: over resolutions, as sums, with weights that change over epochs, and with class weights.
 
-The criteria themselves are MONAI's or those of `segment.model.losses`.
+The losses themselves are in MONAI or in `segment.model.losses`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,8 +18,9 @@ Criterion = Callable[[Tensor, Tensor], Tensor]
 class DeepSupervision(nn.Module):
     """Weighted mean of a criterion over logits of several resolutions.
 
-    The weights halve with every level, as in nnU-Net (Isensee et al. 2021, doi:10.1038/s41592-020-01008-z). A single
-    tensor is simply passed on, so this also serves networks without deep supervision, and validation.
+    Each level has half the weight of the next finer one, as in nnU-Net (Isensee et al. 2021,
+    doi:10.1038/s41592-020-01008-z). A single tensor goes to the criterion as it is, so this also works for validation
+    and for networks without deep supervision.
 
     Args:
         criterion: Called with logits (B,C,I,J,K) float32 and label (B,1,I,J,K); returns a scalar.
@@ -32,11 +33,11 @@ class DeepSupervision(nn.Module):
     def forward(self, logits: Tensor | Sequence[Tensor], label: Tensor) -> Tensor:
         """Loss of logits, the finest first, against a label (B,1,I,J,K) of class indices.
 
-        Sums over a whole patch overflow half precision, so all is computed in float32.
+        Computed in float32, because sums over a whole patch overflow in half precision.
         """
         levels = [logits] if isinstance(logits, Tensor) else list(logits)
         with torch.autocast(label.device.type, enabled=False):
-            losses = [self.criterion(level.float(), _resized(label, level.shape[2:])) for level in levels]
+            losses = [self.criterion(level.float(), _resize(label, level.shape[2:])) for level in levels]
         weights = [0.5**index for index in range(len(losses))]
         return torch.stack([w * loss for w, loss in zip(weights, losses, strict=True)]).sum() / sum(weights)
 
@@ -45,7 +46,7 @@ class Sum(nn.Module):
     """Sum of criteria.
 
     Args:
-        terms: Criteria by name, so that configuration can override one of them.
+        terms: Criteria by name. The names let the configuration override one of them.
     """
 
     def __init__(self, terms: Mapping[str, Criterion]) -> None:
@@ -53,12 +54,12 @@ class Sum(nn.Module):
         self.terms = nn.ModuleDict({name: as_module(term) for name, term in terms.items()})
 
     def forward(self, logits: Tensor, label: Tensor) -> Tensor:
-        """Sum over logits (B,C,I,J,K) and label (B,1,I,J,K)."""
+        """Sum of the criteria for logits (B,C,I,J,K) and label (B,1,I,J,K)."""
         return torch.stack([term(logits, label) for term in self.terms.values()]).sum()
 
 
 class Ramp(nn.Module):
-    """A criterion times a weight that changes linearly from one epoch to another, and is constant before and after.
+    """A criterion times a weight that changes linearly between two epochs and is constant before and after them.
 
     Args:
         criterion: Called with logits (B,C,I,J,K) and label (B,1,I,J,K); returns a scalar.
@@ -71,7 +72,7 @@ class Ramp(nn.Module):
         epoch: The trainer's epoch, which `SegmentationModule` sets before every batch.
 
     Raises:
-        UserError: When an epoch is negative, or they are in the wrong order.
+        UserError: When an epoch is negative, or `end_epoch` does not come after `start_epoch`.
     """
 
     @in_range
@@ -89,37 +90,37 @@ class Ramp(nn.Module):
 
     @property
     def weight(self) -> float:
-        """Weight in this epoch."""
+        """Weight in the current epoch."""
         progress = (self.epoch - self.start_epoch) / (self.end_epoch - self.start_epoch)
         return self.start_weight + min(max(progress, 0.0), 1.0) * (self.end_weight - self.start_weight)
 
     def forward(self, logits: Tensor, label: Tensor) -> Tensor:
-        """The weighted loss; not computed where the weight is 0."""
+        """The weighted loss. If the weight is 0, the criterion is not called."""
         if self.weight == 0:
-            return logits.sum() * 0  # still hangs on the logits
+            return logits.sum() * 0  # a zero that backward() accepts
         loss: Tensor = self.weight * self.criterion(logits, label)
         return loss
 
 
 class Function(nn.Module):
-    """A plain function of logits and label as a criterion."""
+    """Wrap a plain function of logits and label as a module."""
 
     def __init__(self, function: Criterion) -> None:
         super().__init__()
         self.function = function
 
     def forward(self, logits: Tensor, label: Tensor) -> Tensor:
-        """What the function returns."""
+        """The result of the function."""
         return self.function(logits, label)
 
 
 def as_module(criterion: Criterion) -> nn.Module:
-    """The criterion, wrapped if it is a function."""
+    """The criterion itself if it is a module, else a module that calls it."""
     return criterion if isinstance(criterion, nn.Module) else Function(criterion)
 
 
 def set_epoch(criterion: nn.Module, epoch: int) -> None:
-    """Tell every ramp in a criterion the epoch."""
+    """Set the epoch of every ramp in a criterion."""
     for part in criterion.modules():
         if isinstance(part, Ramp):
             part.epoch = epoch
@@ -128,18 +129,18 @@ def set_epoch(criterion: nn.Module, epoch: int) -> None:
 def class_weights(
     weights: Mapping[str, float] | None, organs: Sequence[str], include_background: bool = True
 ) -> Tensor | None:
-    """Weights of classes by name as a criterion wants them.
+    """Class weights as a tensor, from weights by name.
 
     Args:
-        weights: By organ, and `background`; who is left out weighs 1. None: no weights.
+        weights: Weights of organs and of `background`; a class that is left out has weight 1. None: no weights.
         organs: Class i is organs[i-1].
-        include_background: Whether the criterion looks at the background.
+        include_background: Whether the criterion includes the background.
 
     Returns:
-        (C,) or, without background, (C-1,) float32; None where none are given.
+        (C,) or, without background, (C-1,) float32; None if `weights` is None.
 
     Raises:
-        UserError: When a name is none of the classes or a weight is negative.
+        UserError: When a name is not one of the classes or a weight is negative.
     """
     if weights is None:
         return None
@@ -151,10 +152,11 @@ def class_weights(
         if weight < 0:
             msg = f"class_weights: {name} is {weight}; a weight is 0 or more"
             raise UserError(msg)
-    return torch.tensor([float(weights.get(name, 1)) for name in (names if include_background else organs)])
+    included = names if include_background else organs
+    return torch.tensor([float(weights.get(name, 1)) for name in included])
 
 
-def _resized(label: Tensor, size: Sequence[int]) -> Tensor:
+def _resize(label: Tensor, size: Sequence[int]) -> Tensor:
     """The label on a coarser grid, by nearest neighbour."""
     if label.shape[2:] == size:
         return label

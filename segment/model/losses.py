@@ -1,4 +1,4 @@
-"""Losses of logits (B,C,I,J,K) against class indices (B,1,I,J,K) that MONAI lacks or has in another form."""
+"""Losses of logits (B,C,I,J,K) against class indices (B,1,I,J,K) that MONAI lacks or defines differently."""
 
 import numpy as np
 import torch
@@ -9,19 +9,20 @@ from torch.nn import functional as F  # noqa: N812
 
 from segment.bounds import NotNegative, Positive, in_range
 
-SMOOTH = 1e-5  # keeps the ratio of an organ that is nowhere at 1
+SMOOTH = 1e-5  # makes the Tversky index 1 for an organ that is in neither prediction nor reference
 
 
 class CrossEntropy(nn.Module):
-    """Cross-entropy, or focal loss: mean of -w (1 - p)^gamma log p, p being the true class's softmax probability.
+    """Cross-entropy or focal loss: mean of -w (1 - p)^gamma log p.
 
-    Lin et al. 2017 (arXiv 1708.02002), with softmax in place of its sigmoid, so that it keeps its meaning where
-    classes are merged (`segment.model.marginal_loss`). MONAI's `FocalLoss` without background takes the softmax over
-    organs only, and its `DiceFocalLoss` a sigmoid.
+    p is the softmax probability of the true class, and w is the weight of that class. This is the focal loss of Lin et
+    al. 2017 (arXiv 1708.02002) with a softmax in place of their sigmoid, so that it can be used with merged classes
+    (`segment.model.marginal_loss`). MONAI's `FocalLoss` without background takes the softmax over organs only, and its
+    `DiceFocalLoss` uses a sigmoid.
 
     Args:
-        weight: Weight (C,) of the true class; the mean is over the weights' sum. None: all 1.
-        gamma: 0 is cross-entropy; above, the more the easy voxels are played down.
+        weight: Weight (C,) of each true class; the sum over voxels is divided by the sum of their weights. None: all 1.
+        gamma: 0 is cross-entropy. The larger it is, the less weight easy voxels have.
 
     Raises:
         UserError: When gamma is negative.
@@ -36,28 +37,30 @@ class CrossEntropy(nn.Module):
         self.gamma = gamma
 
     def forward(self, logits: Tensor, label: Tensor) -> Tensor:
-        """Mean over voxels; 0 where all weights are."""
+        """Mean over voxels; 0 if all weights are 0."""
         target = label[:, 0].long()
-        surprise = F.cross_entropy(logits, target, reduction="none")  # (B,I,J,K), -log p
-        # The slope of a root is infinite at 0.
-        hardness = (-torch.expm1(-surprise)).clamp(min=1e-6) ** self.gamma if self.gamma else torch.ones_like(surprise)
+        nll = F.cross_entropy(logits, target, reduction="none")  # negative log-likelihood -log p, (B,I,J,K)
+        modulating_factor = torch.ones_like(nll)
+        if self.gamma:
+            # Clamped, because for gamma < 1 the derivative of (1 - p)^gamma is infinite at p = 1.
+            modulating_factor = (-torch.expm1(-nll)).clamp(min=1e-6) ** self.gamma
         if self.weight is None:
-            return (hardness * surprise).mean()
+            return (modulating_factor * nll).mean()
         weight = self.weight[target]
-        return (weight * hardness * surprise).sum() / weight.sum().clamp(min=1e-12)
+        return (weight * modulating_factor * nll).sum() / weight.sum().clamp(min=1e-12)
 
 
 class DiceCrossEntropy(DiceCELoss):  # type: ignore[misc]
-    """MONAI's `DiceCELoss`, but for patches whose voxels all weigh nothing: their cross-entropy is 0 and not 0 / 0.
+    """MONAI's `DiceCELoss`, except that the cross-entropy is 0 and not 0 / 0 if all voxels of a patch have weight 0.
 
-    Such are patches without organs where `class_weights={background: 0}`.
+    An example is a patch without organs and `class_weights={background: 0}`.
     """
 
     def ce(self, logits: Tensor, label: Tensor) -> Tensor:
-        """Cross-entropy of logits (B,C,I,J,K) against label (B,1,I,J,K): mean over voxels; 0 where all weights are."""
+        """Cross-entropy of logits (B,C,I,J,K) and label (B,1,I,J,K): mean over voxels; 0 if all weights are 0."""
         weight = self.cross_entropy.weight
         if weight is not None and not weight[label.long()].any():
-            return logits.sum() * 0  # still hangs on the logits
+            return logits.sum() * 0  # a zero that backward() accepts
         loss: Tensor = super().ce(logits, label)
         return loss
 
@@ -65,17 +68,17 @@ class DiceCrossEntropy(DiceCELoss):  # type: ignore[misc]
 class Tversky(nn.Module):
     """Tversky loss: mean over classes of w (1 - T)^gamma with T = TP / (TP + alpha FP + beta FN).
 
-    Salehi et al. 2017 (arXiv 1706.05721); with gamma other than 1 the focal Tversky loss of Abraham and Khan 2019
-    (arXiv 1810.07842), who write 1/gamma for it. alpha = beta = 0.5 is Dice. A class that is neither predicted nor
-    there costs nothing.
+    Salehi et al. 2017 (arXiv 1706.05721). With gamma other than 1 it is the focal Tversky loss of Abraham and Khan 2019
+    (arXiv 1810.07842), who write 1/gamma for the exponent. With alpha = beta = 0.5 it is the Dice loss. A class that is
+    in neither prediction nor reference costs nothing.
 
     Args:
         alpha: Weight of false positives.
-        beta: Weight of false negatives; above alpha it favours finding all of a small organ.
+        beta: Weight of false negatives. With beta above alpha, the network misses less of a small organ.
         gamma: Exponent, positive.
         include_background: Whether the background is one of the classes.
         batch: Whether counts are summed over the batch before the ratio.
-        weight: Weight of every class, those that count; None: all 1.
+        weight: Weight of each included class; None: all 1.
 
     Raises:
         UserError: When gamma is not positive, or a weight is negative.
@@ -100,27 +103,31 @@ class Tversky(nn.Module):
         self.register_buffer("weight", weight, persistent=False)
 
     def forward(self, logits: Tensor, label: Tensor) -> Tensor:
-        """Mean over classes and, without `batch`, patches."""
+        """Mean over classes and, without `batch`, over patches."""
         first = 0 if self.include_background else 1
         probs = logits.softmax(dim=1)[:, first:]
         reference = F.one_hot(label[:, 0].long(), logits.shape[1]).movedim(-1, 1)[:, first:].to(probs)
-        hit = (probs * reference).sum(self.axes)  # (C,) or (B,C)
-        extra, missed = probs.sum(self.axes) - hit, reference.sum(self.axes) - hit
-        index = (hit + SMOOTH) / (hit + self.alpha * extra + self.beta * missed + SMOOTH)
-        loss = (1 - index).clamp(min=1e-6) ** self.gamma if self.gamma != 1 else 1 - index
+        true_positives = (probs * reference).sum(self.axes)  # (C,) or (B,C)
+        false_positives = probs.sum(self.axes) - true_positives
+        false_negatives = reference.sum(self.axes) - true_positives
+        denominator = true_positives + self.alpha * false_positives + self.beta * false_negatives
+        index = (true_positives + SMOOTH) / (denominator + SMOOTH)
+        loss = 1 - index
+        if self.gamma != 1:
+            loss = loss.clamp(min=1e-6) ** self.gamma
         return (loss if self.weight is None else loss * self.weight).mean()
 
 
 class Boundary(nn.Module):
-    """Boundary loss: mean of the probability times the signed distance to the true organ's surface, in voxels.
+    """Boundary loss: mean of the probability times the signed distance to the organ's true surface, in voxels.
 
-    Kervadec et al. 2021 (doi:10.1016/j.media.2020.101851, eq. 5): a voxel is worth the more the farther it lies from
-    where it belongs. Organs only; one that a patch does not show has no surface and costs nothing, so the loss is to be
-    added to another one. Where an organ is unknown its probability is 0 (`segment.model.marginal_loss`), so partly
-    labelled cases need nothing more. Distances are those within the patch, computed on the CPU.
+    Kervadec et al. 2021 (doi:10.1016/j.media.2020.101851, eq. 5). The farther a voxel is outside the organ, the more
+    its probability costs; inside, it is rewarded. Only organs count. An organ without voxels in the patch has no
+    surface and costs nothing, so add this loss to another one. An organ that is not annotated has probability 0
+    (`segment.model.marginal_loss`). Distances are computed within the patch, on the CPU.
 
     Args:
-        weight: Weight (C-1,) of every organ; None: all 1.
+        weight: Weight (C-1,) of each organ; None: all 1.
     """
 
     weight: Tensor | None
@@ -130,27 +137,28 @@ class Boundary(nn.Module):
         self.register_buffer("weight", weight, persistent=False)
 
     def forward(self, logits: Tensor, label: Tensor) -> Tensor:
-        """Mean over voxels, organs and patches; negative where all is right."""
+        """Mean over voxels, organs and patches; negative for a perfect prediction."""
         organs = logits.shape[1] - 1
         probs = logits.softmax(dim=1)[:, 1:]
-        values = label[:, 0].to("cpu", torch.uint8).numpy()
-        maps = np.stack([[signed_distance(case == index + 1) for index in range(organs)] for case in values])
-        loss = (probs * torch.from_numpy(maps).to(probs)).mean(dim=(0, 2, 3, 4))  # (C-1,)
+        distances = []
+        for classes in label[:, 0].to("cpu", torch.uint8).numpy():
+            distances.append(np.stack([signed_distance(classes == index + 1) for index in range(organs)]))
+        loss = (probs * torch.from_numpy(np.stack(distances)).to(probs)).mean(dim=(0, 2, 3, 4))  # (C-1,)
         return (loss if self.weight is None else loss * self.weight).mean()
 
 
 def signed_distance(mask: np.ndarray) -> np.ndarray:
     """Distance of every voxel (I,J,K) to a mask's surface, float32, in voxels.
 
-    Outside, it is the distance to the mask's nearest voxel, inside, minus that to the nearest one outside, plus 1, so
-    that it is 0 along the mask's own border. 0 everywhere for a mask that is empty or full.
+    Outside the mask it is the distance to the nearest voxel inside. Inside, it is 1 minus the distance to the nearest
+    voxel outside, so that it is 0 for the outermost voxels of the mask. It is 0 everywhere for an empty or full mask.
     """
     distance = np.zeros(mask.shape, np.float32)
     if not mask.any() or mask.all():
         return distance
     distance += ndimage.distance_transform_edt(~mask)
+    # For voxels inside, the nearest voxel outside is in the bounding box with a margin of one voxel.
     (box,) = ndimage.find_objects(mask.astype(np.uint8))
-    # Inside, a margin of one voxel, where there is one, holds all that is nearest.
     around = tuple(slice(max(s.start - 1, 0), s.stop + 1) for s in box)
     distance[around] -= np.maximum(ndimage.distance_transform_edt(mask[around]) - 1, 0)
     return distance

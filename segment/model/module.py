@@ -1,4 +1,4 @@
-"""The LightningModule: forward, loss, scores; everything it is made of comes from configuration."""
+"""The LightningModule: it trains, validates and tests a network, and logs losses and scores."""
 
 import inspect
 import math
@@ -18,30 +18,36 @@ from segment.inference.segmenter import PostProcess, Segmenter
 from segment.metrics.meter import OrganMeter
 from segment.metrics.scores import OrganScore, mean_scores, score_case
 from segment.model.combined_loss import Criterion, DeepSupervision, set_epoch
+from segment.model.lightning_internals import discard_train_loader
 from segment.model.marginal_loss import marginal
 
 
 class SegmentationModule(pl.LightningModule):
     """Train any network that maps a patch to logits of the same size, and score it on whole patients.
 
-    Logs `train/loss_step`, the mean over a step's batches, and `train/lr` of every `log_every_n_steps`-th step and of
-    an epoch's last one; `train/loss` of every epoch; `val/loss`, `val/dice/<organ>`, `val/dice/mean`,
-    `val/accuracy/<organ>` and `val/accuracy` on whole preprocessed volumes; and `test/dice|hd95_mm|nsd/<organ>` and
-    their means on the CTs' own grids. A patient's scores come first, then their mean over patients; an organ absent
-    from prediction and reference is left out. Organs that a case's label does not annotate take part in neither loss
-    nor scores.
+    Logs
+
+    - `train/loss_step` (mean over the batches of a step) and `train/lr`: every `log_every_n_steps`-th step and the last
+      step of an epoch;
+    - `train/loss`: every epoch;
+    - `val/loss`, `val/dice/<organ>`, `val/dice/mean`, `val/accuracy/<organ>` and `val/accuracy`: on whole preprocessed
+      volumes;
+    - `test/dice|hd95_mm|nsd/<organ>` and their means: on the CTs' own grids.
+
+    Scores are computed for each patient, then averaged over patients. An organ absent from prediction and reference is
+    left out. An organ that a case does not annotate affects neither the loss nor the scores.
 
     Args:
         organs: Class i is organs[i-1].
-        net: Called with `out_channels`, the number of classes with background; returns the network. In training mode
-            the network may return a list of logits of several resolutions, the finest first (deep supervision).
+        net: Called with `out_channels`, the number of classes including background; returns the network. In training
+            mode the network may return a list of logits at several resolutions, the finest first (deep supervision).
         criterion: Called with logits (B,C,I,J,K) float32 and label (B,1,I,J,K); returns a scalar.
-        preprocess: The transform that volumes went through; test and prediction repeat it.
+        preprocess: The transform of the training volumes; test and prediction apply it, too.
         inferer: Runs the network over a whole volume; see `segment.inference.sliding_window.SlidingWindow`.
         postprocess: Cleans a mask on the CT's grid, or None.
         optimizer: Called with the parameters.
-        scheduler: Called with the optimizer, stepped after every epoch; or None. One that takes `total_steps` is given
-            the optimizer steps of the whole run and stepped after each.
+        scheduler: Called with the optimizer, stepped after every epoch; or None. A scheduler with the argument
+            `total_steps` gets the number of optimizer steps of the whole run and is stepped after every step.
         tolerance_mm: Tolerance of the normalised surface distance (nsd) per organ, in mm.
 
     Raises:
@@ -61,7 +67,8 @@ class SegmentationModule(pl.LightningModule):
         tolerance_mm: Mapping[str, float],
     ) -> None:
         super().__init__()
-        if missing := [organ for organ in organs if organ not in tolerance_mm]:
+        missing = [organ for organ in organs if organ not in tolerance_mm]
+        if missing:
             msg = f"tolerance_mm has no value for {', '.join(missing)}; add it in mm: +tolerance_mm.{missing[0]}=3"
             raise UserError(msg)
         self.organs = list(organs)
@@ -74,10 +81,10 @@ class SegmentationModule(pl.LightningModule):
         self.tolerance_mm = dict(tolerance_mm)
         self.val_meter = OrganMeter(self.organs)
         self.test_scores: list[list[OrganScore]] = []
-        # Sum of this epoch's losses and their number. Lightning's own mean would start at 0 after a resume.
+        # Sum and number of the losses of this epoch. Lightning's own mean would start at 0 after a resume.
         self.losses = torch.zeros(2)
-        self.step_losses: list[Tensor] = []  # of the batches since the last step
-        # Plain values that travel in checkpoints; `build` fills them.
+        self.step_losses: list[Tensor] = []  # losses of the batches since the last step
+        # Plain values for the checkpoint, set by `build`.
         self.checkpoint_metadata: dict[str, Any] = {}
 
     def forward(self, image: Tensor) -> Tensor:
@@ -99,11 +106,13 @@ class SegmentationModule(pl.LightningModule):
         return loss
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Log loss and learning rate of this step, before any checkpoint holds it.
+        """Log loss and learning rate of this step, before a checkpoint contains the step.
 
-        Lightning's own logging of steps adds one when training is told to end, which no resume would repeat.
+        Lightning's own logging also logs the step at which training is stopped, and a resumed run would not repeat
+        that row.
         """
-        step, trainer = self.trainer.global_step, self.trainer
+        trainer = self.trainer
+        step = trainer.global_step
         losses, self.step_losses = self.step_losses, []
         if (step + 1) % trainer.log_every_n_steps and not trainer.is_last_batch:  # type: ignore[attr-defined]
             return
@@ -112,20 +121,21 @@ class SegmentationModule(pl.LightningModule):
             logger.log_metrics({**scalars, "epoch": self.current_epoch}, step=step)
 
     def on_train_epoch_start(self) -> None:
-        """Begin the epoch's mean loss; not called when an epoch is resumed in its middle."""
+        """Reset the mean loss of the epoch. Lightning does not call this if a run resumes within an epoch."""
         self.losses = torch.zeros(2)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:  # noqa: ANN401
-        """Tell the criterion the epoch: before every batch, because an epoch may be resumed in its middle."""
+        """Pass the epoch to the criterion, before every batch because a run may resume within an epoch."""
         set_epoch(self.criterion, self.current_epoch)
 
     def validation_step(self, batch: Mapping[str, Any], batch_idx: int) -> dict[str, Tensor]:
-        """Loss and scores of one whole volume; `pred` (1,1,I,J,K), its class indices, for callbacks."""
+        """Log the loss of a whole volume and update the scores; returns class indices `pred` (1,1,I,J,K)."""
         image, label = batch["image"]["data"], batch["label"]["data"]
-        logits, known = self.inferer(self.net, image), batch["annotated"]
-        self.log("val/loss", self.criterion(marginal(logits, known), label), batch_size=1, sync_dist=True)
+        logits = self.inferer(self.net, image)
+        annotated = batch["annotated"]
+        self.log("val/loss", self.criterion(marginal(logits, annotated), label), batch_size=1, sync_dist=True)
         pred = logits.argmax(dim=1, keepdim=True)
-        self.val_meter.update(pred, label, known)
+        self.val_meter.update(pred, label, annotated)
         return {"pred": pred}
 
     def on_validation_epoch_end(self) -> None:
@@ -135,28 +145,30 @@ class SegmentationModule(pl.LightningModule):
         self.val_meter.reset()
 
     def on_test_epoch_start(self) -> None:
-        """Forget an earlier test."""
+        """Reset the scores."""
         self.test_scores = []
 
     def test_step(self, batch: LabelledScan, batch_idx: int) -> dict[str, Any]:
-        """`mask` and `scores` of one CT, on its own grid, for callbacks."""
+        """The `mask` and `scores` of one CT, on its own grid, for callbacks."""
         mask = self.segmenter(batch.scan)
         scores = score_case(mask, batch.reference, batch.scan.affine, self.organs, self.tolerance_mm, batch.annotated)
         self.test_scores.append(scores)
         return {"mask": mask, "scores": scores}
 
     def on_test_epoch_end(self) -> None:
-        """Log the scores of all test patients, of every process."""
+        """Log the mean scores of all test patients, gathered from all processes."""
         scores = self.test_scores
         if self.trainer.world_size > 1:
             gathered: list[Any] = [None] * self.trainer.world_size
             torch.distributed.all_gather_object(gathered, scores)
-            scores = [case for part in gathered for case in part]
+            scores = []
+            for part in gathered:
+                scores += part
         for name, value in mean_scores(scores).items():
             self.log(f"test/{name}", value, rank_zero_only=True)
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401  # Lightning's own type is not public
-        """Optimizer and, if there is one, the scheduler, stepped once an epoch or once a step."""
+        """The optimizer and, unless it is None, the scheduler."""
         optimizer = self.make_optimizer(self.net.parameters())
         if self.make_scheduler is None:
             return optimizer
@@ -174,17 +186,21 @@ class SegmentationModule(pl.LightningModule):
                 f"{self.trainer.max_epochs}"
             )
             raise UserError(msg)
-        # Counting makes a loader before the checkpoint is read, so it would not be told its place in the epoch; without
-        # it, Lightning makes another when training begins.
-        self.trainer.fit_loop._combined_loader = None
+        # Lightning has made a training loader to count the steps. The checkpoint is loaded later, so this loader would
+        # not continue at the right batch.
+        discard_train_loader(self.trainer)
         return int(steps)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Put what prediction needs beside the weights, as plain values; and the epoch's losses, for a resume."""
+        """Add the metadata, which loading needs, and the losses of the epoch, which a resume needs."""
         checkpoint["segment"] = self.checkpoint_metadata
-        # Mean over processes, which then all go on with the same.
-        checkpoint["losses"] = self.trainer.strategy.reduce(self.losses.clone(), reduce_op="mean").cpu()
+        # A row per process: each resumes with its own sum, since a mean would differ in its last bit.
+        checkpoint["losses"] = self.trainer.strategy.all_gather(self.losses.to(self.device)).reshape(-1, 2).cpu()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the epoch's losses up again."""
-        self.losses = checkpoint.get("losses", self.losses)
+        """Restore the losses of the epoch."""
+        losses = checkpoint["losses"]
+        if len(losses) == self.trainer.world_size:
+            self.losses = losses[self.trainer.global_rank]
+        else:
+            self.losses = losses.mean(dim=0)

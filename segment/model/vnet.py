@@ -13,29 +13,32 @@ from torch import Tensor, nn
 
 from segment.bounds import Count, in_range
 
-GROUPS = 8  # channels are dealt out to so many groups, or to as many as divide them
+GROUPS = 8  # maximum number of groups in group normalisation; fewer if 8 does not divide the number of channels
 
 
 class VNet(nn.Module):
-    """Logits of the image's own size; with deep supervision, in training mode, a list of them, the finest first.
+    """Map an image to logits of the same size.
 
-    Level 0 has the finest grid, each further level half its resolution and twice its channels, up to `max_channels`.
+    With deep supervision and in training mode, the output is a list of logits, the finest first. Level 0 has the finest
+    grid. Each further level has half the resolution and twice the channels, up to `max_channels`.
 
     Args:
         out_channels: Classes with background.
         in_channels: Channels of the image.
         base_channels: Channels of level 0.
-        max_channels: Bound on the channels of the deep levels; None: none.
-        convolutions: Convolutions of each level's block, the finest first; as many entries as levels, at least two.
-            The decoder mirrors them.
-        kernel_size: Edge of these convolutions' kernels, odd.
-        residual: Blocks add their input to their output, PReLU, strided 2³ convolutions down and transposed ones up;
-            else ReLU, max pooling down, trilinear interpolation and a 1³ convolution up.
+        max_channels: Upper limit for the channels of a level; None: no limit.
+        convolutions: Number of convolutions in the block of each level, the finest first; at least two levels. The
+            decoder has the same numbers.
+        kernel_size: Edge length of the kernels of these convolutions, odd.
+        residual: If true, blocks add their input to their output and use PReLU; 2³ convolutions with stride 2 go down,
+            transposed ones go up. If false, blocks use ReLU; max pooling goes down, a 1³ convolution and trilinear
+            interpolation go up.
         norm: `batch`, `instance` or `group` normalisation after every convolution; None: none, as in the paper.
-        decoder_width: Channels of a decoder block as a multiple of its level's: 2 in the paper; 1 is cheaper.
-        stem_stride: Image voxels along an edge of a voxel of level 0. Above 1 the image enters by a strided
-            convolution and the logits are interpolated, which saves most of the time of large patches.
-        deep_supervision: Whether every decoder level but the coarsest gives logits in training mode.
+        decoder_width: Channels of a decoder block as a multiple of the channels of its level. 2 in the paper; 1 is
+            cheaper.
+        stem_stride: Edge length of a voxel of level 0 in image voxels. Above 1, the image enters through a strided
+            convolution and the logits are interpolated, which saves most of the time for large patches.
+        deep_supervision: Whether every decoder level except the coarsest returns logits in training mode.
 
     Raises:
         ValueError: When an argument is out of its range.
@@ -60,15 +63,20 @@ class VNet(nn.Module):
         _check(convolutions, kernel_size)
         self.deep_supervision = deep_supervision
         levels = len(convolutions)
-        widths = [min(base_channels * 2**level, max_channels or base_channels * 2**level) for level in range(levels)]
-        wide = [decoder_width * width for width in widths[:-1]] + widths[-1:]  # what each level hands upwards
+        widths = [base_channels * 2**level for level in range(levels)]
+        if max_channels is not None:
+            widths = [min(width, max_channels) for width in widths]
+        # Channels that each level passes to the next finer one.
+        wide = [decoder_width * width for width in widths[:-1]] + widths[-1:]
 
         def block(channels_in: int, channels_out: int, count: int) -> nn.Module:
             return Block(channels_in, channels_out, count, kernel_size, residual, norm)
 
         self.stem: nn.Module = nn.Identity()
         if stem_stride > 1:
-            self.stem = _resampled(nn.Conv3d(in_channels, base_channels, stem_stride, stem_stride), norm, residual)
+            self.stem = _with_norm_and_activation(
+                nn.Conv3d(in_channels, base_channels, stem_stride, stem_stride), norm, residual
+            )
         first = in_channels if stem_stride == 1 else base_channels
         self.encoder = nn.ModuleList([block(first, widths[0], convolutions[0])])
         self.down = nn.ModuleList()
@@ -87,14 +95,14 @@ class VNet(nn.Module):
     def forward(self, image: Tensor) -> Tensor | list[Tensor]:
         """Map an image (B,in_channels,I,J,K) to logits (B,out_channels,I,J,K).
 
-        I, J and K must be multiples of `stem_stride` · 2^(levels - 1). Logits of deep supervision have the grids of
-        their levels.
+        I, J and K must be multiples of `stem_stride` · 2^(levels - 1). With deep supervision, the coarser logits have
+        the grids of their levels.
         """
         x = self.encoder[0](self.stem(image))  # (B, base_channels, I/s, J/s, K/s) with the stem's stride s
         skips = []
         for down, encode in zip(self.down, self.encoder[1:], strict=True):
             skips.append(x)
-            x = encode(down(x))  # twice the channels, half the grid
+            x = encode(down(x))  # twice the channels, half the resolution
         outputs = []
         for level in reversed(range(len(skips))):
             x = torch.cat([self.up[level](x), skips.pop()], dim=1)  # (B, 2 × the level's channels, …)
@@ -107,10 +115,10 @@ class VNet(nn.Module):
 
 
 class Block(nn.Module):
-    """Convolutions of one level; the residual form adds what came in before the last activation.
+    """Convolutions of one level. The residual form adds the input before the last activation.
 
-    Where the number of channels changes, a 1³ convolution adapts the sum's left side; a single channel is spread over
-    all, as the paper's first level does.
+    If the number of channels changes, a 1³ convolution adapts the input. A single input channel is added to all output
+    channels, as in the first level of the paper.
     """
 
     def __init__(
@@ -139,7 +147,7 @@ class Block(nn.Module):
 
 
 def _conv(channels_in: int, channels_out: int, kernel_size: int, norm: str | None) -> nn.Module:
-    # A normalisation that follows takes any bias away again.
+    # Normalisation would remove a bias.
     return nn.Conv3d(channels_in, channels_out, kernel_size, padding=kernel_size // 2, bias=norm is None)
 
 
@@ -158,29 +166,31 @@ def _activation(channels: int, residual: bool) -> nn.Module:
     return nn.PReLU(channels) if residual else nn.ReLU(inplace=True)
 
 
-def _resampled(conv: nn.Conv3d | nn.ConvTranspose3d, norm: str | None, residual: bool) -> nn.Sequential:
+def _with_norm_and_activation(conv: nn.Conv3d | nn.ConvTranspose3d, norm: str | None, residual: bool) -> nn.Sequential:
     return nn.Sequential(conv, *_norm(norm, conv.out_channels), _activation(conv.out_channels, residual))
 
 
 def _down(fine: int, coarse: int, residual: bool, norm: str | None) -> nn.Module:
-    """Half the resolution: by a strided convolution to the coarse level's channels, or by max pooling."""
-    return _resampled(nn.Conv3d(fine, coarse, 2, 2), norm, residual) if residual else nn.MaxPool3d(2)
+    """Halve the resolution: by a strided convolution to the channels of the coarse level, or by max pooling."""
+    if residual:
+        return _with_norm_and_activation(nn.Conv3d(fine, coarse, 2, 2), norm, residual)
+    return nn.MaxPool3d(2)
 
 
 def _up(coarse: int, fine: int, residual: bool, norm: str | None) -> nn.Module:
-    """Twice the resolution with the fine level's channels."""
+    """Double the resolution, with the channels of the fine level."""
     if residual:
-        return _resampled(nn.ConvTranspose3d(coarse, fine, 2, 2), norm, residual)
-    # The 1³ convolution and the interpolation commute; this order computes eight times less.
+        return _with_norm_and_activation(nn.ConvTranspose3d(coarse, fine, 2, 2), norm, residual)
+    # The 1³ convolution and the interpolation commute. In this order the convolution has an eighth of the voxels.
     return nn.Sequential(nn.Conv3d(coarse, fine, 1), _upsample(2))
 
 
 def _head(channels: int, out_channels: int, stem_stride: int) -> nn.Module:
-    """Logits on the image's grid.
+    """Logits on the image's grid, by interpolation.
 
-    They are interpolated. A transposed convolution would compute each of the stem_stride³ image voxels of a level-0
-    voxel with weights of their own, and where two classes come close the masks show that as a lattice: Odena, Dumoulin,
-    Olah, "Deconvolution and Checkerboard Artifacts", Distill (2016).
+    A transposed convolution would have different weights for each of the stem_stride³ image voxels of a level-0 voxel.
+    Where two classes have similar logits, this gives a checkerboard pattern in the masks: Odena, Dumoulin, Olah,
+    "Deconvolution and Checkerboard Artifacts", Distill (2016).
     """
     head = nn.Conv3d(channels, out_channels, 1)
     return head if stem_stride == 1 else nn.Sequential(head, _upsample(stem_stride))
@@ -192,8 +202,8 @@ def _upsample(factor: int) -> nn.Module:
 
 def _check(convolutions: Sequence[int], kernel_size: int) -> None:
     if len(convolutions) < 2:
-        msg = f"convolutions needs a number for each of at least two levels, got {list(convolutions)}"
+        msg = f"convolutions needs one number per level for at least two levels, got {list(convolutions)}"
         raise ValueError(msg)
     if kernel_size % 2 == 0:
-        msg = f"kernel_size must be odd, so that blocks keep the grid; got {kernel_size}"
+        msg = f"kernel_size must be odd, or the grid would change size; got {kernel_size}"
         raise ValueError(msg)

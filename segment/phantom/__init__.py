@@ -1,4 +1,4 @@
-"""A seeded generator of synthetic abdominal CTs that a radiologist would recognise as a schematic torso."""
+"""A seeded generator of synthetic abdominal CTs, schematic but anatomically plausible."""
 
 from segment.phantom.case import LABELS
 from segment.phantom.write import write_dataset

@@ -1,4 +1,4 @@
-"""One synthetic case, from its seed to voxels."""
+"""One synthetic case, from its seed to its voxels."""
 
 from dataclasses import dataclass
 
@@ -7,11 +7,11 @@ import numpy as np
 from segment.phantom import gut, organs, vessels
 from segment.phantom.patient import SyntheticPatient, sample_patient
 from segment.phantom.region import Region
-from segment.phantom.scanner import draw_table, form_image
-from segment.phantom.skeleton import draw_skeleton
-from segment.phantom.trunk import back_mm, draw_trunk
+from segment.phantom.scanner import add_table, form_image
+from segment.phantom.skeleton import add_skeleton
+from segment.phantom.trunk import add_trunk, back_mm
 
-# The codes of FLARE22 for what is drawn; everything else is 0.
+# The codes of FLARE22 for the organs in the label; everything else is 0.
 LABELS = {
     "liver": 1,
     "right_kidney": 2,
@@ -28,14 +28,14 @@ Shape = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
-class Drawing:
-    """A case in RAS+ order.
+class SyntheticCase:
+    """A case in RAS+ orientation.
 
     Attributes:
         hu: (I,J,K) int16.
         label: (I,J,K) uint8, codes of LABELS.
         spacing_mm: (3,) size of a voxel.
-        patient: Who it is.
+        patient: The patient.
     """
 
     hu: np.ndarray
@@ -44,23 +44,24 @@ class Drawing:
     patient: SyntheticPatient
 
 
-def draw_case(seed: int, index: int, shape: Shape) -> Drawing:
-    """Draw case `index`: a pure function of its arguments, whose anatomy does not depend on the shape."""
+def synthesise_case(seed: int, index: int, shape: Shape) -> SyntheticCase:
+    """Synthesise case `index`: a pure function of the arguments. The anatomy does not depend on `shape`."""
     streams = np.random.SeedSequence((seed, index)).spawn(4)
-    who, where, what, scan = (np.random.default_rng(stream) for stream in streams)
-    patient = sample_patient(who)
-    body, spacing_mm = _lay_down(patient, shape, where)
-    draw_table(body, back_mm(patient))
-    inside = _draw_anatomy(body, patient, what)
-    return Drawing(form_image(body.hu, inside, spacing_mm, scan), body.label, spacing_mm, patient)
+    patient_rng, position_rng, anatomy_rng, scan_rng = (np.random.default_rng(stream) for stream in streams)
+    patient = sample_patient(patient_rng)
+    body, spacing_mm = _position_patient(patient, shape, position_rng)
+    add_table(body, back_mm(patient))
+    inside = _add_anatomy(body, patient, anatomy_rng)
+    hu = form_image(body.hu, inside, spacing_mm, scan_rng)
+    return SyntheticCase(hu, body.label, spacing_mm, patient)
 
 
-def _lay_down(patient: SyntheticPatient, shape: Shape, rng: np.random.Generator) -> tuple[Region, np.ndarray]:
-    """An empty region with the field of view that a technician would choose, and its spacing in true mm."""
+def _position_patient(patient: SyntheticPatient, shape: Shape, rng: np.random.Generator) -> tuple[Region, np.ndarray]:
+    """An empty region with a plausible field of view, and the size of its voxels in mm."""
     width = 2 * (141 + 1.1 * patient.subcutaneous_mm) * patient.scale[0]
     fov = float(np.clip(width * rng.uniform(1.02, 1.15), 330, 420))
     length, top = rng.uniform(240, 330), rng.uniform(112, 140)
-    cut = rng.random()
+    cut = rng.random()  # decides whether an end of the scan cuts organs off
     if cut < 0.1:  # starts below the dome of the liver
         top = rng.uniform(60, 85)
     elif cut < 0.2:  # ends above the lower poles of the kidneys
@@ -82,22 +83,22 @@ def _lay_down(patient: SyntheticPatient, shape: Shape, rng: np.random.Generator)
     return body, spacing_mm
 
 
-def _draw_anatomy(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> np.ndarray:
-    """Draw everything; what comes first takes its room, what comes later gets the rest. Returns the body's mask."""
-    trunk = draw_trunk(body, patient, rng)
-    draw_skeleton(body, trunk, patient, rng)
-    vessels.draw_heart(body, patient)
-    vessels.draw_great_vessels(body, patient, LABELS, rng)
+def _add_anatomy(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> np.ndarray:
+    """Add all structures. Each takes the room that earlier ones have left. Returns the mask of the body."""
+    trunk = add_trunk(body, patient, rng)
+    add_skeleton(body, trunk, patient, rng)
+    vessels.add_heart(body, patient)
+    vessels.add_great_vessels(body, patient, LABELS, rng)
     for name, side in (("right_kidney", 1), ("left_kidney", -1)):
         if name not in patient.absent:
-            organs.draw_kidney(body, patient, side, LABELS, rng)
-    organs.draw_liver(body, patient, LABELS, rng)
+            organs.add_kidney(body, patient, side, LABELS, rng)
+    organs.add_liver(body, patient, LABELS, rng)
     if "spleen" not in patient.absent:
-        organs.draw_spleen(body, patient, LABELS, rng)
-    organs.draw_pancreas(body, patient, LABELS, rng)
-    gut.draw_stomach(body, patient, LABELS, rng)
-    gut.draw_duodenum(body, patient, rng)
-    gut.draw_colon(body, patient, rng)
-    vessels.draw_mesentery(body, patient, rng)
-    gut.draw_small_bowel(body, patient, rng)
+        organs.add_spleen(body, patient, LABELS, rng)
+    organs.add_pancreas(body, patient, LABELS, rng)
+    gut.add_stomach(body, patient, LABELS, rng)
+    gut.add_duodenum(body, patient, rng)
+    gut.add_colon(body, patient, rng)
+    vessels.add_mesentery(body, patient, rng)
+    gut.add_small_bowel(body, patient, rng)
     return trunk.skin < 0

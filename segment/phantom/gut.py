@@ -1,4 +1,4 @@
-"""Stomach, colon and small bowel: walls, what is in them, and gas on top of it."""
+"""Stomach, colon and small bowel: walls, content, and gas above the content."""
 
 from collections.abc import Mapping
 
@@ -13,8 +13,8 @@ Codes = Mapping[str, int]
 GAS_HU = -960.0
 
 
-def draw_stomach(body: Region, patient: SyntheticPatient, codes: Codes, rng: np.random.Generator) -> None:
-    """Draw fundus, body and antrum; the patient lies on the back, so gas is in front, fluid or food behind."""
+def add_stomach(body: Region, patient: SyntheticPatient, codes: Codes, rng: np.random.Generator) -> None:
+    """Add fundus, body and antrum. The patient lies on the back, so gas is in front and fluid or food behind."""
     fill = float(rng.uniform(0.65, 1.15))
     path = [(-48, 0, 74), (-60, 22, 52), (-58, 48, 22), (-40, 66, -8), (-8, 72, -22), (22, 62, -14), (34, 52, -4)]
     points = curve(np.array(path) + rng.normal(0, 4, (7, 3)), 10)
@@ -27,44 +27,34 @@ def draw_stomach(body: Region, patient: SyntheticPatient, codes: Codes, rng: np.
     part.paint(bag, patient.hu["stomach_wall"], codes["stomach"])
     food = rng.random() < 0.4
     part.paint(lumen, rng.uniform(5, 30) + (40 if food else 3) * part.field(rng, 6) + 25 * food)
-    level = rng.uniform(48, 95)  # of the fluid
+    level = rng.uniform(48, 95)  # surface of the fluid
     part.paint(np.maximum(lumen, level - part.y), GAS_HU)
 
 
-def draw_colon(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> None:
-    """Draw the frame of the large bowel: sacculated, with stool and gas."""
-    path = [
-        *((96, 20, -175), (98, 12, -140), (100, 8, -100), (96, 14, -66), (78, 52, -56), (40, 80, -66), (0, 88, -76)),
-        *(
-            (-44, 80, -60),
-            (-80, 54, -20),
-            (-100, 20, 8),
-            (-108, 0, -40),
-            (-108, -2, -90),
-            (-104, 8, -140),
-            (-96, 14, -190),
-        ),
-    ]
+def add_colon(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> None:
+    """Add the large bowel: haustra, stool and gas."""
+    ascending = [(96, 20, -175), (98, 12, -140), (100, 8, -100), (96, 14, -66)]
+    transverse = [(78, 52, -56), (40, 80, -66), (0, 88, -76), (-44, 80, -60), (-80, 54, -20)]
+    descending = [(-100, 20, 8), (-108, 0, -40), (-108, -2, -90), (-104, 8, -140), (-96, 14, -190)]
+    path = ascending + transverse + descending
     points = curve(np.array(path) + rng.normal(0, 6, (len(path), 3)), 7)
-    along = np.arange(len(points)) * 7
-    base = np.interp(np.linspace(0, 1, len(points)), (0, 0.25, 0.5, 0.75, 1), (25, 22, 19, 17, 13)) * rng.uniform(
-        0.8, 1.15
-    )
-    radii = base * (1 + 0.13 * np.sin(along * (2 * np.pi / 32)))
+    along_mm = np.arange(len(points)) * 7
+    width = np.interp(np.linspace(0, 1, len(points)), (0, 0.25, 0.5, 0.75, 1), (25, 22, 19, 17, 13))
+    radii = width * rng.uniform(0.8, 1.15) * (1 + 0.13 * np.sin(along_mm * (2 * np.pi / 32)))
     part = body.crop(points.min(0) - 35, points.max(0) + 35)
     wall = part.claim(tube(part, points, radii), 0.6 * patient.gap_mm + 0.5)
     lumen = wall + 2.5
     part.paint(wall, patient.hu["bowel_wall"])
     stool = rng.uniform(0, 45)
     part.paint(lumen, stool + 35 * part.field(rng, 5))
-    # Bubbles in stool, and gas above a level that differs slowly along the way.
+    # Bubbles in the stool, and gas above a level that varies slowly along the bowel.
     part.paint(np.maximum(lumen + 1, 4 * (1.5 - part.field(rng, 4))), -600)
     level = np.where(np.abs(part.x) > 70, 16, 88) + 16 * part.field(rng, 130) + rng.uniform(-8, 8)
     part.paint(np.maximum(lumen, level - part.y), GAS_HU)
 
 
-def draw_small_bowel(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> None:
-    """Fill what is left of the cavity with bent loops: collapsed, with fluid, gas or oral contrast."""
+def add_small_bowel(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> None:
+    """Fill the rest of the cavity with bent loops: collapsed, or with fluid, gas or oral contrast."""
     oral = patient.phase != "arterial" and rng.random() < 0.35
     for _ in range(150):
         center = np.array((rng.uniform(-95, 95), rng.uniform(15, 95), rng.uniform(-180, -5)))
@@ -91,13 +81,13 @@ def draw_small_bowel(body: Region, patient: SyntheticPatient, rng: np.random.Gen
 
 
 def _fits(part: Region, shape: np.ndarray) -> bool:
-    """Whether most of a loop is in free room; slivers are not drawn."""
+    """Whether more than 55 % of a loop is in free room. Otherwise only a sliver of it would be visible."""
     inside = shape < 0
     return bool(inside.any()) and float((part.free[inside] > 0).mean()) > 0.55
 
 
-def draw_duodenum(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> None:
-    """Draw the loop around the head of the pancreas."""
+def add_duodenum(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> None:
+    """Add the loop around the head of the pancreas."""
     path = [(36, 52, -4), (52, 40, -8), (56, 30, -34), (46, 28, -58), (10, 42, -62), (-24, 40, -52)]
     points = curve(np.array(path) + rng.normal(0, 2, (6, 3)), 9)
     part = body.crop(points.min(0) - 16, points.max(0) + 16)

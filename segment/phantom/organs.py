@@ -1,4 +1,4 @@
-"""Solid organs: kidneys, liver, spleen, pancreas, and the gallbladder at the liver's edge."""
+"""Solid organs: kidneys, liver, spleen, pancreas, and the gallbladder at the edge of the liver."""
 
 from collections.abc import Mapping
 
@@ -11,31 +11,31 @@ from segment.phantom.shapes import curve, ellipsoid, smooth_max, smooth_min, tub
 Codes = Mapping[str, int]
 
 
-def draw_kidney(body: Region, patient: SyntheticPatient, side: int, codes: Codes, rng: np.random.Generator) -> None:
-    """Draw one kidney: cortex, pyramids, and a sinus of fat and urine that opens to the front and the middle.
+def add_kidney(body: Region, patient: SyntheticPatient, side: int, codes: Codes, rng: np.random.Generator) -> None:
+    """Add one kidney: cortex, pyramids, and a sinus of fat and urine that opens to the front and the middle.
 
     Args:
-        body: Where to draw.
-        patient: Whose.
-        side: 1 right, -1 left.
-        codes: Label of right_kidney and left_kidney.
-        rng: Source of its form.
+        body: The region to add it to.
+        patient: The patient.
+        side: 1 for the right kidney, -1 for the left.
+        codes: Labels of right_kidney and left_kidney.
+        rng: Random numbers for its shape.
     """
     name = "right_kidney" if side > 0 else "left_kidney"
     size = patient.organ[name]
-    center = np.array((side * rng.normal(60, 2.5), rng.normal(-9, 3), rng.normal(-34 if side > 0 else -22, 7)))
+    height = -34 if side > 0 else -22  # the right kidney is lower
+    center = np.array((side * rng.normal(60, 2.5), rng.normal(-9, 3), rng.normal(height, 7)))
     part = body.crop(center - 75, center + 75)
     turn = _kidney_axes(side, rng)
     radii = np.array((27.3, 32.0, 58)) * size * rng.normal(1, 0.04, 3)
     outside = ellipsoid(part, center, radii, turn) + 1.3 * part.field(rng, 22)
     hilum = center + turn[1] * radii[1] * 0.62
     sinus = ellipsoid(part, hilum, radii * (0.36, 0.55, 0.4), turn) + 0.7 * part.field(rng, 18)
-    outside = smooth_max(
-        outside, -ellipsoid(part, center + turn[1] * radii[1] * 1.25, radii * (0.5, 0.55, 0.4), turn), 8
-    )
+    indent = ellipsoid(part, center + turn[1] * radii[1] * 1.25, radii * (0.5, 0.55, 0.4), turn)
+    outside = smooth_max(outside, -indent, 8)
     kidney = part.claim(outside, patient.gap_mm + 1)
-    part.occupy(kidney - 2.5)  # fat that always surrounds it
-    # Pyramids: lumps of medulla between columns of cortex, under 7 mm of cortex.
+    part.occupy(kidney - 2.5)  # a layer of fat around it
+    # Pyramids: lumps of medulla between columns of cortex, below a layer of cortex of 7 mm.
     lumps = part.field(rng, 10 * size)
     medulla = np.maximum(np.maximum(kidney + 7 * size, 1.5 - sinus), 2.5 * lumps - 2)
     tissue = np.maximum(kidney, -sinus)
@@ -47,7 +47,10 @@ def draw_kidney(body: Region, patient: SyntheticPatient, side: int, codes: Codes
 
 
 def _kidney_axes(side: int, rng: np.random.Generator) -> np.ndarray:
-    """Rows: thickness, width towards the hilum, length; upper poles lie nearer to the spine and further back."""
+    """Axes (3,3), as rows: thickness, width towards the hilum, length.
+
+    The upper poles are closer to the spine and to the back than the lower poles.
+    """
     length = np.array((-side * 0.26, -0.18, 1.0)) + rng.normal(0, 0.05, 3)
     length /= np.linalg.norm(length)
     width = np.array((-side * 0.8, 0.6, 0.0)) + rng.normal(0, 0.08, 3)
@@ -56,34 +59,34 @@ def _kidney_axes(side: int, rng: np.random.Generator) -> np.ndarray:
     return np.stack([np.cross(width, length), width, length])
 
 
-def draw_liver(body: Region, patient: SyntheticPatient, codes: Codes, rng: np.random.Generator) -> None:
-    """Draw the gallbladder in its bed, then a right, left and caudate lobe around it, with their veins."""
+def add_liver(body: Region, patient: SyntheticPatient, codes: Codes, rng: np.random.Generator) -> None:
+    """Add the gallbladder, then the right, left and caudate lobes around it, with their veins."""
     part = body.crop((-125, -75, -130), (150, 135, 150))
     size = patient.organ["liver"]
-    _draw_gallbladder(part, patient, codes, rng)
+    _add_gallbladder(part, patient, codes, rng)
     right = ellipsoid(part, (70, 16, 30), (84 * size, 94 * size, 107 * size))
     left = ellipsoid(part, (2, 64, 58), (86 * size, 48 * size, 46 * size))
     caudate = ellipsoid(part, (16, 34, 42), (20 * size, 16 * size, 30 * size))
     liver = smooth_min(smooth_min(right, left, 22), caudate, 10)
-    # The lower face rises from the right flank to the left dome and is hollow over stomach and colon.
+    # The lower surface rises from the right flank to the left dome.
     tilt = rng.normal(0.52, 0.08)
     low = -37 - 120 * (size - 1) + rng.normal(0, 7) - np.float32(tilt) * (part.x - 60)
     face = low - part.z + np.float32(-0.25) * (part.y - 40) + 7 * part.field(rng, 45)
     liver = smooth_max(liver, face * np.float32(0.86), 14)
-    # Nothing to the left of the vena cava lies far back.
+    # Left of the vena cava, the liver does not reach far back.
     behind = np.float32(32) - part.y - np.float32(2.2) * np.maximum(part.x - 20, 0)
     liver = smooth_max(liver, behind * np.float32(0.6), 12)
-    # The ligament's notch between the lobes, at the front edge.
+    # The notch of the ligament between the lobes, at the front edge.
     notch = ellipsoid(part, (10, 108, 14), (5, 42, 40)) + 1.5 * part.field(rng, 30)
     liver = smooth_max(liver, -notch, 8) + 2.2 * part.field(rng, 32)
     liver = part.claim(liver, 0.6 * patient.gap_mm)
     texture = 2.5 * part.field(rng, 8) + 2.5 * part.field(rng, 40)
     part.paint(liver, patient.hu["liver"] + texture, codes["liver"])
-    _draw_liver_veins(part, liver, patient, rng)
+    _add_liver_veins(part, liver, patient, rng)
 
 
-def _draw_gallbladder(part: Region, patient: SyntheticPatient, codes: Codes, rng: np.random.Generator) -> None:
-    if rng.random() < 0.12:  # taken out, or contracted after a meal
+def _add_gallbladder(part: Region, patient: SyntheticPatient, codes: Codes, rng: np.random.Generator) -> None:
+    if rng.random() < 0.12:  # removed by surgery, or contracted after a meal
         return
     shift = rng.normal(0, 5, 3)
     points = curve(np.array([(38, 42, 6), (48, 58, -12), (58, 74, -34)]) + shift, 6)
@@ -93,7 +96,7 @@ def _draw_gallbladder(part: Region, patient: SyntheticPatient, codes: Codes, rng
     part.paint(bag + 1.5, patient.hu["bile"])
 
 
-def _draw_liver_veins(part: Region, liver: np.ndarray, patient: SyntheticPatient, rng: np.random.Generator) -> None:
+def _add_liver_veins(part: Region, liver: np.ndarray, patient: SyntheticPatient, rng: np.random.Generator) -> None:
     trees = {
         "hepatic_vein": [
             [(18, 30, 88), (48, 22, 80), (95, 8, 50)],
@@ -115,14 +118,15 @@ def _draw_liver_veins(part: Region, liver: np.ndarray, patient: SyntheticPatient
             part.paint(np.maximum(vein, liver + 1), patient.hu[name])
 
 
-def draw_spleen(body: Region, patient: SyntheticPatient, codes: Codes, rng: np.random.Generator) -> None:
-    """Draw a crescent along the left ribs at the back, hollow towards stomach and kidney."""
+def add_spleen(body: Region, patient: SyntheticPatient, codes: Codes, rng: np.random.Generator) -> None:
+    """Add a crescent along the left ribs at the back, concave towards stomach and kidney."""
     size = patient.organ["spleen"]
     center = np.array((-96, -16, 46)) + rng.normal(0, (3, 5, 7))
     part = body.crop(center - 95, center + 95)
     length = np.array((-0.25, 0.55, -0.8)) + rng.normal(0, 0.12, 3)  # along the tenth rib
     length /= np.linalg.norm(length)
-    inward = np.array((0.85, 0.5, 0.1)) - length * float(np.array((0.85, 0.5, 0.1)) @ length)
+    inward = np.array((0.85, 0.5, 0.1))
+    inward = inward - length * float(inward @ length)
     inward /= np.linalg.norm(inward)
     turn = np.stack([inward, np.cross(length, inward), length])
     radii = np.array((38.5, 46, 63)) * size * rng.normal(1, 0.06, 3)
@@ -134,8 +138,8 @@ def draw_spleen(body: Region, patient: SyntheticPatient, codes: Codes, rng: np.r
     part.paint(spleen, patient.hu["spleen"] + mottled * part.field(rng, 11), codes["spleen"])
 
 
-def draw_pancreas(body: Region, patient: SyntheticPatient, codes: Codes, rng: np.random.Generator) -> None:
-    """Draw head, neck, body and tail across the spine, lobulated by fat."""
+def add_pancreas(body: Region, patient: SyntheticPatient, codes: Codes, rng: np.random.Generator) -> None:
+    """Add head, neck, body and tail across the spine, lobulated by fat."""
     points = np.array(
         [(40, 40, -36), (37, 44, -16), (22, 54, -4), (0, 60, 4), (-26, 52, 12), (-52, 30, 22), (-70, 12, 30)]
     )

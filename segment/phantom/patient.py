@@ -1,4 +1,4 @@
-"""Who lies in the scanner: size, habitus, organs, contrast phase and the HU that follow."""
+"""Synthetic patients: body size, habitus, organs, contrast phase, and the HU of tissues."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import numpy as np
 PHASES = {"unenhanced": 0.25, "arterial": 0.3, "portal": 0.45}
 
 # Mean HU (unenhanced, arterial, portal venous) and standard deviation between patients in each phase.
-# Starting points were measured in three public CTs inside eroded TotalSegmentator labels: unenhanced liver 46,
+# The values are based on measurements in three public CTs inside eroded TotalSegmentator labels: unenhanced liver 46,
 # spleen 35, kidney 13-23, aorta 44, psoas 50, small bowel 24; arterial liver 75, spleen 178, kidney 196, aorta 395,
 # vena cava 82, portal vein 175, pancreas 70; portal venous liver 91, spleen 81, vena cava 96, portal vein 137,
 # aorta 180, pancreas 71; back muscles 14-40, vertebrae 120-320 with cortex, ribs 140-350, lung -840.
@@ -37,8 +37,8 @@ HU: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
     "lung": ((-845, -845, -845), (25, 25, 25)),
 }
 
-# Spread of an organ's volume between patients, as a share of its mean. The shapes are sized, and these numbers chosen,
-# to come near the published mean ± standard deviation in mL of adults:
+# Standard deviation of an organ's volume between patients, as a share of its mean. These numbers and the sizes of the
+# shapes were chosen to approximate the published mean ± standard deviation in mL of adults:
 # liver: CT of 77 healthy adults, men 1710 ± 288 and women 1411 ± 263, quoted in Hogan et al. 2015, PMC4267913, table 2;
 #        100 normal livers in India 1281 ± 219, Jasper 2019, doi:10.7860/JCDR/2019/41932.13038.
 # spleen: 212 adults, Caglar et al. 2014, doi:10.5603/FM.2014.0038; 140 adults 215 (107 to 315), Prassopoulos et al.
@@ -49,16 +49,16 @@ VOLUME_SPREAD = {"liver": 0.18, "spleen": 0.4, "kidney": 0.16}
 
 @dataclass(frozen=True)
 class SyntheticPatient:
-    """One draw of the population.
+    """A patient sampled from the population.
 
     Attributes:
-        phase: A key of PHASES.
-        hu: HU of each tissue in HU.
-        scale: Size of the body along x, y, z against the average one.
+        phase: Contrast phase, a key of PHASES.
+        hu: HU of each tissue, by the keys of HU.
+        scale: Size of the body along x, y, z relative to the average.
         subcutaneous_mm: Mean thickness of the fat under the skin.
-        visceral: Fat between the organs, 0 (none) to 1.
-        organ: Length scale of liver, spleen, right_kidney and left_kidney against the average one.
-        absent: Organs taken out by a surgeon.
+        visceral: Fat between the organs, from 0 (none) to 1.
+        organ: Length of liver, spleen, right_kidney and left_kidney relative to the average.
+        absent: Organs that were removed by surgery.
     """
 
     phase: str
@@ -76,12 +76,12 @@ class SyntheticPatient:
 
 
 def sample_patient(rng: np.random.Generator) -> SyntheticPatient:
-    """Draw a patient."""
+    """Sample a patient."""
     habitus = float(rng.beta(2, 2.5))  # 0 thin … 1 obese
     size = float(rng.normal(1, 0.04))
     phase = str(rng.choice(list(PHASES), p=list(PHASES.values())))
-    at = list(PHASES).index(phase)
-    hu = {name: float(rng.normal(mean[at], spread[at])) for name, (mean, spread) in HU.items()}
+    column = list(PHASES).index(phase)
+    hu = {name: float(rng.normal(mean[column], spread[column])) for name, (mean, spread) in HU.items()}
     if rng.random() < 0.2:
         hu["liver"] -= rng.uniform(10, 35)  # steatosis
     width = 0.94 + 0.16 * habitus
@@ -92,15 +92,21 @@ def sample_patient(rng: np.random.Generator) -> SyntheticPatient:
         subcutaneous_mm=float(5 + 38 * habitus * rng.uniform(0.6, 1.2)),
         visceral=float(np.clip(habitus + rng.normal(0, 0.2), 0, 1)),
         organ=_organ_scales(rng, width),
-        absent=_draw_absent(rng),
+        absent=_sample_absent(rng),
     )
 
 
-def _draw_absent(rng: np.random.Generator) -> frozenset[str]:
-    """Nephrectomy, of one side, and splenectomy."""
+def _sample_absent(rng: np.random.Generator) -> frozenset[str]:
+    """Sample a nephrectomy of one side, and a splenectomy."""
     kidney, spleen = rng.random(2)
-    side = "right_kidney" if kidney < 0.035 else "left_kidney" if kidney < 0.07 else None
-    return frozenset(name for name in (side, "spleen" if spleen < 0.04 else None) if name)
+    absent = set()
+    if kidney < 0.035:
+        absent.add("right_kidney")
+    elif kidney < 0.07:
+        absent.add("left_kidney")
+    if spleen < 0.04:
+        absent.add("spleen")
+    return frozenset(absent)
 
 
 def _organ_scales(rng: np.random.Generator, width: float) -> dict[str, float]:
@@ -110,7 +116,7 @@ def _organ_scales(rng: np.random.Generator, width: float) -> dict[str, float]:
 
     kidney = length("kidney") / width**0.5
     return {
-        "liver": length("liver"),  # grows with the body, as published formulae say
+        "liver": length("liver"),  # grows with the body, as in published formulae
         "spleen": length("spleen") / width**0.5,
         "right_kidney": kidney * float(rng.normal(1, 0.02)),
         "left_kidney": kidney * float(rng.normal(1.01, 0.02)),

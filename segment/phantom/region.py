@@ -1,4 +1,4 @@
-"""A box of the patient that structures are drawn into."""
+"""A box of the volume to which structures are added."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,27 +8,29 @@ import numpy as np
 
 Corner = Sequence[float] | np.ndarray
 
-# How far the random bend of the patient moves a point at most, plus a soft edge: boxes are cut with that much room.
+# Margin around a box: the largest shift of a point by the random bend of the patient, and a soft edge.
 SLACK_MM = 16.0
 
-# Points of the lattice that carries a random field, per axis; the field repeats after that many cells.
+# Points of the lattice of a random field, per axis. The field repeats after that many cells.
 _LATTICE = 16
 
 
 @dataclass
 class Region:
-    """Views of the volume in a box; drawing into a region draws into the volume.
+    """Views of the volume in a box. Changes to a region are changes to the volume.
 
-    Anatomical millimetres: origin in the centre of the first lumbar vertebra, x to the patient's right, y to the
-    front, z to the head, scaled to a body of average size.
+    Coordinates are anatomical millimetres: the origin is the centre of the first lumbar vertebra, x points to the
+    patient's right, y to the front, z to the head, and the body is scaled to average size.
 
     Attributes:
-        axes: Three ascending arrays, straight anatomical mm of each plane of voxels.
-        x: (I,J,K) float32, anatomical mm after the patient's own bend; y and z likewise.
-        hu: (I,J,K) float32, what is drawn so far.
+        axes: Three ascending arrays: coordinate of each plane of voxels in mm, without bend.
+        x: (I,J,K) float32, x of each voxel in mm, with the random bend of the patient.
+        y: Likewise.
+        z: Likewise.
+        hu: (I,J,K) float32, HU of the structures added so far.
         label: (I,J,K) uint8.
-        free: (I,J,K) float32, mm to the nearest claimed structure, about; negative inside one.
-        edge_mm: Width over which a border fades: the size of a voxel.
+        free: (I,J,K) float32, approximate distance to the nearest claimed structure in mm; negative inside one.
+        edge_mm: Width of the soft border of a structure: the size of a voxel.
     """
 
     axes: tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -41,44 +43,52 @@ class Region:
     edge_mm: float
 
     def crop(self, low: Corner, high: Corner) -> Self:
-        """The part between two corners in anatomical mm, with some room around; may be empty."""
-        at = tuple(
-            slice(int(np.searchsorted(axis, a - SLACK_MM)), int(np.searchsorted(axis, b + SLACK_MM)))
-            for axis, a, b in zip(self.axes, low, high, strict=True)
+        """The part between two corners in anatomical mm, with a margin; may be empty."""
+        i, j, k = (
+            slice(int(np.searchsorted(axis, first - SLACK_MM)), int(np.searchsorted(axis, last + SLACK_MM)))
+            for axis, first, last in zip(self.axes, low, high, strict=True)
         )
-        axes = (self.axes[0][at[0]], self.axes[1][at[1]], self.axes[2][at[2]])
-        x, y, z, hu, label, free = (part[at] for part in (self.x, self.y, self.z, self.hu, self.label, self.free))
-        return type(self)(axes, x, y, z, hu, label, free, self.edge_mm)
+        box = (i, j, k)
+        return type(self)(
+            axes=(self.axes[0][i], self.axes[1][j], self.axes[2][k]),
+            x=self.x[box],
+            y=self.y[box],
+            z=self.z[box],
+            hu=self.hu[box],
+            label=self.label[box],
+            free=self.free[box],
+            edge_mm=self.edge_mm,
+        )
 
     def paint(self, distance: np.ndarray, hu: float | np.ndarray, code: int | None = None) -> None:
-        """Fill where the distance is negative, with a border as soft as a voxel is wide.
+        """Fill the inside of a structure, with a soft border of the width of a voxel.
 
         Args:
-            distance: (I,J,K) signed mm to the surface, negative inside.
+            distance: (I,J,K) signed distance to the surface in mm, negative inside.
             hu: One value, or one per voxel.
-            code: Label of the structure; None leaves labels as they are.
+            code: Label of the structure; None does not change labels.
         """
         self.hu += np.clip(np.float32(0.5) - distance / np.float32(self.edge_mm), 0, 1) * (hu - self.hu)
         if code is not None:
             self.label[distance < 0] = code
 
     def claim(self, distance: np.ndarray, gap_mm: float) -> np.ndarray:
-        """Take room for a structure: what is left of it at a distance from all that was claimed before."""
-        taken: np.ndarray = np.maximum(distance, np.float32(gap_mm) - self.free)
-        self.occupy(taken)
-        return taken
+        """Claim the part of a structure that is at least `gap_mm` from all structures claimed before, and return it."""
+        claimed: np.ndarray = np.maximum(distance, np.float32(gap_mm) - self.free)
+        self.occupy(claimed)
+        return claimed
 
     def occupy(self, distance: np.ndarray) -> None:
-        """Note that the inside of a shape is taken, whatever was there."""
+        """Mark the inside of a shape as claimed, even if it overlaps other structures."""
         np.minimum(self.free, distance, out=self.free)
 
     def field(self, rng: np.random.Generator, cell_mm: float) -> np.ndarray:
         """Smooth random field of mean 0 and standard deviation 1: cubic B-splines on a periodic lattice.
 
-        It depends on the place in the body, not on the voxels. Sums in einsum, not in BLAS, whose result may depend on
-        the number of threads.
+        The value at a position in the body does not depend on the voxel size. The sums use einsum, because the results
+        of BLAS can depend on the number of threads.
         """
-        spread = (151 / 315) ** 1.5  # of a cubic B-spline through white noise, average over a cell, three axes
+        spread = (151 / 315) ** 1.5  # of a cubic B-spline of white noise, averaged over a cell, for three axes
         lattice = (rng.standard_normal((_LATTICE,) * 3) / spread).astype(np.float32)
         first, second, third = (_spline_weights(axis / cell_mm) for axis in self.axes)
         plane = np.einsum("abc,kc->abk", lattice, third)

@@ -1,4 +1,4 @@
-"""From tissue to a reconstructed image: table, blur, beam hardening, noise, streaks, integers."""
+"""Image formation: table, blur, beam hardening, noise, streaks, and rounding to integers."""
 
 import numpy as np
 from scipy import ndimage
@@ -8,8 +8,8 @@ from segment.phantom.region import Region
 LOWEST_HU, HIGHEST_HU = -1024, 3071
 
 
-def draw_table(body: Region, back_mm: float) -> None:
-    """Draw mattress and table, straight under a patient who is bent."""
+def add_table(body: Region, back_mm: float) -> None:
+    """Add mattress and table. They are straight, unlike the bent patient."""
     x, y = body.axes[0][:, None, None], body.axes[1][:, None]
     top = np.float32(back_mm - 2) + np.maximum(np.abs(x) - 90, 0) ** 2 / np.float32(420) - y
     within = np.abs(x) - np.float32(205)
@@ -18,13 +18,13 @@ def draw_table(body: Region, back_mm: float) -> None:
 
 
 def form_image(hu: np.ndarray, inside: np.ndarray, spacing_mm: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Scan it.
+    """Turn the HU of tissues into a reconstructed CT.
 
     Args:
-        hu: (I,J,K) true HU; axis 0 left-right, 1 back-front, 2 foot-head.
-        inside: (I,J,K) where the body is.
+        hu: (I,J,K) HU of the tissues; axis 0 is left-right, 1 back-front, 2 foot-head.
+        inside: (I,J,K) mask of the body.
         spacing_mm: (3,) size of a voxel.
-        rng: Source of dose, kernel and noise.
+        rng: Random numbers for dose, kernel and noise.
 
     Returns:
         (I,J,K) int16 HU.
@@ -39,13 +39,13 @@ def form_image(hu: np.ndarray, inside: np.ndarray, spacing_mm: np.ndarray, rng: 
 
 
 def _add_metal(image: np.ndarray, inside: np.ndarray, spacing_mm: np.ndarray, rng: np.random.Generator) -> None:
-    """A clip or screw somewhere inside, and the star of streaks around it in the slices that it lies in."""
+    """Add a clip or screw inside the body, and a star of streaks around it in the slices that contain it."""
     k = int(rng.integers(image.shape[2]))
     i, j = np.argwhere(inside[:, :, k]).mean(axis=0) + rng.normal(0, (35, 18)) / spacing_mm[:2]
     x = (np.arange(image.shape[0], dtype=np.float32)[:, None] - i) * np.float32(spacing_mm[0])
     y = (np.arange(image.shape[1], dtype=np.float32) - j) * np.float32(spacing_mm[1])
     radius, angle = np.hypot(x, y), np.arctan2(y, x)
-    # Streaks point both ways: even harmonics only.
+    # Streaks are symmetric about the metal, so only even harmonics occur.
     waves = [rng.normal() * np.cos(2 * n * angle + rng.uniform(0, 2 * np.pi)) for n in (1, 3, 5, 8, 12)]
     star = np.asarray(sum(waves)) * 80 / (1 + radius / 10)
     reach = max(1, round(5 / spacing_mm[2]))
@@ -54,16 +54,17 @@ def _add_metal(image: np.ndarray, inside: np.ndarray, spacing_mm: np.ndarray, rn
 
 
 def _hardening(hu: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
-    """Dark bands beside and between dense things along the table, as beam hardening leaves them."""
+    """Beam hardening: dark bands along axis 0 beside and between dense structures."""
     dense = np.clip(hu - 250, 0, 500)
     band = ndimage.uniform_filter1d(dense, max(3, round(110 / spacing_mm[0])), axis=0)
     return np.asarray(-0.12 * (band - ndimage.uniform_filter1d(band, max(3, round(30 / spacing_mm[1])), axis=1)))
 
 
 def _noise(shape: tuple[int, ...], inside: np.ndarray, spacing_mm: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Noise of filtered back projection: little at low frequencies, more in thick slices of the body.
+    """Noise of filtered back projection: weak at low frequencies, stronger where the body is wide.
 
-    Its standard deviation in the middle is drawn from what dose settings leave; it grows with the water path.
+    The standard deviation in the middle of the body is sampled from the range of usual doses. It grows with the path
+    of the rays through water.
     """
     white = rng.standard_normal(shape, dtype=np.float32)
     fine, coarse = (
@@ -72,7 +73,7 @@ def _noise(shape: tuple[int, ...], inside: np.ndarray, spacing_mm: np.ndarray, r
     )
     texture = fine - coarse
     texture /= texture.std()
-    # Rays along the patient's width are starved first: streaks along axis 0.
+    # Rays along the width of the patient are attenuated most, which causes streaks along axis 0.
     streaks = ndimage.gaussian_filter1d(rng.standard_normal(shape, dtype=np.float32), 40 / spacing_mm[0], axis=0)
     streaks /= streaks.std()
     width_mm = inside.sum(axis=0) * spacing_mm[0]  # (J,K)

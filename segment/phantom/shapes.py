@@ -1,4 +1,4 @@
-"""Signed distances (mm, negative inside) of the shapes that anatomy is made of."""
+"""Signed distances, in mm and negative inside, to the shapes from which the anatomy is built."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,7 +9,7 @@ from segment.phantom.region import Region
 
 Point = Sequence[float] | np.ndarray
 
-# Stands for "nowhere near".
+# The distance far away from a shape, where its exact value does not matter.
 FAR_MM = np.float32(1e3)
 
 
@@ -17,10 +17,10 @@ def ellipsoid(region: Region, center: Point, radii: Point, turn: np.ndarray | No
     """Distance to an ellipsoid, exact at its surface to first order.
 
     Args:
-        region: Where to measure.
-        center: In anatomical mm.
+        region: Voxels for which to compute it.
+        center: Centre in anatomical mm.
         radii: Half axes in mm.
-        turn: (3,3), its rows are the directions of the half axes; None: those of the body.
+        turn: (3,3), the directions of the half axes as rows; None: those of the body.
     """
     offset = [value - np.float32(c) for value, c in zip((region.x, region.y, region.z), center, strict=True)]
     if turn is not None:
@@ -35,14 +35,14 @@ def tube(region: Region, points: np.ndarray, radii: np.ndarray) -> np.ndarray:
     """Distance to a round tube along a chain of points whose radius changes from point to point.
 
     Args:
-        region: Where to measure.
+        region: Voxels for which to compute it.
         points: (N,3) anatomical mm.
         radii: (N,) mm.
     """
     distance = np.full_like(region.x, FAR_MM)
     box = replace(region, free=distance)
     for start, end, radius, last in zip(points[:-1], points[1:], radii[:-1], radii[1:], strict=True):
-        reach = max(radius, last) + 12  # beyond it, "far" is all that anybody asks
+        reach = max(radius, last) + 12  # beyond it, FAR_MM is exact enough
         part = box.crop(np.minimum(start, end) - reach, np.maximum(start, end) + reach)
         along = (end - start).astype(np.float32)
         x, y, z = (v - np.float32(s) for v, s in zip((part.x, part.y, part.z), start, strict=True))
@@ -53,7 +53,7 @@ def tube(region: Region, points: np.ndarray, radii: np.ndarray) -> np.ndarray:
 
 
 def curve(points: np.ndarray, spacing_mm: float) -> np.ndarray:
-    """Points (N,3 or more) about evenly along a smooth curve through the given ones (Catmull-Rom spline)."""
+    """Points (N,3 or more), about `spacing_mm` apart, on a smooth curve through the given ones (Catmull-Rom spline)."""
     padded = np.concatenate([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
     pieces = [points[:1]]
     for before, start, end, after in zip(padded[:-3], padded[1:-2], padded[2:-1], padded[3:], strict=True):

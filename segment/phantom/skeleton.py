@@ -7,18 +7,18 @@ from segment.phantom.region import Region
 from segment.phantom.shapes import ellipsoid, tube
 from segment.phantom.trunk import Trunk
 
-# Height of a vertebra with its disc, and of a rib with its space.
+# Height of a vertebra with its disc, and of a rib with the space below it.
 _VERTEBRA_MM = 32.0
 _RIB_MM = 25.0
 
 
-def draw_skeleton(body: Region, trunk: Trunk, patient: SyntheticPatient, rng: np.random.Generator) -> None:
-    """Draw and claim the bones."""
+def add_skeleton(body: Region, trunk: Trunk, patient: SyntheticPatient, rng: np.random.Generator) -> None:
+    """Add and claim the bones."""
     marrow = patient.hu["spongiosa"] + 30 * body.field(rng, 6)
-    _draw_ribs(body, trunk, patient, marrow)
-    _draw_iliac_wings(body, trunk, patient, marrow)
+    _add_ribs(body, trunk, patient, marrow)
+    _add_iliac_wings(body, trunk, patient, marrow)
     spine = body.crop((-60, -85, body.axes[2][0]), (60, 30, body.axes[2][-1]))
-    _draw_spine(spine, patient, rng)
+    _add_spine(spine, patient, rng)
 
 
 def _bone(
@@ -29,7 +29,7 @@ def _bone(
     region.occupy(distance)
 
 
-def _draw_spine(spine: Region, patient: SyntheticPatient, rng: np.random.Generator) -> None:
+def _add_spine(spine: Region, patient: SyntheticPatient, rng: np.random.Generator) -> None:
     x, y = spine.x, spine.y
     from_center = spine.z - np.float32(_VERTEBRA_MM) * np.rint(spine.z / np.float32(_VERTEBRA_MM))
     height = np.abs(from_center)
@@ -55,9 +55,9 @@ def _draw_spine(spine: Region, patient: SyntheticPatient, rng: np.random.Generat
     spine.paint((np.hypot(x / 5, (y + 24) / 4.2) - 1) * 5, np.where(spine.z > -15, patient.hu["cord"], 20))
 
 
-def _draw_ribs(body: Region, trunk: Trunk, patient: SyntheticPatient, marrow: np.ndarray) -> None:
+def _add_ribs(body: Region, trunk: Trunk, patient: SyntheticPatient, marrow: np.ndarray) -> None:
     lean, frontal = trunk.lean, trunk.frontal
-    # Ribs fall towards the front; number 12 leaves the spine at z = 20.
+    # Ribs slope down towards the front. The twelfth rib, number 0, starts at the spine at z = 20.
     level = (body.z - 20 + 42 * (1 + frontal)) / _RIB_MM
     number = np.maximum(np.rint(level), 0)
     rib = np.hypot((level - number) * (0.85 * _RIB_MM), (lean + 8) * 1.4) - 5.5
@@ -71,13 +71,13 @@ def _draw_ribs(body: Region, trunk: Trunk, patient: SyntheticPatient, marrow: np
     body.paint(bone + 1.6, marrow)
 
 
-def _draw_iliac_wings(body: Region, trunk: Trunk, patient: SyntheticPatient, marrow: np.ndarray) -> None:
+def _add_iliac_wings(body: Region, trunk: Trunk, patient: SyntheticPatient, marrow: np.ndarray) -> None:
     crest = body.z + 104 + 28 * ((trunk.frontal + 0.2) / 0.6) ** 2
     wing = np.abs(trunk.lean + 15 + 0.12 * (body.z + 104)) - 4.5
     wing = np.maximum(np.maximum(wing, crest), (np.abs(trunk.frontal + 0.2) - 0.6) * 90)
     _bone(body, wing, patient, marrow, 1.6)
     sacrum = np.maximum(ellipsoid(body, (0, -28, -185), (52, 24, 40)), body.z + 138)
     _bone(body, sacrum, patient, marrow, 1.6)
-    for side in (-1, 1):  # hip muscles reach from the wing to the sacrum's edge
+    for side in (-1, 1):  # the joint between the iliac wing and the sacrum
         joint = tube(body, np.array([(side * 52, -35, -150), (side * 70, -35, -190)]), np.array([9, 12]))
         _bone(body, joint, patient, marrow, 1.6)

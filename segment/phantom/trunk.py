@@ -1,4 +1,4 @@
-"""The container: skin, fat, muscle wall, lungs above the diaphragm, and the room that is left for organs."""
+"""The trunk: skin, fat, muscle wall, lungs, diaphragm, and the abdominal cavity for the organs."""
 
 from dataclasses import dataclass, replace
 
@@ -8,25 +8,25 @@ from segment.phantom.patient import SyntheticPatient
 from segment.phantom.region import Region
 from segment.phantom.shapes import curve, ellipsoid, smooth_max, smooth_min, tube
 
-# Half width, half depth and middle (y) of the muscular trunk at heights z, in mm; L1 is at 0.
+# Half width, half depth and middle (y) of the trunk without fat at heights z, in mm. L1 is at z = 0.
 _HEIGHTS = (-170.0, -110.0, -50.0, 20.0, 130.0)
 _HALF_WIDTH = (142.0, 130.0, 128.0, 136.0, 138.0)
 _HALF_DEPTH = (88.0, 86.0, 87.0, 93.0, 100.0)
 _MIDDLE = (14.0, 14.0, 15.0, 19.0, 23.0)
 
-# Exponent of the superellipse |x/a|^n + |y/b|^n = 1 that the trunk's section is.
+# Exponent n of the trunk's cross-section, a superellipse |x/a|^n + |y/b|^n = 1.
 _SQUARENESS = 2.5
 
 
 @dataclass(frozen=True)
 class Trunk:
-    """Distances (I,J,K) that bones and wall muscles are laid along.
+    """Distances (I,J,K) that define the positions of bones and wall muscles.
 
     Attributes:
-        skin: mm to the skin, negative inside.
-        lean: mm to the outer face of the muscles, negative inside.
-        cavity: mm to the inner face of the wall.
-        frontal: Direction seen from the middle of the trunk: 1 front, 0 side, -1 back.
+        skin: Distance to the skin in mm, negative inside.
+        lean: Distance to the outer surface of the muscles in mm, negative inside.
+        cavity: Distance to the inner surface of the wall in mm, negative inside.
+        frontal: Direction from the middle of the trunk: 1 front, 0 side, -1 back.
     """
 
     skin: np.ndarray
@@ -35,17 +35,17 @@ class Trunk:
     frontal: np.ndarray
 
 
-def draw_trunk(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> Trunk:
-    """Draw everything but bones and organs; claim all but the abdominal cavity."""
+def add_trunk(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> Trunk:
+    """Add everything except bones and organs, and claim everything except the abdominal cavity."""
     trunk = _measure(body, patient, rng)
     body.paint(trunk.skin, patient.hu["skin"])
     body.paint(trunk.skin + 2.6, patient.hu["fat"] + 6 * body.field(rng, 10))
-    _draw_wall(body, trunk, patient, rng)
+    _add_wall(body, trunk, patient, rng)
     body.paint(trunk.cavity, patient.hu["fat"] + 6 + 5 * body.field(rng, 14))
-    dome = _dome(body, rng)
-    _draw_lungs(body, trunk, dome, patient, rng)
+    dome = _diaphragm(body, rng)
+    _add_lungs(body, trunk, dome, patient, rng)
     np.minimum(-trunk.cavity, -dome, out=body.free)
-    _draw_back_muscles(body, patient, rng)
+    _add_back_muscles(body, patient, rng)
     return trunk
 
 
@@ -64,20 +64,20 @@ def _measure(body: Region, patient: SyntheticPatient, rng: np.random.Generator) 
     lower = np.clip((110 - body.z) / 160, 0.45, 1)
     fat = patient.subcutaneous_mm * lower * (0.85 + 0.3 * frontal + 0.25 * sideways)
     fat = fat * (1 + 0.12 * body.field(rng, 60)) + 3
-    skin = smooth_max(lean - fat, back_mm(patient) - body.y, 40)  # lying flattens the back
+    skin = smooth_max(lean - fat, back_mm(patient) - body.y, 40)  # the table flattens the back
     return Trunk(skin, lean, lean + thickness, frontal)
 
 
 def back_mm(patient: SyntheticPatient) -> float:
-    """Height y of the plane that the back lies on."""
+    """Coordinate y of the plane on which the back lies."""
     return -76 - 0.55 * patient.subcutaneous_mm
 
 
-def _draw_wall(body: Region, trunk: Trunk, patient: SyntheticPatient, rng: np.random.Generator) -> None:
+def _add_wall(body: Region, trunk: Trunk, patient: SyntheticPatient, rng: np.random.Generator) -> None:
     streaks = np.clip(body.field(rng, 7) - 0.9, 0, 2) * np.float32(-25 - 25 * patient.visceral)
     body.paint(trunk.lean, patient.hu["muscle"] + streaks)
     side = np.abs(body.x)
-    # White line and the outer edges of the straight muscles in front, then the planes between the side muscles.
+    # Fat at the linea alba and the lateral edges of the rectus muscles, and between the layers of the lateral muscles.
     front = np.maximum(25 - body.y, trunk.lean)
     seams = np.maximum(np.minimum(side - 2, np.abs(side - 66) - 1.5), front)
     layers = np.maximum(np.minimum(np.abs(trunk.lean + 4.5), np.abs(trunk.lean + 9)) - 0.6, 75 - side)
@@ -86,20 +86,20 @@ def _draw_wall(body: Region, trunk: Trunk, patient: SyntheticPatient, rng: np.ra
         body.paint(np.maximum(gap, below_ribs), patient.hu["fat"])
 
 
-def _dome(body: Region, rng: np.random.Generator) -> np.ndarray:
+def _diaphragm(body: Region, rng: np.random.Generator) -> np.ndarray:
     """Distance to the diaphragm, negative in the abdomen."""
     right, left = rng.normal(84, 5), rng.normal(76, 5)
     upper = body.crop((-160, -120, -5), (160, 140, 130))
     shape = ellipsoid(upper, (64, 19, 20), (66, 82, right))
     shape = smooth_min(shape, ellipsoid(upper, (-62, 18, 17), (64, 80, left)), 14)
     shape = smooth_min(shape, ellipsoid(upper, (0, 42, 14), (72, 62, 72)), 14)
-    floor = upper.z - (16 + np.float32(0.22) * (upper.y - 19))  # the recess reaches lower at the back
+    floor = upper.z - (16 + np.float32(0.22) * (upper.y - 19))  # the costophrenic recess reaches lower at the back
     dome = body.z - 10
     replace(body, free=dome).crop((-160, -120, -5), (160, 140, 130)).free[:] = smooth_min(shape, floor, 8)
     return dome
 
 
-def _draw_lungs(
+def _add_lungs(
     body: Region, trunk: Trunk, dome: np.ndarray, patient: SyntheticPatient, rng: np.random.Generator
 ) -> None:
     inside = trunk.cavity + 1
@@ -119,8 +119,8 @@ def _draw_lungs(
         part.paint(np.maximum(vessel, part.free + 2), 0.6 * patient.hu["heart"])
 
 
-def _draw_back_muscles(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> None:
-    """Erector spinae, quadratus lumborum and psoas on both sides."""
+def _add_back_muscles(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> None:
+    """Add erector spinae, quadratus lumborum and psoas on both sides."""
     streaks = np.clip(body.field(rng, 6) - 0.7, 0, 2) * np.float32(-45)
     hu = patient.hu["muscle"] + streaks
     bulk = float(rng.normal(1, 0.08))
@@ -139,5 +139,5 @@ def _draw_back_muscles(body: Region, patient: SyntheticPatient, rng: np.random.G
 
 
 def _column(x: np.ndarray, y: np.ndarray, half_width: np.ndarray | float, half_depth: np.ndarray | float) -> np.ndarray:
-    """Distance, about, to an upright column of elliptic section."""
+    """Approximate distance to an upright column with an elliptic cross-section."""
     return (np.sqrt((x / half_width) ** 2 + (y / half_depth) ** 2) - 1) * half_depth

@@ -11,8 +11,8 @@ from segment.phantom.shapes import curve, ellipsoid, tube
 Codes = Mapping[str, int]
 
 
-def draw_great_vessels(body: Region, patient: SyntheticPatient, codes: Codes, rng: np.random.Generator) -> None:
-    """Draw the aorta left of the vena cava, both in front of the spine, with their main branches."""
+def add_great_vessels(body: Region, patient: SyntheticPatient, codes: Codes, rng: np.random.Generator) -> None:
+    """Add the aorta, the vena cava to the right of it, and their main branches."""
     low, high = body.axes[2][0], body.axes[2][-1]
     part = body.crop((-75, -25, low), (75, 80, high))
     shift = rng.normal(0, 2, 2)
@@ -28,10 +28,10 @@ def draw_great_vessels(body: Region, patient: SyntheticPatient, codes: Codes, rn
     for side in (-1, 1):
         leg = [(8, 22, -116), (side * 22, 16, -140), (side * 44, 8, -180), (side * 54, 8, -230)]
         vein = np.minimum(vein, _vessel(part, leg, (7, 6), width, shift))
-    for tube_, name in ((aorta, "aorta"), (vein, "vena_cava")):
-        part.occupy(tube_)
-        part.paint(tube_, patient.hu[name], codes[name])
-    _draw_branches(part, patient, rng)
+    for vessel, name in ((aorta, "aorta"), (vein, "vena_cava")):
+        part.occupy(vessel)
+        part.paint(vessel, patient.hu[name], codes[name])
+    _add_branches(part, patient, rng)
 
 
 def _vessel(
@@ -41,7 +41,7 @@ def _vessel(
     return tube(part, path, np.linspace(*ends, len(path)) * width)
 
 
-def _draw_branches(part: Region, patient: SyntheticPatient, rng: np.random.Generator) -> None:
+def _add_branches(part: Region, patient: SyntheticPatient, rng: np.random.Generator) -> None:
     branches = {
         "aorta": [
             ([(-6, 34, 14), (-4, 48, 12), (14, 52, 18)], 3.5),  # celiac and hepatic
@@ -65,19 +65,19 @@ def _draw_branches(part: Region, patient: SyntheticPatient, rng: np.random.Gener
             part.paint(vessel, patient.hu[name])
 
 
-def draw_heart(body: Region, patient: SyntheticPatient) -> None:
-    """Draw the lower chambers in their bag of fat, and the gullet."""
+def add_heart(body: Region, patient: SyntheticPatient) -> None:
+    """Add the lower chambers of the heart, and the oesophagus."""
     part = body.crop((-90, -10, 60), (60, 115, 190))
     chambers = ellipsoid(part, (-20, 54, 132), (50, 34, 40))
     part.paint(chambers, patient.hu["muscle"] + 25 * (patient.phase != "unenhanced"))
     for center in ((-34, 58, 134), (6, 54, 134)):
         part.paint(ellipsoid(part, center, (20, 22, 26)), patient.hu["heart"])
-    gullet = tube(part, np.array([(-8, 24, 190), (-10, 32, 90), (-24, 40, 78)]), np.array([7, 7, 6]))
-    part.paint(gullet, patient.hu["muscle"] - 10)
+    oesophagus = tube(part, np.array([(-8, 24, 190), (-10, 32, 90), (-24, 40, 78)]), np.array([7, 7, 6]))
+    part.paint(oesophagus, patient.hu["muscle"] - 10)
 
 
-def draw_mesentery(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> None:
-    """Draw small vessels that fan out from the root of the mesentery into the fat between the loops."""
+def add_mesentery(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> None:
+    """Add small vessels that fan out from the root of the mesentery into the fat between the loops."""
     for _ in range(26):
         root = np.array((4, 56, rng.uniform(-80, -20)))
         end = np.array((rng.uniform(-95, 95), rng.uniform(45, 92), rng.uniform(-160, -25)))

@@ -1,4 +1,4 @@
-"""Synthetic cases as a folder of files that look as if they came from scanners."""
+"""Synthetic data sets: folders of NIfTI files like those from scanners."""
 
 import math
 from concurrent.futures import ThreadPoolExecutor
@@ -9,36 +9,36 @@ import numpy as np
 
 from segment.errors import UserError
 from segment.files import atomic_write
-from segment.memory.refuse import check_memory
-from segment.phantom.case import Shape, draw_case
+from segment.memory.measure import check_memory
+from segment.phantom.case import Shape, synthesise_case
 
-# Raise it with every change that changes voxels: folders of older versions are then left alone, not mixed with new.
+# Raise it with every change that changes voxels. New cases are then not mixed with those of older versions.
 VERSION = 5
 MOST_CASES, MOST_THREADS = 100_000, 512
-VOXEL_BYTES = 90  # of memory per voxel while a case is drawn, as measured
+VOXEL_BYTES = 90  # measured peak memory per voxel of a case that is being synthesised
 
-# Orders of axes in which scanners and converters mostly leave their files, and how often.
+# Common orientations of files from scanners and converters, with their frequencies.
 ORIENTATIONS = {"LPS": 0.35, "LAS": 0.25, "RAS": 0.2, "RPI": 0.05, "PSR": 0.05, "AIL": 0.05, "SLA": 0.05}
 
 
 def write_dataset(root: Path, *, num_cases: int, seed: int, shape: Shape, workers: int = 1) -> Path:
-    """Write the cases that are missing as `images/phantom_0000.nii.gz`, `labels/phantom_0000.nii.gz` and so on.
+    """Write the missing cases of a data set: `images/phantom_0000.nii.gz`, `labels/phantom_0000.nii.gz` and so on.
 
-    Case i is a pure function of (seed, i, shape), whatever the number of workers. Files appear whole or not at all, so
-    an interrupted call is completed by the next, and two processes may write at once.
+    Case i is a pure function of (seed, i, shape) and does not depend on the number of workers. Files are written
+    atomically, so a second call completes an interrupted one, and two processes can write at once.
 
     Args:
         root: Folder of all synthetic data sets.
-        num_cases: How many, at least 1.
-        seed: Of the data set, at least 0.
-        shape: Voxels along the patient's right-left, back-front and foot-head, before a file's own orientation.
-        workers: Threads that draw.
+        num_cases: Number of cases, at least 1.
+        seed: Seed of the data set, at least 0.
+        shape: Voxels along the patient's right-left, back-front and foot-head axes. The files vary in orientation.
+        workers: Number of threads.
 
     Returns:
-        The folder below the root that holds these cases and nothing else; its name says what they are.
+        The folder below the root that holds exactly these cases, e.g. `v5-seed0-128x128x75-40cases`.
 
     Raises:
-        UserError: When a number is out of range, or the cases do not fit into memory while they are drawn.
+        UserError: When a number is out of range, or the memory does not suffice for one case per worker.
     """
     if not 1 <= num_cases <= MOST_CASES or seed < 0 or not 1 <= workers <= MOST_THREADS or min(shape) < 16:
         msg = (
@@ -48,13 +48,17 @@ def write_dataset(root: Path, *, num_cases: int, seed: int, shape: Shape, worker
         )
         raise UserError(msg)
     folder = root / f"v{VERSION}-seed{seed}-{'x'.join(map(str, shape))}-{num_cases}cases"
-    missing = [i for i in range(num_cases) if not all(path.exists() for path in _paths(folder, i))]
+    missing = []
+    for index in range(num_cases):
+        image, label = _paths(folder, index)
+        if not (image.exists() and label.exists()):
+            missing.append(index)
     at_once = min(workers, len(missing))
     what = f"synthesising CTs of {'x'.join(map(str, shape))} voxels, {at_once} at once,"
     check_memory(VOXEL_BYTES * math.prod(shape) * at_once, what, "choose a smaller shape or fewer workers")
     with ThreadPoolExecutor(workers) as pool:
-        for _ in pool.map(lambda i: _write_case(folder, seed, i, shape), missing):
-            pass
+        for _ in pool.map(lambda index: _write_case(folder, seed, index, shape), missing):
+            pass  # the loop raises the exceptions of the threads
     return folder
 
 
@@ -64,12 +68,12 @@ def _paths(folder: Path, index: int) -> tuple[Path, Path]:
 
 
 def _write_case(folder: Path, seed: int, index: int, shape: Shape) -> None:
-    case = draw_case(seed, index, shape)
-    rng = np.random.default_rng((seed, index, 1))  # another stream than the drawing's
+    case = synthesise_case(seed, index, shape)
+    rng = np.random.default_rng((seed, index, 1))  # independent of the random numbers of the case
     codes = nib.orientations.axcodes2ornt(rng.choice(list(ORIENTATIONS), p=list(ORIENTATIONS.values())))
     transform = nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), codes)
     affine = _position(case.spacing_mm, shape, rng) @ nib.orientations.inv_ornt_aff(transform, shape)
-    padding = 1024 if rng.random() < 0.2 else 0  # some files hold what the scanner counts, and HU through scl_inter
+    padding = 1024 if rng.random() < 0.2 else 0  # some files hold values from 0 on, and HU through scl_inter
     for path, volume, offset in zip(_paths(folder, index), (case.hu, case.label), (padding, 0), strict=True):
         stored = nib.orientations.apply_orientation(volume, transform)
         image = nib.Nifti1Image(np.ascontiguousarray(stored + stored.dtype.type(offset)), affine)
@@ -77,13 +81,13 @@ def _write_case(folder: Path, seed: int, index: int, shape: Shape) -> None:
             image.header.set_slope_inter(1, -offset)
         image.header.set_xyzt_units("mm")
         image.set_qform(affine, 1)
-        image.set_sform(image.get_qform(), 1)  # a quaternion of float32 cannot say every rotation exactly
-        with atomic_write(path) as aside:
-            nib.save(image, aside)
+        image.set_sform(image.get_qform(), 1)  # the quaternion in float32 rounds the rotation; both forms must agree
+        with atomic_write(path) as temporary:
+            nib.save(image, temporary)
 
 
 def _position(spacing_mm: np.ndarray, shape: Shape, rng: np.random.Generator) -> np.ndarray:
-    """Affine (4,4) of the RAS+ volume: centred about the table's middle, now and then lying askew."""
+    """Affine (4,4) of the RAS+ volume: centred near the middle of the table, sometimes oblique."""
     affine = np.diag((*spacing_mm, 1.0))
     if rng.random() < 0.15:
         around_x, around_z = np.radians(rng.uniform(-8, 8, 2))

@@ -1,1 +1,1 @@
-"""The preprocessing that training and prediction share."""
+"""Preprocessing, the same for training and prediction."""

@@ -1,4 +1,4 @@
-"""Intensity transforms in Hounsfield units."""
+"""Intensity transforms for Hounsfield units."""
 
 import torchio as tio
 
@@ -8,13 +8,13 @@ from segment.bounds import Positive, Window, in_range
 class WindowHU(tio.IntensityTransform):  # type: ignore[misc]
     """Clip to a window of Hounsfield units and rescale it to [0, 1].
 
-    The window, not the volume's own extremes, fixes the scale, so a voxel's value means the same in every CT.
+    The window defines the scale, not the minimum and maximum of the volume, so a value means the same in every CT.
 
     Args:
         window_hu: Lower and upper bound in HU.
 
     Raises:
-        UserError: When the lower bound is not below the upper.
+        UserError: When the lower bound is not below the upper bound.
     """
 
     @in_range
@@ -32,18 +32,18 @@ class WindowHU(tio.IntensityTransform):  # type: ignore[misc]
 
 
 class Standardize(tio.IntensityTransform):  # type: ignore[misc]
-    """Subtract a mean and divide by a standard deviation that are the same for every CT.
+    """Subtract a mean and divide by a standard deviation. Both are the same for every CT.
 
-    Statistics of a single volume (torchio.ZNormalization) depend on how much air and table it shows; fixed ones keep
-    Hounsfield units comparable between patients, as in nnU-Net's CT normalisation (Isensee et al. 2021,
-    doi:10.1038/s41592-020-01008-z).
+    The statistics of a single volume (torchio.ZNormalization) depend on the amount of air and table in it. With fixed
+    statistics, Hounsfield units remain comparable between patients, as in nnU-Net's CT normalisation (Isensee et al.
+    2021, doi:10.1038/s41592-020-01008-z).
 
     Args:
         mean: Mean in the image's units at this point of the pipeline.
         std: Standard deviation, positive.
 
     Raises:
-        UserError: When it is not.
+        UserError: When std is not positive.
     """
 
     @in_range

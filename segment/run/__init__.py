@@ -1,1 +1,1 @@
-"""The run folder: which one, whose, what it records, and the processes that share it."""
+"""The run folder: how it is chosen, locked and recorded, and how the processes of one run share it."""

@@ -1,4 +1,4 @@
-"""How the processes of one run agree before they train: the first decides, the others ask it."""
+"""Broadcast a text from rank 0 to all processes of a run before training starts."""
 
 import os
 from collections.abc import Callable
@@ -9,33 +9,33 @@ from functools import cache
 from torch.distributed import DistError, TCPStore  # type: ignore[attr-defined]
 
 from segment.errors import UserError
-from segment.run.processes import Place, place
+from segment.run.processes import RankInfo, rank_info
 
-PATIENCE = timedelta(minutes=10)  # processes of one job start within this time
+TIMEOUT = timedelta(minutes=10)  # all processes of a job start within this time
 FAILED = "error: "
 
 
 def broadcast_choice(topic: str, choose: Callable[[], str]) -> str:
-    """What process 0 chooses, for all.
+    """Return on every process what `choose` returns on rank 0.
 
     Args:
-        topic: What it is about; unlike any other of these processes.
-        choose: Called in process 0 only.
+        topic: Name of the choice. Use each name once in a process.
+        choose: Called on rank 0 only.
 
     Raises:
-        UserError: Elsewhere, when process 0 fails in whatever way, which it raises itself; and when the processes do
-            not find each other.
+        UserError: On the other ranks when `choose` fails on rank 0 (rank 0 raises the original error), and on all
+            ranks when they cannot connect to each other.
     """
-    here = place()
-    if here is None:
+    info = rank_info()
+    if info is None:
         return choose()
     try:
-        store = _store(here)
-        choice = _exchanged(store, here, f"segment/{here.attempt}/{topic}", choose)
+        store = _store(info)
+        choice = _broadcast(store, info, f"segment/{info.attempt}/{topic}", choose)
     except DistError as error:
         msg = (
-            f"the {here.world_size} processes of this run do not find each other at {here.address}:{here.port}; "
-            "look for an earlier message of one of them, or set MASTER_PORT to another port"
+            f"the {info.world_size} processes of this run cannot connect to each other at {info.address}:{info.port}; "
+            "look for an earlier error of one of them, or set MASTER_PORT to another port"
         )
         raise UserError(msg) from error
     if choice.startswith(FAILED):
@@ -43,38 +43,42 @@ def broadcast_choice(topic: str, choose: Callable[[], str]) -> str:
     return choice
 
 
-def _exchanged(store: TCPStore, here: Place, key: str, choose: Callable[[], str]) -> str:
-    """The answer of process 0, which waits until the others have it: they would look for it for long."""
-    if here.rank == 0:
+def _broadcast(store: TCPStore, info: RankInfo, key: str, choose: Callable[[], str]) -> str:
+    """Return the choice of rank 0, or its error message after the prefix `FAILED`."""
+    if info.rank == 0:
         try:
             answer = choose()
         except Exception as error:
-            with suppress(DistError):  # what went wrong first has more to say
-                _tell(store, here, key, FAILED + _told(error))
+            with suppress(DistError):  # the first error is the more useful one
+                _publish(store, info, key, FAILED + _message(error))
             raise
-        _tell(store, here, key, answer)
+        _publish(store, info, key, answer)
         return answer
     found: str = store.get(key).decode()
-    store.set(f"{key}/{here.rank}", "")
+    store.set(f"{key}/{info.rank}", "")
     return found
 
 
-def _tell(store: TCPStore, here: Place, key: str, answer: str) -> None:
+def _publish(store: TCPStore, info: RankInfo, key: str, answer: str) -> None:
+    """Store the answer and wait until all ranks have read it; if rank 0 exited earlier, they would time out."""
     store.set(key, answer)
-    store.wait([f"{key}/{rank}" for rank in range(1, here.world_size)])
+    store.wait([f"{key}/{rank}" for rank in range(1, info.world_size)])
 
 
-def _told(error: Exception) -> str:
-    return str(error) if isinstance(error, UserError) else f"the first process failed: {type(error).__name__}: {error}"
+def _message(error: Exception) -> str:
+    if isinstance(error, UserError):
+        return str(error)
+    return f"the first process failed: {type(error).__name__}: {error}"
 
 
 @cache
-def _store(here: Place) -> TCPStore:
-    """A connection to what the processes will train through; multi_tenant: Lightning opens it once more.
+def _store(info: RankInfo) -> TCPStore:
+    """Connect to the store at the address that training will use.
 
-    It is kept: that of the first process answers the others as long as it is held.
+    Lightning opens the same store again, hence `multi_tenant`. The connection is cached because the store of rank 0
+    serves the other ranks only as long as the object exists.
     """
     by_torchrun = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
-    first = here.rank == 0 and not by_torchrun
-    address, port, size = here.address, here.port, here.world_size
-    return TCPStore(address, port, size, first, PATIENCE, wait_for_workers=False, multi_tenant=True)
+    is_server = info.rank == 0 and not by_torchrun
+    address, port, size = info.address, info.port, info.world_size
+    return TCPStore(address, port, size, is_server, TIMEOUT, wait_for_workers=False, multi_tenant=True)

@@ -1,4 +1,4 @@
-"""How a training ended: why before its last epoch, what it left out, and its best epoch."""
+"""How a training ended: why it stopped early, its best epoch, and why the test was skipped."""
 
 import math
 from collections.abc import Iterator
@@ -12,18 +12,19 @@ from segment.data.splits.split import Split
 
 
 def shortfalls(trainer: pl.Trainer, steps_before: int) -> Iterator[str]:
-    """Why a training that has ended did less than its number of epochs, in sentences; nothing if it did them all.
+    """Sentences that say why a finished training did fewer epochs than configured; none if it did all of them.
 
     Args:
-        trainer: After `fit`.
-        steps_before: Optimizer steps of the checkpoint that it resumed from.
+        trainer: The trainer after `fit`.
+        steps_before: Optimizer steps in the checkpoint from which the run resumed.
     """
-    epochs, wanted = trainer.current_epoch, trainer.max_epochs
+    epochs, max_epochs = trainer.current_epoch, trainer.max_epochs
     if trainer.global_step == steps_before:
         yield f"nothing was trained: {_why_untrained(trainer, steps_before)}"
-    elif wanted in (None, -1) or epochs < wanted:
-        of = "" if wanted in (None, -1) else f" of {wanted}"
-        yield f"training ended after {epochs}{of} epochs: {_why_early(trainer)}"
+    elif max_epochs is None or max_epochs == -1:
+        yield f"training ended after {epochs} epochs: {_why_early(trainer)}"
+    elif epochs < max_epochs:
+        yield f"training ended after {epochs} of {max_epochs} epochs: {_why_early(trainer)}"
 
 
 def _why_untrained(trainer: pl.Trainer, steps_before: int) -> str:
@@ -32,7 +33,7 @@ def _why_untrained(trainer: pl.Trainer, steps_before: int) -> str:
     if trainer.max_epochs == 0:
         return "trainer.max_epochs=0"
     if steps_before and trainer.current_epoch == trainer.max_epochs:
-        return f"all {trainer.max_epochs} epochs were done before; trainer.max_epochs lengthens the run"
+        return f"all {trainer.max_epochs} epochs are already done; raise trainer.max_epochs to train longer"
     return _why_early(trainer)
 
 
@@ -43,14 +44,17 @@ def _why_early(trainer: pl.Trainer) -> str:
             return f"early stopping: {callback.stopping_reason_message.strip()}"
         remaining = callback.time_remaining() if isinstance(callback, Timer) else None
         if remaining is not None and remaining <= 0:
-            return "the time of trainer.max_time is over"
+            return "trainer.max_time was reached"
     if trainer.num_training_batches == 0:
         return f"trainer.limit_train_batches={trainer.limit_train_batches} leaves no batch"
-    return "a callback has stopped it"
+    return "a callback stopped it"
 
 
 def best_epoch(trainer: pl.Trainer) -> str:
-    """Which epoch was the best and its score, or why there is none; epochs are counted from 0, as in metrics.csv."""
+    """Sentence with the best epoch and its score, or why there is none.
+
+    Epochs are counted from 0, as in metrics.csv.
+    """
     callback = trainer.checkpoint_callback
     path, monitor = getattr(callback, "best_model_path", ""), getattr(callback, "monitor", None)
     if monitor is None:
@@ -65,16 +69,16 @@ def best_epoch(trainer: pl.Trainer) -> str:
 def _why_unscored(trainer: pl.Trainer, monitor: str) -> str:
     every = trainer.check_val_every_n_epoch or 1
     if trainer.limit_val_batches == 0:
-        return "trainer.limit_val_batches=0 leaves out every validation"
+        return "trainer.limit_val_batches=0 skips every validation"
     if every > trainer.current_epoch:
         return f"trainer.check_val_every_n_epoch={every}, and only {trainer.current_epoch} epochs were trained"
     return f"no epoch has a score {monitor}"
 
 
 def why_untested(trainer: pl.Trainer, split: Split) -> str | None:
-    """Why the test that was asked for cannot be done; None if it can."""
+    """Sentence that says why the requested test cannot run; None if it can."""
     if not split.test:
-        return "no test: the split holds no test cases"
+        return "no test: the split has no test cases"
     if not getattr(trainer.checkpoint_callback, "best_model_path", ""):
         return "no test: there is no best checkpoint to test"
     if trainer.limit_test_batches == 0:

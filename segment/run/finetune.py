@@ -1,106 +1,131 @@
-"""`init_from`: a run that begins with the weights of another one."""
+"""`init_from`: start a run with the weights of another one."""
 
 import hashlib
 import logging
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
-from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from segment.checkpoint.load import read_checkpoint, seen_by
+from segment.checkpoint.load import read_checkpoint, training_hashes
 from segment.checkpoint.transfer import transfer
+from segment.configuration.instantiate import instantiate
 from segment.data.datamodule import CTDataModule
 from segment.datasets.cases import Case
 from segment.errors import UserError
 from segment.model.module import SegmentationModule
 from segment.run.folder import is_requeued
+from segment.run.resume import recorded_facts
 
 log = logging.getLogger(__name__)
 
-ENOUGH = 0.5  # share of a network's weights below which the checkpoint's is another network
-NAMED = 8  # tensors that the log names one by one
+MIN_SHARE = 0.5  # if less of the weights can be loaded, the checkpoint holds another network
+MAX_LISTED = 8  # names of tensors in a log message
 
 
-def note_checkpoint(cfg: DictConfig) -> None:
-    """Put the SHA-256 of the checkpoint that `init_from` names into the configuration.
-
-    A run that goes on does not need the file; see `keep_note`.
+def checksum(cfg: DictConfig) -> str | None:
+    """SHA-256 of the checkpoint `cfg.init_from`; None without one, or if a resumed run's file no longer exists.
 
     Raises:
-        UserError: When there is no such file, or `init_sha256` says that it was another one.
+        UserError: When a new run's file does not exist.
     """
     if not cfg.init_from:
-        return
+        return None
     path = Path(cfg.init_from)
     if not path.is_file():
-        if cfg.resume is not False or is_requeued():
-            return
+        if cfg.resume is not False or is_requeued():  # a resumed run does not need the file
+            return None
         msg = f"no such checkpoint: init_from={path}; a run's best one is <run folder>/checkpoints/best.ckpt"
         raise UserError(msg)
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if cfg.init_sha256 not in (None, found):
-        msg = f"init_from={path} is not the file whose SHA-256 is init_sha256={cfg.init_sha256}; give that file"
-        raise UserError(msg)
-    cfg.init_sha256 = found
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def keep_note(cfg: DictConfig, folder: Path) -> None:
-    """Of a run that goes on while the file of `init_from` is gone, keep what config.yaml says of it."""
-    if cfg.init_from and cfg.init_sha256 is None:
-        cfg.init_sha256 = OmegaConf.load(folder / "config.yaml").init_sha256
-
-
-def begin_from(cfg: DictConfig, module: SegmentationModule, datamodule: CTDataModule) -> None:
-    """Load what fits of the checkpoint that `init_from` names, and say what does not.
-
-    Rows of the output layer are copied by organ. The CTs that the checkpoint has seen are noted as seen by this run.
+def check_repeated(cfg: DictConfig, sha256: str | None) -> None:
+    """Check that a repeated run starts with the weights of the earlier one.
 
     Raises:
-        UserError: When the checkpoint holds another network, or has seen a test case.
+        UserError: When the file of `init_from` is not the one that the run `from_run` used.
+    """
+    earlier = recorded_facts(Path(cfg.from_run)).get("init_sha256")
+    if sha256 and earlier not in (None, sha256):
+        msg = (
+            f"init_from={cfg.init_from} is not the file that {cfg.from_run} started with, whose SHA-256 is {earlier}; "
+            "give that file"
+        )
+        raise UserError(msg)
+
+
+def load_initial_weights(cfg: DictConfig, module: SegmentationModule, datamodule: CTDataModule) -> None:
+    """Load the weights of the checkpoint `cfg.init_from` that fit, and log those that do not.
+
+    Rows of the output layer are matched by organ name. The CTs that the checkpoint was trained on are recorded as seen
+    by this run.
+
+    Raises:
+        UserError: When the checkpoint holds another network, or was trained or selected on a test case.
     """
     path = Path(cfg.init_from)
     checkpoint = read_checkpoint(path)
     config, organs = checkpoint["segment"]["config"], module.organs
-    module.checkpoint_metadata["voxel_hashes"] = all_seen(path, f"init_from={path}", datamodule)
-    weights = {
-        name.removeprefix("net."): value for name, value in checkpoint["state_dict"].items() if name.startswith("net.")
-    }
-    if known := _known(datamodule.split.val, seen_by(path), datamodule):
-        warn_of_memory(f"init_from={path}", known)
-    done = transfer(module.net, instantiate(cfg.model.net, _convert_="all"), organs, weights, config["organs"])
-    if done.share < ENOUGH:
+    module.checkpoint_metadata["voxel_hashes"] = seen_hashes(path, f"init_from={path}", datamodule)
+    known = _known(datamodule.split.val, training_hashes(path), datamodule)
+    if known:
+        warn_trained_on(f"init_from={path}", known)
+    untrained_net = instantiate(cfg.model.net)
+    done = transfer(module.net, untrained_net, organs, _network_weights(checkpoint), config["organs"])
+    if done.share < MIN_SHARE:
         msg = f"init_from={path} holds another network: {done.left[0]}; choose the same model/net, or init_from=null"
         raise UserError(msg)
     log.info("init_from=%s: %d tensors loaded, %.0f %% of the weights", path, len(done.loaded), 100 * done.share)
-    for what, names in (("not loaded", done.left), ("of the checkpoint, not used", done.unused)):
-        if names:
-            more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-            log.info("%s: %s%s", what, ", ".join(names[:NAMED]), more)
-    if new := [organ for organ in organs if organ not in config["organs"]]:
-        log.info("begin untrained: %s", ", ".join(new))
+    _log_names("not loaded", done.left)
+    _log_names("in the checkpoint, but not used", done.unused)
+    new_organs = [organ for organ in organs if organ not in config["organs"]]
+    if new_organs:
+        log.info("organs that start untrained: %s", ", ".join(new_organs))
     if config["preprocess"] != module.checkpoint_metadata["config"]["preprocess"]:
         log.warning("init_from=%s was trained with other preprocessing: its weights were fitted to other images", path)
 
 
-def warn_of_memory(name: str, cases: Sequence[str]) -> None:
-    """Log that a run, as the sentence calls it, validates on cases that it was trained on."""
+def _network_weights(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    weights = {}
+    for name, value in checkpoint["state_dict"].items():
+        if name.startswith("net."):
+            weights[name.removeprefix("net.")] = value
+    return weights
+
+
+def _log_names(title: str, names: Sequence[str]) -> None:
+    """Log the first names and the number of the others; nothing if there are none."""
+    if not names:
+        return
+    more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
+    log.info("%s: %s%s", title, ", ".join(names[:MAX_LISTED]), more)
+
+
+def warn_trained_on(name: str, cases: Sequence[str]) -> None:
+    """Log that validation cases were training cases before.
+
+    Args:
+        name: The checkpoint or run that was trained on them, e.g. `init_from=a.ckpt`.
+        cases: Ids of the cases.
+    """
     log.warning("%s was trained on %s: their validation scores also measure memory", name, ", ".join(cases))
 
 
-def all_seen(path: Path, name: str, datamodule: CTDataModule) -> list[str]:
-    """Voxel hashes of the CTs that a checkpoint was trained or selected on, and of those that this run will be.
+def seen_hashes(path: Path, name: str, datamodule: CTDataModule) -> list[str]:
+    """Voxel hashes of the CTs that a checkpoint was trained or selected on, and of those that this run will use.
 
     Args:
         path: The checkpoint.
-        name: What to call it.
+        name: Its name in the error message.
         datamodule: The run's cases.
 
     Raises:
-        UserError: When a test case is among the former.
+        UserError: When the checkpoint was trained or selected on a test case of this run.
     """
-    before, split = seen_by(path), datamodule.split
+    before, split = training_hashes(path), datamodule.split
     leaked = _known(split.test, before, datamodule)
     if leaked and not split.shared:
         msg = (

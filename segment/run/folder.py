@@ -1,4 +1,4 @@
-"""Which folder a run writes into: a new one, or that of the run that goes on."""
+"""Choose the folder that a run writes to: a new one, or that of the run to resume."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from segment.errors import UserError
-from segment.run.resume import find_run, last_checkpoint
+from segment.run.resume import Facts, find_run, last_checkpoint
 from segment.run.use import Use
 
 ENVIRONMENT = "environment.json"
@@ -23,64 +23,64 @@ ENVIRONMENT = "environment.json"
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder.
+    """A run folder and what to resume in it.
 
     Attributes:
-        folder: Where everything goes.
-        checkpoint: What to resume from; None starts anew.
-        resumed: Whether the folder holds what an earlier process of this run left.
-        use: What this process has used since it took the run.
+        folder: Everything is written here.
+        checkpoint: Checkpoint to resume from; None: start from scratch.
+        resumed: Whether an earlier process of this run has written to the folder.
+        use: Time and memory that this process has used since it opened the run.
     """
 
     folder: Path
     checkpoint: Path | None
     resumed: bool
-    use: Use = field(default_factory=Use.begin, compare=False)
+    use: Use = field(default_factory=Use.start, compare=False)
 
     def to_json(self) -> str:
-        """The same as text, for other processes of the run."""
+        """Serialise the run, without `use`, for the other processes of the run."""
         checkpoint = str(self.checkpoint.resolve()) if self.checkpoint else None
         return json.dumps([str(self.folder.resolve()), checkpoint, self.resumed])
 
 
 def run_from_json(text: str) -> Run:
-    """The run of which another process has told."""
+    """Deserialise the output of `Run.to_json`."""
     folder, checkpoint, resumed = json.loads(text)
-    return Run(_shown(Path(folder)), _shown(Path(checkpoint)) if checkpoint else None, resumed)
+    return Run(_relative(Path(folder)), _relative(Path(checkpoint)) if checkpoint else None, resumed)
 
 
-def choose(cfg: DictConfig, log_name: str) -> Run:
-    """The folder for this configuration.
+def choose(cfg: DictConfig, log_name: str, facts: Facts | None = None) -> Run:
+    """Choose the run folder for a configuration, and create it if it is new.
 
-    A SLURM job that was put back into the queue goes on with its run, whether `resume` says so or not.
+    A SLURM job that was requeued resumes its run even without `resume`.
 
     Args:
-        cfg: The composed configuration of a door.
-        log_name: File name of the log, which tells a folder as taken.
+        cfg: The composed configuration of a command.
+        log_name: File name of the log; a folder that has this file is taken.
+        facts: As in `find_run`.
 
     Raises:
         UserError: When the folder holds another run, or there is nothing to resume.
     """
-    given = not OmegaConf.is_missing(cfg, "run_dir")  # by Python
-    fresh = _shown(Path(cfg.run_dir) if given else _of_now(cfg))
+    named_in_python = not OmegaConf.is_missing(cfg, "run_dir")
+    fresh = _relative(Path(cfg.run_dir) if named_in_python else _default_folder(cfg))
     if cfg.get("from_run") and HydraConfig.get().mode == RunMode.RUN and not _is_named():
-        fresh = Path(cfg.output_dir) / cfg.task / fresh.name  # Hydra has made it for the task that is the default
-    if cfg.resume is False and (folder := _begun_by_this_job(cfg, fresh)) is not None:
-        return Run(folder, last_checkpoint(folder), resumed=True)
-    if cfg.resume is not False and (folder := find_run(cfg, fresh)) is not None:
-        return Run(folder, last_checkpoint(folder), resumed=True)
-    if given or _is_named():
+        fresh = Path(cfg.output_dir) / cfg.task / fresh.name  # Hydra has used the default task
+    earlier = _requeued_run(cfg, fresh, facts) if cfg.resume is False else find_run(cfg, fresh, facts)
+    if earlier is not None:
+        return Run(earlier, last_checkpoint(earlier), resumed=True)
+    if named_in_python or _is_named():
         _refuse_taken(fresh)
         fresh.mkdir(parents=True, exist_ok=True)
         return Run(fresh, None, resumed=False)
     return Run(_claimed(fresh, log_name), None, resumed=False)
 
 
-def seen_again(run: Run) -> Run:
-    """The chosen run as it is now that no other process writes its folder.
+def refresh_run(run: Run) -> Run:
+    """Look at the folder again after locking it: another process may have written to it since `choose`.
 
     Raises:
-        UserError: When another one has begun there meanwhile.
+        UserError: When another run has started in a folder that was new.
     """
     if not run.resumed:
         _refuse_taken(run.folder)
@@ -95,80 +95,87 @@ def _refuse_taken(folder: Path) -> None:
 
 
 def slurm_job() -> dict[str, str]:
-    """What environment.json tells of the SLURM job, which keeps its number when it is requeued; nothing without one."""
+    """Entry of environment.json with the id of the SLURM job, which a requeued job keeps; empty outside SLURM."""
     return {"slurm_job": os.environ["SLURM_JOB_ID"]} if "SLURM_JOB_ID" in os.environ else {}
 
 
-def _begun_by_this_job(cfg: DictConfig, fresh: Path) -> Path | None:
-    """The run that this command of this SLURM job had begun before the job was requeued.
+def _requeued_run(cfg: DictConfig, fresh: Path, facts: Facts | None) -> Path | None:
+    """The run that this command started before its SLURM job was requeued; None if there is none.
 
     Raises:
-        UserError: When its configuration is another one, because `conf/` has changed since.
+        UserError: When the configuration differs because `conf/` has changed since.
     """
     if not is_requeued() or not HydraConfig.initialized():
         return None
     mine = slurm_job() | {"overrides": list(HydraConfig.get().overrides.task)}
-    called_after_the_clock = (Path(cfg.output_dir) / cfg.task).glob(f"*/{ENVIRONMENT}")
-    for path in (fresh / ENVIRONMENT, *sorted(called_after_the_clock)):
+    timestamped = (Path(cfg.output_dir) / cfg.task).glob(f"*/{ENVIRONMENT}")
+    for path in (fresh / ENVIRONMENT, *sorted(timestamped)):
         if not (path.exists() and path.with_name("config.yaml").exists()):
             continue
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        if mine.items() <= processes_of(facts)[-1].items():
-            goes_on = cfg.copy()
-            goes_on.resume = str(path.parent)
-            return find_run(goes_on, fresh)
+        latest = process_records(json.loads(path.read_text(encoding="utf-8")))[-1]
+        if mine.items() <= latest.items():
+            resuming = OmegaConf.merge(cfg, {"resume": str(path.parent)})
+            assert isinstance(resuming, DictConfig)
+            return find_run(resuming, fresh, facts)
     return None
 
 
 def is_requeued() -> bool:
-    """Whether this is a SLURM job that was put back into the queue."""
+    """Whether this process belongs to a SLURM job that was requeued."""
     return os.environ.get("SLURM_RESTART_COUNT", "0") != "0"
 
 
-def processes_of(facts: dict[str, Any]) -> list[dict[str, Any]]:
-    """What environment.json tells of every process of a run, in turn; config.yaml and split.json are the last one's."""
-    return [facts, *facts.get("resumed", [])]
+def process_records(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """Records of all processes of a run, oldest first, from the content of environment.json.
+
+    config.yaml and split.json belong to the last process.
+    """
+    return [record, *record.get("resumed", [])]
 
 
-def code_name(facts: Mapping[str, Any]) -> str:
+def code_name(record: Mapping[str, Any]) -> str:
     """Short name of the code that ran, equal for equal code: `5363fa5`, or `5363fa5 with changes 9a3e`.
 
     Args:
-        facts: What environment.json holds of one process.
+        record: What environment.json holds of one process.
     """
-    git = facts.get("git")
+    git = record.get("git")
     if not git:
-        return str(facts.get("segment", ""))
+        return str(record.get("segment", ""))
+    name = str(git["sha"][:7])
+    if not git["diff"] and not git["untracked"]:
+        return name
     changes = json.dumps([git["diff"], git["untracked"]])
-    is_changed = git["diff"] or git["untracked"]
-    mark = f" with changes {blake2b(changes.encode(), digest_size=2).hexdigest()}" if is_changed else ""
-    return f"{git['sha'][:7]}{mark}"
+    return f"{name} with changes {blake2b(changes.encode(), digest_size=2).hexdigest()}"
 
 
-def _shown(folder: Path) -> Path:
-    """The folder as a user would write it: relative to the current one if it lies below."""
-    here = Path.cwd()
-    return folder.relative_to(here) if folder.is_absolute() and folder.is_relative_to(here) else folder
+def _relative(folder: Path) -> Path:
+    """Path relative to the current folder if it is below it, as a user would write it; else unchanged."""
+    current = Path.cwd()
+    if folder.is_absolute() and folder.is_relative_to(current):
+        return folder.relative_to(current)
+    return folder
 
 
-def _of_now(cfg: DictConfig) -> Path:
-    """The folder that Hydra has chosen, or that it would have, where Python calls without it."""
+def _default_folder(cfg: DictConfig) -> Path:
+    """The folder that Hydra has chosen, or without Hydra one with the same kind of name."""
     if HydraConfig.initialized():
         return Path(HydraConfig.get().runtime.output_dir)
     return Path(cfg.output_dir, cfg.task, f"{datetime.now():%Y-%m-%d_%H-%M-%S}")
 
 
 def _is_named() -> bool:
-    """Whether the user named the folder; else it is called after the clock."""
-    return HydraConfig.initialized() and any(
-        o.startswith(("hydra.run.dir=", "hydra.sweep.")) for o in HydraConfig.get().overrides.hydra
-    )
+    """Whether the user named the folder on the command line; otherwise its name is the time of the start."""
+    if not HydraConfig.initialized():
+        return False
+    overrides = HydraConfig.get().overrides.hydra
+    return any(override.startswith(("hydra.run.dir=", "hydra.sweep.")) for override in overrides)
 
 
 def _claimed(folder: Path, log_name: str) -> Path:
-    """The folder, or the first free one of <folder>_1, <folder>_2 …: runs of one second must not share it.
+    """Create the log in the first free folder of <folder>, <folder>_1, <folder>_2 …, and return this folder.
 
-    Only one process can create its log.
+    Two runs that start in the same second get different folders, because only one process can create the log.
     """
     for number in count():
         candidate = folder.with_name(f"{folder.name}_{number}") if number else folder

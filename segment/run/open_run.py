@@ -1,4 +1,4 @@
-"""Where a run writes, and the log it keeps there."""
+"""Open a run: choose and lock its folder, and keep a log in it."""
 
 import logging
 import os
@@ -10,83 +10,99 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from segment.errors import UserError
 from segment.files import remove_if_empty
 from segment.privacy import without_paths_in_log
 from segment.run.broadcast import broadcast_choice
-from segment.run.folder import Run, choose, run_from_json, seen_again
+from segment.run.folder import Run, choose, refresh_run, run_from_json
 from segment.run.lock import alone_in
-from segment.run.processes import is_first
-from segment.run.record import record_use, stamp
+from segment.run.processes import is_rank_zero
+from segment.run.record import record_use, written_at
+from segment.run.resume import Facts
 
 log = logging.getLogger(__name__)
 
-HERE = "SEGMENT_RUN"  # tells the processes that Lightning starts where the first one writes
+RUN_VARIABLE = "SEGMENT_RUN"  # environment variable with the run, for the processes that Lightning starts
 
 
 @contextmanager
-def open_run(cfg: DictConfig, log_name: str, shared: bool = False) -> Iterator[Run]:
-    """Choose the run folder, put it into `cfg.run_dir`, and keep a log in it while the block runs.
+def open_run(cfg: DictConfig, log_name: str, facts: Facts | None = None, shared: bool = False) -> Iterator[Run]:
+    """Choose the run folder, and keep a log in it while the block runs.
 
     Args:
-        cfg: The composed configuration of a door.
+        cfg: The composed configuration of a command.
         log_name: File name of the log.
-        shared: Whether several commands may write into the folder at once.
+        facts: What the command has found out before the run; see `segment.run.resume.find_run`.
+        shared: Whether several commands may write to the folder at the same time.
 
     Raises:
-        UserError: When the folder holds another run, another command writes it, or there is nothing to resume.
+        UserError: When the folder holds another run, another command is writing to it, or there is nothing to resume.
     """
     with ExitStack() as lock:
-        run = _chosen(cfg, log_name, None if shared else lock)
-        cfg.run_dir = str(run.folder)
+        run = _choose_on_rank_zero(cfg, log_name, facts, None if shared else lock)
         try:
-            with _told(run, log_name):
+            with _logged(run, log_name):
                 yield run
         except (UserError, HydraException):
             lock.close()
-            if not run.resumed and [path.name for path in run.folder.iterdir()] == [log_name]:  # it has not begun
-                (run.folder / log_name).unlink()
-                remove_if_empty(run.folder, str(cfg.output_dir))
+            if is_rank_zero() and not run.resumed:
+                _remove_unused(run.folder, log_name, str(cfg.output_dir))
             raise
 
 
+def _remove_unused(folder: Path, log_name: str, root: str) -> None:
+    """Remove the folder of a run that was refused before anything but its log was written."""
+    if [path.name for path in folder.iterdir()] == [log_name]:
+        (folder / log_name).unlink()
+        remove_if_empty(folder, root)
+
+
+def in_folder(cfg: DictConfig, run: Run) -> DictConfig:
+    """The configuration with `run_dir`, to which callbacks and loggers refer."""
+    result = OmegaConf.merge(cfg, {"run_dir": str(run.folder)})
+    assert isinstance(result, DictConfig)
+    return result
+
+
 @contextmanager
-def _told(run: Run, log_name: str) -> Iterator[None]:
-    """Tell the run to processes that Lightning starts, and keep its log and its time while the block runs."""
-    first = is_first()
-    before = stamp(run)
-    os.environ[HERE] = run.to_json()
+def _logged(run: Run, log_name: str) -> Iterator[None]:
+    """Pass the run to processes that Lightning starts, keep its log, and record the time used when the block ends."""
+    is_first = is_rank_zero()
+    before = written_at(run)
+    os.environ[RUN_VARIABLE] = run.to_json()
     try:
-        if first:  # to the terminal only
-            goes_on = ", going on from its last checkpoint" if run.checkpoint else ""
-            log.info("run folder: %s%s", run.folder, goes_on)
-        with _log_in(run.folder / log_name) if first else _quiet():
+        if is_first:  # before the file handler is added: to the terminal only
+            resuming = ", resuming from its last checkpoint" if run.checkpoint else ""
+            log.info("run folder: %s%s", run.folder, resuming)
+        with _log_in(run.folder / log_name) if is_first else _only_warnings():
             yield
-    except SystemExit:  # stopped, not failed
+    except SystemExit:  # stopped by a signal, not failed
         raise
-    except BaseException:
-        # Into the file only: what the terminal shows of it is the door's choice.
-        with (run.folder / log_name).open("a", encoding="utf-8") as file:
-            file.write(without_paths_in_log(traceback.format_exc()))
+    except BaseException as error:
+        # Rank zero removes the folder of a refused run; a log by another process would bring it back.
+        if is_first or not isinstance(error, (UserError, HydraException)):
+            # Into the file only: the command decides what the terminal shows.
+            with (run.folder / log_name).open("a", encoding="utf-8") as file:
+                file.write(without_paths_in_log(traceback.format_exc()))
         raise
     finally:
-        os.environ.pop(HERE, None)
-        if first and stamp(run) != before:  # else this process came to nothing, and the hours are another's
+        os.environ.pop(RUN_VARIABLE, None)
+        if is_first and written_at(run) != before:  # otherwise the last record is that of an earlier process
             record_use(run)
 
 
-def _chosen(cfg: DictConfig, log_name: str, lock: ExitStack | None) -> Run:
-    """The run that all its processes write into; the first one chooses, and locks the folder until `lock` is closed."""
-    if "LOCAL_RANK" in os.environ and HERE in os.environ:  # started by Lightning
-        return run_from_json(os.environ[HERE])
+def _choose_on_rank_zero(cfg: DictConfig, log_name: str, facts: Facts | None, lock: ExitStack | None) -> Run:
+    """Choose the run on rank 0 and broadcast it; rank 0 locks the folder until `lock` is closed."""
+    if "LOCAL_RANK" in os.environ and RUN_VARIABLE in os.environ:  # started by Lightning
+        return run_from_json(os.environ[RUN_VARIABLE])
 
     def choice() -> str:
-        run = choose(cfg, log_name)
+        run = choose(cfg, log_name, facts)
         if lock is not None:
             lock.enter_context(alone_in(run.folder))
-            run = seen_again(run)
+            run = refresh_run(run)
         return run.to_json()
 
     in_sweep = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
@@ -96,11 +112,11 @@ def _chosen(cfg: DictConfig, log_name: str, lock: ExitStack | None) -> Run:
 
 @contextmanager
 def _log_in(path: Path) -> Iterator[None]:
-    """Keep a log in a file."""
+    """Write the log to a file while the block runs."""
     handler = logging.FileHandler(path, encoding="utf-8")
-    handler.addFilter(lambda record: record.name != "submitit")  # it names machines
+    handler.addFilter(lambda record: record.name != "submitit")  # its messages name machines
     handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    # Lightning's messages reach the root logger only where that had handlers at the import.
+    # Lightning's messages reach the root logger only if that had handlers when Lightning was imported.
     lightning = logging.getLogger("pytorch_lightning")
     loggers = [logging.getLogger()] if lightning.propagate else [logging.getLogger(), lightning]
     for logger in loggers:
@@ -114,8 +130,8 @@ def _log_in(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Say nothing that the first process says, too."""
+def _only_warnings() -> Iterator[None]:
+    """Log warnings only while the block runs, because rank 0 logs the rest."""
     root = logging.getLogger()
     before = root.level
     root.setLevel(logging.WARNING)

@@ -1,4 +1,4 @@
-"""What a run was made with: code, versions, hardware."""
+"""Describe what a run was made with: code, versions and hardware."""
 
 import hashlib
 import logging
@@ -18,21 +18,21 @@ from segment import __version__
 from segment.privacy import without_paths
 
 PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "torchio", "torchmetrics", "monai", "numpy", "nibabel", "wandb")
-# What of a checkout decides how a run goes; its data, notebooks and outputs do not belong into a record.
+# The files of a checkout that affect a run. Its data, notebooks and outputs do not belong in a record.
 CODE = ("segment", "conf", "pyproject.toml", "constraints.txt")
-TEXT_BYTES = 100_000  # of a file that git does not track yet
+MAX_TEXT_BYTES = 100_000  # of an untracked file; of larger files only the hash is kept
 
 log = logging.getLogger(__name__)
 
 
 def environment(seed: int, overrides: Sequence[str]) -> dict[str, Any]:
-    """Facts that decide whether a run can be repeated; no names of users, hosts or folders.
+    """Describe what is needed to repeat a run, without names of users, hosts or folders.
 
     Args:
         seed: The run's seed.
-        overrides: Hydra overrides that composed its configuration.
+        overrides: Hydra overrides from which its configuration was composed.
     """
-    facts = {
+    content = {
         "segment": __version__,
         "git": _git(Path(__file__).resolve().parents[2]),
         "python": platform.python_version(),
@@ -47,12 +47,12 @@ def environment(seed: int, overrides: Sequence[str]) -> dict[str, Any]:
         "seed": seed,
         "overrides": [_without_path(override) for override in overrides],
     }
-    result: dict[str, Any] = without_paths(facts)
+    result: dict[str, Any] = without_paths(content)
     return result
 
 
 def _cpu() -> str:
-    """Model of the processor; on Linux platform.processor() is empty or the architecture."""
+    """Model name of the processor; on Linux `platform.processor()` returns nothing or the architecture."""
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
@@ -66,7 +66,7 @@ def _without_path(argument: str) -> str:
 
 
 def _git(root: Path) -> dict[str, Any] | None:
-    """Commit of a checkout, and how its code differs from it; None for an installed wheel."""
+    """Commit of a checkout, and the changes since; None for an installed wheel, or if git fails."""
     if not (root / ".git").exists():
         return None
     try:
@@ -75,9 +75,9 @@ def _git(root: Path) -> dict[str, Any] | None:
             "diff": _ask_git(root, "diff", "--no-ext-diff", "--no-color", "HEAD", "--", *CODE),
             "untracked": {name: _content(root / name) for name in _untracked(root)},
         }
-    except (OSError, subprocess.CalledProcessError) as error:  # no git program, no commit yet, another's checkout
-        said = getattr(error, "stderr", None) or str(error).encode()
-        log.warning("the code's state is not recorded: %s", said.decode(errors="replace").strip().partition("\n")[0])
+    except (OSError, subprocess.CalledProcessError) as error:  # no git, no commit yet, or another user's checkout
+        output = getattr(error, "stderr", None) or str(error).encode()
+        log.warning("the code's state is not recorded: %s", output.decode(errors="replace").strip().partition("\n")[0])
         return None
 
 
@@ -87,10 +87,10 @@ def _untracked(root: Path) -> list[str]:
 
 
 def _content(path: Path) -> str:
-    """A small file's text; of another the SHA-256."""
+    """The text of a small file; the SHA-256 of a large or binary one."""
     content = path.read_bytes()
     with suppress(UnicodeDecodeError):
-        if len(content) <= TEXT_BYTES:
+        if len(content) <= MAX_TEXT_BYTES:
             return content.decode()
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 

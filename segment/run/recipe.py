@@ -1,4 +1,4 @@
-"""Whether runs are of one recipe: what of a configuration makes it, and what only tells where a run writes."""
+"""Compare configurations of runs: which keys make up the recipe, and which only say where a run writes."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,49 +7,33 @@ from typing import Any
 
 import yaml
 
-from segment.configuration.values import flat
+from segment.configuration.roles import is_free, role
+from segment.configuration.values import flatten
 from segment.errors import UserError
-
-# Keys that tell where a run writes or how it is called, not what it computes.
-_FREE = {"run_dir", "resume", "allow_changed", "output_dir", "cache_dir", "task", "test", "from_run"} | {
-    "preflight",
-    "label_check",
-}
-_FREE_GROUPS = {"logger", "hydra"}
-_FREE_NAMES = {"seed", "num_workers", "cache_dir"}
-# Beside the split: the network of each fold, and what it tested, where `segment evaluate` has scored them.
-_OF_FOLD = {"ckpt", "ckpt_sha256", "data_sha256"}
-
-
-def is_free(key: str) -> bool:
-    """Whether repeats of one recipe may differ in this dotted key."""
-    parts = key.split(".")
-    return parts[0] in _FREE | _FREE_GROUPS or parts[-1] in _FREE_NAMES
+from segment.run.resume import recorded_facts
 
 
 def recipe(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The seed, and of a training's configuration the dotted keys in which repeats of it agree."""
+    """The seed, and the dotted keys of a configuration that are equal in all repeats of a training."""
     return {key: value for key, value in dotted(config).items() if key == "seed" or not is_free(key)}
 
 
 def shared_config(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """What the folds of one cross-validation, or its repeats, have in common.
+    """The keys and values that all folds of a cross-validation, or all repeats, share.
 
     Args:
-        configs: Dotted keys and their values by the run's name; at least one run.
-
-    Returns:
-        The keys that are equal in all.
+        configs: Values by dotted key, by the name of the run; at least one run.
 
     Raises:
-        UserError: When the runs differ in more than the split, the fold and what repeats may differ in.
+        UserError: When the runs differ in more than the split, the fold and the keys that repeats may change.
     """
     (first, one), *others = configs.items()
     differing: set[str] = set()
     for name, other in others:
         changed = {key for key in one.keys() | other.keys() if json.dumps(one.get(key)) != json.dumps(other.get(key))}
-        if telling := sorted((key.count("."), key) for key in changed if not (is_free(key) or _is_of_fold(key))):
-            key = telling[0][1]
+        of_recipe = [key for key in changed if role(key).recipe == "part"]
+        if of_recipe:
+            key = min(of_recipe, key=lambda key: (key.count("."), key))  # the outermost one says most
             msg = (
                 f"{first} and {name} are of different recipes, not folds of one: {key} is {one.get(key)} in the first "
                 f"and {other.get(key)} in the other; merge the folds of each recipe by themselves: 'runs=[a,b]'"
@@ -60,10 +44,12 @@ def shared_config(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def read_config(run: Path) -> dict[str, Any]:
-    """Dotted keys of a run's config.yaml, also within lists: `augment.transforms[1].p`; empty when there is none.
+    """What a run was configured with and found out, by dotted key, e.g. `augment.transforms[1].p`.
+
+    Empty if there is no config.yaml.
 
     Raises:
-        UserError: When it cannot be read.
+        UserError: When the file cannot be read.
     """
     path = run / "config.yaml"
     if not path.exists():
@@ -73,21 +59,26 @@ def read_config(run: Path) -> dict[str, Any]:
     except (OSError, ValueError, yaml.YAMLError) as error:
         msg = f"cannot read {path}: {' '.join(str(error).split())}; name a whole run folder"
         raise UserError(msg) from error
-    return dotted(content)
+    return dotted(content) | dotted(recorded_facts(run))
 
 
 def dotted(content: Any) -> dict[str, Any]:  # noqa: ANN401  # whatever a file holds
-    """Nested dictionaries and lists of them as one level of dotted keys."""
-    return {name: item for key, value in flat(content).items() for name, item in _unrolled(key, value)}
+    """Flatten nested dictionaries, and lists of dictionaries, to one level of dotted keys.
+
+    For example, `{"a": [{"p": 1}], "b": [1, 2]}` becomes `{"a[0].p": 1, "b": [1, 2]}`.
+    """
+    result: dict[str, Any] = {}
+    for key, value in flatten(content).items():
+        result.update(_unrolled(key, value))
+    return result
 
 
 def _unrolled(key: str, value: Any) -> Sequence[tuple[str, Any]]:  # noqa: ANN401
+    """Pairs of dotted key and value for a list that holds dictionaries; one pair for any other value."""
     if not isinstance(value, list) or not any(isinstance(item, dict) for item in value):
         return [(key, value)]
-    items = [pair for index, item in enumerate(value) for pair in flat(item, f"{key}[{index}]").items()]
-    return [pair for name, item in items for pair in _unrolled(name, item)]
-
-
-def _is_of_fold(key: str) -> bool:
-    parts = key.split(".")
-    return parts[0] in _OF_FOLD or "split" in parts or parts[-1] == "fold"
+    pairs: list[tuple[str, Any]] = []
+    for index, item in enumerate(value):
+        for name, inner in flatten(item, f"{key}[{index}]").items():
+            pairs.extend(_unrolled(name, inner))
+    return pairs

@@ -1,4 +1,4 @@
-"""What a run's folder tells of it: configuration, split, environment, hours."""
+"""Write the records of a run: config.yaml, split.json and environment.json."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,56 +12,67 @@ from omegaconf import DictConfig, OmegaConf
 
 from segment.configuration.values import portable
 from segment.files import write_text
-from segment.run.folder import ENVIRONMENT, Run, processes_of, slurm_job
+from segment.run.folder import ENVIRONMENT, Run, process_records, slurm_job
 from segment.run.provenance import environment
+from segment.run.resume import Facts
 
 
-def record(run: Run, cfg: DictConfig, split: Mapping[str, Sequence[str]], data: Mapping[str, Any]) -> None:
+def record(
+    run: Run,
+    cfg: DictConfig,
+    split: Mapping[str, Sequence[str]],
+    data: Mapping[str, Any],
+    facts: Facts | None = None,
+) -> None:
     """Write split.json, environment.json and, last, config.yaml.
 
-    environment.json tells of the start; every later process of the run adds its own under `resumed`.
+    environment.json describes the process that started the run. Each process that resumed it is added to the list
+    `resumed`.
 
     Args:
         run: The run.
         cfg: Its configuration.
-        split: Ids of the cases of each part.
-        data: What tells the cases' content, as plain values: `cases`, hashes of the CTs' voxels by id, and more.
+        split: Case ids of each part.
+        data: Plain values that identify the data, e.g. `cases`, the hashes of the CTs' voxels by case id.
+        facts: What a resumed run must find again, e.g. the hash of the checkpoint; plain values by key.
     """
     path = run.folder / ENVIRONMENT
     overrides = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
-    facts = environment(cfg.seed, overrides) | slurm_job() | _sweep() | {**data}
+    content = environment(cfg.seed, overrides) | slurm_job() | _sweep() | {**data}
+    if facts:
+        content["facts"] = dict(facts)
     if run.resumed and path.exists():
         first = json.loads(path.read_text(encoding="utf-8"))
-        facts = first | {"resumed": [*first.get("resumed", []), facts]}
-    write_text(path, json.dumps(facts, indent=1))
+        content = first | {"resumed": [*first.get("resumed", []), content]}
+    write_text(path, json.dumps(content, indent=1))
     write_text(run.folder / "split.json", json.dumps(split, indent=1))
     write_text(run.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(portable(cfg))))
 
 
 def _sweep() -> dict[str, str]:
-    """Name of the grid that this job belongs to, which its jobs share; nothing for a run of its own."""
+    """Entry of environment.json with the name of the grid that this job belongs to; empty for a single run."""
     if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
         return {"sweep": Path(HydraConfig.get().sweep.dir).resolve().name}
     return {}
 
 
-def stamp(run: Run) -> int | None:
-    """When environment.json was written."""
+def written_at(run: Run) -> int | None:
+    """Time at which environment.json was last written, in nanoseconds; None if it does not exist."""
     path = run.folder / ENVIRONMENT
     return path.stat().st_mtime_ns if path.exists() else None
 
 
 def record_use(run: Run, more: Mapping[str, float] | None = None) -> None:
-    """Add to environment.json what this process has used so far; one that is killed leaves nothing.
+    """Add the time and memory that this process has used so far to environment.json.
 
-    Further processes of a DDP run write nothing, so their time is not in it.
+    A process that is killed adds nothing. Other ranks of a DDP run add nothing either, so their time is not counted.
 
     Args:
         run: The run.
-        more: What else it has measured.
+        more: Further measured values.
     """
     path = run.folder / ENVIRONMENT
-    facts = json.loads(path.read_text(encoding="utf-8"))
-    processes_of(facts)[-1] |= {**run.use.so_far(), **(more or {})}
-    with suppress(OSError):  # a full disk; what ended the run has more to say
-        write_text(path, json.dumps(facts, indent=1))
+    content = json.loads(path.read_text(encoding="utf-8"))
+    process_records(content)[-1] |= {**run.use.so_far(), **(more or {})}
+    with suppress(OSError):  # on a full disk, the error that ended the run is the more useful one
+        write_text(path, json.dumps(content, indent=1))

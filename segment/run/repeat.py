@@ -1,48 +1,39 @@
-"""`from_run`: the configuration of an earlier run once more, and whether its scores come out again."""
+"""`from_run`: repeat the configuration of an earlier run, and compare environment and scores of the two."""
 
 import json
 import logging
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from segment.configuration.check import checked
-from segment.configuration.composition import composed, spellings
-from segment.configuration.values import flat, portable
+from segment.configuration.check import validate_config
+from segment.configuration.composition import compose_config, spellings
+from segment.configuration.roles import role
+from segment.configuration.values import flatten, portable
 from segment.errors import UserError
 from segment.metrics.cases_csv import read_cases
 from segment.metrics.scores import OrganScore
-from segment.run.folder import ENVIRONMENT, processes_of
+from segment.run.folder import ENVIRONMENT, process_records
 
 log = logging.getLogger(__name__)
 
-# Who calls, and where he writes, is this run's own.
-OWN = (
-    "from_run",
-    "preflight",
-    "label_check",
-    "anatomy",
-    "resume",
-    "allow_changed",
-    "run_dir",
-    "output_dir",
-    "cache_dir",
-)
+COMPARED = ("git", "python", "platform", "cpu_cores", "torch_threads", "gpus", "cuda")
+MAX_LISTED = 4  # cases in a message
 
 
-def repeated(cfg: DictConfig) -> DictConfig:
-    """The configuration of the run `cfg.from_run`, with what the overrides of this call change.
+def repeated_config(cfg: DictConfig) -> DictConfig:
+    """The configuration of the run `cfg.from_run`, changed by the overrides of this call.
 
-    It is composed anew from the overrides that environment.json holds, which gives paths as they are on this machine.
-    Where the result is not what config.yaml says, because `conf/` has changed since, config.yaml is right.
+    It is composed from the overrides in environment.json, which gives the paths of this machine. If the result differs
+    from config.yaml because `conf/` has changed since, the values in config.yaml are used.
 
     Raises:
-        UserError: When that is no run folder.
+        UserError: When `from_run` is not a run folder, or there is no command line.
     """
     folder = Path(cfg.from_run)
     if not HydraConfig.initialized():
@@ -51,35 +42,59 @@ def repeated(cfg: DictConfig) -> DictConfig:
     if not (folder / "config.yaml").exists() or not (folder / ENVIRONMENT).exists():
         msg = f"from_run={folder} is not a run folder: it lacks config.yaml or environment.json; name another one"
         raise UserError(msg)
-    facts = json.loads((folder / ENVIRONMENT).read_text(encoding="utf-8"))
-    before = [o for o in facts.get("overrides", []) if o.lstrip("+~").split("=")[0] not in OWN]
+    environment = json.loads((folder / ENVIRONMENT).read_text(encoding="utf-8"))
+    before = []
+    for override in environment.get("overrides", []):
+        if role(_key(override)).from_run == "earlier":
+            before.append(override)
     now = list(HydraConfig.get().overrides.task)
-    first = composed("train", [*before, "run_dir=."])
-    result = composed("train", [*before, *now])
-    there, here = flat(OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))), flat(portable(first))
-    drift = {key for key in there.keys() | here.keys() if there.get(key) != here.get(key)}
-    named = {o.lstrip("+~").split("=")[0].replace("/", ".") for o in now}
-    referring = _referring(OmegaConf.to_container(first, resolve=False))
-    for key in sorted(drift):
-        if key.split(".")[0] in OWN or any(key.startswith(f"{node}.") for node in referring):
+    first = compose_config("train", [*before, "run_dir=."])
+    result = compose_config("train", [*before, *now])
+    _undo_changes_of_conf(result, first, folder, now)
+    return validate_config("train", result, spellings([*before, *now]))
+
+
+def _undo_changes_of_conf(result: DictConfig, first: DictConfig, folder: Path, overrides: Sequence[str]) -> None:
+    """Set the values of `result` that have changed in `conf/` since the earlier run back to those of config.yaml.
+
+    Args:
+        result: The configuration with all overrides; it is modified.
+        first: The configuration with the overrides of the earlier run alone.
+        folder: Folder of the earlier run.
+        overrides: Overrides of this call; the keys that they set keep their values.
+    """
+    recorded = flatten(OmegaConf.to_container(OmegaConf.load(folder / "config.yaml")))
+    composed_now = flatten(portable(first))
+    all_keys = recorded.keys() | composed_now.keys()
+    overridden = [_key(override).replace("/", ".") for override in overrides]
+    references = _references(OmegaConf.to_container(first, resolve=False))
+    for key in sorted(key for key in all_keys if recorded.get(key) != composed_now.get(key)):
+        if role(key).from_run == "call" or any(key.startswith(f"{node}.") for node in references):
             continue
-        if any(key == name or key.startswith(f"{name}.") for name in named):  # this call says it
+        if any(key == name or key.startswith(f"{name}.") for name in overridden):
             continue
-        if key != "init_sha256":  # which is filled in, and has to be that of the same file again
-            held = there.get(key), folder, here.get(key)
-            log.warning("conf/ has changed: %s is %s, from %s, where conf/ now has %s", key, *held)
-        if key in flat(portable(result)) and key not in there:
+        values = recorded.get(key), folder, composed_now.get(key)
+        log.warning("conf/ has changed: %s is %s, from %s, where conf/ now has %s", key, *values)
+        present = flatten(portable(result))
+        if key in present and key not in recorded:
             _remove(result, key)
-        elif key in there and flat(portable(result)).get(key) == here.get(key):  # else this call overrides it
-            OmegaConf.update(result, key, there[key], force_add=True)
-    return checked("train", result, spellings([*before, *now]))
+        elif key in recorded and present.get(key) == composed_now.get(key):  # otherwise an override changed it
+            OmegaConf.update(result, key, recorded[key], force_add=True)
 
 
-def _referring(node: Any, prefix: str = "") -> list[str]:  # noqa: ANN401
-    """Keys of what is nothing but a reference (`${...}`): what lies within is said elsewhere."""
-    if isinstance(node, dict):
-        return [path for key, value in node.items() for path in _referring(value, f"{prefix}.{key}" if prefix else key)]
-    return [prefix] if isinstance(node, str) and re.fullmatch(r"\$\{[\w.]+\}", node) else []
+def _key(override: str) -> str:
+    return override.lstrip("+~").split("=")[0]
+
+
+def _references(node: Any, prefix: str = "") -> list[str]:  # noqa: ANN401
+    """Keys whose whole value is a reference (`${...}`); the values below them are defined elsewhere."""
+    if not isinstance(node, dict):
+        is_reference = isinstance(node, str) and re.fullmatch(r"\$\{[\w.]+\}", node)
+        return [prefix] if is_reference else []
+    found = []
+    for key, value in node.items():
+        found += _references(value, f"{prefix}.{key}" if prefix else key)
+    return found
 
 
 def _remove(cfg: DictConfig, key: str) -> None:
@@ -90,53 +105,63 @@ def _remove(cfg: DictConfig, key: str) -> None:
     OmegaConf.set_struct(cfg, True)
 
 
-def tell_resumed(folder: Path) -> list[str]:
-    """What differs between the last two processes of a run, as `tell_environment`."""
-    facts = json.loads((folder / ENVIRONMENT).read_text(encoding="utf-8"))
-    processes = processes_of(facts)
+def resume_differences(folder: Path) -> list[str]:
+    """Differences between the last two processes of a run, one sentence each, as in `environment_differences`."""
+    processes = process_records(json.loads((folder / ENVIRONMENT).read_text(encoding="utf-8")))
     return _differences(*processes[-2:]) if len(processes) > 1 else []
 
 
-def tell_environment(before: Path, after: Path) -> list[str]:
-    """What differs between the records of two runs that may make their scores differ, one sentence each."""
+def environment_differences(before: Path, after: Path) -> list[str]:
+    """Differences between two run folders' environment.json that may change the scores, one sentence each."""
     one, other = (json.loads((run / ENVIRONMENT).read_text(encoding="utf-8")) for run in (before, after))
-    return _differences(processes_of(one)[-1], processes_of(other)[-1])
+    return _differences(process_records(one)[-1], process_records(other)[-1])
 
 
 def _differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    told = []
-    for key in ("git", "python", "platform", "cpu_cores", "torch_threads", "gpus", "cuda"):
+    sentences = []
+    for key in COMPARED:
         if one.get(key) != other.get(key):
-            told.append(f"{key} was {_short(one.get(key))}, is {_short(other.get(key))}")
+            sentences.append(f"{key} was {_short(one.get(key))}, is {_short(other.get(key))}")
     packages, packages_now = one.get("packages", {}), other.get("packages", {})
     for name in sorted(packages.keys() | packages_now.keys()):
         if packages.get(name) != packages_now.get(name):
-            told.append(f"{name} was {packages.get(name)}, is {packages_now.get(name)}")
-    return told + _other_cases(one.get("volumes", {}), other.get("volumes", {}))
+            sentences.append(f"{name} was {packages.get(name)}, is {packages_now.get(name)}")
+    return sentences + _case_differences(one.get("volumes", {}), other.get("volumes", {}))
 
 
 def _short(value: Any) -> Any:  # noqa: ANN401
-    """Of a git record, the commit and whether there are changes."""
-    if isinstance(value, dict) and "sha" in value:
-        return f"{value['sha'][:10]}{' with changes' if value.get('diff') or value.get('untracked') else ''}"
-    return value
+    """Shorten a git record to the commit and whether there are changes; return other values unchanged."""
+    if not isinstance(value, dict) or "sha" not in value:
+        return value
+    is_changed = value.get("diff") or value.get("untracked")
+    return f"{value['sha'][:10]}{' with changes' if is_changed else ''}"
 
 
-def _other_cases(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    gone, new = sorted(before.keys() - now.keys()), sorted(now.keys() - before.keys())
-    other = sorted(name for name in before.keys() & now.keys() if before[name] != now[name])
-    told = [(gone, "missing now"), (new, "new"), (other, "of other content or preprocessed otherwise")]
-    return [f"cases {what}: {', '.join(names[:4])}{' …' if len(names) > 4 else ''}" for names, what in told if names]
+def _case_differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    differing = {
+        "missing now": before.keys() - now.keys(),
+        "new": now.keys() - before.keys(),
+        "with other content or other preprocessing": {
+            name for name in before.keys() & now.keys() if before[name] != now[name]
+        },
+    }
+    sentences = []
+    for what, cases in differing.items():
+        if cases:
+            names = sorted(cases)
+            sentences.append(f"cases {what}: {', '.join(names[:MAX_LISTED])}{' …' if len(names) > MAX_LISTED else ''}")
+    return sentences
 
 
-def tell_scores(before: Path, after: Path) -> str:
-    """Whether the scores of two runs agree, in one sentence.
+def compare_scores(before: Path, after: Path) -> str:
+    """Sentence that says whether the scores of two runs are equal.
 
     Args:
-        before: cases.csv of the one.
-        after: cases.csv of the other.
+        before: cases.csv of the first run.
+        after: cases.csv of the second run.
     """
-    one, other = ({(case, s.organ): s for case, s in read_cases(path)} for path in (before, after))
+    one = {(case, score.organ): score for case, score in read_cases(before)}
+    other = {(case, score.organ): score for case, score in read_cases(after)}
     if not one and not other:
         return "there are no test scores to compare"
     if one.keys() != other.keys():
@@ -149,13 +174,13 @@ def tell_scores(before: Path, after: Path) -> str:
         return f"Dice of all {len(one)} rows agrees, to the last digit, but other columns do not"
     changed = sum(difference > 0 for difference in differences.values())
     return (
-        f"the scores do not agree: Dice of {changed} of {len(one)} differ, most, by {differences[worst]:.4f}, "
+        f"the scores do not agree: Dice differs in {changed} of {len(one)} rows, by {differences[worst]:.4f} at most, "
         f"of {worst[1]} in {worst[0]}"
     )
 
 
 def _difference(one: OrganScore, other: OrganScore) -> float:
-    """Of Dice; 1 where only one of them has any."""
+    """Absolute difference in Dice; 1 if only one of the two has a Dice, 0 if neither has."""
     if math.isnan(one.dice) or math.isnan(other.dice):
         return float(math.isnan(one.dice) != math.isnan(other.dice))
     return abs(one.dice - other.dice)

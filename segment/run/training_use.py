@@ -1,4 +1,4 @@
-"""What training has used in this process: seconds per epoch, memory of the GPU."""
+"""Callback that measures seconds per epoch and GPU memory of a training."""
 
 import time
 
@@ -9,35 +9,35 @@ from segment.run.use import GIB
 
 
 class TrainingUse(pl.Callback):
-    """Measure whole epochs, with validation and checkpoints, and the peak of the GPU's memory.
+    """Measure the time of whole epochs, including validation and checkpoints, and the peak memory of the GPU.
 
-    Goes behind all other callbacks, those that write checkpoints included.
+    Must be the last callback, after those that write checkpoints.
     """
 
     def __init__(self) -> None:
-        self.starts: list[float] = []  # of epochs; the last one is the end of training
+        self.starts: list[float] = []  # start of each epoch, and the end of the last one
         self.device = torch.device("cpu")
 
     def so_far(self) -> dict[str, float]:
-        """`epoch_s`, the mean over epochs that began and ended here, and `peak_gpu_memory_gib`, of tensors.
+        """`epoch_s`, the mean over epochs run by this process, and `peak_gpu_memory_gib`, the tensors on the GPU.
 
-        Either is missing when there is none.
+        `epoch_s` is missing before the first whole epoch, `peak_gpu_memory_gib` without a GPU.
         """
-        facts = {}
+        measured = {}
         if len(self.starts) > 1:
-            facts["epoch_s"] = round((self.starts[-1] - self.starts[0]) / (len(self.starts) - 1), 3)
+            measured["epoch_s"] = round((self.starts[-1] - self.starts[0]) / (len(self.starts) - 1), 3)
         if self.device.type == "cuda":
-            facts["peak_gpu_memory_gib"] = round(torch.cuda.max_memory_allocated(self.device) / GIB, 3)
-        return facts
+            measured["peak_gpu_memory_gib"] = round(torch.cuda.max_memory_allocated(self.device) / GIB, 3)
+        return measured
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Forget the peak of the pre-flight and of earlier jobs of this process."""
+        """Reset the peak, which may come from the pre-flight or an earlier job of this process."""
         self.device = trainer.strategy.root_device
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note the time; not called for an epoch that is resumed in its middle."""
+        """Note the time; Lightning does not call this for an epoch that is resumed in the middle."""
         self.starts.append(time.monotonic())
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -1,4 +1,4 @@
-"""What a process has used since it took a run: time and memory."""
+"""Time and memory that a process has used for a run."""
 
 import resource
 import sys
@@ -13,27 +13,28 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class Use:
-    """Time and memory from when it begins.
+    """Time and memory used since `start`.
 
     Attributes:
-        started_s: Of a clock that never goes back.
-        started_core_s: Processor time until then.
+        started_s: Start on the monotonic clock, in seconds.
+        started_core_s: Processor time used before the start, in seconds.
     """
 
     started_s: float
     started_core_s: float
 
     @classmethod
-    def begin(cls) -> "Use":
-        """Start the clocks, and forget the peaks of earlier jobs of this process."""
-        with suppress(OSError):  # Linux alone can
+    def start(cls) -> "Use":
+        """Start the clocks and reset the peak memory of earlier jobs of this process."""
+        with suppress(OSError):  # only Linux can reset it
             Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
         return cls(time.monotonic(), _core_seconds())
 
     def so_far(self) -> Mapping[str, float]:
-        """`hours` of this process, `core_hours` also of those it started that have ended, and its peak in GiB.
+        """`hours`, `core_hours` and `peak_memory_gib` since the start.
 
-        `peak_memory_gib` is that of this process, without the loader's workers.
+        `core_hours` includes child processes that have ended. `peak_memory_gib` is the peak of this process without
+        the loader's workers.
         """
         return {
             "hours": round((time.monotonic() - self.started_s) / 3600, 4),
@@ -43,14 +44,13 @@ class Use:
 
 
 def peak() -> int:
-    """The most bytes that this process has held in memory; on Linux, since the last `Use` began."""
+    """Peak resident memory of this process in bytes; on Linux since the last `Use.start`."""
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else 1024 * most
 
 
 def _core_seconds() -> float:
-    """Processor time of this process and of those that it has started and that have ended, in seconds."""
-    return sum(
-        usage.ru_utime + usage.ru_stime
-        for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    )
+    """Processor time of this process and of its children that have ended, in seconds."""
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime

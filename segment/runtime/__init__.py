@@ -1,1 +1,1 @@
-"""The process itself: threads, memory settings, signals, seeds."""
+"""Process-wide state: threads, memory settings, signals, random seeds."""

@@ -1,4 +1,4 @@
-"""Random numbers that neither hang on what was drawn before nor change what is drawn after."""
+"""Random numbers that are isolated from the rest of the process."""
 
 import random
 from collections.abc import Iterator
@@ -10,18 +10,18 @@ import torch
 
 @contextmanager
 def random_state(seed: int) -> Iterator[None]:
-    """Seed torch (on the CPU), numpy and random for a block and put their states back after it.
+    """Seed torch (CPU), NumPy and `random` for a block, and restore their states afterwards.
 
     Args:
         seed: In [0, 2^32).
     """
-    states = torch.get_rng_state(), np.random.get_state(), random.getstate()
+    torch_state, numpy_state, python_state = torch.get_rng_state(), np.random.get_state(), random.getstate()
     torch.default_generator.manual_seed(seed)
     np.random.seed(seed)
     random.seed(seed)
     try:
         yield
     finally:
-        torch.set_rng_state(states[0])
-        np.random.set_state(states[1])
-        random.setstate(states[2])
+        torch.set_rng_state(torch_state)
+        np.random.set_state(numpy_state)
+        random.setstate(python_state)

@@ -1,4 +1,4 @@
-"""Signals that ask a process to end: each of them ends it in every phase, in a sentence and in bounded time."""
+"""Signal handlers that end the process in every phase, with one line of output and within bounded time."""
 
 import _thread
 import os
@@ -14,60 +14,66 @@ from typing import Any
 
 Handler = Callable[[int, FrameType | None], Any] | int | None
 
-# Of the keyboard, of a terminal that closes, and those by which SLURM announces a job's end.
+# Ctrl+C, `kill`, a closed terminal, and the signals that SLURM sends before it ends a job.
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
 SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
-STOPPED = 128 + signal.SIGTERM  # exit code, as a shell shows it; that of all signals but Ctrl+C
+STOPPED = 128 + signal.SIGTERM  # exit code for all signals but Ctrl+C, as a shell would report it
 STOPPED_BY_HAND = 128 + signal.SIGINT
-GRACE_S = 40.0  # for what is under way: closing files and loggers, of which W&B takes the longest, ending workers
-AGAIN_S = 0.05  # until what ignores exceptions has come to its end
+GRACE_S = 40.0  # to close files, workers and loggers; W&B takes the longest
+AGAIN_S = 0.05  # delay before the signal is sent again, when Python ignored the exception
 
 
 def listen(numbers: Sequence[int] = SIGNALS) -> dict[int, Handler]:
-    """Let signals that nobody handles or ignores end this process by a `SystemExit`.
+    """Make signals end this process by `SystemExit`, except those that are already handled or ignored.
 
     Returns:
-        Who handled them before, by their numbers.
+        The previous handlers, by signal number.
     """
-    free = (signal.SIG_DFL, signal.default_int_handler)
-    before = {number: signal.getsignal(number) for number in numbers}
+    default = (signal.SIG_DFL, signal.default_int_handler)
     ending = Ending()
-    return {number: signal.signal(number, ending) for number, handler in before.items() if handler in free}
+    previous: dict[int, Handler] = {}
+    for number in numbers:
+        handler = signal.getsignal(number)
+        if handler in default:
+            signal.signal(number, ending)
+            previous[number] = handler
+    return previous
 
 
 class Ending:
-    """A handler of signals that ends the process.
+    """A signal handler that ends the process.
 
-    It raises `SystemExit`, so that files, loggers and workers are closed; again, where Python ignores exceptions, as in
-    a destructor or at a fork. What has not ended after `GRACE_S`, because a worker, a server or a lock does not answer,
-    is killed with all workers; a second Ctrl+C does so at once.
+    It raises `SystemExit`, which closes files, loggers and workers. Where Python ignores exceptions, for example in a
+    destructor or during a fork, it sends the signal again. After `GRACE_S` it kills the process and its workers, in
+    case a worker, a server or a lock does not respond. A second Ctrl+C does so at once.
     """
 
     def __init__(self) -> None:
-        self.begun = self.ignored = False
+        self.received = self.ignored = False
         self.process = os.getpid()
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        """Take a signal.
+        """Handle a signal.
 
         Raises:
             SystemExit: With `STOPPED` or `STOPPED_BY_HAND`.
         """
         code = STOPPED_BY_HAND if number == signal.SIGINT else STOPPED
-        if self.begun and not self.ignored:
+        if self.received and not self.ignored:
             if number == signal.SIGINT:
                 _end_now(code)
             return
-        if not self.begun:
+        if not self.received:
             if os.getpid() == self.process:  # not in a worker
                 say(f"ended by {signal.Signals(number).name}")
-            # Not `threading.Thread`: the code that the signal has interrupted may hold its lock.
+            # Not `threading.Thread`: the interrupted code may hold its lock.
             _thread.start_new_thread(_end_later, (code,))
-        self.begun, self.ignored = True, False
-        sys.unraisablehook = partial(self._ignored, number)
+        self.received, self.ignored = True, False
+        sys.unraisablehook = partial(self._on_unraisable, number)
         raise SystemExit(code)
 
-    def _ignored(self, number: int, unraisable: Any) -> None:  # noqa: ANN401  # typeshed hides its type
+    def _on_unraisable(self, number: int, unraisable: Any) -> None:  # noqa: ANN401  # typeshed hides its type
+        """Send the signal again when Python has ignored the `SystemExit`."""
         if not isinstance(unraisable.exc_value, SystemExit):
             sys.__unraisablehook__(unraisable)
             return
@@ -76,14 +82,17 @@ class Ending:
 
 
 def say(sentence: str) -> None:
-    """Write a line to stderr, also from a signal's handler, where `print` may meet itself."""
+    """Write a line to stderr. Safe in a signal handler, where `print` may already be running."""
     leave_closed_terminal()
     with suppress(OSError):
         os.write(2, f"{sentence}\n".encode())
 
 
 def leave_closed_terminal() -> None:
-    """Send output nowhere when its terminal is gone: else the next line is an error, before the run is saved."""
+    """Redirect stdout and stderr to /dev/null if their terminal is closed.
+
+    Otherwise the next line of output would raise an error before the run is saved.
+    """
     for number in (1, 2):
         with suppress(OSError):
             if stat.S_ISCHR(os.fstat(number).st_mode) and not os.isatty(number):
@@ -101,7 +110,7 @@ def _end_later(code: int) -> None:
 
 
 def _end_now(code: int) -> None:
-    from multiprocessing import active_children  # here, for it costs every command's start as much as all the rest
+    from multiprocessing import active_children  # imported late: it would double the start-up time of every command
 
     for child in active_children():
         child.kill()

@@ -1,11 +1,11 @@
-"""The start of a program: before torch is imported, and before anyone can ask the program to end."""
+"""Set up a process, before torch is imported and before a signal can arrive."""
 
 from segment.runtime.machine import keep_freed_memory, let_threads_sleep
 from segment.runtime.signals import listen
 
 
-def begin_program() -> None:
-    """Set what concerns the whole process; a second call changes nothing."""
+def set_up_process() -> None:
+    """Apply the settings of the whole process; a second call changes nothing."""
     let_threads_sleep()
     keep_freed_memory()
     listen()

@@ -1,4 +1,4 @@
-"""The number of torch's threads, on which the last bits of its sums depend."""
+"""The number of torch's threads, which changes the last bits of its sums."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,10 +8,10 @@ import torch
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch compute a block in one thread, as in a loader's workers, and in as many as before after it.
+    """Run a block with one torch thread, as in a loader's worker, and restore the number afterwards.
 
-    Threads add up parts of a volume on their own, so a mean has other last bits with each number of them. Patches lose
-    nothing: they are made in pieces that are too small to share.
+    Each thread sums its own part of a volume, so the last bits of a mean depend on the number of threads. Patches are
+    not slower for it: they are made in pieces too small to be split between threads.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

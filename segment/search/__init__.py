@@ -1,1 +1,1 @@
-"""Searches: many trainings, each a process of its own, whose settings Optuna chooses."""
+"""Searches: many trainings with settings that Optuna proposes, each training in its own process."""

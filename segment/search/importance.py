@@ -1,4 +1,4 @@
-"""Which parameters matter."""
+"""Importance of the parameters of a search."""
 
 import warnings
 from collections.abc import Sequence
@@ -7,28 +7,30 @@ import optuna
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
-from segment.search.goal import Direction
+from segment.search.options import Direction
 
-ENOUGH = 4  # finished trials; fewer say nothing
-BEST = 5  # trials, at least, whose parameters are set against the others', as the method's documentation advises
+MIN_TRIALS = 4  # finished trials; fewer show nothing
+MIN_BEST = 5  # size of the group of best trials, as the documentation of the method advises
 
 
 def importance(trials: Sequence[FrozenTrial], direction: Direction) -> dict[str, float]:
-    """Share of each parameter in what parts the best trials from the others, the largest first; they add up to 1.
+    """Share of each parameter in the difference between the best trials and the others, the largest first.
 
-    The best are a tenth of the finished trials, but at least five, or half of fewer than ten. Parameters that have only
-    one value are left out. The method is PED-ANOVA (Watanabe et al. 2023, arXiv 2304.10255).
+    The shares add up to 1. The best trials are a tenth of the finished ones, but at least five, and at most half.
+    Parameters with a single value are left out. The method is PED-ANOVA (Watanabe et al. 2023, arXiv 2304.10255).
 
     Returns:
-        Empty when fewer than four trials have finished, or no trial is better than another.
+        Empty when fewer than four trials have finished, or all have the same value.
     """
     done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    names = [name for name, distribution in done[0].distributions.items() if not distribution.single()] if done else []
-    if len(done) < ENOUGH or len({trial.value for trial in done}) == 1 or not names:
+    if len(done) < MIN_TRIALS or len({trial.value for trial in done}) == 1:
         return {}
-    share = min(max(0.1, BEST / len(done)), 0.5)
+    names = [name for name, distribution in done[0].distributions.items() if not distribution.single()]
+    if not names:
+        return {}
+    share = min(max(0.1, MIN_BEST / len(done)), 0.5)
     study = optuna.create_study(direction=direction)
     study.add_trials(done)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that the trials are few
+        warnings.simplefilter("ignore")  # that there are few trials
         return get_param_importances(study, evaluator=PedAnovaImportanceEvaluator(target_quantile=share), params=names)

@@ -1,6 +1,5 @@
-"""Locks that end with the process that holds them, however it ends."""
+"""The locks and the journal of a search."""
 
-import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,69 +8,43 @@ from pathlib import Path
 from optuna.storages.journal import JournalFileBackend, JournalStorage
 
 from segment.errors import UserError
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
-# What a file system without `flock` answers, such as NFS without its lock service or Lustre mounted without it.
-LOCKLESS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
+from segment.lock import HAS_LOCKS, NoLocksError, acquire
 
 
 def hold(path: Path, wait: bool = False) -> int | None:
-    """Lock a file, which is made if it is missing, until the returned number is closed in all processes that have it.
-
-    A child process that inherits the number holds the lock, too.
-
-    Args:
-        path: The file; its content means nothing.
-        wait: Whether to wait for another holder.
-
-    Returns:
-        An open file's number; None if the lock is held elsewhere.
+    """Lock a file; see `segment.lock.acquire`.
 
     Raises:
-        UserError: Where there are no such locks.
+        UserError: When the operating system or the file system has no locks.
     """
-    if fcntl is None:
+    if not HAS_LOCKS:
         msg = "segment sweep needs locks that Windows lacks; use WSL, or grids by `segment train -m`"
         raise UserError(msg)
-    number = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        fcntl.flock(number, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except OSError as error:
-        os.close(number)
-        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-            return None
-        if error.errno in LOCKLESS:
-            msg = (
-                f"{path.parent} cannot hold a sweep: its file system has no locks ({error.strerror}); "
-                "put the sweep on another one by hydra.run.dir=<folder>"
-            )
-            raise UserError(msg) from error
-        raise
-    except BaseException:
-        os.close(number)
-        raise
-    return number
+        return acquire(path, wait)
+    except NoLocksError as error:
+        msg = (
+            f"{path.parent} cannot hold a sweep: its file system has no locks ({error.strerror}); "
+            "put the sweep on another one by hydra.run.dir=<folder>"
+        )
+        raise UserError(msg) from error
 
 
 @contextmanager
 def held(path: Path) -> Iterator[None]:
-    """Hold a file's lock while the block runs; wait for it."""
-    number = hold(path, wait=True)
-    assert number is not None
+    """Wait for a file's lock and hold it while the block runs."""
+    descriptor = hold(path, wait=True)
+    assert descriptor is not None
     try:
         yield
     finally:
-        os.close(number)
+        os.close(descriptor)
 
 
 class JournalLock:
-    """Keeps writers of a journal apart and mends what one of them left half written.
+    """Keeps writers of a journal apart, and removes a line that one of them wrote only in part.
 
-    Optuna's own locks are files that outlive a killed process; here the next writer waits for nobody.
+    Optuna's own locks are files that outlive a killed process. This lock ends with the process.
 
     Args:
         journal: The journal's path.
@@ -79,28 +52,28 @@ class JournalLock:
 
     def __init__(self, journal: Path) -> None:
         self.journal = journal
-        self.number: int | None = None
+        self.descriptor: int | None = None
 
     def acquire(self) -> bool:
         """Wait for the lock."""
-        self.number = hold(self.journal.with_name(".journal.lock"), wait=True)
-        _cut_torn_line(self.journal)
+        self.descriptor = hold(self.journal.with_name(".journal.lock"), wait=True)
+        _drop_partial_line(self.journal)
         return True
 
     def release(self) -> None:
-        """Give it back."""
-        if self.number is not None:
-            os.close(self.number)
-            self.number = None
+        """Release the lock."""
+        if self.descriptor is not None:
+            os.close(self.descriptor)
+            self.descriptor = None
 
 
 def open_journal(path: Path) -> JournalStorage:
-    """The journal in a file, which is made if it is missing."""
+    """Open the journal in a file, which is created if it is missing."""
     return JournalStorage(JournalFileBackend(str(path), JournalLock(path)))  # type: ignore[arg-type]  # not exported
 
 
-def _cut_torn_line(path: Path) -> None:
-    """Drop what stands behind the last line's end: a full disk or a power cut tore it, and readers would refuse all."""
+def _drop_partial_line(path: Path) -> None:
+    """Remove an incomplete last line, left for example by a full disk. Optuna cannot read a journal with one."""
     content = path.read_bytes()
     if content and not content.endswith(b"\n"):
         os.truncate(path, content.rfind(b"\n") + 1)

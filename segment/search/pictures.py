@@ -1,4 +1,4 @@
-"""Pictures of a search: what its trials reached, and which parameters matter."""
+"""Plots of a search: the values of its trials, and the importance of its parameters."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,47 +11,54 @@ from matplotlib.ticker import MaxNLocator
 from segment.files import atomic_write
 
 _DPI = 125
-_BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#777777"  # of segment/view/colors.py's palette, and grey
+_BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#777777"  # the palette of segment/view/colors.py, and grey
 
 
 def write_history(path: Path, trials: Sequence[tuple[int, str, float | None]], metric: str, direction: str) -> None:
-    """Draw the value of every trial over its number, with the best so far as a line.
+    """Plot the value of every trial against its number, with a line for the best so far.
 
-    Finished trials are dots, pruned ones open circles at the last value seen; those without a value are crosses below.
+    Finished trials are dots. Pruned trials are open circles at their last value. Trials without a value are crosses at
+    the lower edge.
 
     Args:
-        path: The picture, a PNG.
-        trials: Number, state (`complete`, `pruned`, `fail`, `running`) and value.
-        metric: What the value is.
+        path: The PNG file to write.
+        trials: Number, state (`complete`, `pruned`, `fail`, `running`) and value of each trial.
+        metric: Name of the value.
         direction: maximize or minimize.
     """
     figure, axes = _page(7, 4)
-    done = [(number, value) for number, state, value in trials if state == "complete" and value is not None]
-    pruned = [(number, value) for number, state, value in trials if state == "pruned" and value is not None]
-    nothing = [number for number, state, value in trials if value is None and state in ("fail", "pruned")]
+    done: list[tuple[int, float]] = []
+    pruned: list[tuple[int, float]] = []
+    without_value: list[int] = []
+    for number, state, value in trials:
+        if state == "complete" and value is not None:
+            done.append((number, value))
+        elif state == "pruned" and value is not None:
+            pruned.append((number, value))
+        elif state in ("fail", "pruned") and value is None:
+            without_value.append(number)
     if done:
         axes.step(*_best_so_far(done, direction), where="post", color=_ORANGE, label="best so far")
         axes.plot(*zip(*done, strict=True), "o", color=_BLUE, label="finished")
     if pruned:
         axes.plot(*zip(*pruned, strict=True), "o", color=_BLUE, markerfacecolor="none", label="pruned, last value")
-    if nothing:
-        # At the lower edge, whatever the values.
-        bottom = axes.get_xaxis_transform()
-        axes.plot(nothing, [0.02] * len(nothing), "x", color=_GREY, transform=bottom, label="failed")
+    if without_value:
+        bottom = axes.get_xaxis_transform()  # y=0.02 is just above the lower edge
+        axes.plot(without_value, [0.02] * len(without_value), "x", color=_GREY, transform=bottom, label="failed")
     axes.set(xlabel="trial", ylabel=metric)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    if done or pruned or nothing:
+    if done or pruned or without_value:
         axes.legend(frameon=False)
     _save(figure, path)
 
 
 def write_importance(path: Path, importance: Mapping[str, float], metric: str) -> None:
-    """Draw a bar per parameter, the most important on top.
+    """Plot a bar for each parameter, the most important one on top.
 
     Args:
-        path: The picture, a PNG.
+        path: The PNG file to write.
         importance: Share by parameter, the largest first.
-        metric: What the parameters are important for.
+        metric: Name of the metric that the search optimises.
     """
     figure, axes = _page(7, 1.2 + 0.4 * len(importance))
     names, shares = list(importance)[::-1], list(importance.values())[::-1]
@@ -62,6 +69,7 @@ def write_importance(path: Path, importance: Mapping[str, float], metric: str) -
 
 
 def _best_so_far(done: Sequence[tuple[int, float]], direction: str) -> tuple[list[int], list[float]]:
+    """Numbers of the trials, and the best value up to each of them."""
     better = max if direction == "maximize" else min
     numbers: list[int] = []
     best: list[float] = []
@@ -80,5 +88,5 @@ def _page(width: float, height: float) -> tuple[Figure, Axes]:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    with atomic_write(path) as aside:
-        figure.savefig(aside, format="png", dpi=_DPI)
+    with atomic_write(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=_DPI)

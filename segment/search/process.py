@@ -1,4 +1,4 @@
-"""A training process with all that it starts, which nobody has to look after."""
+"""Run a training as a child process, and end it together with all processes that it has started."""
 
 import ctypes
 import os
@@ -15,17 +15,17 @@ TAIL = 65536  # bytes
 
 
 class Process:
-    """A command that runs in a process group of its own.
+    """A command that runs in its own process group.
 
-    On Linux it is killed when this process dies, even by `kill -9`; elsewhere it then goes on, and the lock that it
-    inherits tells so.
+    On Linux the kernel kills it when this process dies, even by `kill -9`. Elsewhere it continues then, and the lock
+    that it inherits shows that it is still running.
 
     Args:
         command: Program and arguments.
-        output: File that gets what it prints, behind what is there.
-        environment: Its variables.
-        lock: An open file that it keeps open.
-        grace_s: How long it may take to end after `stop`.
+        output: File to which its output is appended.
+        environment: Its environment variables.
+        lock: File descriptor that it inherits.
+        grace_s: Seconds between `stop` and the kill.
     """
 
     def __init__(
@@ -43,55 +43,58 @@ class Process:
                 stderr=subprocess.STDOUT,
                 env=environment,
                 pass_fds=[lock],
-                start_new_session=True,  # Ctrl-C reaches only the search, which then stops it gently
-                preexec_fn=_dies_with(os.getpid()) if sys.platform == "linux" else None,
+                start_new_session=True,  # Ctrl-C reaches only the search, which then stops the training gently
+                preexec_fn=_die_with(os.getpid()) if sys.platform == "linux" else None,
             )
 
     def poll(self) -> int | None:
-        """Exit code, negative for a signal; None while it runs."""
+        """Exit code, negative for a signal; None while it runs.
+
+        Kills the process if it is still running `grace_s` seconds after `stop`.
+        """
         if self.process.returncode is None:
             if self.deadline is not None and time.monotonic() > self.deadline:
                 self.kill()
             if self.process.poll() is not None:
-                # What it has left behind. Only now: later the number may be another's.
+                # Kill the children that it left behind. Later the group's number may belong to another process.
                 self._signal_group(signal.SIGKILL)
         return self.process.returncode
 
     def tail(self) -> str:
-        """The end of what it printed."""
+        """The end of its output, at most `TAIL` bytes."""
         with self.output.open("rb") as file:
             file.seek(max(self.start, self.output.stat().st_size - TAIL))
             return file.read().decode(errors="replace")
 
     def stop(self) -> None:
-        """Ask it to save a checkpoint and end; it is killed if it takes too long."""
+        """Ask it to save a checkpoint and exit; it is killed if it takes longer than `grace_s`."""
         if self.deadline is None:
             self.deadline = time.monotonic() + self.grace_s
-            self.process.terminate()  # alone: a signal to its workers would look like their crash
+            self.process.terminate()  # not the group: a loader's worker that gets the signal looks crashed
 
     def kill(self) -> None:
-        """End it and all that it has started, at once."""
+        """Kill it and all processes that it has started."""
         if self.process.returncode is None:
             self._signal_group(signal.SIGKILL)
 
     def wait(self) -> int:
-        """Wait for its end."""
+        """Wait until it has ended, and return its exit code."""
         while (code := self.poll()) is None:
             time.sleep(0.02)
         return code
 
     def _signal_group(self, number: int) -> None:
-        with suppress(ProcessLookupError, PermissionError):  # nobody is left
+        with suppress(ProcessLookupError, PermissionError):  # no process is left
             os.killpg(self.process.pid, number)
 
 
-def _dies_with(parent: int) -> Callable[[], None]:
-    """What a child does before it becomes the command, so that the kernel kills it when its parent dies."""
-    library = ctypes.CDLL(None)  # here, for between fork and exec little is safe
+def _die_with(parent: int) -> Callable[[], None]:
+    """Function for a child to call between fork and exec; the kernel then kills the child when its parent dies."""
+    library = ctypes.CDLL(None)  # loaded before the fork, because little is safe between fork and exec
 
     def before_exec() -> None:
         library.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:  # it died before that
+        if os.getppid() != parent:  # the parent has already died
             os._exit(1)
 
     return before_exec

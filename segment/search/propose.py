@@ -1,4 +1,4 @@
-"""Which configuration to try next."""
+"""Propose the next configuration of a search."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -11,24 +11,24 @@ from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from segment.search.goal import Direction
+from segment.search.options import Direction
 from segment.search.space import Space, configurations, count
 
-STUDY = "sweep"  # Hyperband deals its brackets by name and number
-ATTEMPTS = 10  # of a sampler to find what was not tried yet
-ENUMERABLE = 100_000  # configurations; in larger spaces one at random is new
+STUDY = "sweep"  # Hyperband computes a trial's bracket from this name and the trial's number
+ATTEMPTS = 10  # of a sampler to propose an untried configuration
+ENUMERABLE = 100_000  # configurations; in a larger space, a random one is taken to be untried
 
 
 @dataclass(frozen=True)
 class Method:
-    """How a search goes.
+    """How a search chooses and prunes trials.
 
     Attributes:
-        space: What it may change.
+        space: The search space.
         direction: maximize or minimize.
-        make_sampler: Makes the sampler of one trial; called with `seed`.
-        pruner: Says which trials are hopeless.
-        seed: Decides, with the trials so far, which comes next.
+        make_sampler: Creates the sampler for one trial; called with `seed`.
+        pruner: Decides which trials to stop early.
+        seed: With the trials so far, it determines the next trial.
     """
 
     space: Space
@@ -39,10 +39,11 @@ class Method:
 
 
 def propose(trials: Sequence[FrozenTrial], method: Method) -> FrozenTrial | None:
-    """The next trial, not yet in any study; None when every configuration has been tried.
+    """The next trial, not yet recorded in a study; None if every configuration has been tried.
 
-    It hangs on `trials` and the seed alone, so that a search which was killed and resumed goes on as if never stopped.
-    A configuration comes once, whatever became of it: the same again would give the same, and a crash again a crash.
+    It depends on `trials` and the seed alone: a search that is killed and resumed proposes the same trials as one that
+    was never stopped. Each configuration is proposed once, even if it failed, because a repeat would give the same
+    result.
     """
     tried = {_key(trial.params) for trial in trials}
     for attempt in range(ATTEMPTS):
@@ -58,7 +59,7 @@ def propose(trials: Sequence[FrozenTrial], method: Method) -> FrozenTrial | None
 
 
 def _ask(trials: Sequence[FrozenTrial], method: Method, attempt: int) -> FrozenTrial:
-    """Ask a study in memory: nothing is recorded, and what is proposed can be recorded at once, as a whole."""
+    """Ask a study in memory, so that the caller can record the trial and its parameters in one step."""
     sampler = method.make_sampler(seed=_seed(method.seed, len(trials), attempt))
     study = optuna.create_study(study_name=STUDY, direction=method.direction, sampler=sampler, pruner=method.pruner)
     study.add_trials(trials)
@@ -78,5 +79,8 @@ def _seed(*words: int) -> int:
 
 
 def _key(params: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    """Parameters as what can be compared; numbers that differ by rounding are the same."""
-    return tuple((k, f"{v:.10g}" if type(v) is float else repr(v)) for k, v in sorted(params.items()))
+    """Parameters in a form that can be compared; numbers that differ only by rounding are equal."""
+    key = []
+    for name, value in sorted(params.items()):
+        key.append((name, f"{value:.10g}" if type(value) is float else repr(value)))
+    return tuple(key)

@@ -1,4 +1,4 @@
-"""What a sweep leaves of its trials in its folder and in Weights & Biases."""
+"""Report the trials of a sweep: log, table, pictures, and a run of Weights & Biases."""
 
 import logging
 from collections.abc import Sequence
@@ -11,18 +11,18 @@ from segment.search.lock import held
 from segment.search.pictures import write_history, write_importance
 from segment.search.study import Search
 from segment.search.trials_table import best_trial, rows, write_best, write_table
-from segment.view import failsafe as guard
+from segment.view import failsafe
 
 log = logging.getLogger(__name__)
 
 
 class Report:
-    """Table and pictures of a search.
+    """Writes the table and the pictures of a search.
 
     Args:
         search: The search.
-        monitor: What its trials' values are.
-        overrides: Arguments that the user gave for every trial.
+        monitor: Name of the metric that the search optimises.
+        overrides: The user's arguments for every trial.
     """
 
     def __init__(self, search: Search, monitor: str, overrides: Sequence[str]) -> None:
@@ -30,39 +30,49 @@ class Report:
         self.monitor = monitor
         self.overrides = overrides
 
-    def ended(self, trial: FrozenTrial) -> None:
-        """Tell how a trial has ended, and show it beside the others."""
-        value = f"{self.monitor} {trial.value:.4f}" if trial.value is not None else ""
-        ends = ", ".join(filter(None, (value, trial.user_attrs.get("why", ""))))
-        log.info("trial %d %s: %s", trial.number, trial.state.name.lower(), ends)
+    def on_trial_end(self, trial: FrozenTrial) -> None:
+        """Log how a trial has ended, and write the table and the pictures."""
+        parts = []
+        if trial.value is not None:
+            parts.append(f"{self.monitor} {trial.value:.4f}")
+        if trial.user_attrs.get("why"):
+            parts.append(trial.user_attrs["why"])
+        log.info("trial %d %s: %s", trial.number, trial.state.name.lower(), ", ".join(parts))
         self.write()
 
     def write(self) -> None:
-        """Write trials.csv, best.yaml, history.png and importance.png, as far as there is something to show."""
+        """Write trials.csv and history.png, and, if trials have finished, best.yaml and importance.png."""
         trials, folder, direction = self.search.trials(), self.search.folder, self.search.method.direction
         write_table(folder / "trials.csv", trials)
-        if best := best_trial(trials, direction):
+        best = best_trial(trials, direction)
+        if best is not None:
             write_best(folder / "best.yaml", best, self.overrides)
         points = [(trial.number, trial.state.name.lower(), trial.value) for trial in trials]
-        with guard.picture("history.png"):
+        with failsafe.warn_on_error("history.png"):
             write_history(folder / "history.png", points, self.monitor, direction)
-        if shares := importance(trials, direction):
-            with guard.picture("importance.png"):
+        shares = importance(trials, direction)
+        if shares:
+            with failsafe.warn_on_error("importance.png"):
                 write_importance(folder / "importance.png", shares, self.monitor)
 
-    def show_in_wandb(self, logger: Any) -> None:  # noqa: ANN401  # a WandbRun, or another that logs tables and pictures
-        """Send table and pictures as one more run of the group that the trials are in."""
-        with held(self.search.folder / ".wandb.lock"):  # of workers that end together, each would remove the other's
-            logger.forget_from(0)  # what it showed before the sweep went on
+    def log_to_wandb(self, logger: Any) -> None:  # noqa: ANN401  # a WandbRun, or another logger of tables and pictures
+        """Log the table and the pictures as a run of its own, in the group of the trials."""
+        # Without the lock, two workers that end at the same time would delete each other's run.
+        with held(self.search.folder / ".wandb.lock"):
+            logger.truncate(0)  # drop what was logged before the sweep was resumed
             table = rows(self.search.trials())
             logger.log_table("trials", columns=list(table[0]), data=_columns_of_one_kind(table))
             for name in ("history", "importance"):
-                if (path := self.search.folder / f"{name}.png").exists():
+                path = self.search.folder / f"{name}.png"
+                if path.exists():
                     logger.log_image(name, [str(path)])
             logger.finish()
 
 
 def _columns_of_one_kind(table: list[dict[str, Any]]) -> list[list[Any]]:
-    """Rows in which a column holds numbers or words, as W&B demands."""
-    words = {key for key in table[0] if any(isinstance(row[key], str) for row in table)}
-    return [[str(value) if key in words else value for key, value in row.items()] for row in table]
+    """Rows in which every column holds only numbers or only text, as W&B requires."""
+    text_columns = {key for key in table[0] if any(isinstance(row[key], str) for row in table)}
+    converted = []
+    for row in table:
+        converted.append([str(value) if key in text_columns else value for key, value in row.items()])
+    return converted

@@ -1,4 +1,4 @@
-"""What a search may change, and how."""
+"""The space of a search: the keys to change and the distributions of their values."""
 
 import itertools
 import json
@@ -15,23 +15,24 @@ from optuna.distributions import (
 )
 
 from segment.errors import UserError
-from segment.kind import Misfit, fitted
+from segment.kind import Mismatch, coerce
 
 Space = Mapping[str, BaseDistribution]
 RANGE = {"low", "high", "log", "step"}
 
 
 def read_space(node: Mapping[str, Any]) -> dict[str, BaseDistribution]:
-    """Distributions of a space as configuration writes it, by the key that each overrides.
+    """Distributions of a space in the configuration, by the key that each overrides.
 
-    A list holds choices. `low` and `high` are both included; the values between are whole numbers if these and `step`
-    are, and drawn evenly on the logarithm with `log: true`.
+    A list holds choices. A range includes both `low` and `high`. Its values are integers if `low`, `high` and `step`
+    are; with `log: true` they are sampled uniformly on a logarithmic scale. For example, `{"optimizer": {"lr": {"low":
+    1e-4, "high": 1e-2, "log": true}}, "data.batch_size": [1, 2]}` has the keys `optimizer.lr` and `data.batch_size`.
 
     Args:
-        node: Keys within keys, or dotted; at the end of each a list, or `low`, `high` and perhaps `log` or `step`.
+        node: Nested or dotted keys; each ends in a list, or in `low`, `high` and optionally `log` or `step`.
 
     Raises:
-        UserError: When there is nothing to search, or with the first key that cannot be understood.
+        UserError: When the space is empty, or with the first key that is invalid.
     """
     space = dict(_read(node, ""))
     if not space:
@@ -41,47 +42,48 @@ def read_space(node: Mapping[str, Any]) -> dict[str, BaseDistribution]:
 
 
 def override(key: str, value: Any) -> str:  # noqa: ANN401
-    """A chosen value as an argument of `segment train`; words stand as they are."""
+    """Format a value as an argument of `segment train`; text is not quoted."""
     return f"{key}={value if isinstance(value, str) else json.dumps(value)}"
 
 
 def quoted(text: str) -> str:
-    """A word that may hold any characters, as the value of an argument."""
-    # Hydra reads a backslash as such unless a quote follows the run of backslashes that it is in.
-    escaped = re.sub(r"(\\*)('|$)", lambda found: 2 * found[1] + ("\\'" if found[2] else ""), text)
-    return f"'{escaped}'"
+    """Quote any text as the value of a Hydra override."""
+    # For Hydra, backslashes escape only if a quote follows them, so only these are doubled.
+    doubled = re.sub(r"(\\+)(?='|$)", r"\1\1", text)
+    return "'" + doubled.replace("'", r"\'") + "'"
 
 
-def some(space: Space) -> Iterator[dict[str, Any]]:
-    """A few configurations, among them every choice of every list: what is misspelt shows in one of them."""
+def examples(space: Space) -> Iterator[dict[str, Any]]:
+    """A few configurations that contain every choice of every list, to find choices that are misspelt."""
     first = {key: _first(distribution) for key, distribution in space.items()}
     yield first
     for key, distribution in space.items():
         if isinstance(distribution, CategoricalDistribution):
-            yield from (first | {key: choice} for choice in distribution.choices[1:])
+            for choice in distribution.choices[1:]:
+                yield first | {key: choice}
 
 
 def count(space: Space) -> float:
-    """Number of configurations; infinite where a number may be any between two others."""
+    """Number of configurations; infinite if one of the ranges is continuous."""
     return math.prod(_count(distribution) for distribution in space.values())
 
 
 def configurations(space: Space) -> Iterator[dict[str, Any]]:
-    """Every configuration of a space that has a finite number of them."""
+    """All configurations of a finite space."""
     for chosen in itertools.product(*map(values, space.values())):
         yield dict(zip(space, chosen, strict=True))
 
 
 def values(distribution: BaseDistribution) -> list[Any]:
-    """All values of a distribution that has a finite number of them."""
+    """All values of a finite distribution."""
     if isinstance(distribution, CategoricalDistribution):
         return list(distribution.choices)
     if isinstance(distribution, IntDistribution):
         return list(range(distribution.low, distribution.high + 1, distribution.step))
     assert isinstance(distribution, FloatDistribution)
     step = distribution.step or 0
-    # Rounding must not lead beyond the end.
-    return [min(distribution.low + index * step, distribution.high) for index in range(int(_count(distribution)))]
+    steps = range(int(_count(distribution)))
+    return [min(distribution.low + index * step, distribution.high) for index in steps]  # rounding may exceed `high`
 
 
 def _first(distribution: BaseDistribution) -> Any:  # noqa: ANN401
@@ -106,7 +108,7 @@ def _read(node: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, BaseDistr
 
 
 def _choices(key: str, values: list[Any]) -> CategoricalDistribution:
-    # Optuna keeps plain values only; a list is kept as the text that overrides.
+    # Optuna stores only plain values, so a list is stored as the text of its override.
     choices = [json.dumps(value) if isinstance(value, list) else value for value in values]
     if not choices or any(isinstance(choice, dict) for choice in choices):
         msg = f"space.{key} must be a list of words, numbers or lists of them, got {values!r}"
@@ -115,13 +117,14 @@ def _choices(key: str, values: list[Any]) -> CategoricalDistribution:
 
 
 def _range(key: str, node: Mapping[str, Any]) -> IntDistribution | FloatDistribution:
-    if unknown := sorted(node.keys() - RANGE):
-        msg = f"space.{key} has {unknown[0]}, which is none of low, high, log and step; take it out"
+    unknown = sorted(node.keys() - RANGE)
+    if unknown:
+        msg = f"space.{key} has {unknown[0]}, which is none of low, high, log and step; remove it"
         raise UserError(msg)
-    low, high, step = (node.get(name) for name in ("low", "high", "step"))
+    low, high, step = node.get("low"), node.get("high"), node.get("step")
     try:
-        log = fitted(node.get("log", False), bool)
-    except Misfit as error:
+        log = coerce(node.get("log", False), bool)
+    except Mismatch as error:
         msg = f"space.{key}.log must be true or false, got {node['log']}"
         raise UserError(msg) from error
     numbers = [number for number in (low, high, step) if number is not None]
@@ -135,8 +138,8 @@ def _range(key: str, node: Mapping[str, Any]) -> IntDistribution | FloatDistribu
         if all(type(number) is int for number in numbers):
             return IntDistribution(low, high, log=log, step=1 if step is None else step)
         return FloatDistribution(low, high, log=log, step=step)
-    except ValueError as error:  # in Optuna's words: low above high, log from 0, log with step
-        msg = f"space.{key} is no range: {error}; give other bounds"
+    except ValueError as error:  # low above high, log from 0, or log with step
+        msg = f"space.{key} is not a valid range: {error}; give other bounds"
         raise UserError(msg) from error
 
 

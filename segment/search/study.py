@@ -1,4 +1,4 @@
-"""The trials of a search, in a journal that any number of processes write together."""
+"""The trials of a search, in a journal to which any number of processes write."""
 
 import os
 from collections.abc import Collection, Mapping
@@ -15,16 +15,16 @@ from segment.search.propose import STUDY, Method, propose
 
 @dataclass(frozen=True)
 class Claim:
-    """A trial that this process may run, and nobody else.
+    """A trial that only this process may run.
 
     Attributes:
-        number: The trial's.
-        params: Value by key.
-        folder: Where it writes.
-        lock: Open file whose lock says that the trial is being run; its training inherits it.
-        scores: Value by epoch that the journal has already.
-        seeds: Value by seed of the trainings that are done.
-        is_new: Whether nobody ran it before.
+        number: Number of the trial.
+        params: Values by key.
+        folder: Folder of the trial.
+        lock: Descriptor of the lock file; its lock shows that the trial is running, and the training inherits it.
+        scores: Values by epoch that the journal already holds.
+        seeds: Values of the finished trainings by seed.
+        is_new: Whether no process has run it before.
     """
 
     number: int
@@ -36,7 +36,7 @@ class Claim:
     is_new: bool
 
     def release(self) -> None:
-        """Let others run it."""
+        """Let other processes run it."""
         os.close(self.lock)
 
 
@@ -44,8 +44,8 @@ class Search:
     """A search in a folder.
 
     Args:
-        folder: Holds `journal.log` and `trials/<number>/`; several processes may work in it at once.
-        method: How the search goes; the same in all of them.
+        folder: Holds `journal.log` and `trials/<number>/`; several processes may use it at the same time.
+        method: Space, sampler and pruner; the same in all processes.
     """
 
     def __init__(self, folder: Path, method: Method) -> None:
@@ -65,20 +65,20 @@ class Search:
         self.id = self.storage.get_study_id_from_name(STUDY)
 
     def trials(self) -> list[FrozenTrial]:
-        """All trials so far, of all processes, in the order of their numbers."""
+        """All trials of all processes so far, by number."""
         return self.storage.get_all_trials(self.id)
 
     def claim(self, limit: int | None, own: Collection[int]) -> Claim | None:
-        """A trial whose process is gone, else a new one.
+        """Claim a trial whose process has ended, or else a new one.
 
         Args:
-            limit: Trials that the search may have, of whatever end; None: any number.
-            own: Trials that this process runs.
+            limit: Number of trials in the search, including failed and pruned ones; None: unlimited.
+            own: Numbers of the trials that this process is running.
 
         Returns:
-            None when there is nothing to run: the limit is reached, or everything was tried.
+            None if there is nothing to run: the limit is reached, or every configuration was tried.
         """
-        # One process at a time, so that no number is given out beyond the limit, and none is both new and left.
+        # Only one process at a time, so that the limit holds and no trial is claimed twice.
         with held(self.folder / ".ask.lock"):
             trials = self.trials()
             for trial in trials:
@@ -91,7 +91,7 @@ class Search:
             proposed = propose(trials, self.method)
             if proposed is None:
                 return None
-            self.study.add_trial(proposed)  # one line of the journal: there is no trial without its parameters
+            self.study.add_trial(proposed)  # one line of the journal: no trial is without its parameters
             return self._claim(len(trials), is_new=True)
 
     def _claim(self, number: int, is_new: bool) -> Claim | None:
@@ -101,31 +101,31 @@ class Search:
         if lock is None:
             return None
         trial = self.trial(number)
-        if trial.state != TrialState.RUNNING:  # ended between two looks
+        if trial.state != TrialState.RUNNING:  # it ended after `claim` read the journal
             os.close(lock)
             return None
         seeds = {int(seed): value for seed, value in trial.user_attrs.get("seeds", {}).items()}
         return Claim(number, trial.params, folder, lock, trial.intermediate_values, seeds, is_new)
 
     def trial(self, number: int) -> FrozenTrial:
-        """A trial as the journal has it."""
+        """The present state of a trial in the journal."""
         return self.storage.get_trial(self._id(number))
 
     def report(self, number: int, epoch: int, value: float) -> bool:
-        """Record a trial's value in the middle.
+        """Record the value of a running trial after an epoch.
 
         Returns:
-            Whether the trial is hopeless.
+            Whether to prune the trial.
         """
         self.storage.set_trial_intermediate_value(self._id(number), epoch, value)
         return self.method.pruner.prune(self.study, self.trial(number))
 
     def note(self, number: int, key: str, value: Any) -> None:  # noqa: ANN401
-        """Record a fact of a trial that runs; plain values."""
+        """Record an attribute of a running trial; the value must be plain data."""
         self.storage.set_trial_user_attr(self._id(number), key, value)
 
     def finish(self, number: int, state: TrialState, value: float | None = None) -> None:
-        """Record a trial's end; a value goes with COMPLETE, and no other state."""
+        """Record the end of a trial; only COMPLETE takes a value."""
         self.study.tell(number, value, state)
 
     def _id(self, number: int) -> int:

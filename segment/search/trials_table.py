@@ -1,4 +1,4 @@
-"""The trials of a search as a table, and the best of them."""
+"""Table of the trials of a search, and the best trial."""
 
 import csv
 import io
@@ -15,38 +15,38 @@ from segment.files import write_text
 from segment.privacy import without_paths
 from segment.search.space import override
 
-# What a reader may want to know that is neither parameter nor value.
-FACTS = ("why", "epochs", "seeds", "begun", "ended")
+UNPRINTED = ("epochs", "seeds", "begun", "ended")  # columns that only trials.csv has
 
 
 def best_trial(trials: Iterable[FrozenTrial], direction: str) -> FrozenTrial | None:
-    """The finished trial of the best value, of equal ones the first; None when none has finished."""
+    """The finished trial with the best value, the first one of equals; None if none has finished."""
     done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     sign = -1 if direction == "maximize" else 1
     return min(done, key=lambda trial: sign * (trial.value or 0), default=None)
 
 
 def rows(trials: Sequence[FrozenTrial]) -> list[dict[str, Any]]:
-    """A dictionary per trial, all with the same keys.
+    """A dictionary for each trial, all with the same keys.
 
-    `value` is that of a finished trial; of a pruned one it is the last seen. `epochs` counts validations of the first
-    seed, `seeds` the trainings that are done.
+    For a pruned trial, `value` is the last value seen. `epochs` is the number of validations of the first seed, `seeds`
+    the number of finished trainings.
     """
-    names = list(dict.fromkeys(name for trial in trials for name in trial.params))
-    return [
-        {
-            "trial": trial.number,
-            "state": trial.state.name.lower(),
-            "value": trial.value,
-            **{name: trial.params.get(name) for name in names},
+    no_params: dict[str, Any] = {}
+    for trial in trials:
+        no_params |= dict.fromkeys(trial.params)
+    table: list[dict[str, Any]] = []
+    for trial in trials:
+        row: dict[str, Any] = {"trial": trial.number, "state": trial.state.name.lower(), "value": trial.value}
+        row |= no_params | trial.params
+        row |= {
             "why": trial.user_attrs.get("why", ""),
             "epochs": len(trial.intermediate_values),
             "seeds": len(trial.user_attrs.get("seeds", {})),
             "begun": _time(trial.datetime_start),
             "ended": _time(trial.datetime_complete),
         }
-        for trial in trials
-    ]
+        table.append(row)
+    return table
 
 
 def write_table(path: Path, trials: Sequence[FrozenTrial]) -> None:
@@ -60,33 +60,38 @@ def write_table(path: Path, trials: Sequence[FrozenTrial]) -> None:
 
 
 def write_best(path: Path, trial: FrozenTrial, overrides: Sequence[str]) -> None:
-    """Write best.yaml: trial, value, and as overrides those of all trials and its own."""
-    own = [*overrides, *(override(key, value) for key, value in trial.params.items())]
-    write_yaml(path, {"trial": trial.number, "value": trial.value, "overrides": own})
+    """Write best.yaml: number, value and overrides of a trial, including the overrides of all trials."""
+    params = [override(key, value) for key, value in trial.params.items()]
+    write_yaml(path, {"trial": trial.number, "value": trial.value, "overrides": [*overrides, *params]})
 
 
 def write_yaml(path: Path, content: dict[str, Any]) -> None:
-    """Write plain values without absolute paths; a comment tells if there was one."""
+    """Write plain values without absolute paths, and a comment if there was one."""
     private = without_paths(content)
-    head = "" if private == content else "# Of every absolute path only the last name is kept: put the others back.\n"
-    write_text(path, head + yaml.safe_dump(private, sort_keys=False))
+    text = yaml.safe_dump(private, sort_keys=False)
+    if private != content:
+        text = "# Absolute paths are shortened to their last name: complete them before use.\n" + text
+    write_text(path, text)
 
 
 def print_table(trials: Sequence[FrozenTrial], monitor: str, direction: str) -> None:
-    """Print trials, the best first, then those without a value as they came."""
-    sign = -1 if direction == "maximize" else 1
-    done = sorted((t for t in trials if t.state == TrialState.COMPLETE), key=lambda t: sign * (t.value or 0))
+    """Print the finished trials, the best first, then the others by number."""
+    done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     others = [trial for trial in trials if trial.state != TrialState.COMPLETE]
+    sign = -1 if direction == "maximize" else 1
+    done.sort(key=lambda trial: sign * (trial.value or 0))
     table = Table(title=f"{len(trials)} trials, {len(done)} finished")
-    shown = [{k: v for k, v in row.items() if k not in FACTS[1:]} for row in rows([*done, *others])]
-    for name in shown[0] if shown else []:
+    printed = []
+    for row in rows([*done, *others]):
+        printed.append({name: _format(value) for name, value in row.items() if name not in UNPRINTED})
+    for name in printed[0] if printed else ():
         table.add_column(monitor if name == "value" else name, overflow="fold")
-    for row in shown:
-        table.add_row(*(_shown(value) for value in row.values()))
+    for row in printed:
+        table.add_row(*row.values())
     Console().print(table)
 
 
-def _shown(value: Any) -> str:  # noqa: ANN401
+def _format(value: Any) -> str:  # noqa: ANN401
     if value is None:
         return ""
     return f"{value:.4g}" if type(value) is float else str(value)

@@ -1,4 +1,4 @@
-"""The same search for those who prefer the agents of Weights & Biases."""
+"""Write the same search as a sweep of Weights & Biases, for its own agents."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,23 +11,25 @@ from segment.search.space import Space, values
 def wandb_sweep(
     space: Space, overrides: Sequence[str], monitor: str, direction: str, limit: int | None
 ) -> dict[str, Any]:
-    """The configuration that `wandb sweep <file>` takes; its agents then call `segment train key=value ...`.
+    """Configuration for `wandb sweep <file>`, for agents that call `segment train key=value ...`.
 
     Args:
-        space: What to search.
+        space: The search space.
         overrides: Arguments of every training.
-        monitor: The metric to be searched for.
+        monitor: The metric that the search optimises.
         direction: maximize or minimize.
         limit: Number of trainings; None: until an agent is stopped.
     """
-    return {
+    config: dict[str, Any] = {
         "program": "segment",
         "method": "bayes",
         "metric": {"name": monitor, "goal": direction},
-        **({"run_cap": limit} if limit is not None else {}),
-        "parameters": {key: _parameter(distribution) for key, distribution in space.items()},
-        "command": ["${env}", "${program}", "train", *overrides, "${args_no_hyphens}"],
     }
+    if limit is not None:
+        config["run_cap"] = limit
+    config["parameters"] = {key: _parameter(distribution) for key, distribution in space.items()}
+    config["command"] = ["${env}", "${program}", "train", *overrides, "${args_no_hyphens}"]
+    return config
 
 
 def _parameter(distribution: BaseDistribution) -> dict[str, Any]:
@@ -35,6 +37,6 @@ def _parameter(distribution: BaseDistribution) -> dict[str, Any]:
         kind = "log_uniform_values" if distribution.log else "uniform"
         return {"distribution": kind, "min": distribution.low, "max": distribution.high}
     if isinstance(distribution, IntDistribution) and distribution.log:
-        # Of whole numbers on the logarithm there is none but by rounding.
+        # W&B has no log-uniform integers; it can only round to a multiple of q.
         return {"distribution": "q_log_uniform_values", "q": 1, "min": distribution.low, "max": distribution.high}
     return {"values": ["null" if value is None else value for value in values(distribution)]}

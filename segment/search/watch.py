@@ -1,4 +1,4 @@
-"""What a training tells while it runs, and why it failed."""
+"""Read the scores of a training while it runs, and the reason why it failed."""
 
 import csv
 import math
@@ -13,15 +13,16 @@ REASON = re.compile(r"(?:error: |[\w.]*(?:Error|Exception|Interrupt)\b).*")
 
 
 def scores(path: Path, monitor: str) -> dict[int, float]:
-    """Value of a metric by epoch, from a metrics.csv that may be written at this moment; NaN is left out.
+    """Values of a metric by epoch, from a metrics.csv that is still being written; NaN is left out.
 
-    Empty when there is no such file or column yet.
+    Empty if the file or the column does not exist yet.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return {}
-    rows = csv.reader(text[: text.rfind("\n") + 1].splitlines())  # of a line without end, not even the number is sure
+    complete_lines = text[: text.rfind("\n") + 1].splitlines()  # the last line may be incomplete
+    rows = csv.reader(complete_lines)
     columns = next(rows, [])
     if not {monitor, "epoch"} <= set(columns):
         return {}
@@ -34,7 +35,7 @@ def scores(path: Path, monitor: str) -> dict[int, float]:
 
 
 def best(values: Iterable[float], direction: str) -> float:
-    """The value that the best checkpoint would have."""
+    """The largest or smallest value, as for the best checkpoint."""
     return max(values) if direction == "maximize" else min(values)
 
 
@@ -43,7 +44,7 @@ def reason(code: int, output: str) -> str:
 
     Args:
         code: Its exit code, negative for a signal.
-        output: The end of what it printed.
+        output: The end of its output.
     """
     if code == -signal.SIGKILL:
         return "killed by SIGKILL, perhaps because memory ran out"

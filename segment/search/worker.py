@@ -1,4 +1,4 @@
-"""A process that works on a search: some trials at once, until nothing is left to do or it is told to stop."""
+"""A worker of a search: it runs trials until the budget is used up or a signal stops it."""
 
 import logging
 import signal
@@ -11,30 +11,30 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from segment.errors import UserError
-from segment.search.clock import Clock
+from segment.search.resources import Clock
 from segment.search.study import Search
-from segment.search.trial import MISTAKE, Training, Trial
+from segment.search.trial import USER_ERROR, Training, Trial
 
 log = logging.getLogger(__name__)
 
-CAUSES = 3  # trials that fail by the same mistake while none does otherwise, before the search gives up
-LOOK_S = 2.0  # between two looks whether there is a trial to run
-PATIENCE_S = 10.0  # for trials that others seem to run: what a killed training had started takes seconds to end
+MAX_SAME_ERRORS = 3  # the search ends after this many trials if all of them failed with the same user error
+LOOK_S = 2.0  # between two searches for a trial to run
+PATIENCE_S = 10.0  # for trials of other processes: the children of a killed training may take seconds to end
 TICK_S = 0.2
-# Of the keyboard, of a terminal that closes, and those by which SLURM tells a job's end.
+# Ctrl-C, the end of a terminal, and the signals by which SLURM announces the end of a job.
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
 
 
 class Worker:
-    """Runs trials.
+    """Runs trials of a search.
 
     Args:
-        search: Whose trials; other processes may work on it at the same time.
-        training: How each is trained.
-        slots: Environment variables of the trials that run at the same time, one entry for each.
-        limit: Trials that the search may have; None: any number.
-        clock: Its budget in hours; when it is used up, no trial begins, and those that have begun are finished.
-        ended: Called with every trial that ended here.
+        search: The search; other processes may work on it at the same time.
+        training: How to train a trial.
+        slots: Environment variables of the trials that run at the same time, one entry each.
+        limit: Number of trials in the search, over all processes; None: unlimited.
+        clock: The budget of hours; when it is used up, no trial starts, and the running ones are finished.
+        on_trial_end: Called with every trial that this worker has finished.
     """
 
     def __init__(
@@ -44,34 +44,34 @@ class Worker:
         slots: Sequence[Mapping[str, str]],
         limit: int | None,
         clock: Clock,
-        ended: Callable[[FrozenTrial], None],
+        on_trial_end: Callable[[FrozenTrial], None],
     ) -> None:
         self.search = search
         self.training = training
         self.slots = slots
         self.limit = limit
         self.clock = clock
-        self.ended = ended
+        self.on_trial_end = on_trial_end
         self.running: dict[int, Trial] = {}  # by slot
         self.signals = 0
         self.looked_at = -LOOK_S
         self.idle_since: float | None = None
 
     def run(self) -> bool:
-        """Work until nothing is left.
+        """Run trials until none is left.
 
         Returns:
-            Whether it was stopped by a signal: trainings have then saved a checkpoint, and their trials go on
-            another time. A second signal kills them.
+            Whether a signal stopped the worker. The trainings have then saved a checkpoint, and a resumed search
+            continues their trials. A second signal kills the trainings.
 
         Raises:
-            UserError: When all trials so far have failed because of the same mistake.
+            UserError: When all trials so far have failed with the same user error.
         """
-        with self._listening():
+        with self._counting_signals():
             try:
-                while self._fill() or self.running or self._waits():
+                while self._start_trials() or self.running or self._may_become_free():
                     time.sleep(TICK_S)
-                    if self.signals:  # first, for trainings that got one, too, have not failed
+                    if self.signals:  # before `_step`: trainings that got the signal, too, have not failed
                         self._stop()
                         return True
                     self._step()
@@ -80,27 +80,29 @@ class Worker:
                     trial.leave()
         return False
 
-    def _fill(self) -> bool:
-        """Begin trials in free slots; whether there may be more to begin.
+    def _start_trials(self) -> bool:
+        """Start trials in the free slots, and return whether there may be more to start.
 
-        When the hours are used up, only trials that a process has left are taken up.
+        When the hours are used up, only trials that another process has left unfinished are started.
         """
         limit = 0 if self.clock.over() else self.limit
         if len(self.running) == len(self.slots) or time.monotonic() - self.looked_at < LOOK_S:
             return True
-        for slot in sorted(set(range(len(self.slots))) - self.running.keys()):
+        for slot in range(len(self.slots)):
+            if slot in self.running:
+                continue
             claim = self.search.claim(limit, {trial.claim.number for trial in self.running.values()})
             if claim is None:
                 self.looked_at = time.monotonic()
                 return False
-            chosen = ", ".join(f"{key}={_shown(value)}" for key, value in claim.params.items())
-            log.info("trial %d %s: %s", claim.number, "begins" if claim.is_new else "goes on", chosen)
+            params = ", ".join(f"{key}={_format(value)}" for key, value in claim.params.items())
+            log.info("trial %d %s: %s", claim.number, "starts" if claim.is_new else "continues", params)
             self.running[slot] = Trial(self.search, claim, self.training, self.slots[slot])
             self.idle_since = None
         return True
 
-    def _waits(self) -> bool:
-        """Whether a trial that is held elsewhere may be free in a moment."""
+    def _may_become_free(self) -> bool:
+        """Whether to wait for a trial that another process holds, because that process may be about to end."""
         if self.idle_since is None:
             self.idle_since = time.monotonic()
         is_patient = time.monotonic() - self.idle_since < PATIENCE_S
@@ -111,14 +113,16 @@ class Worker:
             if trial.step():
                 del self.running[slot]
                 self.looked_at = -LOOK_S
-                self.ended(self.search.trial(trial.claim.number))
-                self._check_mistake()
+                self.on_trial_end(self.search.trial(trial.claim.number))
+                self._check_same_error()
 
-    def _check_mistake(self) -> None:
-        ends = [trial.user_attrs for trial in self.search.trials() if trial.state.is_finished()]
-        whys = {facts["why"] if facts.get("exit") == MISTAKE else None for facts in ends}
-        if len(ends) >= min(CAUSES, self.limit or CAUSES) and len(whys) == 1 and None not in whys:
-            msg = f"every training fails: {whys.pop()}"
+    def _check_same_error(self) -> None:
+        finished = [trial.user_attrs for trial in self.search.trials() if trial.state.is_finished()]
+        if len(finished) < min(MAX_SAME_ERRORS, self.limit or MAX_SAME_ERRORS):
+            return
+        errors = {attributes["why"] if attributes.get("exit") == USER_ERROR else None for attributes in finished}
+        if len(errors) == 1 and None not in errors:
+            msg = f"every training fails: {errors.pop()}"
             raise UserError(msg)
 
     def _stop(self) -> None:
@@ -128,20 +132,22 @@ class Worker:
         )
         for trial in self.running.values():
             trial.stop()
+        # `sum`, not `any`: every training is polled, and killed if it takes too long.
         while self.signals < 2 and sum(trial.is_running() for trial in self.running.values()):
             time.sleep(TICK_S)
 
     @contextmanager
-    def _listening(self) -> Iterator[None]:
-        """Count signals that ask for the end."""
+    def _counting_signals(self) -> Iterator[None]:
+        """Count the signals that ask the worker to end while the block runs."""
 
         def note(number: int, frame: FrameType | None) -> None:
             self.signals += 1
 
-        numbers = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
-        # `nohup` has one ignored, which stays so.
-        heard = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
-        before = {number: signal.signal(number, note) for number in heard}
+        before = {}
+        for name in SIGNALS:
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # `nohup` ignores SIGHUP
+                before[number] = signal.signal(number, note)
         try:
             yield
         finally:
@@ -149,5 +155,5 @@ class Worker:
                 signal.signal(number, handler)
 
 
-def _shown(value: Any) -> str:  # noqa: ANN401
+def _format(value: Any) -> str:  # noqa: ANN401
     return f"{value:.4g}" if type(value) is float else str(value)

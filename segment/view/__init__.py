@@ -1,1 +1,1 @@
-"""Pictures and videos of results."""
+"""Pictures and videos of scans and masks."""

@@ -1,4 +1,4 @@
-"""Frames into an MP4 that every browser and player shows."""
+"""Encodes frames as an MP4 that every browser and player can show."""
 
 import subprocess
 import tempfile
@@ -13,27 +13,28 @@ from segment.files import atomic_write
 
 
 def encode(path: Path, frames: Iterable[np.ndarray], size: tuple[int, int], fps: int) -> None:
-    """Write H.264 in yuv420p; the video appears whole or not at all.
+    """Write H.264 in yuv420p; after an error, `path` is unchanged.
 
-    ffmpeg is called here and not through imageio's writer, which does not look at how ffmpeg ended.
+    ffmpeg is called directly because imageio's writer does not check ffmpeg's exit code.
 
     Args:
         path: The video, `.mp4`.
         frames: RGB pictures, uint8, (height, width, 3).
         size: Width and height in pixels, both even.
-        fps: Frames a second.
+        fps: Frames per second.
 
     Raises:
-        ValueError: When a frame has another size or type.
-        RuntimeError: When ffmpeg fails, with its own words.
+        ValueError: If a frame has another size or type.
+        RuntimeError: If ffmpeg fails, with ffmpeg's error message.
     """
     width, height = size
-    with atomic_write(path) as aside, tempfile.TemporaryFile() as errors:
+    with atomic_write(path) as temporary, tempfile.TemporaryFile() as errors:
         command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y"]
         command += ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(fps), "-i", "-"]
-        # faststart lets a browser play before it has everything; one thread, since cases may be drawn side by side.
+        # One thread, because several cases may be encoded in parallel.
         command += ["-c:v", "libx264", "-preset", "fast", "-crf", "23", "-pix_fmt", "yuv420p", "-threads", "1"]
-        command += ["-movflags", "+faststart", str(aside)]
+        # faststart lets a browser play the video before it is completely loaded.
+        command += ["-movflags", "+faststart", str(temporary)]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors) as process:
             try:
                 _feed(process, frames, (height, width, 3))
@@ -47,7 +48,7 @@ def encode(path: Path, frames: Iterable[np.ndarray], size: tuple[int, int], fps:
 
 
 def _feed(process: "subprocess.Popen[bytes]", frames: Iterable[np.ndarray], shape: tuple[int, ...]) -> None:
-    """Send all frames; when ffmpeg has gone, return, for its exit code tells more than the broken pipe."""
+    """Send all frames to ffmpeg; return early if ffmpeg exits, because its exit code and message say more."""
     if process.stdin is None:
         msg = "ffmpeg was started without an input"
         raise RuntimeError(msg)
@@ -60,6 +61,6 @@ def _feed(process: "subprocess.Popen[bytes]", frames: Iterable[np.ndarray], shap
     except BrokenPipeError:
         return
     finally:
-        # What is still buffered meets the same broken pipe, and must not hide a frame's own failure.
+        # close() flushes the buffer into the broken pipe; its error must not replace the one raised above.
         with suppress(BrokenPipeError):
             process.stdin.close()

@@ -1,4 +1,4 @@
-"""A picture may fail; what it shows must not be lost with it."""
+"""Protect results from failures of the pictures that show them."""
 
 import logging
 from collections.abc import Iterator
@@ -8,16 +8,16 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def picture(what: str) -> Iterator[None]:
-    """Log why a picture cannot be made, and go on after the block.
+def warn_on_error(name: str) -> Iterator[None]:
+    """Log any error in the block as a warning and continue after the block.
 
-    Masks, scores and findings are worth more than their pictures, so an error of any kind ends the block only.
+    A picture that cannot be made must not cost the masks, scores or findings that it shows.
 
     Args:
-        what: What the block makes, as the log names it.
+        name: What the block makes, as the log names it, e.g. "overlay.png of case_01".
     """
     try:
         yield
-    except Exception as error:  # whatever a renderer, an encoder or a full disk raises
-        log.warning("cannot make %s: %s: %s", what, type(error).__name__, error)
+    except Exception as error:  # from a renderer, an encoder, a full disk …
+        log.warning("cannot make %s: %s: %s", name, type(error).__name__, error)
         log.debug("its traceback:", exc_info=error)

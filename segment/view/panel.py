@@ -1,4 +1,4 @@
-"""One plane of a scan with its contours, as part of a matplotlib page."""
+"""Plots one plane of a scan with its contours as a panel of a matplotlib page."""
 
 from collections.abc import Sequence
 
@@ -9,11 +9,11 @@ from matplotlib.patheffects import withStroke
 from segment.view.colors import Color
 from segment.view.scene import Scene, plane
 
-# By the axis (of L, P, I) across the plane: its name, the sides of the body on which RAS millimetres along that axis
+# Key: the axis (of L, P, I) across the plane. Value: its name, the body sides at which RAS coordinates along that axis
 # are positive and negative, and the letters at the left, right, top and bottom border.
 PLANES = {2: ("axial", "SI", "RLAP"), 1: ("coronal", "AP", "RLSI"), 0: ("sagittal", "RL", "APSI")}
-THIN = 1.0  # inches of height, below which letters would lie on each other and on the image
-# x, y, horizontal and vertical alignment of the letters, in shares of the panel.
+MIN_HEIGHT = 1.0  # inches; in a lower panel the letters would cover each other and the image
+# x, y, horizontal and vertical alignment of the letters, as shares of the panel.
 _BORDERS = (
     (0.015, 0.5, "left", "center"),
     (0.985, 0.5, "right", "center"),
@@ -21,30 +21,31 @@ _BORDERS = (
     (0.5, 0.015, "center", "bottom"),
 )
 _OUTLINE = withStroke(linewidth=2.5, foreground="black")
-_OWN_WIDTH, _OTHER_WIDTH, _TRUTH_WIDTH = 1.8, 0.9, 1.2  # points
+_ORGAN_WIDTH, _OTHER_WIDTH, _REFERENCE_WIDTH = 1.8, 0.9, 1.2  # points
 
 
-def draw_plane(axes: Axes, scene: Scene, axis: int, center: Sequence[int], index: int, colors: Sequence[Color]) -> None:
-    """The CT in true proportions with every organ's contour, the organ `index` heavier and with its reference.
+def plot_plane(axes: Axes, scene: Scene, axis: int, center: Sequence[int], index: int, colors: Sequence[Color]) -> None:
+    """Plot a plane of the CT in true proportions with the contours of all organs.
 
-    Axes count millimetres from the upper left corner of the plane.
+    The organ `index` gets a thicker contour and, dashed, that of its reference. Axes count millimetres from the upper
+    left corner of the plane.
     """
     gray = scene.gray(axis, center[axis])
-    height, width = (
-        n * edge for n, edge in zip(gray.shape, (scene.spacing_mm[a] for a in (2, 1, 0) if a != axis), strict=True)
-    )
-    extent = (0, width, height, 0)
+    rows, columns = gray.shape
+    column_mm, row_mm = (scene.spacing_mm[other] for other in range(3) if other != axis)
+    extent = (0, columns * column_mm, rows * row_mm, 0)
     axes.imshow(gray, cmap="gray", vmin=0, vmax=255, extent=extent, aspect="auto", interpolation="bilinear")
     pred = plane(scene.pred, axis, center[axis])
     for number, color in enumerate(colors, start=1):
-        _draw_contour(axes, pred == number, extent, color, _OWN_WIDTH if number == index else _OTHER_WIDTH, "solid")
+        width = _ORGAN_WIDTH if number == index else _OTHER_WIDTH
+        _plot_contour(axes, pred == number, extent, color, width, "solid")
     if scene.reference is not None:
         reference = plane(scene.reference, axis, center[axis])
-        _draw_contour(axes, reference == index, extent, "white", _TRUTH_WIDTH, "dashed")
+        _plot_contour(axes, reference == index, extent, "white", _REFERENCE_WIDTH, "dashed")
     axes.set_axis_off()
 
 
-def _draw_contour(
+def _plot_contour(
     axes: Axes,
     organ: np.ndarray,
     extent: tuple[float, float, float, float],
@@ -53,29 +54,30 @@ def _draw_contour(
     style: str,
 ) -> None:
     if not organ.any():
-        return  # matplotlib warns about a contour of nothing
-    # A ring of background closes the contour of an organ that the scan's border cuts.
-    ringed = np.pad(organ, 1).astype(np.float32)
+        return  # matplotlib warns about an empty contour
+    # A border of background closes the contour of an organ that the scan cuts off.
+    padded = np.pad(organ, 1).astype(np.float32)
     rows, columns = organ.shape
     x = (np.arange(-1, columns + 1) + 0.5) * extent[1] / columns
     y = (np.arange(-1, rows + 1) + 0.5) * extent[2] / rows
-    drawn = axes.contour(x, y, ringed, levels=[0.5], colors=[color], linewidths=width, linestyles=style)
+    contour = axes.contour(x, y, padded, levels=[0.5], colors=[color], linewidths=width, linestyles=style)
     if style == "dashed":
-        drawn.set_path_effects([withStroke(linewidth=1.9, foreground="black")])  # white is lost on bone otherwise
+        contour.set_path_effects([withStroke(linewidth=1.9, foreground="black")])  # white is invisible on bone
     axes.set(xlim=extent[:2], ylim=extent[2:])
 
 
-def draw_letters(axes: Axes, scene: Scene, axis: int, index: int, height: float) -> None:
-    """Label the body's sides and the plane's position: in the picture, or below one of less than `THIN` inches."""
+def add_letters(axes: Axes, scene: Scene, axis: int, index: int, height: float) -> None:
+    """Label the body's sides and the plane's position: in the picture, or below it if it is lower than `MIN_HEIGHT`."""
     name, sides, letters = PLANES[axis]
     caption = f"{name}, {position(sides, scene.position_mm(axis, index))}"
+    is_low = height < MIN_HEIGHT
     x, y = 0.015, 0.985
-    if height < THIN:
+    if is_low:
         borders = zip(letters, ("left", "right", "top", "bottom"), strict=True)
         caption += "; " + ", ".join(f"{letter} {border}" for letter, border in borders)
         x, y = 0.0, -0.05 / height
     axes.text(x, y, caption, transform=axes.transAxes, color="#d0d0d0", fontsize=8.5, va="top", path_effects=[_OUTLINE])
-    if height < THIN:
+    if is_low:
         return
     for letter, (x, y, horizontal, vertical) in zip(letters, _BORDERS, strict=True):
         axes.text(
@@ -93,10 +95,10 @@ def draw_letters(axes: Axes, scene: Scene, axis: int, index: int, height: float)
 
 
 def position(sides: str, mm: float) -> str:
-    """A coordinate with the letter of its side: "L 79 mm" of sides "RL" and -79.
+    """A coordinate with the letter of its side, e.g. "L 79 mm" for the sides "RL" and -79.
 
     Args:
-        sides: The letters of positive and negative coordinates.
+        sides: The letters for positive and negative coordinates.
         mm: The coordinate.
     """
     rounded = round(mm)

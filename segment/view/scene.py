@@ -1,4 +1,4 @@
-"""A CT and its masks turned the way a radiologist looks at them, whatever way they were stored."""
+"""A CT and its masks in the orientation in which a radiologist views them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,21 +7,21 @@ import nibabel as nib
 import numpy as np
 from nibabel.affines import apply_affine, voxel_sizes
 
-# Turned so that indices grow towards the patient's Left, Posterior and Inferior, each of the three planes is a picture
-# as it stands: the patient's right on the left of the picture, the front or the head on top.
+# With indices that grow towards the patient's Left, Posterior and Inferior, each of the three planes is a picture that
+# needs no flip: the patient's right on the left of the picture, anterior or superior at the top.
 _SCREEN_AXES = nib.orientations.axcodes2ornt(("L", "P", "I"))
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What is to be shown, axes towards L, P and I.
+    """A CT with its masks; the axes point to L, P and I.
 
     Args:
         ct: (L,P,I) in HU.
         pred: (L,P,I) class indices.
-        reference: (L,P,I) class indices, or None where nobody knows it.
+        reference: (L,P,I) class indices; None if there are no reference labels.
         affine: Voxel of these arrays → RAS+ mm.
-        window_hu: The HU shown black and white.
+        window_hu: The HU shown as black and as white.
     """
 
     ct: np.ndarray
@@ -33,23 +33,23 @@ class Scene:
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
         """Voxel edges along L, P and I."""
-        # Rounded, so that one CT stored in several orientations gives the same picture to the pixel.
+        # Rounded, so that a CT stored in another orientation gives the same picture to the pixel.
         left, posterior, inferior = voxel_sizes(self.affine).round(6).tolist()
         return left, posterior, inferior
 
     @property
     def voxel_ml(self) -> float:
-        """Volume of a voxel, sheared or not."""
+        """Volume of a voxel; correct for sheared grids, too."""
         return float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000
 
     def position_mm(self, axis: int, index: int) -> float:
-        """RAS coordinate, along the axis of the body nearest to `axis`, of the middle of a plane."""
+        """RAS coordinate of the centre of a plane, along the body axis nearest to `axis`."""
         voxel = (np.array(self.ct.shape) - 1) / 2
         voxel[axis] = index
         return float(apply_affine(self.affine, voxel)[axis])
 
     def gray(self, axis: int, index: int) -> np.ndarray:
-        """Windowed plane of the CT as a picture, rows downwards, uint8; NaN is black."""
+        """Windowed plane of the CT as a picture (rows, columns), uint8; NaN is black."""
         low, high = self.window_hu
         share = (plane(self.ct, axis, index).astype(np.float32) - low) / (high - low)
         return np.asarray(255 * np.clip(np.nan_to_num(share, nan=0.0), 0, 1) + 0.5, dtype=np.uint8)
@@ -63,7 +63,7 @@ def make_scene(
     organs: Sequence[str],
     window_hu: tuple[float, float],
 ) -> Scene:
-    """Check that the parts belong together and turn them, without copying.
+    """Check that the arrays fit together and reorient them without copying.
 
     Args:
         ct: (I,J,K) in HU, in any orientation.
@@ -71,10 +71,10 @@ def make_scene(
         reference: (I,J,K) class indices or None.
         affine: Voxel → RAS+ mm, 4×4.
         organs: Class i is organs[i-1].
-        window_hu: The HU shown black and white.
+        window_hu: The HU shown as black and as white.
 
     Raises:
-        ValueError: On differing shapes, classes without a name, or an empty window.
+        ValueError: If shapes differ, a class has no name, or the window is empty.
     """
     if not window_hu[0] < window_hu[1]:
         msg = f"window_hu must go from low to high, got {window_hu}"
@@ -89,17 +89,17 @@ def make_scene(
             msg = f"{name} holds class {mask.max()}, but only {len(organs)} organs are named: {list(organs)}"
             raise ValueError(msg)
     stored = nib.orientations.io_orientation(affine)
-    turn = nib.orientations.ornt_transform(stored, _SCREEN_AXES)
+    reorientation = nib.orientations.ornt_transform(stored, _SCREEN_AXES)
     return Scene(
-        ct=nib.orientations.apply_orientation(ct, turn),
-        pred=nib.orientations.apply_orientation(pred, turn),
-        reference=None if reference is None else nib.orientations.apply_orientation(reference, turn),
-        affine=affine @ nib.orientations.inv_ornt_aff(turn, ct.shape),
+        ct=nib.orientations.apply_orientation(ct, reorientation),
+        pred=nib.orientations.apply_orientation(pred, reorientation),
+        reference=None if reference is None else nib.orientations.apply_orientation(reference, reorientation),
+        affine=affine @ nib.orientations.inv_ornt_aff(reorientation, ct.shape),
         window_hu=window_hu,
     )
 
 
 def plane(volume: np.ndarray, axis: int, index: int) -> np.ndarray:
     """A plane across `axis` of an (L,P,I) volume as a picture: rows downwards, columns to the right."""
-    # Not np.take, which first copies a volume that is stored in another order.
+    # Not np.take, which would first copy a volume whose axes are stored in another order.
     return volume[(slice(None),) * axis + (index,)].T

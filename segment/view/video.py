@@ -1,4 +1,4 @@
-"""One video per case: the scan slice by slice with its contours beside the organs' surfaces, which grow, then turn."""
+"""One video per case: the slices of the scan with contours, beside the organs in 3D."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,12 +9,12 @@ from PIL import Image
 from segment.view.colors import Color, organ_colors
 from segment.view.encode import encode
 from segment.view.frame import PANEL, Frame
+from segment.view.renderer import Renderer
 from segment.view.scene import Scene, make_scene, plane
-from segment.view.stage import Stage
-from segment.view.surface import Surface, build_surface
+from segment.view.surface import build_surface
 
-_GROWING = 0.6  # share of the longest video that shows the slices; the turn takes the rest
-_CONTOUR = 2  # pixels; a single one is washed out by the video's colour subsampling
+_SLICES_SHARE = 0.6  # share of the longest video that shows the slices; the rotation takes the rest
+_CONTOUR = 2  # pixels; the video's colour subsampling would blur a single one
 
 
 def write_video(
@@ -28,69 +28,73 @@ def write_video(
     fps: int = 12,
     max_seconds: float = 10.0,
 ) -> None:
-    """Write an MP4: axial slices from feet to head on the left, the organs growing to that slice on the right.
+    """Write an MP4: axial slices from feet to head on the left, the organs up to that slice on the right.
 
-    After the last slice the complete organs turn once about the body's axis, beside the slice that shows most of
-    them. The patient's right is on the left of the picture, in both panels. Without any organ the video ends with the
-    slices and says so.
+    After the last slice, the complete organs rotate once about the body's axis, beside the slice that shows most of
+    them. In both panels, the patient's right is on the left of the picture. If there is no organ, the right panel
+    shows "no organ found" and the video ends after the slices.
 
     Args:
-        path: The video, `.mp4`; it appears whole or not at all.
+        path: The video, `.mp4`; after an error it is unchanged.
         ct: (I,J,K) in HU, in any orientation.
         pred: (I,J,K) class indices.
         affine: Voxel → RAS+ mm, 4×4.
         organs: Class i is organs[i-1].
-        window_hu: The HU shown black and white; the default is a usual window for abdominal soft tissue.
-        fps: Frames a second.
-        max_seconds: Slices are left out evenly in scans that would take longer.
+        window_hu: The HU shown as black and as white; the default is a common window for abdominal soft tissue.
+        fps: Frames per second.
+        max_seconds: Longest duration; in a scan with more slices, some are left out at regular distances.
 
     Raises:
-        ValueError: On differing shapes, classes without a name, or a video too short for a frame of each part.
-        RuntimeError: When ffmpeg fails.
+        ValueError: If shapes differ, a class has no name, or the video is too short for a frame of each part.
+        RuntimeError: If ffmpeg fails.
     """
-    slices, turns = round(_GROWING * max_seconds * fps), round((1 - _GROWING) * max_seconds * fps)
-    if min(slices, turns) < 1:
+    slices, rotations = round(_SLICES_SHARE * max_seconds * fps), round((1 - _SLICES_SHARE) * max_seconds * fps)
+    if min(slices, rotations) < 1:
         msg = f"fps * max_seconds must leave frames for slices and turn, got {fps} * {max_seconds}"
         raise ValueError(msg)
     scene = make_scene(ct, pred, None, affine, organs, window_hu)
     colors = organ_colors(organs)
     frame = Frame(_legend(scene, organs), colors)
     surface = build_surface(scene.pred, scene.spacing_mm, len(organs), points_across=0.4 * PANEL)
-    encode(path, _frames(scene, surface, colors, frame, slices, turns), frame.size, fps)
+    renderer = None if surface is None else Renderer(surface, colors, PANEL)
+    encode(path, _frames(scene, renderer, colors, frame, slices, rotations), frame.size, fps)
 
 
 def _legend(scene: Scene, organs: Sequence[str]) -> list[str]:
     """Each organ's name and volume."""
     entries = []
     for index, organ in enumerate(organs, start=1):
-        # Not np.bincount for all at once, which makes eight bytes of each voxel's one.
+        # Not np.bincount, which needs eight bytes per voxel instead of one.
         volume_ml = np.count_nonzero(scene.pred == index) * scene.voxel_ml
-        volume = f"{volume_ml:.{0 if volume_ml >= 10 else 2}f} mL" if volume_ml else "not found"
+        if not volume_ml:
+            volume = "not found"
+        elif volume_ml < 10:
+            volume = f"{volume_ml:.2f} mL"
+        else:
+            volume = f"{volume_ml:.0f} mL"
         entries.append(f"{organ.replace('_', ' ')} {volume}")
     return entries
 
 
 def _frames(
-    scene: Scene, surface: Surface | None, colors: Sequence[Color], frame: Frame, slices: int, turns: int
+    scene: Scene, renderer: Renderer | None, colors: Sequence[Color], frame: Frame, slices: int, rotations: int
 ) -> Iterator[np.ndarray]:
     """All frames in order."""
     depth = scene.ct.shape[2]
-    stage = None if surface is None else Stage(surface, colors, PANEL)
     for index in np.linspace(depth - 1, 0, min(depth, slices)).round().astype(int).tolist():
-        caption = _slice_caption(scene, index)
-        picture = slice_picture(scene, index, colors)
-        if stage is None or surface is None:
-            yield frame.drawn(caption, picture, None)
+        caption, picture = _slice_caption(scene, index), slice_picture(scene, index, colors)
+        if renderer is None:
+            yield frame.compose(caption, picture, None)
         else:
-            height_mm = surface.middle_mm[2] - index * scene.spacing_mm[2]
-            yield frame.drawn(caption, picture, stage.grown_to(height_mm), stage=stage)
-    if stage is None:
+            height_mm = renderer.surface.middle_mm[2] - index * scene.spacing_mm[2]
+            yield frame.compose(caption, picture, renderer.render_up_to(height_mm), renderer=renderer)
+    if renderer is None:
         return
     fullest = int(np.argmax(np.count_nonzero(scene.pred, axis=(0, 1))))
     caption, picture = _slice_caption(scene, fullest), slice_picture(scene, fullest, colors)
-    for step in range(1, turns + 1):
-        angle = 2 * np.pi * step / turns
-        yield frame.drawn(caption, picture, stage.turned_by(angle), stage=stage, angle=angle)
+    for step in range(1, rotations + 1):
+        angle = 2 * np.pi * step / rotations
+        yield frame.compose(caption, picture, renderer.render_rotated(angle), renderer=renderer, angle=angle)
 
 
 def _slice_caption(scene: Scene, index: int) -> str:
@@ -99,15 +103,15 @@ def _slice_caption(scene: Scene, index: int) -> str:
 
 
 def slice_picture(scene: Scene, index: int, colors: Sequence[Color]) -> np.ndarray:
-    """An axial slice in true proportions with its contours, RGB (PANEL, PANEL, 3), black around it."""
+    """An axial slice in true proportions with contours, padded with black, RGB (PANEL, PANEL, 3)."""
     width, height = (n * edge for n, edge in zip(scene.ct.shape[:2], scene.spacing_mm[:2], strict=True))
     scale = PANEL / max(width, height)
     size = max(1, round(scale * width)), max(1, round(scale * height))
     gray = Image.fromarray(scene.gray(2, index)).resize(size, Image.Resampling.BILINEAR)
     mask = plane(scene.pred, 2, index).astype(np.uint8)
     edges = _edges(np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST)))
-    table = np.array([(0, 0, 0), *colors]) * 255
-    picture = np.where(edges[..., None] > 0, table.round().astype(np.uint8)[edges], np.asarray(gray)[..., None])
+    table = (np.array([(0, 0, 0), *colors]) * 255).round().astype(np.uint8)
+    picture = np.where(edges[..., None] > 0, table[edges], np.asarray(gray)[..., None])
     panel = np.zeros((PANEL, PANEL, 3), np.uint8)
     top, left = (PANEL - size[1]) // 2, (PANEL - size[0]) // 2
     panel[top : top + size[1], left : left + size[0]] = picture
@@ -115,7 +119,7 @@ def slice_picture(scene: Scene, index: int, colors: Sequence[Color]) -> np.ndarr
 
 
 def _edges(mask: np.ndarray) -> np.ndarray:
-    """The classes of a mask (rows, columns) on its inner borders, `_CONTOUR` wide, and 0 elsewhere."""
+    """Keep the classes of a mask (rows, columns) on its inner borders, `_CONTOUR` wide, and set the rest to 0."""
     rows, columns = mask.shape
     padded = np.pad(mask, _CONTOUR)
     inner = np.ones(mask.shape, bool)

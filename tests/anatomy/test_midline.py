@@ -10,7 +10,7 @@ AFFINE[:3, 3] = (-90, -80, 30)
 
 
 def rotation(degrees, axis):
-    """About one of the axes, in RAS+."""
+    """Rotation about one of the axes, in RAS+."""
     turn = np.eye(4)
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     one, two = [a for a in range(3) if a != axis]

@@ -8,7 +8,7 @@ from segment.callbacks import case_report as report
 from segment.callbacks.case_report import CaseReport
 from segment.data.volumes import LabelledScan
 from segment.io.scan import Scan
-from segment.metrics.cases_csv import append_case, begin_cases, read_cases
+from segment.metrics.cases_csv import append_case, create_cases, read_cases
 from segment.metrics.scores import OrganScore
 
 ORGANS = ["right_organ", "left_organ"]
@@ -23,45 +23,45 @@ def labelled(stored):
 
 
 @pytest.fixture
-def drawn(monkeypatch):
-    """What the pictures were given; they are tested elsewhere."""
+def pictures(monkeypatch):
+    """Arguments of the functions that write pictures. The pictures themselves are tested elsewhere."""
     calls = []
 
-    def draw(path, ct, mask, affine, organs, **more):
+    def write(path, ct, mask, affine, organs, **more):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
         calls.append((path.name, ct, mask, affine, organs, more))
 
-    monkeypatch.setattr(report, "write_overlay", draw)
-    monkeypatch.setattr(report, "write_video", draw)
+    monkeypatch.setattr(report, "write_overlay", write)
+    monkeypatch.setattr(report, "write_video", write)
     return calls
 
 
 @pytest.mark.parametrize(("overlay", "video"), [(True, True), (True, False), (False, True), (False, False)])
-def test_a_case_leaves_its_rows_and_the_pictures_asked_for(tmp_path, labelled, drawn, overlay, video):
-    begin_cases(tmp_path / "cases.csv")
+def test_add_writes_the_rows_and_the_requested_pictures(tmp_path, labelled, pictures, overlay, video):
+    create_cases(tmp_path / "cases.csv")
     mask = np.zeros_like(labelled.reference)
     CaseReport(tmp_path, ORGANS, overlay, video).add(labelled, mask, SCORES)
     assert read_cases(tmp_path / "cases.csv") == [("set/case 1", score) for score in SCORES]
-    wanted = ["overlay.png"] * overlay + ["organs.mp4"] * video
-    assert [call[0] for call in drawn] == wanted
-    assert sorted(path.name for path in tmp_path.glob("cases/set-case 1/*")) == sorted(wanted)
-    for name, ct, pred, affine, organs, more in drawn:
+    expected = ["overlay.png"] * overlay + ["organs.mp4"] * video
+    assert [call[0] for call in pictures] == expected
+    assert sorted(path.name for path in tmp_path.glob("cases/set-case 1/*")) == sorted(expected)
+    for name, ct, pred, affine, organs, more in pictures:
         assert ct is labelled.scan.data
         assert pred is mask
         assert affine is labelled.scan.affine
         assert organs == ORGANS
-        told = {"reference": labelled.reference, "annotated": labelled.annotated, "title": "set/case 1"}
-        assert more == (told if name == "overlay.png" else {})
+        options = {"reference": labelled.reference, "annotated": labelled.annotated, "title": "set/case 1"}
+        assert more == (options if name == "overlay.png" else {})
 
 
-def test_the_rows_come_last(tmp_path, labelled, monkeypatch):
-    """They tell a resumed evaluation that the case is done, pictures and all."""
+def test_the_rows_are_written_after_the_pictures(tmp_path, labelled, monkeypatch):
+    """A resumed evaluation skips cases with rows, so their pictures must exist."""
 
     def killed(*_, **__):
         raise KeyboardInterrupt
 
-    begin_cases(tmp_path / "cases.csv")
+    create_cases(tmp_path / "cases.csv")
     monkeypatch.setattr(report, "write_video", killed)
     with pytest.raises(KeyboardInterrupt):
         CaseReport(tmp_path, ORGANS, overlay=False, video=True).add(labelled, labelled.reference, SCORES)
@@ -77,9 +77,9 @@ class Module(pl.LightningModule):
 
 
 @pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers")
-def test_as_callback_it_begins_a_table_for_every_test(tmp_path, labelled, drawn):
-    begin_cases(tmp_path / "cases.csv")
-    append_case(tmp_path / "cases.csv", "set/of an earlier test", SCORES)
+def test_the_callback_creates_a_new_table_for_every_test(tmp_path, labelled, pictures):
+    create_cases(tmp_path / "cases.csv")
+    append_case(tmp_path / "cases.csv", "set/earlier", SCORES)
     trainer = pl.Trainer(
         accelerator="cpu",
         callbacks=[CaseReport(tmp_path, ORGANS, overlay=True, video=False)],
@@ -89,4 +89,4 @@ def test_as_callback_it_begins_a_table_for_every_test(tmp_path, labelled, drawn)
     )
     trainer.test(Module(), DataLoader([labelled], batch_size=None), verbose=False)
     assert [case for case, _ in read_cases(tmp_path / "cases.csv")] == ["set/case 1", "set/case 1"]
-    assert [call[0] for call in drawn] == ["overlay.png"]
+    assert [call[0] for call in pictures] == ["overlay.png"]

@@ -18,7 +18,7 @@ CALLBACKS = Path(__file__).parents[2] / "conf" / "callbacks" / "default.yaml"
 
 
 class Line(pl.LightningModule):
-    """Logs the scores that it is told to, one per epoch."""
+    """Logs the given scores, one per epoch."""
 
     def __init__(self, scores):
         super().__init__()
@@ -36,9 +36,9 @@ class Line(pl.LightningModule):
 
 
 def fit(folder, scores, ckpt_path=None):
-    """Train with the checkpoints of the real configuration; the best one's callback."""
-    facts = {"run_dir": str(folder), "monitor": "val/score", "monitor_mode": "max"}
-    cfg = OmegaConf.create({**facts, "callbacks": OmegaConf.load(CALLBACKS)})
+    """Train with the checkpoint callbacks of the real configuration; return the one for the best checkpoint."""
+    shared = {"run_dir": str(folder), "monitor": "val/score", "monitor_mode": "max"}
+    cfg = OmegaConf.create({**shared, "callbacks": OmegaConf.load(CALLBACKS)})
     callbacks = [instantiate(cfg.callbacks[name]) for name in ("checkpoint", "last")]
     trainer = pl.Trainer(
         accelerator="cpu",
@@ -59,11 +59,11 @@ def fit(folder, scores, ckpt_path=None):
 
 @pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
 @pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers")
-def test_a_run_goes_on_after_its_folder_was_moved(tmp_path):
-    fit(tmp_path / "here", [0.1, 0.7, 0.3])
-    (tmp_path / "here").rename(tmp_path / "there")
-    moved = fit(tmp_path / "there", [None, None, None, 0.5], ckpt_path=tmp_path / "there" / "checkpoints" / "last.ckpt")
-    folder = tmp_path / "there" / "checkpoints"
+def test_a_run_resumes_after_its_folder_was_moved(tmp_path):
+    fit(tmp_path / "before", [0.1, 0.7, 0.3])
+    (tmp_path / "before").rename(tmp_path / "after")
+    moved = fit(tmp_path / "after", [None, None, None, 0.5], ckpt_path=tmp_path / "after" / "checkpoints" / "last.ckpt")
+    folder = tmp_path / "after" / "checkpoints"
     assert float(moved.best_model_score) == pytest.approx(0.7)
     assert moved.best_model_path == str(folder / "best.ckpt")
     assert [str(path) for path in moved.best_k_models] == [str(folder / "best.ckpt")]
@@ -73,7 +73,7 @@ def test_a_run_goes_on_after_its_folder_was_moved(tmp_path):
 
 @pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
 @pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers")
-def test_what_callbacks_remember_survives_a_resume(tmp_path):
+def test_the_state_of_callbacks_survives_a_resume(tmp_path):
     scores = [0.1, 0.7, 0.3, 0.5]
     fit(tmp_path / "one", scores)
     fit(tmp_path / "other", scores[:3])
@@ -84,30 +84,30 @@ def test_what_callbacks_remember_survives_a_resume(tmp_path):
     assert one["callbacks"] == other["callbacks"]
 
 
-def test_several_best_files_need_names_of_their_own(tmp_path):
-    with pytest.raises(UserError, match=r"save_top_k=3 needs a name for each file"):
+def test_several_best_files_need_different_names(tmp_path):
+    with pytest.raises(UserError, match=r"save_top_k=3 needs a different name for each file"):
         RelativeCheckpoint(tmp_path, "best", monitor="a", save_top_k=3)
     RelativeCheckpoint(tmp_path, "{epoch}", monitor="a", save_top_k=3)
 
 
 @pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers")
-def test_a_checkpoint_tells_no_path(tmp_path):
+def test_a_checkpoint_contains_no_path(tmp_path):
     fit(tmp_path, [0.1])
     for name in ("best.ckpt", "last.ckpt"):
-        content = (tmp_path / "checkpoints" / name).read_bytes()  # an archive without compression
+        content = (tmp_path / "checkpoints" / name).read_bytes()  # not compressed
         for secret in (str(tmp_path), str(Path.home()), str(Path.cwd())):
             assert secret.encode() not in content
 
 
 class Bomb:
-    """Dies by kill -9 when it is saved."""
+    """Kills the process when it is pickled."""
 
     def __reduce__(self):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.mark.parametrize("instant", ["while writing", "before the rename"])
-def test_the_last_good_file_outlives_kill_9(tmp_path, monkeypatch, instant):
+def test_the_previous_checkpoint_survives_kill_9(tmp_path, monkeypatch, instant):
     path, writer = tmp_path / "last.ckpt", AtomicCheckpointIO()
     writer.save_checkpoint({"epoch": 1}, path)
     child = os.fork()
@@ -122,12 +122,12 @@ def test_the_last_good_file_outlives_kill_9(tmp_path, monkeypatch, instant):
     assert len(list(tmp_path.iterdir())) == 2
     writer.save_checkpoint({"epoch": 3}, path)
     assert torch.load(path, weights_only=True) == {"epoch": 3}
-    assert list(tmp_path.iterdir()) == [path]  # what the killed one had begun is gone
+    assert list(tmp_path.iterdir()) == [path]  # the temporary file of the killed process is removed
 
 
 @contextmanager
-def no_room_beyond(size):
-    """Files cannot grow beyond this many bytes, as on a full disk."""
+def file_size_limit(size):
+    """Limit files to this many bytes, as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -136,11 +136,11 @@ def no_room_beyond(size):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_full_disk_leaves_the_last_good_file_and_says_so(tmp_path):
+def test_a_full_disk_is_reported_and_keeps_the_previous_checkpoint(tmp_path):
     path, writer = tmp_path / "last.ckpt", AtomicCheckpointIO()
     writer.save_checkpoint({"epoch": 1}, path)
     with (
-        no_room_beyond(10_000),
+        file_size_limit(10_000),
         pytest.raises(UserError, match=r"cannot write the checkpoint last\.ckpt: File too large"),
     ):
         writer.save_checkpoint({"epoch": 2, "weights": torch.randn(10_000)}, path)
@@ -148,7 +148,7 @@ def test_a_full_disk_leaves_the_last_good_file_and_says_so(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_torch_cannot_save_is_a_bug_and_shows_as_one(tmp_path):
+def test_an_object_that_torch_cannot_save_raises_the_original_error(tmp_path):
     with pytest.raises(AttributeError, match="local object"):
         AtomicCheckpointIO().save_checkpoint({"function": lambda: None}, tmp_path / "last.ckpt")
     assert list(tmp_path.iterdir()) == []

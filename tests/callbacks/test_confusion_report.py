@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from segment.callbacks.confusion_report import ConfusionReport, draw_confusion
+from segment.callbacks.confusion_report import ConfusionReport, render_confusion
 from segment.data.volumes import LabelledScan
 from segment.io.scan import Scan
 
@@ -15,7 +15,7 @@ ORGANS = ["liver", "left_kidney"]
 
 
 class Module(pl.LightningModule):
-    """Takes every second plane of the liver for background."""
+    """Predicts background in every second plane."""
 
     def test_step(self, batch, batch_idx):
         mask = batch.reference.copy()
@@ -33,7 +33,7 @@ def labelled(case, reference, annotated):
 
 @pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers")
 @pytest.mark.filterwarnings("ignore:The `srun` command is available")
-def test_the_voxels_of_all_test_cases_are_summed_anew_for_every_test(tmp_path):
+def test_every_test_sums_the_voxels_of_its_own_cases(tmp_path):
     liver, both = np.ones((4, 2, 2), np.uint8), np.ones((4, 2, 2), np.uint8)
     both[:, 0] = 2
     scans = [labelled("a", liver, [True] * 3), labelled("b", both, [True] * 3)]
@@ -53,14 +53,14 @@ def test_the_voxels_of_all_test_cases_are_summed_anew_for_every_test(tmp_path):
     assert (tmp_path / "confusion.png").exists()
 
 
-def test_a_darker_field_is_a_larger_share(tmp_path):
-    """The diagonal of a perfect network is dark, all else is light; a class without voxels stays empty."""
-    draw_confusion(tmp_path / "x.png", np.array([[9, 0, 0], [0, 5, 0], [0, 0, 0]]), ORGANS)
+def test_larger_shares_are_darker(tmp_path):
+    """For a perfect network the diagonal is dark and everything else light. A class without voxels stays empty."""
+    render_confusion(tmp_path / "x.png", np.array([[9, 0, 0], [0, 5, 0], [0, 0, 0]]), ORGANS)
     with Image.open(tmp_path / "x.png") as picture:
         pixels = np.asarray(picture.convert("RGB")).astype(int)
     dark = (pixels[..., 2] - pixels[..., 0] > 60) & (pixels[..., 0] < 30)
     rows, columns = np.nonzero(dark)
     height, width = rows.max() - rows.min(), columns.max() - columns.min()
-    # Two fields that touch at a corner: half of the square around them.
+    # Two dark fields that touch at a corner fill half of the square around them.
     assert abs(height - width) < 3
     assert 0.4 < dark.sum() / (height * width) < 0.55

@@ -64,25 +64,25 @@ def changed(before, after):
     return {name for name, value in before.items() if not torch.equal(value, after[name])}
 
 
-def test_what_is_frozen_stays_with_its_running_statistics(tmp_path):
+def test_frozen_parameters_and_running_statistics_do_not_change(tmp_path):
     first = Line().net.state_dict()
     module = fit(tmp_path, Freeze(["encoder.*"], until_epoch=None))
     assert {name.split(".")[0] for name in changed(first, module.epochs[-1])} == {"head"}
     assert not module.modes["encoder.1"]
     assert not module.modes["encoder.3"]  # which has no parameters
-    assert module.modes["encoder.2"]  # dropout goes on
+    assert module.modes["encoder.2"]  # dropout is not frozen
     assert module.modes["head.0"]
 
 
-def test_patterns_may_freeze_only_a_part(tmp_path):
+def test_patterns_can_freeze_parts_of_layers(tmp_path):
     first = Line().net.state_dict()
     module = fit(tmp_path, Freeze(["encoder.1.bias", "head.0.*"], until_epoch=None))
     same = first.keys() - changed(first, module.epochs[-1])
-    # The encoder's normalisation has a weight that is trained, so its statistics go on.
+    # The weight of the encoder's normalisation is trained, so its statistics change, too.
     assert same == {"encoder.1.bias", *(name for name in first if name.startswith("head.0."))}
 
 
-def test_until_an_epoch_and_no_longer(tmp_path):
+def test_parameters_train_again_from_until_epoch(tmp_path):
     first = Line().net.state_dict()
     module = fit(tmp_path, Freeze(["encoder.*"], until_epoch=1))
     assert not any(name.startswith("encoder") for name in changed(first, module.epochs[0]))
@@ -90,12 +90,12 @@ def test_until_an_epoch_and_no_longer(tmp_path):
 
 
 @pytest.mark.parametrize("stop", [1, 2])
-def test_resumed_is_as_never_stopped(tmp_path, stop):
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, stop):
     def seeded(**how):
         torch.manual_seed(5)
         return fit(tmp_path, Freeze(["encoder.*"], until_epoch=1), **how)
 
-    nn.Dropout.forward, before = (lambda self, x: x), nn.Dropout.forward  # what it draws is none of this test's
+    nn.Dropout.forward, before = (lambda self, x: x), nn.Dropout.forward  # its random numbers are not part of this test
     try:
         whole = seeded()
         seeded(epochs=stop)
@@ -115,12 +115,12 @@ def test_resumed_is_as_never_stopped(tmp_path, stop):
         (["*"], "freezes the whole network; leave something to train"),
     ],
 )
-def test_patterns_that_cannot_be_meant_are_refused(tmp_path, patterns, message):
+def test_useless_patterns_are_refused(tmp_path, patterns, message):
     with pytest.raises(UserError, match=message):
         fit(tmp_path, Freeze(patterns, until_epoch=None))
 
 
-def test_several_processes_cannot_unfreeze():
+def test_until_epoch_is_refused_with_several_processes():
     class Two:
         world_size = 2
 

@@ -14,7 +14,7 @@ pytestmark = [
 
 
 class Line(pl.LightningModule):
-    """Its loss is NaN where the image holds one, and its gradient where the image is 0."""
+    """The loss is not finite if the image is not; the gradient is not finite if the image is 0."""
 
     def __init__(self):
         super().__init__()
@@ -25,7 +25,7 @@ class Line(pl.LightningModule):
     def training_step(self, batch, batch_idx):
         self.kept = {name: value.clone() for name, value in self.state_dict().items()}
         image = batch["image"]["data"]
-        # sqrt(0·w) is 0 with an infinite slope.
+        # sqrt(0·w) is 0 with an infinite derivative.
         return self.net(image).square().mean() + (image * self.net.weight.abs()).sqrt().sum() * 1e-3
 
     def configure_optimizers(self):
@@ -33,7 +33,7 @@ class Line(pl.LightningModule):
 
 
 def fit(folder, values):
-    """Train on batches of one value each; the module, whose `kept` are the weights before the last step."""
+    """Train on batches of one value each; return the module. Its `kept` holds the weights before the last step."""
     module = Line()
     batches = [
         {"image": {"data": torch.tensor([[value]]), "path": "x"}, "annotated": torch.ones(1, 2), "case": [f"set/{n}"]}
@@ -56,13 +56,13 @@ def fit(folder, values):
     return module
 
 
-def test_a_good_run_leaves_nothing(tmp_path):
+def test_a_finite_run_writes_no_file(tmp_path):
     fit(tmp_path, [1.0, 2.0])
     assert not (tmp_path / "nan").exists()
 
 
 @pytest.mark.parametrize(("value", "what"), [(float("nan"), "loss"), (float("inf"), "loss"), (0.0, "gradient")])
-def test_what_is_not_finite_stops_the_run_and_is_kept(tmp_path, value, what):
+def test_a_nonfinite_loss_or_gradient_stops_the_run_and_saves_the_batch(tmp_path, value, what):
     path = tmp_path / "nan" / "epoch_0_batch_2.pt"
     with pytest.raises(UserError) as info:
         fit(tmp_path, [1.0, 2.0, value, 3.0])
@@ -77,15 +77,15 @@ def test_what_is_not_finite_stops_the_run_and_is_kept(tmp_path, value, what):
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
-def test_the_weights_are_those_before_the_step(tmp_path, monkeypatch):
+def test_the_saved_weights_are_from_before_the_step(tmp_path, monkeypatch):
     modules = []
-    begin = Line.__init__
-    monkeypatch.setattr(Line, "__init__", lambda self: (begin(self), modules.append(self))[0])
+    init = Line.__init__
+    monkeypatch.setattr(Line, "__init__", lambda self: (init(self), modules.append(self))[0])
     for value in (float("nan"), 0.0):
         with pytest.raises(UserError):
             fit(tmp_path, [1.0, value])
         (path,) = (tmp_path / "nan").iterdir()
         kept = torch.load(path, weights_only=True)["state_dict"]
-        for weights in (modules[-1].kept, modules[-1].end):  # nothing was spoilt
+        for weights in (modules[-1].kept, modules[-1].end):  # the weights did not change
             assert all(torch.equal(value, weights[name]) for name, value in kept.items())
         assert all(torch.isfinite(value).all() for value in kept.values())

@@ -28,7 +28,7 @@ def test_the_line_of_four_organs_fits_80_columns_below_its_header():
         assert header.index(name) + len(name) == line.index(value) + len(value)
 
 
-def test_of_many_organs_the_lowest_is_named():
+def test_with_many_organs_the_line_shows_the_lowest_dice():
     organs = [f"organ_{index}" for index in range(30)]
     scores = metrics(mean=0.5, **{organ: 0.9 - index / 100 for index, organ in enumerate(organs[:7])})
     header, line = epoch_lines("1/2", scores, organs, None, 80)
@@ -42,12 +42,12 @@ def test_an_epoch_without_validation_has_dashes():
     assert epoch_lines("1/2", metrics(), [f"organ_{i}" for i in range(30)], 0.0, 80)[1].split()[-1] == "-"
 
 
-def test_durations_beyond_a_day_are_in_hours():
+def test_durations_over_a_day_are_in_hours():
     assert duration(30 * 3600 + 62) == "30:01:02"
 
 
 class Net(pl.LightningModule):
-    """A step takes a second of the clock that the test sets."""
+    """A training step takes one second on a fake clock, a validation step two."""
 
     def __init__(self, clock):
         super().__init__()
@@ -69,7 +69,7 @@ class Net(pl.LightningModule):
 
 @pytest.fixture
 def fit(tmp_path, monkeypatch, caplog):
-    """Trains epochs of 4 steps and one validation, 6 seconds; returns the lines."""
+    """Trains epochs of 4 steps and one validation, 6 seconds each; returns the logged lines."""
     clock = SimpleNamespace(seconds=1000.0)
     monkeypatch.setattr(progress, "monotonic", lambda: clock.seconds)
     caplog.set_level(logging.INFO)
@@ -96,18 +96,18 @@ def fit(tmp_path, monkeypatch, caplog):
 
 
 @pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers")
-def test_each_epoch_is_a_line_with_the_time_left_of_the_whole_run(fit, tmp_path):
+def test_each_epoch_logs_a_line_with_the_time_left(fit, tmp_path):
     header, *lines = fit(3)
     assert header[0] == "epoch"
     assert [line[0] for line in lines] == ["1/3", "2/3", "3/3"]
     assert [line[2] for line in lines] == ["0.250"] * 3
-    # The clock starts with the first batch.
+    # The clock starts at the first batch.
     assert [line[-1] for line in lines] == ["0:00:12", "0:00:06", "0:00:00"]
     _, *lines = fit(5, tmp_path / "last.ckpt")
     assert [(line[0], line[-1]) for line in lines] == [("4/5", "0:00:06"), ("5/5", "0:00:00")]
 
 
 @pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers")
-def test_time_left_ends_with_max_time(fit):
+def test_time_left_is_limited_by_max_time(fit):
     _, first, *_ = fit(3, max_time={"seconds": 9})  # less than the two epochs of 6 s on the clock
     assert first[-1] in ("0:00:07", "0:00:08", "0:00:09")

@@ -1,4 +1,5 @@
 import csv
+import sys
 from types import SimpleNamespace
 
 import nibabel as nib
@@ -14,7 +15,7 @@ from segment.data.volumes import LabelledScan
 from segment.io.scan import Scan
 
 ORGANS = ["liver", "spleen"]
-# Dice of the liver in every epoch; of the others the case shows nothing. The second epoch is the best.
+# Dice of the liver in each epoch. The second epoch is the best.
 DICE = {"a": [0.5, 0.8, 0.0], "b": [0.5, 0.4, 0.0], "c": [0.5, 0.6, 0.0]}
 pytestmark = [
     pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers"),
@@ -24,7 +25,7 @@ pytestmark = [
 
 
 def masks(dice):
-    """Prediction and reference of ten voxels of liver each (1,1,I,J,K), of which that share is common."""
+    """Prediction and reference (1,1,I,J,K) with ten voxels of liver each, and this Dice."""
     pred, reference = torch.zeros(2, 1, 1, 4, 4, 4, dtype=torch.long)
     reference.view(-1)[:10] = 1
     shared = round(10 * dice)
@@ -34,7 +35,7 @@ def masks(dice):
 
 
 class Net(pl.LightningModule):
-    """Its only weight is the number of the epoch."""
+    """Its only weight is set to the number of the epoch."""
 
     def __init__(self):
         super().__init__()
@@ -73,16 +74,16 @@ class Data(pl.LightningDataModule):
 
 
 @pytest.fixture
-def drawn(monkeypatch):
-    """What the pictures were given; they are tested elsewhere."""
+def pictures(monkeypatch):
+    """Names and titles of the pictures. The pictures themselves are tested elsewhere."""
     calls = []
 
-    def draw(path, ct, mask, affine, organs, **more):
+    def write(path, ct, mask, affine, organs, **more):
         path.write_text(more["title"])
         calls.append((path.name, more["title"]))
 
     scan = Scan(np.zeros((2, 2, 2), np.float32), np.eye(4), nib.Nifti1Header(), (2, 2, 2))
-    monkeypatch.setattr(validation, "write_overlay", draw)
+    monkeypatch.setattr(validation, "write_overlay", write)
     monkeypatch.setattr(
         validation, "ScanDataset", lambda cases, organs: [LabelledScan(cases[0].id, scan, scan.data, [True] * 3)]
     )
@@ -112,7 +113,7 @@ def rows(path):
         return list(csv.DictReader(file))
 
 
-def test_the_tables_are_those_of_the_best_epoch(tmp_path, drawn):
+def test_the_tables_describe_the_best_epoch(tmp_path, pictures):
     fit(tmp_path, 3)
     dice = {(row["case"], row["organ"]): row["dice"] for row in rows(tmp_path / "validation" / "cases.csv")}
     assert list(dice) == [(case, organ) for case in "abc" for organ in ORGANS]
@@ -126,31 +127,31 @@ def test_the_tables_are_those_of_the_best_epoch(tmp_path, drawn):
     assert sum(voxels.values()) == 3 * 64
 
 
-def test_the_pictures_are_of_the_worst_and_the_median_case_by_the_best_weights(tmp_path, drawn):
+def test_the_pictures_show_the_worst_and_the_median_case_with_the_best_weights(tmp_path, pictures):
     net = fit(tmp_path, 3)
-    assert sorted(drawn) == [("median.png", "c"), ("worst.png", "b")]
+    assert sorted(pictures) == [("median.png", "c"), ("worst.png", "b")]
     assert net.used == [1.0, 1.0]
-    assert net.weight.item() == 2.0  # training's own are back
+    assert net.weight.item() == 2.0  # the weights of training are restored
 
 
-def test_of_a_single_case_both_pictures_show_it(tmp_path, drawn, monkeypatch):
-    monkeypatch.setattr("test_validation.DICE", {"a": [0.5]})
+def test_both_pictures_show_a_single_case(tmp_path, pictures, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "DICE", {"a": [0.5]})
     fit(tmp_path, 1)
-    assert drawn == [("worst.png", "a")]
+    assert pictures == [("worst.png", "a")]
     assert (tmp_path / "validation" / "median.png").read_text() == "a"
 
 
-def test_a_run_killed_before_its_pictures_draws_them_when_it_goes_on(tmp_path, drawn):
+def test_a_resumed_run_writes_pictures_that_are_missing_after_a_kill(tmp_path, pictures):
     fit(tmp_path, 2, overlay=False)
-    assert drawn == []
+    assert pictures == []
     assert not (tmp_path / "validation" / "worst.png").exists()
     before = rows(tmp_path / "validation" / "cases.csv")
     fit(tmp_path, 2, ckpt_path=tmp_path / "last.ckpt")
-    assert sorted(drawn) == [("median.png", "c"), ("worst.png", "b")]
+    assert sorted(pictures) == [("median.png", "c"), ("worst.png", "b")]
     assert rows(tmp_path / "validation" / "cases.csv") == before
 
 
-def test_without_a_best_checkpoint_nothing_is_written(tmp_path, drawn):
+def test_nothing_is_written_without_a_best_checkpoint(tmp_path, pictures):
     trainer = pl.Trainer(
         accelerator="cpu",
         max_epochs=1,

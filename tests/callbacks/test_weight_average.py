@@ -18,7 +18,7 @@ pytestmark = [
 
 
 class Line(pl.LightningModule):
-    """A line with batch normalisation; remembers the weights that are scored and tested."""
+    """A linear layer with batch normalisation; stores the weights at validation and test."""
 
     def __init__(self):
         super().__init__()
@@ -44,7 +44,7 @@ class Line(pl.LightningModule):
 
 
 class Watch(pl.Callback):
-    """Weights after every step, before any average is put in their place."""
+    """Stores the weights after every step, before the average replaces them."""
 
     def __init__(self):
         self.trained = []
@@ -87,7 +87,7 @@ def assert_near(one, other):
         assert torch.allclose(value, other[name], atol=1e-5), name
 
 
-def test_the_exponential_average_is_that_of_its_formula(tmp_path):
+def test_ema_equals_its_formula(tmp_path):
     _, module, watch = fit(tmp_path, EMA(decay=0.6))
     average = watch.trained[0]
     scored = []
@@ -103,7 +103,7 @@ def test_the_exponential_average_is_that_of_its_formula(tmp_path):
         assert_near(found, expected)
 
 
-def test_a_constant_stays_what_it_is():
+def test_the_average_of_constant_weights_is_exact():
     average = EMA(0.999)
     average._average_model = torch.optim.swa_utils.AveragedModel(nn.Linear(2, 2), use_buffers=True, **average._kwargs)
     net = copy.deepcopy(average._average_model.module)
@@ -112,17 +112,17 @@ def test_a_constant_stays_what_it_is():
     assert torch.equal(average._average_model.module.weight, net.weight)
 
 
-def test_the_stochastic_average_is_the_mean_of_the_last_epochs_ends(tmp_path):
+def test_swa_is_the_mean_of_the_weights_after_the_last_epochs(tmp_path):
     _, module, watch = fit(tmp_path, SWA(start=0.5))
     ends = watch.trained[2::3]
     mean = {name: (ends[2][name] + ends[3][name]) / 2 for name in ends[3]}
     mean["0.num_batches_tracked"] = ends[3]["0.num_batches_tracked"]
-    for found, wanted in zip(module.scored, [*ends[:3], mean], strict=True):
-        assert_near(found, wanted)
+    for found, expected in zip(module.scored, [*ends[:3], mean], strict=True):
+        assert_near(found, expected)
 
 
 @pytest.mark.parametrize("make", [lambda: EMA(0.9), lambda: SWA(0.25)])
-def test_what_was_scored_is_what_is_saved_and_tested(tmp_path, make):
+def test_the_validated_weights_are_saved_and_tested(tmp_path, make):
     trainer, module, _ = fit(tmp_path, make())
     best = torch.load(tmp_path / "best.ckpt", weights_only=True)
     saved = {name.removeprefix("net."): value for name, value in best["state_dict"].items()}
@@ -134,9 +134,9 @@ def test_what_was_scored_is_what_is_saved_and_tested(tmp_path, make):
 
 
 @pytest.mark.parametrize("make", [lambda: EMA(0.9), lambda: SWA(0.25)])
-def test_resumed_is_as_never_stopped(tmp_path, make):
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, make):
     fit(tmp_path / "whole", make())
-    # The two epochs count as half of SWA's run of four.
+    # Half of two epochs and a quarter of four are the same epoch.
     fit(tmp_path / "half", make() if isinstance(make(), EMA) else SWA(0.5), epochs=2)
     fit(tmp_path / "half", make(), ckpt_path=tmp_path / "half" / "best.ckpt")
     one, other = (torch.load(tmp_path / name / "best.ckpt", weights_only=True) for name in ("whole", "half"))
@@ -159,6 +159,6 @@ def test_values_out_of_range_are_refused(make, message):
         make()
 
 
-def test_a_share_of_a_run_without_end_is_refused(tmp_path):
+def test_swa_without_max_epochs_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"share of trainer\.max_epochs=-1"):
         fit(tmp_path, SWA(0.5), epochs=-1)

@@ -18,7 +18,7 @@ def ckpt(tmp_path):
     return tiny.write_checkpoint(tmp_path / "best.ckpt")
 
 
-def test_a_checkpoint_is_all_that_prediction_needs(ckpt, tmp_path):
+def test_prediction_needs_only_the_checkpoint(ckpt, tmp_path):
     trained = load_model(ckpt)
     hu, classes = tiny.body()
     scan = read_ct(tiny.save(tmp_path / "ct.nii.gz", hu))
@@ -27,7 +27,7 @@ def test_a_checkpoint_is_all_that_prediction_needs(ckpt, tmp_path):
     assert np.array_equal(trained.segmenter(scan), classes)
 
 
-def test_a_missing_checkpoint_is_named(tmp_path):
+def test_a_missing_checkpoint_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"no such checkpoint: .*no\.ckpt; a run's best one is"):
         load_model(tmp_path / "no.ckpt")
     with pytest.raises(UserError, match=r"is a folder, not a checkpoint; name the file, e\.g\. <run folder>/check"):
@@ -35,7 +35,7 @@ def test_a_missing_checkpoint_is_named(tmp_path):
 
 
 class Bomb:
-    """Leaves a file when it is unpickled."""
+    """Writes a file when it is unpickled."""
 
     def __init__(self, mark):
         self.mark = mark
@@ -60,7 +60,7 @@ def damaged(path, kind, mark):
         torch.save(torch.zeros(3), path)
     elif kind == "foreign":
         torch.save({"state_dict": {}, "hyper_parameters": {}}, path)
-    elif kind == "facts":
+    elif kind == "metadata":
         torch.save({"segment": [1], "state_dict": {}}, path)
 
 
@@ -74,10 +74,10 @@ def damaged(path, kind, mark):
         ("pickle", "it is no PyTorch file, or damaged or cut off; copy it again"),
         ("tensor", r"was not written by `segment train` \(it holds one Tensor\); give a run's own"),
         ("foreign", r"was not written by `segment train` \(it holds state_dict, hyper_parameters\); give a run's own"),
-        ("facts", r"was not written by `segment train` \(it holds segment, state_dict\); give a run's own"),
+        ("metadata", r"was not written by `segment train` \(it holds segment, state_dict\); give a run's own"),
     ],
 )
-def test_files_that_are_no_checkpoints_are_refused_and_run_nothing(ckpt, tmp_path, kind, message):
+def test_files_that_are_not_checkpoints_are_refused_and_run_no_code(ckpt, tmp_path, kind, message):
     damaged(ckpt, kind, tmp_path / "mark")
     with pytest.raises(UserError, match=message) as info:
         load_model(ckpt)
@@ -86,10 +86,10 @@ def test_files_that_are_no_checkpoints_are_refused_and_run_nothing(ckpt, tmp_pat
 
 
 def test_a_checkpoint_without_preprocessing_is_refused(tmp_path):
-    held = tiny.config()
-    del held["preprocess"]
+    config = tiny.config()
+    del config["preprocess"]
     with pytest.raises(UserError, match="lacks preprocess"):
-        load_model(tiny.write_checkpoint(tmp_path / "x.ckpt", held))
+        load_model(tiny.write_checkpoint(tmp_path / "x.ckpt", config))
 
 
 @pytest.mark.parametrize(
@@ -97,53 +97,59 @@ def test_a_checkpoint_without_preprocessing_is_refused(tmp_path):
     [
         ({"model": {"_target_": "torch.nn.ReLU"}}, "its model is a ReLU"),
         ({"model": {**tiny.config()["model"], "new_option": 3}}, "cannot be loaded by this version"),
-        ({"model": {**tiny.config()["model"], "organs": ["liver"]}}, "cannot be loaded"),  # another size of weights
+        (
+            {"model": {**tiny.config()["model"], "organs": ["liver"]}},
+            "cannot be loaded",
+        ),  # other shapes
     ],
 )
-def test_what_cannot_be_rebuilt_says_so(tmp_path, change, message):
+def test_a_checkpoint_that_this_version_cannot_load_is_refused(tmp_path, change, message):
     with pytest.raises(UserError, match=message):
         load_model(tiny.write_checkpoint(tmp_path / "x.ckpt", {**tiny.config(), **change}))
 
 
-def test_a_network_from_elsewhere_needs_trust(tmp_path, monkeypatch):
+def test_a_network_from_another_module_needs_trust(tmp_path, monkeypatch):
     (tmp_path / "mynet.py").write_text("import torch\n\nclass Net(torch.nn.Conv3d):\n    pass\n")
     monkeypatch.syspath_prepend(tmp_path)
-    held = tiny.config()
-    held["model"]["net"]["_target_"] = "mynet.Net"
-    ckpt = tiny.write_checkpoint(tmp_path / "x.ckpt", held)
+    config = tiny.config()
+    config["model"]["net"]["_target_"] = "mynet.Net"
+    ckpt = tiny.write_checkpoint(tmp_path / "x.ckpt", config)
     with pytest.raises(UserError, match=r"'mynet\.Net', which is not allowed.*trust=\[mynet\]"):
         load_model(ckpt)
     assert type(load_model(ckpt, trust=["mynet"]).module.net).__name__ == "Net"
 
 
-def test_steps_are_those_of_the_checkpoint(ckpt):
+def test_steps_of_reads_the_number_of_steps(ckpt):
     assert steps_of(ckpt) == 7
 
 
-def module_with(facts):
-    held = facts["config"]
-    module = build.instantiate(OmegaConf.create(held["model"]), _convert_="all")
-    module.checkpoint_metadata = facts
+def module_with(metadata):
+    config = metadata["config"]
+    module = build.instantiate(OmegaConf.create(config["model"]))
+    module.checkpoint_metadata = metadata
     return module
 
 
-def test_a_checkpoint_of_the_same_run_is_resumable(tmp_path):
+def test_a_run_can_resume_from_its_own_checkpoint(tmp_path):
     ckpt = tiny.write_checkpoint(tmp_path / "last.ckpt", voxel_hashes=["a", "b"])
-    facts = {"config": tiny.config(), "split": {}, "voxel_hashes": ["a", "b"]}
-    check_resumable(ckpt, module_with(facts), other_data=False)
+    metadata = {"config": tiny.config(), "split": {}, "voxel_hashes": ["a", "b"]}
+    check_resumable(ckpt, module_with(metadata), other_data=False)
 
 
-def test_other_organs_networks_and_data_are_not_resumed(tmp_path):
+def test_a_run_cannot_resume_with_other_organs_network_or_data(tmp_path):
     ckpt = tiny.write_checkpoint(tmp_path / "last.ckpt", voxel_hashes=["a", "b"])
-    held = tiny.config()
-    facts = {"config": {**held, "organs": ["liver", "left_kidney"]}, "split": {}, "voxel_hashes": ["a", "b"]}
+    config = tiny.config()
+    metadata = {"config": {**config, "organs": ["liver", "left_kidney"]}, "split": {}, "voxel_hashes": ["a", "b"]}
     with pytest.raises(UserError, match="was trained for liver, spleen, not for liver, left_kidney"):
-        check_resumable(ckpt, module_with(facts), other_data=False)
-    held["model"]["net"]["kernel_size"] = 3
-    facts = {"config": held, "split": {}, "voxel_hashes": ["a", "b"]}
-    message = r"another network: net\.weight is \(3, 1, 1, 1, 1\) there, \(3, 1, 3, 3, 3\) here; start a new run"
+        check_resumable(ckpt, module_with(metadata), other_data=False)
+    config["model"]["net"]["kernel_size"] = 3
+    metadata = {"config": config, "split": {}, "voxel_hashes": ["a", "b"]}
+    message = (
+        r"another network: net\.weight has shape \(3, 1, 1, 1, 1\) in the checkpoint and \(3, 1, 3, 3, 3\) "
+        "in this run; start a new run"
+    )
     with pytest.raises(UserError, match=message):
-        check_resumable(ckpt, module_with(facts), other_data=False)
+        check_resumable(ckpt, module_with(metadata), other_data=False)
     module = module_with({"config": tiny.config(), "split": {}, "voxel_hashes": ["a", "c"]})
     with pytest.raises(UserError, match="was trained on other CTs"):
         check_resumable(ckpt, module, other_data=False)
@@ -153,7 +159,7 @@ def test_other_organs_networks_and_data_are_not_resumed(tmp_path):
         check_resumable(ckpt, module, other_data=False)
 
 
-def test_after_training_went_on_with_other_data_the_next_resume_needs_no_leave(tmp_path):
+def test_after_one_resume_with_other_data_the_next_needs_no_permission(tmp_path):
     ckpt = tiny.write_checkpoint(tmp_path / "last.ckpt", voxel_hashes=["a", "b", "c"])
-    facts = {"config": tiny.config(), "split": {}, "voxel_hashes": ["b", "c"]}
-    check_resumable(ckpt, module_with(facts), other_data=False)
+    metadata = {"config": tiny.config(), "split": {}, "voxel_hashes": ["b", "c"]}
+    check_resumable(ckpt, module_with(metadata), other_data=False)

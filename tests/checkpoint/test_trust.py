@@ -7,9 +7,10 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from segment.checkpoint.load import CHECKPOINT_KEYS, load_model
-from segment.checkpoint.trust import checked
+from segment.checkpoint.load import load_model
+from segment.checkpoint.trust import check_config
 from segment.commands.command import config_dir
+from segment.configuration.roles import CHECKPOINT_KEYS
 from segment.errors import UserError
 
 CONF = Path(config_dir())
@@ -21,7 +22,7 @@ HOSTILE = [
     "functools.partial",
     "hydra.utils.instantiate",
     "hydra.utils.get_method",
-    # They start as what is trusted does.
+    # Their prefixes are those of trusted modules.
     "torch.nn.functional.os.system",
     "torch.nn.modules.module.functools.partial",
     "torch.nn.modules.container.operator.attrgetter",
@@ -34,7 +35,7 @@ HOSTILE = [
     "torch.nn.Module.load_state_dict",
     "torch.nn.Module.__subclasses__",
     "segment.model.vnet.torch.load",
-    # Classes of classes, and no classes at all.
+    # Metaclasses, and objects that are not classes.
     "torch.nn.Conv3d.__class__",
     "torch.nn.Conv3d.__base__.__base__.__base__",
     "torch.nn",
@@ -45,7 +46,7 @@ HOSTILE = [
     "${x}",
     "",
     ".",
-    # Classes of good packages that download, run or read what they are told to.
+    # Classes of trusted packages that download, run or read whatever an argument names.
     "monai.networks.nets.HoVerNet",
     "monai.networks.trt_compiler.TrtCompiler",
     "monai.losses.PerceptualLoss",
@@ -61,9 +62,9 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("target", HOSTILE)
-def test_what_is_no_class_of_a_trusted_module_is_refused_by_name(target):
+def test_a_target_outside_trusted_modules_is_refused(target):
     with pytest.raises(UserError, match="is not allowed") as info:
-        checked({"model": {"_target_": target}})
+        check_config({"model": {"_target_": target}})
     assert repr(target) in str(info.value)
 
 
@@ -81,9 +82,9 @@ HELD = {"_target_": "os.system", "_args_": ["touch mark"]}
         {"_target_": ["os.system"]},
     ],
 )
-def test_it_is_found_wherever_it_hides(node):
+def test_a_hostile_target_is_found_at_any_depth(node):
     with pytest.raises(UserError, match="is not allowed"):
-        checked(node)
+        check_config(node)
 
 
 @pytest.mark.parametrize(
@@ -94,20 +95,20 @@ def test_it_is_found_wherever_it_hides(node):
         "a ${b} c",
     ],
 )
-def test_references_to_the_outside_are_refused(node):
+def test_interpolations_are_refused(node):
     with pytest.raises(UserError, match=r"\$\{.*not resolved"):
-        checked(node)
+        check_config(node)
 
 
 @pytest.mark.parametrize("value", [torch.zeros(1), {1, 2}, b"x", 1j, OmegaConf.create({"a": 1})])
-def test_other_objects_are_refused(value):
+def test_objects_that_are_not_plain_values_are_refused(value):
     with pytest.raises(UserError, match="no plain value"):
-        checked({"a": [value]})
+        check_config({"a": [value]})
 
 
-def test_plain_values_come_back_as_they_were():
+def test_plain_values_do_not_change():
     node = {"a": [1, 2.5, True, None, "text", float("inf")], "b": {"c": (1, 2)}, 3: "int key"}
-    assert checked(node) == {"a": [1, 2.5, True, None, "text", float("inf")], "b": {"c": [1, 2]}, 3: "int key"}
+    assert check_config(node) == {"a": [1, 2.5, True, None, "text", float("inf")], "b": {"c": [1, 2]}, 3: "int key"}
 
 
 def options(group):
@@ -121,15 +122,15 @@ OURS = ("experiment", "model/net", "model/criterion", "scheduler", "preprocess")
 def test_our_own_configurations_are_trusted(choice):
     with initialize_config_dir(config_dir(), version_base="1.3"):
         cfg = compose("train", overrides=["run_dir=.", choice])
-    held = OmegaConf.to_container(cfg, resolve=True)
+    config = OmegaConf.to_container(cfg, resolve=True)
     for key in CHECKPOINT_KEYS:
-        assert checked(held[key]) == held[key]
+        assert check_config(config[key]) == config[key]
 
 
-def test_a_hostile_checkpoint_runs_nothing(tmp_path, monkeypatch):
+def test_a_hostile_checkpoint_runs_no_code(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    held = tiny.config()
-    held["model"]["postprocess"] = {"_target_": "torch.nn.functional.os.system", "_args_": ["touch mark"]}
+    config = tiny.config()
+    config["model"]["postprocess"] = {"_target_": "torch.nn.functional.os.system", "_args_": ["touch mark"]}
     with pytest.raises(UserError, match=r"'torch\.nn\.functional\.os\.system', which is not allowed"):
-        load_model(tiny.write_checkpoint(tmp_path / "x.ckpt", held))
+        load_model(tiny.write_checkpoint(tmp_path / "x.ckpt", config))
     assert not (tmp_path / "mark").exists()

@@ -1,6 +1,5 @@
 import errno
 import os
-import sys
 from pathlib import Path
 
 import pytest
@@ -8,31 +7,25 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from segment.commands.command import config_dir, hydra_command
+from segment.commands.command import hydra_command
+from segment.configuration.values import config_dir
 from segment.errors import UserError
 
 GIVEN = ["ckpt=a", "input=b", "output=c"]
 
 
 @pytest.fixture(autouse=True)
-def _elsewhere(tmp_path, monkeypatch):
+def _in_tmp_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    """Runs a task as the command `segment predict` would; returns exit code and what it said."""
+def run(invoke):
+    """Run a task as a command; returns exit code, stdout and stderr."""
 
     def call(task, *arguments, config_name="predict"):
-        monkeypatch.setattr(sys, "argv", ["segment", *arguments])
-        code = 0
-        try:
-            hydra_command(config_name)(task)()
-        except SystemExit as end:
-            code = end.code
-        out, err = capsys.readouterr()
-        return code, out, err
+        return invoke(hydra_command(config_name)(task), *arguments)
 
     return call
 
@@ -48,18 +41,18 @@ def failing(error, cause=None):
     return task
 
 
-def test_a_task_gets_the_configuration_and_leaves_nothing_of_its_own(run, tmp_path):
+def test_a_task_gets_the_configuration_and_creates_no_files(run, tmp_path):
     def task(cfg):
         print(cfg.ckpt, cfg.device, HydraConfig.get().job.name)
 
     code, out, err = run(task, *GIVEN)
     assert (code, out.split()[:2], err) == (0, ["a", "auto"], "")
     assert list(tmp_path.iterdir()) == []
-    assert tmp_path.exists()  # an empty folder that is the current one is not tidied away
+    assert tmp_path.exists()  # empty folders are removed, but not the current one
 
 
-def test_what_the_user_has_to_mend_is_one_sentence(run):
-    error = UserError("the CT x.nii.gz is cut; copy it again")
+def test_user_errors_are_one_sentence(run):
+    error = UserError("the CT x.nii.gz is truncated; copy it again")
     assert run(failing(error), *GIVEN) == (2, "", f"error: {error}\n")
 
 
@@ -69,48 +62,48 @@ def test_what_the_user_has_to_mend_is_one_sentence(run):
         (errno.EACCES, "check your rights there, or choose another folder"),
         (errno.EROFS, "choose a folder that can be written"),
         (errno.ENOSPC, "free space, or choose a folder on another disk"),
-        (errno.EISDIR, "choose another folder, or move what is there away"),
-        (errno.EIO, "check the disk or the network it is on, and run the same command again"),
+        (errno.EISDIR, "choose another folder, or move this one away"),
+        (errno.EIO, "check the disk or network drive, and run the same command again"),
     ],
 )
-def test_what_the_system_refuses_has_a_remedy(run, number, remedy):
+def test_system_errors_have_a_remedy(run, number, remedy):
     error = OSError(number, os.strerror(number), "masks/x.nii.gz")
     assert run(failing(error), *GIVEN) == (2, "", f"error: {os.strerror(number)}: masks/x.nii.gz; {remedy}\n")
 
 
 @pytest.mark.parametrize(
-    ("place", "message"),
+    ("folder", "message"),
     [
         ("/proc/masks", "No such file or directory: /proc/masks; no folder can be made there, choose another one"),
-        ("file/masks", "Not a directory: file/masks; choose another folder, or move what is there away"),
+        ("file/masks", "Not a directory: file/masks; choose another folder, or move this one away"),
         ("m" * 300, f"File name too long: {'m' * 300}; choose a shorter name"),
         ("loop/masks", "Too many levels of symbolic links: loop/masks; choose a shorter name, without links"),
     ],
 )
-def test_a_folder_that_cannot_be_made_is_no_bug(run, tmp_path, place, message):
+def test_a_folder_that_cannot_be_made_is_a_user_error(run, tmp_path, folder, message):
     (tmp_path / "file").write_text("")
     (tmp_path / "loop").symlink_to("loop")
-    code, _, err = run(lambda cfg: Path(cfg.output).mkdir(parents=True), "ckpt=a", "input=b", f"output={place}")
+    code, _, err = run(lambda cfg: Path(cfg.output).mkdir(parents=True), "ckpt=a", "input=b", f"output={folder}")
     assert (code, err.startswith(f"error: {message}")) == (2, True), err
     assert err.count("\n") == 1
-    code, _, err = run(nothing, *GIVEN, f"hydra.run.dir={place}")  # made by Hydra, before the command begins
+    code, _, err = run(nothing, *GIVEN, f"hydra.run.dir={folder}")  # made by Hydra, before the task runs
     assert (code, message in err) == (2, True), err
 
 
-def test_a_users_mistake_may_lie_behind_another_error(run):
+def test_a_user_error_can_be_the_cause_of_another_error(run):
     code, _, err = run(failing(RuntimeError("worker died"), UserError("bad label")), *GIVEN)
     assert (code, err) == (2, "error: bad label\n")
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError("oh"), FileNotFoundError(errno.ENOENT, "No such file", "x")])
-def test_a_bug_shows_its_traceback_and_is_told_apart(run, error):
+def test_a_bug_shows_its_traceback_and_ends_with_1(run, error):
     code, _, err = run(failing(error), *GIVEN)
     assert code == 1
     assert "Traceback" in err
     assert type(error).__name__ in err
 
 
-def test_the_traceback_of_a_mistake_is_there_when_asked_for(run, monkeypatch):
+def test_the_traceback_of_a_user_error_is_shown_on_request(run, monkeypatch):
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     code, _, err = run(failing(UserError("bad label")), *GIVEN)
     assert code == 2
@@ -119,7 +112,7 @@ def test_the_traceback_of_a_mistake_is_there_when_asked_for(run, monkeypatch):
 
 
 @pytest.mark.parametrize("value", [None, "1", "0"])
-def test_processes_of_the_task_see_the_users_environment(run, monkeypatch, value):
+def test_child_processes_inherit_the_users_environment(run, monkeypatch, value):
     if value is not None:
         monkeypatch.setenv("HYDRA_FULL_ERROR", value)
     seen = []
@@ -134,7 +127,7 @@ def test_processes_of_the_task_see_the_users_environment(run, monkeypatch, value
         (["ckpt"], "cannot read the override 'ckpt' ("),
         (["ckpt=a=b"], "cannot read the override 'ckpt=a=b' (mismatched input '=' expecting <EOF>); quote"),
         (["ckpt=a"], "no value for input, output; give it, e.g. input=…"),
-        (["hydra/job_logging=x"], "there is no hydra/job_logging=x; there are "),
+        (["hydra/job_logging=x"], "there is no hydra/job_logging=x; choose one of "),
         (["ckpt=${nothing}", "input=b", "output=c"], "Interpolation key 'nothing' not found"),
     ],
 )
@@ -148,7 +141,7 @@ def test_mistakes_on_the_command_line_are_one_sentence(run, arguments, message):
     assert "full_key" not in err
 
 
-def test_a_constructors_refusal_names_its_place_in_the_configuration(run):
+def test_an_error_of_a_constructor_names_its_key(run):
     def task(cfg):
         window = {"_target_": "segment.inference.sliding_window.SlidingWindow", "patch_size": [8, 8, 8], "overlap": 9}
         instantiate(OmegaConf.create({"model": {"inferer": window}}))
@@ -158,8 +151,8 @@ def test_a_constructors_refusal_names_its_place_in_the_configuration(run):
     assert err == "error: model.inferer: overlap (9, 9, 9) must be below the patch size (8, 8, 8)\n"
 
 
-def odd_fail(cfg):
-    """Job c0 is well, c1 has a mistake, c2 a bug."""
+def fail_some(cfg):
+    """Job c1 has a user error, c2 a bug; the others succeed."""
     print("ran", cfg.output)
     if cfg.output == "c1":
         msg = "bad label"
@@ -169,9 +162,9 @@ def odd_fail(cfg):
 
 
 @pytest.mark.parametrize(("outputs", "code"), [("c0,c1,c3", 2), ("c1,c2,c3", 1), ("c0,c3", 0)])
-def test_a_sweep_goes_on_past_a_job_that_fails_and_ends_with_the_worst_code(run, tmp_path, outputs, code):
-    found, out, err = run(odd_fail, "ckpt=a", "-m", "input=b", f"output={outputs}")
-    assert found == code
+def test_a_sweep_continues_after_a_failed_job_and_ends_with_the_worst_code(run, tmp_path, outputs, code):
+    result, out, err = run(fail_some, "ckpt=a", "-m", "input=b", f"output={outputs}")
+    assert result == code
     assert [line for line in out.splitlines() if line.startswith("ran")] == [f"ran {o}" for o in outputs.split(",")]
     assert err.count("error: bad label") == ("c1" in outputs)
     assert err.count("Traceback") == ("c2" in outputs)
@@ -184,12 +177,12 @@ def test_a_sweep_goes_on_past_a_job_that_fails_and_ends_with_the_worst_code(run,
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["multirun.yaml"]
 
 
-def test_the_folder_that_hydra_made_for_nothing_goes(run, tmp_path):
+def test_an_empty_folder_that_hydra_made_is_removed(run, tmp_path):
     code, _, _ = run(failing(UserError("no such checkpoint")), "ckpt=a", config_name="evaluate")
     assert code == 2
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
     assert not list(tmp_path.glob("outputs/evaluate/*"))
 
 
-def test_the_configuration_lies_beside_the_package():
+def test_the_configuration_is_beside_the_package():
     assert (Path(config_dir()) / "train.yaml").is_file()

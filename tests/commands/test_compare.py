@@ -1,4 +1,4 @@
-"""`segment compare` as its command, on run folders whose truth is known."""
+"""The command `segment compare` on synthetic run folders with known differences."""
 
 import base64
 import csv
@@ -28,25 +28,17 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "compare.md"
 
 
 @pytest.fixture
-def compare(tmp_path, monkeypatch, capsys):
-    """Runs the command in a folder of its own; returns exit code, stdout and stderr."""
+def compare(tmp_path, monkeypatch, invoke):
+    """Run the command in a temporary folder; returns exit code, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
 
     def call(*arguments):
         words = [str(argument) for argument in arguments]
-        few = [] if any("resamples" in word for word in words) else ["resamples=999"]
-        monkeypatch.setattr(sys, "argv", ["segment", "compare", *words, *few])
-        monkeypatch.delitem(
-            sys.modules, "segment.commands.compare", raising=False
-        )  # runs as a module, and is new each time
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code
-        out, err = capsys.readouterr()
-        return code, out, err
+        resamples = [] if any("resamples" in word for word in words) else ["resamples=999"]
+        # Each call must execute the module again.
+        monkeypatch.delitem(sys.modules, "segment.commands.compare", raising=False)
+        return invoke(main, "compare", *words, *resamples)
 
     return call
 
@@ -58,17 +50,17 @@ def read(path):
 
 def verdict(folder):
     """The sentences of all pairs."""
-    facts = json.loads((folder / "comparison.json").read_text())
-    return [sentence for one in facts["verdicts"] for sentence in one["sentences"]]
+    comparison = json.loads((folder / "comparison.json").read_text())
+    return [sentence for pair in comparison["verdicts"] for sentence in pair["sentences"]]
 
 
 def note(folder, row):
-    """What the number in a row of differences.csv stands for."""
-    facts = json.loads((folder / "comparison.json").read_text())
-    return facts["notes"][int(row["note"].strip("[]")) - 1]
+    """The note that a row of differences.csv refers to."""
+    comparison = json.loads((folder / "comparison.json").read_text())
+    return comparison["notes"][int(row["note"].strip("[]")) - 1]
 
 
-def test_five_seeds_against_five_others_are_no_difference(compare, tmp_path):
+def test_five_seeds_do_not_differ_from_five_others(compare, tmp_path):
     study = Study()
     study.sweep(tmp_path / "first", range(5))
     study.sweep(tmp_path / "second", range(5, 10))
@@ -81,11 +73,11 @@ def test_five_seeds_against_five_others_are_no_difference(compare, tmp_path):
     assert all(row["better"] == "" for row in read(tmp_path / "out" / "differences.csv"))
 
 
-def test_one_sweep_of_five_seeds_is_one_arm_whose_seeds_are_told(compare, tmp_path):
+def test_one_sweep_of_five_seeds_is_one_arm_with_the_sd_of_its_seeds(compare, tmp_path):
     Study().sweep(tmp_path / "sweep", range(5))
     code, out, _ = compare("sweep", "output=out")
     assert code == 0
-    assert "There is one arm: 5 runs of one configuration, so there is nothing to tell apart" in out
+    assert "There is one arm: 5 runs of one configuration, so there is nothing to compare" in out
     assert read(tmp_path / "out" / "differences.csv") == []
     rows = read(tmp_path / "out" / "summary.csv")
     dice = {run: [float(row["dice"]) for row in read(run) if row["organ"] == "liver"] for run in tables(tmp_path)}
@@ -97,11 +89,11 @@ def tables(folder):
     return sorted((folder / "sweep").glob("*/cases.csv"))
 
 
-def test_a_crippled_recipe_is_told_from_a_good_one(compare, tmp_path):
+def test_a_worse_recipe_is_found(compare, tmp_path):
     study = Study()
     study.sweep(tmp_path / "sweep", range(3), channels=16)
     for seed in range(3):
-        study.run(tmp_path / "sweep" / f"crippled{seed}", seed, shift=-0.05, channels=2)
+        study.run(tmp_path / "sweep" / f"worse{seed}", seed, shift=-0.05, channels=2)
     code, out, _ = compare("sweep", "output=out")
     assert code == 0
     assert "A: model.net.base_channels=16 (3 seeds)" in out
@@ -116,7 +108,7 @@ def test_a_crippled_recipe_is_told_from_a_good_one(compare, tmp_path):
     assert float(liver["p_holm"]) < 0.05
 
 
-def test_one_seed_each_tells_of_networks_not_of_recipes(compare, tmp_path):
+def test_one_seed_each_limits_the_verdict_to_the_trained_networks(compare, tmp_path):
     study = Study()
     study.run(tmp_path / "a", shift=0.0)
     study.run(tmp_path / "b", shift=-0.05, channels=2)
@@ -124,30 +116,30 @@ def test_one_seed_each_tells_of_networks_not_of_recipes(compare, tmp_path):
     assert code == 0
     assert "A is better than B on liver" in out
     assert re.search(r"One seed each \[\d\]\.", out)
-    assert "one seed each: this holds of these trained networks; the spread between seeds is unknown" in out
+    assert "one seed each: this holds for these trained networks; the variation between seeds is unknown" in out
 
 
-def test_one_seed_against_several_borrows_their_spread(compare, tmp_path):
+def test_one_seed_is_assumed_to_vary_like_the_seeds_of_the_other_arm(compare, tmp_path):
     study = Study()
     study.sweep(tmp_path / "many", range(4))
     study.run(tmp_path / "one", 9, channels=2)
     _, out, _ = compare("many", "one", "output=out")
-    assert "B has one seed; its seeds are taken to spread as those of A do." in out
+    assert "B has one seed; its seeds are assumed to vary as much as those of A." in out
 
 
-def test_five_patients_cannot_show_anything_and_that_is_said(compare, tmp_path):
+def test_five_patients_are_too_few_and_a_note_says_so(compare, tmp_path):
     study = Study(patients=5)
     study.run(tmp_path / "a")
     study.run(tmp_path / "b", shift=-0.3, channels=2)
     code, out, _ = compare("a", "b", "output=out", "metrics=[dice]")
     assert code == 0
     assert "is better" not in out
-    assert "can't be told apart [1]" in out
-    assert "[1] 5 patients cannot show it: Wilcoxon's p is 0.062 at best, and 0.19 corrected for 3 test(s)\n" in out
-    assert out.count("cannot show it") == 1
+    assert "no significant difference on liver, right kidney and spleen [1]" in out
+    assert "[1] 5 patients are too few: Wilcoxon's p is 0.062 at best, or 0.19 corrected for 3 test(s)\n" in out
+    assert out.count("are too few") == 1
 
 
-def test_runs_named_one_by_one_are_gathered_by_configuration(compare, tmp_path):
+def test_runs_named_one_by_one_are_grouped_by_configuration(compare, tmp_path):
     study = Study()
     for seed in range(2):
         study.run(tmp_path / f"wide{seed}", seed)
@@ -157,7 +149,7 @@ def test_runs_named_one_by_one_are_gathered_by_configuration(compare, tmp_path):
     assert "B: model.net.base_channels=2 (2 seeds)" in out
 
 
-def test_a_pattern_is_an_arm_and_absolute_paths_are_not_told(compare, tmp_path):
+def test_a_pattern_is_an_arm_and_absolute_paths_are_not_shown(compare, tmp_path):
     study = Study()
     for seed in range(2):
         study.run(tmp_path / "runs" / f"lr=0.1,{seed}", seed)
@@ -169,7 +161,7 @@ def test_a_pattern_is_an_arm_and_absolute_paths_are_not_told(compare, tmp_path):
 
 
 def test_evaluations_of_two_checkpoints_are_named_after_their_folders(compare, tmp_path):
-    """They hold no training cases, and configurations that differ in nothing that tells a reader anything."""
+    """They record no training cases, and their configurations differ only in a hash, which is not shown."""
     study = Study()
     for name, shift in (("before", 0.0), ("after", -0.05)):
         folder = study.run(tmp_path / name, shift=shift)
@@ -181,10 +173,10 @@ def test_evaluations_of_two_checkpoints_are_named_after_their_folders(compare, t
     assert "A: before (1 seed)" in out
     assert "B: after (1 seed)" in out
     assert "A is better than B on liver" in out
-    assert "note: what before and 1 more was trained on is not recorded beside its scores" in out
+    assert "note: the training cases of before and 1 more are not recorded beside the scores" in out
 
 
-def test_a_run_given_by_a_path_with_an_equals_sign(compare, tmp_path):
+def test_paths_of_runs_may_contain_equals_signs_and_quotes(compare, tmp_path):
     study = Study()
     study.run(tmp_path / "a=1")
     study.run(tmp_path / 'b"2')
@@ -193,7 +185,7 @@ def test_a_run_given_by_a_path_with_an_equals_sign(compare, tmp_path):
     assert "There is one arm: 2 runs" in out
 
 
-def test_the_reference_is_compared_with_each_other_arm(compare, tmp_path):
+def test_the_reference_is_compared_with_every_other_arm(compare, tmp_path):
     study = Study()
     for channels in (2, 4, 8):
         study.run(tmp_path / str(channels), channels=channels)
@@ -211,19 +203,19 @@ def test_the_reference_is_compared_with_each_other_arm(compare, tmp_path):
 
 
 def merged_folds(study, folder, shift=0.0, channels=(16, 16, 16)):
-    """Three folds of a cross-validation, each trained on what the others test, and their merged table."""
+    """Three folds of a cross-validation, each trained on the test cases of the others, and their merged table."""
     dice = study.dice(shift)
     for fold in range(3):
         test = study.test[fold::3]
         train = [case for case in study.test if case not in test]
-        mine = {organ: each[fold::3] for organ, each in dice.items()}
-        write_run(folder / str(fold), test, mine, train, channels=channels[fold])
+        fold_dice = {organ: each[fold::3] for organ, each in dice.items()}
+        write_run(folder / str(fold), test, fold_dice, train, channels=channels[fold])
     write_merged(folder / "cases.csv", merge_cases([folder / str(fold) / "cases.csv" for fold in range(3)]))
     return folder
 
 
 def test_merged_folds_are_compared_as_one_run(compare, tmp_path):
-    """Every case is learnt from in some fold and tested in another, which is no leak."""
+    """Every case is a training case of some fold and a test case of another, which is no leak."""
     study = Study()
     merged_folds(study, tmp_path / "good")
     merged_folds(study, tmp_path / "bad", shift=-0.05)
@@ -234,7 +226,7 @@ def test_merged_folds_are_compared_as_one_run(compare, tmp_path):
     assert "2 arms on 20 test cases" in out
 
 
-def test_a_merged_table_of_other_cases_is_refused_and_can_be_merged_again(compare, tmp_path):
+def test_an_outdated_merged_table_is_refused_until_it_is_merged_again(compare, tmp_path):
     merged_folds(Study(), tmp_path / "good")
     merged_folds(Study(), tmp_path / "bad", shift=-0.05)
     table = tmp_path / "bad" / "cases.csv"
@@ -265,17 +257,17 @@ def test_a_merged_table_of_several_recipes_is_refused(compare, tmp_path):
     )
 
 
-def test_a_table_alone_is_compared_too(compare, tmp_path):
+def test_a_bare_table_can_be_compared(compare, tmp_path):
     study = Study()
     study.run(tmp_path / "a")
     (study.run(tmp_path / "b", shift=-0.05) / "cases.csv").rename(tmp_path / "table.csv")
     code, out, _ = compare("a", "table.csv", "output=out")
     assert code == 0
     assert "A is better than B on liver" in out
-    assert "note: what table.csv was trained on is not recorded beside its scores" in out
+    assert "note: the training cases of table.csv are not recorded beside the scores" in out
 
 
-def test_folds_without_a_merged_table_are_refused_with_the_remedy(compare, tmp_path):
+def test_folds_without_a_merged_table_are_refused_with_a_hint_to_merge(compare, tmp_path):
     merged_folds(Study(), tmp_path / "folds")
     (tmp_path / "folds" / "cases.csv").unlink()
     code, _, err = compare("folds", "output=out")
@@ -284,7 +276,7 @@ def test_folds_without_a_merged_table_are_refused_with_the_remedy(compare, tmp_p
 
 
 @pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
-def test_other_test_cases_are_refused(compare, tmp_path, order):
+def test_different_test_cases_are_refused(compare, tmp_path, order):
     study, other = Study(), Study()
     other.test = ["set/train_03", *study.test[1:]]
     other.train = ["set/test_00", *[case for case in study.train if case != "set/train_03"]]
@@ -299,7 +291,7 @@ def test_other_test_cases_are_refused(compare, tmp_path, order):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_run_trained_on_anothers_test_case_under_another_name_is_refused(compare, tmp_path):
+def test_a_run_trained_on_a_test_case_under_another_name_is_refused(compare, tmp_path):
     study = Study()
     contents = {case: f"content of {case}" for case in [*study.train, *study.test]}
     study.run(tmp_path / "a")
@@ -312,7 +304,7 @@ def test_a_run_trained_on_anothers_test_case_under_another_name_is_refused(compa
     )
 
 
-def test_where_only_the_other_run_knows_the_content_the_leak_is_found(compare, tmp_path):
+def test_a_leak_is_found_if_only_the_other_run_recorded_the_content(compare, tmp_path):
     study = Study()
     contents = {case: f"content of {case}" for case in [*study.train, *study.test]}
     study.run(tmp_path / "a")
@@ -322,7 +314,7 @@ def test_where_only_the_other_run_knows_the_content_the_leak_is_found(compare, t
     assert "b was trained or selected on set/test_04 under the name set/train_07, which a tested" in err
 
 
-def test_other_voxels_under_the_same_name_are_refused(compare, tmp_path):
+def test_different_voxels_under_the_same_name_are_refused(compare, tmp_path):
     study = Study()
     contents = {case: f"content of {case}" for case in [*study.train, *study.test]}
     study.run(tmp_path / "a")
@@ -332,26 +324,26 @@ def test_other_voxels_under_the_same_name_are_refused(compare, tmp_path):
     assert err.startswith("error: set/test_04 has other voxels in a than in b")
 
 
-def test_another_truth_is_refused(compare, tmp_path):
+def test_different_reference_labels_are_refused(compare, tmp_path):
     study = Study()
     study.run(tmp_path / "a")
     table = study.run(tmp_path / "b", channels=2) / "cases.csv"
     table.write_text(table.read_text().replace(",104.0,", ",90.0,"))
     code, _, err = compare("a", "b", "output=out")
     assert code == 2
-    assert err.startswith("error: the true liver of set/test_04 has 104.0 mL in a and 90.0 mL in b: labels or data")
+    assert err.startswith("error: the ground truth of liver in set/test_04 has 104.0 mL in a and 90.0 mL in b: labels")
 
 
-def test_runs_of_older_versions_are_known_by_names_and_that_is_said(compare, tmp_path):
+def test_cases_of_older_runs_are_matched_by_name_with_a_note(compare, tmp_path):
     study = Study()
     study.run(tmp_path / "a", voxels={})
     study.run(tmp_path / "b", channels=2)
     code, out, _ = compare("a", "b", "output=out")
     assert code == 0
-    assert "note: a did not record the content of the CTs: its cases are known by their names alone" in out
+    assert "note: a did not record the content of the CTs: cases are matched by name only" in out
 
 
-def test_shared_organs_are_compared_and_the_others_named(compare, tmp_path):
+def test_shared_organs_are_compared_and_others_are_left_out(compare, tmp_path):
     study = Study()
     study.run(tmp_path / "a")
     dice = study.dice()
@@ -363,10 +355,10 @@ def test_shared_organs_are_compared_and_the_others_named(compare, tmp_path):
     write_run(tmp_path / "c", study.test, {"aorta": dice["liver"]}, study.train, channels=2)
     code, _, err = compare("b", "c", "output=out2")
     assert code == 2
-    assert err == "error: b scores liver, c aorta: no organ is shared; compare runs of the same organs\n"
+    assert err == "error: b scores liver and c scores aorta: they share no organ; compare runs of the same organs\n"
 
 
-def test_nsd_at_another_tolerance_is_another_metric(compare, tmp_path):
+def test_nsd_is_left_out_if_tolerances_differ(compare, tmp_path):
     study = Study()
     study.run(tmp_path / "a")
     study.run(tmp_path / "b", channels=2, tolerance=5)
@@ -376,16 +368,16 @@ def test_nsd_at_another_tolerance_is_another_metric(compare, tmp_path):
     assert {row["metric"] for row in read(tmp_path / "out" / "summary.csv")} == {"dice", "hd95_mm"}
 
 
-def test_nsd_of_unknown_tolerance_is_told(compare, tmp_path):
+def test_nsd_of_unknown_tolerance_has_a_note(compare, tmp_path):
     study = Study()
     study.run(tmp_path / "a")
     study.run(tmp_path / "b", channels=2).joinpath("cases.csv").rename(tmp_path / "b.csv")
-    told = "note: b.csv did not record tolerance_mm: nsd is comparable only if it is the same in all"
-    assert told in compare("a", "b.csv", "output=out")[1]
+    note = "note: b.csv did not record tolerance_mm: nsd is comparable only if it is the same in all runs"
+    assert note in compare("a", "b.csv", "output=out")[1]
     assert "did not record tolerance_mm" not in compare("a", "b.csv", "output=out2", "metrics=[dice]")[1]
 
 
-def test_where_no_metric_is_left_that_is_said(compare, tmp_path):
+def test_nsd_alone_is_refused_if_tolerances_differ(compare, tmp_path):
     study = Study(patients=6)
     study.run(tmp_path / "a")
     study.run(tmp_path / "b", channels=2, tolerance=5)
@@ -404,19 +396,20 @@ def test_a_metric_named_twice_is_compared_once(compare, tmp_path):
     code, out, _ = compare("a", "b", "output=out", "metrics=[dice,dice]")
     assert code == 0
     assert " of 3 tests show" in out
-    assert len(verdict(tmp_path / "out")) == 2  # of Dice, and of seeds
+    assert len(verdict(tmp_path / "out")) == 2  # one on Dice, one on seeds
     assert len(read(tmp_path / "out" / "differences.csv")) == 3
 
 
-def test_distances_that_leave_out_failures_are_no_claim(compare, tmp_path):
-    """B finds no spleen in three patients and has the smaller distances in the others."""
+def test_distances_that_leave_out_failures_prevent_a_claim(compare, tmp_path):
+    """B finds no spleen in three patients and has smaller distances in the others."""
     study = Study()
     good = study.dice()
-    near = {organ: 60 * (1 - each) for organ, each in good.items()}
-    write_run(tmp_path / "a", study.test, good, study.train, hd95_mm=near)
-    dice, nearer = {**good, "spleen": good["spleen"].copy()}, {**near, "spleen": near["spleen"] - 1.0}
-    dice["spleen"][:3], nearer["spleen"][:3] = 0.0, math.nan
-    write_run(tmp_path / "b", study.test, dice, study.train, hd95_mm=nearer, channels=2)
+    distances = {organ: 60 * (1 - each) for organ, each in good.items()}
+    write_run(tmp_path / "a", study.test, good, study.train, hd95_mm=distances)
+    dice = {**good, "spleen": good["spleen"].copy()}
+    smaller = {**distances, "spleen": distances["spleen"] - 1.0}
+    dice["spleen"][:3], smaller["spleen"][:3] = 0.0, math.nan
+    write_run(tmp_path / "b", study.test, dice, study.train, hd95_mm=smaller, channels=2)
     code, out, _ = compare("a", "b", "output=out")
     assert code == 0
     (row,) = [
@@ -424,18 +417,18 @@ def test_distances_that_leave_out_failures_are_no_claim(compare, tmp_path):
     ]
     assert (row["patients"], row["better"]) == ("17", "")
     assert float(row["p_holm"]) < 0.05
-    why = "B failed in 3.0 patients, which the difference of 17 patients leaves out"
-    assert f"spleen can't be told apart {row['note']}" in out
-    assert f"{row['note']} {why}" in out
+    reason = "B failed in 3.0 patients, which the difference over 17 patients leaves out"
+    assert f"on spleen {row['note']}" in out
+    assert f"{row['note']} {reason}" in out
 
 
-def test_failures_of_the_worse_arm_are_not_to_blame(compare, tmp_path):
-    """B finds no spleen in one patient; in many others it is a little nearer, in three far off: its mean is worse."""
+def test_failures_of_the_worse_arm_are_not_given_as_the_reason(compare, tmp_path):
+    """B finds no spleen in one patient. Its other distances are mostly smaller, but three are huge."""
     study = Study(patients=30)
     good = study.dice()
-    near = {organ: 60 * (1 - each) for organ, each in good.items()}
-    write_run(tmp_path / "a", study.test, good, study.train, hd95_mm=near)
-    dice, other = {**good, "spleen": good["spleen"].copy()}, {**near, "spleen": near["spleen"] - 0.1}
+    distances = {organ: 60 * (1 - each) for organ, each in good.items()}
+    write_run(tmp_path / "a", study.test, good, study.train, hd95_mm=distances)
+    dice, other = {**good, "spleen": good["spleen"].copy()}, {**distances, "spleen": distances["spleen"] - 0.1}
     other["spleen"][-3:] += 60
     dice["spleen"][0], other["spleen"][0] = 0.0, math.nan
     write_run(tmp_path / "b", study.test, dice, study.train, hd95_mm=other, channels=2)
@@ -448,29 +441,29 @@ def test_failures_of_the_worse_arm_are_not_to_blame(compare, tmp_path):
     assert "failed in" not in out
 
 
-def test_a_repeat_that_is_a_copy_does_not_count(compare, tmp_path):
+def test_a_copy_is_not_a_repeat(compare, tmp_path):
     study = Study()
     dice = study.dice()
     for name, seed in (("0", 0), ("1", 0), ("2", 1)):
         write_run(tmp_path / "sweep" / name, study.test, dice, study.train, seed=seed)
     code, out, _ = compare("sweep", "output=out")
     assert code == 0
-    assert "note: left out: sweep/1 has seed and scores of sweep/0, so it is no repeat" in out
+    assert "note: left out: sweep/1 has the seed and scores of sweep/0, so it is a copy" in out
     assert "(2 seeds)" in out
 
 
-def test_runs_of_one_seed_are_one_repeat_by_their_mean(compare, tmp_path):
-    """They differ by rounding only, which says nothing of how far seeds spread."""
+def test_runs_of_one_seed_are_one_repeat_with_their_mean(compare, tmp_path):
+    """They differ by rounding only, which does not show the variation between seeds."""
     study = Study(patients=8)
     first, second = study.dice(), study.dice()
     second["spleen"][0] = 0.0
     for number, dice in enumerate((first, second)):
-        far = {organ: np.where(each == 0, np.nan, 60 * (1 - each)) for organ, each in dice.items()}
-        write_run(tmp_path / "a" / str(number), study.test, dice, study.train, hd95_mm=far)
+        distances = {organ: np.where(each == 0, np.nan, 60 * (1 - each)) for organ, each in dice.items()}
+        write_run(tmp_path / "a" / str(number), study.test, dice, study.train, hd95_mm=distances)
     study.run(tmp_path / "b", channels=2)
     _, out, _ = compare("a", "b", "output=out")
     assert "A: model.net.base_channels=16 (1 seed)" in out
-    assert "note: 2 runs of A have the seed 0: they count as one, by their mean" in out
+    assert "note: 2 runs of A have the seed 0: they count as one repeat, with their mean scores" in out
     assert "One seed each" in out
     liver, *_ = read(tmp_path / "out" / "summary.csv")
     assert (liver["seeds"], liver["sd_seeds"]) == ("1", "nan")
@@ -478,10 +471,10 @@ def test_runs_of_one_seed_are_one_repeat_by_their_mean(compare, tmp_path):
     rows = [row for row in read(tmp_path / "out" / "patients.csv") if row["arm"] == "A" and row["organ"] == "spleen"]
     scores = {row["metric"]: float(row["score"]) for row in rows if row["case"] == "set/test_00"}
     assert scores["dice"] == pytest.approx(first["spleen"][0] / 2)
-    assert math.isnan(scores["hd95_mm"])  # the one that found nothing is not passed over
+    assert math.isnan(scores["hd95_mm"])  # the run that found nothing is not left out
 
 
-def test_a_sweep_goes_on_without_runs_that_were_not_tested(compare, tmp_path):
+def test_untested_runs_of_a_sweep_are_left_out(compare, tmp_path):
     study = Study()
     study.sweep(tmp_path / "sweep", range(3))
     (tmp_path / "sweep" / "1" / "cases.csv").unlink()
@@ -501,7 +494,7 @@ def test_a_sweep_goes_on_without_runs_that_were_not_tested(compare, tmp_path):
         ("split.json", 0, "cannot read sweep/1/split.json: Expecting value"),
     ],
 )
-def test_a_damaged_run_is_left_out_of_a_sweep_and_refused_alone(compare, tmp_path, file, cut, message):
+def test_a_damaged_run_is_left_out_of_a_sweep_and_refused_by_itself(compare, tmp_path, file, cut, message):
     Study().sweep(tmp_path / "sweep", range(3))
     path = tmp_path / "sweep" / "1" / file
     path.write_text(path.read_text()[:cut])
@@ -537,11 +530,11 @@ def test_a_damaged_fold_beside_a_merged_table_is_named(compare, tmp_path):
         ([], "0 run(s) to compare; name two or more: segment compare RUN RUN"),
         (["a", "c"], "c was scored with include_trained=true, also on cases that it was trained on"),
         (["a", "none.csv"], "none.csv has no case; compare a run that was tested"),
-        (["a", "half.csv"], "half.csv scores liver, spleen, but not for y; score its checkpoint again by segment eval"),
-        (["a", "torn.csv"], "cannot read torn.csv (KeyError: 'case'); it must be a run's cases.csv"),
+        (["a", "half.csv"], "half.csv scores liver, spleen, but not for y; score its checkpoint again with segment"),
+        (["a", "bad.csv"], "cannot read bad.csv (KeyError: "),
     ],
 )
-def test_what_a_user_has_to_mend_is_one_sentence(compare, tmp_path, arguments, message):
+def test_an_error_of_the_user_is_one_sentence(compare, tmp_path, arguments, message):
     study = Study(patients=6)
     study.run(tmp_path / "a")
     study.run(tmp_path / "b", channels=2)
@@ -549,7 +542,7 @@ def test_what_a_user_has_to_mend_is_one_sentence(compare, tmp_path, arguments, m
     with (tmp_path / "c" / "config.yaml").open("a") as file:
         file.write("include_trained: true\n")
     (tmp_path / "empty").mkdir()
-    (tmp_path / "torn.csv").write_text("nothing\n1\n")
+    (tmp_path / "bad.csv").write_text("nothing\n1\n")
     header = "case,organ,dice,hd95_mm,nsd,volume_ml_true,volume_ml_pred\n"
     (tmp_path / "none.csv").write_text(header)
     rows = [f"{case},{organ},0.9,1,0.8,10,10\n" for case, organ in (("x", "liver"), ("x", "spleen"), ("y", "liver"))]
@@ -563,7 +556,7 @@ def test_what_a_user_has_to_mend_is_one_sentence(compare, tmp_path, arguments, m
 
 
 class Page(HTMLParser):
-    """Collects what a browser would show and fetch, and whether tags match."""
+    """Collects the text and links of an HTML page, and checks that its tags match."""
 
     def __init__(self, text):
         super().__init__()
@@ -583,7 +576,7 @@ class Page(HTMLParser):
         self.text.append(data)
 
 
-def test_the_page_stands_alone_and_escapes_names(compare, tmp_path):
+def test_the_page_needs_no_other_file_and_escapes_names(compare, tmp_path):
     study = Study()
     study.run(tmp_path / "<script>alert(1)<" / "a&b")
     study.run(tmp_path / "plain", channels=2)
@@ -618,19 +611,19 @@ def test_the_figure_shows_every_arm_in_its_colour(compare, tmp_path):
         assert blue_or_vermillion in colors
 
 
-def test_many_arms_and_organs_without_scores_are_shown_too(compare, tmp_path):
+def test_many_arms_and_organs_without_scores_are_shown(compare, tmp_path):
     study = Study(patients=8)
     for channels in range(1, 6):
         dice = study.dice() | {"aorta": np.full(8, np.nan)}
         write_run(tmp_path / str(channels), study.test, dice, study.train, channels=channels)
     code, out, err = compare("1", "2", "3", "4", "5", "output=out")
     assert (code, err) == (0, "")
-    assert "… and 4 pairs more, in differences.csv" in out
-    assert re.search(r"aorta can't be told apart (\[\d+\])", out)
+    assert "… and 4 more pairs, in differences.csv" in out
+    assert re.search(r"on aorta (\[\d+\])", out)
     assert out.count("0 patient(s) with a score in both") == 1
 
 
-def test_a_hundred_pairs_need_a_reference(compare, tmp_path):
+def test_more_than_a_thousand_tests_need_a_reference(compare, tmp_path):
     study = Study(patients=6)
     for channels in range(1, 17):
         study.run(tmp_path / "sweep" / str(channels), channels=channels)
@@ -652,11 +645,11 @@ def test_each_patients_scores_are_written(compare, tmp_path):
     rows = read(tmp_path / "out" / "patients.csv")
     assert len(rows) == 6 * len(ORGANS) * 2
     runs = [read(tmp_path / "a" / str(number) / "cases.csv")[0] for number in range(2)]
-    (mine,) = [r for r in rows if (r["case"], r["organ"], r["arm"]) == (runs[0]["case"], runs[0]["organ"], "A")]
-    assert float(mine["score"]) == pytest.approx(np.mean([float(run["dice"]) for run in runs]))
+    (row,) = [r for r in rows if (r["case"], r["organ"], r["arm"]) == (runs[0]["case"], runs[0]["organ"], "A")]
+    assert float(row["score"]) == pytest.approx(np.mean([float(run["dice"]) for run in runs]))
 
 
-def test_ct_s_of_one_patient_count_as_one(compare, tmp_path):
+def test_cts_of_one_patient_count_as_one(compare, tmp_path):
     study = Study(patients=6)
     same = dict.fromkeys(study.test[:2], study.test[0])
     study.sweep(tmp_path / "a", range(2), same=same)
@@ -676,49 +669,62 @@ def test_the_same_comparison_twice_gives_the_same_files(compare, tmp_path):
         assert (tmp_path / "out1" / name).read_bytes() == (tmp_path / "out2" / name).read_bytes()
 
 
-def test_without_a_network_a_wandb_path_is_one_sentence(tmp_path):
+def test_an_error_of_wandb_is_a_warning(compare, tmp_path, monkeypatch):
+    def fail(*_):
+        msg = "no disk"
+        raise OSError(msg)
+
+    monkeypatch.setattr("segment.comparison.report.wandb_report.choose_mode", lambda _: "offline")
+    monkeypatch.setattr("segment.comparison.report.wandb_report.start_session", fail)
+    Study(patients=6).sweep(tmp_path / "a", range(2))
+    code, _, err = compare("a", "output=out", "wandb=project")
+    assert code == 0
+    assert "cannot log the comparison to Weights & Biases: OSError: no disk" in err
+
+
+def test_a_wandb_path_without_a_network_is_an_error_of_one_sentence(tmp_path):
     Study(patients=6).run(tmp_path / "a")
-    nobody = {"HOME": str(tmp_path), "NETRC": str(tmp_path / "none"), "WANDB_BASE_URL": "http://127.0.0.1:9"}
-    # And a process of its own: W&B keeps the account, and leaves its service to child processes.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")} | nobody
+    no_account = {"HOME": str(tmp_path), "NETRC": str(tmp_path / "none"), "WANDB_BASE_URL": "http://127.0.0.1:9"}
+    # In a subprocess, because W&B caches the account and starts a service.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")} | no_account
     call = [sys.executable, "-m", "segment", "compare", "a", "team/project/abc123", "output=out"]
     done = subprocess.run(call, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    said = "error: there is no folder team/project/abc123 here, and cannot get team/project/abc123 from"
-    assert done.stderr.startswith(said)
+    expected = "error: there is no folder team/project/abc123 here, and cannot get team/project/abc123 from"
+    assert done.stderr.startswith(expected)
     assert len(done.stderr.splitlines()) == 1
 
 
 def commands(start):
-    """Lines of the document's code that start so."""
+    """Command lines of the document that start with `start`."""
     blocks = re.findall(r"```sh\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), flags=re.DOTALL)
     return [line for block in blocks for line in block.splitlines() if line.startswith(start)]
 
 
-def test_every_comparison_of_the_document_runs(compare, tmp_path):
+def test_every_comparison_in_the_document_runs(compare, tmp_path):
     study = Study()
     sweeps = tmp_path / "outputs" / "quick" / "sweeps"
     study.sweep(sweeps / "2026-11-25_10-00-00", range(3))
     study.sweep(sweeps / "2026-11-25_12-00-00", range(3), shift=-0.05, channels=2)
     merged_folds(study, tmp_path / "outputs" / "folds" / "small")
     merged_folds(study, tmp_path / "outputs" / "folds" / "large")
-    here = [line for line in commands("segment compare") if "my-team" not in line]  # that one needs a server
-    assert len(here) == 5
-    for number, line in enumerate(here):
+    lines = [line for line in commands("segment compare") if "my-team" not in line]  # needs a server
+    assert len(lines) == 5
+    for number, line in enumerate(lines):
         code, out, err = compare(*shlex.split(line)[2:], f"output=out{number}")
         assert (code, err) == (0, ""), line
         assert f"page, figure and tables: out{number}" in out
 
 
 @pytest.mark.slow
-def test_the_sweep_of_the_document_is_compared(compare, tmp_path, monkeypatch):
-    """Real runs of `segment train`, small: their scores, split, configuration and contents."""
+def test_the_sweep_in_the_document_is_compared(compare, tmp_path, monkeypatch):
+    """Small but real runs of `segment train`, with their scores, split, configuration and hashes of the CTs."""
     monkeypatch.setenv("SEGMENT_CACHE", str(tmp_path / "cache"))
     (line,) = commands("segment train")
     shrunk = line.replace("quick", "smoke").replace("seed=0,1,2", "seed=0,1").replace("channels=8,16", "channels=4")
-    few = ["trainer.max_epochs=1", "callbacks.cases.overlay=false", "logger=csv", "hydra.sweep.dir=sweep"]
+    small = ["trainer.max_epochs=1", "callbacks.cases.overlay=false", "logger=csv", "hydra.sweep.dir=sweep"]
     done = subprocess.run(
-        [sys.executable, "-m", *shlex.split(shrunk), *few], capture_output=True, text=True, timeout=500, check=False
+        [sys.executable, "-m", *shlex.split(shrunk), *small], capture_output=True, text=True, timeout=500, check=False
     )
     assert done.returncode == 0, done.stderr
     code, out, err = compare("sweep", "output=out")

@@ -1,17 +1,16 @@
-"""`segment doctor` as its command, on synthetic CTs."""
+"""`segment doctor` as a command, on synthetic CTs."""
 
 import json
 import os
 import re
 import signal
-import sys
 
 import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
 
-from segment.commands import doctor as door
+from segment.commands import doctor as doctor_command
 from segment.datasets.cases import Case
 from segment.doctor import inspection
 from segment.phantom import LABELS, write_dataset
@@ -21,13 +20,13 @@ CODES = f"data.sources.folder.label_codes={{{', '.join(f'{name}: {code}' for nam
 
 @pytest.fixture(scope="module")
 def phantoms(tmp_path_factory):
-    """Twelve synthetic cases, in several orientations, and one CT with its own padding."""
+    """Twelve synthetic cases in several orientations; one CT has padding."""
     return write_dataset(tmp_path_factory.mktemp("phantom"), num_cases=12, seed=3, shape=(64, 64, 48), workers=2)
 
 
 @pytest.fixture
 def cts(phantoms, tmp_path):
-    """Four of them, to be spoiled."""
+    """Four of the cases, for tests to damage."""
     for part in ("images", "labels"):
         (tmp_path / "cts" / part).mkdir(parents=True)
         for number in range(4):
@@ -37,26 +36,20 @@ def cts(phantoms, tmp_path):
 
 
 @pytest.fixture
-def doctor(tmp_path, monkeypatch, capsys):
-    """Runs the command; returns exit code, findings.json, stdout and stderr."""
+def doctor(tmp_path, monkeypatch, invoke):
+    """Run the command; returns exit code, findings.json, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SEGMENT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("COLUMNS", "200")
 
     def call(root, *arguments):
-        other = any(argument.startswith("data=") for argument in arguments)
-        folder = [] if other else ["data=folder", f"data.sources.folder.root={root}", CODES]
-        usual = [a for a in ("num_workers=0", "hydra.run.dir=seen") if a.split("=")[0] not in "".join(arguments)]
-        monkeypatch.setattr(sys, "argv", ["segment", *folder, *usual, *arguments])
-        code = 0
-        try:
-            door.main()
-        except SystemExit as end:
-            code = end.code
-        out, err = capsys.readouterr()
-        runs = [a.split("=")[1] for a in (*usual, *arguments) if a.startswith("hydra.run.dir=")]
-        found = tmp_path / runs[0] / "findings.json"
-        return code, json.loads(found.read_text()) if found.exists() else None, out, err
+        options = dict(argument.split("=", 1) for argument in arguments if not argument.startswith("~"))
+        data = [] if "data" in options else ["data=folder", f"data.sources.folder.root={root}", CODES]
+        defaults = {"num_workers": "0", "hydra.run.dir": "run"}
+        others = [f"{key}={value}" for key, value in defaults.items() if key not in options]
+        code, out, err = invoke(doctor_command.main, *data, *others, *arguments)
+        path = tmp_path / (defaults | options)["hydra.run.dir"] / "findings.json"
+        return code, json.loads(path.read_text()) if path.exists() else None, out, err
 
     return call
 
@@ -66,28 +59,35 @@ def change(path, how):
     nib.save(nib.Nifti1Image(how(np.asarray(image.dataobj)), None, image.header), path)
 
 
+def swap_kidneys(cts):
+    """Exchange the codes of the kidneys, 2 and 13, in one case."""
+    swap = np.arange(256, dtype=np.uint8)
+    swap[[2, 13]] = 13, 2
+    change(cts / "labels" / "phantom_0001.nii.gz", lambda label: swap[label])
+
+
 def worse_than_note(found):
-    """But for what coarse synthetic CTs have in common."""
-    kept = [f for f in found["findings"] if f["severity"] != "note"]
-    coarse = ("spacing", "in pieces")
-    return [(f["severity"], f["check"], f["case"]) for f in kept if f["check"] not in coarse or ", " not in f["case"]]
+    """Errors and warnings, without those that all coarse synthetic CTs have."""
+    result = []
+    for finding in found["findings"]:
+        is_shared = finding["check"] in ("spacing", "in pieces") and ", " in finding["case"]
+        if finding["severity"] != "note" and not is_shared:
+            result.append((finding["severity"], finding["check"], finding["case"]))
+    return result
 
 
-def test_clean_sets_have_neither_errors_nor_warnings(doctor, phantoms, tmp_path):
+def test_clean_data_sets_have_neither_errors_nor_warnings(doctor, phantoms, tmp_path):
     code, found, out, _ = doctor(phantoms, "num_workers=2")
     assert worse_than_note(found) == []
     assert (code, found["cases"]) == (0, 12)
     assert "0 error(s)" in out
-    with Image.open(tmp_path / "seen" / "sheet.png") as sheet:
+    with Image.open(tmp_path / "run" / "sheet.png") as sheet:
         assert sheet.width > 2000
-    assert {p.name for p in (tmp_path / "seen").iterdir()} >= {"config.yaml", "doctor.log", "environment.json"}
+    assert {p.name for p in (tmp_path / "run").iterdir()} >= {"config.yaml", "doctor.log", "environment.json"}
 
 
-def test_one_mirrored_pair_of_labels_is_found(doctor, cts):
-    """Codes 2 and 13, the kidneys, of one case are swapped."""
-    swap = np.arange(256, dtype=np.uint8)
-    swap[[2, 13]] = 13, 2
-    change(cts / "labels" / "phantom_0001.nii.gz", lambda label: swap[label])
+def test_swapped_labels_are_found(doctor, cts):
+    swap_kidneys(cts)
     code, found, out, err = doctor(cts)
     assert worse_than_note(found) == [("error", "swapped labels", "folder/phantom_0001")]
     assert "right_kidney, left_kidney lie on the wrong side" in found["findings"][0]["what"]
@@ -96,7 +96,7 @@ def test_one_mirrored_pair_of_labels_is_found(doctor, cts):
     assert "error: 1 error(s)" in err
 
 
-def test_a_mirrored_case_is_found_and_not_taken_for_swapped_labels(doctor, cts):
+def test_a_mirrored_case_is_not_reported_as_swapped_labels(doctor, cts):
     def mirror(path):
         image = nib.load(path)
         affine = np.diag([-1, 1, 1, 1]) @ image.affine
@@ -110,7 +110,7 @@ def test_a_mirrored_case_is_found_and_not_taken_for_swapped_labels(doctor, cts):
     assert worse_than_note(found) == [("error", "mirrored", "folder/phantom_0001")]
 
 
-def test_damaged_and_doubled_files_do_not_stop_the_others(doctor, cts, tmp_path):
+def test_damaged_and_duplicate_files_do_not_stop_the_others(doctor, cts, tmp_path):
     bad = cts / "images" / "phantom_0000.nii.gz"
     bad.write_bytes(bad.read_bytes()[:2000])
     (cts / "images" / "phantom_0003.nii.gz").write_bytes((cts / "images" / "phantom_0001.nii.gz").read_bytes())
@@ -121,12 +121,17 @@ def test_damaged_and_doubled_files_do_not_stop_the_others(doctor, cts, tmp_path)
         ("error", "duplicate", "folder/phantom_0001, folder/phantom_0003"),
     ]
     assert code == 2
-    assert (tmp_path / "seen" / "sheet.png").exists()
-    assert str(tmp_path) not in (tmp_path / "seen" / "findings.json").read_text()
+    assert (tmp_path / "run" / "sheet.png").exists()
+    assert str(tmp_path) not in (tmp_path / "run" / "findings.json").read_text()
 
 
 def manifest_of(path, rows):
-    """Arguments for rows of the label's column, case, image and label."""
+    """Write a manifest; returns the arguments that select it.
+
+    Args:
+        path: The manifest.
+        rows: Name of the label's column, case, image and label.
+    """
     cells = [{"case": case, "image": str(image), column: str(label)} for column, case, image, label in rows]
     path.write_text(json.dumps(cells))
     codes = CODES.replace("data.sources.folder", "data.sources.manifest")
@@ -134,7 +139,7 @@ def manifest_of(path, rows):
 
 
 @pytest.mark.parametrize("sides", ["null", "{kidney: [right_kidney, left_kidney]}"])
-def test_damaged_files_of_every_kind_cost_one_case_each(doctor, cts, tmp_path, sides):
+def test_a_damaged_file_of_any_kind_is_an_error_of_one_case(doctor, cts, tmp_path, sides):
     image, sound = (cts / part / "phantom_0000.nii.gz" for part in ("images", "labels"))
     for name in ("cut.nii.gz", "cut.dcm", "ct/000.dcm"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -160,11 +165,11 @@ def test_damaged_files_of_every_kind_cost_one_case_each(doctor, cts, tmp_path, s
         ("label", "manifest/segmentation"),
     }
     (label,) = (f for f in errors if f["check"] == "label")
-    assert "cut.dcm: it is damaged, no DICOM segmentation or compressed" in label["what"]
+    assert "cut.dcm: it is damaged, compressed or not a DICOM segmentation" in label["what"]
     assert label["remedy"] == "copy it again or decompress it"
 
 
-def test_warnings_are_no_failure_unless_strict(doctor, cts):
+def test_warnings_are_a_failure_only_with_strict(doctor, cts):
     path = cts / "images" / "phantom_0000.nii.gz"
     change(path, lambda hu: hu)
     image = nib.load(path)
@@ -193,13 +198,13 @@ def test_a_patient_in_two_parts_of_a_split_is_found(doctor, cts, tmp_path):
     assert found["findings"][0]["what"] == "patient folder/phantom is in both train and val"
 
 
-def test_codes_that_nobody_declared_are_listed_and_the_line_to_paste_is_right(doctor, phantoms):
+def test_undeclared_codes_are_listed_and_the_proposed_option_works(doctor, phantoms):
     code, found, out, _ = doctor(phantoms, "data=folder", f"data.sources.folder.root={phantoms}")
     (finding,) = (f for f in found["findings"] if f["check"] == "label codes")
     assert (code, finding["severity"], finding["case"]) == (2, "error", "folder")
     assert "9 code(s) 1, 2, 3, 4, 5, 6, 9, 11, 13" in finding["what"]
     assert "the table of data=flare22" in finding["what"]
-    line = re.search("pass '(data.sources.folder.label_codes={.*})'", out)[1]  # in one piece
+    line = re.search("pass '(data.sources.folder.label_codes={.*})'", out)[1]  # not wrapped
     named = dict(re.findall(r"(\w+): (\d+)", line))
     assert {name: int(code) for name, code in named.items()} == LABELS
     row = next(line for line in out.splitlines() if re.match(r"│ +13 ", line))
@@ -209,7 +214,7 @@ def test_codes_that_nobody_declared_are_listed_and_the_line_to_paste_is_right(do
     assert (code, worse_than_note(found)) == (0, [])
 
 
-def test_codes_of_two_organs_exchanged_in_the_configuration_are_one_error(doctor, phantoms):
+def test_codes_exchanged_in_the_configuration_are_reported_once(doctor, phantoms):
     swapped = LABELS | {"left_kidney": LABELS["spleen"], "spleen": LABELS["left_kidney"]}
     codes = f"data.sources.folder.label_codes={{{', '.join(f'{name}: {code}' for name, code in swapped.items())}}}"
     code, found, _, _ = doctor(phantoms, "data=folder", f"data.sources.folder.root={phantoms}", codes)
@@ -217,17 +222,17 @@ def test_codes_of_two_organs_exchanged_in_the_configuration_are_one_error(doctor
     errors = {f["check"]: f for f in found["findings"] if f["severity"] == "error"}
     assert errors.keys() == {"place", "label codes"}
     assert len([f for f in found["findings"] if f["check"] == "place"]) == 1
-    assert errors["place"]["what"].startswith("left_kidney lies where spleen should, spleen lies where left_kidney sh")
+    assert errors["place"]["what"].startswith("left_kidney is where spleen should be, spleen is where left_kidney sh")
     assert errors["label codes"]["what"] == (
-        "3 lies where spleen lies, not left_kidney, 13 lies where left_kidney lies, not spleen; so it is in the table "
-        "of data=flare22"
+        "3 is where spleen should be, not left_kidney, 13 is where left_kidney should be, not spleen; the table of "
+        "data=flare22 agrees"
     )
 
 
-def test_a_bug_in_a_check_costs_one_case(doctor, cts, monkeypatch):
+def test_a_bug_in_a_check_is_an_error_of_one_case(doctor, cts, monkeypatch):
     def inspect(case: Case, organs, anatomy):
         if case.id.endswith("2"):
-            msg = "by the clock"
+            msg = "a bug"
             raise ZeroDivisionError(msg)
         return original(case, organs, anatomy)
 
@@ -236,7 +241,7 @@ def test_a_bug_in_a_check_costs_one_case(doctor, cts, monkeypatch):
     code, found, _, _ = doctor(cts)
     assert code == 2
     assert worse_than_note(found) == [("error", "failed", "folder/phantom_0002")]
-    assert "ZeroDivisionError: by the clock" in found["findings"][0]["what"]
+    assert "ZeroDivisionError: a bug" in found["findings"][0]["what"]
 
 
 @pytest.mark.parametrize(
@@ -245,28 +250,26 @@ def test_a_bug_in_a_check_costs_one_case(doctor, cts, monkeypatch):
         ("check_set", "all cases", "the checks of the data set as a whole failed"),
         ("public_tables", "all cases", "the public tables of codes could not be read"),
         ("check_codes", "folder", "the check of its codes failed"),
-        ("shared", "all cases", "what most cases share could not be told from the rest"),
+        ("merge_shared", "all cases", "findings that most cases share could not be merged"),
     ],
 )
-def test_a_bug_in_a_check_of_the_whole_set_costs_no_finding(doctor, cts, monkeypatch, check, about, what):
+def test_a_bug_in_a_check_of_the_whole_set_keeps_the_other_findings(doctor, cts, monkeypatch, check, about, what):
     def broken(*_):
-        msg = "by the clock"
+        msg = "a bug"
         raise ZeroDivisionError(msg)
 
-    swap = np.arange(256, dtype=np.uint8)
-    swap[[2, 13]] = 13, 2
-    change(cts / "labels" / "phantom_0001.nii.gz", lambda label: swap[label])
-    monkeypatch.setattr(door, check, broken)
+    swap_kidneys(cts)
+    monkeypatch.setattr(doctor_command, check, broken)
     code, found, out, _ = doctor(cts)
     errors = {(f["check"], f["case"]): f["what"] for f in found["findings"] if f["severity"] == "error"}
     assert errors.keys() == {("swapped labels", "folder/phantom_0001"), ("failed", about)}
-    assert errors["failed", about] == f"{what}: ZeroDivisionError: by the clock"
+    assert errors["failed", about] == f"{what}: ZeroDivisionError: a bug"
     assert code == 2
     assert "swap these organs' codes" in out
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_killed_process_costs_the_case_that_it_inspected(doctor, cts, monkeypatch, workers):
+def test_a_killed_process_is_an_error_of_the_case_it_inspected(doctor, cts, monkeypatch, workers):
     def inspect(case: Case, organs, anatomy):
         if case.id.endswith("1"):
             os.kill(os.getpid(), signal.SIGKILL)
@@ -290,10 +293,10 @@ def test_cases_without_image_or_label_do_not_stop_the_others(doctor, cts, tmp_pa
         ("error", "unusable", "folder/phantom_0002"),
     ]
     assert "error: 2 error(s), 0 warning(s)" in err
-    assert (tmp_path / "seen" / "sheet.png").exists()
+    assert (tmp_path / "run" / "sheet.png").exists()
 
 
-def test_nothing_but_cases_that_cannot_be_used_is_reported(doctor, cts):
+def test_a_set_of_unusable_cases_only_is_reported(doctor, cts):
     for label in (cts / "labels").iterdir():
         label.rename(label.with_name(f"other_{label.name}"))
     code, found, _, _ = doctor(cts)
@@ -301,13 +304,13 @@ def test_nothing_but_cases_that_cannot_be_used_is_reported(doctor, cts):
     assert {f["check"] for f in found["findings"]} == {"unusable"}
 
 
-def test_a_set_that_is_not_there_is_one_sentence(doctor, tmp_path):
+def test_a_missing_data_set_is_one_sentence(doctor, tmp_path):
     code, found, _, err = doctor(tmp_path / "nowhere")
     assert (code, found) == (2, None)
     assert "error: no such folder" in err
 
 
-def test_absurd_spacing_costs_neither_memory_nor_findings(doctor, cts):
+def test_an_absurd_spacing_is_an_error_and_needs_no_memory(doctor, cts):
     for part in ("images", "labels"):
         path = cts / part / "phantom_0001.nii.gz"
         image = nib.load(path)
@@ -318,16 +321,14 @@ def test_absurd_spacing_costs_neither_memory_nor_findings(doctor, cts):
     assert errors == {("unreadable", "folder/phantom_0001")}  # no voxel is that large
 
 
-def test_a_picture_that_fails_costs_no_finding(doctor, cts, monkeypatch):
+def test_a_failed_picture_keeps_all_findings(doctor, cts, monkeypatch):
     def broken(*_):
         msg = "no font"
         raise OSError(msg)
 
-    swap = np.arange(256, dtype=np.uint8)
-    swap[[2, 13]] = 13, 2
-    change(cts / "labels" / "phantom_0001.nii.gz", lambda label: swap[label])
-    monkeypatch.setattr(inspection, "draw_thumbnail", broken)
-    monkeypatch.setattr(door, "write_sheets", broken)
+    swap_kidneys(cts)
+    monkeypatch.setattr(inspection, "render_thumbnail", broken)
+    monkeypatch.setattr(doctor_command, "write_sheets", broken)
     code, found, out, err = doctor(cts)
     checks = [(f["check"], f["case"]) for f in found["findings"] if f["severity"] == "error"]
     assert ("swapped labels", "folder/phantom_0001") in checks
@@ -337,13 +338,13 @@ def test_a_picture_that_fails_costs_no_finding(doctor, cts, monkeypatch):
     assert "cannot make the contact sheet: OSError: no font" in err
 
 
-def test_structures_that_nobody_can_judge_are_named(doctor, cts):
+def test_structures_that_cannot_be_checked_are_listed(doctor, cts):
     _, _, out, _ = doctor(cts, "~anatomy.volume_ml.aorta", "~anatomy.volume_ml.stomach")
-    assert "read, but not judged, for anatomy.volume_ml does not name them: aorta, stomach\n" in out
+    assert "not checked, because anatomy.volume_ml does not name them: aorta, stomach\n" in out
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_what_readers_warn_of_is_told_once_as_a_finding(doctor, cts, workers):
+def test_a_warning_of_a_reader_is_reported_once_as_a_finding(doctor, cts, workers):
     path = cts / "images" / "phantom_0000.nii.gz"
     image = nib.load(path)
     image.set_sform(None, 0)

@@ -2,33 +2,33 @@ import logging
 
 import pytest
 
-from segment.commands.each_case import name_failures, work_through
+from segment.commands.each_case import process_each, raise_failures
 from segment.errors import UserError
 
 
 def work(item):
     if item == "bad":
-        msg = "the CT is cut"
+        msg = "the CT is truncated"
         raise UserError(msg)
     return f"{1 / item:.1f} s"
 
 
-def test_work_goes_on_past_what_fails(caplog):
+def test_the_other_items_are_processed_after_a_failure(caplog):
     caplog.set_level(logging.INFO)
-    failed = work_through({"a.nii": 2, "b.nii": "bad", "c.nii": 0, "d.nii": 4}, work)
-    assert failed == ["b.nii: the CT is cut", "c.nii: ZeroDivisionError: division by zero"]
+    failed = process_each({"a.nii": 2, "b.nii": "bad", "c.nii": 0, "d.nii": 4}, work)
+    assert failed == ["b.nii: the CT is truncated", "c.nii: ZeroDivisionError: division by zero"]
     assert [record.message for record in caplog.records] == [
         "1/4 a.nii: 0.5 s",
-        "2/4 b.nii: the CT is cut",
+        "2/4 b.nii: the CT is truncated",
         "3/4 c.nii: ZeroDivisionError: division by zero",
         "4/4 d.nii: 0.2 s",
     ]
     assert not any(record.exc_info for record in caplog.records)
 
 
-def test_tracebacks_are_there_for_those_who_look(caplog):
+def test_tracebacks_are_logged_at_debug_level(caplog):
     caplog.set_level(logging.DEBUG)
-    work_through({"c.nii": 0}, work)
+    process_each({"c.nii": 0}, work)
     assert "ZeroDivisionError" in caplog.text
     assert "Traceback" in caplog.text
 
@@ -38,11 +38,11 @@ def test_an_interrupt_ends_the_batch():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        work_through({"a": 1, "b": 2}, interrupted)
+        process_each({"a": 1, "b": 2}, interrupted)
 
 
-def test_failures_are_named_at_the_end():
-    name_failures([], 3)
+def test_failures_are_raised_at_the_end():
+    raise_failures([], 3)
     with pytest.raises(UserError) as info:
-        name_failures(["b: cut", "c: empty"], 3)
-    assert str(info.value) == "2 of 3 failed:\n  b: cut\n  c: empty"
+        raise_failures(["b: truncated", "c: empty"], 3)
+    assert str(info.value) == "2 of 3 failed:\n  b: truncated\n  c: empty"

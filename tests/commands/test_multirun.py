@@ -1,7 +1,7 @@
 from segment.commands.multirun import Job, table
 
 
-def test_a_table_names_what_differs_between_jobs():
+def test_a_table_shows_the_overrides_that_differ_between_jobs():
     jobs = [
         Job(0, ["task=a", "seed=0"], "0.9012", "out/0"),
         Job(1, ["task=a", "seed=10"], "failed: no CT\nat all", "out/1"),
@@ -13,5 +13,5 @@ def test_a_table_names_what_differs_between_jobs():
     ]
 
 
-def test_no_job_is_a_head():
+def test_without_jobs_there_is_only_the_header():
     assert table([]) == "job  overrides  result  folder"

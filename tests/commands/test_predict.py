@@ -1,6 +1,5 @@
 import csv
 import itertools
-import sys
 
 import nibabel as nib
 import numpy as np
@@ -8,11 +7,10 @@ import pytest
 import SimpleITK
 import tiny
 from dicom_files import slice_file, stack_positions, write
-from hydra import compose, initialize_config_dir
+from run_commands import config
 from small_ct import touch
 
 from segment.commands import predict as module
-from segment.commands.command import config_dir
 from segment.commands.predict import main, predict
 from segment.errors import UserError
 from segment.io.read import read_ct
@@ -25,12 +23,11 @@ def ckpt(tmp_path):
 
 @pytest.fixture
 def run(ckpt, tmp_path):
-    """`segment predict` into the folder `masks`, without pictures."""
+    """Run `segment predict` with the output `masks`, without pictures."""
 
     def call(given, *overrides):
         arguments = [f"ckpt={ckpt}", f"input={given}", f"output={tmp_path / 'masks'}", "pictures=false", *overrides]
-        with initialize_config_dir(config_dir(), version_base="1.3"):
-            predict(compose("predict", arguments))
+        predict(config("predict", *arguments))
 
     return call
 
@@ -52,7 +49,7 @@ def expected(name, seed=0):
     return {(name, "liver"): (6 + seed) * 30 * 0.03, (name, "spleen"): 16 * (3 + seed) * 0.03}
 
 
-def test_a_mask_lies_on_the_cts_own_grid(run, tmp_path):
+def test_a_mask_has_the_grid_of_its_ct(run, tmp_path):
     hu, classes = tiny.body()
     source = nib.load(tiny.save(tmp_path / "ct.nii.gz", hu))
     run(tmp_path / "ct.nii.gz")
@@ -68,7 +65,7 @@ def test_a_mask_lies_on_the_cts_own_grid(run, tmp_path):
     assert volumes(tmp_path / "masks") == pytest.approx(expected("ct"))
 
 
-def test_a_folder_may_hold_every_format(run, tmp_path):
+def test_a_folder_of_all_formats_is_segmented(run, tmp_path):
     folder = tmp_path / "cts"
     hu, classes = tiny.body(seed=1)
     for suffix in (".nii", ".nii.gz"):
@@ -91,8 +88,8 @@ def test_a_folder_may_hold_every_format(run, tmp_path):
     assert volumes(tmp_path / "masks") == pytest.approx({k: v for name in cases for k, v in expected(name, 1).items()})
 
 
-def test_one_ct_stored_in_48_orientations_gets_one_mask(tmp_path, run, ckpt):
-    """Through files, with an oblique, sheared grid that preprocessing resamples."""
+def test_a_ct_stored_in_48_orientations_always_has_the_same_mask(tmp_path, run, ckpt):
+    """The grid is oblique and sheared, and preprocessing resamples it."""
     tiny.write_checkpoint(ckpt, tiny.config(spacing_mm=[3, 3, 3]))
     hu, _ = tiny.body()
     c, s = np.cos(0.3), np.sin(0.3)
@@ -116,7 +113,7 @@ def test_one_ct_stored_in_48_orientations_gets_one_mask(tmp_path, run, ckpt):
     assert set(masks.pop()) == {0, 1, 2}
 
 
-def test_masks_that_exist_are_refused_kept_or_done_again(run, tmp_path):
+def test_existing_masks_are_refused_kept_or_overwritten(run, tmp_path):
     folder, masks = tmp_path / "cts", tmp_path / "masks"
     tiny.save(folder / "a.nii.gz", tiny.body()[0])
     run(folder)
@@ -135,8 +132,8 @@ def test_masks_that_exist_are_refused_kept_or_done_again(run, tmp_path):
 
 
 @pytest.mark.parametrize("lost", [True, False])
-def test_after_an_interrupt_the_table_is_that_of_the_masks(run, tmp_path, monkeypatch, lost):
-    """Stopped just before the second mask, whose row is there already; perhaps the table got lost as well."""
+def test_after_an_interrupt_the_table_matches_the_masks(run, tmp_path, monkeypatch, lost):
+    """The first call stops after it has written the row of the second CT, but before the mask."""
     folder, masks = tmp_path / "cts", tmp_path / "masks"
     for seed, name in enumerate("abc"):
         tiny.save(folder / f"{name}.nii.gz", tiny.body(seed)[0])
@@ -155,27 +152,20 @@ def test_after_an_interrupt_the_table_is_that_of_the_masks(run, tmp_path, monkey
     if lost:
         (masks / "volumes.csv").unlink()
     monkeypatch.setattr(module, "write_mask", real)
-    tiny.save(folder / "b.nii.gz", tiny.body(3)[0])  # so that the old row would be wrong
+    tiny.save(folder / "b.nii.gz", tiny.body(3)[0])  # now the old row is wrong
     run(folder, "resume=true")
     assert volumes(masks) == pytest.approx(expected("a") | expected("b", 3) | expected("c", 2))
 
 
-def test_bad_files_are_named_and_the_others_done(ckpt, tmp_path, monkeypatch, capsys):
-    """As the command, for the exit code."""
+def test_bad_files_are_named_and_the_others_segmented(ckpt, tmp_path, monkeypatch, invoke):
     folder, masks = tmp_path / "cts", tmp_path / "masks"
     good = tiny.save(folder / "a.nii.gz", tiny.body()[0])
     (folder / "b.nii.gz").write_bytes(good.read_bytes()[:300])
     nib.save(nib.Nifti1Image(np.zeros((4, 4)), np.eye(4)), folder / "c.nii.gz")
     tiny.save(folder / "d.nii.gz", tiny.body(1)[0])
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(
-        sys, "argv", ["segment", f"ckpt={ckpt}", "input=cts", "output=masks", "pictures=false", "device=cpu"]
-    )
-    with pytest.raises(SystemExit) as end:
-        main()
-    assert end.value.code == 2
-    out, err = capsys.readouterr()
-    assert out == "2 of 4 masks are in masks\n"
+    code, out, err = invoke(main, f"ckpt={ckpt}", "input=cts", "output=masks", "pictures=false", "device=cpu")
+    assert (code, out) == (2, "2 of 4 masks are in masks\n")
     assert "Traceback" not in err
     last = err.split("error: ")[-1].splitlines()
     assert last[0] == "2 of 4 failed:"
@@ -187,14 +177,14 @@ def test_bad_files_are_named_and_the_others_done(ckpt, tmp_path, monkeypatch, ca
 
 
 def test_pictures_are_made_of_every_ct(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "write_video", lambda path, *_: path.write_bytes(b"video"))  # seconds, and tested there
+    monkeypatch.setattr(module, "write_video", lambda path, *_: path.write_bytes(b"video"))  # a real one takes seconds
     tiny.save(tmp_path / "ct.nii.gz", tiny.body()[0])
     run(tmp_path / "ct.nii.gz", "pictures=true")
     made = tmp_path / "masks"
     assert names(made) == ["checkpoint.sha256", "ct_organs.mp4", "ct_overlay.png", "ct_seg.nii.gz", "volumes.csv"]
     assert (made / "ct_overlay.png").read_bytes().startswith(b"\x89PNG")
     assert (made / "ct_organs.mp4").read_bytes() == b"video"
-    run(tmp_path / "ct.nii.gz", "overwrite=true")  # without pictures: those of before are of another mask
+    run(tmp_path / "ct.nii.gz", "overwrite=true")  # pictures of the old mask must not remain
     assert names(made) == ["checkpoint.sha256", "ct_seg.nii.gz", "volumes.csv"]
 
 
@@ -205,14 +195,14 @@ def test_masks_of_another_checkpoint_are_not_kept(run, ckpt, tmp_path):
     tiny.save(folder / "b.nii.gz", tiny.body(1)[0])
     tiny.write_checkpoint(ckpt, tiny.config(spacing_mm=[4, 4, 4]))
     for given in (folder, folder / "b.nii.gz"):
-        known = r"^the masks in .* are not known .*best\.ckpt; choose another output, or overwrite=true"
-        with pytest.raises(UserError, match=known):
+        message = r"^the masks in .* were not made by .*best\.ckpt; choose another output, or overwrite=true"
+        with pytest.raises(UserError, match=message):
             run(given, "resume=true")
     assert names(masks) == ["a_seg.nii.gz", "checkpoint.sha256", "volumes.csv"]
     run(folder, "overwrite=true")
     run(folder, "resume=true")
     (masks / "checkpoint.sha256").unlink()
-    with pytest.raises(UserError, match="not known"):
+    with pytest.raises(UserError, match="were not made by"):
         run(folder, "resume=true")
 
 
@@ -221,9 +211,9 @@ def test_masks_of_another_checkpoint_that_are_not_overwritten_are_refused(run, c
     for seed, name in enumerate("ab"):
         tiny.save(folder / f"{name}.nii.gz", tiny.body(seed)[0])
     run(folder)
-    run(folder / "a.nii.gz", "overwrite=true")  # all masks are of one checkpoint
+    run(folder / "a.nii.gz", "overwrite=true")  # all masks are from this checkpoint
     tiny.write_checkpoint(ckpt, tiny.config(spacing_mm=[4, 4, 4]))
-    with pytest.raises(UserError, match=r"masks holds 1 mask\(s\) .*best\.ckpt .*: b_seg\.nii\.gz; add these CTs"):
+    with pytest.raises(UserError, match=r"masks holds 1 mask\(s\) .*best\.ckpt .*: b_seg\.nii\.gz; add their CTs"):
         run(folder / "a.nii.gz", "overwrite=true")
     (masks / "b_seg.nii.gz").rename(tmp_path / "b_seg.nii.gz")
     run(folder / "a.nii.gz", "overwrite=true")
@@ -231,7 +221,7 @@ def test_masks_of_another_checkpoint_that_are_not_overwritten_are_refused(run, c
     assert names(masks) == ["a_seg.nii.gz", "b_seg.nii.gz", "checkpoint.sha256", "volumes.csv"]
 
 
-def test_inputs_of_one_name_fail_and_the_others_are_segmented(run, tmp_path):
+def test_inputs_with_the_same_name_fail_and_the_others_are_segmented(run, tmp_path):
     for name in ("a.nii.gz", "a.nii", "b.nii"):
         tiny.save(tmp_path / "cts" / name, tiny.body()[0])
     for more in ((), ("resume=true",), ("overwrite=true",)):
@@ -242,7 +232,7 @@ def test_inputs_of_one_name_fail_and_the_others_are_segmented(run, tmp_path):
         assert names(tmp_path / "masks") == ["b_seg.nii.gz", "checkpoint.sha256", "volumes.csv"]
 
 
-def test_an_interrupted_overwriting_leaves_nothing_old_to_keep(run, ckpt, tmp_path, monkeypatch):
+def test_an_interrupted_overwrite_leaves_no_old_mask(run, ckpt, tmp_path, monkeypatch):
     tiny.save(tmp_path / "cts" / "a.nii.gz", tiny.body()[0])
     run(tmp_path / "cts")
 
@@ -269,7 +259,7 @@ def test_dicom_series_are_segmented(run, tmp_path):
     assert np.allclose(mask.affine[:3, :3], np.diag([-2, -3, 5]))
 
 
-def test_one_of_several_series_is_chosen(run, tmp_path):
+def test_one_of_several_series_is_selected(run, tmp_path):
     tiny.write_dicom(tmp_path / "ct", SeriesInstanceUID="1.2.3.5")
     for path in tiny.write_dicom(tmp_path / "other", seed=1).iterdir():
         path.rename(tmp_path / "ct" / f"other{path.name}")
@@ -299,15 +289,15 @@ def test_a_tilted_series_is_straightened_on_request(run, tmp_path):
         np.testing.assert_allclose(of_ct, expected.affine, atol=1e-4)
 
 
-def test_a_straightened_ct_goes_when_its_mask_is_made_anew_without(run, tmp_path):
+def test_an_old_straightened_ct_is_removed_with_its_mask(run, tmp_path):
     tiny.write_dicom(tmp_path / "cts" / "a")
     tiny.save(tmp_path / "masks" / "a_straightened.nii.gz", tiny.body()[0])
     run(tmp_path / "cts", "straighten=true", "overwrite=true")
     assert names(tmp_path / "masks") == ["a_seg.nii.gz", "checkpoint.sha256", "volumes.csv"]
 
 
-def test_a_tree_is_mirrored_and_what_is_no_ct_in_it_is_named(run, tmp_path, capsys):
-    """Its second patient has a viewer with many files before the CT; its masks lie in a folder of their own."""
+def test_the_output_has_the_folders_of_the_input_and_other_files_are_named(run, tmp_path, capsys):
+    """The folder of the second patient has a DICOM viewer with many files, which come before the CT."""
     scans, masks = tmp_path / "scans", tmp_path / "masks"
     hu, classes = tiny.body()
     tiny.save(scans / "p1" / "ct.nii.gz", hu)
@@ -332,7 +322,7 @@ def test_a_tree_is_mirrored_and_what_is_no_ct_in_it_is_named(run, tmp_path, caps
     assert len({case for case, _ in volumes(masks)}) == 4
 
 
-def test_a_label_map_for_a_ct_is_refused_and_leaves_no_folder(run, tmp_path):
+def test_a_label_map_as_input_is_refused_without_making_a_folder(run, tmp_path):
     tiny.save(tmp_path / "cts" / "a.nii.gz", tiny.body()[1])
     with pytest.raises(UserError, match=r"a\.nii\.gz cannot be a CT: numbers from 0 to 2 are codes of a label map"):
         run(tmp_path / "cts" / "a.nii.gz")
@@ -341,7 +331,7 @@ def test_a_label_map_for_a_ct_is_refused_and_leaves_no_folder(run, tmp_path):
     assert not (tmp_path / "masks").exists()
 
 
-def test_inputs_are_a_list(run, tmp_path):
+def test_inputs_can_be_a_list(run, tmp_path):
     one, two = (tiny.save(tmp_path / name / "ct.nii.gz", tiny.body(n)[0]) for n, name in enumerate("ab"))
     run(f"[{one},{two.parent}]")
     assert volumes(tmp_path / "masks") == pytest.approx(expected("a/ct") | expected("b/ct", 1))

@@ -8,29 +8,28 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+import run_commands
 import stand_in
 import yaml
-from hydra import compose, initialize_config_dir
+from run_commands import config, environment, wait_until
 
 from segment.commands import sweep
-from segment.commands.command import config_dir
-from segment.search import clock, worker
+from segment.configuration.values import config_dir
+from segment.search import resources, worker
 
 SMOKE = '"experiment=smoke","test=false","logger=csv"'
 QUIET = ["sweep=smoke", f"overrides=[{SMOKE}]", "hydra.run.dir=here"]
 GROUPS = ("sampler", "pruner")
 METHODS = [f"{group}={path.stem}" for group in GROUPS for path in Path(config_dir(), group).glob("*.yaml")]
-SEGMENT = str(Path(sys.executable).with_name("segment"))
 DOCS = Path(__file__).parents[2] / "docs" / "sweeps.md"
 
 
 @pytest.fixture
-def command(tmp_path, monkeypatch, capsys):
-    """Runs the door with the stand-in; returns the exit code and what it prints."""
+def command(tmp_path, monkeypatch, invoke):
+    """Run `segment sweep` with the stand-in; returns exit code, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sweep, "TRAIN", (sys.executable, stand_in.__file__))
     monkeypatch.setattr(worker, "TICK_S", 0.02)
@@ -39,13 +38,7 @@ def command(tmp_path, monkeypatch, capsys):
             monkeypatch.delenv(name)
 
     def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["segment", *arguments])
-        code = 0
-        try:
-            sweep.main()
-        except SystemExit as end:
-            code = end.code
-        return code, *capsys.readouterr()
+        return invoke(sweep.main, *arguments)
 
     return call
 
@@ -59,33 +52,31 @@ def files(folder: Path) -> list[Path]:
     return [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
 
 
-def test_a_sweep_leaves_table_best_pictures_and_a_yaml_for_agents(command, tmp_path):
+def test_a_sweep_writes_table_best_trial_pictures_and_a_sweep_for_wandb(command, tmp_path):
     code, out, err = command(*QUIET, "trials=6", "seeds=2", "seed=5")
     assert code == 0, err
     here = tmp_path / "here"
     names = {path.name for path in here.iterdir() if not path.name.startswith(".")}
     assert names == {
-        *("config.yaml", "sweep.log", "journal.log", "trials", "trials.csv", "best.yaml", "clock.json"),
-        *("history.png", "importance.png", "wandb_sweep.yaml"),
+        *("config.yaml", "sweep.log", "journal.log", "trials", "trials.csv", "best.yaml", "clock.json", "sweep.json"),
+        *("history.png", "importance.png", "sweep.json", "wandb_sweep.yaml"),
     }
     rows = table(here)
     assert [row["state"] for row in rows] == ["complete"] * 6
     assert {path.name for path in (here / "trials" / "3").iterdir()} == {".lock", "seed5", "seed6"}
     best = max(rows, key=lambda row: float(row["value"]))
-    said = yaml.safe_load((here / "best.yaml").read_text())
-    assert (said["trial"], said["value"]) == (int(best["trial"]), float(best["value"]))
+    recorded = yaml.safe_load((here / "best.yaml").read_text())
+    assert (recorded["trial"], recorded["value"]) == (int(best["trial"]), float(best["value"]))
     assert "6 trials, 6 finished" in out
     assert "sweep folder: here" in out
     assert f"trial {best['trial']} complete: val/dice/mean {float(best['value']):.4f}" in err
-    with initialize_config_dir(config_dir(), version_base="1.3"):
-        cfg = compose("train", overrides=said["overrides"])
-    assert cfg.optimizer.lr == float(best["optimizer.lr"])
+    assert config("train", *recorded["overrides"]).optimizer.lr == float(best["optimizer.lr"])
     agents = yaml.safe_load((here / "wandb_sweep.yaml").read_text())
     assert agents["parameters"].keys() == {"optimizer.lr", "data.foreground_share"}
     assert agents["command"][2:6] == ["train", "experiment=smoke", "test=false", "logger=csv"]
 
 
-def test_a_sweep_goes_on_by_its_folder_alone_with_a_larger_budget(command, tmp_path):
+def test_a_sweep_is_resumed_by_its_folder_and_a_larger_budget(command, tmp_path):
     assert command(*QUIET, "trials=2", "seed=3")[0] == 0
     before = table(tmp_path / "here")
     code, _, err = command("resume=here", "trials=4")
@@ -95,19 +86,19 @@ def test_a_sweep_goes_on_by_its_folder_alone_with_a_larger_budget(command, tmp_p
     assert [row["state"] for row in after] == ["complete"] * 4
     assert [stand_in.calls(tmp_path / "here" / "trials" / str(n))[0][1] for n in range(4)] == ["false"] * 4
     assert {path.parts[0] for path in files(tmp_path)} == {"here"}
-    assert command("resume=here")[0] == 0  # by the budget that it began with, nothing is left to do
+    assert command("resume=here")[0] == 0  # the budget of config.yaml is used up, so there is nothing to do
     assert table(tmp_path / "here") == after
 
 
-def test_the_whole_command_with_resume_goes_on_too(command, tmp_path):
-    # Absolute paths are not kept.
+def test_a_sweep_is_resumed_by_its_whole_command(command, tmp_path):
+    # Absolute paths are not recorded.
     absolute = [QUIET[0], f'overrides=[{SMOKE},"cache_dir={tmp_path}/cache"]', "hydra.run.dir=here"]
     assert command(*absolute, "trials=1")[0] == 0
     kept = [path.read_text() for path in (tmp_path / "here").iterdir() if path.suffix in (".yaml", ".csv", ".log")]
     assert str(tmp_path) not in "".join(kept)
     code, _, err = command("resume=here", "trials=2")
     assert code == 2
-    assert "here does not keep its absolute paths; repeat its whole command, with resume=here" in err
+    assert "here does not record absolute paths; repeat its whole command, with resume=here" in err
     code, _, err = command(*absolute[:2], "trials=2", "resume=here")
     assert code == 0, err
     assert len(table(tmp_path / "here")) == 2
@@ -119,7 +110,7 @@ def test_the_whole_command_with_resume_goes_on_too(command, tmp_path):
         (["overrides=[modle.lr=1]"], "cannot read the override"),
         (['overrides=["modle.lr=1"]'], "there is no option modle.lr; did you mean optimizer.lr=1?"),
         (["+space.modle.lr=[1,2]"], "there is no option modle.lr; did you mean optimizer.lr=1?"),
-        (['overrides=["seed=3"]'], "seed=3 is for the search to set; use seed= of the sweep"),
+        (['overrides=["seed=3"]'], "the search sets seed for every trial; instead of seed=3 use seed= of the sweep"),
         (['overrides=["logger=wandb"]'], "a search reads metrics.csv"),
         (["+space.data.batch_size.low=1"], "space.data.batch_size needs numbers for low and high"),
         (["trials=null"], "trials and hours are both null"),
@@ -134,7 +125,7 @@ def test_the_whole_command_with_resume_goes_on_too(command, tmp_path):
         (["seed=-1"], "seed must be a whole number"),
     ],
 )
-def test_mistakes_end_in_one_sentence_before_the_first_trial(command, tmp_path, arguments, message):
+def test_wrong_options_end_in_one_sentence_before_the_first_trial(command, tmp_path, arguments, message):
     code, _, err = command("sweep=smoke", *arguments)
     assert code == 2
     assert message in err
@@ -142,7 +133,7 @@ def test_mistakes_end_in_one_sentence_before_the_first_trial(command, tmp_path, 
     assert not list(tmp_path.rglob("trials"))
 
 
-def test_a_space_of_one_s_own_is_a_file_and_its_groups_are_checked(command, tmp_path):
+def test_groups_in_a_search_space_of_the_user_are_checked(command, tmp_path):
     mine = tmp_path / "conf" / "sweep" / "mine.yaml"
     mine.parent.mkdir(parents=True)
     text = "# @package _global_\noverrides: [experiment=smoke, logger=csv]\nspace:\n  optimizer.lr: [0.1, 0.2]\n"
@@ -157,7 +148,7 @@ def test_a_space_of_one_s_own_is_a_file_and_its_groups_are_checked(command, tmp_
 
 @pytest.fixture
 def own(tmp_path):
-    """A folder of configuration with an experiment and a space of its own."""
+    """A folder of configuration with an experiment and a search space of the user."""
     for group in ("experiment", "sweep"):
         (tmp_path / "conf" / group).mkdir(parents=True)
     text = "# @package _global_\ndefaults: [smoke, override /logger: csv]\ntask: own\n"
@@ -168,36 +159,35 @@ def own(tmp_path):
 
 
 @pytest.mark.parametrize("argument", ["--config-dir=conf", "hydra.searchpath=[file://conf]"])
-def test_an_experiment_of_one_s_own_is_found_at_a_resume_and_by_who_trains_the_best(command, tmp_path, own, argument):
+def test_an_experiment_of_the_user_is_found_at_a_resume_and_by_best_yaml(command, tmp_path, own, argument):
     code, _, err = command(argument, "sweep=own", "hydra.run.dir=here", "trials=1")
     assert code == 0, err
     code, _, err = command("resume=here", "trials=2")
     assert code == 0, err
     assert len(table(tmp_path / "here")) == 2
-    said = yaml.safe_load((tmp_path / "here" / "best.yaml").read_text())["overrides"]
-    with initialize_config_dir(config_dir(), version_base="1.3"):
-        assert compose("train", overrides=said).task == "own"
-    assert said[0] in yaml.safe_load((tmp_path / "here" / "wandb_sweep.yaml").read_text())["command"]
+    recorded = yaml.safe_load((tmp_path / "here" / "best.yaml").read_text())["overrides"]
+    assert config("train", *recorded).task == "own"
+    assert recorded[0] in yaml.safe_load((tmp_path / "here" / "wandb_sweep.yaml").read_text())["command"]
 
 
-def test_an_experiment_of_one_s_own_is_found_by_every_training(command, tmp_path, own, monkeypatch):
+def test_an_experiment_of_the_user_is_found_by_every_trial(command, tmp_path, own, monkeypatch):
     show = "import hydra; hydra.main(version_base='1.3', config_path={!r}, config_name='train')(print)()"
     monkeypatch.setattr(sweep, "TRAIN", (sys.executable, "-c", show.format(config_dir())))
     call = ["--config-dir", str(own), "sweep=own", "hydra.run.dir=here", "trials=1"]
-    command(*call)  # it only shows its configuration
+    command(*call)  # the trial only prints its configuration
     assert "'task': 'own'" in (tmp_path / "here" / "trials" / "0" / "output.log").read_text()
 
 
-def test_a_folder_of_configuration_elsewhere_is_asked_for_again(command, tmp_path, own, monkeypatch):
+def test_a_folder_of_configuration_elsewhere_must_be_given_again(command, tmp_path, own, monkeypatch):
     there = tmp_path / "there"
     there.mkdir()
     monkeypatch.chdir(there)
     call = ["--config-dir", str(own), "sweep=own", "trials=1"]
     assert command(*call, "hydra.run.dir=here")[0] == 0
-    assert str(tmp_path) not in (there / "here" / "config.yaml").read_text()
+    assert str(tmp_path) not in "".join((there / "here" / name).read_text() for name in ("config.yaml", "sweep.json"))
     code, _, err = command("resume=here", "trials=2")
     assert code == 2
-    assert "here does not keep its absolute paths" in err
+    assert "here does not record absolute paths" in err
     assert command(*call, "resume=here")[0] == 0
 
 
@@ -207,7 +197,7 @@ def test_every_sampler_and_pruner_searches(command, tmp_path, method):
     assert [row["state"] for row in table(tmp_path / "here")] == ["complete"] * 2
 
 
-def test_a_sweep_of_another_space_is_refused_with_the_difference(command, tmp_path):
+def test_a_resume_with_another_search_space_is_refused_with_the_difference(command, tmp_path):
     assert command(*QUIET, "trials=1")[0] == 0
     code, _, err = command(*QUIET[:2], "trials=5", "space.optimizer.lr.high=0.5", "resume=here")
     assert code == 2
@@ -216,7 +206,7 @@ def test_a_sweep_of_another_space_is_refused_with_the_difference(command, tmp_pa
     assert len(table(tmp_path / "here")) == 1
 
 
-def test_a_sweep_in_which_nothing_finishes_says_why(command):
+def test_a_sweep_without_a_finished_trial_reports_the_error(command):
     crash = 'overrides=["experiment=smoke","logger=csv","task=crash"]'
     code, out, err = command(QUIET[0], crash, QUIET[2], "trials=2")
     assert code == 2
@@ -233,22 +223,17 @@ sweep.main()
 """
 
 
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Start `segment sweep` with the stand-in in a process of its own."""
+    env = os.environ | {"PYTHONPATH": str(Path(stand_in.__file__).parent)}
+    call = [sys.executable, "-c", START, *arguments]
+    return subprocess.Popen(call, cwd=folder, env=env, stderr=subprocess.PIPE, text=True)
+
+
 @pytest.mark.slow
-def test_a_signal_stops_the_command_and_its_exit_code_says_so(tmp_path):
-    environment = os.environ | {"PYTHONPATH": str(Path(stand_in.__file__).parent)}
-    call = [
-        sys.executable,
-        "-c",
-        START,
-        QUIET[0],
-        'overrides=["experiment=smoke","logger=csv","init_from=never"]',
-        QUIET[2],
-    ]
-    process = subprocess.Popen(call, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
-    until = time.monotonic() + 120
-    while not (tmp_path / "here" / "trials" / "0" / "metrics.csv").exists():
-        assert time.monotonic() < until
-        time.sleep(0.05)
+def test_a_signal_stops_the_command_with_exit_code_143(tmp_path):
+    process = start(tmp_path, QUIET[0], 'overrides=["experiment=smoke","logger=csv","init_from=never"]', QUIET[2])
+    wait_until((tmp_path / "here" / "trials" / "0" / "metrics.csv").exists, process)
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 143
@@ -258,19 +243,20 @@ def test_a_signal_stops_the_command_and_its_exit_code_says_so(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_same_command_begins_joins_and_resumes(tmp_path):
-    environment = os.environ | {"PYTHONPATH": str(Path(stand_in.__file__).parent)}
-    call = [sys.executable, "-c", START, *QUIET, "trials=6", "resume=true"]
-    both = [subprocess.Popen(call, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+def test_the_same_command_starts_joins_and_resumes_a_sweep(tmp_path):
+    call = [*QUIET, "trials=6", "resume=true"]
+    both = [start(tmp_path, *call) for _ in range(2)]
     errors = [process.communicate(timeout=120)[1] for process in both]
     assert [process.returncode for process in both] == [0, 0], errors
     assert [row["state"] for row in table(tmp_path / "here")] == ["complete"] * 6
     assert [len(stand_in.calls(tmp_path / "here" / "trials" / str(number))) for number in range(6)] == [1] * 6
-    assert subprocess.run(call, cwd=tmp_path, env=environment, check=False, timeout=120).returncode == 0
+    third = start(tmp_path, *call)
+    third.communicate(timeout=120)
+    assert third.returncode == 0
 
 
 def commands() -> list[list[str]]:
-    """What docs/sweeps.md tells to type."""
+    """The commands in docs/sweeps.md."""
     blocks = re.findall(r"```sh\n(.*?)```", DOCS.read_text(), re.DOTALL)
     return [shlex.split(line, comments=True) for block in blocks for line in block.splitlines() if line.strip()]
 
@@ -278,7 +264,7 @@ def commands() -> list[list[str]]:
 SWEEPS = [words[2:] for words in commands() if words[:2] == ["segment", "sweep"]]
 
 
-def test_the_page_tells_of_grids_searches_resumes_and_agents():
+def test_the_page_shows_grids_searches_resumes_and_agents():
     assert [words[:2] for words in commands()] == [
         ["segment", "train"],
         *[["segment", "sweep"]] * 7,
@@ -287,7 +273,7 @@ def test_the_page_tells_of_grids_searches_resumes_and_agents():
     ]
 
 
-# The stand-in takes a moment instead of hours.
+# Smaller budgets, because the stand-in trains in a moment instead of hours.
 SHORTER = {"hours=8": "hours=0.0005", "trials=24": "trials=2", "trials=48": "trials=3", "trials=64": "trials=2"}
 
 
@@ -295,13 +281,13 @@ SHORTER = {"hours=8": "hours=0.0005", "trials=24": "trials=2", "trials=48": "tri
 @pytest.mark.parametrize("words", [words for words in SWEEPS if not words[0].startswith("resume=")])
 def test_every_search_of_the_page_runs(command, tmp_path, monkeypatch, words):
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    monkeypatch.setattr(clock, "TICK_S", 0.05)
+    monkeypatch.setattr(resources, "TICK_S", 0.05)
     budget = [] if any(word.startswith("trials=") for word in words) else ["trials=2"]
     code, _, err = command(*(SHORTER.get(word, word) for word in words), *budget)
     assert code == 0, err
     (folder,) = (tmp_path / "outputs" / "quick" / "sweeps").iterdir()
-    begun = len(table(folder))
-    assert begun >= 1 if "hours=8" in words else begun == 2
+    trials = len(table(folder))
+    assert trials >= 1 if "hours=8" in words else trials == 2
 
 
 @pytest.mark.slow
@@ -317,23 +303,15 @@ def test_every_resume_of_the_page_runs(command, tmp_path, monkeypatch):
     assert len(table(folder)) == 3
 
 
-@pytest.fixture
-def shell(tmp_path):
-    """Starts commands as the shell does."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("WANDB", "HYDRA"))}
-    environment |= {"SEGMENT_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1", "COLUMNS": "140"}
-
-    def start(*words: str) -> subprocess.Popen:
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        return subprocess.Popen([SEGMENT, *words], cwd=tmp_path, env=environment, **pipes)
-
-    return start
+def real(folder: Path, *words: str) -> subprocess.Popen[str]:
+    """Start a real command."""
+    return run_commands.start(*words, cwd=folder, env=environment(SEGMENT_CACHE=folder / "cache", COLUMNS=140))
 
 
 @pytest.mark.slow
-def test_the_page_s_grid_runs(shell, tmp_path):
+def test_the_grid_of_the_page_runs(tmp_path):
     (words,) = [words[1:] for words in commands() if words[:2] == ["segment", "train"]]
-    process = shell(*words, "preflight=false")
+    process = real(tmp_path, *words, "preflight=false")
     _, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     runs = sorted((tmp_path / "outputs" / "smoke" / "sweeps").glob("*/*/config.yaml"))
@@ -341,33 +319,31 @@ def test_the_page_s_grid_runs(shell, tmp_path):
 
 
 @pytest.mark.slow
-def test_real_trainings_are_searched_killed_and_resumed(shell, tmp_path):
+def test_a_search_with_real_trainings_is_killed_and_resumed(tmp_path):
     short = '"trainer.max_epochs=12","data.patches_per_epoch=2","callbacks.early_stopping=null"'
-    process = shell(
+    process = real(
+        tmp_path,
         *("sweep", "sweep=smoke", "trials=3", "hydra.run.dir=here", "pruner=none"),
         f'overrides=["experiment=smoke","test=false","preflight=false",{short}]',
     )
     trials = tmp_path / "here" / "trials"
-    until = time.monotonic() + 200
-    while not (trials / "1" / "checkpoints" / "last.ckpt").exists():
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    wait_until((trials / "1" / "checkpoints" / "last.ckpt").exists, process)
     process.kill()
     process.communicate()
     rows = [row["state"] for row in table(tmp_path / "here")]
-    second = shell("sweep", "resume=here")
+    second = real(tmp_path, "sweep", "resume=here")
     out, err = second.communicate(timeout=400)
     assert second.returncode == 0, err
-    assert rows == ["complete"]  # as the first trial's end left it
-    assert "trial 1 goes on" in err
+    assert rows == ["complete"]  # the table was last written when the first trial finished
+    assert "trial 1 continues" in err
     assert "3 trials, 3 finished" in out
     assert [row["state"] for row in table(tmp_path / "here")] == ["complete"] * 3
     assert {path.name for path in trials.iterdir()} == {"0", "1", "2"}
     for number in range(3):
         run = trials / str(number)
-        config = yaml.safe_load((run / "config.yaml").read_text())
-        assert config["logger"]["wandb"]["group"] == "smoke/here"
-        assert f"{config['model']['optimizer']['lr']}" == table(tmp_path / "here")[number]["optimizer.lr"]
+        cfg = yaml.safe_load((run / "config.yaml").read_text())
+        assert cfg["logger"]["wandb"]["group"] == "smoke/here"
+        assert f"{cfg['model']['optimizer']['lr']}" == table(tmp_path / "here")[number]["optimizer.lr"]
         with (run / "metrics.csv").open() as file:
             values = [row for row in csv.DictReader(file) if row["val/dice/mean"]]
         assert [int(row["epoch"]) for row in values] == list(range(12))

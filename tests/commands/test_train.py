@@ -3,26 +3,24 @@
 import csv
 import json
 import math
-import os
-import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import run_commands
 import tiny
 import torch
+from run_commands import environment, wait_until
 
 from segment.commands.train import _record
 from segment.errors import UserError
 from segment.metrics.cases_csv import read_cases
-from segment.run.finetune import all_seen
+from segment.run.finetune import seen_hashes
 from segment.run.folder import Run
 
 ORGANS = ["liver", "right_kidney", "left_kidney", "spleen"]
-# One worker runs this file, for its tests share a finished run.
+# One pytest worker runs this file, because its tests share a finished run.
 pytestmark = pytest.mark.xdist_group("train")
 
 TINY = ["experiment=smoke", "callbacks.cases.overlay=false", "data.patches_per_epoch=2", "data.batch_size=1"]
@@ -31,23 +29,16 @@ TINY += ["preflight=false", "callbacks.validation.overlay=false"]
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory) -> Path:
-    """Synthetic CTs and volumes that the runs of this file share."""
+    """Synthetic CTs and stored volumes, shared by the runs of this file."""
     return tmp_path_factory.mktemp("cache")
 
 
-def command(folder: Path, cache: Path, *overrides: str) -> tuple[list[str], dict[str, str]]:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("WANDB", "HYDRA"))}
-    environment |= {"SEGMENT_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
-    return [sys.executable, "-m", "segment.commands.train", *TINY, f"output_dir={folder}", *overrides], environment
-
-
 def train(folder: Path, cache: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
-    call, environment = command(folder, cache, *overrides)
-    return subprocess.run(call, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    return run_commands.run("train", *TINY, f"output_dir={folder}", *overrides, env=environment(SEGMENT_CACHE=cache))
 
 
 def only_run(folder: Path) -> Path:
-    (config,) = (path for path in folder.rglob("config.yaml") if "wandb" not in path.parts)  # which keeps a copy
+    (config,) = (path for path in folder.rglob("config.yaml") if "wandb" not in path.parts)  # W&B keeps a copy
     return config.parent
 
 
@@ -73,7 +64,7 @@ def scalars(run: Path) -> list[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, cache) -> Path:
-    """A run of three epochs that nothing stopped."""
+    """An uninterrupted run of three epochs."""
     folder = tmp_path_factory.mktemp("finished")
     done = train(folder, cache, "trainer.max_epochs=3", "preflight=true")
     assert done.returncode == 0, done.stderr
@@ -81,7 +72,7 @@ def finished(tmp_path_factory, cache) -> Path:
     return only_run(folder)
 
 
-def test_a_run_leaves_all_that_the_contract_names(finished):
+def test_a_run_writes_all_documented_files(finished):
     names = {path.name for path in finished.iterdir()}
     assert names >= {"config.yaml", "environment.json", "split.json", "metrics.csv", "cases.csv", "train.log", "wandb"}
     assert {path.name for path in (finished / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
@@ -92,7 +83,7 @@ def test_a_run_leaves_all_that_the_contract_names(finished):
     assert [score.organ for _, score in cases[:4]] == ORGANS
 
 
-def test_scalars_have_the_names_of_the_contract(finished):
+def test_scalars_have_the_documented_names(finished):
     rows = scalars(finished)
     columns = set(rows[0])
     dice = {f"{part}/dice/{organ}" for part in ("val", "test") for organ in [*ORGANS, "mean"]}
@@ -102,32 +93,28 @@ def test_scalars_have_the_names_of_the_contract(finished):
 
 
 @pytest.mark.parametrize(("logger", "left"), [("tensorboard", "tensorboard"), ("none", None)])
-def test_a_logger_leaves_its_files_and_no_others(tmp_path, cache, finished, logger, left):
+def test_a_logger_writes_its_own_files_only(tmp_path, cache, finished, logger, left):
     done = train(tmp_path, cache, f"logger={logger}", "trainer.max_epochs=1", "test=false")
     assert done.returncode == 0, done.stderr
     names = {path.name for path in only_run(tmp_path).iterdir()}
     assert names & {"metrics.csv", "wandb", "tensorboard"} == ({left} if left else set())
 
 
-def test_training_stops_early_and_watches_the_learning_rate(tmp_path, cache, finished):
+def test_training_stops_early_and_logs_the_learning_rate(tmp_path, cache, finished):
     stop = ["callbacks.early_stopping.patience=1", "callbacks.early_stopping.min_delta=1", "trainer.max_epochs=5"]
     done = train(tmp_path, cache, *stop, "test=false", "logger=csv")
     assert done.returncode == 0, done.stderr
     rows = scalars(only_run(tmp_path))
-    assert max(int(row["epoch"]) for row in rows if row["epoch"]) == 1  # the first is the best, the next is no better
+    assert max(int(row["epoch"]) for row in rows if row["epoch"]) == 1  # the second epoch is not better than the first
     assert all(float(row["train/lr"]) > 0 for row in rows if row.get("val/dice/mean"))
 
 
-def test_killed_and_resumed_is_as_never_stopped(tmp_path, cache, finished):
-    call, environment = command(tmp_path, cache, "trainer.max_epochs=3")
-    process = subprocess.Popen(call, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 300
-    while not list(tmp_path.rglob("last.ckpt")):
-        assert process.poll() is None, "the run ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+def test_a_killed_and_resumed_run_equals_an_uninterrupted_one(tmp_path, cache, finished):
+    arguments = [*TINY, f"output_dir={tmp_path}", "trainer.max_epochs=3"]
+    process = run_commands.start("train", *arguments, env=environment(SEGMENT_CACHE=cache))
+    wait_until(lambda: list(tmp_path.rglob("last.ckpt")), process)
+    process.kill()
+    process.communicate()
     killed = only_run(tmp_path)
     assert not (killed / "cases.csv").exists()
     done = train(
@@ -138,16 +125,16 @@ def test_killed_and_resumed_is_as_never_stopped(tmp_path, cache, finished):
     assert_same(killed, finished)
 
 
-def test_a_run_is_repeated_from_its_records(tmp_path, cache, finished):
+def test_a_run_is_repeated_from_its_record(tmp_path, cache, finished):
     done = train(tmp_path, cache, f"from_run={finished}")
     assert done.returncode == 0, done.stderr
     assert "the scores agree: all numbers of 8 rows are equal" in done.stdout
     assert_same(only_run(tmp_path), finished)
     other = train(tmp_path / "other", cache, f"from_run={finished}", "trainer.max_epochs=1")
-    assert "the scores do not agree: Dice of" in other.stdout
+    assert "the scores do not agree: Dice differs in" in other.stdout
 
 
-def test_a_sweep_leaves_complete_folders_that_do_not_mix(tmp_path, cache, finished):
+def test_jobs_of_a_sweep_write_separate_complete_folders(tmp_path, cache, finished):
     done = train(tmp_path, cache, "-m", "trainer.max_epochs=3,1", "hydra.sweep.dir=" + str(tmp_path / "sweep"))
     assert done.returncode == 0, done.stderr
     for job in ("0", "1"):
@@ -155,7 +142,7 @@ def test_a_sweep_leaves_complete_folders_that_do_not_mix(tmp_path, cache, finish
         assert (run / "cases.csv").exists()
         assert (run / "checkpoints" / "best.ckpt").exists()
         assert len(list((run / "wandb").glob("offline-run-*"))) == 1
-    # The first job is the finished run again; the second is not disturbed by what the first left in the process.
+    # The first job repeats the finished run. State that it leaves in the process must not affect the second job.
     assert_same(tmp_path / "sweep" / "0", finished)
     assert sum(bool(row["train/loss"]) for row in scalars(tmp_path / "sweep" / "1")) == 1
 
@@ -190,7 +177,7 @@ def test_two_processes_train_and_test_each_case_once(tmp_path, cache):
         (["resume=true", "seed=7"], "nothing to resume"),
     ],
 )
-def test_mistakes_end_in_one_sentence_before_training(tmp_path, cache, overrides, message):
+def test_wrong_options_end_in_one_sentence_before_training(tmp_path, cache, overrides, message):
     done = train(tmp_path, cache, *overrides)
     assert done.returncode == 2
     last = done.stderr.strip().splitlines()[-1]
@@ -200,7 +187,7 @@ def test_mistakes_end_in_one_sentence_before_training(tmp_path, cache, overrides
     assert not list(tmp_path.rglob("*.ckpt"))
 
 
-def test_a_folder_that_holds_a_run_is_left_alone(cache, finished):
+def test_a_folder_with_another_run_is_not_changed(cache, finished):
     before = {path: path.stat().st_mtime_ns for path in finished.rglob("*") if path.is_file()}
     done = train(finished.parents[1], cache, f"hydra.run.dir={finished}", "trainer.max_epochs=3")
     assert done.returncode == 2
@@ -208,7 +195,7 @@ def test_a_folder_that_holds_a_run_is_left_alone(cache, finished):
     assert {path: path.stat().st_mtime_ns for path in finished.rglob("*") if path.is_file()} == before
 
 
-def test_a_set_of_one_organ_is_mixed_with_one_of_all(tmp_path, cache, finished):
+def test_data_sets_with_different_organs_are_combined(tmp_path, cache, finished):
     source = cache / "copy"
     for image in sorted(cache.glob("phantom/*/images/*"))[:4]:
         for kind in ("images", "labels"):
@@ -233,9 +220,7 @@ def test_a_cross_validation_tests_every_case_once_and_its_tables_are_merged(tmp_
     done = train(tmp_path, cache, "-m", *folds)
     assert done.returncode == 0, done.stderr
     (sweep,) = {config.parents[1] for config in tmp_path.rglob("config.yaml")}
-    _, environment = command(tmp_path, cache)
-    merge = [sys.executable, "-m", "segment.commands.merge", f"runs={sweep}"]
-    merged = subprocess.run(merge, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    merged = run_commands.run("merge", f"runs={sweep}", cwd=tmp_path)
     assert merged.returncode == 0, merged.stderr
     rows = read_cases(sweep / "cases.csv")
     assert len({case for case, _ in rows}) == 8
@@ -244,7 +229,7 @@ def test_a_cross_validation_tests_every_case_once_and_its_tables_are_merged(tmp_
 
 
 def data_of(train, test, shared=False):
-    """A data module of cases that are called as their content."""
+    """A stand-in for a data module. The voxel hash of a case is its name."""
     cases = {name: SimpleNamespace(id=name) for name in [*train, *test]}
     return SimpleNamespace(
         split=SimpleNamespace(test=[cases[name] for name in test], shared=shared),
@@ -253,18 +238,18 @@ def data_of(train, test, shared=False):
     )
 
 
-def test_what_was_seen_is_remembered_when_training_goes_on_with_other_data(tmp_path):
+def test_hashes_of_seen_cases_are_kept_when_training_continues_on_other_data(tmp_path):
     ckpt = tiny.write_checkpoint(tmp_path / "last.ckpt", voxel_hashes=["a", "b"])
-    assert all_seen(ckpt, "it", data_of(["b", "c"], ["d"])) == ["a", "b", "c"]
+    assert seen_hashes(ckpt, "it", data_of(["b", "c"], ["d"])) == ["a", "b", "c"]
     with pytest.raises(UserError, match=r"it was trained or selected on a, which the split has in test"):
-        all_seen(ckpt, "it", data_of(["b", "c"], ["d", "a"]))
-    assert all_seen(ckpt, "it", data_of(["a"], ["a"], shared=True)) == ["a", "b"]
+        seen_hashes(ckpt, "it", data_of(["b", "c"], ["d", "a"]))
+    assert seen_hashes(ckpt, "it", data_of(["a"], ["a"], shared=True)) == ["a", "b"]
 
 
-def test_what_has_changed_since_the_run_was_stopped_is_logged(tmp_path, monkeypatch, caplog):
+def test_changes_since_the_run_was_stopped_are_logged(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr("segment.commands.train.record", lambda *_: None)
-    monkeypatch.setattr("segment.commands.train.tell_resumed", lambda folder: ["torch was 2.0, is 2.1"])
+    monkeypatch.setattr("segment.commands.train.resume_differences", lambda folder: ["torch was 2.0, is 2.1"])
     data = SimpleNamespace(content=dict, split=SimpleNamespace(ids=dict))
     parts = SimpleNamespace(module=SimpleNamespace(net=torch.nn.Identity()), datamodule=data)
-    _record(SimpleNamespace(preflight=False, from_run=None), parts, Run(tmp_path, None, resumed=True))
+    _record(SimpleNamespace(preflight=False, from_run=None), parts, Run(tmp_path, None, resumed=True), {})
     assert "not as when the run was stopped: torch was 2.0, is 2.1" in caplog.text

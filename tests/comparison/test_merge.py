@@ -5,7 +5,7 @@ import pytest
 
 from segment.comparison.merge import find_tables, merge_cases, write_merged
 from segment.errors import UserError
-from segment.metrics.cases_csv import append_case, begin_cases, read_cases
+from segment.metrics.cases_csv import append_case, create_cases, read_cases
 from segment.metrics.scores import OrganScore
 
 
@@ -17,7 +17,7 @@ def table(folder, **cases):
     """A run folder with a cases.csv."""
     folder.mkdir(parents=True)
     (folder / "split.json").write_text(json.dumps({"train": ["z"], "val": [], "test": list(cases)}))
-    begin_cases(folder / "cases.csv")
+    create_cases(folder / "cases.csv")
     for case, scores in cases.items():
         append_case(folder / "cases.csv", case, scores)
     return folder
@@ -34,7 +34,7 @@ def test_folds_become_one_table(tmp_path):
     assert math.isnan(rows[1][1].dice)
 
 
-def test_a_case_of_several_runs_gets_its_mean(tmp_path):
+def test_a_case_of_several_runs_gets_the_mean_of_their_scores(tmp_path):
     runs = [
         table(tmp_path / "x" / "0", a=[score("liver", 0.5, 2.0)]),
         table(tmp_path / "y" / "1", a=[score("liver", 0.7, math.nan)]),
@@ -44,14 +44,14 @@ def test_a_case_of_several_runs_gets_its_mean(tmp_path):
     assert mean.hd95_mm == 2.0
 
 
-def test_runs_of_other_organs_are_not_merged(tmp_path):
+def test_runs_of_different_organs_are_not_merged(tmp_path):
     table(tmp_path / "0", a=[score("liver", 0.5)])
     table(tmp_path / "1", b=[score("spleen", 0.5)])
-    with pytest.raises(UserError, match=r"scores liver, but .*cases\.csv spleen; merge runs of the same organs"):
+    with pytest.raises(UserError, match=r"scores liver, but .*cases\.csv scores spleen; merge runs of the same organs"):
         merge_cases(find_tables([tmp_path]))
 
 
-def test_runs_of_other_recipes_are_not_merged(tmp_path):
+def test_runs_of_different_recipes_are_not_merged(tmp_path):
     for fold, lr in enumerate((0.1, 0.2)):
         run = table(tmp_path / str(fold), **{f"case{fold}": [score("liver", 0.5)]})
         (run / "config.yaml").write_text(f"data: {{fold: {fold}}}\nlr: {lr}\n")
@@ -59,7 +59,7 @@ def test_runs_of_other_recipes_are_not_merged(tmp_path):
         find_tables([tmp_path])
 
 
-def test_nothing_to_merge(tmp_path):
+def test_fewer_than_two_runs_are_refused(tmp_path):
     with pytest.raises(UserError, match=r"no run in .*empty; name run folders, or the folder of a sweep"):
         find_tables([tmp_path / "empty"])
     with pytest.raises(UserError, match="1 table to merge; name the folder of a sweep"):
@@ -67,7 +67,7 @@ def test_nothing_to_merge(tmp_path):
 
 
 @pytest.mark.parametrize("how", ["no table", "half a table"])
-def test_a_run_that_was_not_tested_to_the_end_is_not_passed_over(tmp_path, how):
+def test_a_run_that_was_not_tested_to_the_end_is_refused(tmp_path, how):
     table(tmp_path / "0", a=[score("liver", 0.5)])
     half = table(tmp_path / "1", b=[score("liver", 0.5)], c=[score("liver", 0.5)]) / "cases.csv"
     if how == "no table":

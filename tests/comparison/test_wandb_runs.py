@@ -1,4 +1,4 @@
-"""Runs on W&B are compared, and the comparison shown there: its own client, against a server of the tests."""
+"""Comparison of runs on W&B, and its report there: the real client against a local server."""
 
 import json
 import os
@@ -18,10 +18,10 @@ pytestmark = pytest.mark.xdist_group("wandb")
 
 
 class Downloads(Handler):
-    """Hands out the runs' files, too."""
+    """Also serves the files of the runs."""
 
     def do_GET(self) -> None:  # noqa: N802
-        content = b""  # at the root, where runs look whether there is a server
+        content = b""  # at the root, which clients request to check that the server is up
         if self.path.startswith("/files/"):
             run, name = self.path.removeprefix("/files/").split("/", 1)
             content = (self.server.folders[run] / name.removeprefix("run/")).read_bytes()
@@ -31,41 +31,44 @@ class Downloads(Handler):
         self.wfile.write(content)
 
 
-class Holder(Server):
-    """Holds finished runs, which lie in folders."""
+class RunServer(Server):
+    """A server with finished runs, whose files are in local folders."""
 
     def __init__(self, folders) -> None:
         super().__init__()
         self.RequestHandlerClass = Downloads
         self.folders = folders
 
-    def answer(self, name, told):
+    def answer(self, name, variables):
         match name:
             case "GetDefaultEntity":
                 return {"viewer": VIEWER}
             case "Run":
-                return {"project": PROJECT | {"run": self.run(told["name"]) if told["name"] in self.folders else None}}
+                return {
+                    "project": PROJECT
+                    | {"run": self.run(variables["name"]) if variables["name"] in self.folders else None}
+                }
             case "RunFiles":
-                there = [name for name in told["fileNames"] if self.path(told["name"], name).exists()]
+                existing = [name for name in variables["fileNames"] if self.path(variables["name"], name).exists()]
                 files = {
-                    "edges": [{"node": self.node(told["name"], file), "cursor": file} for file in there],
+                    "edges": [{"node": self.node(variables["name"], file), "cursor": file} for file in existing],
                     "pageInfo": {"endCursor": "", "hasNextPage": False},
                 }
-                return {"project": PROJECT | {"run": {"fileCount": len(there), "files": files}}}
-        return super().answer(name, told)
+                return {"project": PROJECT | {"run": {"fileCount": len(existing), "files": files}}}
+        return super().answer(name, variables)
 
     def path(self, run, file):
-        """config.yaml is W&B's own, so a run's lies elsewhere."""
+        """Local path of a file; on W&B, a run's config.yaml is in `run/`, because W&B writes its own config.yaml."""
         return self.folders[run] / file.removeprefix("run/")
 
     def run(self, name):
-        held = {"run.commit": {"value": "5363fa5"}, "_wandb": {"value": {"t": 1}}}
-        nothing = dict.fromkeys(["sweepName", "group", "jobType", "commit", "description", "notes", "historyKeys"])
+        config = {"run.commit": {"value": "5363fa5"}, "_wandb": {"value": {"t": 1}}}
+        unset = dict.fromkeys(["sweepName", "group", "jobType", "commit", "description", "notes", "historyKeys"])
         return {
             **{"id": name, "projectId": "1", "name": name, "displayName": name, "state": "finished", "tags": []},
-            **{"config": json.dumps(held), "systemMetrics": "{}", "summaryMetrics": "{}", "historyLineCount": 0},
+            **{"config": json.dumps(config), "systemMetrics": "{}", "summaryMetrics": "{}", "historyLineCount": 0},
             **{"user": {"name": "me", "username": "me"}, "readOnly": False, "createdAt": "2026-01-01T00:00:00"},
-            **{"heartbeatAt": "2026-01-01T00:00:00", **nothing},
+            **{"heartbeatAt": "2026-01-01T00:00:00", **unset},
         }
 
     def node(self, run, file):
@@ -87,7 +90,7 @@ def server(tmp_path_factory):
         "untested": study.run(runs / "untested"),
     }
     (folders["untested"] / "cases.csv").unlink()
-    server = Holder(folders)
+    server = RunServer(folders)
     thread = Thread(target=server.serve_forever)
     thread.start()
     yield server
@@ -103,21 +106,21 @@ def compare(server, folder, *arguments):
     return subprocess.run(call, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
 
-def test_runs_on_wandb_are_compared_and_the_comparison_shown_there(server, tmp_path):
+def test_runs_on_wandb_are_compared_and_the_comparison_is_logged_there(server, tmp_path):
     done = compare(server, tmp_path, "me/segment/good1", "wandb:me/segment/bad", "me/segment/good2", "wandb=segment")
     assert done.returncode == 0, done.stderr
     assert "cannot" not in done.stderr
     assert "A: model.net.base_channels=16 (2 seeds)" in done.stdout
     assert "B: model.net.base_channels=2 (1 seed)" in done.stdout
     assert "A is better than B on" in done.stdout
-    (shown,) = server.runs.values()
-    assert (shown["jobType"], shown["project"]) == ("compare", "segment")
-    (row,) = [row for row in server.rows(shown["name"]) if "differences" in row]
+    (logged,) = server.runs.values()
+    assert (logged["jobType"], logged["project"]) == ("compare", "segment")
+    (row,) = [row for row in server.rows(logged["name"]) if "differences" in row]
     assert {"scores", "differences", "verdicts", "figure", "page"} <= row.keys()
     table = json.loads(server.files[f"run/{row['differences']['path']}"])
     assert "A" in [row[table["columns"].index("better")] for row in table["data"]]
     assert server.files[f"run/{row['figure']['path']}"] == (tmp_path / "out" / "figure.png").read_bytes()
-    assert str(tmp_path).encode() not in b"".join(server.said)
+    assert str(tmp_path).encode() not in b"".join(server.requests)
 
 
 def test_a_run_that_was_not_tested_is_refused(server, tmp_path):
@@ -136,7 +139,7 @@ def test_a_run_that_the_server_does_not_have_is_refused(server, tmp_path):
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_download_that_breaks_off_is_named(tmp_path):
+def test_a_broken_download_is_an_error_with_the_name_of_the_file(tmp_path):
     def broken(root, replace):
         msg = "the connection was reset\nby somebody"
         raise OSError(msg)

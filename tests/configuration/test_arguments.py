@@ -3,31 +3,32 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segment.configuration.arguments import as_override, taken_apart
+from segment.configuration.arguments import as_override, parse_arguments
 from segment.errors import UserError
 
 
-def runs(names):
-    """What Hydra reads out of the override."""
+def read_by_hydra(names):
+    """The list that Hydra parses from the override."""
     (override,) = OverridesParser.create().parse_overrides([as_override("runs", names)])
     return [str(item) for item in override.value()]
 
 
-def test_words_without_a_key_stand_alone(tmp_path, monkeypatch):
+def test_words_without_a_key_are_positional(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     line = ["a", "alpha=0.1", "outputs/x/*", "model/net=unet", "+new=1", "~old=2", "--cfg", "job", "wandb:e/p/i"]
-    found = taken_apart(line, paths=True)
-    assert found.words == ("a", "outputs/x/*", "wandb:e/p/i")
+    found = parse_arguments(line, paths=True)
+    assert found.positional == ("a", "outputs/x/*", "wandb:e/p/i")
     assert found.overrides == ("alpha=0.1", "model/net=unet", "+new=1", "~old=2")
     assert found.options == ("--cfg", "job")
 
 
-def test_names_with_an_equals_sign_are_words_where_they_are_there(tmp_path, monkeypatch):
+def test_an_existing_path_with_an_equals_sign_is_positional(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runs" / "lr=0.1,seed=0").mkdir(parents=True)
-    assert taken_apart(["runs/lr=0.1,seed=0", "runs/lr=*"], paths=True).words == ("runs/lr=0.1,seed=0", "runs/lr=*")
-    assert taken_apart(["runs/lr=0.2"], paths=True).overrides == ("runs/lr=0.2",)
-    assert taken_apart(["runs/lr=*"]).overrides == ("runs/lr=*",)
+    existing = ("runs/lr=0.1,seed=0", "runs/lr=*")
+    assert parse_arguments(existing, paths=True).positional == existing
+    assert parse_arguments(["runs/lr=0.2"], paths=True).overrides == ("runs/lr=0.2",)
+    assert parse_arguments(["runs/lr=*"]).overrides == ("runs/lr=*",)
 
 
 @pytest.mark.parametrize(
@@ -41,15 +42,15 @@ def test_names_with_an_equals_sign_are_words_where_they_are_there(tmp_path, monk
         (["~a", "--multirun"], ("--multirun",), ("~a",)),
     ],
 )
-def test_options_of_hydra_may_stand_anywhere(line, options, overrides):
-    found = taken_apart(line)
+def test_hydra_options_and_overrides_come_in_any_order(line, options, overrides):
+    found = parse_arguments(line)
     assert (found.options, found.overrides) == (options, overrides)
-    assert found.words == found.others == ()
+    assert found.positional == found.unknown == ()
 
 
-def test_options_that_hydra_does_not_have_are_kept_apart():
-    found = taken_apart(["--epochs", "5", "a=1", "--lr=3", "--fast", "--gpu", "b=1"])
-    assert found.others == (("--epochs", "5"), ("--lr", "3"), ("--fast", None), ("--gpu", None))
+def test_options_that_hydra_does_not_have_are_unknown():
+    found = parse_arguments(["--epochs", "5", "a=1", "--lr=3", "--fast", "--gpu", "b=1"])
+    assert found.unknown == (("--epochs", "5"), ("--lr", "3"), ("--fast", None), ("--gpu", None))
     assert found.overrides == ("a=1", "b=1")
 
 
@@ -62,24 +63,24 @@ def test_options_that_hydra_does_not_have_are_kept_apart():
         (["--config-dir"], "--config-dir needs a value"),
     ],
 )
-def test_an_option_without_its_value_is_refused(line, message):
+def test_an_option_without_a_valid_value_is_refused(line, message):
     with pytest.raises(UserError) as error:
-        taken_apart(line)
+        parse_arguments(line)
     assert str(error.value).startswith(message)
 
 
-def test_the_value_of_an_option_is_found_by_its_long_name():
-    found = taken_apart(["-cd", "mine", "a=1"])
-    assert (found.of("--config-dir"), found.of("--cfg")) == ("mine", None)
+def test_option_values_are_stored_under_the_long_name():
+    found = parse_arguments(["-cd", "mine", "a=1"])
+    assert (found.value_of("--config-dir"), found.value_of("--cfg")) == ("mine", None)
     assert found.has("-cd", "--config-dir")
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="=$\n\r\x00", exclude_categories=["Cc"]), min_size=1))
-def test_hydra_reads_every_name_as_it_was(name):
+def test_as_override_keeps_every_name(name):
     name = "x" + name
-    assert runs([name]) == [name]
+    assert read_by_hydra([name]) == [name]
 
 
 @pytest.mark.parametrize("name", ['a"b', "a\\", 'a\\"b', "a b", "a,b", "[a]", "{a}", "a:b", "ä", "a'b"])
-def test_hydra_reads_odd_names_as_they_were(name):
-    assert runs([name]) == [name]
+def test_as_override_keeps_names_with_special_characters(name):
+    assert read_by_hydra([name]) == [name]

@@ -1,27 +1,27 @@
-"""Command lines as they are checked before their command is imported."""
+"""Command lines are checked before the command is imported."""
 
 import subprocess
 import sys
 
 import pytest
 
-from segment.configuration.arguments import taken_apart
-from segment.configuration.composition import check_arguments, composed, hydra_of, spellings
+from segment.configuration.arguments import parse_arguments
+from segment.configuration.composition import check_arguments, compose_config, initialized_hydra, spellings
 from segment.configuration.help import help_page
 from segment.errors import UserError
 
 
 def check(command, line):
-    check_arguments(command, taken_apart(line), (), f"segment {command}")
+    check_arguments(command, parse_arguments(line), (), f"segment {command}")
 
 
-def test_right_words_pass():
+def test_correct_arguments_pass():
     check("train", ["experiment=smoke", "trainer.max_epochs=3", "test=no"])
     check("train", ["-m", "seed=0,1", "model/net=unet,vnet", "split.fold=range(2)"])
     check("train", ["hydra/launcher=slurm", "-m", "seed=0,1"])
 
 
-def test_a_folder_of_configuration_comes_before_the_projects_own(tmp_path):
+def test_config_dir_is_searched_before_conf(tmp_path):
     (tmp_path / "model" / "net").mkdir(parents=True)
     (tmp_path / "model" / "net" / "mine.yaml").write_text("_target_: datetime.timedelta\n_partial_: true\nwidth: 3\n")
     (tmp_path / "trainer").mkdir()
@@ -32,14 +32,14 @@ def test_a_folder_of_configuration_comes_before_the_projects_own(tmp_path):
     assert "width: 3" in help_page("train", "", "", ["model/net=mine"], str(tmp_path))
 
 
-def test_a_trial_is_composed_within_a_command():
-    with hydra_of(None):
-        assert composed("train", ["seed=3"]).seed == 3
+def test_compose_config_works_within_a_command():
+    with initialized_hydra(None):
+        assert compose_config("train", ["seed=3"]).seed == 3
         with pytest.raises(UserError, match=r"there is no option sed; did you mean seed=3\?"):
-            composed("train", ["sed=3"])
+            compose_config("train", ["sed=3"])
 
 
-def test_spellings_are_what_the_command_line_says():
+def test_spellings_are_the_values_on_the_command_line():
     line = ["a=1e3", "+b='x y'", '++c.d="q"', "~e", "f="]
     assert spellings(line) == {"a": "1e3", "b": "x y", "c.d": "q"}
 
@@ -48,7 +48,7 @@ def test_spellings_are_what_the_command_line_says():
 def test_help_shows_every_option_with_its_comment_and_the_groups_of_the_command(command):
     page = help_page(command, "does something", f"segment {command} x=1", [], None)
     assert page.startswith(f"segment {command}: does something\n  segment {command} x=1\n")
-    options = {"predict": "# keep masks that exist", "evaluate": "include_trained: false", "merge": "overwrite: false"}
+    options = {"predict": "# Keep existing masks", "evaluate": "include_trained: false", "merge": "overwrite: false"}
     assert options.get(command, "seed: 0") in page
     assert "defaults:" not in page
     assert "\nhydra:" not in page
@@ -58,16 +58,16 @@ def test_help_shows_every_option_with_its_comment_and_the_groups_of_the_command(
     assert "catalogue" not in groups
 
 
-def test_help_shows_what_is_chosen():
+def test_help_shows_the_chosen_options():
     page = help_page("train", "", "", ["trainer=gpu", "data=[phantom,lidc]"], None)
-    assert "cpu*, ddp, gpu*" in page  # which builds on the other
+    assert "cpu*, ddp, gpu*" in page  # gpu includes cpu
     assert "lidc*" in page
     assert "precision: 16-mixed" in page
     with pytest.raises(UserError, match="there is no trainer=gpuu; did you mean gpu"):
         help_page("train", "", "", ["trainer=gpuu"], None)
 
 
-def test_a_typing_error_is_known_without_torch():
+def test_a_typing_error_is_found_without_importing_torch():
     code = (
         "import sys\n"
         "sys.argv = ['segment', 'train', 'max_epochs=3']\n"

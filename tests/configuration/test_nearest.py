@@ -15,7 +15,7 @@ KEYS = [
         ("Max_Epochs", "trainer.max_epochs"),
         ("optimizer.lr", "optimizer.lr"),
         ("lr", "optimizer.lr"),
-        ("seed", "seed"),  # the shortest of those that end so
+        ("seed", "seed"),  # the shortest key with this ending
         ("sed", "seed"),
         ("trainer.max_epoch", "trainer.max_epochs"),
         ("trainer.batch_size", "data.batch_size"),
@@ -25,11 +25,11 @@ KEYS = [
         ("trainer.qwerty", None),
     ],
 )
-def test_the_key_that_was_meant(key, near):
+def test_nearest_key(key, near):
     assert nearest_key(key, KEYS) == near
 
 
-def test_words_are_compared_whatever_their_case():
+def test_nearest_word_ignores_case():
     assert nearest_word("Spleen", ["liver", "spleen"]) == "spleen"
     assert nearest_word("pancreas", ["liver", "spleen"]) is None
     assert nearest_word("x", []) is None

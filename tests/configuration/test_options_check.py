@@ -1,4 +1,4 @@
-"""Composed configurations against the types of their options."""
+"""Composed configurations are checked against the types of their options."""
 
 from pathlib import Path
 
@@ -6,9 +6,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from segment.configuration.check import checked, typed
+from segment.configuration.check import convert_types, validate_config
 from segment.configuration.composition import spellings
-from segment.configuration.consistent import validation_scores
+from segment.configuration.consistency import validation_scores
 from segment.configuration.keys import possible_keys, written_keys
 from segment.configuration.schema import SCHEMAS
 from segment.configuration.values import config_dir
@@ -25,54 +25,52 @@ def _hydra():
 
 def check(command, *overrides):
     overrides = [*GIVEN.get(command, ()), *overrides]
-    return checked(command, compose(command, overrides), spellings(overrides))
+    return validate_config(command, compose(command, overrides), spellings(overrides))
 
 
 @pytest.mark.parametrize("command", SCHEMAS)
-def test_every_command_is_right_as_it_is(command):
+def test_the_defaults_of_every_command_are_valid(command):
     check(command)
 
 
 @pytest.mark.parametrize("experiment", [path.stem for path in Path(config_dir(), "experiment").glob("*.yaml")])
-def test_every_experiment_is_right_as_it_is(experiment):
+def test_every_experiment_is_valid(experiment):
     check("train", f"experiment={experiment}")
 
 
 def choices() -> list[str]:
-    """Every file of every group that `segment train` chooses from."""
+    """`group=option` for every file of these groups."""
     groups = ("augment", "data", "logger", "model", "model/net", "model/criterion", "preprocess", "scheduler")
     return [f"{group}={path.stem}" for group in groups for path in Path(config_dir(), group).glob("*.yaml")]
 
 
 @pytest.mark.parametrize("choice", choices())
-def test_every_choice_is_right_as_it_is(choice):
-    typed("train", compose("train", [choice]))
+def test_every_option_of_every_group_is_valid(choice):
+    convert_types("train", compose("train", [choice]))
 
 
 @pytest.mark.parametrize("word", ["no", "off", "false", "No", "OFF"])
-def test_words_for_false_are_false_in_every_command(word):
-    """The mask that had been corrected by hand was overwritten because `no` is a text, which is true."""
+def test_words_for_false_become_false_in_every_command(word):
+    """Regression: `overwrite=no` overwrote a mask corrected by hand, because the text `no` counts as true."""
     assert check("predict", f"overwrite={word}", f"pictures={word}").overwrite is False
     assert check("evaluate", f"include_trained={word}").include_trained is False
     assert check("train", f"test={word}", f"resume={word}", f"preflight={word}").preflight is False
     assert check("doctor", f"strict={word}").strict is False
     assert check("prepare", f"accept_licence={word}").accept_licence is False
-    net = check("train", f"model.criterion.include_background={word}").model.criterion
-    assert net.include_background is False
+    criterion = check("train", f"model.criterion.include_background={word}").model.criterion
+    assert criterion.include_background is False
     assert check("train", f"callbacks.cases.overlay={word}").callbacks.cases.overlay is False
 
 
 def every_switch() -> list[tuple[str, str]]:
-    """Dotted keys of all that is true or false in the commands' configurations."""
+    """Every option that is true or false by default, as command and dotted key."""
     found = []
     with initialize_config_dir(config_dir(), version_base="1.3"):
         for command in SCHEMAS:
             node = OmegaConf.to_container(compose(command, GIVEN.get(command, [])), resolve=False)
-            found += [
-                (command, key)
-                for key in written_keys(node)
-                if isinstance(_value(node, key), bool) and not key.startswith("space.")
-            ]
+            for key in written_keys(node):
+                if isinstance(_value(node, key), bool) and not key.startswith("space."):
+                    found.append((command, key))
     return found
 
 
@@ -83,10 +81,10 @@ def _value(node, key):
 
 
 @pytest.mark.parametrize(("command", "key"), every_switch())
-def test_a_switch_is_never_text(command, key):
+def test_a_switch_takes_only_words_for_true_and_false(command, key):
     assert OmegaConf.select(check(command, f"{key}=no"), key) is False
     assert OmegaConf.select(check(command, f"{key}=on"), key) is True
-    if key not in ("resume", "trainer.deterministic"):  # which may be text, too
+    if key not in ("resume", "trainer.deterministic"):  # these also take text
         with pytest.raises(UserError, match=r"must be .*true or false.*, got maybe"):
             check(command, f"{key}=maybe")
 
@@ -107,11 +105,11 @@ def test_a_switch_is_never_text(command, key):
         ("train", "spacing_mm=[0,3,3]", "spacing_mm must be a list of 3, each a number above 0, got"),
         ("train", "preflight=maybe", "preflight must be true or false or only, got maybe"),
         ("train", "callbacks.progress=off", "callbacks.progress must be keys with values or null, got off"),
-        ("train", "monitor=val/dice/pancreas", "monitor=val/dice/pancreas is no score of a validation; "),
+        ("train", "monitor=val/dice/pancreas", "monitor=val/dice/pancreas is not a validation score; "),
         (
             "train",
             "monitor=val/dice/mea",
-            "monitor=val/dice/mea is no score of a validation; did you mean",
+            "monitor=val/dice/mea is not a validation score; did you mean",
         ),
         (
             "train",
@@ -119,9 +117,9 @@ def test_a_switch_is_never_text(command, key):
             "monitor_mode=max would keep the worst epoch by monitor=val/loss; set",
         ),
         ("train", "monitor_mode=min", "monitor_mode=min would keep the worst epoch by monitor=val/dice/mean; set"),
-        ("train", "organs=[liver,Spleen]", "no data set here annotates an organ 'Spleen'; did you mean spleen?"),
+        ("train", "organs=[liver,Spleen]", "no chosen data set annotates an organ 'Spleen'; did you mean spleen?"),
         ("train", "organs=[liver,liver]", "organs names liver twice; name each organ once"),
-        ("train", "organs=[]", "organs=[] names no organ"),
+        ("train", "organs=[]", "organs=[] is empty; name the organs"),
         (
             "train",
             "organs=[liver,femur]",
@@ -130,7 +128,7 @@ def test_a_switch_is_never_text(command, key):
         ("train", "+max_epochs=3", "there is no option max_epochs; did you mean trainer.max_epochs?"),
         ("train", "+trainer.max_epoch=3", "there is no option trainer.max_epoch; did you mean trainer.max_epochs?"),
         ("train", "+optimizer.lrr=3", "there is no option optimizer.lrr; did you mean optimizer.lr?"),
-        ("train", "~seed", "seed is missing, which `segment train` needs; do not remove it"),
+        ("train", "~seed", "seed is missing, but `segment train` needs it; do not remove it"),
         ("train", "task=${nothing}", "task: Interpolation key 'nothing' not found; correct the reference"),
         (
             "train",
@@ -148,19 +146,19 @@ def test_a_switch_is_never_text(command, key):
         ("doctor", "num_workers=-1", "num_workers must be a whole number from 0 to 512, got -1"),
     ],
 )
-def test_what_is_wrong_is_named_with_what_would_be_right(command, override, message):
+def test_a_wrong_value_is_refused_with_what_the_option_accepts(command, override, message):
     with pytest.raises(UserError) as error:
         check(command, override)
     assert str(error.value).startswith(message)
 
 
-def test_a_value_that_others_repeat_is_named_where_it_is_written():
+def test_a_message_names_the_key_where_the_value_is_written():
     with pytest.raises(UserError, match=r"^data\.patch_size must be"):
         check("train", "data.patch_size=[64,x,64]")
 
 
 @pytest.mark.parametrize("override", ["output=1e3", "output='1e3'", 'output="1e3"'])
-def test_text_keeps_its_spelling(override):
+def test_text_keeps_the_spelling_of_the_command_line(override):
     assert check("predict", override).output == "1e3"
     assert check("predict", "trust=[1e3,007]").trust == ["1e3", "007"]
 
@@ -180,24 +178,24 @@ def test_text_keeps_its_spelling(override):
         "++model.net={_target_: datetime.timedelta, _partial_: true, anything: 3}",
     ],
 )
-def test_what_is_free_stays_free(override):
+def test_unusual_but_valid_overrides_pass(override):
     check("train", override)
 
 
-def test_the_configuration_itself_is_left_as_it_is():
+def test_validate_config_does_not_change_its_argument():
     cfg = compose("predict", [*GIVEN["predict"], "overwrite=no"])
-    assert checked("predict", cfg).overwrite is False
+    assert validate_config("predict", cfg).overwrite is False
     assert cfg.overwrite == "no"
 
 
-def test_keys_that_repeat_others_are_not_listed():
+def test_keys_that_only_refer_to_others_are_not_listed():
     node = {"a": {"_target_": "torch.optim.AdamW", "lr": 1, "b": "${c}"}, "c": {"d": 2}}
     assert list(written_keys(node)) == ["a", "a.lr", "c", "c.d"]
     assert {"a.weight_decay", "a.betas"} <= set(possible_keys(node))
     assert "a.lr" not in set(possible_keys(node))
 
 
-def test_the_scores_of_a_validation_are_those_that_are_logged():
+def test_validation_scores_are_those_that_are_logged():
     from segment.metrics.meter import OrganMeter
 
     organs = ["liver", "spleen"]

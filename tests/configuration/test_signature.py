@@ -1,4 +1,4 @@
-"""What is read from the source is what importing it shows."""
+"""Signatures read from source agree with those of the imported objects."""
 
 import inspect
 import subprocess
@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from segment.bounds import is_bounded
 from segment.configuration.signature import signature
 from segment.configuration.values import config_dir
-from segment.kind import Misfit, fitted
+from segment.kind import Mismatch, coerce
 
 SOURCE = """
 from dataclasses import dataclass, field
@@ -116,65 +116,80 @@ def test_parameters_are_read_from_the_source(module, name, parameters, is_open):
     assert module not in sys.modules
 
 
-def test_no_option_is_a_tensor(module):
+def test_a_tensor_annotation_accepts_no_option(module):
     hint = signature(f"{module}.Scaled").parameters["rate"]
-    assert fitted(1e-3, hint) == 1e-3
-    with pytest.raises(Misfit):
-        fitted("fast", hint)
+    assert coerce(1e-3, hint) == 1e-3
+    with pytest.raises(Mismatch):
+        coerce("fast", hint)
 
 
 @pytest.mark.parametrize("name", ["Unknown", "Made", "other", "Nothing", "nothing.Nothing", "Plain.method"])
-def test_what_the_source_does_not_show_is_unknown(module, name):
+def test_a_signature_that_the_source_does_not_show_is_none(module, name):
     assert signature(f"{module}.{name}") is None
 
 
 def targets() -> list[str]:
-    """Everything that conf/ names."""
+    """Every `_target_` in conf/."""
+    found: set[str] = set()
+    for file in Path(config_dir()).rglob("*.yaml"):
+        found |= targets_of(OmegaConf.to_container(OmegaConf.load(file)))
+    return sorted(found)
 
-    def named(node: Any) -> set[str]:
-        items = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
-        own = {node["_target_"]} if isinstance(node, dict) and "_target_" in node else set()
-        return own.union(*map(named, items))
 
-    files = Path(config_dir()).rglob("*.yaml")
-    return sorted(set().union(*(named(OmegaConf.to_container(OmegaConf.load(file))) for file in files)))
+def targets_of(node: Any) -> set[str]:
+    found = set()
+    children = []
+    if isinstance(node, dict):
+        children = list(node.values())
+        if "_target_" in node:
+            found.add(node["_target_"])
+    elif isinstance(node, list):
+        children = node
+    for child in children:
+        found |= targets_of(child)
+    return found
 
 
 @pytest.mark.parametrize("target", targets())
-def test_the_source_shows_what_an_import_does(target):
-    """Of every class in conf/: names of parameters, and types where both ways know one."""
-    found, real = signature(target), inspect.signature(get_object(target)).parameters
+def test_the_source_and_the_imported_object_have_the_same_parameters(target):
+    """For every `_target_` in conf/, the names agree, and so do the types that both sides have."""
+    found = signature(target)
+    real = inspect.signature(get_object(target)).parameters
     assert found is not None
-    takes_others = any(parameter.kind is parameter.VAR_KEYWORD for parameter in real.values())
+    is_open = any(parameter.kind is parameter.VAR_KEYWORD for parameter in real.values())
     names = {name for name, p in real.items() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
     assert names <= set(found.parameters)
-    assert takes_others or names == set(found.parameters)
+    assert is_open or names == set(found.parameters)
     if target.startswith("segment."):
-        made = get_object(target)
-        hints = get_type_hints(made.__init__ if isinstance(made, type) else made)
+        built = get_object(target)
+        hints = get_type_hints(built.__init__ if isinstance(built, type) else built)
+        plain = {bool, int, float, str}
         for name in names & hints.keys():
-            plain = {bool, int, float, str}
-            one, other = (_members(hint) & plain for hint in (found.parameters[name], hints[name]))
-            assert other <= one, name
+            from_source = _members(found.parameters[name]) & plain
+            from_import = _members(hints[name]) & plain
+            assert from_import <= from_source, name
 
 
 def _members(hint: Any) -> set[Any]:
+    """The members of a union, without their bounds."""
     if get_origin(hint) is Annotated:
         return _members(get_args(hint)[0])
-    return set().union(*map(_members, get_args(hint))) if get_origin(hint) in (Union, types.UnionType) else {hint}
+    if get_origin(hint) in (Union, types.UnionType):
+        return set().union(*map(_members, get_args(hint)))
+    return {hint}
 
 
 @pytest.mark.parametrize("target", [target for target in targets() if target.startswith("segment.")])
-def test_a_constructor_refuses_what_its_annotations_exclude(target):
-    """Those who call it from Python are told, too."""
-    made = get_object(target)
-    takes = made.__init__ if isinstance(made, type) else made
+def test_a_constructor_with_bounded_parameters_checks_them_itself(target):
+    """A call from Python gets the same error as the command line."""
+    built = get_object(target)
+    takes = built.__init__ if isinstance(built, type) else built
     bounded = [name for name, hint in get_type_hints(takes, include_extras=True).items() if is_bounded(hint)]
     assert not bounded or hasattr(takes, "__wrapped__")
     assert all(is_bounded(signature(target).parameters[name]) for name in bounded)
 
 
-def test_reading_imports_nothing():
+def test_reading_a_signature_imports_nothing():
     code = (
         "import sys; from segment.configuration.signature import signature\n"
         "assert signature('torch.optim.AdamW').parameters['amsgrad'] is bool\n"

@@ -1,9 +1,9 @@
-"""What there certainly is not is told from what source does not show."""
+"""Names that certainly do not exist are distinguished from names that the source does not show."""
 
 import pytest
 from hydra.utils import get_object
 
-from segment.configuration.source import absence
+from segment.configuration.source import why_missing
 
 
 @pytest.fixture
@@ -19,21 +19,21 @@ def module(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["Net", "net", "make", "written", "os", "starred.late", "lazy.Anything", "built.Net"])
-def test_what_may_be_there_is_not_refused(module, name):
-    assert absence(f"{module}.{name}") is None
+def test_names_that_may_exist_are_accepted(module, name):
+    assert why_missing(f"{module}.{name}") is None
 
 
-def test_what_is_not_there_is_named(module):
-    assert absence(f"{module}.Nett") == f"{module} has no Nett; did you mean {module}.Net?"
-    assert absence(f"{module}.qwerty.Net") == f"{module} has no qwerty; correct the name"
-    assert absence(f"{module}.starred") == f"{module}.starred is a module; name a class or function in it"
-    assert absence("no_such_thing.Net") == "there is no package no_such_thing; correct the name, or install it"
-    assert absence("a..b") == "'a..b' is no dotted name of a class or function"
+def test_names_that_do_not_exist_are_explained(module):
+    assert why_missing(f"{module}.Nett") == f"{module} has no Nett; did you mean {module}.Net?"
+    assert why_missing(f"{module}.qwerty.Net") == f"{module} has no qwerty; correct the name"
+    assert why_missing(f"{module}.starred") == f"{module}.starred is a module; name a class or function in it"
+    assert why_missing("no_such_thing.Net") == "there is no package no_such_thing; correct the name, or install it"
+    assert why_missing("a..b") == "'a..b' is not the dotted name of a class or function"
 
 
 @pytest.mark.parametrize(
     "target", ["datetime.timedelta", "functools.partial", "builtins.dict", "torch.nn.ReLU", "os.path.join"]
 )
-def test_what_an_import_finds_is_not_refused(target):
+def test_names_that_an_import_finds_are_accepted(target):
     assert get_object(target)
-    assert absence(target) is None
+    assert why_missing(target) is None

@@ -1,4 +1,4 @@
-"""Batches that workers pass, also where /dev/shm is as small as a container's."""
+"""Passing batches from workers, also with a small /dev/shm as in a container."""
 
 import os
 import subprocess
@@ -9,17 +9,17 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from segment.data.batch_passing import Parcel, passed
+from segment.data.batch_passing import PassedTensor, wrap_batch
 
 linux = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="only Linux has memfd_create")
 SMALL_SHM = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs -o size=1m none /dev/shm && exec "$@"', "sh"]
 PROGRAM = """
 import torch
-from segment.data.batch_passing import passed
+from segment.data.batch_passing import wrap_batch
 patches = [torch.full((1 << 20,), float(i)) for i in range(8)]
-loader = torch.utils.data.DataLoader(patches, 2, num_workers=2, collate_fn=lambda batch: passed(torch.stack(batch)))
-kept = list(loader)  # all of them at once: 32 MB
-print([int(value) for batch in kept for value in batch.mean(1)])
+loader = torch.utils.data.DataLoader(patches, 2, num_workers=2, collate_fn=lambda batch: wrap_batch(torch.stack(batch)))
+batches = list(loader)  # all in memory at once: 32 MB
+print([int(value) for batch in batches for value in batch.mean(1)])
 """
 TENSORS = {
     "large": torch.arange(1 << 18, dtype=torch.float32).view(1, 1, 64, 64, 64),
@@ -31,17 +31,17 @@ TENSORS = {
 }
 
 
-def test_in_the_runs_own_process_a_batch_is_itself():
+def test_in_the_main_process_a_batch_is_not_wrapped():
     batch = {"image": torch.zeros(1 << 20)}
-    assert passed(batch) is batch
+    assert wrap_batch(batch) is batch
 
 
 def as_batch(samples: list[int]) -> dict:
-    return passed({"image": TENSORS, "case": [f"case{i}" for i in samples], "list": [torch.tensor(samples)]})
+    return wrap_batch({"image": TENSORS, "case": [f"case{i}" for i in samples], "list": [torch.tensor(samples)]})
 
 
 @linux
-def test_a_batch_comes_out_as_it_went_in(recwarn):
+def test_a_received_batch_equals_the_sent_one(recwarn):
     for number, batch in enumerate(DataLoader(range(4), batch_size=2, num_workers=2, collate_fn=as_batch)):
         assert batch["case"] == [f"case{2 * number}", f"case{2 * number + 1}"]
         assert batch["list"][0].tolist() == [2 * number, 2 * number + 1]
@@ -49,7 +49,7 @@ def test_a_batch_comes_out_as_it_went_in(recwarn):
             found = batch["image"][name]
             assert found.dtype == tensor.dtype
             assert torch.equal(found, tensor), name
-        batch["image"]["large"] += 1  # it is the run's own
+        batch["image"]["large"] += 1  # writing must be possible
     assert not [warning for warning in recwarn if issubclass(warning.category, ResourceWarning)]
 
 
@@ -58,18 +58,18 @@ def open_files() -> int:
 
 
 @linux
-def test_files_of_batches_are_closed():
+def test_the_files_of_batches_are_closed():
     before = open_files()
-    parcel = Parcel(torch.zeros(1 << 20))
+    tensor = PassedTensor(torch.zeros(1 << 20))
     assert open_files() == before + 1
-    parcel.__reduce__()
+    tensor.__reduce__()
     for batch in DataLoader(range(8), batch_size=2, num_workers=1, collate_fn=as_batch):
         del batch
-    assert open_files() <= before + 4  # the resource sharer's own copy and socket
+    assert open_files() <= before + 4  # the copy and the socket of multiprocessing's resource sharer
 
 
 @linux
-def test_a_container_with_little_shared_memory_gets_its_batches():
+def test_a_container_with_little_shared_memory_receives_its_batches():
     if subprocess.run([*SMALL_SHM, "true"], check=False, capture_output=True).returncode:
         pytest.skip("mounting a small /dev/shm needs root")
     run = [*SMALL_SHM, sys.executable, "-c", PROGRAM]

@@ -17,7 +17,7 @@ from segment.data.datamodule import CTDataModule
 from segment.data.splits.random_split import RandomSplit
 from segment.data.splits.split import FileSplit, SharedSplit
 from segment.data.volumes import LabelledScan
-from segment.datasets.annotation import LabelFile
+from segment.datasets.annotation_files import LabelFile
 from segment.datasets.sources.folder import Folder
 from segment.errors import UserError
 
@@ -48,13 +48,13 @@ def sources(folder):
     return {"set": Folder(folder, CODES)}
 
 
-def place(datamodule, epoch=0, rank=0, world_size=1):
+def attach_trainer(datamodule, epoch=0, rank=0, world_size=1):
     datamodule.trainer = SimpleNamespace(current_epoch=epoch, global_rank=rank, world_size=world_size)
     return datamodule
 
 
 def test_training_batches(sources, cache):
-    batches = list(place(build(sources, cache, patches_per_epoch=20)).train_dataloader())
+    batches = list(attach_trainer(build(sources, cache, patches_per_epoch=20)).train_dataloader())
     assert len(batches) == 10
     for batch in batches:
         assert batch["image"]["data"].shape == batch["label"]["data"].shape == (2, 1, 8, 8, 8)
@@ -63,7 +63,7 @@ def test_training_batches(sources, cache):
     assert {int(label) for batch in batches for label in batch["label"]["data"].unique()} == {0, 1, 2}
 
 
-def test_validation_is_whole_volumes_as_preprocessed(sources, cache):
+def test_validation_batches_are_whole_preprocessed_volumes(sources, cache):
     datamodule = build(sources, cache)
     assert len(datamodule.split.val) == 1
     (batch,) = datamodule.val_dataloader()
@@ -73,7 +73,7 @@ def test_validation_is_whole_volumes_as_preprocessed(sources, cache):
     assert batch["image"]["data"].shape == (1, 1, 16, 13, 16)
 
 
-def test_test_is_scans_on_their_own_grids(sources, cache):
+def test_test_batches_are_scans_on_their_own_grids(sources, cache):
     datamodule = build(sources, cache)
     (labelled,) = datamodule.test_dataloader()
     assert isinstance(labelled, LabelledScan)
@@ -82,9 +82,9 @@ def test_test_is_scans_on_their_own_grids(sources, cache):
     assert labelled.scan.data.dtype == np.int16
 
 
-def test_an_epoch_holds_what_was_asked_for_in_whole_batches(sources, cache):
+def test_an_epoch_is_rounded_up_to_whole_batches(sources, cache):
     def count(**changes):
-        return len(place(build(sources, cache, **changes)).train_dataloader())
+        return len(attach_trainer(build(sources, cache, **changes)).train_dataloader())
 
     assert count(patches_per_epoch=7) == 4
     assert count(patches_per_epoch=None) == 2  # four training cases
@@ -92,13 +92,13 @@ def test_an_epoch_holds_what_was_asked_for_in_whole_batches(sources, cache):
     assert count(patches_per_epoch=1, batch_size=4) == 1
 
 
-def test_two_processes_share_the_work(sources, cache):
+def test_two_processes_share_the_patches(sources, cache):
     def images(loader):
         return [image for batch in loader for image in batch["image"]["data"]]
 
-    together = images(place(build(sources, cache, patches_per_epoch=8)).train_dataloader())
+    together = images(attach_trainer(build(sources, cache, patches_per_epoch=8)).train_dataloader())
     shares = [
-        images(place(build(sources, cache, patches_per_epoch=8), rank=rank, world_size=2).train_dataloader())
+        images(attach_trainer(build(sources, cache, patches_per_epoch=8), rank=rank, world_size=2).train_dataloader())
         for rank in (0, 1)
     ]
     for number, image in enumerate(together):
@@ -106,24 +106,24 @@ def test_two_processes_share_the_work(sources, cache):
 
 
 def test_fewer_cases_than_processes(sources, cache):
-    datamodules = [place(build(sources, cache), rank=rank, world_size=2) for rank in (0, 1)]
-    assert [len(d.val_dataloader()) for d in datamodules] == [1, 1]  # both take the one case: means stay the same
+    datamodules = [attach_trainer(build(sources, cache), rank=rank, world_size=2) for rank in (0, 1)]
+    assert [len(d.val_dataloader()) for d in datamodules] == [1, 1]  # both get the only case; the means are the same
     assert [len(list(d.test_dataloader())) for d in datamodules] == [1, 0]
-    for datamodule in datamodules:  # of a loader known to be empty Lightning would skip the hooks that wait for others
+    for datamodule in datamodules:  # with length 0 Lightning would skip the hooks in which processes wait
         with pytest.raises(TypeError, match="has no len"):
             len(datamodule.test_dataloader())
 
 
-def test_cases_are_shared_out_once(sources, cache):
+def test_each_case_goes_to_one_process(sources, cache):
     split = RandomSplit(val=0.5, test=0.3, seed=0)
-    datamodules = [place(build(sources, cache, split=split), rank=rank, world_size=2) for rank in (0, 1)]
+    datamodules = [attach_trainer(build(sources, cache, split=split), rank=rank, world_size=2) for rank in (0, 1)]
     assert [len(d.val_dataloader()) for d in datamodules] == [2, 1]
     ids = [labelled.id for d in datamodules for labelled in d.test_dataloader()]
     assert ids == [case.id for case in datamodules[0].split.test]
 
 
-def test_loaders_leave_the_random_state(sources, cache):
-    datamodule = place(build(sources, cache))
+def test_loaders_do_not_change_the_random_state(sources, cache):
+    datamodule = attach_trainer(build(sources, cache))
     _ = datamodule.volumes
     torch.manual_seed(1)
     expected = torch.rand(3)
@@ -134,7 +134,7 @@ def test_loaders_leave_the_random_state(sources, cache):
 
 
 class Recorder(pl.LightningModule):
-    """Learns nothing; keeps the mean of every training batch."""
+    """A module that records the mean of every training batch."""
 
     def __init__(self):
         super().__init__()
@@ -153,7 +153,7 @@ class Recorder(pl.LightningModule):
 
 
 @pytest.mark.filterwarnings("ignore::pytorch_lightning.utilities.warnings.PossibleUserWarning")
-def test_every_epoch_is_new_and_a_resumed_run_meets_the_same_patches(sources, cache, tmp_path):
+def test_epochs_differ_and_a_resumed_run_gets_the_same_patches(sources, cache, tmp_path):
     def fit(epochs, checkpoint=None):
         trainer = pl.Trainer(
             max_epochs=epochs,
@@ -180,7 +180,7 @@ def test_every_epoch_is_new_and_a_resumed_run_meets_the_same_patches(sources, ca
 
 def test_sources_are_mixed(folder, tmp_path):
     write_case(tmp_path / "b", "only", seed=77, shape=(20, 20, 20))
-    datamodule = place(
+    datamodule = attach_trainer(
         build(
             {"a": Folder(folder, CODES), "b": Folder(tmp_path / "b", {"liver": 5, "spleen": 2, "rest": 9})},
             tmp_path / "cache",
@@ -201,8 +201,8 @@ def test_sources_are_mixed_on_the_command_line():
             assert cfg.data._target_ == "segment.data.datamodule.CTDataModule"
 
 
-def twin(folder, tmp_path):
-    """The set with a copy of its first case under another name, and a split that parts the two."""
+def with_copy(folder, tmp_path):
+    """The data set, with a copy of its first case under another name."""
     shutil.copytree(folder, tmp_path / "set")
     for kind in ("images", "labels"):
         shutil.copy(tmp_path / "set" / kind / "case0.nii.gz", tmp_path / "set" / kind / "copy.nii.gz")
@@ -214,27 +214,27 @@ def test_the_same_ct_in_two_parts_is_refused(folder, tmp_path, part):
     ids = {"train": ["set/case0", "set/case1"], "val": ["set/case2"], "test": ["set/case3"]}
     ids[part] = ["set/copy"]
     (tmp_path / "split.json").write_text(str(ids).replace("'", '"'))
-    datamodule = build(twin(folder, tmp_path), tmp_path / "c", split=FileSplit(tmp_path / "split.json"))
+    datamodule = build(with_copy(folder, tmp_path), tmp_path / "c", split=FileSplit(tmp_path / "split.json"))
     with pytest.raises(UserError, match=rf"set/case0 \(train\) and set/copy \({part}\) hold the same voxels"):
         _ = datamodule.volumes
 
 
-def test_the_same_ct_twice_in_one_part_is_no_leak(folder, tmp_path):
+def test_the_same_ct_twice_in_one_part_is_accepted(folder, tmp_path):
     ids = {"train": ["set/case0", "set/copy"], "val": ["set/case2"]}
     (tmp_path / "split.json").write_text(str(ids).replace("'", '"'))
-    datamodule = build(twin(folder, tmp_path), tmp_path / "c", split=FileSplit(tmp_path / "split.json"))
+    datamodule = build(with_copy(folder, tmp_path), tmp_path / "c", split=FileSplit(tmp_path / "split.json"))
     assert len(datamodule.volumes) == 3
     assert len(datamodule.voxel_hashes()) == 2
 
 
-def test_one_case_may_be_everything_on_purpose(sources, cache):
-    datamodule = place(build(sources, cache, split=SharedSplit()))
+def test_one_case_may_be_in_all_parts_on_purpose(sources, cache):
+    datamodule = attach_trainer(build(sources, cache, split=SharedSplit()))
     assert list(datamodule.volumes) == ["set/case0"]
     assert datamodule.split.ids() == {part: ["set/case0"] for part in ("train", "val", "test")}
     assert list(datamodule.train_dataloader())
 
 
-def test_an_organ_that_no_training_case_shows(folder, tmp_path):
+def test_an_organ_without_training_case_is_refused(folder, tmp_path):
     sources = {"set": Folder(folder, CODES | {"pancreas": 30, "kidney": 31})}
     datamodule = build(sources, tmp_path, organs=["liver", "pancreas", "kidney"])
     with pytest.raises(
@@ -243,7 +243,7 @@ def test_an_organ_that_no_training_case_shows(folder, tmp_path):
         _ = datamodule.volumes
 
 
-def test_a_validation_set_without_any_organ(tmp_path):
+def test_a_validation_set_without_organs_is_refused(tmp_path):
     for seed in range(3):
         write_case(tmp_path, f"case{seed}", seed)
     for name in ("case1", "case2"):
@@ -257,14 +257,14 @@ def test_a_validation_set_without_any_organ(tmp_path):
         _ = datamodule.volumes
 
 
-def test_an_organ_that_the_one_case_of_a_sanity_check_lacks(folder, tmp_path):
+def test_an_organ_missing_in_the_only_case_of_a_sanity_check_is_refused(folder, tmp_path):
     sources = {"set": Folder(folder, CODES | {"pancreas": 30})}
     datamodule = build(sources, tmp_path, organs=["liver", "pancreas"], split=SharedSplit())
     with pytest.raises(UserError, match=r"no training case shows pancreas; choose another one by split\.case="):
         _ = datamodule.volumes
 
 
-def test_what_is_wrong_with_a_test_case_is_found_before_training(folder, tmp_path):
+def test_errors_of_test_cases_are_found_before_training(folder, tmp_path):
     class Broken(Folder):
         def cases(self, source, refused=None):
             return [broken(case) for case in super().cases(source, refused)]
@@ -289,17 +289,17 @@ def test_what_is_wrong_with_a_test_case_is_found_before_training(folder, tmp_pat
         ({"batch_size": 0}, "batch_size must be a whole number of at least 1, got 0"),
         ({"num_workers": -1}, "num_workers must be a whole number from 0 to 512, got -1"),
         ({"num_workers": 513}, "num_workers must be .* got 513"),
-        ({"organs": []}, r"organs=\[\] names nothing to segment"),
+        ({"organs": []}, r"organs=\[\] names no organ"),
     ],
 )
-def test_settings_out_of_range_are_refused_at_once(sources, cache, change, message):
+def test_settings_out_of_range_are_refused(sources, cache, change, message):
     with pytest.raises(UserError, match=message):
         build(sources, cache, **change)
 
 
 def test_no_augmentation(sources, cache):
-    assert list(place(build(sources, cache, augment=None)).train_dataloader())
-    assert list(place(build(sources, cache, augment=tio.Compose([]))).train_dataloader())
+    assert list(attach_trainer(build(sources, cache, augment=None)).train_dataloader())
+    assert list(attach_trainer(build(sources, cache, augment=tio.Compose([]))).train_dataloader())
 
 
 def test_folds_are_balanced_by_the_organs_that_cases_show(tmp_path):

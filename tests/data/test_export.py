@@ -12,7 +12,7 @@ from segment.data import export as module
 from segment.data.export import export_nnunet, safe_names
 from segment.data.splits.given_split import NNUNetSplit
 from segment.data.splits.split import Split
-from segment.datasets.annotation import LabelFile
+from segment.datasets.annotation_files import LabelFile
 from segment.datasets.cases import Case
 from segment.datasets.sources.folder import Folder
 from segment.datasets.sources.nnunet import NNUNetRaw
@@ -44,7 +44,7 @@ def by_name(cases):
     return {case.id.partition("/")[2]: case for case in cases}
 
 
-def test_what_is_exported_is_read_back(split, folder):
+def test_an_export_can_be_read_back(split, folder):
     export_nnunet(split, ORGANS, folder)
     back = NNUNetRaw(folder).cases("back")
     again = NNUNetSplit(folder / "splits_final.json")(back)
@@ -59,7 +59,7 @@ def test_what_is_exported_is_read_back(split, folder):
         assert np.array_equal(classes, np.asarray(nib.load(after.label.path).dataobj))
 
 
-def test_the_description_is_that_of_version_two(split, folder):
+def test_the_description_is_that_of_nnunet_version_2(split, folder):
     export_nnunet(split, ORGANS, folder)
     description = json.loads((folder / "dataset.json").read_text())
     assert description["channel_names"] == {"0": "CT"}
@@ -71,12 +71,12 @@ def test_the_description_is_that_of_version_two(split, folder):
     assert nib.load(folder / "labelsTs" / "set_d.nii.gz").get_data_dtype() == np.uint8
 
 
-def test_zipped_nifti_takes_no_space_of_its_own(split, folder):
+def test_compressed_nifti_is_hard_linked(split, folder):
     export_nnunet(split, ORGANS, folder)
     assert split.train[0].image.samefile(folder / "imagesTr" / "set_a_0000.nii.gz")
 
 
-def test_zipped_nifti_is_copied_byte_for_byte_where_links_cannot_be(split, folder, monkeypatch):
+def test_compressed_nifti_is_copied_if_links_are_impossible(split, folder, monkeypatch):
     def no_link(source, target):
         raise OSError(18, "Invalid cross-device link")
 
@@ -121,7 +121,7 @@ def test_other_files_are_converted_without_loss(split, folder, tmp_path, suffix)
     assert nib.load(folder / "labelsTr" / "set_a.nii.gz").shape == hu.shape
 
 
-def test_an_export_goes_on_where_it_was_killed(split, folder, monkeypatch):
+def test_a_killed_export_can_be_resumed(split, folder, monkeypatch):
     export_nnunet(split, ORGANS, folder)
     complete = everything(folder)
     for name in ("dataset.json", "splits_final.json", "labelsTr/set_b.nii.gz", "imagesTs/set_d_0000.nii.gz"):
@@ -149,29 +149,29 @@ def test_another_export_is_refused(split, folder, tmp_path, change):
     if change in ("label", "image"):
         path = split.train[0].label.path if change == "label" else split.train[0].image
         content = bytearray(path.read_bytes())
-        content[len(content) // 2] ^= 1  # of the same size as before
-        path.unlink()  # else the exported link would change, too
+        content[len(content) // 2] ^= 1  # the size is the same as before
+        path.unlink()  # otherwise the hard link in the export would change as well
         path.write_bytes(content)
     with pytest.raises(UserError, match="holds an export of other cases, organs, labels or another split, or of files"):
         export_nnunet(split, organs, folder)
     assert everything(folder) == before
 
 
-def test_a_folder_of_something_else_is_refused(split, folder):
+def test_a_folder_with_other_files_is_refused(split, folder):
     folder.mkdir(parents=True)
     (folder / "dataset.json").touch()
-    with pytest.raises(UserError, match="holds something else than an export"):
+    with pytest.raises(UserError, match="is not empty and not an export"):
         export_nnunet(split, ORGANS, folder)
     assert [p.name for p in folder.iterdir()] == ["dataset.json"]
 
 
 @pytest.mark.parametrize("name", ["abdomen", "Dataset12_Abdomen", "Dataset123_", "Dataset123_a b"])
-def test_a_name_that_nnunet_does_not_find_is_refused(split, tmp_path, name):
+def test_a_folder_name_that_nnunet_does_not_accept_is_refused(split, tmp_path, name):
     with pytest.raises(UserError, match="name it like Dataset123_Abdomen"):
         export_nnunet(split, ORGANS, tmp_path / name)
 
 
-def test_an_organ_that_is_unknown_somewhere_is_refused(split, folder):
+def test_an_organ_that_is_unknown_in_a_case_is_refused(split, folder):
     case = split.val[0]
     split = replace(split, val=(replace(case, label=LabelFile(case.label.path, {"liver": 5, "other": [2, 7, 9]})),))
     with pytest.raises(UserError, match="spleen is not annotated in 1 of 4 cases, first set/c, and nnU-Net would read"):
@@ -179,13 +179,13 @@ def test_an_organ_that_is_unknown_somewhere_is_refused(split, folder):
     assert not folder.exists()
 
 
-def test_a_case_that_both_trains_and_tests_is_refused(split, folder):
+def test_a_split_with_a_shared_case_is_refused(split, folder):
     shared = Split(split.train[:1], split.train[:1], split.train[:1], shared=True)
     with pytest.raises(UserError, match="trains and tests on one case cannot be exported"):
         export_nnunet(shared, ORGANS, folder)
 
 
-def test_all_bad_cases_are_named_after_the_others_are_done(split, folder):
+def test_all_failing_cases_are_named_after_the_others_are_exported(split, folder):
     for case in (split.train[0], split.test[0]):
         case.label.path.write_bytes(b"damaged")
     with pytest.raises(
@@ -206,7 +206,7 @@ def test_the_same_ct_in_two_parts_is_refused(split, folder, again):
     assert not (folder / "dataset.json").exists()
 
 
-def test_the_same_ct_twice_in_one_part_is_let_pass(split, folder):
+def test_the_same_ct_twice_in_one_part_is_accepted(split, folder):
     split.train[1].image.write_bytes(split.train[0].image.read_bytes())
     export_nnunet(split, ORGANS, folder)
     assert (folder / "dataset.json").exists()
@@ -218,7 +218,7 @@ def test_a_missing_file_is_named(split, folder):
         export_nnunet(split, ORGANS, folder)
 
 
-def test_names_of_files():
+def test_file_names():
     names = safe_names(["set/a b", "set/a_b", "set/ä", "set/A", "set/a", "other/x.1"])
     assert names["other/x.1"] == "other_x.1"
     assert names["set/ä"] == "set__"
@@ -229,7 +229,7 @@ def test_names_of_files():
 
 
 @pytest.mark.skipif(importlib.util.find_spec("nnunetv2") is None, reason="nnU-Net is not installed")
-def test_nnunet_finds_nothing_wrong(split, folder):
+def test_nnunet_accepts_the_export(split, folder):
     from nnunetv2.experiment_planning.verify_dataset_integrity import verify_dataset_integrity
 
     export_nnunet(split, ORGANS, folder)

@@ -7,10 +7,10 @@ import pytest
 
 from segment.runtime.signals import SIGNALS
 
-# A loader whose workers are slow; it says when both have begun, and that it came to its end.
+# A loader with slow workers. The program prints when each batch arrives, and when it has ended its workers.
 PROGRAM = """
 import time, torch
-from segment.data.loader_workers import heed_only_the_parent
+from segment.data.loader_workers import ignore_job_signals
 
 class Slow(torch.utils.data.Dataset):
     def __len__(self):
@@ -22,18 +22,18 @@ class Slow(torch.utils.data.Dataset):
 import signal
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
     signal.signal(number, lambda number, frame: print("run", number, flush=True))
-loader = torch.utils.data.DataLoader(Slow(), num_workers=2, worker_init_fn=heed_only_the_parent)
+loader = torch.utils.data.DataLoader(Slow(), num_workers=2, worker_init_fn=ignore_job_signals)
 print(sum(int(batch) * (print("batch", flush=True) or 1) for batch in loader), flush=True)
 batches = iter(loader)
 next(batches)
-del batches  # ends its workers
+del batches  # ends the workers
 print("ended", flush=True)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="who has sent a signal is told on Linux only")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports the sender of a signal")
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_signal_to_the_whole_job_is_taken_once_and_no_worker_dies_of_it(number):
+def test_a_signal_to_the_job_is_handled_once_and_ends_no_worker(number):
     command = [sys.executable, "-c", PROGRAM]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert process.stdout.readline() == "batch\n"
@@ -44,14 +44,14 @@ def test_a_signal_to_the_whole_job_is_taken_once_and_no_worker_dies_of_it(number
     assert {"15", "ended"} <= {*lines}
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="who has sent a signal is told on Linux only")
-def test_a_worker_ends_when_its_parent_says_so(tmp_path):
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports the sender of a signal")
+def test_a_worker_ends_when_its_parent_terminates_it(tmp_path):
     program = f"""
 import multiprocessing, time
-from segment.data.loader_workers import heed_only_the_parent
+from segment.data.loader_workers import ignore_job_signals
 
 def work():
-    heed_only_the_parent(0)
+    ignore_job_signals(0)
     open({str(tmp_path / "ready")!r}, "w").close()
     time.sleep(60)
 
@@ -64,7 +64,7 @@ if __name__ == "__main__":
     worker.join(20)
     print(worker.exitcode)
 """
-    began = time.monotonic()
+    start = time.monotonic()
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "0\n"
-    assert time.monotonic() - began < 50
+    assert time.monotonic() - start < 50

@@ -42,27 +42,27 @@ def counted(shape):
 
 
 def numbered(root, shape, organs=(), names="a"):
-    """Stored volumes whose voxels tell where they are (the n-th is n, from 1), with organs as slices."""
+    """Stored volumes in which voxel n has the value n, counted from 1, with organs given as slices."""
     for offset, name in enumerate(names):
         image, label = write_case(root, name, shape=shape, spacing_mm=(1, 1, 1), suffix=".nii")
         hu = counted(shape) + 100 * offset
         classes = np.zeros(shape, np.uint8)
-        for code, place in enumerate(organs, start=1):
-            classes[place] = code
+        for code, position in enumerate(organs, start=1):
+            classes[position] = code
         nib.save(nib.Nifti1Image(hu, np.eye(4)), image)
         nib.save(nib.Nifti1Image(classes, np.eye(4)), label)
     cases = Folder(root, {"liver": 1, "spleen": 2}).cases("set")
     return list(Store(root / "store", tio.Compose([]), ORGANS).prepare(cases).values())
 
 
-def test_a_patch_is_as_documented(volumes):
+def test_shapes_and_types_of_a_patch(volumes):
     patch = patches(volumes, (8, 6, 10))[(0, 0)]
     assert patch["image"].data.shape == patch["label"].data.shape == (1, 8, 6, 10)
     assert (patch["image"].data.dtype, patch["label"].data.dtype) == (torch.float32, torch.uint8)
     assert set(patch["label"].data.unique().tolist()) <= {0, 1, 2}
 
 
-def test_the_voxel_size_travels_along(volumes):
+def test_a_patch_has_the_voxel_size_of_its_volume(volumes):
     spacing_mm = np.linalg.norm(np.array(volumes[0].meta["affine"])[:3, :3], axis=0)
     assert not np.allclose(spacing_mm, 1)
     patch = patches(volumes[:1])[(0, 0)]
@@ -70,7 +70,7 @@ def test_the_voxel_size_travels_along(volumes):
     assert np.allclose(patch["label"].spacing, spacing_mm)
 
 
-def test_a_patch_depends_on_nothing_but_seed_epoch_and_index(volumes):
+def test_a_patch_depends_on_seed_epoch_and_index_only(volumes):
     first = {key: patches(volumes)[key] for key in KEYS}
     dataset = patches(volumes)
     for key in KEYS[::-1]:
@@ -94,7 +94,7 @@ def test_workers_make_no_difference(volumes, num_workers):
 
 @pytest.fixture
 def threads():
-    """Sets the number of torch's threads, as long as a test takes."""
+    """A function that sets torch's number of threads for the duration of a test."""
     before = torch.get_num_threads()
     yield torch.set_num_threads
     torch.set_num_threads(before)
@@ -112,7 +112,7 @@ CHOICES = [("augment=light",), ("augment=strong",), ("augment=nnunet",), ("augme
 
 @pytest.mark.parametrize("overrides", CHOICES, ids=["light", "strong", "nnunet", "elastic"])
 def test_threads_make_no_difference_to_any_transform(tmp_path, threads, overrides):
-    # Large enough for torch to share the work; some of the volume is cropped away, some of the patch is padding.
+    # Large enough for torch to use several threads. The patch is cropped along two axes and padded along one.
     volumes = numbered(tmp_path, (48, 52, 40), [np.s_[9:20, 9:20, 9:20]])
     for transform in augmentation(*overrides):
         transform.probability = 1.0
@@ -124,7 +124,7 @@ def test_threads_make_no_difference_to_any_transform(tmp_path, threads, override
             assert same(dataset[key], expected), transform
 
 
-def test_the_number_of_threads_stays_whatever_happens(volumes, threads):
+def test_the_number_of_threads_is_restored(volumes, threads):
     def fail(subject):
         raise RuntimeError
 
@@ -137,7 +137,7 @@ def test_the_number_of_threads_stays_whatever_happens(volumes, threads):
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
-def test_an_epoch_goes_on_with_the_batches_that_were_left(volumes, num_workers):
+def test_a_resumed_epoch_continues_with_the_remaining_batches(volumes, num_workers):
     def loader():
         return PatchLoader(patches(volumes), sampler=EpochSampler(1, 12, 2), batch_size=2, num_workers=num_workers)
 
@@ -147,7 +147,7 @@ def test_an_epoch_goes_on_with_the_batches_that_were_left(volumes, num_workers):
     for _ in range(4):
         next(batches)
     resumed.load_state_dict(stopped.state_dict())
-    assert len(resumed) == 6  # of the epoch, by which Lightning knows its last batch
+    assert len(resumed) == 6  # of the whole epoch; Lightning finds the last batch by it
     rest = [batch["image"]["data"] for batch in resumed]
     assert len(rest) == 2
     assert all(torch.equal(one, other) for one, other in zip(rest, expected[4:], strict=True))
@@ -155,13 +155,13 @@ def test_an_epoch_goes_on_with_the_batches_that_were_left(volumes, num_workers):
 
 
 def test_seed_epoch_and_index_each_change_the_patch(volumes):
-    one = volumes[:1]  # so that no other volume makes the difference
-    drawn = [patches(one)[key] for key in ((0, 0), (1, 0), (0, 1), (0, 6))] + [patches(one, seed=4)[(0, 0)]]
-    assert len({float(patch["image"].data.double().mean()) for patch in drawn}) == 5
+    one = volumes[:1]  # so that the difference cannot come from another volume
+    sampled = [patches(one)[key] for key in ((0, 0), (1, 0), (0, 1), (0, 6))] + [patches(one, seed=4)[(0, 0)]]
+    assert len({float(patch["image"].data.double().mean()) for patch in sampled}) == 5
 
 
-def test_global_random_states_stay(volumes):
-    def draws():
+def test_global_random_states_are_not_changed(volumes):
+    def random_numbers():
         return torch.rand(1).item(), np.random.rand(), random.random()
 
     def seed():
@@ -170,20 +170,20 @@ def test_global_random_states_stay(volumes):
         random.seed(1)
 
     seed()
-    expected = draws()
+    expected = random_numbers()
     seed()
     for key in KEYS:
         patches(volumes)[key]
-    assert draws() == expected
+    assert random_numbers() == expected
 
 
-def test_an_epoch_draws_every_volume_equally_often(tmp_path):
+def test_an_epoch_uses_every_volume_equally_often(tmp_path):
     volumes = numbered(tmp_path, (4, 4, 4), names="abcde")
     dataset = patches(volumes, (4, 4, 4), augment=None)
     for epoch in range(3):
-        drawn = [int(dataset[(epoch, index)]["image"].data[0, 0, 0, 0]) // 100 for index in range(12)]
-        assert Counter(drawn[:5]) == Counter(drawn[5:10]) == Counter(range(5))
-        assert drawn[10] != drawn[11]
+        sampled = [int(dataset[(epoch, index)]["image"].data[0, 0, 0, 0]) // 100 for index in range(12)]
+        assert Counter(sampled[:5]) == Counter(sampled[5:10]) == Counter(range(5))
+        assert sampled[10] != sampled[11]
     orders = {tuple(int(dataset[(e, i)]["image"].data[0, 0, 0, 0]) for i in range(5)) for e in range(10)}
     assert len(orders) > 5
 
@@ -192,7 +192,7 @@ def corner_of(patch, shape):
     return np.array(np.unravel_index(int(patch["image"].data[0, 0, 0, 0]) - 1, shape))
 
 
-def test_patches_without_foreground_lie_anywhere_inside(tmp_path):
+def test_patches_without_foreground_are_anywhere_inside(tmp_path):
     shape = (12, 11, 10)
     whole = counted(shape)
     dataset = patches(numbered(tmp_path, shape), (5, 4, 10), share=0, augment=None)
@@ -205,19 +205,19 @@ def test_patches_without_foreground_lie_anywhere_inside(tmp_path):
     assert corners == {(i, j, 0) for i in range(8) for j in range(8)}
 
 
-def test_patches_with_foreground_hold_the_organ_in_their_middle_half(tmp_path):
+def test_foreground_patches_have_the_organ_in_their_middle_half(tmp_path):
     shape = (14, 12, 11)
     dataset = patches(numbered(tmp_path, shape, [np.s_[7, 6, 5]]), (4, 4, 4), share=1, augment=None)
     seen = set()
     for index in range(200):
         patch = dataset[(0, index)]
-        (place,) = np.argwhere(patch["label"].data[0].numpy())
-        assert ((place >= 1) & (place <= 2)).all()
-        seen.add(tuple(place.tolist()))
+        (position,) = np.argwhere(patch["label"].data[0].numpy())
+        assert ((position >= 1) & (position <= 2)).all()
+        seen.add(tuple(position.tolist()))
     assert len(seen) == 8
 
 
-def test_at_the_border_a_foreground_patch_stays_inside(tmp_path):
+def test_a_foreground_patch_at_the_border_stays_inside(tmp_path):
     shape = (12, 12, 12)
     whole = counted(shape)
     dataset = patches(numbered(tmp_path, shape, [np.s_[0, 11, 0]]), (6, 6, 6), share=1, augment=None)
@@ -229,19 +229,19 @@ def test_at_the_border_a_foreground_patch_stays_inside(tmp_path):
 
 
 def test_the_share_of_foreground_and_of_each_organ(tmp_path):
-    # A voxel and a slab 70 times as large, far from each other: chance alone hits the voxel in 0.3 % of the patches.
+    # An organ of one voxel and one of 72 voxels, far apart. By chance, 0.3 % of the patches contain the single voxel.
     dataset = patches(numbered(tmp_path, (12, 12, 12), [np.s_[10, 10, 10], np.s_[0, :6, :12]]), (2, 2, 2), 0.6, None)
     counts = Counter(int(dataset[(0, index)]["label"].data.max()) for index in range(1000))
     assert counts[1] == pytest.approx(300, abs=45)  # three standard deviations
     assert counts[2] == pytest.approx(300 + 0.4 * 1000 * 0.05, abs=55)
 
 
-def test_a_volume_without_organs_gives_patches_all_the_same(tmp_path):
+def test_a_volume_without_organs_gives_patches(tmp_path):
     assert patches(numbered(tmp_path, (6, 6, 6)), (4, 4, 4), share=1, augment=None)[(0, 0)]["label"].data.sum() == 0
 
 
 @pytest.mark.parametrize("share", [0, 1])
-def test_a_volume_smaller_than_the_patch_lies_in_its_middle(tmp_path, share):
+def test_a_volume_smaller_than_the_patch_is_centred_in_it(tmp_path, share):
     volume = numbered(tmp_path, (4, 3, 20), [np.s_[0, 0, 0]])
     patch = patches(volume, (6, 8, 5), share=share, augment=None)[(0, 5)]
     image, label = patch["image"].data[0].numpy(), patch["label"].data[0].numpy()
@@ -258,7 +258,7 @@ def test_a_volume_smaller_than_the_patch_lies_in_its_middle(tmp_path, share):
 @pytest.mark.parametrize(
     "augment", [tio.RandomAffine(), tio.RandomElasticDeformation(num_control_points=5, max_displacement=2)]
 )
-def test_torchio_s_own_transforms_keep_the_types(volumes, augment):
+def test_transforms_of_torchio_keep_the_dtypes(volumes, augment):
     patch = patches(volumes, (12, 12, 12), augment=augment)[(0, 0)]
     assert (patch["image"].data.dtype, patch["label"].data.dtype) == (torch.float32, torch.uint8)
     assert set(patch["label"].data.unique().tolist()) <= {0, 1, 2}
@@ -267,7 +267,7 @@ def test_torchio_s_own_transforms_keep_the_types(volumes, augment):
 @given(
     num_samples=st.integers(1, 200), batch_size=st.integers(1, 9), world_size=st.integers(1, 5), epoch=st.integers(0, 9)
 )
-def test_processes_part_an_epoch_in_whole_batches(num_samples, batch_size, world_size, epoch):
+def test_processes_share_an_epoch_in_whole_batches(num_samples, batch_size, world_size, epoch):
     shares = [list(EpochSampler(epoch, num_samples, batch_size, rank, world_size)) for rank in range(world_size)]
     keys = sorted(key for share in shares for key in share)
     assert keys == [(epoch, index) for index in range(len(keys))]

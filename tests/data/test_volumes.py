@@ -4,7 +4,7 @@ import torch
 from small_ct import ORGANS, write_case
 
 from segment.data.volumes import ScanDataset, VolumeDataset
-from segment.datasets.annotation import LabelFile
+from segment.datasets.annotation_files import LabelFile
 from segment.datasets.cases import Case
 from segment.errors import UserError
 from segment.io.read import read_ct
@@ -36,5 +36,5 @@ def test_scans_on_their_own_grids(cases):
 def test_a_label_on_another_grid_is_refused(cases, tmp_path):
     _, label = write_case(tmp_path, "x", spacing_mm=(2, 2, 2))
     case = Case("x", "x", cases[0].image, LabelFile(label, cases[0].label.codes))
-    with pytest.raises(UserError, match="lies up to"):
+    with pytest.raises(UserError, match="is up to"):
         ScanDataset([case], ORGANS)[0]

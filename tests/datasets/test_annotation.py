@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from small_ct import CODES, all_48, write_case
 
-from segment.datasets.annotation import LabelFile, MaskFiles, SegFile, annotated, label_in, unknown_organs
+from segment.datasets.annotation import known_classes, unknown_organs
+from segment.datasets.annotation_files import LabelFile, MaskFiles, SegFile, label_in
 from segment.errors import UserError
 from segment.io.read import read_ct
 
@@ -15,7 +16,7 @@ ORGANS = ["liver", "pancreas", "spleen"]
 
 @pytest.fixture
 def case(tmp_path):
-    """A CT, and its label file; liver has code 5, spleen 2."""
+    """A CT and its label file, in which the liver has code 5 and the spleen 2."""
     return write_case(tmp_path, "a")
 
 
@@ -34,7 +35,7 @@ def test_codes_become_classes_and_an_organ_without_a_code_is_unknown(case):
     classes = reference.read(read_ct(image), image, ORGANS)
     stored = np.asarray(nib.load(label).dataobj)
     assert np.array_equal(classes, np.select([stored == 5, stored == 2], [1, 3]))
-    assert annotated(reference, ORGANS) == [True, True, False, True]
+    assert known_classes(reference, ORGANS) == [True, True, False, True]
 
 
 def test_masks_give_the_same_classes_as_one_file(case, tmp_path):
@@ -42,7 +43,7 @@ def test_masks_give_the_same_classes_as_one_file(case, tmp_path):
     reference = masks_of(label, tmp_path, liver=5, spleen=2, other=9)
     scan = read_ct(image)
     assert np.array_equal(reference.read(scan, image, ORGANS), LabelFile(label, CODES).read(scan, image, ORGANS))
-    assert annotated(reference, ORGANS) == [True, True, False, True]
+    assert known_classes(reference, ORGANS) == [True, True, False, True]
 
 
 def test_where_masks_overlap_the_later_organ_wins(case, tmp_path):
@@ -55,18 +56,18 @@ def test_a_mask_on_another_grid_is_refused(case, tmp_path):
     image, label = case
     reference = masks_of(label, tmp_path, liver=5)
     _, other = write_case(tmp_path / "other", "a", spacing_mm=(2, 2, 2))
-    with pytest.raises(UserError, match="lies up to"):
+    with pytest.raises(UserError, match="is up to"):
         MaskFiles({**reference.paths, "spleen": other}).read(read_ct(image), image, ORGANS)
 
 
 def oblique(path):
-    """An oblique and sheared grid in place of a file's own."""
+    """Give a file an oblique and sheared grid."""
     image = nib.load(path)
     affine = np.array([[1.9, 0.3, 0.2, -20], [-0.3, 1.9, 0.5, -30], [0.1, -0.4, 3.0, -40], [0, 0, 0, 1]])
     nib.save(nib.Nifti1Image(np.asarray(image.dataobj), affine), path)
 
 
-def test_a_label_in_any_of_the_48_orders_gives_the_same_classes(case, tmp_path):
+def test_a_label_in_any_of_the_48_orientations_gives_the_same_classes(case, tmp_path):
     image, label = case
     oblique(image)
     oblique(label)
@@ -85,7 +86,7 @@ def test_a_label_in_any_of_the_48_orders_gives_the_same_classes(case, tmp_path):
             np.testing.assert_array_equal(reference.read(scan, image, ORGANS), expected)
 
 
-def test_a_name_alone_is_no_code():
+def test_a_name_without_a_code_is_refused_for_a_file_of_codes():
     declared = {"liver": "Hepar", "spleen": [1, "Milt"], "other": [2, 3]}
     assert label_in(Path("a.dcm"), declared) == SegFile(Path("a.dcm"), {"liver": ["Hepar"], "spleen": ["Milt"]})
     with pytest.raises(
@@ -96,7 +97,7 @@ def test_a_name_alone_is_no_code():
     assert label_in(Path("a.nii.gz"), declared) == LabelFile(Path("a.nii.gz"), {"spleen": [1], "other": [2, 3]})
 
 
-def test_organs_that_nothing_annotates_are_named():
+def test_organs_that_no_case_annotates_are_listed():
     liver, spleen = LabelFile("a", {"liver": 1}), LabelFile("b", {"spleen": [1, 2], "bone": 3})
     assert unknown_organs({"x/1": liver, "y/1": spleen}, ORGANS) == ["pancreas"]
     assert unknown_organs({"x/1": liver, "y/1": spleen}, ["spleen", "liver"]) == []
@@ -108,9 +109,9 @@ def test_a_source_that_annotates_none_of_the_organs_is_refused():
         unknown_organs({"x/1": liver, "y/1": bone}, ORGANS)
 
 
-def test_what_decides_the_classes_is_told_apart():
+def test_the_cache_key_differs_if_the_classes_may_differ():
     one = LabelFile("a", {"liver": 1, "spleen": (2, 3)})
-    assert one.facts == {"liver": 1, "spleen": [2, 3]}
-    assert replace(one, codes={"liver": 2, "spleen": [2, 3]}).facts != one.facts
-    assert MaskFiles({"b": "y", "a": "x"}).facts == ["a", "b"]
+    assert one.cache_key == {"liver": 1, "spleen": [2, 3]}
+    assert replace(one, codes={"liver": 2, "spleen": [2, 3]}).cache_key != one.cache_key
+    assert MaskFiles({"b": "y", "a": "x"}).cache_key == ["a", "b"]
     assert MaskFiles({"b": "y", "a": "x"}).files == ["x", "y"]

@@ -1,7 +1,7 @@
 import pytest
 from small_ct import CODES, touch
 
-from segment.datasets.cases import Case, gather, inventory, of_one_patient
+from segment.datasets.cases import Case, list_cases, list_usable_cases, patient_aliases
 from segment.datasets.sources.folder import Folder
 from segment.errors import UserError
 
@@ -9,26 +9,26 @@ from segment.errors import UserError
 def test_sources_are_mixed_in_the_order_of_the_configuration(tmp_path):
     for folder in ("x", "y"):
         touch(tmp_path / folder, "images/a.nii", "labels/a.nii")
-    cases = gather({"two": Folder(tmp_path / "y", CODES), "one": Folder(tmp_path / "x", {"liver": 1})})
+    cases = list_cases({"two": Folder(tmp_path / "y", CODES), "one": Folder(tmp_path / "x", {"liver": 1})})
     assert [(c.id, c.patient, c.image.parts[-3]) for c in cases] == [("two/a", "two/a", "y"), ("one/a", "one/a", "x")]
     assert [c.label.codes for c in cases] == [CODES, {"liver": 1}]
 
 
 def test_no_source():
     with pytest.raises(UserError, match="no data set chosen; add one"):
-        gather({})
+        list_cases({})
 
 
-def test_options_of_a_source_that_is_not_chosen(tmp_path):
+def test_options_for_a_source_that_is_not_chosen(tmp_path):
     with pytest.raises(UserError, match=r"data\.sources\.phantom\.seed set, but the data set phantom is not chosen"):
-        gather({"set": Folder(tmp_path, CODES), "phantom": {"seed": 1}})
+        list_cases({"set": Folder(tmp_path, CODES), "phantom": {"seed": 1}})
 
 
-def test_cases_of_one_patient_are_told_without_the_patient(tmp_path):
+def test_patient_aliases_do_not_contain_the_patient(tmp_path):
     patients = {"s/b": "s/Doe", "s/a": "s/Doe", "s/c": "s/Roe"}
     cases = [Case(name, patient, tmp_path, None) for name, patient in patients.items()]
-    assert of_one_patient(cases) == {"s/a": "s/a", "s/b": "s/a"}
-    assert of_one_patient([]) == {}
+    assert patient_aliases(cases) == {"s/a": "s/a", "s/b": "s/a"}
+    assert patient_aliases([]) == {}
 
 
 def spoiled(tmp_path):
@@ -36,20 +36,20 @@ def spoiled(tmp_path):
     return {"set": Folder(tmp_path, CODES), "gone": Folder(tmp_path / "nowhere", CODES)}
 
 
-def test_an_inventory_names_what_cannot_be_used_and_lists_the_rest(tmp_path):
-    cases, refused = inventory(spoiled(tmp_path))
+def test_list_usable_cases_returns_the_refused_cases_separately(tmp_path):
+    cases, refused = list_usable_cases(spoiled(tmp_path))
     assert [case.id for case in cases] == ["set/b", "set/c"]
     assert [name for name, _ in refused] == ["set/a", "set/d", "gone"]
     assert "image a.nii in" in str(refused[0][1])
     assert "has no label; add the label or remove the image" in str(refused[0][1])
 
 
-def test_gathering_refuses_all_of_them_unless_they_are_left_out(tmp_path):
+def test_list_cases_refuses_unusable_cases_unless_they_are_excluded(tmp_path):
     sources = {"set": spoiled(tmp_path)["set"]}
     with pytest.raises(UserError, match=r"(?s)^2 cases cannot be used; segment doctor lists all:.*a\.nii.*d\.nii"):
-        gather(sources)
+        list_cases(sources)
     with pytest.raises(UserError, match=r"data\.exclude names 'a', but there is no such case; the first is 'set/b'"):
-        gather(sources, ["a"])
+        list_cases(sources, ["a"])
     with pytest.raises(UserError, match=r"^the label d\.nii in .* has no image"):
-        gather(sources, ["set/a"])
-    assert [case.id for case in gather(sources, ["set/a", "set/d"])] == ["set/b", "set/c"]
+        list_cases(sources, ["set/a"])
+    assert [case.id for case in list_cases(sources, ["set/a", "set/d"])] == ["set/b", "set/c"]

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from small_ct import all_48, save
 
 from segment.data.store.fingerprint import settings
-from segment.datasets.annotation import LabelFile, MaskFiles
+from segment.datasets.annotation_files import LabelFile, MaskFiles
 from segment.datasets.split_sides import right_side, with_sides
 from segment.errors import UserError
 from segment.io.read import read_ct
@@ -14,7 +14,7 @@ from segment.io.scan import Scan
 
 SIDES = {"kidney": ["right_kidney", "left_kidney"]}
 SHAPE = (60, 40, 30)
-# RAS+, 4 mm voxels: i grows to the patient's right. The body is 20 cm wide and 12 cm deep, its midline at i = 29.5.
+# RAS+, 4 mm voxels: i increases to the patient's right. The body is 20 cm wide and 12 cm deep, its midline at i = 29.5.
 AFFINE = np.diag([4.0, 4.0, 4.0, 1.0])
 AFFINE[:3, 3] = (-90, -80, 30)
 BODY = (slice(5, 55), slice(5, 35), slice(None))
@@ -48,7 +48,7 @@ def expected(right=(), left=()):
     return classes
 
 
-def test_x_grows_to_the_right():
+def test_x_increases_to_the_right():
     assert nib.aff2axcodes(AFFINE) == ("R", "A", "S")
 
 
@@ -61,31 +61,31 @@ def test_no_kidney(tmp_path):
 
 
 @pytest.mark.parametrize("body", [BODY, (slice(0, 44), *BODY[1:])])
-def test_two_kidneys_need_no_midline(tmp_path, body):
+def test_the_midline_does_not_matter_for_two_kidneys(tmp_path, body):
     further = (slice(30, 38), *RIGHT[1:])
     assert np.array_equal(split(tmp_path, further, RIGHT, body=body), expected([RIGHT], [further]))
 
 
-def test_one_kidney_is_on_its_side_of_the_body_not_of_the_picture(tmp_path):
+def test_one_kidney_is_on_its_side_of_the_body_not_of_the_volume(tmp_path):
     assert np.array_equal(split(tmp_path, LEFT), expected(left=[LEFT]))
     # The body's midline is now at i = 9.5: the same kidney is the right one.
     assert np.array_equal(split(tmp_path, LEFT, body=(slice(0, 20), *BODY[1:])), expected(right=[LEFT]))
 
 
-def test_a_piece_belongs_to_the_kidney_next_to_it(tmp_path):
+def test_a_small_piece_belongs_to_the_nearer_kidney(tmp_path):
     # Left of the midline, and the centre of the left kidney is nearer, but the right kidney reaches further down here.
     long = (slice(30, 48), slice(10, 18), slice(5, 20))
     small, other = (slice(26, 28), slice(12, 14), slice(10, 12)), (slice(10, 11), slice(12, 14), slice(10, 12))
     assert np.array_equal(split(tmp_path, long, LEFT, small, other), expected([long, small], [LEFT, other]))
 
 
-def test_small_pieces_beside_a_lone_kidney_go_by_the_midline(tmp_path):
+def test_small_pieces_beside_a_single_kidney_belong_to_their_side_of_the_midline(tmp_path):
     shrunken = (slice(16, 20), slice(10, 14), slice(8, 12))  # 64 of 960 voxels
     assert np.array_equal(split(tmp_path, RIGHT, shrunken), expected([RIGHT], [shrunken]))
 
 
 @pytest.mark.parametrize(("size", "is_two"), [(2, True), (1, False)])
-def test_a_piece_of_a_fifth_is_a_kidney(tmp_path, size, is_two):
+def test_a_piece_of_a_fifth_of_the_volume_is_a_kidney(tmp_path, size, is_two):
     # 2/8 and 1/8 of the other one's voxels, both on its side of the midline but 40 mm away.
     piece = (slice(54, 54 + size), *RIGHT[1:])
     classes = split(tmp_path, RIGHT, piece)
@@ -131,7 +131,7 @@ def test_two_pieces_of_one_kidney_beside_a_shrunken_one_are_refused(tmp_path, si
         assert np.array_equal(split(tmp_path, outer, inner, right), expected([inner, right], [outer]))
 
 
-def test_other_structures_stay(tmp_path):
+def test_other_structures_are_kept(tmp_path):
     image, label = ct(tmp_path, RIGHT, LEFT)
     codes = {"liver": 2, "kidney": [1, 3]}
     data = np.asarray(nib.load(label).dataobj).copy()
@@ -155,13 +155,13 @@ def test_masks_are_split_too(tmp_path):
     assert list(annotation.files) == [label]
 
 
-def test_what_is_not_annotated_stays_unknown(tmp_path):
+def test_structures_that_are_not_annotated_stay_unknown(tmp_path):
     annotation = LabelFile(tmp_path / "a.nii.gz", {"liver": 1})
     assert with_sides(annotation, SIDES) is annotation
     assert with_sides(annotation, None) is annotation
 
 
-def test_facts_tell_all_that_decides(tmp_path):
+def test_the_cache_key_differs_if_the_sides_may_differ(tmp_path):
     label = LabelFile(tmp_path / "a.nii.gz", {"kidney": 1})
     others = [
         label,
@@ -170,12 +170,12 @@ def test_facts_tell_all_that_decides(tmp_path):
         with_sides(LabelFile(label.path, {"kidney": [1, 2]}), SIDES),
         with_sides(LabelFile(label.path, {"kidney": 1, "liver": 2}), SIDES),
     ]
-    facts = [str(settings(annotation.facts)) for annotation in others]
-    assert len(set(facts)) == len(facts)
+    keys = [str(settings(annotation.cache_key)) for annotation in others]
+    assert len(set(keys)) == len(keys)
 
 
 @pytest.mark.parametrize("names", ["right_kidney", ["right_kidney"], ["a", "a"], ["a", "b", "c"]])
-def test_a_structure_has_two_sides(tmp_path, names):
+def test_sides_need_two_different_names(tmp_path, names):
     with pytest.raises(UserError, match="sides gives kidney the names"):
         with_sides(LabelFile(tmp_path / "a.nii.gz", {"kidney": 1}), {"kidney": names})
 

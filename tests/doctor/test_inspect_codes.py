@@ -11,28 +11,30 @@ OWN = {"liver": 1, "right_kidney": 2, "left_kidney": 3, "spleen": 4}
 
 
 def case_of(codes, size=1.0):
-    """A case with every structure whose place is known, under the codes that a table gives it."""
-    places = body(*(name for name in codes if name in ANATOMY.centre_mm), size=size)
-    return {codes[name] if isinstance(codes[name], int) else codes[name][0]: place for name, place in places.items()}
+    """A case with every structure that has a known position, under the code that the table gives to it."""
+    structures = body(*(name for name in codes if name in ANATOMY.centre_mm), size=size)
+    first_code = {name: code if isinstance(code, int) else code[0] for name, code in codes.items()}
+    return {first_code[name]: structure for name, structure in structures.items()}
 
 
-def test_public_sets_are_among_the_tables():
+def test_public_data_sets_have_tables():
     named = {"data=flare22", "data=amos22", "data=btcv", "data=word", "data=kits23", "data=abdomenct1k"}
     assert named | {"TotalSegmentator", "CHAOS", "masks of segment predict"} <= TABLES.keys()
 
 
 def test_tables_are_mappings_from_structures_to_codes():
-    """Layouts that leave the codes to the user, as `data=tree` and `data=folder` do, are none."""
+    """Sources that leave the codes to the user, for example `data=tree` and `data=folder`, have no table."""
     assert not {"data=tree", "data=folder", "data=nnunet", "data=manifest"} & TABLES.keys()
     for table in TABLES.values():
         assert isinstance(table.codes, dict), table.name
         assert isinstance(table.sides, dict), table.name
-        values = [code for value in table.codes.values() for code in (value if isinstance(value, list) else [value])]
-        assert {type(code) for code in values} == {int}, table.name
+        for value in table.codes.values():
+            codes = value if isinstance(value, list) else [value]
+            assert all(type(code) is int for code in codes), table.name
 
 
 @pytest.mark.parametrize("codes", ["???", "null", "{}", "{spleen: 1, other: [2, 3]}"])
-def test_data_sets_that_do_not_state_every_code_are_no_table(tmp_path, codes):
+def test_data_sets_that_do_not_declare_every_code_have_no_table(tmp_path, codes):
     (tmp_path / "data").mkdir()
     for name, value in (("own", codes), ("public", "{liver: 1, spleen: 2}")):
         (tmp_path / "data" / f"{name}.yaml").write_text(f"sources:\n  one:\n    label_codes: {value}\n")
@@ -40,7 +42,7 @@ def test_data_sets_that_do_not_state_every_code_are_no_table(tmp_path, codes):
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_every_table_is_recognised_by_places_alone(name):
+def test_every_table_is_recognised_by_positions_alone(name):
     codes = TABLES[name].codes
     case = case_of(codes)
     names, named = best_table([case, case], list(TABLES.values()), ANATOMY)
@@ -50,24 +52,23 @@ def test_every_table_is_recognised_by_places_alone(name):
 
 def test_codes_in_no_table_are_not_guessed():
     (finding,) = check_codes("folder", [{7: place("liver"), 900: place("spleen")}], {}, list(TABLES.values()), ANATOMY)
-    assert finding.what == "label_codes says nothing of the 2 code(s) 7, 900"
+    assert finding.what == "label_codes does not name the 2 code(s) 7, 900"
     assert finding.remedy == (
-        "name each code (7, 900) in data.sources.folder.label_codes, by the volume and the place that are listed for "
+        "name each code (7, 900) in data.sources.folder.label_codes, by the volume and position that are listed for "
         "it, and look at the contact sheet"
     )
 
 
 def test_a_table_that_does_not_fit_is_not_named():
-    """Codes 1 to 4, but every organ elsewhere and a thousandth of its size."""
+    """The case has codes 1 to 4, but every organ is far away and has a thousandth of its size."""
     strange = {code: place("liver", (0, 0, 400 * code), volume_ml=1) for code in range(1, 5)}
     assert best_table([strange], list(TABLES.values()), ANATOMY) == ([], {})
 
 
-def test_declared_codes_that_fit_are_fine():
+def test_declared_codes_that_fit_are_accepted():
     for name, table in TABLES.items():
-        assert not list(check_codes("folder", [case_of(table.codes)], table.codes, list(TABLES.values()), ANATOMY)), (
-            name
-        )
+        findings = list(check_codes("folder", [case_of(table.codes)], table.codes, list(TABLES.values()), ANATOMY))
+        assert not findings, name
 
 
 @pytest.mark.parametrize("size", [1, 0.5])
@@ -75,43 +76,43 @@ def test_the_exchanged_kidney_and_spleen_of_flare_are_found_in_children_too(size
     flare = TABLES["data=flare22"].codes
     wrong = flare | {"left_kidney": flare["spleen"], "spleen": flare["left_kidney"]}
     (finding,) = check_codes("folder", [case_of(flare, size)], wrong, list(TABLES.values()), ANATOMY)
-    assert finding.what.startswith("3 lies where spleen lies, not left_kidney, 13 lies where left_kidney lies, not spl")
+    assert finding.what.startswith("3 is where spleen should be, not left_kidney, 13 is where left_kidney should be, n")
 
 
-def test_names_that_nobody_knows_and_merged_codes_are_no_error():
+def test_unknown_names_and_merged_codes_are_not_an_error():
     flare = TABLES["data=flare22"].codes
     merged = {"kidney": [2, 13], "Leber": 1, "rest": list(range(3, 13))}
     assert not list(check_codes("folder", [case_of(flare)], merged, list(TABLES.values()), ANATOMY))
 
 
-def test_one_wrong_code_is_an_error_although_its_organ_has_no_other():
+def test_one_wrong_code_is_an_error_even_if_its_organ_has_no_other_code():
     flare = TABLES["data=flare22"].codes
     wrong = {"liver": 1, "right_kidney": 2, "left_kidney": 3, "other": list(range(4, 14))}
     (finding,) = check_codes("folder", [case_of(flare)] * 5, wrong, list(TABLES.values()), ANATOMY)
     assert finding.severity == "error"
-    assert finding.what == "3 lies where spleen lies, not left_kidney; so it is in the table of data=flare22"
+    assert finding.what == "3 is where spleen should be, not left_kidney; the table of data=flare22 agrees"
     assert "'data.sources.folder.label_codes={liver: 1, right_kidney: 2, spleen: 3, pancreas: 4," in finding.remedy
 
 
-def test_both_kidneys_under_one_code_come_with_their_sides():
+def test_the_remedy_for_both_kidneys_under_one_code_includes_their_sides():
     case = {1: place("liver"), 2: place("kidney", volume_ml=320), 3: place("spleen"), 4: place("pancreas")}
     (finding,) = check_codes("folder", [case], {}, list(TABLES.values()), ANATOMY)
     assert "the table of data=abdomenct1k" in finding.what
     assert "'data.sources.folder.sides={kidney: [right_kidney, left_kidney]}'" in finding.remedy
 
 
-def test_sources_that_take_no_codes_get_no_option_to_paste():
+def test_the_remedy_for_sources_without_label_codes_is_not_an_option():
     case = {1: place("spleen"), 2: place("liver")}
     wrong, table = {"liver": 1, "spleen": 2}, Table("a public set", {"spleen": 1, "liver": 2})
     (finding,) = check_codes("nnunet", [case], wrong, [table], ANATOMY, is_option=False)
     assert finding.remedy == "correct the codes in the data set's own description: spleen: 1, liver: 2"
 
 
-def test_no_codes_no_finding():
+def test_without_codes_there_is_no_finding():
     assert not list(check_codes("folder", [{}], {}, list(TABLES.values()), ANATOMY))
 
 
-def test_a_table_knows_its_codes_among_those_found():
+def test_a_table_names_only_the_codes_that_were_found():
     assert Table("t", {"liver": [1, 2], "spleen": 3}).named({2, 9}) == {"liver": [2]}
 
 

@@ -21,7 +21,7 @@ def test_a_clean_case_has_no_findings(tmp_path):
 
 @pytest.mark.parametrize("axes", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
 @pytest.mark.parametrize("flips", [(1, 1, 1), (-1, -1, 1), (-1, 1, -1)])
-def test_a_clean_case_has_none_in_any_orientation(tmp_path, axes, flips):
+def test_a_clean_case_has_no_findings_in_any_orientation(tmp_path, axes, flips):
     turn = np.array([axes, flips]).T
     hu, label = (nib.orientations.apply_orientation(volume, turn) for volume in torso.torso())
     affine = AFFINE @ nib.orientations.inv_ornt_aff(turn, torso.SHAPE)
@@ -36,20 +36,20 @@ def test_a_qform_some_millimetres_off_is_a_warning(tmp_path):
     }
 
 
-def test_a_qform_that_turns_left_and_right_is_an_error(tmp_path):
-    turned = AFFINE.copy()
-    turned[0] *= -1
-    assert found(write_case(tmp_path, change=lambda image: image.set_qform(turned, 1))) == {
+def test_a_qform_that_exchanges_left_and_right_is_an_error(tmp_path):
+    mirrored = AFFINE.copy()
+    mirrored[0] *= -1
+    assert found(write_case(tmp_path, change=lambda image: image.set_qform(mirrored, 1))) == {
         ("error", "forms disagree", "")
     }
 
 
 def test_no_form_at_all_is_a_warning(tmp_path):
-    def forget(image):
+    def remove_forms(image):
         image.set_sform(None, 0)
         image.set_qform(None, 0)
 
-    assert ("warning", "no orientation", "") in found(write_case(tmp_path, change=forget))
+    assert ("warning", "no orientation", "") in found(write_case(tmp_path, change=remove_forms))
 
 
 def test_a_gantry_tilt_is_a_warning(tmp_path):
@@ -59,13 +59,13 @@ def test_a_gantry_tilt_is_a_warning(tmp_path):
     assert {finding for finding in found(case) if finding[0] != "note"} >= {("warning", "sheared axes", "")}
 
 
-def test_a_turned_scan_is_a_warning_only_when_turned_far(tmp_path):
-    def turned(degrees):
+def test_only_a_strongly_rotated_scan_is_a_warning(tmp_path):
+    def rotated(degrees):
         c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
         return np.array([[1, 0, 0, 0], [0, c, -s, 0], [0, s, c, 0], [0, 0, 0, 1]]) @ AFFINE
 
-    assert ("warning", "askew axes", "") in found(write_case(tmp_path / "far", affine=turned(40)))
-    assert found(write_case(tmp_path / "near", affine=turned(10))) == set()
+    assert ("warning", "askew axes", "") in found(write_case(tmp_path / "far", affine=rotated(40)))
+    assert found(write_case(tmp_path / "near", affine=rotated(10))) == set()
 
 
 def scaled(*factors):
@@ -101,7 +101,7 @@ def test_pixdim_that_contradicts_the_affine_is_a_warning(tmp_path):
 
     case = write_case(tmp_path, change=change)
     assert found(case) == {("warning", "pixdim", "")}
-    image = nib.load(case.image, mmap=False)  # mended as the remedy says, by sizes that neither has
+    image = nib.load(case.image, mmap=False)  # fixed by following the remedy, with sizes different from both
     image.set_sform(AFFINE * [[1.1], [1.1], [1.1], [1]], 1)
     image.header.set_zooms([1.1 * mm for mm in torso.SPACING])
     nib.save(image, case.image)
@@ -128,8 +128,9 @@ def test_a_few_slices_are_a_warning(tmp_path):
     ("name", "is_folder", "again"),
     [("ct.nrrd", False, "convert the CT again from DICOM"), ("series", True, "export the series again")],
 )
-def test_remedies_are_those_of_the_format(tmp_path, name, is_folder, again):
-    sheared = AFFINE.copy()  # which no qform can say: that of the made-up header disagrees with its sform
+def test_remedies_depend_on_the_format(tmp_path, name, is_folder, again):
+    # A qform cannot be sheared, so the qform of the computed header disagrees with its sform.
+    sheared = AFFINE.copy()
     sheared[1, 2], sheared[2, 3] = 0.3, 1e5
     shape = (130, 100, 100)
     scan = Scan(np.zeros(shape, np.int16), sheared, geometry_header(shape, sheared), shape)

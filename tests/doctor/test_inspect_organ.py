@@ -28,7 +28,7 @@ def test_an_empty_label_is_a_warning(tmp_path, clean):
     assert found(changed(tmp_path, clean, lambda label: label.fill(0))) == {("warning", "empty label", "")}
 
 
-def test_a_volume_out_of_range_is_a_warning_that_tells_it(tmp_path, clean):
+def test_a_volume_out_of_range_is_a_warning_with_the_volume(tmp_path, clean):
     small = torso.torso(PLACES | {"spleen": ((-95, -15, 40), (17, 17, 17))})
     case = write_case(tmp_path, hu=small[0], label=small[1])
     (finding,) = inspect(case, ORGANS, torso.ANATOMY).findings
@@ -37,7 +37,7 @@ def test_a_volume_out_of_range_is_a_warning_that_tells_it(tmp_path, clean):
     assert (finding.severity, finding.check, finding.organ) == ("warning", "volume", "spleen")
 
 
-def test_a_few_voxels_apart_are_a_note_and_many_a_warning(tmp_path, clean):
+def test_one_speck_is_a_note_and_several_are_a_warning(tmp_path, clean):
     one = changed(tmp_path / "one", clean, lambda label: label.__setitem__((10, 50, 50), 1))
     assert found(one) == {("note", "specks", "liver")}
     many = changed(tmp_path / "many", clean, lambda label: label.__setitem__((10, 50, slice(10, 20, 2)), 1))
@@ -66,7 +66,7 @@ def test_an_organ_at_the_side_of_the_field_is_a_warning(tmp_path, clean):
     assert finding.what == "spleen touches the left border of the field of view"
 
 
-def test_organs_that_every_scan_cuts_are_not_called_cut(tmp_path, clean):
+def test_organs_that_every_scan_cuts_are_not_reported_as_cut(tmp_path, clean):
     hu, label = (volume[..., :45] for volume in clean)
     facts = vars(torso.ANATOMY) | {"running_through": ORGANS}
     assert not [f for f in found(write_case(tmp_path, hu=hu, label=label), ORGANS, Anatomy(**facts)) if f[1] == "cut"]
@@ -81,11 +81,11 @@ def test_a_label_that_stops_in_the_middle_of_an_organ_is_a_warning(tmp_path, cle
 
 def test_an_organ_of_the_wrong_brightness_is_an_error(tmp_path, clean):
     hu = clean[0].copy()
-    hu[clean[1] == 4] = -800  # the label lies in the lung
+    hu[clean[1] == 4] = -800  # the label is in the lung
     assert found(write_case(tmp_path, hu=hu, label=clean[1])) == {("error", "HU", "spleen")}
 
 
-def test_a_mistaken_anatomy_is_refused():
+def test_an_invalid_anatomy_is_refused():
     facts = vars(torso.ANATOMY)
     with pytest.raises(UserError, match=r"anatomy.volume_ml.liver must be \[lowest, highest\], got \[5, 1\]"):
         Anatomy(**facts | {"volume_ml": {"liver": [5, 1]}})

@@ -8,7 +8,7 @@ import torso
 from scipy import ndimage
 from torso import AFFINE, CODES, ORGANS, found, write_case
 
-from segment.datasets.annotation import LabelFile, MaskFiles
+from segment.datasets.annotation_files import LabelFile, MaskFiles
 from segment.datasets.cases import Case
 from segment.datasets.split_sides import SplitSides
 from segment.doctor.reference import read_reference
@@ -40,7 +40,7 @@ def test_masks_are_read(tmp_path, clean):
     assert np.array_equal(classes, clean[1])
 
 
-def test_codes_that_nobody_declared_are_an_error(tmp_path, clean):
+def test_undeclared_codes_are_an_error(tmp_path, clean):
     label = clean[1].copy()
     label[label == 4] = 40
     assert found(write_case(tmp_path, hu=clean[0], label=label)) == {("error", "label codes", "")}
@@ -52,19 +52,19 @@ def test_fractions_are_an_interpolated_label(tmp_path, clean):
     assert found(write_case(tmp_path, hu=clean[0], label=label)) == {("error", "interpolated label", "")}
 
 
-def test_interpolation_that_was_rounded_is_seen_by_the_shells_that_it_leaves(tmp_path, clean):
+def test_rounded_interpolation_is_recognised_by_the_layers_that_it_leaves(tmp_path, clean):
     label = np.rint(ndimage.shift(clean[1].astype(np.float32), 0.5, order=1)).astype(np.uint8)
-    assert set(np.unique(label)) == {0, 1, 2, 3, 4}  # no code of its own gives it away
+    assert set(np.unique(label)) == {0, 1, 2, 3, 4}  # interpolation added no new code
     assert ("warning", "interpolated label", "") in found(write_case(tmp_path, hu=clean[0], label=label))
 
 
-def test_nearest_neighbours_and_thin_organs_are_no_interpolation(tmp_path, clean):
+def test_nearest_neighbours_and_thin_organs_are_not_interpolation(tmp_path, clean):
     label = ndimage.shift(clean[1], 0.5, order=0)
     label[60:64, 50, 20:80] = 2  # a sheet of one voxel
     assert ("warning", "interpolated label", "") not in found(write_case(tmp_path, hu=clean[0], label=label))
 
 
-def test_a_handful_of_voxels_proves_no_interpolation(tmp_path, clean):
+def test_a_few_voxels_are_not_enough_to_recognise_interpolation(tmp_path, clean):
     label = np.zeros_like(clean[1])
     label[50:53, 50:53, 50:53] = 1
     label[51, 51, 51] = 2
@@ -79,21 +79,21 @@ def test_a_label_on_another_grid_is_an_error(tmp_path, clean):
     assert found(case) == {("error", "label grid", "")}
 
 
-def test_a_damaged_label_is_told_from_a_damaged_image(tmp_path, clean):
+def test_a_damaged_label_is_unreadable(tmp_path, clean):
     case = write_case(tmp_path, hu=clean[0], label=clean[1])
     path = case.label.files[0]
     path.write_bytes(path.read_bytes()[:5000])
     assert found(case) == {("error", "unreadable", "")}
 
 
-def test_what_is_told_names_the_file_and_leaves_the_remedy_to_itself(tmp_path, clean):
+def test_a_finding_about_codes_names_the_file_and_separates_the_remedy(tmp_path, clean):
     case = write_case(tmp_path, hu=clean[0], label=clean[1] * 9)
     (finding,) = read_reference(case, read_ct(case.image), ORGANS)[1]
     assert finding.what == f"{case.label.path} holds codes that label_codes does not name: 9, 18, 27, 36"
     assert finding.remedy == "name the codes in label_codes, or correct the label file"
 
 
-def test_organs_that_a_label_does_not_know_are_background(tmp_path, clean):
+def test_organs_without_annotation_are_background(tmp_path, clean):
     case = write_case(tmp_path, hu=clean[0], label=(clean[1] == 1).astype(np.uint8))
     known = Case(case.id, case.id, case.image, LabelFile(case.label.path, {"liver": 1}))
     assert found(known) == set()  # neither absent nor on a wrong side
@@ -101,36 +101,36 @@ def test_organs_that_a_label_does_not_know_are_background(tmp_path, clean):
 
 
 @dataclass(frozen=True)
-class Elsewhere:
-    """Stands for a DICOM segmentation or pictures, which can only be read as themselves."""
+class UnreadableAnnotation:
+    """An annotation that is neither a label file nor masks, and cannot be read."""
 
     path: Path
     structures = ("liver",)
-    facts = ()
+    cache_key = ()
 
     @property
     def files(self):
         return (self.path,)
 
     def read(self, scan, image, organs):
-        msg = f"a frame of {self.path} lies; between the slices of {image}; export it again"
+        msg = f"a frame of {self.path} is; between the slices of {image}; export it again"
         raise UserError(msg)
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
-def test_other_kinds_of_labels_are_told_in_their_own_words(tmp_path, clean, wrapped):
+def test_errors_of_other_annotations_are_passed_on(tmp_path, clean, wrapped):
     case = write_case(tmp_path, hu=clean[0], label=clean[1])
-    label = Elsewhere(tmp_path / "organs.dcm")
+    label = UnreadableAnnotation(tmp_path / "organs.dcm")
     if wrapped:
         label = SplitSides(label, "kidney", "right_kidney", "left_kidney")
     classes, (finding,) = read_reference(replace(case, label=label), read_ct(case.image), ORGANS)
     assert classes is None
     assert (finding.severity, finding.check) == ("error", "label")
-    assert finding.what == f"a frame of {tmp_path / 'organs.dcm'} lies; between the slices of {case.image}"
+    assert finding.what == f"a frame of {tmp_path / 'organs.dcm'} is; between the slices of {case.image}"
     assert finding.remedy == "export it again"
 
 
-def one_kidney(tmp_path, clean, codes=(0, 1, 2, 2, 0)):
+def write_horseshoe_kidney(tmp_path, clean, codes=(0, 1, 2, 2, 0)):
     """Both kidneys under the code 2, with a bridge between them."""
     label = np.array(codes, np.uint8)[clean[1]]
     kidneys = np.argwhere(label == 2)
@@ -140,8 +140,8 @@ def one_kidney(tmp_path, clean, codes=(0, 1, 2, 2, 0)):
 
 
 @pytest.mark.parametrize("kind", ["codes", "masks"])
-def test_a_horseshoe_kidney_is_no_mistake_of_codes(tmp_path, clean, kind):
-    case = one_kidney(tmp_path, clean)
+def test_a_horseshoe_kidney_is_not_reported_as_wrong_codes(tmp_path, clean, kind):
+    case = write_horseshoe_kidney(tmp_path, clean)
     label = LabelFile(case.label.path, {"liver": 1, "kidney": 2})
     if kind == "masks":
         mask = (np.asarray(nib.load(case.label.path).dataobj) == 2).astype(np.uint8)
@@ -153,7 +153,7 @@ def test_a_horseshoe_kidney_is_no_mistake_of_codes(tmp_path, clean, kind):
     assert finding.remedy.startswith("annotate left and right separately")
 
 
-def test_undeclared_codes_are_named_below_two_splits_of_sides(tmp_path, clean):
+def test_undeclared_codes_are_named_under_two_splits_of_sides(tmp_path, clean):
     case = write_case(tmp_path, hu=clean[0], label=clean[1])
     label = SplitSides(LabelFile(case.label.path, {"kidney": 2, "adrenal": 1}), "kidney", "right_kidney", "left_kidney")
     label = SplitSides(label, "adrenal", "right_adrenal", "left_adrenal")

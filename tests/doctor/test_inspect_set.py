@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from segment.datasets.annotation import LabelFile
+from segment.datasets.annotation_files import LabelFile
 from segment.datasets.cases import Case
 from segment.doctor.finding import Finding, by_case, worst
 from segment.doctor.set import check_left_out, check_set
@@ -11,17 +11,17 @@ def case(name, patient=None):
     return Case(f"set/{name}", f"set/{patient or name}", Path("x"), LabelFile(Path("y"), {"liver": 1}))
 
 
-def drawn_by(cases):
+def structures_of(cases):
     return {c.id: c.label.structures for c in cases}
 
 
 def found(cases, hashes=None, part_of=None, findings=()):
     every = hashes or {c.id: c.id for c in cases}
-    found = check_set(cases, drawn_by(cases), ["liver"], every, part_of or {}, findings, {})
+    found = check_set(cases, structures_of(cases), ["liver"], every, part_of or {}, findings, {})
     return [(f.severity, f.check, f.case) for f in found]
 
 
-def test_different_cases_are_fine():
+def test_different_cases_have_no_findings():
     assert found([case("phantom_0001"), case("phantom_0010"), case("a1"), case("b1")]) == []
 
 
@@ -31,19 +31,19 @@ def test_the_same_ct_of_two_patients_is_an_error_and_of_one_a_warning():
     assert found([case("a", "p"), case("b", "p"), case("c")], hashes) == [("warning", "duplicate", "set/a, set/b")]
 
 
-def test_cts_that_cannot_be_read_are_no_duplicates():
+def test_unreadable_cts_are_not_duplicates():
     assert found([case("a"), case("b")], {"set/a": "", "set/b": ""}) == []
 
 
 def test_the_same_ct_in_two_parts_is_an_error_that_names_them():
     cases = [case("a", "p"), case("b", "p")]
     part_of = {"set/a": "train", "set/b": "test"}
-    findings = check_set(cases, drawn_by(cases), ["liver"], {"set/a": "1", "set/b": "1"}, part_of, [], {})
+    findings = check_set(cases, structures_of(cases), ["liver"], {"set/a": "1", "set/b": "1"}, part_of, [], {})
     assert [(f.severity, f.check) for f in findings] == [("error", "duplicate")]
     assert findings[0].what == "these hold the same CT, in test and train"
 
 
-def test_names_that_differ_in_spelling_are_a_warning():
+def test_names_that_differ_in_spelling_only_are_a_warning():
     assert found([case("Case_01"), case("case-1"), case("case_11")]) == [
         ("warning", "similar names", "set/Case_01, set/case-1")
     ]
@@ -51,21 +51,21 @@ def test_names_that_differ_in_spelling_are_a_warning():
     assert found([case("ct_1", "p"), case("ct_01", "p")]) == []
 
 
-def test_letters_of_every_script_tell_names_apart():
+def test_letters_of_every_script_distinguish_names():
     assert found([case("Ä1"), case("1"), case("Ö1"), case("肝1"), case("Ж 1")]) == []
     assert found([case("ä_01"), case("A\u0308-1")]) == [("warning", "similar names", "set/ä_01, set/A\u0308-1")]
 
 
-def test_an_organ_that_is_never_there_is_an_error():
+def test_an_organ_that_is_always_absent_is_an_error():
     absent = [Finding(f"set/{name}", "absent", "note", "", "", "liver") for name in "ab"]
     assert found([case("a"), case("b")], findings=absent) == [("error", "always absent", "set")]
     assert found([case("a"), case("b"), case("c")], findings=absent) == []
 
 
-def test_a_source_of_which_nothing_is_judged_is_a_warning():
+def test_a_source_without_checked_structures_is_a_warning():
     findings = check_set([case("a")], {"set/a": ["liver"]}, ["spleen"], {"set/a": "1"}, {}, [], {})
     assert [(f.severity, f.check, f.case) for f in findings] == [("warning", "nothing judged", "set")]
-    assert findings[0].what == "nothing is known of liver: no label was judged"
+    assert findings[0].what == "anatomy.volume_ml does not name liver: no label was checked"
 
 
 def test_the_worst_finding_counts():
@@ -75,7 +75,7 @@ def test_the_worst_finding_counts():
     assert worst([]) is None
 
 
-def test_findings_are_looked_up_by_case_in_one_pass():
+def test_findings_are_grouped_by_case_in_one_pass():
     class Counted(str):
         passes = 0
 
@@ -85,8 +85,8 @@ def test_findings_are_looked_up_by_case_in_one_pass():
 
     names = ["set/a", "set/b", "set/a, set/b", "set"]
     findings = [Finding(Counted(name), "x", "note", str(n), "") for n, name in enumerate(names)]
-    of = by_case(findings)
-    assert {name: [f.what for f in own] for name, own in of.items()} == {
+    grouped = by_case(findings)
+    assert {name: [f.what for f in own] for name, own in grouped.items()} == {
         "set/a": ["0", "2"],
         "set/b": ["1", "2"],
         "set": ["3"],
@@ -94,9 +94,9 @@ def test_findings_are_looked_up_by_case_in_one_pass():
     assert Counted.passes == len(findings)
 
 
-def test_files_that_belong_to_no_case():
+def test_files_that_belong_to_no_case_are_reported():
     left_out = {"set": [LeftOut("images/b.mhd", "two files; convert it"), LeftOut("notes.txt", "no volume", True)]}
     assert [(f.case, f.severity, f.what, f.remedy) for f in check_left_out(left_out)] == [
         ("set", "error", "1 left out (images/b.mhd): two files", "convert it"),
-        ("set", "note", "1 left out (notes.txt): no volume", "none, if these are not meant to be cases"),
+        ("set", "note", "1 left out (notes.txt): no volume", "none, if these files are not meant to be cases"),
     ]

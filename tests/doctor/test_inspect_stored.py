@@ -14,39 +14,40 @@ SWAPPED = body(*OWN) | {"left_kidney": place("spleen", volume_ml=160), "spleen":
 
 
 def stored(tmp_path, *bodies):
-    """Volumes that remember nothing but places."""
+    """Stored volumes with nothing but the measurements of their structures."""
     volumes = []
-    for number, places in enumerate(bodies):
+    for number, structures in enumerate(bodies):
         folder = tmp_path / str(number)
         folder.mkdir()
-        (folder / "meta.json").write_text(json.dumps({"places": {name: asdict(p) for name, p in places.items()}}))
+        measurements = {name: asdict(structure) for name, structure in structures.items()}
+        (folder / "meta.json").write_text(json.dumps({"places": measurements}))
         volumes.append(StoredVolume(f"set/{number}", folder))
     return volumes
 
 
-def test_labels_that_fit_are_passed_over_in_silence(tmp_path, caplog):
+def test_plausible_labels_are_not_logged(tmp_path, caplog):
     check_labels(stored(tmp_path, body(*OWN), body("liver"), {}), ANATOMY, "refuse")
     assert not caplog.records
 
 
-def test_organs_elsewhere_in_most_cases_are_refused_in_one_sentence(tmp_path):
+def test_misplaced_organs_in_most_cases_are_refused_in_one_sentence(tmp_path):
     with pytest.raises(UserError) as refused:
         check_labels(stored(tmp_path, *[SWAPPED] * 20), ANATOMY, "refuse")
     message = str(refused.value)
-    assert message.startswith("labels do not fit the anatomy: set/0, set/1, set/2 and 17 more: left_kidney lies where ")
-    assert message.count("lies where spleen should") == 1
+    assert message.startswith("labels do not fit the anatomy: set/0, set/1, set/2 and 17 more: left_kidney is where s")
+    assert message.count("is where spleen should be") == 1
     assert "data.exclude=[…]" in message
     assert "label_check=warn" in message
 
 
-def test_one_odd_case_is_a_warning(tmp_path, caplog):
+def test_one_implausible_case_is_a_warning(tmp_path, caplog):
     check_labels(stored(tmp_path, SWAPPED, *[body(*OWN)] * 3), ANATOMY, "refuse")
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
-    assert record.message.startswith("set/0: left_kidney lies where spleen should")
+    assert record.message.startswith("set/0: left_kidney is where spleen should be")
 
 
-def test_whoever_wants_to_trains_all_the_same(tmp_path, caplog):
+def test_the_modes_warn_and_ignore_do_not_refuse(tmp_path, caplog):
     volumes = stored(tmp_path, *[SWAPPED] * 4)
     check_labels(volumes, ANATOMY, "ignore")
     assert not caplog.records

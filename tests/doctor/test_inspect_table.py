@@ -14,7 +14,7 @@ FINDINGS = [
 ]
 
 
-def test_the_worst_come_first_and_long_groups_are_cut_short():
+def test_the_worst_findings_come_first_and_long_groups_are_shortened():
     console = Console(file=io.StringIO(), width=120)
     print_findings(FINDINGS, console)
     text = console.file.getvalue()
@@ -24,21 +24,21 @@ def test_the_worst_come_first_and_long_groups_are_cut_short():
     assert "set/b: /home/someone/b.nii holds [0,1]" in text  # no markup
 
 
-def test_nothing_found_prints_nothing():
+def test_without_findings_nothing_is_printed():
     console = Console(file=io.StringIO())
     print_findings([], console)
     assert console.file.getvalue() == ""
 
 
-def test_the_json_holds_everything_but_paths():
-    told = json.loads(findings_json(7, FINDINGS))
-    assert {key: told[key] for key in ("cases", "errors", "warnings", "notes")} == {
+def test_the_json_contains_every_finding_without_paths():
+    content = json.loads(findings_json(7, FINDINGS))
+    assert {key: content[key] for key in ("cases", "errors", "warnings", "notes")} == {
         "cases": 7,
         "errors": 1,
         "warnings": 5,
         "notes": 1,
     }
-    assert told["findings"][0] == {
+    assert content["findings"][0] == {
         "case": "set/b",
         "check": "no HU",
         "severity": "error",
@@ -46,4 +46,4 @@ def test_the_json_holds_everything_but_paths():
         "remedy": "convert it",
         "organ": "",
     }
-    assert [f["severity"] for f in told["findings"]] == ["error"] + ["warning"] * 5 + ["note"]
+    assert [f["severity"] for f in content["findings"]] == ["error"] + ["warning"] * 5 + ["note"]

@@ -22,7 +22,7 @@ TRIAL = TrialTimes(
 PLAN = Plan(
     patches=40,
     steps=20,
-    begun=0.0,
+    epochs_done=0.0,
     epochs=10.0,
     validate_every=1,
     validation=Cases(windows=2.0, voxels=1.9),
@@ -32,37 +32,37 @@ PLAN = Plan(
 )
 
 
-def test_a_run_is_the_sum_of_its_parts():
+def test_run_is_the_sum_of_its_parts():
     result = forecast(TRIAL, PLAN)
     assert result.epoch_s == 2 + 20 * 0.5
     assert result.validation_s == 3 * 2 + 0.5
-    # Of the 4 s of the CT that was tried, the network takes half of a validation volume's 3 s.
+    # The test CT took 4 s. The network takes 1.5 s of these, half as long as for the validation volume.
     assert result.test_s == 1.5 * 2 + 2.5 * 1.5
     assert result.total_s == 1 + 10 * (12 + 6.5) + 6.75
 
 
-def test_a_test_that_takes_no_longer_than_the_network_grows_with_the_windows():
+def test_test_time_of_the_network_alone_grows_with_the_windows():
     plan = dataclasses.replace(PLAN, test=Cases(windows=3.0, voxels=7.0, tried=2.0))
     assert forecast(TRIAL, plan).test_s == 4 * 3
 
 
 @pytest.mark.parametrize(
-    ("begun", "epochs", "validations"),
+    ("epochs_done", "epochs", "validations"),
     [
         (0.0, 10, 3),  # after epochs 3, 6 and 9
-        (3.0, 7, 2),  # the first one is done
-        (2.75, 7.25, 3),  # it is not
+        (3.0, 7, 2),  # the first validation is done
+        (2.75, 7.25, 3),  # the first validation is not done
         (9.0, 1, 0),
         (10.0, 0, 0),
         (12.0, 0, 0),
     ],
 )
-def test_a_resumed_run_has_only_the_rest_to_do(begun, epochs, validations):
-    plan = dataclasses.replace(PLAN, begun=begun, validate_every=3, test=None)
+def test_only_the_rest_of_a_resumed_run_is_forecast(epochs_done, epochs, validations):
+    plan = dataclasses.replace(PLAN, epochs_done=epochs_done, validate_every=3, test=None)
     assert forecast(TRIAL, plan).total_s == pytest.approx(1 + 12 * epochs + 6.5 * validations)
 
 
-def test_the_time_that_training_may_take_bounds_it_but_not_the_test():
+def test_time_limit_bounds_training_but_not_the_test():
     plan = dataclasses.replace(PLAN, fit_s=60.0)
     assert forecast(TRIAL, plan).total_s == 1 + 60 + 6.75
     endless = dataclasses.replace(PLAN, epochs=math.inf)
@@ -71,27 +71,29 @@ def test_the_time_that_training_may_take_bounds_it_but_not_the_test():
     assert "without end" in str(forecast(TRIAL, endless))
 
 
-def test_without_validation_and_test_only_training_counts():
+def test_without_validation_and_test_only_training_is_forecast():
     result = forecast(TRIAL, dataclasses.replace(PLAN, validation=None, test=None))
     assert result.total_s == 1 + 10 * 12
     assert "validation" not in str(result)
     assert "test" not in str(result)
 
 
-@given(epochs=st.integers(1, 1000), begun=st.floats(0, 1000), every=st.integers(1, 20), validation=st.floats(0, 50))
-def test_what_is_done_and_what_is_left_make_the_whole(epochs, begun, every, validation):
-    begun = min(begun, epochs)
+@given(
+    epochs=st.integers(1, 1000), epochs_done=st.floats(0, 1000), every=st.integers(1, 20), validation=st.floats(0, 50)
+)
+def test_done_and_remaining_parts_add_up_to_the_whole(epochs, epochs_done, every, validation):
+    epochs_done = min(epochs_done, epochs)
     plan = dataclasses.replace(
         PLAN, epochs=float(epochs), validate_every=every, validation=Cases(validation, 1), test=None
     )
     trial = dataclasses.replace(TRIAL, once_s=0.0)
     whole = forecast(trial, plan).total_s
-    left = forecast(trial, dataclasses.replace(plan, begun=begun)).total_s
-    done = begun * 12 + begun // every * (3 * validation + 0.5)
+    left = forecast(trial, dataclasses.replace(plan, epochs_done=epochs_done)).total_s
+    done = epochs_done * 12 + epochs_done // every * (3 * validation + 0.5)
     assert left + done == pytest.approx(whole)
 
 
-def test_it_is_told_in_one_line():
+def test_forecast_is_printed_in_one_line():
     text = str(forecast(TRIAL, PLAN))
     assert text.startswith("40 patches an epoch, 0.5 s a step, 12 s an epoch, 6.5 s a validation, 6.8 s for the test, ")
     assert ", 3 min 13 s in all (until " in text
@@ -115,7 +117,7 @@ def test_it_is_told_in_one_line():
         (math.inf, "without end"),
     ],
 )
-def test_durations_read_well(seconds, text):
+def test_durations_are_formatted(seconds, text):
     assert duration(seconds) == text
 
 

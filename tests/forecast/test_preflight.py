@@ -1,4 +1,4 @@
-"""The trial before a run: what it forecasts and finds, and that the run does not notice it."""
+"""The trial before a run: its forecast and its warnings, and that it does not change the run."""
 
 import dataclasses
 import json
@@ -22,7 +22,7 @@ from segment.forecast import preflight, stopwatch
 from segment.forecast.forecast import TrialTimes
 from segment.model.combined_loss import Ramp
 
-# One worker runs this file, for its tests share a finished run.
+# One worker runs this file, because its tests share a finished run.
 pytestmark = [
     pytest.mark.xdist_group("preflight"),
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),
@@ -37,7 +37,7 @@ TRIAL = TrialTimes(8, 1.0, 0.5, 0.0, 2.0, 2.5, 0.5, 2.0, 10**9, None)
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory) -> Path:
-    """Synthetic CTs and volumes that the runs of this file share."""
+    """Cache with synthetic CTs and volumes, shared by the runs of this file."""
     return tmp_path_factory.mktemp("cache")
 
 
@@ -52,7 +52,7 @@ def checkpoint(run: Path) -> dict:
 
 @pytest.fixture(scope="module")
 def tried(tmp_path_factory, cache) -> Path:
-    """A run that had a trial before."""
+    """A run with a trial."""
     folder = tmp_path_factory.mktemp("tried")
     train(config(folder, cache, "preflight=true"))
     return folder
@@ -60,7 +60,7 @@ def tried(tmp_path_factory, cache) -> Path:
 
 @pytest.fixture(scope="module")
 def untried(tmp_path_factory, cache) -> Path:
-    """The same run without."""
+    """The same run without a trial."""
     folder = tmp_path_factory.mktemp("untried")
     train(config(folder, cache, "preflight=false"))
     return folder
@@ -82,7 +82,7 @@ def assert_equal(one, other, where=""):
         assert one == other, where
 
 
-def test_a_run_ends_bit_for_bit_as_without_a_trial(tried, untried):
+def test_run_with_a_trial_equals_the_run_without(tried, untried):
     ours, theirs = checkpoint(tried), checkpoint(untried)
     for content in (ours, theirs):
         content["segment"]["config"].pop("run_dir", None)
@@ -93,27 +93,27 @@ def test_a_run_ends_bit_for_bit_as_without_a_trial(tried, untried):
     assert {path.name for path in tried.iterdir()} - {path.name for path in untried.iterdir()} == {"preflight.json"}
 
 
-def test_the_forecast_is_kept_in_the_run_folder(tried):
-    told = json.loads((tried / "preflight.json").read_text())
-    assert told["patches_per_epoch"] == 3
-    assert 0 < 3 * told["step_s"] < told["epoch_s"]
-    whole = 2 * (told["epoch_s"] + told["validation_s"]) + told["test_s"]
-    assert whole < told["total_s"] < whole + 60
-    assert 2 * 10**8 < told["memory_bytes"] < 10**11
-    assert told["gpu_bytes"] is None
-    assert told["at_most"]  # it may stop early
-    (warning,) = [sentence for sentence in told["warnings"] if "fewer than one patch" in sentence]
+def test_forecast_is_written_to_the_run_folder(tried):
+    written = json.loads((tried / "preflight.json").read_text())
+    assert written["patches_per_epoch"] == 3
+    assert 0 < 3 * written["step_s"] < written["epoch_s"]
+    whole = 2 * (written["epoch_s"] + written["validation_s"]) + written["test_s"]
+    assert whole < written["total_s"] < whole + 60
+    assert 2 * 10**8 < written["memory_bytes"] < 10**11
+    assert written["gpu_bytes"] is None
+    assert written["at_most"]  # early stopping may end it
+    (warning,) = [sentence for sentence in written["warnings"] if "fewer than one patch" in sentence]
     assert "liver, right_kidney, left_kidney, spleen" in warning
 
 
-def test_only_the_trial_leaves_no_run(tmp_path, cache, tried, capsys):
+def test_preflight_only_writes_no_run(tmp_path, cache, tried, capsys):
     train(config(tmp_path, cache, "preflight=only"))
     assert {path.name for path in tmp_path.iterdir()} == {"preflight.json", "train.log"}
     assert "pre-flight: 3 patches an epoch, " in capsys.readouterr().out
     assert "WARNING segment.forecast.preflight: fewer than one patch" in (tmp_path / "train.log").read_text()
 
 
-def test_a_loss_that_is_no_number_ends_the_run_before_training(tmp_path, cache, tried):
+def test_loss_that_is_not_finite_ends_the_run_before_training(tmp_path, cache, tried):
     too_fast = ["optimizer.lr=1e30", "trainer.gradient_clip_val=null", "data.patches_per_epoch=30"]
     with pytest.raises(UserError, match=r"is not finite; the batch and the weights before it are in .*/nan/epoch_0"):
         train(config(tmp_path, cache, *too_fast))
@@ -126,7 +126,7 @@ def test_a_loss_that_is_no_number_ends_the_run_before_training(tmp_path, cache, 
 
 
 class Spy:
-    """Takes the trial's place and keeps what it was to do."""
+    """Replaces the trial and keeps its arguments."""
 
     def __call__(self, cfg, run, datamodule, epoch):
         self.cfg, self.datamodule, self.epoch = cfg, datamodule, epoch
@@ -146,7 +146,7 @@ def forecast(folder: Path, cache: Path, *overrides: str, checkpoint: Path | None
     return preflight.preflight(cfg, build.parts(cfg), folder, checkpoint)
 
 
-# A trial of 1 s, then epochs of 2 s and 0.5 s a step; phantom_small validates one case (3 s) and tests two (2 s each).
+# 1 s once, 2 s an epoch and 0.5 s a step; phantom_small has one validation case (3 s) and two test cases (2 s each).
 @pytest.mark.parametrize(
     ("overrides", "total_s"),
     [
@@ -161,12 +161,12 @@ def forecast(folder: Path, cache: Path, *overrides: str, checkpoint: Path | None
         (["trainer.max_time='00:00:00:05'"], 1 + 5 + 4),
     ],
 )
-def test_what_the_run_is_set_to_do_is_forecast(tmp_path, cache, tried, spy, overrides, total_s):
-    result = forecast(tmp_path, cache, *overrides, "model.inferer.patch_size=[128,128,128]")  # every case is one patch
+def test_configured_run_is_forecast(tmp_path, cache, tried, spy, overrides, total_s):
+    result = forecast(tmp_path, cache, *overrides, "model.inferer.patch_size=[128,128,128]")  # one window per case
     assert result.total_s == pytest.approx(total_s)
 
 
-def test_a_resumed_run_is_forecast_from_where_it_is(tmp_path, cache, tried, spy):
+def test_resumed_run_is_forecast_from_its_checkpoint(tmp_path, cache, tried, spy):
     last = tried / "checkpoints" / "last.ckpt"
     one_patch = "model.inferer.patch_size=[128,128,128]"
     result = forecast(tmp_path, cache, "trainer.max_epochs=5", one_patch, checkpoint=last)
@@ -174,18 +174,18 @@ def test_a_resumed_run_is_forecast_from_where_it_is(tmp_path, cache, tried, spy)
     assert epochs_done(last, 3) == 2
     content = checkpoint(tried)
     fit = content["loops"]["fit_loop"]
-    # As in the middle of the third epoch.
+    # A checkpoint in the middle of the third epoch.
     fit["epoch_progress"]["current"] |= {"ready": 3, "started": 3, "processed": 2, "completed": 2}
     fit["epoch_loop.batch_progress"]["current"]["completed"] = 2
     torch.save(content, tmp_path / "middle.ckpt")
     assert epochs_done(tmp_path / "middle.ckpt", 4) == 2.5
 
 
-def test_the_largest_cases_are_tried_in_a_few_steps(tmp_path, cache, tried, spy):
+def test_trial_has_a_few_steps_and_the_largest_cases(tmp_path, cache, tried, spy):
     forecast(tmp_path, cache, "split.val=0.4", "data.patches_per_epoch=1000", "data.num_workers=3")
     data = spy.datamodule
     assert spy.cfg.trainer.limit_train_batches == 4 * 3 + 2
-    assert data.patches_per_epoch == 4 * 3 + 2 + 2 * 3  # workers have work to the last step, as in the run
+    assert data.patches_per_epoch == 4 * 3 + 2 + 2 * 3  # workers are busy until the last step, as in the run
     windows = build.parts(spy.cfg).module.inferer.windows
     amounts = {case: windows(volume.image.shape) for case, volume in data.volumes.items()}
     whole = config(tmp_path, cache, "split.val=0.4", "data.num_workers=3")
@@ -198,7 +198,7 @@ def test_the_largest_cases_are_tried_in_a_few_steps(tmp_path, cache, tried, spy)
     assert "progress" not in spy.cfg.callbacks
 
 
-def test_a_short_run_has_a_short_trial(tmp_path, cache, tried, spy):
+def test_short_run_has_a_short_trial(tmp_path, cache, tried, spy):
     forecast(tmp_path, cache, "data.patches_per_epoch=100", "data.num_workers=3")
     assert spy.cfg.trainer.limit_train_batches == 6  # 3 % of 200 steps
     forecast(tmp_path, cache, "data.patches_per_epoch=10", "data.batch_size=2", "data.num_workers=3")
@@ -206,7 +206,7 @@ def test_a_short_run_has_a_short_trial(tmp_path, cache, tried, spy):
     assert spy.datamodule.patches_per_epoch == 2 * (4 + 6)
 
 
-def test_the_trial_computes_what_the_middle_of_the_run_does(tmp_path, cache, tried, monkeypatch):
+def test_trial_computes_the_same_as_the_middle_of_the_run(tmp_path, cache, tried, monkeypatch):
     weights, frozen = [], []
     real = Ramp.forward
 
@@ -220,38 +220,38 @@ def test_the_trial_computes_what_the_middle_of_the_run_does(tmp_path, cache, tri
     monkeypatch.setattr(build, "parts", lambda *given: parts.append(make(*given)) or parts[-1])
     rising = ["model/criterion=boundary", "callbacks=[default,freeze]", "callbacks.freeze.until_epoch=2"]
     forecast(tmp_path, cache, *rising, "trainer.max_epochs=4")
-    assert set(weights) == {0.25}  # epoch 2 of a rise from 0 to 0.5 over 4
-    assert len(weights) > 4  # validation, too
+    assert set(weights) == {0.25}  # epoch 2 of a ramp from 0 to 0.5 over 4 epochs
+    assert len(weights) > 4  # in validation, too
     assert not any(frozen)
 
 
-def test_a_trial_is_as_in_the_middle_of_what_is_left(tmp_path, cache, tried, spy):
+def test_trial_imitates_the_middle_of_the_remaining_epochs(tmp_path, cache, tried, spy):
     forecast(tmp_path, cache, "trainer.max_epochs=8", checkpoint=tried / "checkpoints" / "last.ckpt")
-    assert spy.epoch == 5  # two are done
+    assert spy.epoch == 5  # two of eight are done
     forecast(tmp_path, cache, "trainer.max_epochs=-1", "scheduler=none")
     assert spy.epoch == 10**9
 
 
-def test_what_the_run_has_made_already_is_not_forecast_again(tmp_path, cache, tried, monkeypatch):
-    make, begun, clock = build.parts, [], stopwatch.time
+def test_building_the_parts_is_not_in_the_forecast(tmp_path, cache, tried, monkeypatch):
+    build_parts, calls, clock = build.parts, [], stopwatch.time
 
     class Clock:
-        """Time to which making the parts adds 1000 s."""
+        """A clock that building the parts advances by 1000 s."""
 
         @staticmethod
         def perf_counter():
-            return clock.perf_counter() + 1000 * len(begun)
+            return clock.perf_counter() + 1000 * len(calls)
 
     def slow(*given):
-        begun.append(given)
-        return make(*given)
+        calls.append(given)
+        return build_parts(*given)
 
     monkeypatch.setattr(build, "parts", slow)
     monkeypatch.setattr(stopwatch, "time", Clock)
     assert forecast(tmp_path, cache).total_s < 1000
 
 
-def test_random_numbers_are_as_before(tmp_path, cache, tried):
+def test_trial_does_not_change_random_numbers_and_weights(tmp_path, cache, tried):
     cfg = config(tmp_path, cache)
     pl.seed_everything(cfg.seed, workers=True)
     parts = build.parts(cfg)
@@ -267,7 +267,7 @@ def test_random_numbers_are_as_before(tmp_path, cache, tried):
     assert dataclasses.asdict(result)["test_s"] > 0
 
 
-def test_the_trial_begins_with_the_weights_of_the_run(tmp_path, cache, tried):
+def test_trial_starts_with_the_weights_of_the_run(tmp_path, cache, tried):
     cfg = config(tmp_path, cache, "callbacks.guard=null")
     parts = build.parts(cfg)
     next(parts.module.parameters()).data.fill_(math.nan)

@@ -11,7 +11,7 @@ CPU = torch.device("cpu")
 
 
 class Clock:
-    """Time that passes only when it is told to."""
+    """A clock that the test sets."""
 
     now = 100.0
 
@@ -27,7 +27,7 @@ def clock(monkeypatch):
 
 
 def epoch(watch, clock, waits, steps, validation=0.0):
-    """An epoch whose steps wait and take so many seconds each."""
+    """Simulate an epoch; `waits` and `steps` are the seconds before and during each step."""
     watch.on_train_epoch_start(None, None)
     for index, (wait, seconds) in enumerate(zip(waits, steps, strict=True)):
         clock.now += wait
@@ -46,9 +46,9 @@ def epoch(watch, clock, waits, steps, validation=0.0):
     watch.on_fit_end(None, None)
 
 
-def test_steps_are_timed_after_the_first_half_has_warmed_up(clock):
+def test_second_half_of_the_steps_is_timed(clock):
     watch = Stopwatch()
-    clock.now += 20  # data, network and trainer, which the run has, too
+    clock.now += 20  # building data, network and trainer, which the run has built already
     watch.start()
     clock.now += 3
     epoch(watch, clock, waits=[2, 0, 0.5, 1.5], steps=[9, 1, 1.5, 2.5], validation=7)
@@ -58,17 +58,17 @@ def test_steps_are_timed_after_the_first_half_has_warmed_up(clock):
     assert trial.step_s == (0.5 + 1.5 + 1.5 + 2.5) / 2
     assert trial.waiting == 2 / 6
     assert (trial.volume_s, trial.validation_s) == (7, 0.5)
-    assert trial.epoch_s == 2 + 0.25  # until the first batch is there, and after the last step
+    assert trial.epoch_s == 2 + 0.25  # before the first batch, and after the last step
 
 
-def test_a_single_step_has_to_do(clock):
+def test_single_step_is_timed(clock):
     watch = Stopwatch()
     epoch(watch, clock, waits=[2], steps=[9])
     trial = watch.trial(CPU)
     assert (trial.step_s, trial.waiting) == (9, 0)
 
 
-def test_a_test_is_timed(clock):
+def test_test_is_timed(clock):
     watch = Stopwatch()
     epoch(watch, clock, [0], [1])
     assert watch.trial(CPU).test_s == 0
@@ -78,13 +78,13 @@ def test_a_test_is_timed(clock):
     assert watch.trial(CPU).test_s == 5
 
 
-def test_memory_is_that_of_the_process_with_its_workers_while_it_trains(clock, monkeypatch):
+def test_memory_includes_workers_only_during_training(clock, monkeypatch):
     peaks = iter([10, 14])
     monkeypatch.setattr(stopwatch, "peak", lambda: next(peaks))
     monkeypatch.setattr(stopwatch.memory, "workers", lambda: 3)
     watch = Stopwatch()
     epoch(watch, clock, [0], [1])
-    assert watch.trial(CPU).memory_bytes == 14  # of the test, without workers
+    assert watch.trial(CPU).memory_bytes == 14  # the test's peak, without workers
     peaks = iter([10, 12])
     watch = Stopwatch()
     epoch(watch, clock, [0], [1])
@@ -92,13 +92,13 @@ def test_memory_is_that_of_the_process_with_its_workers_while_it_trains(clock, m
 
 
 @pytest.mark.parametrize("loss", ["nan", "inf"])
-def test_a_loss_that_is_no_number_ends_the_run_and_names_the_cases(loss):
+def test_loss_that_is_not_finite_is_refused_with_the_cases(loss):
     batch = {"case": ["set/a", "set/b"]}
     with pytest.raises(UserError, match=rf"the loss of step 3 \(set/a, set/b\) is {loss}; look at these cases"):
         Stopwatch().on_train_batch_end(SimpleNamespace(), None, {"loss": torch.tensor(float(loss))}, batch, 2)
 
 
-def test_one_epoch_is_enough():
+def test_training_ends_after_one_epoch():
     trainer = SimpleNamespace(should_stop=False)
     Stopwatch().on_train_epoch_end(trainer, None)
     assert trainer.should_stop

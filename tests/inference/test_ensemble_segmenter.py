@@ -14,7 +14,7 @@ from segment.io.scan import Scan
 
 
 def net(weight, bias):
-    """Logits of two classes that are linear in the image's value."""
+    """A network whose logits of two classes are linear in the image."""
     conv = nn.Conv3d(1, 2, 1)
     conv.weight.data = torch.tensor(weight).reshape(2, 1, 1, 1, 1)
     conv.bias.data = torch.tensor(bias)
@@ -25,7 +25,7 @@ def segmenter(weight, bias, size=4):
     return Segmenter(net(weight, bias), tio.Compose([]), SlidingWindow([size] * 3, 0))
 
 
-def test_the_logits_are_those_of_the_mean_probabilities():
+def test_logits_are_those_of_the_mean_probabilities():
     members = [segmenter([0.0, 2.0], [0.0, -1.0]), segmenter([1.0, 0.0], [0.0, 0.5], size=3)]
     image = torch.rand(1, 1, 40, 5, 6)  # more than one slab
     with torch.inference_mode():
@@ -39,15 +39,15 @@ def scan(values):
     return Scan(np.asarray(values, np.float32), np.eye(4), nib.Nifti1Header(), values.shape)
 
 
-def test_a_mask_is_where_the_mean_is_higher_whatever_one_member_says():
-    # At x the first says sigmoid(8(x - 0.5)) for the organ, the second sigmoid(8(x - 0.9)): their mean passes one half
-    # midway, at 0.7.
+def test_the_mask_follows_the_mean_even_against_one_member():
+    # For value x, the probabilities of the organ are sigmoid(8(x - 0.5)) and sigmoid(8(x - 0.9)). Their mean is 0.5 at
+    # x = 0.7.
     members = [segmenter([0.0, 8.0], [0.0, -4.0]), segmenter([0.0, 8.0], [0.0, -7.2])]
     values = np.linspace(0, 1, 64).reshape(4, 4, 4)
     assert np.array_equal(EnsembleSegmenter(members)(scan(values)), (values > 0.7).astype(np.uint8))
 
 
-def test_equal_members_segment_as_one_of_them_on_any_grid():
+def test_equal_members_give_the_mask_of_one_member():
     class Halve(tio.Transform):
         def apply_transform(self, subject):
             return tio.Resample(2.0)(subject)
@@ -57,14 +57,14 @@ def test_equal_members_segment_as_one_of_them_on_any_grid():
     assert np.array_equal(EnsembleSegmenter([one, one, one])(scan(values)), one(scan(values)))
 
 
-def test_certain_members_give_finite_logits():
+def test_extreme_probabilities_give_finite_logits():
     sure = [segmenter([0.0, 0.0], [0.0, value]) for value in (1e4, 1e4)]
     with torch.inference_mode():
         logits = EnsembleSegmenter(sure).logits(torch.zeros(1, 1, 4, 4, 4))
     assert torch.isfinite(logits).all()
 
 
-def test_post_processing_and_modes_are_those_of_the_members():
+def test_post_processing_and_evaluation_mode_come_from_the_members():
     one = Segmenter(net([0.0, 1.0], [0.0, 0.0]), tio.Compose([]), SlidingWindow([4] * 3, 0), KeepLargest(1.0))
     ensemble = EnsembleSegmenter([one, one])
     assert ensemble.postprocess is one.postprocess
@@ -72,7 +72,7 @@ def test_post_processing_and_modes_are_those_of_the_members():
     assert not one.net.training
 
 
-def test_beside_the_sum_only_one_member_s_logits_live():
+def test_memory_holds_the_logits_of_one_member_at_a_time():
     made, alive = [], []
 
     class Counting(Segmenter):

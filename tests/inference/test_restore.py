@@ -33,7 +33,7 @@ def oblique(spacing_mm, degrees=0.0, shear=0.0, origin=(-31.3, 12.7, -340.1)):
 
 
 def check(logits, affine, shape, scan_affine):
-    """Compare with scipy and homogeneous coordinates, but where rounding may settle a tie or a border otherwise."""
+    """Compare with scipy in world coordinates, except for ties and borders, where rounding decides."""
     voxels = np.stack([*np.indices(shape), np.ones(shape)]).reshape(4, -1)
     at = (np.linalg.inv(affine) @ scan_affine @ voxels)[:3].reshape(3, *shape)
     fine = np.stack([ndimage.map_coordinates(c, at, order=1, mode="nearest") for c in logits.double().numpy()])
@@ -57,7 +57,7 @@ def check(logits, affine, shape, scan_affine):
     degrees=st.floats(-40, 40),
     shear=st.floats(-0.4, 0.4),
 )
-def test_equals_an_independent_interpolation(orientation, size, shape, spacing_mm, first, degrees, shear):
+def test_restore_equals_scipy(orientation, size, shape, spacing_mm, first, degrees, shear):
     """Any of the 48 orientations, sizes, spacings, positions of the CT's first voxel, rotation and shear."""
     affine = oblique((3, 2, 2.5), degrees, shear)
     step = np.eye(4)
@@ -69,22 +69,22 @@ def test_equals_an_independent_interpolation(orientation, size, shape, spacing_m
 
 
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
-def test_an_equal_grid_is_the_exact_argmax_in_the_orientation_of_the_ct(orientation):
-    # Of many ties, which the slightest shift would break.
+def test_an_equal_grid_gives_the_exact_argmax_in_the_orientation_of_the_ct(orientation):
+    # Integer logits have many ties. The smallest shift would break them.
     logits = torch.from_numpy(np.random.default_rng(0).integers(0, 2, (4, 3, 4, 5))).float()
     affine = oblique((0.7, 0.8, 2.5), degrees=20, shear=0.2)
     expected = nib.orientations.apply_orientation(logits.argmax(0).numpy(), orientation)
-    # Preprocessing starts from the affine that a file holds, in float32.
+    # Preprocessing starts from the float32 affine of a file.
     scan_affine = (affine @ nib.orientations.inv_ornt_aff(orientation, (3, 4, 5))).astype(np.float32).astype(float)
     affine = scan_affine @ np.linalg.inv(nib.orientations.inv_ornt_aff(orientation, (3, 4, 5)))
     mask = restore(logits, affine, expected.shape, scan_affine)
     assert np.array_equal(mask, expected)
 
 
-def test_a_step_of_two_is_worked_by_hand():
+def test_upsampling_by_two_by_hand():
     logits = torch.tensor([[0.0, 0.0, 0.0], [-1.0, 3.0, -5.0]])[:, :, None, None]
-    # Centres of the CT's six voxels lie at -1/4, 1/4, 3/4, 5/4, 7/4, 9/4 of the three; class 1 there has
-    # -1, 0, 2, 1, -3, -5; class 0 has 0 and wins a tie.
+    # The centres of the CT's six voxels are at -1/4, 1/4, 3/4, 5/4, 7/4, 9/4 of the three. The logits of class 1 there
+    # are -1, 0, 2, 1, -3, -5, and those of class 0 are 0. Class 0 wins a tie.
     scan_affine = np.diag([0.5, 1, 1, 1])
     scan_affine[0, 3] = -0.25
     assert restore(logits, np.eye(4), (6, 1, 1), scan_affine).ravel().tolist() == [0, 0, 1, 1, 0, 0]
@@ -101,7 +101,7 @@ def test_voxels_that_preprocessing_cropped_away_are_background():
 
 
 class Largest(TorchDispatchMode):
-    """Remembers the most numbers that any tensor computed within it had."""
+    """Records the size of the largest tensor that is computed."""
 
     numbers = 0
 
@@ -112,7 +112,7 @@ class Largest(TorchDispatchMode):
         return result
 
 
-def test_memory_is_bounded_by_the_slab(monkeypatch):
+def test_memory_is_limited_by_the_slab(monkeypatch):
     logits, shape = logits_of((6, 6, 6), classes=5), (40, 30, 50)
     scan_affine = np.diag([6 / 40, 6 / 30, 6 / 50, 1])
     whole = restore(logits, np.eye(4), shape, scan_affine)
@@ -123,11 +123,11 @@ def test_memory_is_bounded_by_the_slab(monkeypatch):
     assert largest.numbers == 5 * 3 * 30 * 50
 
 
-def test_a_slab_is_at_least_a_slice(monkeypatch):
+def test_a_slab_has_at_least_one_slice(monkeypatch):
     monkeypatch.setattr(module, "SLAB_VOXELS", 1)
     check(logits_of((3, 3, 3)), np.eye(4), (6, 6, 6), np.diag([0.5, 0.5, 0.5, 1]))
 
 
-def test_a_rotation_by_preprocessing_is_refused():
+def test_preprocessing_that_rotates_is_refused():
     with pytest.raises(ValueError, match="direction of the CT's axes"):
         restore(logits_of((3, 3, 3)), oblique((1, 1, 1), degrees=10), (3, 3, 3), np.eye(4))

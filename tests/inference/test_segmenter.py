@@ -23,7 +23,7 @@ SHAPE = (34, 29, 17)
 
 @pytest.fixture(scope="module")
 def segmenter():
-    """The real preprocessing, and a net whose logits are close to ties everywhere."""
+    """The real preprocessing, and a network with nearly equal logits everywhere."""
     cfg = OmegaConf.create({"spacing_mm": [3, 3, 3], "preprocess": OmegaConf.load(CT_YAML)})
     torch.manual_seed(0)
     net = nn.Sequential(
@@ -55,14 +55,14 @@ def test_one_ct_in_48_orientations_gives_one_mask(segmenter, hu, degrees, shear)
         back = np.empty_like(turn)
         back[list(order)] = list(zip(range(3), signs, strict=True))
         stored = nib.orientations.apply_orientation(hu, turn)
-        # As files hold it: an affine of float32, voxels in Fortran's order.
+        # As in files: a float32 affine, and voxels in Fortran order.
         stored_affine = (affine(degrees, shear) @ nib.orientations.inv_ornt_aff(turn, SHAPE)).astype(np.float32)
         scan = Scan(np.asfortranarray(stored), stored_affine.astype(float), nib.Nifti1Header(), stored.shape)
         mask = segmenter(scan)
         assert mask.shape == stored.shape
         masks.add(np.ascontiguousarray(nib.orientations.apply_orientation(mask, back)).tobytes())
     (mask,) = masks
-    assert len(set(mask)) > 3  # several classes were found
+    assert len(set(mask)) > 3  # several classes are in the mask
 
 
 def test_a_trainers_mixed_precision_changes_nothing(segmenter, hu):
@@ -74,8 +74,8 @@ def test_a_trainers_mixed_precision_changes_nothing(segmenter, hu):
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
-def test_networks_of_another_type_get_what_they_take(segmenter, hu, dtype):
-    """As a trainer of true half or double precision tests them."""
+def test_images_are_converted_to_the_dtype_of_the_network(segmenter, hu, dtype):
+    """A trainer in true half or double precision tests such networks."""
     scan = Scan(hu, affine(0, 0), nib.Nifti1Header(), hu.shape)
     expected = segmenter(scan)
     segmenter.net.to(dtype)
@@ -86,8 +86,8 @@ def test_networks_of_another_type_get_what_they_take(segmenter, hu, dtype):
     assert (mask == expected).mean() > 0.9
 
 
-def test_each_step_does_its_part(hu):
-    """A threshold as network, an exact grid, and a clean-up that is seen to be last."""
+def test_steps_run_in_order(hu):
+    """A threshold as network, no preprocessing, and a post-processing step that must come last."""
 
     class Above(nn.Module):
         def __init__(self):
@@ -102,16 +102,16 @@ def test_each_step_does_its_part(hu):
     segmenter = Segmenter(net, lambda subject: subject, SlidingWindow((9, 9, 9), 0), postprocess=lambda mask: mask * 7)
     mask = segmenter(Scan(hu, np.eye(4), nib.Nifti1Header(), hu.shape))
     assert np.array_equal(mask, 7 * (hu > 0.5))
-    assert net.training  # as it was
+    assert net.training  # the mode is restored
 
 
-def test_a_volume_beyond_the_memory_is_refused_with_its_size(segmenter, hu, monkeypatch):
+def test_a_volume_that_does_not_fit_into_memory_is_refused(segmenter, hu, monkeypatch):
     scan = Scan(hu, affine(0, 0), nib.Nifti1Header(), SHAPE)
     size = (17, 16, 23)
-    sums = 4 * (3 * 17 * 16 * 23 + 16**3)  # two classes and weights, and the weights of a window
+    sums = 4 * (3 * 17 * 16 * 23 + 16**3)  # two classes and the sum of weights, and the weights of a window
     assert segmenter.inferer.sum_bytes(size, 2) == sums
     monkeypatch.setattr(measure, "free", lambda _: 100 * sums)
     segmenter.check(size)
-    monkeypatch.setattr(measure, "free", lambda _: sums)  # which leaves nothing to the network
+    monkeypatch.setattr(measure, "free", lambda _: sums)  # nothing is left for the network
     with pytest.raises(UserError, match=r"segmenting a volume of 17x16x23 voxels, in patches of \[16, 16, 16\], needs"):
         segmenter(scan)

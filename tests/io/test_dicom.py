@@ -27,15 +27,13 @@ from segment.errors import UserError
 from segment.io import dicom
 from segment.io.dicom import Series, SeriesFolder, kinds
 from segment.io.read import read_ct, read_label
-from segment.io.scan import on_grid_of, write_mask
+from segment.io.scan import on_grid_of
+from segment.io.write import write_mask
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 SPACING = (0.8, 0.7)  # between rows, between columns
-COSINES = [
-    (*row, *column)
-    for row, column in itertools.permutations([*np.eye(3, dtype=int).tolist(), *(-np.eye(3, dtype=int)).tolist()], 2)
-    if np.dot(row, column) == 0
-]
+AXES = [*np.eye(3, dtype=int).tolist(), *(-np.eye(3, dtype=int)).tolist()]
+COSINES = [(*row, *column) for row, column in itertools.permutations(AXES, 2) if np.dot(row, column) == 0]
 CORONAL = (1, 0, 0, 0, 0, -1)
 
 
@@ -45,7 +43,7 @@ def random_slice(seed, signed=False, shape=(5, 4)):
 
 
 def rotated(cosines, angles):
-    """The cosines after rotations about x, y and z."""
+    """Direction cosines after rotations about x, y and z."""
     vectors = np.reshape(np.array(cosines, float), (2, 3))
     for axis, angle in enumerate(angles):
         c, s = np.cos(angle), np.sin(angle)
@@ -57,7 +55,7 @@ def rotated(cosines, angles):
 
 
 def check_voxels(scan, positions, orientation, expected):
-    """Every voxel of every slice (rows, columns) is in the scan where the standard says, with its HU."""
+    """Check that every voxel of every slice (rows, columns) is in the scan, with its HU, where the standard puts it."""
     assert scan.data.size == sum(plane.size for plane in expected)
     back = np.linalg.inv(scan.affine)
     for position, plane in zip(positions, expected, strict=True):
@@ -78,7 +76,7 @@ def check_voxels(scan, positions, orientation, expected):
     rescale=st.lists(st.tuples(st.sampled_from([1, 0.5, 2.25, -1]), st.integers(-1024, 10)), min_size=4, max_size=4),
 )
 @settings(max_examples=60, deadline=None)
-def test_every_voxel_keeps_its_place_and_hu(cosines, angles, start, order, numbers, signed, rescale):
+def test_every_voxel_keeps_its_position_and_hu(cosines, angles, start, order, numbers, signed, rescale):
     orientation = np.round(rotated(cosines, angles), 9)
     normal = np.cross(orientation[:3], orientation[3:])
     positions = np.round(stack_positions(4, 2.5, start, normal), 6)
@@ -111,7 +109,7 @@ def test_all_48_orders_of_axes_and_slices(tmp_path, cosines, reverse):
     check_voxels(scan, positions, cosines, [random_slice(k) - 1024.0 for k in range(3)])
 
 
-def test_a_series_is_a_scan_like_any_other(tmp_path):
+def test_a_mask_for_a_series_has_its_geometry(tmp_path):
     write_series(tmp_path / "ct", stack_positions(), stored=random_slice)
     scan = read_ct(tmp_path / "ct")
     assert scan.data.shape == scan.shape == (4, 5, 6)
@@ -135,9 +133,9 @@ def test_a_series_is_a_scan_like_any_other(tmp_path):
 def test_transfer_syntaxes(tmp_path, syntax, signed):
     stored = [random_slice(k, signed, (32, 24)) for k in range(3)]
     for plane in stored:
-        plane[:3], plane[3:][plane[3:] == 1] = 1, 2  # padding lies along the border
+        plane[:3], plane[3:][plane[3:] == 1] = 1, 2  # padding along the border
     for k, position in enumerate(stack_positions(3)):
-        # JPEG-LS of pydicom takes no more than 15 bits.
+        # pydicom writes JPEG-LS with at most 15 bits.
         bits = {"BitsStored": 13, "HighBit": 12} if syntax == JPEGLSLossless else {}
         write(tmp_path / f"{k}", slice_file(position, stored=stored[k], PixelPaddingValue=1, **bits), syntax)
     planes = [np.where(s == 1, -1024, s - 1024.0) for s in stored]
@@ -166,7 +164,7 @@ def test_jpeg_compressions(tmp_path, compressor):
     np.testing.assert_array_equal(read_ct(tmp_path).data, np.stack([stored, stored + 1]).T)
 
 
-def test_padding_outside_of_the_gantry_is_air(tmp_path):
+def test_padding_outside_the_gantry_becomes_air(tmp_path):
     stored = np.array([[-2000, -1500, -1990, 0], [1, 40, 1024, 3]], np.int16)
 
     def hu(**tags):
@@ -177,11 +175,11 @@ def test_padding_outside_of_the_gantry_is_air(tmp_path):
     assert hu() == [[-2024, -1524, -2014, -24], [-23, 16, 1000, -21]]
     assert hu(PixelPaddingValue=0) == [[-2024, -1524, -2014, -1024], [-23, 16, 1000, -21]]
     assert hu(PixelPaddingValue=0, PixelPaddingRangeLimit=3)[1] == [-1024, 16, 1000, -1024]
-    assert hu(PixelPaddingValue=-2000)[0] == [-2024, -1524, -2014, -24]  # darker than air: stays
+    assert hu(PixelPaddingValue=-2000)[0] == [-2024, -1524, -2014, -24]  # darker than air, so unchanged
     assert hu(PixelPaddingValue=-1500, PixelPaddingRangeLimit=-1990, RescaleSlope=0.25)[0] == [-524, -1024, -1024, -24]
 
 
-def test_padding_written_without_its_sign(tmp_path):
+def test_padding_stored_as_unsigned_is_recognised_in_signed_pixels(tmp_path):
     header = slice_file((0, 0, 0), stored=np.full((5, 4), -500, np.int16), RescaleIntercept=0)
     header.add_new("PixelPaddingValue", "US", 2**16 - 500)
     write(tmp_path / "0", header)
@@ -190,7 +188,7 @@ def test_padding_written_without_its_sign(tmp_path):
     assert np.unique(read_ct(tmp_path).data).tolist() == [-1024]
 
 
-def test_tags_that_break_the_standard_are_read_in_silence(tmp_path):
+def test_tags_that_violate_the_standard_are_read_without_warning(tmp_path):
     for k, position in enumerate(stack_positions(2)):
         path = write(tmp_path / f"{k}", slice_file(position, PixelSpacing=["0.12345678901234", "0.70"]))
         content = path.read_bytes().replace(b"0.12345678901234\\0.70 ", b"0.1234567890123456\\.7 ")
@@ -199,7 +197,7 @@ def test_tags_that_break_the_standard_are_read_in_silence(tmp_path):
     assert read_ct(tmp_path).affine[1, 1] == -0.1234567890123456
 
 
-def test_kinds_are_known_when_an_anonymizer_emptied_the_uids(tmp_path):
+def test_kinds_are_found_without_uids_which_anonymizers_may_empty(tmp_path):
     emptied = {"SOPClassUID": "", "SeriesInstanceUID": "", "StudyInstanceUID": "", "SOPInstanceUID": ""}
     for n in range(6):
         path = write(tmp_path / f"ct{n}", slice_file((0, 0, n)))
@@ -218,8 +216,8 @@ def test_kinds_are_known_when_an_anonymizer_emptied_the_uids(tmp_path):
     assert read_ct(tmp_path).shape == (4, 5, 6)
 
 
-def make_company(folder):
-    """Other files that folders from a scanner or an archive hold."""
+def write_other_files(folder):
+    """Write other files that folders from a scanner or an archive contain."""
     for n in range(9):
         localizer = {"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"], "orientation": CORONAL}
         write(folder / "a" / f"scout{n}", slice_file((n, n, n), **localizer))
@@ -235,7 +233,7 @@ def make_company(folder):
 
 
 def test_only_the_axial_ct_is_read(tmp_path, caplog):
-    make_company(tmp_path)
+    write_other_files(tmp_path)
     write_series(tmp_path / "ct" / "deep", stack_positions(5), stored=random_slice, name="IM{}")
     scan = read_ct(tmp_path)
     np.testing.assert_array_equal(scan.data, np.stack([random_slice(k) for k in range(5)]).T.astype(int) - 1024)
@@ -249,7 +247,7 @@ def test_only_the_axial_ct_is_read(tmp_path, caplog):
     assert not caplog.records
 
 
-def test_files_without_preamble_are_read(tmp_path):
+def test_files_without_a_preamble_are_read(tmp_path):
     write_series(tmp_path, stack_positions(3), stored=random_slice, name="IM{}")
     expected = read_ct(tmp_path)
     for path in tmp_path.iterdir():
@@ -271,18 +269,18 @@ def test_kinds_of_files(tmp_path):
     assert found == {"IM0": "CT", "IM1": "MR", "damaged.dcm": "CT"}
 
 
-def test_folders_below_can_be_left_alone(tmp_path):
+def test_subfolders_can_be_skipped(tmp_path):
     write_series(tmp_path, stack_positions(3))
     write_series(tmp_path / "below", stack_positions(4), SeriesInstanceUID="1.2.9")
     assert [series.slices for series in SeriesFolder(tmp_path).series] == [4, 3]
-    assert [series.slices for series in SeriesFolder(tmp_path, below=False).series] == [3]
+    assert [series.slices for series in SeriesFolder(tmp_path, recursive=False).series] == [3]
 
 
-def test_the_largest_axial_ct_is_taken_and_said(tmp_path, caplog):
+def test_the_largest_axial_ct_is_read_with_a_warning(tmp_path, caplog):
     write_series(tmp_path / "a", stack_positions(4), SeriesInstanceUID="1.2.1")
     write_series(tmp_path / "b", stack_positions(6), SeriesInstanceUID="1.2.2")
     assert read_ct(tmp_path).shape == (4, 5, 6)
-    assert "2 axial CTs; reading the one with most slices, 1.2.2" in caplog.text
+    assert "2 axial CTs; reading the one with the most slices, 1.2.2" in caplog.text
     assert read_ct(tmp_path, series="1.2.1").shape == (4, 5, 4)
 
 
@@ -310,9 +308,9 @@ def test_headers_are_read_once(tmp_path, monkeypatch):
     assert sorted(seen) == ["000.dcm", "001.dcm", "002.dcm", "003.dcm"]
 
 
-def test_a_folder_without_the_wanted_series_is_refused(tmp_path):
+def test_a_folder_without_the_requested_series_is_refused(tmp_path):
     check_refused(tmp_path, "no axial CT series .* no DICOM images at all; check the path")
-    make_company(tmp_path)
+    write_other_files(tmp_path)
     check_refused(
         tmp_path, r"no axial CT series .*1\.2\.3\.7 \(Abdomen, 9 slices, MR\); name its UID in the column series"
     )
@@ -330,7 +328,7 @@ def test_missing_slices_are_refused(tmp_path, straighten):
     write_series(tmp_path, stack_positions(9))
     (tmp_path / "004.dcm").unlink()
     (tmp_path / "005.dcm").unlink()
-    check_refused(tmp_path, r"2 slice\(s\) missing between .*003.dcm and .*006.dcm, which lie 7.5 mm", straighten)
+    check_refused(tmp_path, r"2 slice\(s\) missing between .*003.dcm and .*006.dcm, which are 7.5 mm", straighten)
 
 
 @pytest.mark.parametrize("straighten", [False, True])
@@ -353,13 +351,13 @@ def test_duplicate_slices_are_refused(tmp_path, straighten):
         ({"PixelData": None}, "cannot decode the pixels of .*9.dcm"),
     ],
 )
-def test_a_slice_unlike_the_others_is_refused(tmp_path, tags, message):
+def test_a_slice_that_differs_from_the_others_is_refused(tmp_path, tags, message):
     write_series(tmp_path, stack_positions(5))
     write(tmp_path / "9.dcm", slice_file((-100, -90, -287.5), **tags))
     check_refused(tmp_path, message, straighten=True)
 
 
-def test_a_single_slice_and_a_broken_orientation_are_refused(tmp_path):
+def test_a_single_slice_and_an_invalid_orientation_are_refused(tmp_path):
     write(tmp_path / "0.dcm", slice_file((0, 0, 0), orientation=(1, 0, 0, 0.5, 1, 0)))
     check_refused(tmp_path, "has 1 slice; a volume needs two")
     write(tmp_path / "1.dcm", slice_file((0, 0, 1)))
@@ -367,18 +365,18 @@ def test_a_single_slice_and_a_broken_orientation_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("syntax", [RLELossless, ImplicitVRLittleEndian], ids=lambda s: s.name)
-def test_a_file_cut_off_anywhere_is_refused(tmp_path, syntax):
+def test_a_file_truncated_anywhere_is_refused(tmp_path, syntax):
     for k, position in enumerate(stack_positions(3)):
         write(tmp_path / f"{k}.dcm", slice_file(position, stored=random_slice(k, shape=(32, 24))), syntax)
     whole = (tmp_path / "1.dcm").read_bytes()
     for length in (0, 60, 140, 400, len(whole) // 2, len(whole) - 300, len(whole) - 9):
         (tmp_path / "1.dcm").write_bytes(whole[:length])
-        place = "so its place is unknown; copy the file again"
-        check_refused(tmp_path, rf"1\.dcm.* (copy it again|{place}|incomplete; copy the file again)")
+        missing = "so its position is unknown; copy the file again"
+        check_refused(tmp_path, rf"1\.dcm.* (copy it again|{missing}|incomplete; copy the file again)")
 
 
 def ramp(world):
-    """HU that grow along all axes of LPS+ mm (..., 3)."""
+    """HU that increase along all axes, at LPS+ positions in mm (..., 3)."""
     return world @ (2.0, -3.0, 1.5) + 40
 
 
@@ -395,18 +393,18 @@ def write_ramp(folder, positions, orientation=AXIAL, shape=(30, 24), **tags):
 
 
 def check_ramp(scan):
-    """Voxels that are the ramp; all others are air, or lie at the border, between a slice and air."""
+    """Count the voxels that have the ramp's value, and check that all others are air or at the border to air."""
     index = np.stack(np.meshgrid(*map(np.arange, scan.shape), indexing="ij"), axis=-1)
     world = (index @ scan.affine[:3, :3].T + scan.affine[:3, 3]) * (-1, -1, 1)
     good = np.abs(scan.data - ramp(world)) < 0.13  # the ramp is stored in eighths
-    beyond = scan.data == -1024
-    border = ~(good | beyond)
+    air = scan.data == -1024
+    border = ~(good | air)
     assert border.any(axis=0).sum(axis=0).max() <= 2 or border.any(axis=1).sum(axis=0).max() <= 2  # rows or columns
     return good.sum()
 
 
 def test_a_tilted_gantry_is_refused_or_straightened(tmp_path):
-    # Planes tilted by 15 degrees about x, moved by the table along z.
+    # The planes are tilted by 15 degrees about x; the table moves along z.
     angle = np.radians(15)
     orientation = (1, 0, 0, 0, np.cos(angle), np.sin(angle))
     write_ramp(tmp_path, stack_positions(8, 2.5, (-8.0, 5.0, 20.0)), orientation)
@@ -417,32 +415,32 @@ def test_a_tilted_gantry_is_refused_or_straightened(tmp_path):
     np.testing.assert_allclose(linear.T @ linear, np.eye(3), atol=1e-6)
     assert scan.shape == (24, 30 + int(np.ceil(shift_mm / 0.8)), 8)
     assert np.linalg.norm(scan.affine[:3, 2]) == pytest.approx(2.5 * np.cos(angle))
-    assert check_ramp(scan) >= 24 * 29 * 8  # one row of each slice has but one neighbour
+    assert check_ramp(scan) >= 24 * 29 * 8  # one row of each slice has only one neighbour
 
 
 def test_uneven_slices_are_refused_or_spaced_evenly(tmp_path):
     offsets = np.array([0, 1, 2, 3, 4, 5.5, 7, 8.5, 10])
     write_ramp(tmp_path, [np.array([3.0, 4.0, 5.0 + z]) for z in offsets])
-    check_refused(tmp_path, "the slices in .* lie 1 to 1.5 mm apart; run segment predict with straighten=true")
+    check_refused(tmp_path, "the slices in .* are 1 to 1.5 mm apart; run segment predict with straighten=true")
     scan = read_ct(tmp_path, straighten=True)
     assert scan.shape == (24, 30, 9)  # the median of four gaps of 1 and four of 1.5 is 1.25
     assert scan.affine[2, 2] * (scan.shape[2] - 1) == pytest.approx(10)
     assert check_ramp(scan) == scan.data.size
 
 
-def test_one_slice_out_of_place_is_refused_or_put_right(tmp_path):
+def test_one_misplaced_slice_is_refused_or_resampled(tmp_path):
     offsets = [0, 1, 2.2, 3, 4]
     write_ramp(tmp_path / "along", [np.array([3.0, 4.0, 5.0 + z]) for z in offsets])
-    check_refused(tmp_path / "along", r"lie 0\.8 to 1\.2 mm apart")
+    check_refused(tmp_path / "along", r"are 0\.8 to 1\.2 mm apart")
     assert check_ramp(read_ct(tmp_path / "along", straighten=True)) == 24 * 30 * 5
-    write_ramp(tmp_path / "aside", [np.array([3.0 + (z == 2), 4.0, 5.0 + z]) for z in range(5)])
-    check_refused(tmp_path / "aside", "are shifted by up to 1 mm within their planes")
-    scan = read_ct(tmp_path / "aside", straighten=True)
+    write_ramp(tmp_path / "across", [np.array([3.0 + (z == 2), 4.0, 5.0 + z]) for z in range(5)])
+    check_refused(tmp_path / "across", "are shifted by up to 1 mm within their planes")
+    scan = read_ct(tmp_path / "across", straighten=True)
     assert scan.shape == (26, 30, 5)
     assert check_ramp(scan) >= 23 * 30 * 5
 
 
-def test_tilt_and_uneven_gaps_at_once_are_straightened(tmp_path):
+def test_a_tilt_with_uneven_gaps_is_straightened(tmp_path):
     angle = np.radians(-20)
     orientation = (1, 0, 0, 0, np.cos(angle), np.sin(angle))
     offsets = [0, 1, 2, 3, 4.4, 5.8]
@@ -452,7 +450,7 @@ def test_tilt_and_uneven_gaps_at_once_are_straightened(tmp_path):
     assert check_ramp(scan) > 24 * 28 * scan.shape[2]
 
 
-def test_a_wide_gap_that_the_scanner_counts_across_is_uneven_not_missing(tmp_path):
+def test_a_wide_gap_between_consecutive_instance_numbers_is_uneven_not_missing(tmp_path):
     offsets = [0, 1, 2, 3, 4, 6, 8]
     write_ramp(tmp_path, [np.array([3.0 + z / 1000, 4.0, 5.0 + z]) for z in offsets])  # rounding, no tilt
     scan = read_ct(tmp_path, straighten=True)
@@ -460,12 +458,12 @@ def test_a_wide_gap_that_the_scanner_counts_across_is_uneven_not_missing(tmp_pat
     assert check_ramp(scan) == scan.data.size
 
 
-def test_uneven_slices_keep_a_shift_too_small_for_a_tilt(tmp_path):
+def test_uneven_slices_keep_a_shift_that_is_too_small_for_a_tilt(tmp_path):
     offsets = np.cumsum([0, *[12.5] * 12, *[13.0] * 14])  # 332 mm
     shift_mm = np.tan(np.radians(0.095)) * offsets
     assert shift_mm[-1] == pytest.approx(0.55, abs=0.01)
     write_ramp(tmp_path, [np.array([3.0 + x, 4.0, 5.0 + z]) for x, z in zip(shift_mm, offsets, strict=True)])
-    check_refused(tmp_path, "lie 12.5 to 13 mm apart")
+    check_refused(tmp_path, "are 12.5 to 13 mm apart")
     scan = read_ct(tmp_path, straighten=True)
     assert scan.shape[:2] == (24, 30)
     assert check_ramp(scan) == scan.data.size
@@ -482,18 +480,18 @@ def test_a_regular_series_is_not_resampled(tmp_path):
 
 @given(seed=st.integers(0, 1000), gap=st.sampled_from([0.5, 0.625, 1.0, 5.0]))
 @settings(max_examples=20, deadline=None)
-def test_positions_that_jitter_by_two_hundredths_of_a_millimetre_are_regular(seed, gap):
+def test_positions_with_a_jitter_of_two_hundredths_of_a_millimetre_are_regular(seed, gap):
     jitter = np.random.default_rng(seed).uniform(-0.02, 0.02, (6, 3))
     with tempfile.TemporaryDirectory() as folder:
         positions = np.array(stack_positions(6, gap)) + jitter
         scan = read_ct(write_series(Path(folder) / "ct", positions, stored=random_slice))
     lps = np.diag([-1, -1, 1])
     for k, position in enumerate(positions):
-        away_mm = scan.affine[:3] @ [0, 0, k, 1] - lps @ position
-        assert np.abs(away_mm / (0.7, 0.8, gap)).max() < 0.1
+        offset_mm = scan.affine[:3] @ [0, 0, k, 1] - lps @ position
+        assert np.abs(offset_mm / (0.7, 0.8, gap)).max() < 0.1
 
 
-def test_spacings_and_directions_may_be_rounded_from_slice_to_slice(tmp_path):
+def test_spacings_and_directions_may_be_rounded_differently_in_each_slice(tmp_path):
     shape = (512, 512)
     stored = np.zeros(shape, np.int16)
     spacing = [(0.703125, 0.703125), (0.70313, 0.70313), (0.703, 0.703)]  # 0.06 mm apart over the slice
@@ -509,7 +507,7 @@ def test_spacings_and_directions_may_be_rounded_from_slice_to_slice(tmp_path):
 
 
 @pytest.mark.parametrize(("spacing", "shown"), [((-3, 3), "-3x3"), ((3, 0), "3x0"), ((3, 3000), "3x3000")])
-def test_a_pixel_spacing_that_is_no_size_is_refused(tmp_path, spacing, shown):
+def test_an_impossible_pixel_spacing_is_refused(tmp_path, spacing, shown):
     write_series(tmp_path, stack_positions(3), spacing=spacing)
     check_refused(tmp_path, rf"\.dcm states a voxel size of {shown} mm")
 
@@ -519,19 +517,19 @@ def test_slices_too_far_apart_are_refused(tmp_path):
     check_refused(tmp_path, "states a voxel size of 0.7x0.8x500 mm")
 
 
-def test_no_patient_gets_out(tmp_path, caplog):
+def test_no_error_or_log_names_the_patient(tmp_path, caplog):
     caplog.set_level(logging.DEBUG)
     write_series(tmp_path / "a", stack_positions(4), SeriesInstanceUID="1.2.1")
     write_series(tmp_path / "b", stack_positions(3), SeriesInstanceUID="1.2.2")
-    out = [str(SeriesFolder(tmp_path).series), str(read_ct(tmp_path).header), caplog.text]
+    texts = [str(SeriesFolder(tmp_path).series), str(read_ct(tmp_path).header), caplog.text]
     whole = (tmp_path / "b" / "001.dcm").read_bytes()
     for length in range(140, len(whole), 100):
         (tmp_path / "b" / "001.dcm").write_bytes(whole[:length])
         with pytest.raises(UserError) as caught:
             read_ct(tmp_path, series="1.2.2")
-        out += [str(caught.value), repr(caught.value.__cause__)]
+        texts += [str(caught.value), repr(caught.value.__cause__)]
     for secret in PATIENT.values():
-        assert not any(secret in text for text in out)
+        assert not any(secret in text for text in texts)
 
 
 @pytest.mark.skipif(not (SHARED / "dicom_ct").is_dir(), reason="the real DICOM series is not in ../shared/data")

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless, RTStructureSetStorage, generate_uid
 
-from segment.datasets.annotation import SegFile, annotated
+from segment.datasets.annotation import known_classes
+from segment.datasets.annotation_files import SegFile
 from segment.datasets.sources.folder import Folder
 from segment.errors import UserError
-from segment.io.dicom_seg import frames_away, read_dicom_seg, segment_names
+from segment.io.dicom_seg import max_frame_offset, read_dicom_seg, segment_names
 from segment.io.read import read_ct
 from segment.io.scan import Scan
 
@@ -31,16 +32,17 @@ def write_ct(folder, count=6, orientation=AXIAL):
 
 
 def write_seg(path, ct, masks, fractional=False, syntax=ExplicitVRLittleEndian, types=None):
-    """A segmentation by highdicom: masks (I,J,K) by Segment Label, bool, or float from 0 to 1 if fractional.
+    """Write a segmentation with highdicom.
 
-    Types holds (Segment Label, coded type, coded side or None) of every mask, in place of the labels alone.
+    Masks are (I,J,K) by Segment Label: bool, or float from 0 to 1 if fractional. `types` contains the Segment Label,
+    the coded type and the coded side (or None) of every mask. Without it, segments are livers labelled as the masks.
     """
     types = types or [(label, codes.SCT.Liver, None) for label in masks]
     sources = sorted((pydicom.dcmread(p) for p in ct.iterdir()), key=lambda s: s.InstanceNumber)
     pixels = np.stack(list(masks.values()), axis=-1).T[..., None]  # (organs,K,J,I,1)
     pixels = np.moveaxis(pixels[..., 0], 0, -1)  # (K,J,I,organs)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # highdicom on names without a family name
+        warnings.simplefilter("ignore")  # highdicom warns about names without a family name
         seg = Segmentation(
             source_images=sources,
             pixel_array=pixels.astype(np.float32 if fractional else np.uint8),
@@ -75,12 +77,12 @@ def write_seg(path, ct, masks, fractional=False, syntax=ExplicitVRLittleEndian, 
 
 def random_mask(seed, shape=(4, 5, 6)):
     mask = np.random.default_rng(seed).random(shape) < 0.3
-    mask[..., [0, 3]] = False  # slices that a segmentation leaves out
+    mask[..., [0, 3]] = False  # empty slices, which a segmentation omits
     return mask
 
 
 def as_stored(scan, axes, flips):
-    """The same CT with its axes in another order and direction, as a NIfTI file may hold it."""
+    """The same CT with its axes in another order and direction, as a NIfTI file may store it."""
     image = nib.Nifti1Image(np.asarray(scan.data), scan.affine)
     turned = image.as_reoriented(np.column_stack([axes, flips]))
     data = np.asarray(turned.dataobj)
@@ -88,16 +90,16 @@ def as_stored(scan, axes, flips):
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory):
-    """Folder of an oblique CT and of a segmentation with overlapping masks."""
+def organs_folder(tmp_path_factory):
+    """A folder with an oblique CT and a segmentation with overlapping masks."""
     folder = tmp_path_factory.mktemp("seg")
     write_ct(folder / "ct", orientation=OBLIQUE)
     write_seg(folder / "organs.dcm", folder / "ct", {"Liver": random_mask(0), "Right  Kidney": random_mask(1)})
     return folder
 
 
-def test_masks_come_back_by_name(drawn):
-    masks = read_dicom_seg(drawn / "organs.dcm", read_ct(drawn / "ct"))
+def test_masks_are_returned_by_name(organs_folder):
+    masks = read_dicom_seg(organs_folder / "organs.dcm", read_ct(organs_folder / "ct"))
     assert set(masks) == {"liver", "right_kidney"}
     np.testing.assert_array_equal(masks["liver"], random_mask(0))
     np.testing.assert_array_equal(masks["right_kidney"], random_mask(1))
@@ -105,7 +107,7 @@ def test_masks_come_back_by_name(drawn):
     assert (masks["liver"] & masks["right_kidney"]).any()
 
 
-def test_names_are_as_plain_as_those_of_other_sources(tmp_path):
+def test_names_are_normalised(tmp_path):
     write_ct(tmp_path / "ct")
     mask = np.ones((4, 5, 6), bool)
     write_seg(tmp_path / "a.dcm", tmp_path / "ct", {" Kidney-Left": mask, "Vena  Cava": mask})
@@ -113,18 +115,18 @@ def test_names_are_as_plain_as_those_of_other_sources(tmp_path):
     assert set(read_dicom_seg(tmp_path / "a.dcm", read_ct(tmp_path / "ct"))) == {"kidney_left", "vena_cava"}
 
 
-def test_frames_are_fewer_than_slices(drawn):
-    assert pydicom.dcmread(drawn / "organs.dcm").NumberOfFrames == 2 * 4
+def test_empty_slices_have_no_frames(organs_folder):
+    assert pydicom.dcmread(organs_folder / "organs.dcm").NumberOfFrames == 2 * 4
 
 
 @pytest.mark.parametrize("axes", list(itertools.permutations(range(3))), ids=str)
-def test_masks_lie_on_a_ct_in_any_orientation(drawn, axes):
-    scan = read_ct(drawn / "ct")
+def test_masks_match_a_ct_in_any_orientation(organs_folder, axes):
+    scan = read_ct(organs_folder / "ct")
     for flips in itertools.product((1, -1), repeat=3):
         like = as_stored(scan, axes, flips)
-        marked = as_stored(Scan(random_mask(1).astype(np.uint8), scan.affine, scan.header, scan.shape), axes, flips)
-        masks = read_dicom_seg(drawn / "organs.dcm", like)
-        np.testing.assert_array_equal(masks["right_kidney"], marked.data == 1)
+        expected = as_stored(Scan(random_mask(1).astype(np.uint8), scan.affine, scan.header, scan.shape), axes, flips)
+        masks = read_dicom_seg(organs_folder / "organs.dcm", like)
+        np.testing.assert_array_equal(masks["right_kidney"], expected.data == 1)
 
 
 @given(seed=st.integers(0, 1000), empty=st.booleans())
@@ -140,7 +142,7 @@ def test_any_mask_round_trips(tmp_path_factory, seed, empty):
 
 
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, RLELossless], ids=lambda s: s.name)
-def test_fractions_count_from_a_half_on(tmp_path, syntax):
+def test_fractions_of_a_half_or_more_count(tmp_path, syntax):
     write_ct(tmp_path / "ct")
     share = np.random.default_rng(0).integers(0, 256, (4, 5, 6)) / 255
     share[0, 0] = np.array([0, 0, 127, 128, 255, 126]) / 255
@@ -149,7 +151,7 @@ def test_fractions_count_from_a_half_on(tmp_path, syntax):
     np.testing.assert_array_equal(masks["spleen"], share >= 0.5)
 
 
-def test_segments_of_the_same_name_are_one_mask(tmp_path):
+def test_segments_with_the_same_name_are_merged(tmp_path):
     write_ct(tmp_path / "ct")
     write_seg(tmp_path / "s.dcm", tmp_path / "ct", {"Tumor": random_mask(0), "tumor": random_mask(1)})
     (mask,) = read_dicom_seg(tmp_path / "s.dcm", read_ct(tmp_path / "ct")).values()
@@ -172,72 +174,72 @@ def moved(scan, linear=None, offset_mm=(0, 0, 0)):
 @pytest.mark.parametrize(
     ("linear", "offset_mm", "message"),
     [
-        (None, (0, 0, 0.3), r"lies on no slice of its CT, but 0\.3 mm"),
-        (None, (0.1, 0, 0), r"lies on no slice of its CT, but 0\.1 mm"),
+        (None, (0, 0, 0.3), r"is not on a slice of its CT, but 0\.3 mm"),
+        (None, (0.1, 0, 0), r"is not on a slice of its CT, but 0\.1 mm"),
         (None, (0, 0, 1.25), r"but 1\.25 mm"),
-        (None, (0, 0, 50), "lies on no slice of its CT, but .* or some slices away; give the CT it was annotated on"),
+        (None, (0, 0, 50), "is not on a slice of its CT, but .* or some slices away; give the CT it was annotated on"),
         ((1, 1, 2), None, r"but 2\.5 mm"),
         ((1.1, 1, 1), None, r"but 0\.21 mm"),
-        ((0.5, 1, 1), None, "lies on no slice"),
+        ((0.5, 1, 1), None, "is not on a slice"),
         (None, (0.7, 0, 0), r"frames of \(4, 5\) voxels that begin at voxel \[-1, 0, \d\] of its CT"),
     ],
 )
-def test_another_grid_is_refused(drawn, linear, offset_mm, message):
-    like = moved(read_ct(drawn / "ct"), linear, offset_mm or (0, 0, 0))
-    check_refused(drawn / "organs.dcm", like, message)
+def test_another_grid_is_refused(organs_folder, linear, offset_mm, message):
+    like = moved(read_ct(organs_folder / "ct"), linear, offset_mm or (0, 0, 0))
+    check_refused(organs_folder / "organs.dcm", like, message)
 
 
-def test_rounding_in_the_header_is_no_other_grid(drawn):
-    like = moved(read_ct(drawn / "ct"), None, (0.02, 0.02, 0.02))
-    np.testing.assert_array_equal(read_dicom_seg(drawn / "organs.dcm", like)["liver"], random_mask(0))
+def test_rounding_in_the_header_is_accepted(organs_folder):
+    like = moved(read_ct(organs_folder / "ct"), None, (0.02, 0.02, 0.02))
+    np.testing.assert_array_equal(read_dicom_seg(organs_folder / "organs.dcm", like)["liver"], random_mask(0))
 
 
-def test_another_size_or_direction_is_refused(drawn):
-    scan = read_ct(drawn / "ct")
+def test_another_size_or_direction_is_refused(organs_folder):
+    scan = read_ct(organs_folder / "ct")
     larger = Scan(np.zeros((4, 6, 6), np.int16), scan.affine, scan.header, (4, 6, 6))
-    check_refused(drawn / "organs.dcm", larger, r"frames of \(4, 5\) voxels .* which has \(4, 6\) per slice")
+    check_refused(organs_folder / "organs.dcm", larger, r"frames of \(4, 5\) voxels .* which has \(4, 6\) per slice")
     straight = Scan(scan.data, np.diag([0.7, 0.8, 2.5, 1]), scan.header, scan.shape)
-    check_refused(drawn / "organs.dcm", straight, "lies on no slice")
+    check_refused(organs_folder / "organs.dcm", straight, "is not on a slice")
 
 
-def test_what_is_no_segmentation_is_refused(drawn, tmp_path):
-    scan = read_ct(drawn / "ct")
-    check_refused(drawn / "ct" / "000.dcm", scan, "000.dcm holds CT Image Storage, no binary .*; give masks")
+def test_other_files_than_segmentations_are_refused(organs_folder, tmp_path):
+    scan = read_ct(organs_folder / "ct")
+    check_refused(organs_folder / "ct" / "000.dcm", scan, "000.dcm holds CT Image Storage, not a binary .*; give masks")
     (tmp_path / "text.dcm").write_text("liver")
     check_refused(tmp_path / "text.dcm", scan, "cannot read .*text.dcm")
-    file = pydicom.dcmread(drawn / "organs.dcm")
+    file = pydicom.dcmread(organs_folder / "organs.dcm")
     file.SegmentationType = "LABELMAP"
     file.save_as(tmp_path / "map.dcm")
     check_refused(
-        tmp_path / "map.dcm", scan, "holds Segmentation Storage LABELMAP, no binary or fractional DICOM .*; give"
+        tmp_path / "map.dcm", scan, "holds Segmentation Storage LABELMAP, not a binary or fractional DICOM .*; give"
     )
 
 
-def test_contours_are_no_damage(drawn, tmp_path):
-    contours = pydicom.dcmread(drawn / "ct" / "000.dcm")
+def test_contours_are_refused_with_their_own_remedy(organs_folder, tmp_path):
+    contours = pydicom.dcmread(organs_folder / "ct" / "000.dcm")
     contours.SOPClassUID, contours.Modality = RTStructureSetStorage, "RTSTRUCT"
     contours.save_as(tmp_path / "rt.dcm")
-    message = "rt.dcm holds RT Structure Set Storage, no binary .*; convert its contours to masks as NIfTI"
-    check_refused(tmp_path / "rt.dcm", read_ct(drawn / "ct"), message)
+    message = "rt.dcm holds RT Structure Set Storage, not a binary .*; convert its contours to masks as NIfTI"
+    check_refused(tmp_path / "rt.dcm", read_ct(organs_folder / "ct"), message)
     with pytest.raises(UserError, match=message):
         segment_names(tmp_path / "rt.dcm")
 
 
-def test_a_file_cut_off_anywhere_is_refused(drawn, tmp_path):
-    whole = (drawn / "organs.dcm").read_bytes()
-    scan = read_ct(drawn / "ct")
+def test_a_truncated_segmentation_is_refused(organs_folder, tmp_path):
+    whole = (organs_folder / "organs.dcm").read_bytes()
+    scan = read_ct(organs_folder / "ct")
     for length in (0, 100, 140, 800, len(whole) // 2, len(whole) - 20, len(whole) - 4):
         (tmp_path / "cut.dcm").write_bytes(whole[:length])
         check_refused(tmp_path / "cut.dcm", scan, "cannot read .*cut.dcm")
 
 
-def test_frames_without_a_segment_or_pixels_are_refused(drawn, tmp_path):
-    scan = read_ct(drawn / "ct")
-    file = pydicom.dcmread(drawn / "organs.dcm")
+def test_frames_without_a_segment_or_pixels_are_refused(organs_folder, tmp_path):
+    scan = read_ct(organs_folder / "ct")
+    file = pydicom.dcmread(organs_folder / "organs.dcm")
     file.SegmentSequence = file.SegmentSequence[:1]
     file.save_as(tmp_path / "lost.dcm")
     check_refused(tmp_path / "lost.dcm", scan, "cannot read .*lost.dcm")
-    file = pydicom.dcmread(drawn / "organs.dcm")
+    file = pydicom.dcmread(organs_folder / "organs.dcm")
     file.PerFrameFunctionalGroupsSequence = file.PerFrameFunctionalGroupsSequence[:-1]
     file.save_as(tmp_path / "fewer.dcm")
     check_refused(tmp_path / "fewer.dcm", scan, "describes 7 frames and holds 8; export it again")
@@ -253,19 +255,19 @@ def test_a_folder_of_series_and_segmentations_is_a_data_set(tmp_path):
     (case,) = Folder(tmp_path, {}).cases("set")
     assert (case.image, case.label) == (ct, SegFile(tmp_path / "labels" / "a.dcm"))
     organs = ["spleen", "liver", "right_kidney"]
-    assert annotated(case.label, organs) == [True, False, True, True]
+    assert known_classes(case.label, organs) == [True, False, True, True]
     classes = case.label.read(case.read(), case.image, organs)
     assert np.array_equal(classes, np.select([masks["Right Kidney"], masks["Liver"]], [3, 2]))
 
 
-def test_a_damaged_segmentation_has_no_structures(tmp_path):
+def test_structures_of_a_damaged_segmentation_are_an_error(tmp_path):
     (tmp_path / "a.dcm").write_bytes(b"no")
-    with pytest.raises(UserError, match="is damaged or no DICOM segmentation"):
+    with pytest.raises(UserError, match="is damaged or not a DICOM segmentation"):
         _ = SegFile(tmp_path / "a.dcm").structures
 
 
-def kidneys(folder):
-    """A segmentation with two segments labelled Kidney, told apart by coded sides alone, and a liver."""
+def write_kidneys(folder):
+    """Write a segmentation with a liver and two segments labelled Kidney, which differ only in their coded sides."""
     types = [
         ("Kidney", codes.SCT.Kidney, codes.SCT.Right),
         ("Kidney", codes.SCT.Kidney, codes.SCT.Left),
@@ -285,17 +287,17 @@ NAMES = [
 
 
 @pytest.mark.parametrize("names", NAMES)
-def test_segments_are_mapped_to_organs_by_label_or_coded_type_and_side(tmp_path, names):
-    kidneys(tmp_path)
+def test_segments_are_matched_by_label_or_by_coded_type_and_side(tmp_path, names):
+    write_kidneys(tmp_path)
     (case,) = Folder(tmp_path, names).cases("set")
     organs = ["liver", "left_kidney", "right_kidney", "spleen"]
-    assert annotated(case.label, organs) == [True, True, True, True, False]
+    assert known_classes(case.label, organs) == [True, True, True, True, False]
     expected = np.select([random_mask(0), random_mask(1), random_mask(2)], [3, 2, 1])
     np.testing.assert_array_equal(case.label.read(case.read(), case.image, organs), expected)
 
 
-def test_several_segments_may_be_one_structure_and_the_default_names_tell_sides(tmp_path):
-    path = kidneys(tmp_path)
+def test_segments_may_share_a_structure_and_default_names_include_the_side(tmp_path):
+    path = write_kidneys(tmp_path)
     assert segment_names(path) == {"right_kidney", "left_kidney", "hepar"}
     scan = read_ct(tmp_path / "images" / "a")
     both = read_dicom_seg(path, scan, {"kidneys": ["Kidney"], "other": ["Hepar"]})
@@ -317,30 +319,30 @@ def test_several_segments_may_be_one_structure_and_the_default_names_tell_sides(
         ),
     ],
 )
-def test_names_that_do_not_fit_are_refused_with_those_in_the_file(tmp_path, names, message):
-    kidneys(tmp_path)
+def test_an_error_about_names_lists_those_in_the_file(tmp_path, names, message):
+    write_kidneys(tmp_path)
     (case,) = Folder(tmp_path, names).cases("set")
     for use in (lambda: case.label.structures, lambda: case.label.read(case.read(), case.image, ["liver"])):
         with pytest.raises(UserError, match=message):
             use()
 
 
-def test_what_names_mean_decides_the_classes():
-    assert SegFile("a").facts == {}
-    assert SegFile("a", {"liver": ("Hepar",)}).facts == {"liver": ["Hepar"]}
+def test_names_are_part_of_the_cache_key():
+    assert SegFile("a").cache_key == {}
+    assert SegFile("a", {"liver": ("Hepar",)}).cache_key == {"liver": ["Hepar"]}
 
 
-def test_frames_may_lie_off_by_the_jitter_of_their_slices(tmp_path):
-    """Positions of slices jitter by 0.02 mm: the volume follows the first and the last one, each frame its own."""
+def test_frames_may_be_off_by_the_jitter_of_their_slices(tmp_path):
+    """Slice positions jitter by 0.02 mm. The volume uses the first and the last; each frame uses its own."""
     positions = np.array(stack_positions(6, 0.5)) + np.random.default_rng(3).uniform(-0.02, 0.02, (6, 3))
     ct = write_series(tmp_path / "ct", positions, **NEEDED, SeriesInstanceUID="1.2.3.4")
     write_seg(tmp_path / "a.dcm", ct, {"Liver": random_mask(0)})
     scan = read_ct(ct)
     np.testing.assert_array_equal(read_dicom_seg(tmp_path / "a.dcm", scan)["liver"], random_mask(0))
-    away_mm, away_voxels = frames_away(tmp_path / "a.dcm", scan)
+    offset_mm, offset_voxels = max_frame_offset(tmp_path / "a.dcm", scan)
     lps = np.diag([-1, -1, 1])
-    away = [scan.affine[:3] @ [0, 0, k, 1] - lps @ positions[k].round(6) for k in (1, 2, 4, 5)]  # slices with frames
-    assert away_mm == pytest.approx(max(np.linalg.norm(each) for each in away), abs=1e-6)
-    assert away_voxels == pytest.approx(
-        max(np.abs(each / (0.7, 0.8, scan.affine[2, 2])).max() for each in away), abs=1e-4
+    offsets = [scan.affine[:3] @ [0, 0, k, 1] - lps @ positions[k].round(6) for k in (1, 2, 4, 5)]  # slices with frames
+    assert offset_mm == pytest.approx(max(np.linalg.norm(offset) for offset in offsets), abs=1e-6)
+    assert offset_voxels == pytest.approx(
+        max(np.abs(offset / (0.7, 0.8, scan.affine[2, 2])).max() for offset in offsets), abs=1e-4
     )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from segment.errors import UserError
-from segment.io.grid import OFF_GRID, Grid, check_geometry, check_placed, placement, reordered
+from segment.io.grid import GRID_TOLERANCE, Grid, check_geometry, check_same_grid, find_placement, reorder
 
 ORDERS = list(itertools.product(itertools.permutations(range(3)), itertools.product([1, -1], repeat=3)))
 SHAPE = (4, 5, 6)
@@ -23,8 +23,8 @@ def affine_of(angles=(0, 0, 0), spacing_mm=(0.7, 0.8, 2.5), shear=0.0):
     return affine
 
 
-def stored_otherwise(volume, affine, order, flips):
-    """The same voxels in another order, worked out by where each of them lies."""
+def store_in_order(volume, affine, order, flips):
+    """Return the same voxels in another order with the matching affine, derived from the position of each voxel."""
     stored = volume.transpose(order)[tuple(slice(None, None, flip) for flip in flips)]
     # Voxel of the stored volume → voxel of the volume: column a moves along the volume's axis order[a].
     back = np.zeros((4, 4))
@@ -43,26 +43,26 @@ def stored_otherwise(volume, affine, order, flips):
     shear=st.floats(-0.3, 0.3),
 )
 @settings(max_examples=200, deadline=None)
-def test_a_label_in_any_order_comes_back_voxel_for_voxel(which, shape, angles, spacing_mm, shear):
+def test_a_label_in_any_order_is_restored_voxel_for_voxel(which, shape, angles, spacing_mm, shear):
     affine = affine_of(angles, spacing_mm, shear)
     volume = np.arange(np.prod(shape)).reshape(shape)
-    stored, stored_affine = stored_otherwise(volume, affine, *which)
-    # As float32 headers hold it.
+    stored, stored_affine = store_in_order(volume, affine, *which)
+    # Headers are float32.
     label = Grid(stored.shape, stored_affine.astype(np.float32).astype(float))
-    placed = check_placed(label, Grid(shape, affine), "label", "ct")
-    np.testing.assert_array_equal(reordered(stored, placed), volume)
-    assert placed.is_reordered == (which != ORDERS[0])
-    assert placed.away_mm < 1e-3
+    placement = check_same_grid(label, Grid(shape, affine), "label", "ct")
+    np.testing.assert_array_equal(reorder(stored, placement), volume)
+    assert placement.is_reordered == (which != ORDERS[0])
+    assert placement.offset_mm < 1e-3
 
 
 @pytest.mark.parametrize(("order", "flips"), ORDERS)
 def test_the_48_orders_agree_with_nibabel(order, flips):
     volume = np.arange(120).reshape(SHAPE)
-    stored, affine = stored_otherwise(volume, np.eye(4), order, flips)
+    stored, affine = store_in_order(volume, np.eye(4), order, flips)
     canonical = nib.as_closest_canonical(nib.Nifti1Image(stored.astype(np.int32), affine))
     np.testing.assert_array_equal(np.asarray(canonical.dataobj), volume)
-    placed = placement(Grid(stored.shape, affine), Grid(SHAPE, np.eye(4)))
-    np.testing.assert_array_equal(reordered(stored, placed), volume)
+    placement = find_placement(Grid(stored.shape, affine), Grid(SHAPE, np.eye(4)))
+    np.testing.assert_array_equal(reorder(stored, placement), volume)
 
 
 @pytest.mark.parametrize(
@@ -73,12 +73,12 @@ def test_the_48_orders_agree_with_nibabel(order, flips):
         ((0.7, 0.7, 5), (0.7, 0.7, 5), (0, 0, 0.45), (512, 512, 100), 0.09),
     ],
 )
-def test_rounded_headers_are_one_grid(spacing_mm, stated_mm, origin_mm, shape, voxels):
+def test_rounded_headers_are_the_same_grid(spacing_mm, stated_mm, origin_mm, shape, voxels):
     image, label = affine_of(spacing_mm=spacing_mm), affine_of(spacing_mm=stated_mm)
     label[:3, 3] += origin_mm
-    placed = check_placed(Grid(shape, label), Grid(shape, image), "label", "ct")
-    assert placed.away_voxels == pytest.approx(voxels, rel=1e-6)
-    assert placed.away_voxels < OFF_GRID
+    placement = check_same_grid(Grid(shape, label), Grid(shape, image), "label", "ct")
+    assert placement.offset_voxels == pytest.approx(voxels, rel=1e-6)
+    assert placement.offset_voxels < GRID_TOLERANCE
 
 
 @given(
@@ -87,34 +87,34 @@ def test_rounded_headers_are_one_grid(spacing_mm, stated_mm, origin_mm, shape, v
     voxel=st.tuples(*[st.floats(0, 1)] * 3),
 )
 @settings(max_examples=100, deadline=None)
-def test_no_voxel_is_further_away_than_the_corners(angles, noise, voxel):
+def test_no_voxel_is_further_off_than_the_corners(angles, noise, voxel):
     image, shape = affine_of(angles), (200, 100, 50)
     label = image.copy()
     label[:3] += np.reshape(noise, (3, 4))
-    placed = placement(Grid(shape, label), Grid(shape, image))
+    placement = find_placement(Grid(shape, label), Grid(shape, image))
     index = [*(np.array(voxel) * (np.array(shape) - 1)), 1]
-    away = (label @ index - image @ index)[:3]
-    assert np.linalg.norm(away) <= placed.away_mm + 1e-9
-    assert np.abs(np.linalg.inv(image[:3, :3]) @ away).max() <= placed.away_voxels + 1e-9
+    offset = (label @ index - image @ index)[:3]
+    assert np.linalg.norm(offset) <= placement.offset_mm + 1e-9
+    assert np.abs(np.linalg.inv(image[:3, :3]) @ offset).max() <= placement.offset_voxels + 1e-9
 
 
-def test_what_grows_to_a_noticeable_part_of_a_voxel_is_refused():
+def test_rounding_that_adds_up_to_most_of_a_voxel_is_refused():
     image, label = affine_of(spacing_mm=(0.78125, 0.78125, 5)), affine_of(spacing_mm=(0.78, 0.78, 5))
-    with pytest.raises(UserError, match=r"l lies up to 0\.903 mm \(0\.82 voxels\) away from its CT c: affines"):
-        check_placed(Grid((512, 512, 9), label), Grid((512, 512, 9), image), "l", "c")
+    with pytest.raises(UserError, match=r"l is up to 0\.903 mm \(0\.82 voxels\) away from its CT c: affines"):
+        check_same_grid(Grid((512, 512, 9), label), Grid((512, 512, 9), image), "l", "c")
 
 
-def test_another_order_is_not_guessed_from_headers_without_directions():
+def test_another_order_is_refused_without_stated_directions():
     turned = np.diag([-1.0, 1, 1, 1])
     turned[0, 3] = 3
     known, guessed = Grid(SHAPE, np.eye(4)), Grid(SHAPE, turned, is_oriented=False)
     with pytest.raises(
         UserError, match=r"different orders, but label\.nii does not .* run; save it again, in its CT's"
     ):
-        check_placed(guessed, known, "label.nii", "ct.nii")
+        check_same_grid(guessed, known, "label.nii", "ct.nii")
     with pytest.raises(UserError, match=r"but ct.nii does not .* run; convert it again from DICOM"):
-        check_placed(known, guessed, "label.nii", "ct.nii")
-    assert not check_placed(guessed, guessed, "label.nii", "ct.nii").is_reordered
+        check_same_grid(known, guessed, "label.nii", "ct.nii")
+    assert not check_same_grid(guessed, guessed, "label.nii", "ct.nii").is_reordered
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_another_order_is_not_guessed_from_headers_without_directions():
         ((1, 1, 1.1), "a voxel size of 1x1x1.1 mm, but its axes 1x1x1 mm"),
     ],
 )
-def test_voxel_sizes_that_are_none(spacing_mm, message):
+def test_impossible_voxel_sizes_are_refused(spacing_mm, message):
     with pytest.raises(UserError, match=f"a.nii states {message}"):
         check_geometry(Path("a.nii"), np.eye(4), spacing_mm)
     check_geometry(Path("a.nii"), np.eye(4), (1, 1, 1))

@@ -14,11 +14,11 @@ def hu():
     return torso()[0]
 
 
-def test_hu_are_fine(hu):
+def test_hu_are_accepted(hu):
     assert found(hu) == []
 
 
-def test_padding_far_below_air_and_metal_are_fine(hu):
+def test_padding_far_below_air_and_metal_are_accepted(hu):
     padded = hu.copy()
     padded[:4], padded[60, 50, :30] = -3024, 3071
     assert found(padded) == []
@@ -42,13 +42,13 @@ def test_padding_far_below_air_and_metal_are_fine(hu):
         (lambda hu: hu[8:122, 45:55], ("warning", "no air")),
     ],
 )
-def test_numbers_that_are_no_hu_are_told_by_their_kind(hu, change, finding):
+def test_numbers_other_than_hu_are_recognised_by_kind(hu, change, finding):
     assert found(change(hu)) == [finding]
 
 
 @pytest.mark.parametrize("low", [0, 50])
-def test_a_crop_to_soft_tissue_is_no_picture(low):
-    """Its darkest voxel may have 0 HU; a picture is black around the patient."""
+def test_a_crop_to_soft_tissue_is_not_a_picture(low):
+    """The darkest voxel of a crop may have 0 HU, but a picture has many black voxels around the patient."""
     crop = np.random.default_rng(0).normal(110, 12, (20, 20, 20)).astype(np.int16)
     crop[0, 0, 0] = low
     (finding,) = check_hu(crop)
@@ -61,8 +61,8 @@ def test_a_crop_to_soft_tissue_is_no_picture(low):
     assert picture.what == "numbers from 0 to 255 are grey levels of a picture, not HU"
 
 
-def test_remedies_of_voxels_work_in_any_format(hu):
-    """A header of NIfTI has scl_inter, which nibabel makes the voxels up for when it saves; others have none."""
+def test_remedies_for_voxels_work_in_any_format(hu):
+    """Remedies change voxels, not scl_inter: only NIfTI has it, and nibabel compensates for a change on saving."""
     (shifted,) = check_hu(hu + 1024)
     assert shifted.remedy == "subtract 1024 from every voxel"
     (negated,) = check_hu(-hu)

@@ -5,7 +5,8 @@ import SimpleITK
 
 from segment.errors import UserError
 from segment.io.read import read_ct, read_grid, read_label
-from segment.io.scan import on_grid_of, write_mask
+from segment.io.scan import on_grid_of
+from segment.io.write import write_mask
 
 SIZE = (2, 3, 4)
 VOXELS = np.arange(24, dtype="<i2").reshape(SIZE) - 1000
@@ -30,7 +31,7 @@ def mha(path, *lines):
 
 
 def affine_in(signs, origin_mm=(1, 2, 3)):
-    """RAS+ affine of voxels of 0.7x0.8x2.5 mm whose axes run along the world that the signs turn into RAS+."""
+    """RAS+ affine of 0.7x0.8x2.5 mm voxels along the axes of a world that the signs convert to RAS+."""
     affine = np.diag([0.7, 0.8, 2.5, 1.0])
     affine[:3, 3] = origin_mm
     return np.diag([*signs, 1.0]) @ affine
@@ -57,8 +58,8 @@ def test_spaces_of_nrrd(tmp_path, space, signs, oriented):
     np.testing.assert_allclose(scan.affine, affine_in(signs), atol=1e-12)
     np.testing.assert_array_equal(scan.data, VOXELS)
     assert scan.is_oriented == oriented
-    seen = SimpleITK.ReadImage(str(path)).TransformIndexToPhysicalPoint((1, 2, 3))
-    np.testing.assert_allclose(scan.affine @ [1, 2, 3, 1], [-seen[0], -seen[1], seen[2], 1])
+    x, y, z = SimpleITK.ReadImage(str(path)).TransformIndexToPhysicalPoint((1, 2, 3))
+    np.testing.assert_allclose(scan.affine @ [1, 2, 3, 1], [-x, -y, z, 1])
 
 
 @pytest.mark.parametrize(
@@ -73,7 +74,7 @@ def test_spaces_of_nrrd(tmp_path, space, signs, oriented):
         ("scanner-xyz-time", LPS, False),
     ],
 )
-def test_spaces_with_time_which_itk_takes_for_lps(tmp_path, space, signs, oriented):
+def test_spaces_with_time_which_itk_reads_as_lps(tmp_path, space, signs, oriented):
     axes = ["space directions: (0.7,0,0,0) (0,0.8,0,0) (0,0,2.5,0) (0,0,0,1)", "space origin: (1,2,3,0)"]
     scan = read_ct(nrrd(tmp_path / "ct.nrrd", f"space: {space}", *axes, sizes="2 3 4 1"))
     np.testing.assert_allclose(scan.affine, affine_in(signs), atol=1e-12)
@@ -81,7 +82,7 @@ def test_spaces_with_time_which_itk_takes_for_lps(tmp_path, space, signs, orient
 
 
 def check_guess(path, folder, caplog):
-    """A CT without directions is read with a warning; its mask lies where the CT does, and claims no more than that."""
+    """Check that a CT without directions is read with a warning, and that its mask is aligned with it and not more."""
     scan = read_ct(path)
     assert f"{path} does not state which way its axes run in the body: left and right are a guess" in caplog.text
     write_mask(folder / "mask.nii.gz", np.ones(SIZE, np.uint8), scan)
@@ -98,12 +99,12 @@ def check_guess(path, folder, caplog):
 @pytest.mark.parametrize(
     "lines", [["space dimension: 3", *AXES], ["spacings: 0.7 0.8 2.5"], ["spacings: 0.7 0.8 2.5", "axis mins: 5 6 7"]]
 )
-def test_an_nrrd_without_a_space_is_a_guess(tmp_path, lines, caplog):
+def test_the_axes_of_an_nrrd_without_a_space_are_a_guess(tmp_path, lines, caplog):
     check_guess(nrrd(tmp_path / "ct.nrrd", *lines), tmp_path, caplog)
 
 
 @pytest.mark.parametrize("lines", [[SPACING], [SPACING, "Offset = 1 2 3", "AnatomicalOrientation = LPS"]])
-def test_a_metaimage_without_directions_is_a_guess(tmp_path, lines, caplog):
+def test_the_axes_of_a_metaimage_without_directions_are_a_guess(tmp_path, lines, caplog):
     check_guess(mha(tmp_path / "ct.mha", *lines), tmp_path, caplog)
 
 
@@ -116,7 +117,7 @@ def test_a_metaimage_without_directions_is_a_guess(tmp_path, lines, caplog):
         ["ElementSize = 0.7 0.8 2.5", "AnatomicalOrientation = RAI"],  # right to left, anterior to posterior: LPS+
     ],
 )
-def test_a_metaimage_with_directions_is_none(tmp_path, lines, caplog):
+def test_a_metaimage_with_directions_is_oriented(tmp_path, lines, caplog):
     scan = read_ct(mha(tmp_path / "ct.mha", *lines))
     assert scan.is_oriented
     assert (int(scan.header["sform_code"]), int(scan.header["qform_code"])) == (1, 1)
@@ -124,7 +125,7 @@ def test_a_metaimage_with_directions_is_none(tmp_path, lines, caplog):
     assert "guess" not in caplog.text
 
 
-def test_an_axis_without_space_does_not_count(tmp_path):
+def test_an_axis_outside_space_is_ignored(tmp_path):
     directions = "space directions: none (0.7,0,0) (0,0.8,0) (0,0,2.5)"
     lines = ["space: RAS", "kinds: list domain domain domain", directions, "space origin: (1,2,3)"]
     scan = read_ct(nrrd(tmp_path / "ct.nrrd", *lines, sizes="1 2 3 4"))
@@ -144,7 +145,7 @@ def test_an_axis_without_space_does_not_count(tmp_path):
         (["space: LPS", "space directions: (700,0,0) (0,800,0) (0,0,2500)"], "700x800x2500"),
     ],
 )
-def test_voxel_sizes_that_an_nrrd_does_not_state(tmp_path, lines, shown):
+def test_missing_or_impossible_voxel_sizes_in_an_nrrd_are_refused(tmp_path, lines, shown):
     path = nrrd(tmp_path / "ct.nrrd", *lines)
     for read in (read_ct, read_label, read_grid):
         with pytest.raises(UserError, match=rf"ct\.nrrd states a voxel size of {shown} mm"):
@@ -167,7 +168,7 @@ def test_voxel_sizes_that_an_nrrd_does_not_state(tmp_path, lines, shown):
         ([SPACING, MATRIX, "DistanceUnits = cm"], "gives its geometry in 'cm'"),
     ],
 )
-def test_geometry_that_a_metaimage_does_not_have(tmp_path, lines, message):
+def test_missing_or_impossible_geometry_in_a_metaimage_is_refused(tmp_path, lines, message):
     with pytest.raises(UserError, match=rf"ct\.mha {message}"):
         read_ct(mha(tmp_path / "ct.mha", *lines))
     read_ct(mha(tmp_path / "ct.mha", SPACING, MATRIX, "DistanceUnits = mm"))
@@ -175,7 +176,7 @@ def test_geometry_that_a_metaimage_does_not_have(tmp_path, lines, message):
 
 @pytest.mark.parametrize("unit", ["m", "cm", "um", "µm", "microns", "meters", "micrometre", "in", "inches"])
 @pytest.mark.parametrize("lines", [["space: LPS", *AXES, 'space units: "mm" "mm" "{}"'], ['units: "mm" "{}" "mm"']])
-def test_units_of_nrrd_count(tmp_path, unit, lines):
+def test_other_units_in_an_nrrd_are_refused(tmp_path, unit, lines):
     spacing = [] if "space: LPS" in lines else ["spacings: 0.7 0.8 2.5"]
     path = nrrd(tmp_path / "ct.nrrd", *spacing, *(line.format(unit) for line in lines))
     with pytest.raises(UserError, match=r"gives its geometry in '.*'; convert its spacing, origin and units to mm"):
@@ -183,6 +184,6 @@ def test_units_of_nrrd_count(tmp_path, unit, lines):
 
 
 @pytest.mark.parametrize("unit", ["mm", "MM", "millimeters", "millimetre", "", "???"])
-def test_millimetres_and_units_that_say_nothing(tmp_path, unit):
+def test_millimetres_and_empty_units_are_accepted(tmp_path, unit):
     units = f'space units: "{unit}" "{unit}" "{unit}"'
     read_ct(nrrd(tmp_path / "ct.nrrd", "space: LPS", *AXES, units))

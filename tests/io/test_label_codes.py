@@ -9,7 +9,7 @@ from segment.io.label_codes import LabelMap
 CODES = {"heart": 1, "left_lung": [3, 4], "right_lung": [6], "bone": 9}
 
 
-def test_codes_become_the_index_in_the_configured_order_and_the_rest_background():
+def test_codes_become_class_indices_in_the_order_of_the_organs():
     label = np.array([[[0, 1, 3, 4, 6, 9]]], dtype=np.int16)
     classes = LabelMap(CODES, ["right_lung", "left_lung"]).to_classes(label, source="x")
     assert classes.tolist() == [[[0, 0, 2, 2, 1, 0]]]
@@ -17,7 +17,7 @@ def test_codes_become_the_index_in_the_configured_order_and_the_rest_background(
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", ">i2", "uint16", "int32", ">i4", "int64", "uint64"])
-def test_every_integer_type(dtype):
+def test_every_integer_type_is_accepted(dtype):
     classes = LabelMap(CODES, ["bone"]).to_classes(np.full((2, 2, 2), 9, dtype=dtype), source="x")
     assert classes.tolist() == np.ones((2, 2, 2)).tolist()
 
@@ -29,7 +29,7 @@ def test_an_empty_label_map_is_background():
 @pytest.mark.parametrize(
     ("codes", "shown"), [([2], "2"), ([-1], "-1"), ([300, 2, 1, 0], "2, 300"), ([2**40], str(2**40))]
 )
-def test_codes_without_a_name_are_listed_with_the_file(codes, shown):
+def test_an_error_about_undeclared_codes_lists_them_and_the_file(codes, shown):
     label = np.array([[codes]], dtype=np.int64)
     with pytest.raises(
         UserError, match=rf"case7\.nii\.gz holds codes that label_codes does not name: {shown}; name them there"
@@ -37,7 +37,7 @@ def test_codes_without_a_name_are_listed_with_the_file(codes, shown):
         LabelMap(CODES, ["bone"]).to_classes(label, source="case7.nii.gz")
 
 
-def test_a_long_list_of_codes_is_cut():
+def test_a_long_list_of_codes_is_shortened():
     with pytest.raises(UserError, match="10, 11, 12, 13, 14, 15, 16, 17, 18, 19 …;"):
         LabelMap(CODES, ["bone"]).to_classes(np.arange(10, 90).reshape(1, 1, -1), source="x")
 
@@ -64,12 +64,12 @@ def test_values_that_are_not_integers_are_refused():
         ({f"o{i}": i for i in range(1, 257)}, [f"o{i}" for i in range(1, 257)], "256 organs are too many; at most 255"),
     ],
 )
-def test_a_map_that_cannot_work_is_refused_at_once(codes, organs, message):
+def test_an_invalid_map_is_refused_on_construction(codes, organs, message):
     with pytest.raises(UserError, match=message):
         LabelMap(codes, organs)
 
 
-def test_naming_the_background_is_fine():
+def test_the_background_may_be_named():
     assert LabelMap({"background": 0, "a": 1}, ["a"]).to_classes(np.array([[[0, 1]]]), source="x").tolist() == [
         [[0, 1]]
     ]
@@ -84,7 +84,7 @@ def test_255_organs_fit():
 
 
 @given(st.data())
-def test_same_as_looking_up_voxel_by_voxel(data):
+def test_classes_equal_a_lookup_voxel_by_voxel(data):
     codes = data.draw(st.dictionaries(st.text(min_size=1), st.integers(1, 65535), min_size=1, max_size=12))
     codes = {name: code for code, name in {code: name for name, code in codes.items()}.items()}
     organs = data.draw(st.permutations(list(codes)))[: data.draw(st.integers(1, len(codes)))]

@@ -7,7 +7,7 @@ from segment.io.read import read_ct, read_grid, read_label
 
 
 def write(path, change, sform=False, qform=True):
-    """A CT of 2x3x4 mm voxels whose header is changed past all of nibabel's checks."""
+    """Write a CT of 2x3x4 mm voxels with a header that is changed without nibabel's checks."""
     image = nib.Nifti1Image(np.zeros((4, 5, 6), np.int16), None)
     affine = np.diag([-2.0, -3.0, 4.0, 1.0])
     image.set_sform(affine, int(sform))
@@ -33,7 +33,7 @@ def pixdim(*values, first=1):
     ("values", "shown"),
     [((0, 0, 0), "0x0x0"), ((2, 3, 0), "2x3x0"), ((2, 3, -4), "2x3x-4"), ((np.nan, 3, 4), r"\?x3x4")],
 )
-def test_a_pixdim_that_is_no_size_is_refused(tmp_path, values, shown, qform):
+def test_an_impossible_pixdim_is_refused(tmp_path, values, shown, qform):
     path = write(tmp_path / "ct.nii", pixdim(*values), qform=qform)
     for read in (read_ct, read_label, read_grid):
         with pytest.raises(UserError, match=rf"ct\.nii states a voxel size of {shown} mm; .* into its header"):
@@ -47,7 +47,7 @@ def test_an_sform_needs_no_pixdim(tmp_path):
 
 
 @pytest.mark.parametrize("change", [pixdim(-2, 3, -4), pixdim(0, 0, 0)])
-def test_what_nibabel_says_of_a_header_without_its_file_stays_out_of_the_log(tmp_path, change, caplog):
+def test_nibabels_own_log_of_header_fixes_is_suppressed(tmp_path, change, caplog):
     path = write(tmp_path / "ct.nii", change, sform=True, qform=False)
     nib.load(path)
     assert {record.name for record in caplog.records} == {"nibabel.global"}
@@ -59,20 +59,20 @@ def test_what_nibabel_says_of_a_header_without_its_file_stays_out_of_the_log(tmp
 
 
 @pytest.mark.parametrize("qfac", [-2, 0.5, np.nan])
-def test_a_qfac_that_says_nothing_of_left_and_right_is_refused(tmp_path, qfac):
+def test_an_invalid_qfac_is_refused(tmp_path, qfac):
     path = write(tmp_path / "ct.nii", pixdim(qfac, first=0))
     with pytest.raises(UserError, match=r"has the qfac \(pixdim\[0\]\) .*so left and right are unknown"):
         read_ct(path)
     assert not read_ct(write(tmp_path / "ct.nii", pixdim(qfac, first=0), qform=False)).is_oriented
 
 
-def test_a_qfac_of_0_counts_as_1(tmp_path):
-    """As nifti1.h has it."""
+def test_a_qfac_of_0_is_read_as_1(tmp_path):
+    """As defined in nifti1.h."""
     expected = read_ct(write(tmp_path / "a.nii", pixdim(1, first=0))).affine
     np.testing.assert_array_equal(read_ct(write(tmp_path / "b.nii", pixdim(0, first=0))).affine, expected)
 
 
-def test_a_quaternion_that_is_no_rotation_is_refused(tmp_path):
+def test_a_quaternion_that_is_not_a_rotation_is_refused(tmp_path):
     def change(header):
         header["quatern_b"], header["quatern_c"] = 0.9, 0.9
 
@@ -81,7 +81,7 @@ def test_a_quaternion_that_is_no_rotation_is_refused(tmp_path):
     assert read_ct(write(tmp_path / "ct.nii", change, sform=True)).is_oriented
 
 
-def test_an_unknown_form_code_states_nothing(tmp_path):
+def test_an_unknown_form_code_is_read_as_0(tmp_path):
     def change(header):
         header["qform_code"] = 77
 

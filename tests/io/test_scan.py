@@ -13,7 +13,8 @@ from scipy import ndimage
 
 from segment.errors import UserError
 from segment.io.read import read_ct, read_label
-from segment.io.scan import Scan, case_name, on_grid_of, write_mask
+from segment.io.scan import Scan, case_name, on_grid_of
+from segment.io.write import write_mask
 
 SHAPE = (4, 5, 6)
 ORIENTATIONS = list(itertools.product(itertools.permutations(range(3)), itertools.product([1, -1], repeat=3)))
@@ -50,7 +51,7 @@ def save(path, data, affine, image_class=nib.Nifti1Image, big_endian=False, sfor
 
 
 def check_round_trip(path, folder):
-    """A mask written for a CT lies where the CT lies, as plain nibabel sees both."""
+    """Check that a mask written for a CT has the CT's geometry, when nibabel reads both."""
     source, scan = nib.load(path), read_ct(path)
     mask = np.random.default_rng(1).integers(0, 5, scan.data.shape, dtype=np.uint8)
     write_mask(folder / "out" / "case_seg.nii.gz", mask, scan)
@@ -106,11 +107,13 @@ def test_neither_form(tmp_path):
 def test_guessed_axes_are_reported_once(tmp_path, caplog, codes, warned):
     path = save(tmp_path / "ct.nii", hu(), np.diag([1, 1, 1, 1.0]), sform_code=codes[0], qform_code=codes[1])
     read_ct(path)
-    told = [record.getMessage() for record in caplog.records if "left and right are a guess" in record.getMessage()]
-    assert [text.startswith(f"{path} does not state which way its axes run") for text in told] == [True] * warned
+    messages = [record.getMessage() for record in caplog.records]
+    warnings = [message for message in messages if "left and right are a guess" in message]
+    assert len(warnings) == warned
+    assert all(message.startswith(f"{path} does not state which way its axes run") for message in warnings)
 
 
-def test_forms_that_disagree_are_both_kept(tmp_path):
+def test_forms_that_disagree_are_both_written(tmp_path):
     image = nib.Nifti1Image(hu(), None)
     image.set_sform(oriented((0, 1, 2), (-1, -1, 1)), 2)
     image.set_qform(oriented((2, 1, 0), (1, 1, 1)), 1)
@@ -119,7 +122,7 @@ def test_forms_that_disagree_are_both_kept(tmp_path):
     assert np.allclose(scan.affine, oriented((0, 1, 2), (-1, -1, 1)))
 
 
-def test_no_text_of_the_patient_gets_into_a_mask(tmp_path):
+def test_a_mask_contains_no_text_about_the_patient(tmp_path):
     scan = read_ct(save(tmp_path / "ct.nii.gz", hu(), np.eye(4)))
     write_mask(tmp_path / "seg.nii", np.zeros(SHAPE, np.uint8), scan)
     content = (tmp_path / "seg.nii").read_bytes().lower()
@@ -128,7 +131,7 @@ def test_no_text_of_the_patient_gets_into_a_mask(tmp_path):
     assert b"1970" not in content
 
 
-def test_masks_carry_no_scaling_and_are_the_same_bytes_every_time(tmp_path):
+def test_masks_have_no_scaling_and_are_reproducible_byte_for_byte(tmp_path):
     scan = read_ct(save(tmp_path / "ct.nii.gz", hu(), np.eye(4)))
     mask = np.full(SHAPE, 3, np.uint8)
     write_mask(tmp_path / "a" / "seg.nii.gz", mask, scan)
@@ -138,7 +141,7 @@ def test_masks_carry_no_scaling_and_are_the_same_bytes_every_time(tmp_path):
     assert (raw.slope, raw.inter) == (1, 0)
 
 
-def test_nothing_but_the_mask_is_left_and_a_failure_keeps_the_old_one(tmp_path, monkeypatch):
+def test_a_failed_write_keeps_the_old_mask_and_leaves_no_other_file(tmp_path, monkeypatch):
     scan, path = read_ct(save(tmp_path / "ct.nii.gz", hu(), np.eye(4))), tmp_path / "out" / "seg.nii.gz"
     write_mask(path, np.ones(SHAPE, np.uint8), scan)
     before = path.read_bytes()
@@ -191,7 +194,7 @@ def test_hounsfield_units(tmp_path, stored, slope, inter, dtype, byte_order):
 
 
 def itk_image(data, affine=None):
-    """SimpleITK image whose geometry is given in ITK's own LPS+ terms."""
+    """A SimpleITK image with its geometry in ITK's LPS+ world."""
     image = SimpleITK.GetImageFromArray(data.T)
     image.SetSpacing((0.7, 0.8, 2.5))
     image.SetOrigin((-120.5, 77.0, -340.0))
@@ -202,7 +205,7 @@ def itk_image(data, affine=None):
 
 @pytest.mark.parametrize("suffix", [".nrrd", ".mha"])
 @pytest.mark.parametrize("direction", [None, [1, 0, 0, 0, 1, 0, 0, 0, 1], [-1, 0, 0, 0, -1, 0, 0, 0, 1]])
-def test_nrrd_and_metaimage_lie_where_itk_puts_them(tmp_path, suffix, direction):
+def test_nrrd_and_metaimage_have_the_geometry_that_itk_reads(tmp_path, suffix, direction):
     path, data = tmp_path / f"ct{suffix}", hu()
     SimpleITK.WriteImage(itk_image(data, direction), str(path), useCompression=True)
     image, scan = SimpleITK.ReadImage(str(path)), read_ct(path)
@@ -212,18 +215,18 @@ def test_nrrd_and_metaimage_lie_where_itk_puts_them(tmp_path, suffix, direction)
         assert scan.data[voxel] == image.GetPixel(voxel) == data[voxel]
     mask = (data > 0).astype(np.uint8)
     write_mask(tmp_path / "seg.nii.gz", mask, scan)
-    written, seen = nib.load(tmp_path / "seg.nii.gz"), SimpleITK.ReadImage(str(tmp_path / "seg.nii.gz"))
+    written, itk_mask = nib.load(tmp_path / "seg.nii.gz"), SimpleITK.ReadImage(str(tmp_path / "seg.nii.gz"))
     assert (int(written.header["sform_code"]), int(written.header["qform_code"])) == (1, 1)
     assert np.allclose(written.affine, scan.affine, atol=1e-4)
     assert np.allclose(written.get_qform(), scan.affine, atol=1e-3)
     assert np.allclose(
-        seen.TransformIndexToPhysicalPoint((3, 4, 5)), image.TransformIndexToPhysicalPoint((3, 4, 5)), atol=1e-3
+        itk_mask.TransformIndexToPhysicalPoint((3, 4, 5)), image.TransformIndexToPhysicalPoint((3, 4, 5)), atol=1e-3
     )
-    assert np.array_equal(SimpleITK.GetArrayFromImage(seen).T, mask)
+    assert np.array_equal(SimpleITK.GetArrayFromImage(itk_mask).T, mask)
 
 
 @pytest.mark.parametrize("suffix", [".nrrd", ".mha"])
-def test_one_frame_of_itk_is_kept_in_the_shape(tmp_path, suffix):
+def test_the_axis_of_a_single_frame_is_kept_in_the_shape(tmp_path, suffix):
     SimpleITK.WriteImage(SimpleITK.JoinSeries([itk_image(hu())]), str(tmp_path / f"ct{suffix}"))
     scan = read_ct(tmp_path / f"ct{suffix}")
     assert (scan.shape, scan.data.shape) == ((*SHAPE, 1), SHAPE)
@@ -259,13 +262,13 @@ def test_a_truncated_file_is_refused_by_name(tmp_path, name, keep):
 
 @pytest.mark.parametrize("name", ["ct.nii.gz", "ct.nii", "ct.nrrd", "ct.mha"])
 @pytest.mark.parametrize("content", [b"\0" * 1000, b"not a volume at all", b"\x1f\x8b" + b"x" * 400, b"NRRD0004\n\n"])
-def test_garbage_is_refused_by_name(tmp_path, name, content):
+def test_invalid_content_is_refused_by_name(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=name):
         read_ct(tmp_path / name)
 
 
-def test_a_damaged_checksum_is_noticed(tmp_path):
+def test_a_damaged_checksum_is_refused(tmp_path):
     path = whole_file(tmp_path, "ct.nii.gz")
     content = bytearray(path.read_bytes())
     content[-6] ^= 1
@@ -274,13 +277,13 @@ def test_a_damaged_checksum_is_noticed(tmp_path):
         read_ct(path)
 
 
-def test_compression_is_told_from_the_content(tmp_path):
+def test_compression_is_recognised_by_content_not_by_suffix(tmp_path):
     path = save(tmp_path / "ct.nii", hu(), np.eye(4))
     path = path.rename(tmp_path / "ct.nii.gz")
     assert np.array_equal(read_ct(path).data, hu())
 
 
-def test_missing_folder_and_unknown_suffix(tmp_path):
+def test_a_missing_file_a_folder_and_an_unknown_suffix_are_refused(tmp_path):
     (tmp_path / "folder.nii").mkdir()
     for name in ("no.nii.gz", "folder.nii"):
         with pytest.raises(UserError, match=f"no such file.*{name}"):
@@ -291,7 +294,7 @@ def test_missing_folder_and_unknown_suffix(tmp_path):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
-def test_values_that_are_not_finite(tmp_path, value):
+def test_values_that_are_not_finite_are_refused(tmp_path, value):
     data = hu(np.float64)
     data[1, 2, 3] = value
     with pytest.raises(UserError, match=r"ct\.nii holds 1 voxels that are NaN or infinite"):
@@ -299,13 +302,13 @@ def test_values_that_are_not_finite(tmp_path, value):
 
 
 @pytest.mark.parametrize("shape", [(4, 5), (4, 5, 6, 2), (4, 5, 6, 1, 3)])
-def test_shapes_that_are_not_one_volume(tmp_path, shape):
+def test_shapes_other_than_one_volume_are_refused(tmp_path, shape):
     nib.save(nib.Nifti1Image(np.zeros(shape, np.int16), np.eye(4)), tmp_path / "ct.nii")
     with pytest.raises(UserError, match=r"ct\.nii has shape \(4, 5.*; give one 3D volume"):
         read_ct(tmp_path / "ct.nii")
 
 
-def test_itk_files_that_are_not_one_volume(tmp_path):
+def test_itk_files_other_than_one_volume_are_refused(tmp_path):
     flat = SimpleITK.GetImageFromArray(np.zeros((4, 5), np.int16))
     colour = SimpleITK.GetImageFromArray(np.zeros((4, 5, 6, 3), np.uint8), isVector=True)
     frames = SimpleITK.JoinSeries([itk_image(hu())] * 2)
@@ -315,7 +318,7 @@ def test_itk_files_that_are_not_one_volume(tmp_path):
             read_ct(tmp_path / f"{name}.nrrd")
 
 
-def test_colours_and_complex_numbers(tmp_path):
+def test_colours_and_complex_numbers_are_refused(tmp_path):
     colour = np.zeros(SHAPE, dtype=[("R", "u1"), ("G", "u1"), ("B", "u1")])
     for data in (colour, np.zeros(SHAPE, np.complex64)):
         nib.save(nib.Nifti1Image(data, np.eye(4)), tmp_path / "ct.nii")
@@ -337,7 +340,7 @@ def test_colours_and_complex_numbers(tmp_path):
         (np.array([[1.0, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]]), "has an unusable .*: axes in one plane"),
     ],
 )
-def test_affines_that_place_nothing(tmp_path, affine, message):
+def test_unusable_affines_are_refused(tmp_path, affine, message):
     image = nib.Nifti1Image(hu(), np.eye(4))
     image.header.set_sform(affine, 1)
     nib.Nifti1Image(hu(), None, image.header).to_filename(tmp_path / "ct.nii")
@@ -346,7 +349,7 @@ def test_affines_that_place_nothing(tmp_path, affine, message):
 
 
 @pytest.mark.parametrize("units", ["meter", "micron"])
-def test_units_that_are_not_millimetres(tmp_path, units):
+def test_units_other_than_millimetres_are_refused(tmp_path, units):
     with pytest.raises(UserError, match=r"ct\.nii gives its geometry in metres or microns"):
         read_ct(save(tmp_path / "ct.nii", hu(), np.eye(4), units=units))
 
@@ -360,7 +363,7 @@ def test_labels_keep_their_integer_type(tmp_path, dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_labels_stored_as_float(tmp_path, dtype):
+def test_labels_stored_as_floats_become_integers(tmp_path, dtype):
     data = np.arange(120).reshape(SHAPE).astype(dtype)
     label = read_label(save(tmp_path / "label.nii.gz", data, np.eye(4)))
     assert label.data.dtype == np.int32
@@ -368,7 +371,7 @@ def test_labels_stored_as_float(tmp_path, dtype):
 
 
 @pytest.mark.parametrize("value", [0.5, 2.06, -0.1, np.nan, np.inf, 1e30])
-def test_labels_that_are_not_integers(tmp_path, value):
+def test_fractions_in_labels_are_refused(tmp_path, value):
     data = np.zeros(SHAPE, np.float64)
     data[1, 2, 3] = value
     with pytest.raises(UserError, match=r"label\.nii holds (0\.5|2\.06|-0\.1|nan|inf|1e\+30), which is not an integer"):
@@ -383,7 +386,7 @@ def test_labels_that_are_not_integers(tmp_path, value):
         (np.array([0, 10, 20, 31, 41], np.uint8), 25 / 255, 0),  # steps of a tenth: 0.98, 1.96, 3.04, 4.02
     ],
 )
-def test_labels_whole_but_for_noise_are_rounded(tmp_path, values, slope, inter):
+def test_labels_with_small_noise_are_rounded(tmp_path, values, slope, inter):
     header = nib.Nifti1Header()
     header.set_data_shape(SHAPE)
     header.set_data_dtype(values.dtype)
@@ -397,12 +400,12 @@ def test_labels_whole_but_for_noise_are_rounded(tmp_path, values, slope, inter):
     np.testing.assert_array_equal(read_label(tmp_path / "l.nii").data, which)
 
 
-def test_an_interpolated_label_is_refused_even_when_it_moved_by_a_tenth_of_a_voxel(tmp_path):
+def test_a_label_interpolated_by_a_tenth_of_a_voxel_is_refused(tmp_path):
     label = np.zeros((12, 12, 12))
     label[3:8, 3:8, 3:8] = 1
-    moved = ndimage.shift(label, (0.1, 0, 0), order=1)
+    shifted = ndimage.shift(label, (0.1, 0, 0), order=1)
     with pytest.raises(UserError, match="which is not an integer"):
-        read_label(save(tmp_path / "l.nii", moved.astype(np.float32), np.eye(4)))
+        read_label(save(tmp_path / "l.nii", shifted.astype(np.float32), np.eye(4)))
 
 
 def scan_at(affine, shape=SHAPE):
@@ -410,36 +413,36 @@ def scan_at(affine, shape=SHAPE):
 
 
 @pytest.mark.parametrize(("order", "signs"), ORIENTATIONS[:8])
-def test_one_grid_up_to_rounding_of_headers(order, signs):
+def test_grids_that_differ_by_rounding_are_the_same(order, signs):
     affine = oriented(order, signs, degrees=12)
     on_grid_of(scan_at(affine.astype(np.float32), (512, 512, 3)), scan_at(affine, (512, 512, 3)), "label", "ct")
 
 
-def test_grids_that_differ_are_named_with_both_values():
+def test_an_error_about_different_grids_states_both_values():
     affine, moved = np.eye(4), np.eye(4)
     moved[2, 3] = 0.5
     with pytest.raises(UserError, match=r"label l\.nii has shape \(4, 5, 7\) but its CT c\.nii has \(4, 5, 6\)"):
         on_grid_of(scan_at(affine, (4, 5, 7)), scan_at(affine), "l.nii", "c.nii")
     with pytest.raises(
-        UserError, match=r"l\.nii lies up to 0\.5 mm \(0\.5 voxels\) away from its CT c\.nii: affines .*0\.5.* and "
+        UserError, match=r"l\.nii is up to 0\.5 mm \(0\.5 voxels\) away from its CT c\.nii: affines .*0\.5.* and "
     ):
         on_grid_of(scan_at(moved), scan_at(affine), "l.nii", "c.nii")
 
 
-def test_a_small_error_of_spacing_that_grows_over_the_volume_is_seen():
+def test_a_small_error_in_spacing_that_adds_up_over_the_volume_is_refused():
     stretched = np.diag([1.0, 1.0, 1.001, 1.0])
     with pytest.raises(UserError, match=r"up to 0\.299 mm"):
         on_grid_of(scan_at(stretched, (9, 9, 300)), scan_at(np.eye(4), (9, 9, 300)), "l", "c")
 
 
-def test_one_frame_and_none_are_one_grid(tmp_path):
+def test_a_3d_label_matches_a_4d_ct_with_one_frame(tmp_path):
     image = read_ct(save(tmp_path / "ct.nii", hu(shape=(*SHAPE, 1)), np.eye(4)))
     label = read_label(save(tmp_path / "label.nii", np.zeros(SHAPE, np.uint8), np.eye(4)))
     on_grid_of(label, image, "label", "ct")
 
 
 @pytest.mark.parametrize(("low", "high", "reported"), [(0, 255, True), (0, 1, True), (-1024, 800, False)])
-def test_what_cannot_be_hu_is_reported(tmp_path, caplog, low, high, reported):
+def test_values_that_cannot_be_hu_are_reported(tmp_path, caplog, low, high, reported):
     values = np.linspace(low, high, 60, dtype=np.float32).reshape(3, 4, 5)
     nib.save(nib.Nifti1Image(values, np.eye(4)), tmp_path / "ct.nii")
     assert read_ct(tmp_path / "ct.nii").data.min() == low

@@ -19,13 +19,13 @@ logger: {wandb: {project: p}}
 """
 
 
-def test_each_fact_is_one_column_and_true():
+def test_columns_leave_out_repeated_keys_and_paths():
     assert columns(OmegaConf.create(CFG)) == {
         "seed": 3,
         "spacing_mm": [4, 4, 4],
         "preprocess.window": 7,
         "preflight": False,
         "from_run": "0",
-        "split.folder": "cts",
+        "data.folder": "cts",
         "callbacks.last.filename": "last",
     }

@@ -16,14 +16,14 @@ def rows(path):
         return [{name: value for name, value in row.items() if value} for row in csv.DictReader(file)]
 
 
-def test_a_row_per_step_is_in_the_file_as_soon_as_it_is_logged(tmp_path):
+def test_each_step_is_a_row_and_written_at_once(tmp_path):
     path, logger = tmp_path / "metrics.csv", MetricsCSV(tmp_path)
     assert not path.exists()
     logger.log_metrics({"lr": 0.1}, step=0)
     assert path.read_text() == "step,lr\n0,0.1\n"
     logger.log_metrics({"lr": 0.05}, step=3)
     assert path.read_text() == "step,lr\n0,0.1\n3,0.05\n"
-    logger.log_metrics({"val/dice": float("nan"), "lr": 1.0}, step=3)  # a column appears late, a value is shorter
+    logger.log_metrics({"val/dice": float("nan"), "lr": 1.0}, step=3)  # a new column, and a shorter value
     assert path.read_text() == "step,lr,val/dice\n0,0.1,\n3,1.0,nan\n"
     logger.log_metrics({"val/dice": 0.123456}, step=4)
     logger.log_metrics({"val/dice": 0.5}, step=4)
@@ -32,8 +32,8 @@ def test_a_row_per_step_is_in_the_file_as_soon_as_it_is_logged(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["metrics.csv"]
 
 
-def test_rows_are_appended_while_the_columns_stay(tmp_path):
-    """Rewriting a long table at every step would take time that grows with its square."""
+def test_rows_are_appended_if_the_columns_do_not_change(tmp_path):
+    """If the whole table was written at every step, the time would grow with the square of its length."""
     path, logger = tmp_path / "metrics.csv", MetricsCSV(tmp_path)
     logger.log_metrics({"a": 1}, step=0)
     file = path.stat().st_ino
@@ -43,28 +43,28 @@ def test_rows_are_appended_while_the_columns_stay(tmp_path):
     assert [row["a"] for row in rows(path)] == ["1", "1", "2", "3", "4"]
 
 
-def test_a_resumed_run_goes_on_with_the_table(tmp_path):
+def test_a_resumed_run_adds_to_the_table(tmp_path):
     path, first = tmp_path / "metrics.csv", MetricsCSV(tmp_path)
     for step in range(4):
         first.log_metrics({"name, with comma": step / 10}, step=step)
     second = MetricsCSV(tmp_path)
-    second.forget_from(2)
+    second.truncate(2)
     assert path.read_text() == 'step,"name, with comma"\n0,0.0\n1,0.1\n'
     second.log_metrics({"late": 5}, step=1)
     second.log_metrics({"name, with comma": 0.2}, step=2)
     assert path.read_text() == 'step,"name, with comma",late\n0,0.0,\n1,0.1,5\n2,0.2,\n'
-    third = MetricsCSV(tmp_path)  # without forgetting: a test of the finished run
+    third = MetricsCSV(tmp_path)  # without `truncate`: a test of the finished run
     third.log_metrics({"late": 6}, step=2)
     assert path.read_text() == 'step,"name, with comma",late\n0,0.0,\n1,0.1,5\n2,0.2,6\n'
-    third.forget_from(0)
+    third.truncate(0)
     assert not path.exists()
     third.log_metrics({"new": 1}, step=0)
     assert path.read_text() == "step,new\n0,1\n"
 
 
-@pytest.mark.parametrize("torn", ["1,3", "1,3,", "1,3,0.1", "\0\0\0"])
-def test_a_row_that_a_power_cut_tore_is_dropped(tmp_path, torn):
-    (tmp_path / "metrics.csv").write_text(f"step,a,b\n0,1,2\n{torn}")
+@pytest.mark.parametrize("rest", ["1,3", "1,3,", "1,3,0.1", "\0\0\0"])
+def test_an_incomplete_last_row_is_dropped(tmp_path, rest):
+    (tmp_path / "metrics.csv").write_text(f"step,a,b\n0,1,2\n{rest}")
     MetricsCSV(tmp_path).log_metrics({"a": 4}, step=2)
     assert (tmp_path / "metrics.csv").read_text() == "step,a,b\n0,1,2\n2,4,\n"
 
@@ -73,7 +73,7 @@ def test_only_the_first_process_writes(tmp_path, monkeypatch):
     monkeypatch.setattr(rank_zero_only, "rank", 1)
     logger = MetricsCSV(tmp_path)
     logger.log_metrics({"a": 1}, step=0)
-    logger.forget_from(0)
+    logger.truncate(0)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -101,7 +101,7 @@ class Line(pl.LightningModule):
 def fit(folder, max_epochs, resume, callbacks=()):
     torch.manual_seed(0)
     logger, last = MetricsCSV(folder), folder / "last.ckpt"
-    logger.forget_from(torch.load(last, weights_only=True)["global_step"] if resume else 0)
+    logger.truncate(torch.load(last, weights_only=True)["global_step"] if resume else 0)
     trainer = pl.Trainer(
         accelerator="cpu",
         max_epochs=max_epochs,
@@ -124,8 +124,8 @@ def fit(folder, max_epochs, resume, callbacks=()):
 
 
 @pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers")
-def test_the_table_is_on_the_disk_before_a_checkpoint_is(tmp_path, monkeypatch):
-    """A power cut between the two would leave a run that goes on behind rows that are lost."""
+def test_the_table_is_flushed_before_a_checkpoint_is_saved(tmp_path, monkeypatch):
+    """Otherwise rows could be missing if the power fails between the two."""
     table, events, on_disk = tmp_path / "metrics.csv", [], os.fsync
 
     def fsync(number):
@@ -143,11 +143,11 @@ def test_the_table_is_on_the_disk_before_a_checkpoint_is(tmp_path, monkeypatch):
     assert len(saved) == 3
     for index in saved:
         assert events[index - 1] == ("table", events[index][1])
-    assert len(events) == 6  # no row is flushed by itself
+    assert len(events) == 6  # single rows are not flushed
 
 
 class KilledAfterSaving(pl.callbacks.ModelCheckpoint):
-    """A kill just after an epoch's checkpoint: callbacks of its kind run in the order of the list."""
+    """Simulates a kill just after the checkpoint of an epoch. Checkpoint callbacks run in the order of the list."""
 
     def __init__(self, folder, epoch):
         super().__init__(folder)
@@ -164,7 +164,7 @@ class KilledError(Exception):
 
 @pytest.fixture
 def whole(tmp_path):
-    """The table of three epochs that nothing stopped, and a test."""
+    """The table of an uninterrupted run of three epochs and a test."""
     fit(tmp_path / "whole", 3, resume=False)
     return rows(tmp_path / "whole" / "metrics.csv")
 
@@ -172,21 +172,21 @@ def whole(tmp_path):
 @pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
 @pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers")
 class TestResume:
-    def test_a_run_of_three_epochs_has_a_row_for_each(self, whole):
+    def test_each_epoch_has_a_row(self, whole):
         assert [row["step"] for row in whole if "train/loss" in row] == ["1", "3", "5"]
         assert [row["step"] for row in whole if "val/loss" in row] == ["3"]
         assert [row["step"] for row in whole if "lr-SGD" in row] == ["0", "2", "4"]
         assert [row["step"] for row in whole if "test/loss" in row] == ["6"]
 
-    def test_after_a_test_the_table_is_that_of_a_run_that_never_stopped(self, tmp_path, whole):
-        """The row of the first test goes: Lightning gives it the number of a step that training has yet to take."""
+    def test_the_table_after_a_test_and_a_resume_equals_that_of_an_uninterrupted_run(self, tmp_path, whole):
+        """The row of the first test is removed: Lightning gives it the number of the next training step."""
         fit(tmp_path / "stopped", 2, resume=False)
         fit(tmp_path / "stopped", 3, resume=True)
         assert rows(tmp_path / "stopped" / "metrics.csv") == whole
 
     @pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`, callbacks .*KilledAfterSaving")
     @pytest.mark.parametrize("epoch", [0, 1])
-    def test_after_a_kill_the_table_is_that_of_a_run_that_never_stopped(self, tmp_path, whole, epoch):
+    def test_the_table_after_a_kill_and_a_resume_equals_that_of_an_uninterrupted_run(self, tmp_path, whole, epoch):
         with pytest.raises(KilledError):
             fit(tmp_path / "killed", 3, resume=False, callbacks=[KilledAfterSaving(tmp_path / "unused", epoch)])
         fit(tmp_path / "killed", 3, resume=True)

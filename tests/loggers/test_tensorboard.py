@@ -8,7 +8,7 @@ from segment.loggers.tensorboard import TensorBoardRun
 
 
 def scalars(folder):
-    """Steps and values of every scalar, in the order in which they were written."""
+    """Steps and values of each scalar, in the order of writing."""
     events = EventAccumulator(str(folder / "tensorboard"), purge_orphaned_data=False)
     events.Reload()
     tags = [tag for tag in events.Tags()["scalars"] if not tag.startswith("hp_")]
@@ -18,7 +18,7 @@ def scalars(folder):
 def test_every_value_is_written_once_with_its_step(tmp_path):
     logger = TensorBoardRun(tmp_path)
     logger.log_hyperparams({"seed": 0, "organs": ["liver"]})
-    logger.forget_from(0)
+    logger.truncate(0)
     logger.log_metrics({"lr": 0.5}, step=0)
     logger.log_metrics({"train/loss": 2.0, "epoch": 0}, step=3)
     logger.log_metrics({"train/loss": 2.0, "epoch": 0}, step=3)  # before and after the checkpoint is saved
@@ -32,16 +32,16 @@ def test_every_value_is_written_once_with_its_step(tmp_path):
 
 
 @pytest.mark.parametrize("step", [0, 1, 3, 5])
-def test_a_run_that_goes_on_has_every_step_once(tmp_path, step):
+def test_a_resumed_run_has_every_step_once(tmp_path, step):
     first = TensorBoardRun(tmp_path)
     first.log_hyperparams({"seed": 0})
-    first.forget_from(0)
+    first.truncate(0)
     for done in range(5):
         first.log_metrics({"loss": done / 4}, step=done)
-    first.board.experiment.flush()  # and a kill
+    first.board.experiment.flush()  # then the process is killed
     second = TensorBoardRun(tmp_path)
     second.log_hyperparams({"seed": 0})
-    second.forget_from(step)
+    second.truncate(step)
     for done in range(step, 7):
         second.log_metrics({"loss": done / 4}, step=done)
     second.finalize("success")
@@ -52,7 +52,7 @@ def test_only_the_first_process_writes(tmp_path, monkeypatch):
     monkeypatch.setattr(rank_zero_only, "rank", 1)
     logger = TensorBoardRun(tmp_path)
     logger.log_hyperparams({"seed": 0})
-    logger.forget_from(0)
+    logger.truncate(0)
     logger.log_metrics({"a": 1}, step=0)
     logger.finalize("success")
     assert list(tmp_path.iterdir()) == []

@@ -2,17 +2,17 @@ import json
 
 import pytest
 
-from segment.loggers.wandb_name import MOST, run_group, run_name
+from segment.loggers.wandb_name import MAX_LENGTH, run_group, run_name
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """Makes a run folder with these overrides."""
+    """Makes a run folder with the given overrides."""
 
-    def make(*overrides, **facts):
+    def make(*overrides, **record):
         folder = tmp_path / "2026-11-29_16-00-41"
         folder.mkdir(exist_ok=True)
-        (folder / "environment.json").write_text(json.dumps({"overrides": overrides, **facts}))
+        (folder / "environment.json").write_text(json.dumps({"overrides": overrides, **record}))
         (folder / "config.yaml").write_text("task: quick\nseed: 0\nscheduler: null\n")
         return folder
 
@@ -38,13 +38,13 @@ def folder(tmp_path):
         (["data.exclude=[anna/case1,'b/case2']"], "exclude=[case1,'case2']"),
     ],
 )
-def test_a_run_is_called_after_what_its_overrides_change(folder, overrides, name):
+def test_the_name_lists_the_overrides(folder, overrides, name):
     assert run_name(folder(*overrides)) == name
 
 
-def test_a_name_is_as_long_as_people_read(folder):
+def test_a_long_name_is_cut(folder):
     name = run_name(folder(*(f"a.key{number}=value" for number in range(50))))
-    assert len(name) == MOST
+    assert len(name) == MAX_LENGTH
     assert name.endswith("…")
 
 
@@ -53,6 +53,6 @@ def test_a_resume_changes_neither_name_nor_group(folder):
     assert (run_name(run), run_group(run)) == ("seed=1", "quick/2026-11-29_16-00-00")
 
 
-def test_a_run_of_its_own_is_grouped_under_its_task(folder, tmp_path):
+def test_a_single_run_is_grouped_by_its_task(folder, tmp_path):
     assert run_group(folder()) == "quick"
     assert (run_group(tmp_path), run_name(tmp_path)) == (None, tmp_path.name)

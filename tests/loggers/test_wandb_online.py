@@ -1,4 +1,4 @@
-"""Weights & Biases online and synced later: its own client, against a server of the tests."""
+"""Weights & Biases online and synced later: the real client with a fake server."""
 
 import json
 import os
@@ -19,7 +19,7 @@ CASES = "case,organ,dice,hd95_mm,nsd,volume_ml_true,volume_ml_pred\na,liver,0.9,
 
 @pytest.fixture
 def server(tmp_path, monkeypatch):
-    """A server whose key is known; wandb reads its environment once, so its process is another one afterwards."""
+    """A fake server and a key for it. wandb reads the environment once, so its service is restarted."""
     for name in list(os.environ):
         if name.startswith("WANDB") or name == "NETRC":
             monkeypatch.delenv(name)
@@ -43,14 +43,14 @@ def folder(tmp_path):
 
 @pytest.fixture
 def no_code(monkeypatch):
-    """Without hundreds of small files to upload."""
+    """Skip the upload of hundreds of small files."""
     monkeypatch.setattr(wandb_run, "send_artifacts", lambda run, folder: None)
 
 
-def begin(folder, step, offline=None):
+def start(folder, step, offline=None):
     logger = WandbRun(folder, "segment", group="quick", tags=["paper"], monitor="val/dice/mean", offline=offline)
     logger.log_hyperparams({"seed": 7, "organs": ["liver"]})
-    logger.forget_from(step)
+    logger.truncate(step)
     return logger
 
 
@@ -60,7 +60,7 @@ def log_steps(logger, steps):
 
 
 def leave_unfinished(logger):
-    """The server has got every row but the newest, which is held until the next begins."""
+    """Stop without sending the last row, which is sent when the next one starts."""
     logger.run.finish()
     logger.run = None
 
@@ -72,21 +72,21 @@ def scalars(server, run):
     ]
 
 
-def wanted(count):
+def expected(count):
     return [{"val/dice/mean": 1 / (s + 2), "epoch": s, "_step": s} for s in range(count)]
 
 
-def test_the_server_gets_everything_and_learns_nothing_of_the_machine(server, folder):
-    logger = begin(folder, 0)
+def test_the_server_gets_all_data_and_no_facts_about_the_machine(server, folder):
+    logger = start(folder, 0)
     log_steps(logger, range(4))
     logger.finalize("success")
     logger.finish()
     (run,) = server.runs
     assert run == (folder / "wandb" / "run_id").read_text()
-    assert scalars(server, run) == wanted(4)
-    about = server.runs[run]
-    assert (about["project"], about["groupName"], about["tags"]) == ("segment", "quick", ["paper"])
-    config = {key: item["value"] for key, item in json.loads(about["config"]).items()}
+    assert scalars(server, run) == expected(4)
+    record = server.runs[run]
+    assert (record["project"], record["groupName"], record["tags"]) == ("segment", "quick", ["paper"])
+    config = {key: item["value"] for key, item in json.loads(record["config"]).items()}
     assert (config["seed"], config["organs"]) == (7, ["liver"])
     assert server.files["run/cases.csv"] == CASES.encode()
     assert server.files["run/split.json"] == b'{"test": ["a"]}'
@@ -104,52 +104,52 @@ def test_the_server_gets_everything_and_learns_nothing_of_the_machine(server, fo
     assert code == {"segment", "conf"}
     assert server.files["segment-split/split.json"] == b'{"test": ["a"]}'
     for secret in (str(folder.parents[1]), str(root), os.uname().nodename + '"'):
-        assert not [content for content in server.said if secret.encode() in content]
+        assert not [content for content in server.requests if secret.encode() in content]
 
 
-def test_a_run_that_goes_on_online_has_every_step_once(server, folder, no_code):
-    first = begin(folder, 0)
+def test_a_run_resumed_online_has_every_step_once(server, folder, no_code):
+    first = start(folder, 0)
     log_steps(first, range(5))
     leave_unfinished(first)
     (run,) = server.runs
     assert len(server.rows(run)) == 4
-    second = begin(folder, 2)  # of a checkpoint from before what the server has
+    second = start(folder, 2)  # the server already has later steps than the checkpoint
     log_steps(second, range(2, 7))
     second.finish()
     assert list(server.runs) == [run]
-    assert scalars(server, run) == wanted(7)
+    assert scalars(server, run) == expected(7)
     assert server.rows(run)[-1]["cases"]["_type"] == "table-file"
 
 
-def test_a_row_that_a_failure_left_in_part_is_sent_whole_by_the_run_that_goes_on(server, folder, no_code):
-    first = begin(folder, 0)
+def test_a_row_that_was_incomplete_at_a_failure_is_sent_complete_by_the_resumed_run(server, folder, no_code):
+    first = start(folder, 0)
     log_steps(first, range(2))
-    first.log_metrics({"epoch": 2}, step=2)  # the score does not come any more
+    first.log_metrics({"epoch": 2}, step=2)  # the failure comes before the score
     first.finalize("failed")
     first.finish()
     (run,) = server.runs
-    assert scalars(server, run) == wanted(2)
-    second = begin(folder, 2)
+    assert scalars(server, run) == expected(2)
+    second = start(folder, 2)
     log_steps(second, range(2, 4))
     second.finish()
-    assert scalars(server, run) == wanted(4)
+    assert scalars(server, run) == expected(4)
 
 
-def test_a_run_begun_offline_goes_on_online_as_a_whole(server, folder, no_code):
-    first = begin(folder, 0, offline=True)
+def test_a_run_started_offline_and_resumed_online_is_complete(server, folder, no_code):
+    first = start(folder, 0, offline=True)
     log_steps(first, range(3))
     leave_unfinished(first)
     assert server.runs == {}
-    second = begin(folder, 3)
+    second = start(folder, 3)
     log_steps(second, range(3, 5))
     second.finish()
     (run,) = server.runs
-    assert scalars(server, run) == wanted(5)
+    assert scalars(server, run) == expected(5)
     assert not list((folder / "wandb").glob("offline-run-*"))
 
 
-def test_an_offline_run_is_synced_later_from_wherever_its_folder_is(server, folder, tmp_path):
-    logger = begin(folder, 0, offline=True)
+def test_an_offline_run_can_be_moved_and_synced_later(server, folder, tmp_path):
+    logger = start(folder, 0, offline=True)
     log_steps(logger, range(4))
     logger.finish()
     (offline,) = offline_runs(folder)
@@ -160,7 +160,7 @@ def test_an_offline_run_is_synced_later_from_wherever_its_folder_is(server, fold
     assert done.returncode == 0, done.stdout + done.stderr
     (run,) = server.runs
     assert run == offline.run.run_id
-    assert scalars(server, run) == wanted(4)
+    assert scalars(server, run) == expected(4)
     assert server.files["run/cases.csv"] == CASES.encode()
     table = server.rows(run)[-1]["cases"]["path"]
     assert json.loads(server.files[f"run/{table}"])["data"] == [["a", "liver", 0.9, 1.5, 0.8, 1000.0, 990.0]]

@@ -14,11 +14,11 @@ from pytorch_lightning.utilities import rank_zero_only
 from wandb_file import offline_runs
 
 from segment.errors import UserError
-from segment.loggers import wandb_session as wandb_begin
+from segment.loggers import wandb_session
 from segment.loggers.metrics_csv import MetricsCSV
 from segment.loggers.wandb_report import best_scores
 from segment.loggers.wandb_run import WandbRun
-from segment.loggers.wandb_session import chosen_mode
+from segment.loggers.wandb_session import choose_mode
 from segment.runtime.signals import GRACE_S
 
 URL = "/the-remote/of-somebody"
@@ -33,7 +33,7 @@ CASES = """case,organ,dice,hd95_mm,nsd,volume_ml_true,volume_ml_pred
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
-    """A home without any key for Weights & Biases."""
+    """A home folder without a key for Weights & Biases."""
     for name in list(os.environ):
         if name.startswith("WANDB") or name == "NETRC":
             monkeypatch.delenv(name)
@@ -54,7 +54,7 @@ def git_checkout(tmp_path):
 
 
 def curves(run):
-    """The scalars of each row, and its step."""
+    """The scalars and the step of each row."""
     return [
         {name: value for name, value in row.items() if not isinstance(value, dict) and name not in OWN}
         for row in run.history
@@ -65,7 +65,7 @@ OWN = ("_runtime", "_timestamp")
 
 
 def write_run_folder(folder):
-    """What a run leaves beside its scalars."""
+    """Write the files that a run leaves, apart from the scalars."""
     (folder / "validation").mkdir(parents=True)
     (folder / "cases.csv").write_text(CASES)
     (folder / "confusion.csv").write_text("reference,predicted,share,voxels\nbackground,liver,nan,0\n")
@@ -76,12 +76,12 @@ def write_run_folder(folder):
         Image.new("RGB", (4, 3)).save(folder / name)
 
 
-def test_it_logs_offline_without_a_key_a_word_or_a_trace_of_the_machine(
+def test_without_a_key_it_logs_offline_and_records_nothing_about_the_machine(
     tmp_path, home, git_checkout, capfd, monkeypatch
 ):
     monkeypatch.setattr(socket, "gethostname", lambda: "the-host")
     monkeypatch.chdir(git_checkout)
-    for name in ("2026-01-01_00-00-00", "2026-01-01_00-00-01"):  # as jobs of one sweep
+    for name in ("2026-01-01_00-00-00", "2026-01-01_00-00-01"):  # two jobs of a sweep
         write_run_folder(tmp_path / "runs" / name)
         about = {"group": "quick", "job_type": "train", "tags": ["paper"], "notes": "a note"}
         logger = WandbRun(tmp_path / "runs" / name, project="segment", **about)
@@ -105,13 +105,13 @@ def test_it_logs_offline_without_a_key_a_word_or_a_trace_of_the_machine(
             "",
         )
         assert (run.run.job_type, list(run.run.tags), run.run.notes) == ("train", ["paper"], "a note")
-        wanted = {"organs": ["liver"], "seed": 7, "trainer.max_epochs": 3}
-        assert {key: run.config[key] for key in wanted} == wanted
+        expected = {"organs": ["liver"], "seed": 7, "trainer.max_epochs": 3}
+        assert {key: run.config[key] for key in expected} == expected
         assert curves(run) == [{"val/dice/liver": 0.25, "_step": 3}]
         assert run.exit_code == 0
 
 
-def test_tables_pictures_and_files_are_those_of_the_run_folder(tmp_path):
+def test_tables_pictures_and_files_come_from_the_run_folder(tmp_path):
     write_run_folder(tmp_path)
     logger = WandbRun(tmp_path, project="segment")
     logger.log_metrics({"test/dice/liver": 0.575}, step=3)
@@ -135,14 +135,14 @@ def test_tables_pictures_and_files_are_those_of_the_run_folder(tmp_path):
         "confusion/shares": "confusion",
     }
     for key, name in pictures.items():
-        shown = files / run.history[-1][key]["path"]
-        assert shown.read_bytes() == (tmp_path / f"{name}.png").read_bytes()
+        picture = files / run.history[-1][key]["path"]
+        assert picture.read_bytes() == (tmp_path / f"{name}.png").read_bytes()
     for name in ("cases.csv", "split.json", "confusion.csv", "validation/cases.csv"):
         assert name in run.files
         assert (files / name).read_bytes() == (tmp_path / name).read_bytes()
 
 
-def test_a_run_without_a_test_shows_the_confusion_of_its_validation(tmp_path):
+def test_without_a_test_the_confusion_is_that_of_the_validation(tmp_path):
     write_run_folder(tmp_path)
     (tmp_path / "confusion.csv").unlink()
     logger = WandbRun(tmp_path, project="segment")
@@ -151,7 +151,7 @@ def test_a_run_without_a_test_shows_the_confusion_of_its_validation(tmp_path):
     assert offline_runs(tmp_path)[0].table("confusion")[0]["voxels"] == 7
 
 
-def test_every_row_is_sent_once_with_all_its_values(tmp_path):
+def test_every_row_is_sent_once_and_complete(tmp_path):
     logger = WandbRun(tmp_path, project="segment")
     logger.log_metrics({"lr": 0.1}, step=0)
     logger.log_metrics({"val/loss": math.nan}, step=3)
@@ -167,24 +167,25 @@ def test_every_row_is_sent_once_with_all_its_values(tmp_path):
 
 
 def leave_unfinished(logger):
-    """What a kill leaves: the file without its end. W&B's service would write on, so it is cut off."""
+    """Leave the run as after a kill, without the last row."""
     logger.run.finish()
     logger.run = None
 
 
-def test_a_run_that_goes_on_is_one_run_that_holds_every_step_once(tmp_path):
+def test_a_resumed_run_is_one_run_with_every_step_once(tmp_path):
     first = WandbRun(tmp_path, project="segment")
     first.log_hyperparams({"seed": 0})
-    first.forget_from(0)
+    first.truncate(0)
     for step in range(5):
         first.log_metrics({"loss": 1 / (step + 1)}, step=step)
     (before,) = tmp_path.glob("wandb/offline-run-*")
     leave_unfinished(first)
-    before = before.rename(before.with_name(before.name.replace("run-20", "run-19")))  # of another second
+    # The name holds the second of the start. Rename it, so that the next folder has another name.
+    before = before.rename(before.with_name(before.name.replace("run-20", "run-19")))
     second = WandbRun(tmp_path, project="segment")
     second.log_hyperparams({"seed": 0})
     assert before.exists()
-    second.forget_from(3)  # the checkpoint has three steps behind it
+    second.truncate(3)  # the checkpoint was saved after three steps
     (now,) = tmp_path.glob("wandb/offline-run-*")
     assert now.name != before.name
     assert now.name.split("-")[-1] == before.name.split("-")[-1]
@@ -199,13 +200,13 @@ def test_only_the_first_process_logs(tmp_path, monkeypatch):
     monkeypatch.setattr(rank_zero_only, "rank", 1)
     logger = WandbRun(tmp_path, project="segment")
     logger.log_hyperparams({"seed": 0})
-    logger.forget_from(0)
+    logger.truncate(0)
     logger.log_metrics({"a": 1}, step=0)
     logger.finish()
     assert not (tmp_path / "wandb").exists()
 
 
-def test_a_failed_run_says_so(tmp_path):
+def test_a_failed_run_has_exit_code_1(tmp_path):
     logger = WandbRun(tmp_path, project="segment")
     logger.log_metrics({"a": 1}, step=0)
     logger.finalize("success")
@@ -214,7 +215,7 @@ def test_a_failed_run_says_so(tmp_path):
     assert offline_runs(tmp_path)[0].exit_code == 1
 
 
-def test_tables_and_pictures_can_be_logged_without_any_scalar(tmp_path):
+def test_tables_and_pictures_can_be_logged_without_scalars(tmp_path):
     Image.new("RGB", (4, 3)).save(tmp_path / "x.png")
     logger = WandbRun(tmp_path, project="segment")
     logger.log_table("trials", columns=["number", "value"], data=[[0, 0.5]])
@@ -226,28 +227,28 @@ def test_tables_and_pictures_can_be_logged_without_any_scalar(tmp_path):
 
 
 def levels(caplog):
-    """Levels of what this package says."""
+    """Levels of the messages of this package."""
     return [record.levelno for record in caplog.records if record.name.startswith("segment")]
 
 
 def log_through(logger):
     logger.log_hyperparams({"seed": 0})
-    logger.forget_from(0)
+    logger.truncate(0)
     logger.log_metrics({"a": 1}, step=0)
     logger.log_metrics({"a": 1}, step=1)
     logger.finalize("success")
     logger.finish()
 
 
-def test_a_folder_that_cannot_be_written_is_a_warning_and_no_more(tmp_path, caplog):
-    (tmp_path / "wandb").write_text("a file in its way")
+def test_a_folder_that_cannot_be_written_is_only_a_warning(tmp_path, caplog):
+    (tmp_path / "wandb").write_text("a file in place of the folder")
     log_through(WandbRun(tmp_path, project="segment"))
     assert levels(caplog) == [logging.WARNING]
     assert "Weights & Biases logs no more in this run: " in caplog.text
 
 
 class Silent:
-    """A server that takes connections and never answers."""
+    """A server that accepts connections and never answers."""
 
     def __enter__(self):
         self.socket = socket.create_server(("127.0.0.1", 0))
@@ -257,27 +258,27 @@ class Silent:
         self.socket.close()
 
 
-def test_a_server_that_never_answers_is_waited_for_a_while_that_is_said_at_once(tmp_path, caplog, monkeypatch):
+def test_the_log_states_how_long_it_waits_for_the_server(tmp_path, caplog, monkeypatch):
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
-    monkeypatch.setattr(wandb_begin, "REACH_SECONDS", 1)
+    monkeypatch.setattr(wandb_session, "REACH_SECONDS", 1)
     caplog.set_level(logging.INFO)
     wandb.teardown()
     with Silent() as url:
         monkeypatch.setenv("WANDB_BASE_URL", url)
         log_through(WandbRun(tmp_path, project="segment"))
     wandb.teardown()
-    said = [record.getMessage() for record in caplog.records if record.name.startswith("segment")]
-    assert said[0] == f"connecting to Weights & Biases, for at most {1 + wandb_begin.INIT_SECONDS} s"
-    assert said[1].startswith("Weights & Biases cannot be reached, so the run is logged offline")
-    assert "timed out" in said[1]
+    messages = [record.getMessage() for record in caplog.records if record.name.startswith("segment")]
+    assert messages[0] == f"connecting to Weights & Biases, for at most {1 + wandb_session.INIT_SECONDS} s"
+    assert messages[1].startswith("Weights & Biases cannot be reached, so the run is logged offline")
+    assert "timed out" in messages[1]
     (run,) = offline_runs(tmp_path)
     assert len(run.history) == 2
 
 
-def test_a_failure_in_the_middle_is_a_warning_and_no_more(tmp_path, caplog):
+def test_a_failure_during_the_run_is_only_a_warning(tmp_path, caplog):
     logger = WandbRun(tmp_path, project="segment")
     logger.log_metrics({"a": 1}, step=0)
-    logger.log_metrics({"a": object()}, step=1)  # nothing that W&B takes
+    logger.log_metrics({"a": object()}, step=1)  # a type that W&B does not accept
     logger.run.log = None
     log_through(logger)
     assert levels(caplog) == [logging.WARNING]
@@ -285,7 +286,7 @@ def test_a_failure_in_the_middle_is_a_warning_and_no_more(tmp_path, caplog):
 
 
 @pytest.mark.parametrize("how", ["fails", "is disabled"])
-def test_a_run_that_goes_on_sends_the_rows_that_a_process_without_it_logged(tmp_path, monkeypatch, how):
+def test_a_resumed_run_sends_rows_that_an_earlier_process_could_not_send(tmp_path, monkeypatch, how):
     first, table = WandbRun(tmp_path, project="segment"), MetricsCSV(tmp_path)
     if how == "fails":
         first.log_metrics({"val/dice/mean": 0.0}, step=0)
@@ -299,24 +300,24 @@ def test_a_run_that_goes_on_sends_the_rows_that_a_process_without_it_logged(tmp_
     if first.run is not None:
         leave_unfinished(first)
     second = WandbRun(tmp_path, project="segment")
-    second.forget_from(3)
+    second.truncate(3)
     second.log_metrics({"val/dice/mean": 0.5, "epoch": 3}, step=3)
     second.finish()
     (run,) = offline_runs(tmp_path)
-    wanted = [(0, 0.0), (1, 0.25), (2, 0.5), (3, 0.5)]
-    assert [(row["_step"], row["val/dice/mean"]) for row in run.history] == wanted
+    expected = [(0, 0.0), (1, 0.25), (2, 0.5), (3, 0.5)]
+    assert [(row["_step"], row["val/dice/mean"]) for row in run.history] == expected
     assert [row["epoch"] for row in run.history] == [0, 1, 2, 3]
 
 
-def test_a_run_that_is_told_to_end_has_ended_before_it_is_killed():
-    """The seconds until the kill are also those in which other loggers and workers end."""
-    assert wandb_begin.FINISH_SECONDS <= GRACE_S - 10
+def test_the_last_upload_fits_into_the_time_before_a_kill():
+    """Other loggers and workers must end before the kill, too."""
+    assert wandb_session.FINISH_SECONDS <= GRACE_S - 10
 
 
-def test_without_an_answer_from_the_server_a_run_is_logged_offline(tmp_path, caplog, monkeypatch):
+def test_a_run_is_offline_if_the_server_does_not_answer(tmp_path, caplog, monkeypatch):
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
-    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")  # nobody listens there
-    monkeypatch.setattr(wandb_begin, "INIT_SECONDS", 2)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")  # no server listens on this port
+    monkeypatch.setattr(wandb_session, "INIT_SECONDS", 2)
     log_through(WandbRun(tmp_path, project="segment"))
     assert "cannot be reached, so the run is logged offline" in caplog.text
     assert levels(caplog) == [logging.WARNING]
@@ -342,34 +343,34 @@ def test_without_an_answer_from_the_server_a_run_is_logged_offline(tmp_path, cap
         ({"WANDB_MODE": ""}, NETRC, "online"),
     ],
 )
-def test_it_is_offline_unless_there_is_a_key(home, monkeypatch, environment, netrc, mode):
+def test_the_mode_is_offline_unless_there_is_a_key(home, monkeypatch, environment, netrc, mode):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     if netrc:
         (home / ".netrc").write_text(netrc)
         (home / ".netrc").chmod(0o600)
-    assert chosen_mode(None) == mode
-    assert chosen_mode(offline=True) == "offline"
-    assert chosen_mode(offline=False) == "online"
+    assert choose_mode(None) == mode
+    assert choose_mode(offline=True) == "offline"
+    assert choose_mode(offline=False) == "online"
 
 
-def test_a_mode_that_is_none_is_refused(monkeypatch):
+def test_an_unknown_mode_is_refused(monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "onlin")
     with pytest.raises(UserError, match="WANDB_MODE must be online, offline or disabled, got 'onlin'; set it to one"):
-        chosen_mode(None)
-    assert chosen_mode(offline=True) == "offline"
+        choose_mode(None)
+    assert choose_mode(offline=True) == "offline"
 
 
 @pytest.fixture
 def fresh_wandb():
-    """It reads its environment once for all runs of a process."""
+    """wandb reads the environment once per process, so restart it."""
     wandb.teardown()
     yield
     wandb.teardown()
 
 
 @pytest.mark.parametrize("is_agent", [True, False])
-def test_the_run_of_an_agent_has_the_id_that_the_server_gave_it(tmp_path, monkeypatch, fresh_wandb, is_agent):
+def test_the_run_of_an_agent_has_the_id_from_the_server(tmp_path, monkeypatch, fresh_wandb, is_agent):
     monkeypatch.setenv("WANDB_RUN_ID", "0given00")
     if is_agent:
         monkeypatch.setenv("WANDB_SWEEP_ID", "sweep")
@@ -379,13 +380,13 @@ def test_the_run_of_an_agent_has_the_id_that_the_server_gave_it(tmp_path, monkey
     assert (offline_runs(tmp_path)[0].run.run_id == "0given00") == is_agent
 
 
-def test_disabled_nothing_is_written(tmp_path, monkeypatch):
+def test_nothing_is_written_if_it_is_disabled(tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "disabled")
     log_through(WandbRun(tmp_path, project="segment"))
     assert not (tmp_path / "wandb").exists()
 
 
-def test_the_summary_has_the_best_validation():
+def test_best_scores_are_those_of_the_best_validation():
     table = "step,epoch,val/dice/mean,val/loss,lr\n1,0,0.25,3.0,\n2,,,,0.1\n3,1,0.5,2.0,\n5,2,0.5,1.0,\n7,3,nan,4.0,\n"
     rows = list(csv.DictReader(table.splitlines()))
     assert best_scores(rows, "val/dice/mean") == {
@@ -399,17 +400,17 @@ def test_the_summary_has_the_best_validation():
     json.dumps(best_scores(rows, "val/dice/mean"))
 
 
-def test_a_score_of_nothing_is_a_score():
+def test_a_score_of_zero_is_not_a_missing_score():
     assert best_scores([{"step": 0, "val/dice/mean": 0.0}], "val/dice/mean")["best/val/dice/mean"] == 0
 
 
-def test_uploads_that_fail_are_warnings(tmp_path, caplog):
+def test_failed_uploads_are_warnings(tmp_path, caplog):
     def finish(exit_code):
         msg = "timed out"
         raise OSError(msg)
 
     settings = SimpleNamespace(log_dir=str(tmp_path / "logs"))
-    wandb_begin.end_run(SimpleNamespace(settings=settings, offline=True, finish=finish), tmp_path, 0)
+    wandb_session.end_run(SimpleNamespace(settings=settings, offline=True, finish=finish), tmp_path, 0)
     assert "is not complete (timed out); finish it with `wandb sync <run folder>/wandb/run-*`" in caplog.text
     WandbRun._send_artifacts(SimpleNamespace(run=None, folder=tmp_path))
     assert "code and split are not uploaded to Weights & Biases: " in caplog.text

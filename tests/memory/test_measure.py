@@ -6,7 +6,7 @@ import torch
 
 from segment.errors import UserError
 from segment.memory import measure as memory
-from segment.memory.refuse import check_memory
+from segment.memory.measure import check_memory
 from segment.run.use import peak
 
 SIZE = 200_000_000
@@ -20,7 +20,7 @@ def hold(ready, done):
     data.fill(0)
 
 
-def test_what_workers_hold_of_their_own_counts():
+def test_memory_of_workers_is_counted_without_shared_pages():
     assert memory.workers() == 0
     context = multiprocessing.get_context("fork")
     ready, done = context.Event(), context.Event()
@@ -30,15 +30,15 @@ def test_what_workers_hold_of_their_own_counts():
     held = memory.workers()
     done.set()
     worker.join()
-    assert SIZE <= held < 2 * SIZE  # this process, whose pages it shares, is not counted again
+    assert SIZE <= held < 2 * SIZE  # pages shared with this process are not counted
     assert memory.workers() == 0
 
 
-def test_available_memory_holds_this_process():
+def test_available_memory_includes_this_process():
     assert peak() // 10 < memory.available() < 10**14
 
 
-def test_a_job_s_limits_bound_what_is_available(monkeypatch):
+def test_available_memory_is_within_the_limits_of_the_job(monkeypatch):
     monkeypatch.setattr(memory.limit, "free_in_groups", lambda: 10**6)
     assert memory.available() <= peak() + 10**6 + 2**24  # the kernel counts pages in batches
     monkeypatch.setenv("SLURM_MEM_PER_NODE", "3")
@@ -55,10 +55,17 @@ def test_a_reserve_stays_free(monkeypatch):
     assert memory.free(CPU) == 0
 
 
-def test_what_slurm_grants_counts_what_is_held_already(monkeypatch):
+def test_used_memory_is_subtracted_from_the_slurm_limit(monkeypatch):
     monkeypatch.setenv("SLURM_MEM_PER_NODE", "3")  # MiB, less than this process holds
     assert memory.free(CPU) == 0
 
 
-def test_without_a_gpu_there_is_no_peak_of_one():
+def test_without_a_gpu_there_is_no_gpu_peak():
     assert memory.gpu_peak(CPU) is None
+
+
+def test_an_error_names_needed_and_free_memory(monkeypatch):
+    monkeypatch.setattr(memory, "free", lambda _: 2 * 10**9)
+    check_memory(2e9, "a thing", "take less")
+    with pytest.raises(UserError, match=r"^a thing needs 3.5 GB of memory, and 2 GB are free; take less$"):
+        check_memory(3.5e9, "a thing", "take less")

@@ -24,7 +24,7 @@ def free(monkeypatch):
     return set_to
 
 
-def test_memory_grows_with_the_voxels_and_a_pass_takes_less_than_a_step():
+def test_memory_is_proportional_to_voxels_and_a_pass_needs_less_than_a_step():
     small, large = (step_bytes(net(), 1, (n, n, n)) for n in (32, 64))
     assert 7 < large / small < 9
     assert 1.8 < step_bytes(net(), 2, (32, 32, 32)) / small < 2.2
@@ -32,13 +32,13 @@ def test_memory_grows_with_the_voxels_and_a_pass_takes_less_than_a_step():
     assert step_bytes(net(), 1, (64, 64, 64), torch.bfloat16) < 0.8 * large
 
 
-def test_a_network_that_needs_values_is_not_foreseen():
-    class Choosy(nn.Conv3d):
+def test_a_network_that_depends_on_values_is_not_checked():
+    class ValueDependent(nn.Conv3d):
         def forward(self, x):
             return super().forward(x) if x.sum().item() > 0 else x
 
-    assert step_bytes(Choosy(1, 2, 1), 1, (8, 8, 8)) == 0
-    check_step(Choosy(1, 2, 1), 1, (8, 8, 8), CPU)
+    assert step_bytes(ValueDependent(1, 2, 1), 1, (8, 8, 8)) == 0
+    check_step(ValueDependent(1, 2, 1), 1, (8, 8, 8), CPU)
 
 
 def test_a_smaller_batch_is_proposed_and_fits(free):
@@ -61,14 +61,14 @@ def test_a_smaller_patch_is_proposed_and_fits(free, size):
     check_step(net(), 1, proposed, CPU)
 
 
-def test_patches_that_wait_in_the_loader_count(free):
+def test_patches_waiting_in_the_loader_are_counted(free):
     free(10**6)
     check_batch(1, (32, 32, 32), 1)  # 3 · 163 840 + 2 · 131 072 bytes
     with pytest.raises(UserError, match=r"data.batch_size=1 and data.num_workers=9 needs 0.00547 GB"):
         check_batch(1, (32, 32, 32), 9)
 
 
-def test_a_network_is_refused_before_it_is_built(free):
+def test_a_huge_network_is_refused_before_it_is_built(free):
     torch.manual_seed(0)
     state = torch.get_rng_state()
     check_weights(lambda out_channels: net(), 3)

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from segment.metrics.cases_csv import append_case, begin_cases, print_scores, read_cases, sort_cases
+from segment.metrics.cases_csv import append_case, create_cases, print_scores, read_cases, sort_cases
 from segment.metrics.scores import OrganScore
 
 NAN = math.nan
@@ -14,11 +14,11 @@ SECOND = [OrganScore("liver", 0.7, 10.0, 0.85, 1300.0, 1200.0), OrganScore("sple
 
 @pytest.fixture
 def path(tmp_path):
-    begin_cases(tmp_path / "run" / "cases.csv")
+    create_cases(tmp_path / "run" / "cases.csv")
     return tmp_path / "run" / "cases.csv"
 
 
-def test_cases_are_put_in_order(path):
+def test_sort_cases_sorts_by_the_given_order(path):
     for case in ("b", "c", "a"):
         append_case(path, case, FIRST)
     before = path.read_text().splitlines()
@@ -26,7 +26,7 @@ def test_cases_are_put_in_order(path):
     assert path.read_text().splitlines() == [before[0], *before[5:7], *before[1:5]]
 
 
-def test_cases_come_back_as_they_were_written(path):
+def test_read_cases_returns_what_was_written(path):
     append_case(path, "set/one", FIRST)
     append_case(path, 'set/two, the "late"', SECOND)
     rows = read_cases(path)
@@ -37,14 +37,14 @@ def test_cases_come_back_as_they_were_written(path):
         assert next(csv.reader(file)) == ["case", "organ", "dice", "hd95_mm", "nsd", "volume_ml_true", "volume_ml_pred"]
 
 
-def test_beginning_anew_forgets_an_older_table(path):
+def test_create_cases_replaces_an_older_table(path):
     append_case(path, "set/one", FIRST)
-    begin_cases(path)
+    create_cases(path)
     assert read_cases(path) == []
 
 
 def test_processes_can_share_a_table(path):
-    """Each writes its rows in one piece."""
+    """The rows of a case stay together."""
     children = []
     for number in range(4):
         if (child := os.fork()) == 0:
@@ -63,7 +63,7 @@ def printed(path, capsys):
     return [line.split() for line in capsys.readouterr().out.replace("│", " ").replace("┃", " ").splitlines()]
 
 
-def test_means_leave_out_what_no_one_has(path, capsys):
+def test_printed_means_leave_out_nan(path, capsys):
     append_case(path, "set/two", SECOND)
     append_case(path, "set/one", FIRST)
     lines = printed(path, capsys)
@@ -74,7 +74,7 @@ def test_means_leave_out_what_no_one_has(path, capsys):
     assert ["mean", "0.650"] in lines
 
 
-def test_one_case_without_an_organ(path, capsys):
+def test_the_summary_of_one_case_without_an_organ(path, capsys):
     append_case(path, "set/two", SECOND[1:])
     lines = printed(path, capsys)
     assert lines[0] == ["1", "test", "case"]
@@ -82,7 +82,7 @@ def test_one_case_without_an_organ(path, capsys):
     assert ["mean", "nan"] in lines
 
 
-def test_nothing_is_printed_when_nobody_was_tested(path, capsys):
+def test_nothing_is_printed_without_cases(path, capsys):
     print_scores(path)
     print_scores(path.with_name("no.csv"))
     assert capsys.readouterr().out == ""

@@ -14,27 +14,27 @@ from segment.metrics.confusion import confusion, dice, shares, worst_and_median,
 MASKS = arrays.arrays(np.uint8, (3, 4, 2), elements=st.integers(0, 2))
 
 
-def test_true_classes_are_rows_and_predicted_ones_columns():
+def test_reference_classes_are_rows_and_predicted_classes_columns():
     reference = np.array([[[0, 1, 1]], [[2, 2, 2]]], dtype=np.uint8)
     pred = np.array([[[0, 1, 2]], [[2, 0, 0]]], dtype=np.uint8)
     assert confusion(pred, reference, 3).tolist() == [[1, 0, 0], [0, 1, 1], [2, 0, 1]]
 
 
 @given(MASKS, MASKS)
-def test_it_counts_as_torchmetrics_does(pred, reference):
-    wanted = multiclass_confusion_matrix(torch.from_numpy(pred), torch.from_numpy(reference), num_classes=3)
-    assert np.array_equal(confusion(pred, reference, 3), wanted.numpy())
+def test_confusion_equals_torchmetrics(pred, reference):
+    expected = multiclass_confusion_matrix(torch.from_numpy(pred), torch.from_numpy(reference), num_classes=3)
+    assert np.array_equal(confusion(pred, reference, 3), expected.numpy())
 
 
 @given(MASKS, MASKS)
-def test_its_dice_is_that_of_the_masks(pred, reference):
+def test_dice_from_the_matrix_equals_dice_from_the_masks(pred, reference):
     for index, value in enumerate(dice(confusion(pred, reference, 3)), start=1):
         both, size = ((pred == index) & (reference == index)).sum(), (pred == index).sum() + (reference == index).sum()
         assert math.isnan(value) if size == 0 else value == pytest.approx(2 * both / size)
 
 
-def test_what_a_case_does_not_annotate_is_left_out():
-    """Where an unknown organ is found, nobody knows what is right."""
+def test_organs_that_are_not_annotated_are_left_out():
+    """A voxel that is predicted as such an organ may be correct."""
     reference = np.array([[[0, 0, 1]]], dtype=np.uint8)
     pred = np.array([[[2, 0, 1]]], dtype=np.uint8)
     annotated = [True, True, False]
@@ -43,13 +43,13 @@ def test_what_a_case_does_not_annotate_is_left_out():
     assert str(dice(matrix, annotated)) == str([1.0, math.nan])
 
 
-def test_shares_of_a_true_class_add_up_to_one_and_those_of_none_are_nan():
+def test_shares_of_a_row_sum_to_1_and_are_nan_without_voxels():
     share = shares(np.array([[3, 1], [0, 0]]))
     assert share[0].tolist() == [0.75, 0.25]
     assert np.isnan(share[1]).all()
 
 
-def test_the_table_has_a_row_for_every_pair(tmp_path):
+def test_the_table_has_a_row_for_each_pair_of_classes(tmp_path):
     write_confusion(tmp_path / "confusion.csv", np.array([[6, 2], [1, 3]]), ["liver"])
     with (tmp_path / "confusion.csv").open(newline="") as file:
         rows = [tuple(row.values()) for row in csv.DictReader(file)]
@@ -71,10 +71,10 @@ def test_the_table_has_a_row_for_every_pair(tmp_path):
         ({"a": math.nan, "b": 0.2, "c": 0.5}, "b", "b"),
     ],
 )
-def test_the_worst_and_the_median_case_are_those_of_the_mean_dice(means, worst, median):
+def test_worst_and_median_case_by_mean_dice(means, worst, median):
     assert worst_and_median((case, [mean, math.nan, mean]) for case, mean in means.items()) == (worst, median)
 
 
-def test_without_a_score_no_case_is_the_worst():
+def test_worst_and_median_without_any_score_is_an_error():
     with pytest.raises(ValueError, match="no case has a score"):
         worst_and_median([("a", [math.nan])])

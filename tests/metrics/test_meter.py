@@ -38,7 +38,7 @@ def test_one_patient_by_hand():
     }
 
 
-def test_patients_are_averaged_not_their_voxels():
+def test_scores_are_averaged_over_patients_not_over_voxels():
     meter = OrganMeter(ORGANS)
     meter.update(row(1, 1, 1, 1, 1, 1, 1, 1), row(1, 1, 1, 1, 1, 1, 1, 1))
     meter.update(row(1, 1, 0, 0, 0, 0, 0, 0), row(1, 0, 0, 0, 0, 0, 0, 0))
@@ -46,7 +46,7 @@ def test_patients_are_averaged_not_their_voxels():
     assert values(meter)["dice/heart"] == pytest.approx((1 + 2 / 3) / 2)
 
 
-def test_three_patients_in_two_batches_weigh_the_same():
+def test_patients_have_equal_weight_in_batches_of_different_size():
     patients = random_patients(3)
     one_by_one, batches = OrganMeter(ORGANS), OrganMeter(ORGANS)
     for pred, label in patients:
@@ -61,12 +61,12 @@ def test_three_patients_in_two_batches_weigh_the_same():
     assert values(batches)["dice/mean"] != pytest.approx(mean_of_batches, abs=1e-6)
 
 
-def test_an_organ_in_one_of_both_is_zero_and_in_none_is_left_out():
+def test_an_organ_in_only_one_mask_scores_0_and_in_neither_is_left_out():
     meter = OrganMeter(ORGANS)
-    meter.update(row(1, 0, 0, 0), row(0, 0, 0, 0))  # heart invented
-    meter.update(row(0, 0, 0, 0), row(0, 0, 1, 1))  # heart missed
+    meter.update(row(1, 0, 0, 0), row(0, 0, 0, 0))  # false positive
+    meter.update(row(0, 0, 0, 0), row(0, 0, 1, 1))  # false negative
     meter.update(row(0, 0, 0, 0), row(0, 0, 0, 0))  # no heart
-    meter.update(row(0, 1, 0, 0), row(0, 1, 0, 0))  # heart found
+    meter.update(row(0, 1, 0, 0), row(0, 1, 0, 0))  # true positive
     scores = values(meter)
     assert scores["dice/heart"] == pytest.approx(1 / 3)
     assert scores["accuracy/heart"] == pytest.approx((3 / 4 + 2 / 4 + 1) / 3)
@@ -76,7 +76,7 @@ def test_an_organ_in_one_of_both_is_zero_and_in_none_is_left_out():
     assert scores["dice/mean"] == scores["dice/heart"]
 
 
-def test_nothing_seen_is_nan_without_a_warning():
+def test_without_patients_all_scores_are_nan_without_a_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         scores = values(OrganMeter(ORGANS))
@@ -84,7 +84,7 @@ def test_nothing_seen_is_nan_without_a_warning():
     assert all(math.isnan(value) for value in scores.values())
 
 
-def test_reset_forgets_also_within_inference_mode():
+def test_reset_works_within_inference_mode():
     meter = OrganMeter(ORGANS)
     with torch.inference_mode():
         meter.update(row(1, 0), row(0, 1))
@@ -93,7 +93,7 @@ def test_reset_forgets_also_within_inference_mode():
     assert set(values(meter).values()) == {1.0}
 
 
-def test_the_order_of_patients_does_not_change_a_bit():
+def test_scores_do_not_depend_on_the_order_of_patients():
     patients = random_patients(50)
     meter, shuffled = OrganMeter(ORGANS), OrganMeter(ORGANS)
     for pred, label in patients:
@@ -123,31 +123,31 @@ def test_a_large_organ_does_not_overflow():
     assert values(meter)["dice/heart"] == 1.0
 
 
-def share_of_patients(rank, file, answer):
+def share_of_patients(rank, file, results):
     distributed.init_process_group("gloo", init_method=f"file://{file}", rank=rank, world_size=2)
     meter = OrganMeter(ORGANS)
     for pred, label in random_patients(7)[rank::2]:
         meter.update(pred, label)
-    answer[rank] = values(meter)
+    results[rank] = values(meter)
     distributed.destroy_process_group()
 
 
-def test_two_processes_agree_with_one(tmp_path):
+def test_two_processes_give_the_same_scores_as_one(tmp_path):
     alone = OrganMeter(ORGANS)
     for pred, label in random_patients(7):
         alone.update(pred, label)
     with mp.Manager() as manager:
-        answer = manager.dict()
-        mp.spawn(share_of_patients, args=(tmp_path / "meet", answer), nprocs=2)
-        assert dict(answer) == {0: values(alone), 1: values(alone)}
+        results = manager.dict()
+        mp.spawn(share_of_patients, args=(tmp_path / "init", results), nprocs=2)
+        assert dict(results) == {0: values(alone), 1: values(alone)}
 
 
-def test_of_an_unknown_organ_nothing_is_scored_and_where_it_is_found_is_background():
+def test_an_organ_that_is_not_annotated_has_no_score_and_counts_as_background():
     meter = OrganMeter(["heart", "bone"])
     pred = torch.tensor([[[[0, 1, 2, 2]]], [[[0, 1, 2, 0]]]])
     label = torch.tensor([[[[0, 1, 0, 0]]], [[[0, 1, 2, 2]]]])
     meter.update(pred, label, torch.tensor([[True, True, False], [True, True, True]]))
     means = meter.compute()
     assert float(means["dice/heart"]) == 1
-    assert float(means["dice/bone"]) == pytest.approx(2 / 3)  # of the second patient alone
+    assert float(means["dice/bone"]) == pytest.approx(2 / 3)  # only the second patient counts
     assert float(means["accuracy"]) == pytest.approx((1 + 3 / 4) / 2)

@@ -11,7 +11,7 @@ from scipy import ndimage
 from segment.errors import UserError
 from segment.metrics.scores import OrganScore, mean_scores, score_case
 
-# The reference uses names of old scipy and numpy.
+# surface_distance uses deprecated names of scipy and numpy.
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import surface_distance
@@ -38,7 +38,7 @@ def blobs(seed, shape, density):
     return smooth > np.quantile(smooth, 1 - density)
 
 
-def reference(pred, reference, spacing_mm, tolerance_mm):
+def surface_distance_scores(pred, reference, spacing_mm, tolerance_mm):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         distances = surface_distance.compute_surface_distances(reference, pred, spacing_mm)
@@ -55,8 +55,8 @@ def numbers(result):
 
 @pytest.mark.parametrize(("axis", "spacing_mm"), list(itertools.product(range(3), [(2, 1, 1), (1, 2, 0.5), (3, 1, 2)])))
 def test_two_voxels_one_step_apart(axis, spacing_mm):
-    # A voxel's surface lies on its eight corners, whose four at one side belong to both voxels; the other four of each
-    # are one step away from the nearest of the other voxel.
+    # The surface of a voxel is at its eight corners. The two voxels share four of them. The other four corners of each
+    # voxel are one step away from the nearest corner of the other voxel.
     step = [0, 0, 0]
     step[axis] = 1
     result = score(at((1, 2, 3)), at((1 + step[0], 2 + step[1], 3 + step[2])), spacing_mm, spacing_mm[axis] * 0.99)
@@ -85,14 +85,14 @@ def test_equal_masks():
     assert numbers(score(mask, mask, tolerance_mm=0))[:3] == (1, 0, 1)
 
 
-def test_absent_from_both_is_nan():
+def test_an_organ_in_neither_mask_is_nan():
     result = score(at(), at())
     assert all(math.isnan(value) for value in (result.dice, result.hd95_mm, result.nsd))
     assert (result.volume_ml_true, result.volume_ml_pred) == (0, 0)
 
 
 @pytest.mark.parametrize("missed", [True, False])
-def test_absent_from_one_is_zero_without_a_distance(missed):
+def test_an_organ_in_only_one_mask_scores_0_and_has_no_distance(missed):
     some, none = at((1, 1, 1)), at()
     result = score(none, some) if missed else score(some, none)
     assert (result.dice, result.nsd) == (0, 0)
@@ -109,10 +109,10 @@ def test_absent_from_one_is_zero_without_a_distance(missed):
 )
 def test_equals_surface_distance(seed, shape, spacing_mm, density, tolerance_mm):
     pred, reference = blobs(seed, shape, density[0]), blobs(seed + 1, shape, density[1])
-    pred[0, 0, 0] = reference[-1, -1, -1] = True  # empty cases differ by definition
+    pred[0, 0, 0] = reference[-1, -1, -1] = True  # the definitions differ for empty masks
     result = score(pred, reference, spacing_mm, tolerance_mm)
-    expected = reference(pred, reference, spacing_mm, tolerance_mm)
-    # The area table here is float32. At a percentile that falls between two distances, rounding may choose the other.
+    expected = surface_distance_scores(pred, reference, spacing_mm, tolerance_mm)
+    # The area table here is float32. If the percentile is between two distances, rounding may select the other one.
     assert (result.dice, result.nsd) == pytest.approx((expected[0], expected[2]), abs=1e-6)
     assert result.hd95_mm == pytest.approx(expected[1], abs=1e-9)
 
@@ -122,7 +122,7 @@ def test_equals_surface_distance(seed, shape, spacing_mm, density, tolerance_mm)
     seed=st.integers(0, 10_000), before=st.tuples(*[st.integers(0, 4)] * 3), after=st.tuples(*[st.integers(0, 4)] * 3)
 )
 def test_background_around_an_organ_changes_nothing(seed, before, after):
-    # Also says that an organ cut by the border of the scan is closed there.
+    # This also shows that an organ cut by the border of the scan has a closed surface there.
     pred, reference = np.ones((4, 5, 6), bool), blobs(seed, (4, 5, 6), 0.5)
     margins = list(zip(before, after, strict=True))
     spacing_mm = (0.7, 0.8, 2.5)
@@ -133,7 +133,7 @@ def test_background_around_an_organ_changes_nothing(seed, before, after):
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10_000), order=st.permutations(range(3)), flips=st.tuples(*[st.sampled_from([1, -1])] * 3))
-def test_orientation_and_exchange_change_nothing(seed, order, flips):
+def test_scores_do_not_depend_on_orientation_or_on_the_order_of_the_masks(seed, order, flips):
     pred, reference, spacing_mm = (
         blobs(seed, (7, 8, 9), 0.3),
         blobs(seed + 1, (7, 8, 9), 0.3),
@@ -165,7 +165,7 @@ def test_float32_headers_do_not_push_surfaces_beyond_the_tolerance():
     assert score(pred, reference, tolerance_mm=3.0, affine=affine).nsd == 1
 
 
-def test_distances_and_volumes_of_a_sheared_grid_are_true():
+def test_distances_and_volumes_are_exact_in_a_sheared_grid():
     affine = np.diag([1.0, 1.0, 2.0, 1.0])
     affine[1, 2] = 1.0  # a step along k also moves 1 mm along y
     result = score(at((2, 2, 1)), at((2, 2, 2)), affine=affine)
@@ -184,7 +184,7 @@ def test_every_organ_has_its_own_index_and_tolerance():
     assert math.isnan(left.dice)
 
 
-def test_an_organ_that_the_truth_does_not_know_has_a_predicted_volume_and_no_score():
+def test_an_organ_that_is_not_annotated_has_a_predicted_volume_and_no_score():
     reference, pred = at((1, 1, 1)), at((1, 1, 1))
     pred[3, 3, 4] = 2
     heart, bone = score_case(
@@ -196,7 +196,7 @@ def test_an_organ_that_the_truth_does_not_know_has_a_predicted_volume_and_no_sco
     assert mean_scores([[heart, bone]])["dice/mean"] == 1
 
 
-def test_what_cannot_be_scored_is_refused():
+def test_missing_tolerances_and_different_shapes_are_refused():
     with pytest.raises(UserError, match="tolerance_mm has no value for heart"):
         score_case(at(), at(), np.eye(4), ["heart"], {})
     with pytest.raises(ValueError, match=r"\(5, 6, 7\) and \(5, 6, 8\)"):
@@ -222,5 +222,5 @@ def test_means_are_over_patients_then_over_organs():
     }
 
 
-def test_means_of_nobody():
+def test_mean_scores_without_cases_is_empty():
     assert mean_scores([]) == {}

@@ -5,7 +5,7 @@ import numpy as np
 
 from segment.metrics.volumes_csv import VolumeTable
 
-AFFINE = np.array([[0, -2.0, 0, 5], [3.0, 0, 0, 6], [0.5, 0, 5.0, 7], [0, 0, 0, 1]])  # turned and sheared: 30 mm³
+AFFINE = np.array([[0, -2.0, 0, 5], [3.0, 0, 0, 6], [0.5, 0, 5.0, 7], [0, 0, 0, 1]])  # rotated and sheared; 30 mm³
 
 
 def rows(path):
@@ -14,12 +14,12 @@ def rows(path):
 
 
 def mask(*counts):
-    """So many voxels of class 1, 2, …"""
+    """A mask with these numbers of voxels of class 1, 2, …"""
     flat = np.repeat(np.arange(len(counts) + 1, dtype=np.uint8), [400 - sum(counts), *counts])
     return np.random.default_rng(0).permutation(flat).reshape(10, 8, 5)
 
 
-def test_volumes_are_counts_times_the_volume_of_a_voxel(tmp_path):
+def test_volumes_are_voxel_counts_times_voxel_volume(tmp_path):
     path = tmp_path / "volumes.csv"
     table = VolumeTable(path, ["liver", "spleen"])
     assert table.cases() == set()
@@ -35,17 +35,17 @@ def test_volumes_are_counts_times_the_volume_of_a_voxel(tmp_path):
     assert table.cases() == {"one", 'two, "late"'}
 
 
-def test_a_case_that_is_done_again_has_its_new_rows_only(tmp_path):
+def test_a_case_that_is_segmented_again_has_only_its_new_rows(tmp_path):
     path = tmp_path / "volumes.csv"
     table = VolumeTable(path, ["liver"])
     for name in ("one", "two", "three"):
         table.add(name, mask(100), AFFINE)
-    table.forget({"two", "four"})
+    table.remove({"two", "four"})
     table.add("two", mask(200), AFFINE)
     assert rows(path)[1:] == [["one", "liver", "3.00"], ["three", "liver", "3.00"], ["two", "liver", "6.00"]]
 
 
-def test_calls_can_share_a_table(tmp_path):
+def test_processes_can_share_a_volume_table(tmp_path):
     table = VolumeTable(tmp_path / "volumes.csv", ["liver"])
     table.add("first", mask(1), AFFINE)
     children = []

@@ -9,25 +9,25 @@ from segment.model.combined_loss import DeepSupervision, Ramp, Sum, as_module, c
 
 
 def mean_of_first_class(logits, label):
-    """A criterion that can be computed in one's head."""
+    """A criterion that is easy to compute by hand."""
     assert logits.dtype == torch.float32
     assert logits.shape[2:] == label.shape[2:]
     return logits[:, 0].mean() + label.float().mean()
 
 
-def test_one_tensor_is_passed_on():
+def test_a_single_tensor_is_one_level():
     logits, label = torch.full((1, 2, 4, 4, 4), 3.0), torch.ones(1, 1, 4, 4, 4, dtype=torch.uint8)
     assert DeepSupervision(mean_of_first_class)(logits, label) == 4.0
 
 
-def test_levels_weigh_half_as_much_each():
+def test_each_level_has_half_the_weight_of_the_finer_one():
     levels = [torch.full((1, 2, n, n, n), value) for n, value in ((8, 1.0), (4, 2.0), (2, 4.0))]
     label = torch.zeros(1, 1, 8, 8, 8, dtype=torch.uint8)
     loss = DeepSupervision(mean_of_first_class)(levels, label)
     assert loss == pytest.approx((1 * 1 + 2 / 2 + 4 / 4) / 1.75)
 
 
-def test_labels_of_coarse_levels_are_nearest_not_mixed():
+def test_labels_of_coarse_levels_use_nearest_neighbour():
     label = torch.zeros(1, 1, 4, 4, 4, dtype=torch.uint8)
     label[..., 2:] = 3
     seen = []
@@ -41,7 +41,7 @@ def default() -> DeepSupervision:
     return DeepSupervision(DiceCELoss(to_onehot_y=True, softmax=True, include_background=False, batch=True))
 
 
-def test_perfect_logits_cost_nearly_nothing():
+def test_perfect_logits_have_nearly_no_loss():
     label = torch.randint(0, 3, (2, 1, 6, 6, 6), dtype=torch.uint8)
     logits = 50.0 * F.one_hot(label[:, 0].long(), 3).movedim(-1, 1).float()
     assert float(default()(logits, label)) < 0.01
@@ -58,7 +58,7 @@ def test_half_precision_does_not_overflow():
 
 
 class Constant(nn.Module):
-    """A criterion that is always the same number, and hangs on the logits."""
+    """A constant criterion with a gradient of 0 for the logits."""
 
     def __init__(self, value):
         super().__init__()
@@ -84,10 +84,10 @@ def test_a_ramp_is_linear_between_two_epochs():
         found.append(criterion(LOGITS, LABEL).item())
     assert found == pytest.approx([0, 0, 1.25, 2.5, 5, 5])
     set_epoch(criterion, 3)
-    assert criterion(LOGITS, LABEL).item() == pytest.approx(1.25)  # nothing hangs on what was before
+    assert criterion(LOGITS, LABEL).item() == pytest.approx(1.25)  # earlier epochs have no effect
 
 
-def test_a_ramp_that_is_off_costs_no_time_but_can_be_differentiated():
+def test_a_ramp_with_weight_0_skips_its_criterion_and_has_a_gradient():
     def explode(logits, label):
         raise AssertionError
 
@@ -96,12 +96,12 @@ def test_a_ramp_that_is_off_costs_no_time_but_can_be_differentiated():
     assert loss == 0
 
 
-def test_a_ramp_that_ends_before_it_begins_is_refused():
+def test_a_ramp_must_end_after_its_start():
     with pytest.raises(UserError, match="end_epoch=3 must come after its start_epoch=3"):
         Ramp(Constant(1.0), 0.0, 1.0, 3, 3)
 
 
-def test_class_weights_are_given_by_name():
+def test_class_weights_are_ordered_by_class():
     organs = ["liver", "spleen"]
     assert class_weights(None, organs) is None
     assert class_weights({"spleen": 2, "background": 0.5}, organs).tolist() == [0.5, 1, 2]

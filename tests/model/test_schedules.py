@@ -17,7 +17,7 @@ def optimizer():
 
 
 def rates(make, total):
-    """Learning rate of every step, and after the last."""
+    """Learning rate at every step, and after the last one."""
     sgd = optimizer()
     scheduler = make(sgd)
     found = []
@@ -28,14 +28,14 @@ def rates(make, total):
     return [*found, sgd.param_groups[0]["lr"]]
 
 
-def test_a_warm_up_is_linear_and_then_comes_half_a_wave():
+def test_warmup_cosine_is_a_linear_warm_up_and_half_a_cosine_wave():
     found = rates(lambda sgd: WarmupCosine(sgd, 10, warmup=0.2), 10)
     wave = [0.1 * (1 + math.cos(math.pi * step / 8)) for step in range(9)]
     assert found == pytest.approx([0.1, 0.2, *wave])
     assert found[-1] == 0
 
 
-def test_or_a_power():
+def test_warmup_poly_is_a_linear_warm_up_and_a_power():
     found = rates(lambda sgd: WarmupPoly(sgd, 10, warmup=0.2, power=0.9), 10)
     assert found == pytest.approx([0.1, 0.2, *[0.2 * (1 - step / 8) ** 0.9 for step in range(9)]])
 
@@ -47,19 +47,19 @@ def test_or_a_power():
         (lambda sgd: Poly(sgd, 8, 0.9), lambda sgd: PolynomialLR(sgd, 8, power=0.9)),
     ],
 )
-def test_those_by_epochs_are_torch_s(ours, theirs):
+def test_schedules_by_epochs_equal_torch(ours, theirs):
     assert rates(ours, 8) == pytest.approx(rates(theirs, 8), abs=1e-12)
 
 
 @pytest.mark.parametrize("make", [Cosine, lambda sgd, epochs: Poly(sgd, epochs, 0.9)])
 @pytest.mark.parametrize("epochs", [None, -1, 0])
-def test_those_by_epochs_want_to_know_how_many(make, epochs):
+def test_schedules_by_epochs_need_the_number_of_epochs(make, epochs):
     with pytest.raises(UserError, match=f"trainer.max_epochs is {epochs}; set it, or give scheduler=none"):
         make(optimizer(), epochs)
 
 
 @given(st.integers(10, 200), st.sampled_from([0.2, 0.3, 0.5]))
-def test_one_cycle_is_torch_s(total, rise):
+def test_one_cycle_equals_torch(total, rise):
     found = rates(lambda sgd: OneCycle(sgd, total, rise), total - 1)
     reference = rates(
         lambda sgd: OneCycleLR(sgd, max_lr=0.2, total_steps=total, pct_start=rise, cycle_momentum=False), total - 1
@@ -67,7 +67,7 @@ def test_one_cycle_is_torch_s(total, rise):
     assert found == pytest.approx(reference, abs=1e-9)
 
 
-def test_a_constant_follows_the_wave():
+def test_cosine_to_constant_is_half_a_wave_and_a_constant():
     found = rates(lambda sgd: CosineToConstant(sgd, 8, start=0.5, floor=0.1), 8)
     wave = [0.2 * (0.1 + 0.9 * (1 + math.cos(math.pi * step / 4)) / 2) for step in range(4)]
     assert found == pytest.approx([*wave, *[0.02] * 5])
@@ -84,13 +84,13 @@ SCHEDULES = [
 
 
 @given(st.sampled_from(SCHEDULES), st.integers(1, 40))
-def test_no_length_of_a_run_leaves_the_range(make, total):
-    found = rates(lambda sgd: make(sgd, total), total + 3)  # a run may be longer than was counted
+def test_learning_rates_stay_in_range_for_any_length(make, total):
+    found = rates(lambda sgd: make(sgd, total), total + 3)  # a run may have more steps than expected
     assert all(0 <= rate <= 0.2 + 1e-12 for rate in found)
 
 
 @pytest.mark.parametrize("make", SCHEDULES)
-def test_a_resumed_run_goes_on_along_the_curve_of_its_own_length(make):
+def test_a_run_resumed_with_more_epochs_follows_the_longer_curve(make):
     whole = rates(lambda sgd: make(sgd, 20), 20)
     sgd = optimizer()
     first = make(sgd, 10)
@@ -107,14 +107,14 @@ def test_a_resumed_run_goes_on_along_the_curve_of_its_own_length(make):
     assert later.param_groups[0]["lr"] == whole[6]
 
 
-def test_a_run_without_end_has_no_steps_to_schedule():
+def test_schedules_by_steps_need_the_number_of_epochs():
     trainer = SimpleNamespace(estimated_stepping_batches=math.inf, max_epochs=-1)
     with pytest.raises(UserError, match=r"schedule needs the number of epochs; set trainer\.max_epochs, now -1"):
         SegmentationModule._total_steps(SimpleNamespace(trainer=trainer))
 
 
 @pytest.mark.parametrize("make", SCHEDULES)
-def test_a_finished_run_that_is_lengthened_trains_no_epoch_at_zero(make):
+def test_a_finished_run_resumed_with_more_epochs_does_not_train_at_rate_0(make):
     whole = rates(lambda sgd: make(sgd, 8), 8)
     sgd = optimizer()
     first = make(sgd, 4)

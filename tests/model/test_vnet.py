@@ -18,14 +18,14 @@ def net(**changes) -> VNet:
     ("residual", "norm", "stem_stride", "decoder_width"),
     list(itertools.product([True, False], ["batch", "instance", "group", None], [1, 2], [1, 2])),
 )
-def test_logits_have_the_images_grid(residual, norm, stem_stride, decoder_width):
+def test_logits_have_the_size_of_the_image(residual, norm, stem_stride, decoder_width):
     model = net(residual=residual, norm=norm, stem_stride=stem_stride, decoder_width=decoder_width)
     assert model(torch.randn(2, 1, 16, 24, 32)).shape == (2, 5, 16, 24, 32)
 
 
 @pytest.mark.parametrize("stem_stride", [2, 3, 4])
-def test_the_head_prints_no_lattice_into_logits(stem_stride):
-    # Of a constant field it makes a constant, of a ramp a ramp: its weights are the same at every place in a voxel.
+def test_the_head_makes_no_checkerboard_pattern(stem_stride):
+    # A constant input gives a constant output, and a ramp gives a ramp.
     head = net(stem_stride=stem_stride).heads[0]
     size = (5, 6, 7)
     constant = torch.randn(1, 4, 1, 1, 1).expand(1, 4, *size)
@@ -34,13 +34,13 @@ def test_the_head_prints_no_lattice_into_logits(stem_stride):
     torch.testing.assert_close(logits, logits[..., :1, :1, :1].expand_as(logits))
     for axis, n in enumerate(size, start=2):
         ramp = constant + torch.arange(n).reshape([n if a == axis else 1 for a in range(5)])
-        border = stem_stride // 2  # the outermost image voxels repeat what is nearest
+        border = stem_stride // 2  # at the border, interpolation repeats the nearest value
         steps = head(ramp).diff(dim=axis).narrow(axis, border, stem_stride * (n - 1) - 1)
         torch.testing.assert_close(steps, steps[..., :1, :1, :1].expand_as(steps), atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("levels", [2, 3, 4, 5])
-def test_any_depth_with_bounded_width(levels):
+def test_any_number_of_levels_with_limited_channels(levels):
     model = net(convolutions=[1] * levels, max_channels=8)
     assert len(model.down) == levels - 1
     widths = [block.layers[0].out_channels for block in model.encoder]
@@ -51,7 +51,7 @@ def test_any_depth_with_bounded_width(levels):
 
 @pytest.mark.parametrize("residual", [True, False])
 @pytest.mark.parametrize("stem_stride", [1, 2])
-def test_every_parameter_learns(residual, stem_stride):
+def test_every_parameter_gets_a_gradient(residual, stem_stride):
     model = net(residual=residual, stem_stride=stem_stride, deep_supervision=True, convolutions=[1, 1, 1, 1])
     outputs = model(torch.randn(2, 1, 32, 32, 32))
     sum((output**2).mean() for output in outputs).backward()
@@ -59,7 +59,7 @@ def test_every_parameter_learns(residual, stem_stride):
     assert idle == []
 
 
-def test_deep_supervision_gives_every_resolution_in_training_only():
+def test_deep_supervision_returns_all_resolutions_in_training_mode_only():
     model = net(convolutions=[1, 1, 1, 1], deep_supervision=True)
     image = torch.randn(1, 1, 32, 32, 48)
     assert [tuple(logits.shape[1:]) for logits in model(image)] == [(5, 32, 32, 48), (5, 16, 16, 24), (5, 8, 8, 12)]
@@ -67,7 +67,7 @@ def test_deep_supervision_gives_every_resolution_in_training_only():
     assert model(image).shape == (1, 5, 32, 32, 48)
 
 
-def test_the_paper_s_network_is_that_of_its_figure():
+def test_the_configuration_of_the_paper_matches_its_figure():
     # Figure 2 and table 1 of arXiv 1606.04797: 5³ kernels, 16 to 256 channels down, 256 to 32 up.
     model = net(
         base_channels=16, convolutions=[1, 2, 3, 3, 3], norm=None, kernel_size=5, decoder_width=2, out_channels=2
@@ -83,14 +83,14 @@ def test_the_paper_s_network_is_that_of_its_figure():
     assert not [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._NormBase)]
 
 
-def test_the_plain_network_pools_and_interpolates():
+def test_the_plain_form_pools_and_interpolates():
     model = net(residual=False, norm="batch")
     kinds = {type(module) for module in model.modules()}
     assert {nn.MaxPool3d, nn.Upsample, nn.BatchNorm3d, nn.ReLU} <= kinds
     assert not {nn.ConvTranspose3d, nn.PReLU} & kinds
 
 
-def test_a_residual_block_without_convolutions_passes_its_input_on():
+def test_a_residual_block_with_zero_convolutions_is_the_identity():
     block = net(norm=None).encoder[1]
     for layer in block.layers:
         if isinstance(layer, nn.Conv3d):
@@ -100,7 +100,7 @@ def test_a_residual_block_without_convolutions_passes_its_input_on():
     torch.testing.assert_close(block(features), features)
 
 
-def test_group_norm_takes_any_width():
+def test_group_norm_works_with_any_number_of_channels():
     model = net(base_channels=6, norm="group")
     groups = {module.num_groups for module in model.modules() if isinstance(module, nn.GroupNorm)}
     assert groups == {6, 8}
@@ -115,6 +115,6 @@ def test_group_norm_takes_any_width():
         ({"norm": "layer"}, "batch or instance or group or null, got layer"),
     ],
 )
-def test_what_cannot_be_built_is_refused(changes, message):
+def test_invalid_arguments_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         net(**changes)

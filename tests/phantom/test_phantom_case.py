@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from segment.phantom import LABELS
-from segment.phantom.case import draw_case
+from segment.phantom.case import synthesise_case
 
 SMALL = (48, 48, 36)
 ORGANS = ("liver", "right_kidney", "left_kidney", "spleen")
@@ -16,7 +16,7 @@ SEEDS = 40  # the number of cases of data=phantom
 
 @pytest.fixture(scope="module")
 def cases():
-    return [draw_case(0, index, SMALL) for index in range(SEEDS)]
+    return [synthesise_case(0, index, SMALL) for index in range(SEEDS)]
 
 
 def volume_ml(case, name):
@@ -29,34 +29,34 @@ def whole(case, name):
 
 
 def center(case, name):
-    """Middle in mm from the volume's corner, to the right, front and head."""
+    """Centre of an organ in mm from the volume's corner, towards right, front and head."""
     return np.argwhere(case.label == LABELS[name]).mean(axis=0) * case.spacing_mm
 
 
-def test_labels_are_those_of_flare22():
+def test_codes_are_those_of_flare22():
     config = Path(__file__).parents[2] / "conf" / "data" / "flare22.yaml"
     codes = yaml.safe_load(config.read_text())["sources"]["flare22"]["label_codes"]
     assert {name: codes[name] for name in LABELS} == LABELS
 
 
-def test_a_case_is_a_function_of_seed_and_index(cases):
-    again = draw_case(0, 5, SMALL)
+def test_a_case_depends_on_seed_and_index_only(cases):
+    again = synthesise_case(0, 5, SMALL)
     assert again.hu.tobytes() == cases[5].hu.tobytes()
     assert again.label.tobytes() == cases[5].label.tobytes()
     assert len({case.hu.tobytes() for case in cases}) == SEEDS
     assert len({case.label.tobytes() for case in cases}) == SEEDS
-    assert draw_case(1, 5, SMALL).label.tobytes() != again.label.tobytes()
+    assert synthesise_case(1, 5, SMALL).label.tobytes() != again.label.tobytes()
 
 
-def test_shape_samples_the_same_anatomy():
-    coarse, fine = draw_case(0, 1, (48, 48, 36)), draw_case(0, 1, (96, 96, 72))
+def test_the_anatomy_does_not_depend_on_the_shape():
+    coarse, fine = synthesise_case(0, 1, (48, 48, 36)), synthesise_case(0, 1, (96, 96, 72))
     assert np.allclose(coarse.spacing_mm, 2 * fine.spacing_mm)
     for name in ORGANS:
         assert volume_ml(coarse, name) == pytest.approx(volume_ml(fine, name), rel=0.1)
         assert np.abs(center(coarse, name) - center(fine, name)).max() < 6
 
 
-def test_kidneys_lie_beside_the_spine_the_left_one_higher(cases):
+def test_kidneys_are_beside_the_spine_and_the_left_one_is_higher(cases):
     higher = []
     for case in cases:
         if whole(case, "right_kidney") and whole(case, "left_kidney"):
@@ -66,7 +66,7 @@ def test_kidneys_lie_beside_the_spine_the_left_one_higher(cases):
     assert np.mean(higher) > 4
 
 
-def test_upper_poles_are_nearer_to_the_spine(cases):
+def test_upper_poles_are_closer_to_the_spine(cases):
     for case in cases:
         for name, side in (("right_kidney", 1), ("left_kidney", -1)):
             if whole(case, name):
@@ -76,8 +76,8 @@ def test_upper_poles_are_nearer_to_the_spine(cases):
                 assert side * (lower[:, 0].mean() - upper[:, 0].mean()) > 0
 
 
-def test_volumes_are_those_of_people(cases):
-    """Means within a published standard deviation or so; the sources are in segment/phantom/patient.py."""
+def test_organ_volumes_are_realistic(cases):
+    """Means are within about one published standard deviation; sources are in segment/phantom/patient.py."""
     published = {
         "liver": (1200, 1750, 700, 2600),
         "spleen": (140, 260, 40, 520),
@@ -95,7 +95,7 @@ def test_volumes_are_those_of_people(cases):
             assert all(volume_ml(case, name) < volume_ml(case, "liver") for name in LABELS if name != "liver")
 
 
-def test_organs_are_sometimes_absent_or_cut(cases):
+def test_organs_are_sometimes_absent_or_cut_off(cases):
     absent = Counter(name for case in cases for name in case.patient.absent)
     for case in cases:
         for name in case.patient.absent:
@@ -131,7 +131,7 @@ def test_codes_and_hu_are_in_range(cases):
         "portal": {"liver": (40, 140), "spleen": (70, 150), "right_kidney": (90, 230), "aorta": (95, 200)},
     }.items(),
 )
-def test_hu_follow_the_phase(cases, phase, ranges):
+def test_hu_depend_on_the_phase(cases, phase, ranges):
     of_phase = [case for case in cases if case.patient.phase == phase]
     assert len(of_phase) >= 5
     for name, (low, high) in ranges.items():
@@ -141,8 +141,8 @@ def test_hu_follow_the_phase(cases, phase, ranges):
         assert np.std(medians) > 1
 
 
-def test_no_hu_interval_finds_an_organ(cases):
-    """The best interval, chosen for each case with the reference at hand, by trying all pairs on a grid of 10 HU."""
+def test_no_hu_interval_segments_an_organ(cases):
+    """For each case, the best interval on a grid of 10 HU is chosen with the help of the reference."""
     edges = np.arange(-100, 401, 10)
     dice = {name: [] for name in ORGANS}
     for case, name in itertools.product(cases[:8], ORGANS):
@@ -151,7 +151,7 @@ def test_no_hu_interval_finds_an_organ(cases):
             below = np.array([[np.sum(part < edge) for edge in edges] for part in (case.hu[mask], case.hu[~mask])])
             best = 0.0
             for low, high in itertools.combinations(range(len(edges)), 2):
-                hit, false = below[:, high] - below[:, low]
-                best = max(best, 2 * hit / (mask.sum() + hit + false))
+                tp, fp = below[:, high] - below[:, low]
+                best = max(best, 2 * tp / (mask.sum() + tp + fp))
             dice[name].append(best)
     assert all(np.mean(values) < 0.6 for values in dice.values()), {n: np.mean(v) for n, v in dice.items()}

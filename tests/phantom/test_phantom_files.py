@@ -7,8 +7,8 @@ import pytest
 from segment.datasets.sources.phantom import Phantom
 from segment.errors import UserError
 from segment.phantom import LABELS, write_dataset
-from segment.phantom import write as dataset_module
-from segment.phantom.case import draw_case
+from segment.phantom import write as module
+from segment.phantom.case import synthesise_case
 from segment.phantom.write import ORIENTATIONS
 
 SHAPE = (40, 36, 32)
@@ -23,19 +23,19 @@ def contents(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.nii.gz")}
 
 
-def test_workers_change_nothing(folder, tmp_path):
+def test_the_number_of_workers_does_not_matter(folder, tmp_path):
     other = write_dataset(tmp_path, num_cases=6, seed=3, shape=SHAPE, workers=3)
     assert other.name == folder.name
     assert contents(other) == contents(folder)
     assert len(contents(other)) == 12
 
 
-def test_more_cases_begin_with_the_same(folder, tmp_path):
+def test_a_larger_data_set_starts_with_the_same_cases(folder, tmp_path):
     fewer = write_dataset(tmp_path, num_cases=2, seed=3, shape=SHAPE)
     assert contents(fewer).items() <= contents(folder).items()
 
 
-def test_image_and_label_share_a_grid_in_many_orientations(folder):
+def test_image_and_label_have_the_same_grid_in_many_orientations(folder):
     seen, offsets = Counter(), set()
     for path in sorted((folder / "images").iterdir()):
         image, label = nib.load(path), nib.load(folder / "labels" / path.name)
@@ -55,18 +55,18 @@ def test_image_and_label_share_a_grid_in_many_orientations(folder):
     assert seen.keys() <= ORIENTATIONS.keys()
 
 
-def test_files_lie_in_the_patient_as_drawn(folder):
+def test_files_hold_the_synthesised_volumes(folder):
     for index, path in enumerate(sorted((folder / "labels").iterdir())):
         label = nib.load(path)
-        case = draw_case(3, index, SHAPE)
+        case = synthesise_case(3, index, SHAPE)
         assert np.array_equal(np.asarray(nib.as_closest_canonical(label).dataobj), case.label)
         image = nib.as_closest_canonical(nib.load(folder / "images" / path.name))
         assert np.array_equal(np.asarray(image.dataobj), case.hu)
         assert np.allclose(image.header.get_zooms(), case.spacing_mm, rtol=1e-4)
 
 
-def test_right_is_right_and_up_is_up(folder):
-    """In RAS+ mm of the files, by their affines alone."""
+def test_organs_are_on_the_correct_side(folder):
+    """Positions are in RAS+ mm, from the affines of the files only."""
     for path in (folder / "labels").iterdir():
         label = nib.load(path)
         codes = np.asarray(label.dataobj)
@@ -80,17 +80,17 @@ def test_right_is_right_and_up_is_up(folder):
         assert at["liver"][2] > at["aorta"][2] - 60
 
 
-def test_an_interrupted_call_is_completed(folder, tmp_path, monkeypatch):
-    drawn = []
+def test_a_second_call_completes_an_interrupted_one(folder, tmp_path, monkeypatch):
+    synthesised = []
 
-    def draw_three(seed, index, shape):
-        if len(drawn) == 3:
+    def synthesise_three(seed, index, shape):
+        if len(synthesised) == 3:
             raise KeyboardInterrupt
-        drawn.append(index)
-        return draw_case(seed, index, shape)
+        synthesised.append(index)
+        return synthesise_case(seed, index, shape)
 
     arguments = {"num_cases": 6, "seed": 3, "shape": SHAPE}
-    monkeypatch.setattr(dataset_module, "draw_case", draw_three)
+    monkeypatch.setattr(module, "synthesise_case", synthesise_three)
     with pytest.raises(KeyboardInterrupt):
         write_dataset(tmp_path, **arguments)
     half = tmp_path / folder.name
@@ -98,15 +98,15 @@ def test_an_interrupted_call_is_completed(folder, tmp_path, monkeypatch):
     (half / "labels" / "phantom_0001.nii.gz").unlink()
     monkeypatch.undo()
     assert contents(write_dataset(tmp_path, **arguments)) == contents(folder)
-    monkeypatch.setattr(dataset_module, "draw_case", None)  # nothing is drawn twice
+    monkeypatch.setattr(module, "synthesise_case", None)  # no case is synthesised again
     write_dataset(tmp_path, **arguments)
 
 
-def test_every_data_set_has_its_own_folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(dataset_module, "_write_case", lambda *_: None)
+def test_data_sets_have_different_folders(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_write_case", lambda *_: None)
     sets = [(2, 0, (16, 16, 16)), (3, 0, (16, 16, 16)), (2, 1, (16, 16, 16)), (2, 0, (16, 16, 17))]
     folders = [write_dataset(tmp_path, num_cases=n, seed=seed, shape=shape) for n, seed, shape in sets]
-    monkeypatch.setattr(dataset_module, "VERSION", dataset_module.VERSION + 1)
+    monkeypatch.setattr(module, "VERSION", module.VERSION + 1)
     folders.append(write_dataset(tmp_path, num_cases=2, seed=0, shape=(16, 16, 16)))
     assert len(set(folders)) == 5
 
@@ -119,6 +119,6 @@ def test_the_source_lists_its_cases(tmp_path):
 
 
 @pytest.mark.parametrize("wrong", [{"num_cases": 0}, {"seed": -1}, {"workers": 0}, {"shape": (128, 128, 8)}])
-def test_numbers_out_of_range(tmp_path, wrong):
+def test_numbers_out_of_range_are_refused(tmp_path, wrong):
     with pytest.raises(UserError, match="at least"):
         write_dataset(tmp_path, **({"num_cases": 1, "seed": 0, "shape": (32, 32, 32)} | wrong))

@@ -32,7 +32,7 @@ def configured(name, spacing_mm=(2, 2, 2)):
 
 
 @pytest.mark.parametrize("oblique", [False, True])
-def test_one_ct_stored_in_48_ways_becomes_the_same_to_the_bit(tmp_path, oblique):
+def test_a_ct_in_48_orientations_gives_the_same_bits(tmp_path, oblique):
     affine = np.diag([0.7, 0.9, 2.3, 1])
     affine[:3, 3] = (-120.3, 77.7, -340.1)
     if oblique:
@@ -57,14 +57,14 @@ def test_one_ct_stored_in_48_ways_becomes_the_same_to_the_bit(tmp_path, oblique)
 
 
 @pytest.mark.parametrize("change", [lambda a: a.astype(">i2"), lambda a: a[::-1][::-1], np.asfortranarray, np.float32])
-def test_how_an_array_lies_in_memory_does_not_matter(change):
+def test_byte_order_and_memory_order_do_not_matter(change):
     expected = preprocess(transform(), scan(noise()), noise() > 0)
     found = preprocess(transform(), scan(change(noise())), change(noise()) > 0)
     assert torch.equal(found.image, expected.image)
     assert torch.equal(found.label, expected.label)
 
 
-def test_types_and_the_rounding_to_half():
+def test_dtypes_and_rounding_to_half_precision():
     result = preprocess(transform(), scan(noise()), np.ones((13, 11, 9), np.uint8))
     assert (result.image.dtype, result.label.dtype, result.affine.dtype) == (torch.float32, torch.uint8, np.float64)
     assert torch.equal(result.image, result.image.half().float())
@@ -85,19 +85,19 @@ def test_labels_are_never_interpolated():
     assert result.label.unique().tolist() == [0, 200]
 
 
-def test_a_pure_function_even_of_a_random_transform():
+def test_preprocessing_is_a_pure_function_even_with_a_random_transform():
     random = tio.Compose([tio.RandomNoise(), tio.RandomFlip(flip_probability=0.5)])
     torch.manual_seed(1)
-    first, follows = preprocess(random, scan(noise())).image, torch.rand(3)
+    first, expected = preprocess(random, scan(noise())).image, torch.rand(3)
     torch.manual_seed(1)
-    assert torch.equal(torch.rand(3), follows)
+    assert torch.equal(torch.rand(3), expected)
     assert torch.equal(preprocess(random, scan(noise())).image, first)
 
 
 @pytest.mark.parametrize("value", [70000, -70000])
 def test_intensities_beyond_half_precision_are_refused(value):
     with pytest.raises(
-        UserError, match=r"intensities from \S+ to \S+, and only ±65504 can be stored; .*clip them to a window"
+        UserError, match=r"intensities from \S+ to \S+, but only ±65504 can be stored; .*clip them to a window"
     ):
         preprocess(tio.ToCanonical(), scan(np.full((3, 3, 3), value, np.float32)))
 
@@ -117,15 +117,15 @@ def test_the_seed_recipe():
     assert float(result.image.std()) == pytest.approx(1, abs=1e-3)
 
 
-def test_a_transform_that_turns_the_volume_is_refused():
-    with pytest.raises(UserError, match="leaves axes that run to SAR; keep their order and direction"):
+def test_a_transform_that_reorients_the_volume_is_refused():
+    with pytest.raises(UserError, match="gives axes that point to SAR; keep their order and direction"):
         preprocess(tio.ToOrientation("SAR"), scan(np.zeros((3, 4, 5), np.int16)))
 
 
-def test_a_ct_longer_than_any_scanner_is_refused_before_it_is_resampled():
+def test_a_ct_longer_than_any_scanner_is_refused():
     with pytest.raises(
         UserError,
-        match=r"measures 1.3e\+04x1.1e\+04x9000 mm, in 13x11x9 voxels of 1000x1000x1000 mm, and no CT is longer",
+        match=r"measures 1.3e\+04x1.1e\+04x9000 mm, in 13x11x9 voxels of 1000x1000x1000 mm, but no CT is longer",
     ):
         preprocess(configured("ct"), scan(noise(), np.diag([1000, 1000, 1000, 1.0])))
     preprocess(configured("ct", (20, 20, 20)), scan(noise(), np.diag([200, 200, 200, 1.0])))

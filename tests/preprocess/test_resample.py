@@ -32,7 +32,7 @@ affines = st.tuples(
 
 
 def corners(affine, size):
-    """Corners in mm of the box that the voxels fill, not of their centres."""
+    """Corners in mm of the box that the voxels fill (not of their centres)."""
     ends = itertools.product(*((-0.5, n - 0.5) for n in size))
     return np.array([affine @ (*end, 1) for end in ends])[:, :3]
 
@@ -54,7 +54,7 @@ def test_the_field_of_view_is_kept(affine, size_in, size_out):
     size_out=sizes,
     slope=st.tuples(*[st.floats(-2, 2)] * 3),
 )
-def test_a_ramp_in_the_world_stays_where_it_is(affine, size_in, size_out, slope):
+def test_a_linear_function_of_position_keeps_its_values(affine, size_in, size_out, slope):
     def ramp(affine, size):
         ijk = np.stack(np.meshgrid(*map(np.arange, size), indexing="ij"), axis=-1)
         return (ijk @ affine[:3, :3].T + affine[:3, 3] - affine[:3, 3]) @ np.array(slope)
@@ -63,7 +63,7 @@ def test_a_ramp_in_the_world_stays_where_it_is(affine, size_in, size_out, slope)
     result = rescaled_affine(origin, size_in, size_out)
     found = linear(torch.from_numpy(ramp(origin, size_in))[None].float(), size_out)[0].numpy()
     expected = ramp(result, size_out) + (result[:3, 3] - origin[:3, 3]) @ np.array(slope)
-    # Away from the border: the filter reaches max(1, in/out) input voxels to each side, those at its ends not included.
+    # Only away from the border. The filter extends to max(1, in/out) input voxels on each side, exclusive.
     inside = []
     for n, m in zip(size_in, size_out, strict=True):
         centre, reach = (np.arange(m) + 0.5) * n / m - 0.5, max(1, n / m)
@@ -74,16 +74,16 @@ def test_a_ramp_in_the_world_stays_where_it_is(affine, size_in, size_out, slope)
 
 @settings(max_examples=40)
 @given(size_in=sizes, factor=st.tuples(*[st.floats(1, 3)] * 3))
-def test_upsampling_is_scipy_s(size_in, factor):
+def test_upsampling_equals_scipy_s(size_in, factor):
     size_out = [round(n * f) for n, f in zip(size_in, factor, strict=True)]
     volume = random_volume(size_in)
-    places = [(np.arange(m) + 0.5) * n / m - 0.5 for n, m in zip(size_in, size_out, strict=True)]
-    grid = np.meshgrid(*places, indexing="ij")
+    positions = [(np.arange(m) + 0.5) * n / m - 0.5 for n, m in zip(size_in, size_out, strict=True)]
+    grid = np.meshgrid(*positions, indexing="ij")
     expected = ndimage.map_coordinates(volume[0].numpy(), grid, order=1, mode="nearest")
     assert np.allclose(linear(volume, size_out)[0].numpy(), expected, atol=1e-5)
 
 
-def test_the_same_size_changes_no_bit():
+def test_resampling_to_the_same_size_changes_no_bit():
     volume = random_volume((7, 8, 9))
     assert torch.equal(linear(volume, (7, 8, 9)), volume)
     assert torch.equal(nearest(volume, (7, 8, 9)), volume)
@@ -91,22 +91,22 @@ def test_the_same_size_changes_no_bit():
 
 def test_shrinking_by_two_worked_by_hand():
     # Output voxel 1 of 4 is centred at 2.5; a triangle of half width 2 gives distances 0.5 and 1.5 the weights
-    # 0.75 and 0.25. At the left end voxel -1 is missing and the rest is scaled up.
+    # 0.75 and 0.25. At the left end voxel -1 is missing, and the other weights are scaled to sum to 1.
     weights = linear_weights(8, centred_positions(8, 4), width=2)
     assert np.allclose(weights[1], np.array([0, 1, 3, 3, 1, 0, 0, 0]) / 8)
     assert np.allclose(weights[0], np.array([3, 3, 1, 0, 0, 0, 0, 0]) / 7)
 
 
 @given(size_in=st.integers(1, 40), size_out=st.integers(1, 40))
-def test_every_weight_is_a_share(size_in, size_out):
+def test_weights_are_not_negative_and_sum_to_1(size_in, size_out):
     weights = linear_weights(size_in, centred_positions(size_in, size_out), width=max(1, size_in / size_out))
     assert weights.shape == (size_out, size_in)
     assert weights.min() >= 0
     assert np.allclose(weights.sum(dim=1), 1, atol=1e-6)
-    assert torch.allclose(weights, weights.flip(0, 1), atol=1e-6)  # mirror a line and its samples mirror
+    assert torch.allclose(weights, weights.flip(0, 1), atol=1e-6)  # a mirrored line has mirrored weights
 
 
-def test_outside_of_the_line_the_border_is_repeated():
+def test_the_border_is_repeated_outside_the_line():
     weights = linear_weights(3, torch.tensor([-5.0, 1.25, 9.0], dtype=torch.float64))
     assert weights.tolist() == [[1, 0, 0], [0, 0.75, 0.25], [0, 0, 1]]
 
@@ -118,20 +118,20 @@ def test_shrinking_averages_noise():
 
 
 @given(size_in=sizes, size_out=sizes, seed=st.integers(0, 9))
-def test_nearest_takes_the_voxel_that_is_nearest(size_in, size_out, seed):
+def test_nearest_takes_the_nearest_voxel(size_in, size_out, seed):
     label = torch.from_numpy(np.random.default_rng(seed).integers(0, 255, (2, *size_in), dtype=np.uint8))
     found = nearest(label, size_out)
     index = []
     for n, m in zip(size_in, size_out, strict=True):
         centre = (np.arange(m) + 0.5) * n / m - 0.5
         distance = np.abs(centre[:, None] - np.arange(n)).round(9)
-        index.append(n - 1 - distance[:, ::-1].argmin(axis=1))  # the upper of two that are as near
+        index.append(n - 1 - distance[:, ::-1].argmin(axis=1))  # a tie goes to the upper voxel
     assert found.dtype == torch.uint8
     assert np.array_equal(found.numpy(), label.numpy()[(slice(None), *np.ix_(*index))])
 
 
 @given(size=sizes, out=sizes)
-def test_matrices_along_axes_are_one_sum(size, out):
+def test_matrices_along_axes_equal_einsum(size, out):
     weights = [
         torch.from_numpy(np.random.default_rng(a).normal(size=(m, n)))
         for a, (n, m) in enumerate(zip(size, out, strict=True))
@@ -168,7 +168,7 @@ def test_resampling_to_a_size():
     assert np.allclose(result.image.spacing, (1.5, 1, 25 / 16))
 
 
-def test_a_sheared_and_oblique_affine():
+def test_resampling_with_a_sheared_and_oblique_affine():
     affine = np.array([[0.8, 0.3, 0, 5], [-0.1, 0.9, 0.4, 6], [0, 0, 2.5, 7], [0, 0, 0, 1]])
     result = Resample(spacing_mm=[2, 2, 2])(subject(affine=affine))
     assert np.allclose(corners(result.image.affine, result.image.spatial_shape), corners(affine, (30, 20, 10)))
@@ -176,7 +176,7 @@ def test_a_sheared_and_oblique_affine():
     assert result.image.spatial_shape == tuple(np.round(lengths / 2))
 
 
-def test_a_thin_volume_keeps_a_voxel():
+def test_a_thin_volume_keeps_one_voxel():
     assert Resample(spacing_mm=[100, 100, 100])(subject()).spatial_shape == (1, 1, 1)
 
 
@@ -190,13 +190,13 @@ def test_a_thin_volume_keeps_a_voxel():
         {"size": [4, -4, 4]},
     ],
 )
-def test_arguments_that_cannot_be(wrong):
+def test_invalid_arguments_are_refused(wrong):
     with pytest.raises(ValueError, match=r"takes either spacing_mm or size; got|must be a list of 3, each"):
         Resample(**wrong)
 
 
-def test_memory_of_resampling_by_hand():
-    # K shrinks and goes first: 4·(8·8·2) bytes and a matrix of 4 float64 copies; then I and J grow from what is left.
+def test_memory_of_resampling_worked_by_hand():
+    # K shrinks, so it is first: 4·(8·8·2) bytes, and a matrix with 4 float64 copies. Then I and J grow.
     first = 4 * 8 * 8 * 2 + 32 * 8 * 2
     second = 4 * (8 * 8 * 2 + 16 * 8 * 2) + 32 * 8 * 16
     third = 4 * (16 * 8 * 2 + 16 * 16 * 2) + 32 * 8 * 16
@@ -205,7 +205,7 @@ def test_memory_of_resampling_by_hand():
     assert resampled_bytes((1, 8, 8, 8), (8, 8, 16), labels=True) == 8**3 + 2 * 8**3
 
 
-def test_a_grid_beyond_the_memory_is_refused_with_a_spacing_that_fits(monkeypatch):
+def test_a_grid_too_large_for_the_memory_is_refused_with_a_spacing_that_fits(monkeypatch):
     monkeypatch.setattr(measure, "free", lambda _: 200_000)
     with pytest.raises(UserError, match=r"to 240x160x250 voxels needs .* GB of memory, and 0.0002 GB are") as refusal:
         Resample(spacing_mm=[0.1, 0.1, 0.1])(subject())

@@ -3,11 +3,16 @@ import subprocess
 import sys
 
 import pytest
+from torch.distributed import DistError
+
+from segment.errors import UserError
+from segment.run import broadcast
+from segment.run.processes import RankInfo
 
 SRUN = {"SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "3", "SLURM_LOCALID": "0", "SLURM_NODEID": "0"}
 
-# Process 0 of a run of three says a word; the others repeat it.
-AGREE = """
+# Rank 0 of a run of three chooses a text; all ranks print it.
+BROADCAST = """
 import sys
 from segment.run.broadcast import broadcast_choice
 from segment.errors import UserError
@@ -28,22 +33,22 @@ except Exception as error:
 
 
 REFUSED = "PermissionError: [Errno 13] Permission denied: 'outputs'\n"
-AGREED = "one outputs/x\ntwo outputs/x\n"
+CHOSEN = "one outputs/x\ntwo outputs/x\n"
 TAKEN = "UserError: that folder is taken\n"
 
 
 @pytest.mark.parametrize(
     ("how", "others", "first"),
     [
-        ("works", AGREED, AGREED),
+        ("works", CHOSEN, CHOSEN),
         ("fails", TAKEN, TAKEN),
         ("is refused", f"UserError: the first process failed: {REFUSED}", REFUSED),
     ],
 )
-def test_all_processes_hear_what_the_first_one_says(how, others, first):
+def test_all_ranks_get_the_choice_or_the_error_of_rank_zero(how, others, first):
     children = [
         subprocess.Popen(
-            [sys.executable, "-c", AGREE, how],
+            [sys.executable, "-c", BROADCAST, how],
             env=os.environ | SRUN | {"SLURM_JOB_ID": f"{os.getpid()}{how}", "SLURM_PROCID": str(rank)},
             stdout=subprocess.PIPE,
             text=True,
@@ -51,3 +56,14 @@ def test_all_processes_hear_what_the_first_one_says(how, others, first):
         for rank in (2, 1, 0)
     ]
     assert [child.communicate(timeout=300)[0] for child in children] == [others, others, first]
+
+
+def test_processes_that_cannot_connect_are_a_user_error(monkeypatch):
+    def refuse(info):
+        raise DistError
+
+    monkeypatch.setattr(broadcast, "rank_info", lambda: RankInfo(1, 3, 0, 1, "node1", 29500))
+    monkeypatch.setattr(broadcast, "_store", refuse)
+    message = "the 3 processes of this run cannot connect to each other at node1:29500; look for an earlier error"
+    with pytest.raises(UserError, match=message):
+        broadcast.broadcast_choice("folder", lambda: "outputs/x")

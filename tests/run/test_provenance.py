@@ -21,7 +21,7 @@ def git(folder, *command):
 
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
-    """A checkout that the code seems to run from, with one commit."""
+    """A checkout with one commit, from which the code appears to run."""
     (tmp_path / "segment").mkdir()
     (tmp_path / "conf").mkdir()
     (tmp_path / "conf" / "folder.yaml").write_text("root: x\n")
@@ -33,11 +33,11 @@ def checkout(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_clean_checkout_is_its_commit(checkout):
+def test_clean_checkout_is_recorded_as_its_commit(checkout):
     assert environment(0, [])["git"] == {"sha": git(checkout, "rev-parse", "HEAD"), "diff": "", "untracked": {}}
 
 
-def test_changed_and_new_code_is_told_and_nothing_else_of_the_checkout(checkout):
+def test_only_changed_and_new_code_is_recorded(checkout):
     (checkout / "conf" / "folder.yaml").write_text("root: /home/jane/patients/flare22\n")
     (checkout / "segment" / "mynet.py").write_text("1\n")
     (checkout / "segment" / "mÿ net.py").write_text("2\n")
@@ -57,14 +57,14 @@ def test_changed_and_new_code_is_told_and_nothing_else_of_the_checkout(checkout)
     assert "jane" not in json.dumps(found).lower()
 
 
-def test_a_users_git_settings_do_not_change_the_record(checkout):
+def test_git_settings_of_the_user_do_not_change_the_record(checkout):
     git(checkout, "config", "color.ui", "always")
     git(checkout, "config", "diff.external", "false")
     (checkout / "conf" / "folder.yaml").write_text("root: y\n")
     assert environment(0, [])["git"]["diff"].splitlines()[-2:] == ["-root: x", "+root: y"]
 
 
-def test_without_a_commit_or_a_checkout_there_is_none(checkout, tmp_path, monkeypatch, caplog):
+def test_no_git_record_without_a_commit_or_a_checkout(checkout, tmp_path, monkeypatch, caplog):
     git(checkout, "update-ref", "-d", "HEAD")
     assert environment(0, [])["git"] is None
     assert "the code's state is not recorded: fatal: " in caplog.text  # git's own reason
@@ -72,17 +72,17 @@ def test_without_a_commit_or_a_checkout_there_is_none(checkout, tmp_path, monkey
     assert environment(0, [])["git"] is None
 
 
-def test_without_a_git_program_there_is_none(checkout, monkeypatch):
+def test_no_git_record_without_git(checkout, monkeypatch):
     monkeypatch.setenv("PATH", str(checkout))
     assert environment(0, [])["git"] is None
 
 
-def test_versions_hardware_and_call_are_told_without_names(monkeypatch):
+def test_versions_hardware_and_call_are_recorded_without_names(monkeypatch):
     monkeypatch.setattr(platform, "node", lambda: "the-host")
-    facts = environment(3, ["seed=3", f"output_dir={Path.home() / 'my sets' / 'out'}", "data=folder"])
-    assert (facts["segment"], facts["seed"]) == (__version__, 3)
-    assert facts["packages"]["torch"] == torch.__version__
-    assert facts["overrides"] == ["seed=3", "output_dir=out", "data=folder"]
-    text = json.dumps(facts)
+    recorded = environment(3, ["seed=3", f"output_dir={Path.home() / 'my sets' / 'out'}", "data=folder"])
+    assert (recorded["segment"], recorded["seed"]) == (__version__, 3)
+    assert recorded["packages"]["torch"] == torch.__version__
+    assert recorded["overrides"] == ["seed=3", "output_dir=out", "data=folder"]
+    text = json.dumps(recorded)
     for secret in (str(Path.home()) + "/", str(Path.cwd()), "the-host", f"/{getpass.getuser()}/"):
         assert secret not in text

@@ -6,7 +6,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 
 from segment.commands.command import config_dir
-from segment.configuration.values import flat, portable
+from segment.configuration.values import flatten, portable
 from segment.errors import UserError
 from segment.run import record as record_module
 from segment.run.folder import Run
@@ -27,7 +27,7 @@ def config(*overrides):
 
 @pytest.fixture
 def make_run(tmp_path, monkeypatch):
-    """Leaves the records of a run, each one younger than those before."""
+    """Writes the records of a run, each one newer than the one before."""
     monkeypatch.setattr(record_module, "environment", lambda seed, overrides: {"seed": seed})
     started = int(time.time()) - 1000
 
@@ -43,7 +43,7 @@ def make_run(tmp_path, monkeypatch):
     return make
 
 
-def test_the_newest_run_of_the_same_configuration_goes_on(make_run, tmp_path):
+def test_newest_run_with_the_same_configuration_is_found(make_run, tmp_path):
     make_run("1")
     wanted = make_run("sweeps/2/0")
     make_run("3", "seed=1")
@@ -52,13 +52,13 @@ def test_the_newest_run_of_the_same_configuration_goes_on(make_run, tmp_path):
     assert found.resolve() == wanted
 
 
-def test_how_a_run_is_called_does_not_matter(make_run, tmp_path):
+def test_options_of_the_call_do_not_matter(make_run, tmp_path):
     wanted = make_run("1", "resume=true", "allow_changed=[seed]", "preflight=false", "output_dir=/somewhere/outputs")
     cfg = config("resume=true", f"output_dir={tmp_path / 'outputs'}")
     assert find_run(cfg, tmp_path / "fresh") == wanted
 
 
-def test_a_run_folder_may_be_named(make_run, tmp_path):
+def test_run_folder_can_be_named(make_run, tmp_path):
     older = make_run("1")
     make_run("2")
     assert find_run(config(f"resume={older}"), tmp_path / "fresh") == older
@@ -66,7 +66,7 @@ def test_a_run_folder_may_be_named(make_run, tmp_path):
 
 
 @pytest.mark.parametrize("how", ["by name", "by hydra.run.dir"])
-def test_a_changed_configuration_is_refused_with_the_difference(make_run, tmp_path, how):
+def test_changed_configuration_is_refused_with_the_difference(make_run, tmp_path, how):
     folder = make_run("1", "trainer.max_epochs=5", "seed=1")
     cfg = config(f"resume={folder}" if how == "by name" else "resume=true", "trainer.max_epochs=9", "seed=1")
     fresh = tmp_path / "fresh" if how == "by name" else folder
@@ -78,7 +78,7 @@ def test_a_changed_configuration_is_refused_with_the_difference(make_run, tmp_pa
         find_run(cfg, fresh)
     cfg.allow_changed = ["trainer.max_epochs"]
     assert find_run(cfg, fresh) == folder
-    cfg.allow_changed = ["trainer"]  # all within
+    cfg.allow_changed = ["trainer"]  # all keys below it
     assert find_run(cfg, fresh) == folder
     cfg.allow_changed = ["trainer.max"]  # no such key
     with pytest.raises(UserError, match="was 5, is 9"):
@@ -86,22 +86,22 @@ def test_a_changed_configuration_is_refused_with_the_difference(make_run, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("then", "now", "told"),
+    ("then", "now", "expected"),
     [
-        # What is repeated elsewhere is told once, where it was changed.
+        # A value that other keys repeat is listed once.
         ("spacing_mm=[3,3,3]", "spacing_mm=[2,2,2]", "spacing_mm was [3, 3, 3], is [2, 2, 2]"),
         ("preprocess=ct", "preprocess=cube", "preprocess.transforms was "),
         ("seed=0", "data.seed=1", "data.seed was 0, is 1"),
-        ("data.seed=1", "seed=0", "data.seed was 1, is 0"),  # repeats a seed that did not change
+        ("data.seed=1", "seed=0", "data.seed was 1, is 0"),  # `data.seed` refers to `seed`, which is equal
         ("seed=0", "+model.net.extra=1", "model.net.extra was None, is 1"),
     ],
 )
-def test_the_difference_is_told_where_it_was_made(make_run, tmp_path, then, now, told):
+def test_difference_is_listed_where_it_was_made(make_run, tmp_path, then, now, expected):
     folder = make_run("1", then)
     with pytest.raises(UserError) as info:
         find_run(config(f"resume={folder}", now), tmp_path / "fresh")
     difference = str(info.value).split("quick/1: ")[1].split("; give the options")[0]
-    assert difference.startswith(told)
+    assert difference.startswith(expected)
     assert difference.count(" was ") == 1
 
 
@@ -111,9 +111,9 @@ def test_many_differences_are_counted(make_run, tmp_path):
         find_run(config(f"resume={folder}", "experiment=seed"), tmp_path / "fresh")
 
 
-def test_nothing_to_resume_tells_how_near_the_newest_is(make_run, tmp_path):
+def test_nothing_to_resume_lists_differences_to_the_newest_run(make_run, tmp_path):
     with pytest.raises(
-        UserError, match=r"^nothing to resume: no run in outputs/quick has this configuration; leave resume=true out"
+        UserError, match=r"^nothing to resume: no run in outputs/quick has this configuration; leave out resume=true"
     ):
         find_run(config("resume=true"), tmp_path / "fresh")
     make_run("1", "seed=1")
@@ -122,13 +122,13 @@ def test_nothing_to_resume_tells_how_near_the_newest_is(make_run, tmp_path):
 
 
 @pytest.mark.parametrize("folder", ["nothing", "outputs"])
-def test_what_is_no_run_folder_cannot_be_resumed(make_run, tmp_path, folder):
+def test_other_folder_cannot_be_resumed(make_run, tmp_path, folder):
     make_run("1")
     with pytest.raises(UserError, match=f"resume={folder} is not a run folder: it has no config.yaml; name one"):
         find_run(config(f"resume={folder}"), tmp_path / "fresh")
 
 
-def test_the_config_yaml_of_wandb_is_none_of_ours(make_run, tmp_path):
+def test_config_yaml_of_wandb_is_ignored(make_run, tmp_path):
     wanted = make_run("1")
     files = wanted / "wandb" / "run-1" / "files"
     files.mkdir(parents=True)
@@ -141,7 +141,7 @@ def test_the_config_yaml_of_wandb_is_none_of_ours(make_run, tmp_path):
         find_run(config("resume=true", "seed=1"), tmp_path / "fresh")
 
 
-def test_a_job_that_a_sweep_had_not_begun_begins(tmp_path):
+def test_sweep_job_that_had_not_started_starts(tmp_path):
     with initialize_config_dir(config_dir(), version_base="1.3"):
         cfg = compose("train", ["resume=true", "hydra.mode=MULTIRUN"], return_hydra_config=True)
     HydraConfig.instance().set_config(cfg)
@@ -151,7 +151,7 @@ def test_a_job_that_a_sweep_had_not_begun_begins(tmp_path):
         HydraConfig.instance().cfg = None
 
 
-def test_the_last_checkpoint_is_that_of_the_folder(tmp_path):
+def test_last_checkpoint_is_last_ckpt(tmp_path):
     assert last_checkpoint(tmp_path) is None
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "best.ckpt").touch()
@@ -160,24 +160,29 @@ def test_the_last_checkpoint_is_that_of_the_folder(tmp_path):
     assert last_checkpoint(tmp_path) == tmp_path / "checkpoints" / "last.ckpt"
 
 
-def test_portable_configurations_name_no_place():
+def test_portable_configuration_has_no_paths():
     cfg = config("run_dir=/home/jane/outputs/1", "cache_dir=/scratch/jane/cache", "resume=true", "allow_changed=[seed]")
-    held = portable(cfg)
-    assert (held["run_dir"], held["cache_dir"], held["resume"], held["allow_changed"]) == (".", "cache", True, ["seed"])
-    assert held["callbacks"]["checkpoint"]["dirpath"] == "./checkpoints"
-    assert "jane" not in str(held)
+    values = portable(cfg)
+    assert (values["run_dir"], values["cache_dir"], values["resume"], values["allow_changed"]) == (
+        ".",
+        "cache",
+        True,
+        ["seed"],
+    )
+    assert values["callbacks"]["checkpoint"]["dirpath"] == "./checkpoints"
+    assert "jane" not in str(values)
     assert cfg.run_dir == "/home/jane/outputs/1"
 
 
 def test_flat_keys_are_dotted():
     nested = {"a": {"b": 1, "c": {}}, "d": [1, {"e": 2}], "f": None}
-    assert flat(nested) == {"a.b": 1, "a.c": {}, "d": [1, {"e": 2}], "f": None}
-    assert flat({}) == {"": {}}
+    assert flatten(nested) == {"a.b": 1, "a.c": {}, "d": [1, {"e": 2}], "f": None}
+    assert flatten({}) == {}
 
 
-def test_optimizer_and_schedule_cannot_change_in_a_run_that_goes_on(make_run, tmp_path):
+def test_optimizer_and_schedule_cannot_change_in_a_resumed_run(make_run, tmp_path):
     folder = make_run("1")
-    changed = ["resume=true", "optimizer.lr=1", "allow_changed=[model.optimizer]"]
+    changed = ["resume=true", "optimizer.lr=1", "allow_changed=[optimizer]"]
     assert find_run(config(*changed), tmp_path / "fresh").resolve() == folder  # it has no checkpoint yet
     (folder / "checkpoints").mkdir()
     (folder / "checkpoints" / "last.ckpt").touch()
@@ -187,8 +192,8 @@ def test_optimizer_and_schedule_cannot_change_in_a_run_that_goes_on(make_run, tm
     assert find_run(config(*longer), tmp_path / "fresh").resolve() == folder
 
 
-def test_a_learning_rate_under_another_name_cannot_change_either(make_run, tmp_path):
-    """As where an experiment writes `optimizer.lr: ${lr}`."""
+def test_learning_rate_under_another_name_cannot_change(make_run, tmp_path):
+    """For example, in an experiment with `optimizer.lr: ${lr}`."""
     ours = ["+lr=0.1", "optimizer.lr=${lr}"]
     folder = make_run("1", *ours)
     (folder / "checkpoints").mkdir()
@@ -198,7 +203,7 @@ def test_a_learning_rate_under_another_name_cannot_change_either(make_run, tmp_p
         find_run(config(*changed), tmp_path / "fresh")
 
 
-def test_the_run_that_is_repeated_is_not_the_one_to_go_on(make_run, tmp_path):
+def test_repeated_run_is_not_resumed(make_run, tmp_path):
     first, second = make_run("1"), make_run("2")
     found = find_run(config("resume=true", f"from_run={second}"), tmp_path / "fresh")
     assert found.resolve() == first

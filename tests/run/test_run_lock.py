@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from segment import lock as file_lock
 from segment.errors import UserError
 from segment.run import lock
 from segment.run.lock import LOCK, alone_in
@@ -28,7 +29,7 @@ def impatient(monkeypatch):
     monkeypatch.setattr(lock, "PATIENCE_S", 0.3)
 
 
-def test_a_run_folder_is_that_of_one_process_and_nothing_is_left_in_it(tmp_path, impatient):
+def test_one_process_writes_a_run_folder_and_no_lock_file_is_left(tmp_path, impatient):
     with alone_in(tmp_path):
         with pytest.raises(UserError, match="is being written by another process; wait for it, or choose another"):
             alone_in(tmp_path).__enter__()
@@ -38,21 +39,21 @@ def test_a_run_folder_is_that_of_one_process_and_nothing_is_left_in_it(tmp_path,
         pass
 
 
-def test_who_waits_gets_the_folder_when_the_other_is_done(tmp_path, monkeypatch):
+def test_a_waiting_process_gets_the_folder_when_the_other_ends(tmp_path, monkeypatch):
     monkeypatch.setattr(lock, "PATIENCE_S", 20)
     ours = alone_in(tmp_path)
     ours.__enter__()
     threading.Timer(0.3, lambda: ours.__exit__(None, None, None)).start()
     with alone_in(tmp_path):
         monkeypatch.setattr(lock, "PATIENCE_S", 0.3)
-        with pytest.raises(UserError, match="is being written"):  # by a lock of the file that is there now
+        with pytest.raises(UserError, match="is being written"):  # by a lock on the new file
             alone_in(tmp_path).__enter__()
 
 
-def test_the_lock_of_another_process_is_left_alone(tmp_path, impatient):
+def test_a_lock_file_of_another_process_is_not_removed(tmp_path, impatient):
     first, second = alone_in(tmp_path), alone_in(tmp_path)
     first.__enter__()
-    (tmp_path / LOCK).unlink()  # by hand: the file server keeps the lock of a machine that is gone
+    (tmp_path / LOCK).unlink()  # by hand, e.g. because a file server kept the lock of a dead machine
     second.__enter__()
     first.__exit__(None, None, None)
     with pytest.raises(UserError, match="is being written"):
@@ -61,7 +62,7 @@ def test_the_lock_of_another_process_is_left_alone(tmp_path, impatient):
     assert not list(tmp_path.iterdir())
 
 
-def test_killed_a_process_leaves_the_folder_free_though_a_worker_of_it_lives_on(tmp_path, impatient):
+def test_a_killed_process_frees_the_folder_although_its_worker_lives_on(tmp_path, impatient):
     holder = subprocess.Popen([sys.executable, "-c", HOLD, tmp_path], stdout=subprocess.PIPE, start_new_session=True)
     try:
         assert holder.stdout.readline() == b"held\n"
@@ -77,16 +78,16 @@ def test_killed_a_process_leaves_the_folder_free_though_a_worker_of_it_lives_on(
         holder.stdout.close()
 
 
-def test_a_file_system_without_locks_locks_nothing(tmp_path, monkeypatch):
+def test_without_locks_in_the_file_system_nothing_is_locked(tmp_path, monkeypatch):
     def refused(number, operation):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(lock.fcntl, "flock", refused)
+    monkeypatch.setattr(file_lock.fcntl, "flock", refused)
     with alone_in(tmp_path), alone_in(tmp_path):
         assert not list(tmp_path.iterdir())
 
 
-def test_windows_locks_no_run_folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(lock, "fcntl", None)
+def test_on_windows_nothing_is_locked(tmp_path, monkeypatch):
+    monkeypatch.setattr(file_lock, "HAS_LOCKS", False)
     with alone_in(tmp_path), alone_in(tmp_path):
         pass

@@ -9,8 +9,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SET = ("OMP_WAIT_POLICY", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES")
 glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has these settings")
-# Runs at the end of a program, whatever that is.
-LAST = f"""
+# Runs at the end of any Python program.
+AT_EXIT = f"""
 import atexit, os, sys
 atexit.register(lambda: print("torch" in sys.modules, *(os.environ.get(name) for name in {SET[:3]}), file=sys.stderr))
 """
@@ -18,7 +18,7 @@ REUSE = """
 import resource, torch
 def step():
     return [torch.zeros(1 << 24) for _ in range(2)]  # 64 MiB each
-for _ in range(20):  # until the blocks have found their places
+for _ in range(20):  # until the allocator reuses its blocks
     step()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(10):
@@ -28,13 +28,13 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 def environment(tmp_path: Path, **variables: str) -> dict[str, str]:
-    (tmp_path / "sitecustomize.py").write_text(LAST)
+    (tmp_path / "sitecustomize.py").write_text(AT_EXIT)
     kept = {key: value for key, value in os.environ.items() if key not in SET}
     return kept | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"} | variables
 
 
-def at_the_end(tmp_path: Path, *arguments: str, **variables: str) -> list[str]:
-    """Whether a Python program has imported torch, and the environment it leaves."""
+def state_at_exit(tmp_path: Path, *arguments: str, **variables: str) -> list[str]:
+    """Whether a Python program imported torch, and three of its environment variables at exit."""
     env = environment(tmp_path, **variables)
     done = subprocess.run([sys.executable, *arguments], env=env, capture_output=True, text=True, check=True)
     return done.stderr.split()
@@ -45,31 +45,31 @@ def at_the_end(tmp_path: Path, *arguments: str, **variables: str) -> list[str]:
     "arguments",
     [
         ("-m", "segment", "--version"),
-        ("-m", "segment.errors"),  # as `python -m segment.commands.train`, but with nothing in it
+        ("-m", "segment.errors"),  # like `python -m segment.commands.train`, but the module is tiny
         ("-c", "import sys; from segment.__main__ import main; sys.argv = ['segment', '--version']; main()"),
     ],
 )
-def test_programs_set_what_they_and_their_children_need_before_torch_is_there(tmp_path, arguments):
-    assert at_the_end(tmp_path, *arguments) == ["False", "passive", str(1 << 30), str(1 << 31)]
+def test_programs_are_set_up_before_torch_is_imported(tmp_path, arguments):
+    assert state_at_exit(tmp_path, *arguments) == ["False", "passive", str(1 << 30), str(1 << 31)]
 
 
-def test_who_imports_the_package_gets_no_settings(tmp_path):
-    assert at_the_end(tmp_path, "-c", "import segment.errors") == ["False", "None", "None", "None"]
+def test_importing_the_package_changes_no_settings(tmp_path):
+    assert state_at_exit(tmp_path, "-c", "import segment.errors") == ["False", "None", "None", "None"]
 
 
 @glibc
-def test_what_the_user_sets_wins(tmp_path):
+def test_settings_of_the_user_take_precedence(tmp_path):
     version = ("-m", "segment", "--version")
-    assert at_the_end(tmp_path, *version, OMP_WAIT_POLICY="active", MALLOC_MMAP_THRESHOLD_="1000") == [
+    assert state_at_exit(tmp_path, *version, OMP_WAIT_POLICY="active", MALLOC_MMAP_THRESHOLD_="1000") == [
         *("False", "active", "1000", str(1 << 31))
     ]
     tunables = "glibc.malloc.mmap_threshold=1000"
-    assert at_the_end(tmp_path, *version, GLIBC_TUNABLES=tunables) == ["False", "passive", "None", "None"]
+    assert state_at_exit(tmp_path, *version, GLIBC_TUNABLES=tunables) == ["False", "passive", "None", "None"]
 
 
 @glibc
-def test_large_tensors_that_were_freed_are_used_again(tmp_path):
-    pages = 10 * 2 * (1 << 26) // 4096  # that the steps fill, if each has to get them from the system
+def test_memory_of_freed_tensors_is_reused(tmp_path):
+    pages = 10 * 2 * (1 << 26) // 4096  # page faults if every step gets its memory from the system
 
     def faults(program: str) -> int:
         run = [sys.executable, "-c", program]

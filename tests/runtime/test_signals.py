@@ -1,4 +1,4 @@
-"""Programs that are asked to end, whatever they do."""
+"""Signals end a program, whatever it is doing."""
 
 import os
 import signal
@@ -8,6 +8,7 @@ import time
 
 import psutil
 import pytest
+from run_commands import accept_ctrl_c
 
 from segment.runtime.signals import SIGNALS
 
@@ -46,12 +47,9 @@ time.sleep(60)
 )
 
 
-def start(program: str, **how) -> subprocess.Popen[str]:
-    run = [sys.executable, "-c", program]
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | how
-    # Tests may run in the background, where Ctrl+C is ignored.
-    heeds = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
-    return subprocess.Popen(run, text=True, preexec_fn=heeds, **streams)
+def start(program: str, **options) -> subprocess.Popen[str]:
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+    return subprocess.Popen([sys.executable, "-c", program], text=True, preexec_fn=accept_ctrl_c, **options)
 
 
 def end(process: subprocess.Popen[str], number: int) -> tuple[int, str, str]:
@@ -62,22 +60,23 @@ def end(process: subprocess.Popen[str], number: int) -> tuple[int, str, str]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_signal_ends_a_program_in_a_sentence(name):
+def test_a_signal_ends_a_program_with_one_line(name):
     process = start(WAITS)
     process.stdout.readline()
     code = 130 if name == "SIGINT" else 143
     assert end(process, signal.Signals[name]) == (code, "", f"ended by {name}\n")
 
 
-def test_what_does_not_end_is_killed_after_its_grace():
+def test_a_program_that_does_not_end_is_killed_after_the_grace_period():
     process = start(STALLS)
     process.stdout.readline()
-    began = time.monotonic()
+    started = time.monotonic()
     assert end(process, signal.SIGTERM)[:2] == (143, "caught\n")
-    assert time.monotonic() - began > 0.5
+    assert time.monotonic() - started > 0.5
 
 
-def test_where_python_ignores_exceptions_the_program_ends_just_after():
+def test_a_signal_in_a_destructor_ends_the_program_after_it():
+    """Python ignores exceptions in destructors."""
     program = (
         LISTENS.replace("GRACE_S = 0.5", "GRACE_S = 300")
         + """
@@ -94,7 +93,7 @@ time.sleep(60)
     assert end(process, signal.SIGTERM) == (143, "", "ended by SIGTERM\n")
 
 
-def test_a_second_ctrl_c_does_not_wait_for_the_grace():
+def test_a_second_ctrl_c_ends_the_program_at_once():
     process = start(STALLS.replace("GRACE_S = 0.5", "GRACE_S = 300"))
     process.stdout.readline()
     process.send_signal(signal.SIGINT)
@@ -102,7 +101,7 @@ def test_a_second_ctrl_c_does_not_wait_for_the_grace():
     assert end(process, signal.SIGINT) == (130, "", "ended by SIGINT\n")
 
 
-def test_a_worker_that_does_not_end_goes_with_its_program():
+def test_a_worker_that_ignores_signals_is_killed_with_its_program():
     process = start(WITH_A_WORKER)
     worker = int(process.stdout.readline())
     assert end(process, signal.SIGTERM) == (143, "", "ended by SIGTERM\n")
@@ -112,7 +111,7 @@ def test_a_worker_that_does_not_end_goes_with_its_program():
         time.sleep(0.05)
 
 
-def test_who_ignores_or_handles_a_signal_keeps_doing_so():
+def test_signals_that_are_ignored_or_handled_are_left_unchanged():
     program = f"""
 import signal
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -126,8 +125,8 @@ signal.signal(signal.SIGUSR1, print)
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="there are no terminals")
-def test_when_the_terminal_closes_there_is_time_to_save(tmp_path):
-    """Output that nobody reads is no error then: the run is saved before it ends."""
+def test_output_after_the_terminal_is_closed_is_not_an_error(tmp_path):
+    """The program can still save its state."""
     saved = tmp_path / "saved"
     program = f"""
 import fcntl, termios, sys

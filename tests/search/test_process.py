@@ -14,12 +14,12 @@ def process(tmp_path):
     os.close(number)
 
 
-def test_no_signal_goes_to_the_group_of_a_process_that_has_ended(process, monkeypatch):
-    # Its number may be another's by then.
+def test_group_of_an_ended_process_gets_no_signal(process, monkeypatch):
+    # Its number may belong to another process by then.
     sent = []
     monkeypatch.setattr(os, "killpg", lambda group, number: sent.append((group, number)))
     assert process.wait() == 0
-    assert sent == [(process.process.pid, signal.SIGKILL)]  # what it has left behind
+    assert sent == [(process.process.pid, signal.SIGKILL)]  # for the children that it left behind
     process.stop()
     process.kill()
     assert process.poll() == 0

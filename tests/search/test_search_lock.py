@@ -7,12 +7,13 @@ import sys
 import optuna
 import pytest
 
+from segment import lock as file_lock
 from segment.errors import UserError
 from segment.search import lock
 from segment.search.lock import held, hold, open_journal
 
 
-def test_a_lock_is_held_by_one_and_free_when_closed(tmp_path):
+def test_one_holder_at_a_time_and_the_lock_is_free_when_closed(tmp_path):
     path = tmp_path / ".lock"
     number = hold(path)
     assert number is not None
@@ -25,7 +26,7 @@ def test_a_lock_is_held_by_one_and_free_when_closed(tmp_path):
     os.close(again)
 
 
-def test_a_child_that_inherits_it_holds_it_until_it_ends(tmp_path):
+def test_a_child_that_inherits_the_lock_holds_it_until_the_child_ends(tmp_path):
     number = hold(tmp_path / ".lock")
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=[number])
     os.close(number)
@@ -36,7 +37,7 @@ def test_a_child_that_inherits_it_holds_it_until_it_ends(tmp_path):
     os.close(again)
 
 
-def test_a_journal_goes_on_after_a_line_that_was_torn(tmp_path):
+def test_a_journal_with_an_incomplete_last_line_can_be_continued(tmp_path):
     path = tmp_path / "journal.log"
     study = optuna.create_study(storage=open_journal(path), study_name="s")
     study.add_trial(optuna.trial.create_trial(value=0.5))
@@ -50,7 +51,7 @@ def test_a_journal_goes_on_after_a_line_that_was_torn(tmp_path):
     assert all(json.loads(line) for line in path.read_text().splitlines())
 
 
-def test_a_writer_that_was_killed_keeps_nobody_waiting(tmp_path):
+def test_a_killed_writer_blocks_no_other(tmp_path):
     path = tmp_path / "journal.log"
     code = (
         "import os, sys; from pathlib import Path; from segment.search.lock import JournalLock\n"
@@ -61,7 +62,7 @@ def test_a_writer_that_was_killed_keeps_nobody_waiting(tmp_path):
 
 
 def test_a_system_without_locks_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(lock, "fcntl", None)
+    monkeypatch.setattr(lock, "HAS_LOCKS", False)
     with pytest.raises(UserError, match="needs locks that Windows lacks"):
         hold(tmp_path / ".lock")
 
@@ -71,6 +72,6 @@ def test_a_file_system_without_locks_is_refused(tmp_path, monkeypatch, number):
     def flock(file, operation):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(lock.fcntl, "flock", flock)
+    monkeypatch.setattr(file_lock.fcntl, "flock", flock)
     with pytest.raises(UserError, match=rf"its file system has no locks \({os.strerror(number)}\); put the sweep on"):
         hold(tmp_path / ".lock")

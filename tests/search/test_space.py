@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from segment.errors import UserError
-from segment.search.space import configurations, count, override, quoted, read_space, some, values
+from segment.search.space import configurations, count, examples, override, quoted, read_space, values
 
 
-def test_keys_may_be_nested_or_dotted_and_ranges_are_of_the_kind_that_is_written():
+def test_nested_and_dotted_keys_and_types_of_ranges_are_read():
     space = read_space(
         {
             "model": {"optimizer": {"lr": {"low": 1e-4, "high": 1e-2, "log": True}}, "net.base_channels": [8, 16]},
@@ -20,7 +20,7 @@ def test_keys_may_be_nested_or_dotted_and_ranges_are_of_the_kind_that_is_written
         }
     )
     assert space == {
-        "optimizer.lr": FloatDistribution(1e-4, 1e-2, log=True),
+        "model.optimizer.lr": FloatDistribution(1e-4, 1e-2, log=True),
         "model.net.base_channels": CategoricalDistribution([8, 16]),
         "data.batch_size": IntDistribution(1, 4),
         "data.foreground_share": FloatDistribution(0, 1, step=0.25),
@@ -38,13 +38,13 @@ def test_keys_may_be_nested_or_dotted_and_ranges_are_of_the_kind_that_is_written
         ({"a": {"low": 1}}, "space.a needs numbers for low and high"),
         ({"a": {"low": 1, "high": True}}, "space.a needs numbers for low and high"),
         ({"a": {"low": 1, "high": 2, "base": 10}}, "space.a has base, which is none of low, high, log and step"),
-        ({"a": {"b": {"low": 3.0, "high": 2}}}, r"space.a.b is no range: `low <= high` must hold"),
+        ({"a": {"b": {"low": 3.0, "high": 2}}}, r"space.a.b is not a valid range: `low <= high` must hold"),
         ({"a": {"low": 1.0, "high": 2, "log": "maybe"}}, "space.a.log must be true or false, got maybe"),
-        ({"a": {"low": 0.0, "high": 2, "log": True}}, "space.a is no range: `low > 0` must hold"),
+        ({"a": {"low": 0.0, "high": 2, "log": True}}, "space.a is not a valid range: `low > 0` must hold"),
         ({"a": {"low": 2, "high": 7, "step": 2}}, "space.a cannot go from low=2 to high=7 in steps of 2"),
     ],
 )
-def test_a_space_that_cannot_be_searched_is_refused_with_its_key(node, message):
+def test_invalid_space_is_refused_with_its_key(node, message):
     with pytest.raises(UserError, match=message):
         read_space(node)
 
@@ -53,18 +53,18 @@ def test_a_space_that_cannot_be_searched_is_refused_with_its_key(node, message):
     ("value", "meant"),
     [(None, None), (True, True), (3, 3), (1e-05, 1e-05), ("[32, 64]", [32, 64]), ("vnet_large", "vnet_large")],
 )
-def test_an_override_means_the_value(value, meant):
+def test_hydra_parses_an_override_to_the_value(value, meant):
     (parsed,) = OverridesParser.create().parse_overrides([override("a.b", value)])
     assert (parsed.key_or_group, parsed.value()) == ("a.b", meant)
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["C"])))
-def test_any_path_can_be_quoted(text):
+def test_any_text_can_be_quoted(text):
     (parsed,) = OverridesParser.create().parse_overrides([f"a={quoted(text)}"])
     assert parsed.value() == text
 
 
-def test_configurations_are_counted_and_listed():
+def test_configurations_are_counted_and_enumerated():
     steps = {"b": {"low": 2, "high": 6, "step": 2}, "c": {"low": 0, "high": 0.3, "step": 0.1}}
     space = read_space({"a": ["x", None], **steps})
     assert values(space["b"]) == [2, 4, 6]
@@ -75,9 +75,9 @@ def test_configurations_are_counted_and_listed():
     assert count(read_space({"a": [1, 2], "b": {"low": 1.0, "high": 1.0}})) == 2
 
 
-def test_every_choice_is_in_one_of_some_configurations():
+def test_examples_contain_every_choice():
     space = read_space({"a": [1, 2, 3], "b": {"low": 0.5, "high": 1}, "c": ["x", "y"]})
-    found = list(some(space))
+    found = list(examples(space))
     assert {each["a"] for each in found} == {1, 2, 3}
     assert {each["c"] for each in found} == {"x", "y"}
     assert {each["b"] for each in found} == {0.5}

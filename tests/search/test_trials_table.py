@@ -12,7 +12,7 @@ SPACE = {"lr": FloatDistribution(0, 1), "net": CategoricalDistribution(["a", "b"
 
 
 def trial(number, state, lr, value=None, why=None, net="a"):
-    made = create_trial(
+    trial = create_trial(
         state=state,
         params={"lr": lr, "net": net},
         distributions=SPACE,
@@ -20,21 +20,21 @@ def trial(number, state, lr, value=None, why=None, net="a"):
         user_attrs={"seeds": {"0": 1}} | ({"why": why} if why else {}),
         intermediate_values={0: 0.5, 1: 0.6},
     )
-    made.number = number
-    return made
+    trial.number = number
+    return trial
 
 
 TRIALS = [
     trial(0, TrialState.COMPLETE, 0.1, 0.6),
     trial(1, TrialState.FAIL, 0.2, why="no, really"),
     trial(2, TrialState.COMPLETE, 0.3, 0.8),
-    trial(3, TrialState.PRUNED, 0.4, 0.9, why="hopeless after epoch 1"),
+    trial(3, TrialState.PRUNED, 0.4, 0.9, why="stopped by the pruner after epoch 1"),
     trial(4, TrialState.COMPLETE, 0.5, 0.8),
     trial(5, TrialState.RUNNING, 0.6),
 ]
 
 
-def test_the_best_is_a_finished_one_and_of_equals_the_first():
+def test_best_trial_is_the_first_finished_one_with_the_best_value():
     assert best_trial(TRIALS, "maximize").number == 2
     assert best_trial(TRIALS, "minimize").number == 0
     assert best_trial(TRIALS[1:2], "minimize") is None
@@ -52,12 +52,12 @@ def test_every_trial_has_a_row(tmp_path):
     assert not rows[5]["ended"]
 
 
-def test_a_search_without_trials_has_an_empty_table(tmp_path):
+def test_table_without_trials_is_empty(tmp_path):
     write_table(tmp_path / "trials.csv", [])
     assert (tmp_path / "trials.csv").read_text() == "\n"
 
 
-def test_the_best_is_told_by_its_overrides_without_absolute_paths(tmp_path):
+def test_best_trial_is_written_as_overrides_without_absolute_paths(tmp_path):
     path = tmp_path / "best.yaml"
     write_best(path, TRIALS[2], ["experiment=quick"])
     assert yaml.safe_load(path.read_text()) == {
@@ -68,10 +68,10 @@ def test_the_best_is_told_by_its_overrides_without_absolute_paths(tmp_path):
     assert "#" not in path.read_text()
     write_best(path, TRIALS[2], ["data.sources.x.root=/home/me/cts"])
     assert yaml.safe_load(path.read_text())["overrides"][0] == "data.sources.x.root=cts"
-    assert path.read_text().startswith("# Of every absolute path only the last name is kept")
+    assert path.read_text().startswith("# Absolute paths are shortened to their last name")
 
 
-def test_the_terminal_shows_the_best_first(capsys, monkeypatch):
+def test_printed_table_starts_with_the_best(capsys, monkeypatch):
     monkeypatch.setitem(os.environ, "COLUMNS", "120")
     print_table(TRIALS, "val/dice", "maximize")
     out = capsys.readouterr().out
@@ -87,7 +87,7 @@ def grid(value):
     ]
 
 
-def test_the_parameter_that_makes_the_difference_is_the_important_one():
+def test_parameter_that_changes_the_value_is_important():
     by_lr = importance(grid(lambda lr, net: lr), "maximize")
     assert list(by_lr) == ["lr", "net"]
     assert by_lr["lr"] > 0.9
@@ -96,7 +96,7 @@ def test_the_parameter_that_makes_the_difference_is_the_important_one():
     assert sum(by_net.values()) == 1
 
 
-def test_few_or_equal_trials_say_nothing_of_importance():
+def test_importance_is_empty_for_few_or_equal_trials():
     assert importance(TRIALS, "maximize") == {}
     assert importance(grid(lambda lr, net: 0.5), "maximize") == {}
     assert importance([], "maximize") == {}

@@ -15,11 +15,11 @@ SPACE = read_space(
 )
 
 
-def test_every_distribution_has_its_like():
-    made = wandb_sweep(SPACE, ["experiment=quick"], "val/dice/mean", "maximize", 24)
-    assert made["metric"] == {"name": "val/dice/mean", "goal": "maximize"}
-    assert (made["method"], made["run_cap"]) == ("bayes", 24)
-    assert made["parameters"] == {
+def test_every_distribution_is_translated():
+    config = wandb_sweep(SPACE, ["experiment=quick"], "val/dice/mean", "maximize", 24)
+    assert config["metric"] == {"name": "val/dice/mean", "goal": "maximize"}
+    assert (config["method"], config["run_cap"]) == ("bayes", 24)
+    assert config["parameters"] == {
         "lr": {"distribution": "log_uniform_values", "min": 1e-4, "max": 0.1},
         "share": {"distribution": "uniform", "min": 0.2, "max": 0.9},
         "channels": {"values": [8, 16, 24, 32]},
@@ -30,12 +30,12 @@ def test_every_distribution_has_its_like():
     assert "run_cap" not in wandb_sweep(SPACE, [], "val/loss", "minimize", None)
 
 
-def test_an_agent_makes_of_it_the_command_as_users_write_it():
-    # With W&B's own code, as its agent does.
-    made = wandb_sweep(SPACE, ["experiment=quick"], "val/dice/mean", "maximize", None)
-    command = create_sweep_command(made["command"])
+def test_agent_runs_segment_train_with_overrides():
+    # With the functions of W&B that its agent calls.
+    config = wandb_sweep(SPACE, ["experiment=quick"], "val/dice/mean", "maximize", None)
+    command = create_sweep_command(config["command"])
     arguments = create_sweep_command_args({"args": {"lr": {"value": 0.003}, "model/net": {"value": "unet"}}})
-    arguments |= {"env": ["/usr/bin/env"], "program": [made["program"]]}
+    arguments |= {"env": ["/usr/bin/env"], "program": [config["program"]]}
     names = {f"${{{name}}}": value for name, value in arguments.items()}
     expanded = [word for part in command for word in names.get(part, [part])]
     assert expanded == ["/usr/bin/env", "segment", "train", "experiment=quick", "lr=0.003", "model/net=unet"]

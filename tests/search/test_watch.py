@@ -6,7 +6,7 @@ from segment.search.watch import best, reason, scores
 NAME = "val/dice/mean"
 
 
-def test_scores_are_read_as_the_logger_writes_them(tmp_path):
+def test_scores_are_read_while_the_logger_writes_them(tmp_path):
     logger = MetricsCSV(tmp_path)
     assert scores(logger.path, NAME) == {}
     for step in range(4):
@@ -18,7 +18,7 @@ def test_scores_are_read_as_the_logger_writes_them(tmp_path):
     assert scores(logger.path, NAME) == {0: 0, 1: 0.125, 2: 0.25, 3: 0.375}
 
 
-def test_half_a_line_is_not_read(tmp_path):
+def test_incomplete_line_is_not_read(tmp_path):
     path = tmp_path / "metrics.csv"
     path.write_text(f"step,{NAME},epoch\n1,0.5,0\n2,0.75,1")
     assert scores(path, NAME) == {0: 0.5}
@@ -26,7 +26,7 @@ def test_half_a_line_is_not_read(tmp_path):
     assert scores(path, NAME) == {0: 0.5}
 
 
-def test_the_best_of_the_epochs_is_what_the_direction_says():
+def test_best_value_follows_the_direction():
     assert best([0.2, 0.8, 0.5], "maximize") == 0.8
     assert best([0.2, 0.8, 0.5], "minimize") == 0.2
 
@@ -53,5 +53,5 @@ def test_the_best_of_the_epochs_is_what_the_direction_says():
         (143, "", "stopped by SIGTERM from outside"),
     ],
 )
-def test_the_reason_of_an_end_is_one_line_without_paths(code, output, why):
+def test_reason_is_one_line_without_paths(code, output, why):
     assert reason(code, output) == why

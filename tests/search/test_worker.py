@@ -1,4 +1,4 @@
-"""Searches as processes that are crashed, hung, killed and joined; the training is a stand-in."""
+"""Searches with processes that crash, hang, are killed or join later; a stand-in replaces the training."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from optuna.pruners import MedianPruner
 from optuna.trial import TrialState
 
 from segment.errors import UserError
-from segment.search import clock, worker
+from segment.search import resources, worker
 
 COMPLETE, PRUNED, FAIL, RUNNING = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.RUNNING
 
@@ -45,7 +45,7 @@ def states(search) -> list[TrialState]:
     return [trial.state for trial in search.trials()]
 
 
-def test_a_trial_s_value_is_that_of_its_best_epoch(tmp_path):
+def test_value_of_a_trial_is_that_of_its_best_epoch(tmp_path):
     search = searches.search(tmp_path)
     assert searches.worker(search, searches.training(), 2).run() is False
     for trial in search.trials():
@@ -54,13 +54,13 @@ def test_a_trial_s_value_is_that_of_its_best_epoch(tmp_path):
         assert sorted(trial.intermediate_values) == [0, 1, 2, 3, 4]
 
 
-def test_seeds_are_trained_in_turn_and_averaged(tmp_path):
+def test_seeds_are_trained_one_after_another_and_averaged(tmp_path):
     search = searches.search(tmp_path)
     searches.worker(search, searches.training(seeds=3), 1).run()
     (trial,) = search.trials()
     assert trial.value == pytest.approx(trial.params["lr"] + 0.003 + (0 + 0.01 + 0.02) / 3)
     assert trial.user_attrs["seeds"].keys() == {"0", "1", "2"}
-    assert trial.intermediate_values[0] == pytest.approx(trial.params["lr"])  # of the first seed
+    assert trial.intermediate_values[0] == pytest.approx(trial.params["lr"])  # reported for the first seed
     assert [len(stand_in.calls(tmp_path / "trials" / "0" / f"seed{seed}")) for seed in range(3)] == [1, 1, 1]
 
 
@@ -72,7 +72,7 @@ def test_seeds_are_trained_in_turn_and_averaged(tmp_path):
         ("silent", "no value of val/dice/mean in its metrics.csv; monitor= takes one of its columns"),
     ],
 )
-def test_a_trial_that_fails_is_recorded_and_the_search_goes_on(tmp_path, what, why):
+def test_search_continues_after_a_failed_trial(tmp_path, what, why):
     search = searches.search(tmp_path, {"lr": searches.LR, "what": [what, "learn"]})
     searches.worker(search, searches.training(), 6).run()
     for trial in search.trials():
@@ -84,7 +84,7 @@ def test_a_trial_that_fails_is_recorded_and_the_search_goes_on(tmp_path, what, w
 
 @pytest.fixture
 def late_with(monkeypatch):
-    """Lets a day of a trial's time pass as soon as a file is there."""
+    """Advances the clock of trials by a day when a file exists."""
 
     def wait_with(path: Path) -> None:
         monotonic = time.monotonic
@@ -94,7 +94,7 @@ def late_with(monkeypatch):
     return wait_with
 
 
-def test_a_trial_that_hangs_is_ended_with_all_its_processes(tmp_path, late_with):
+def test_trial_that_hangs_is_killed_with_its_children(tmp_path, late_with):
     search = searches.search(tmp_path)
     late_with(tmp_path / "trials" / "0" / "child.txt")
     searches.worker(search, searches.training("what=hang", limit_s=3600, grace_s=0.5), 1).run()
@@ -105,7 +105,7 @@ def test_a_trial_that_hangs_is_ended_with_all_its_processes(tmp_path, late_with)
     wait_for(lambda: not any(map(stand_in.lives, pids)))
 
 
-def test_what_a_training_leaves_running_is_ended(tmp_path):
+def test_children_that_a_training_leaves_are_killed(tmp_path):
     search = searches.search(tmp_path)
     searches.worker(search, searches.training("what=litter"), 1).run()
     assert states(search) == [COMPLETE]
@@ -113,8 +113,8 @@ def test_what_a_training_leaves_running_is_ended(tmp_path):
     wait_for(lambda: not stand_in.lives(child))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the kernel does not end it")
-def test_no_training_outlives_a_search_that_is_killed(tmp_path):
+@pytest.mark.skipif(sys.platform != "linux", reason="only the Linux kernel kills it")
+def test_trainings_of_a_killed_search_are_killed(tmp_path):
     process = start(tmp_path, 1, "pause=60")
     folder = tmp_path / "trials" / "0"
     wait_for(lambda: (folder / "config.yaml").exists())
@@ -124,7 +124,7 @@ def test_no_training_outlives_a_search_that_is_killed(tmp_path):
 
 
 @pytest.mark.parametrize(("seeds", "state"), [(1, COMPLETE), (2, FAIL)])
-def test_a_training_that_is_done_in_spite_of_its_limit_counts(tmp_path, late_with, seeds, state):
+def test_training_that_finishes_after_its_limit_counts(tmp_path, late_with, seeds, state):
     search = searches.search(tmp_path)
     run = tmp_path / "trials" / "0" / ("" if seeds == 1 else "seed0")
     late_with(run / "metrics.csv")
@@ -132,10 +132,10 @@ def test_a_training_that_is_done_in_spite_of_its_limit_counts(tmp_path, late_wit
     searches.worker(search, deaf, 1).run()
     (late,) = search.trials()
     assert late.state == state
-    assert late.user_attrs["seeds"] == {"0": pytest.approx(late.params["lr"] + 0.003)}  # no second one began
+    assert late.user_attrs["seeds"] == {"0": pytest.approx(late.params["lr"] + 0.003)}  # no second training started
 
 
-def test_a_trial_that_was_trained_but_not_recorded_is_recorded(tmp_path):
+def test_trained_trial_without_a_record_is_recorded(tmp_path):
     search = searches.search(tmp_path)
     claim = search.claim(1, ())
     search.note(0, "seeds", {"0": 0.25, "1": 0.75})
@@ -145,7 +145,7 @@ def test_a_trial_that_was_trained_but_not_recorded_is_recorded(tmp_path):
     assert list(tmp_path.rglob("calls.txt")) == []
 
 
-def test_hopeless_trials_are_pruned_by_what_they_reach_on_the_way(tmp_path):
+def test_trials_are_pruned_by_intermediate_values(tmp_path):
     pruner = MedianPruner(n_startup_trials=1, n_warmup_steps=1)
     good = searches.search(tmp_path, {"lr": {"low": 0.8, "high": 0.9}}, pruner)
     searches.worker(good, searches.training(), 1).run()
@@ -153,33 +153,33 @@ def test_hopeless_trials_are_pruned_by_what_they_reach_on_the_way(tmp_path):
     searches.worker(search, searches.training("pause=0.2", "epochs=600"), 3).run()
     assert states(search) == [COMPLETE, PRUNED, PRUNED]
     for pruned in search.trials()[1:]:
-        assert pruned.user_attrs["why"] == "hopeless after epoch 1"
+        assert pruned.user_attrs["why"] == "stopped by the pruner after epoch 1"
         assert sorted(pruned.intermediate_values) == [0, 1]
-        assert (tmp_path / "trials" / str(pruned.number) / "stopped.txt").exists()  # gently
+        assert (tmp_path / "trials" / str(pruned.number) / "stopped.txt").exists()  # by SIGTERM, not SIGKILL
 
 
-def test_several_trials_at_once_are_no_more_than_the_budget(tmp_path):
+def test_simultaneous_trials_stay_within_the_limit(tmp_path):
     search = searches.search(tmp_path)
     searches.worker(search, searches.training("pause=0.1"), 5, slots=3).run()
     assert states(search) == [COMPLETE] * 5
-    begun = sorted(trial.datetime_start for trial in search.trials())
-    assert begun[2] < min(trial.datetime_complete for trial in search.trials())  # three ran together
+    starts = sorted(trial.datetime_start for trial in search.trials())
+    assert starts[2] < min(trial.datetime_complete for trial in search.trials())  # three ran together
 
 
-def test_nothing_begins_when_the_hours_are_over(tmp_path, monkeypatch):
-    monkeypatch.setattr(clock, "TICK_S", 0.1)
+def test_no_trial_starts_when_the_hours_are_used_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(resources, "TICK_S", 0.1)
     search = searches.search(tmp_path)
     searches.worker(search, searches.training("pause=0.2"), None, hours=1.5 / 3600).run()
     count = len(search.trials())
-    assert 1 <= count <= 2  # of a second each, begun before the end
-    assert states(search) == [COMPLETE] * count  # what was begun is finished
+    assert 1 <= count <= 2  # each takes a second and starts before the end
+    assert states(search) == [COMPLETE] * count  # started trials are finished
     searches.worker(search, searches.training(), None, hours=1.5 / 3600).run()
     assert len(search.trials()) == count
 
 
-def test_what_a_process_left_is_finished_when_the_hours_are_over(tmp_path):
+def test_unfinished_trials_are_finished_when_the_hours_are_used_up(tmp_path):
     search = searches.search(tmp_path)
-    search.claim(None, ()).release()  # begun by a process that is gone
+    search.claim(None, ()).release()  # started by a process that has ended
     searches.worker(search, searches.training(), None, hours=0).run()
     assert states(search) == [COMPLETE]
 
@@ -188,21 +188,21 @@ def test_what_a_process_left_is_finished_when_the_hours_are_over(tmp_path):
     ("what", "why"),
     [("mistake", "no such key: modle.lr; see conf"), ("silent", "no value of val/dice/mean in its metrics.csv")],
 )
-def test_a_mistake_that_stops_every_training_stops_the_search(tmp_path, what, why):
+def test_same_user_error_in_every_training_ends_the_search(tmp_path, what, why):
     search = searches.search(tmp_path)
     with pytest.raises(UserError, match=f"every training fails: {why}"):
         searches.worker(search, searches.training(f"what={what}"), 20).run()
     assert states(search) == [FAIL] * 3
 
 
-def test_mistakes_of_some_configurations_do_not_stop_the_search(tmp_path):
+def test_user_errors_of_some_configurations_do_not_end_the_search(tmp_path):
     search = searches.search(tmp_path, {"lr": searches.LR, "what": ["mistake", "learn"]})
     searches.worker(search, searches.training(), 8).run()
     assert set(states(search)) == {COMPLETE, FAIL}
     assert len(search.trials()) == 8
 
 
-def test_a_search_ends_when_everything_was_tried_once(tmp_path):
+def test_search_ends_when_every_configuration_was_tried(tmp_path):
     search = searches.search(tmp_path, {"lr": [0.1, 0.2, 0.3], "epochs": {"low": 1, "high": 2}})
     searches.worker(search, searches.training(), 50).run()
     assert sorted((t.params["lr"], t.params["epochs"]) for t in search.trials()) == [
@@ -210,15 +210,15 @@ def test_a_search_ends_when_everything_was_tried_once(tmp_path):
     ]
 
 
-def test_twelve_trials_with_a_crash_a_hang_and_a_kill_of_everything_are_twelve(tmp_path):
+def test_search_with_crashes_hangs_and_a_kill_has_all_its_trials(tmp_path):
     space = {"lr": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6], "what": ["learn", "crash"]}
     process = start(tmp_path, 12, "pause=0.15", "hang=0.6", slots=2, space=space)
     search = searches.search(tmp_path, space)
 
     def half_trained() -> bool:
         trials = search.trials()
-        begun = [trial for trial in trials if trial.state == RUNNING and trial.intermediate_values]
-        return len(begun) >= 1 and sum(trial.state.is_finished() for trial in trials) >= 2
+        started = [trial for trial in trials if trial.state == RUNNING and trial.intermediate_values]
+        return len(started) >= 1 and sum(trial.state.is_finished() for trial in trials) >= 2
 
     wait_for(half_trained)
     process.kill()
@@ -233,32 +233,32 @@ def test_twelve_trials_with_a_crash_a_hang_and_a_kill_of_everything_are_twelve(t
     trials = search.trials()
     assert [trial.number for trial in trials] == list(range(12))
     assert all(trial.state.is_finished() for trial in trials)
-    assert len({tuple(trial.params.items()) for trial in trials}) == 12  # none twice
+    assert len({tuple(trial.params.items()) for trial in trials}) == 12  # no configuration twice
     assert before.items() <= {trial.number: trial.params for trial in trials}.items()
     for trial in trials:
         assert trial.state == (COMPLETE if trial.params["what"] == "learn" and trial.params["lr"] != 0.6 else FAIL)
-        # Each was trained by one process, but for those that the kill ended.
+        # Each was trained once, or twice if the kill interrupted it.
         assert len(stand_in.calls(tmp_path / "trials" / str(trial.number))) == 1 + len(calls.get(trial.number, []))
     (hung,) = (trial for trial in trials if trial.params == {"lr": 0.6, "what": "learn"})
     assert hung.user_attrs["why"] == "not done within 0.00167 h"
     assert any(calls.values())
 
 
-def test_workers_that_join_share_one_budget(tmp_path):
-    # The first ones end when there is a trial that only the other worker can have begun.
+def test_workers_share_one_limit(tmp_path):
+    # The first trials end when trial 2 exists, which only the other worker can have started.
     until = f"until={tmp_path}/trials/2/calls.txt"
     workers = [start(tmp_path, 8, until, slots=2) for _ in range(2)]
     for process in workers:
         _, stderr = process.communicate(timeout=60)
         assert process.returncode == 0, stderr
-        assert "begins" in stderr
+        assert "starts" in stderr
     search = searches.search(tmp_path)
     assert states(search) == [COMPLETE] * 8
     assert all(len(stand_in.calls(tmp_path / "trials" / str(number))) == 1 for number in range(8))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_trials_gently_and_they_go_on_at_a_resume(tmp_path, number):
+def test_signal_stops_trials_and_a_resumed_search_continues_them(tmp_path, number):
     process = start(tmp_path, 2, "until=never")
     first = tmp_path / "trials" / "0"
     wait_for(lambda: (first / "metrics.csv").exists())
@@ -287,10 +287,10 @@ def test_a_second_signal_kills(tmp_path):
     wait_for(lambda: not stand_in.lives(stand_in.calls(folder)[0][0]))
 
 
-def test_a_trial_that_somebody_still_trains_is_left_to_it(tmp_path, monkeypatch):
+def test_trial_that_an_orphan_still_trains_is_not_claimed(tmp_path, monkeypatch):
     search = searches.search(tmp_path)
     claim = search.claim(1, ())
-    # As an orphan that the kernel did not kill: only it holds the lock.
+    # An orphan that the kernel did not kill: no other process holds the lock.
     done = tmp_path / "done"
     call = searches.training("what=learn", f"until={done}").call(claim, 0)
     orphan = subprocess.Popen(call, pass_fds=[claim.lock])
@@ -299,22 +299,22 @@ def test_a_trial_that_somebody_still_trains_is_left_to_it(tmp_path, monkeypatch)
     assert states(search) == [RUNNING]
     monkeypatch.setattr(worker, "PATIENCE_S", 60)
     threading.Timer(0.3, done.touch).start()
-    searches.worker(search, searches.training(), 1).run()  # it waits for a while, and takes it when it is free
+    searches.worker(search, searches.training(), 1).run()  # it waits, and claims the trial when it is free
     assert orphan.wait(60) == 0
     assert states(search) == [COMPLETE]
     assert [resume for _, resume in stand_in.calls(tmp_path / "trials" / "0")] == ["false", "true"]
 
 
-def test_a_worker_that_cannot_go_on_leaves_nothing_running(tmp_path):
+def test_worker_that_fails_kills_its_trainings(tmp_path):
     search = searches.search(tmp_path, {"lr": searches.LR, "epochs": {"low": 1, "high": 30}})
     until = f"until={tmp_path}/trials/2/calls.txt"
     failing = searches.worker(search, searches.training("pause=0.1", until), 3, slots=3)
 
-    def ended(trial):
+    def fail(trial):
         msg = "disk full"
         raise OSError(msg)
 
-    failing.ended = ended
+    failing.on_trial_end = fail
     with pytest.raises(OSError, match="disk full"):
         failing.run()
     pids = [pid for n in range(len(search.trials())) for pid, _ in stand_in.calls(tmp_path / "trials" / str(n))]

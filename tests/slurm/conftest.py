@@ -10,12 +10,12 @@ from cluster import PATH, Cluster
 
 @pytest.fixture(scope="session")
 def slurm() -> Iterator[Cluster]:
-    """A SLURM of its own for these tests."""
+    """A SLURM cluster for these tests."""
     missing = [name for name in ("munged", "slurmctld", "slurmd", "setpriv") if not shutil.which(name, path=PATH)]
     if missing:
         pytest.skip(f"{', '.join(missing)} not found; apt-get install slurm-wlm munge")
     if os.getuid() != 0:
-        pytest.skip("SLURM's daemons start as root only")
+        pytest.skip("SLURM's daemons must start as root")
     folder = Path(tempfile.mkdtemp(prefix="slurm"))
     try:
         with Cluster(folder) as cluster:

@@ -1,4 +1,4 @@
-"""Sweeps, DDP and requeued jobs on a real SLURM, started for these tests; see `cluster`."""
+"""Sweeps, DDP and requeued jobs on a real SLURM that the tests start; see `cluster`."""
 
 import json
 import os
@@ -32,23 +32,23 @@ def environment(slurm: Cluster, tmp_path_factory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory) -> Path:
-    """The directory in which everything is run."""
-    return tmp_path_factory.mktemp("place")
+def folder(tmp_path_factory) -> Path:
+    """The current folder of all commands."""
+    return tmp_path_factory.mktemp("work")
 
 
 @pytest.fixture(scope="module")
-def command(environment, place) -> Iterator[Any]:
-    """Starts `segment train`; what still runs at the end is ended."""
+def command(environment, folder) -> Iterator[Any]:
+    """Starts `segment train`; kills what is still running at the end."""
     started = []
 
     def start(*overrides: str) -> subprocess.Popen[str]:
         call = [sys.executable, "-m", "segment.commands.train", *TINY, *overrides]
-        # A file, not a pipe: nobody reads while a sweep waits for its jobs.
-        output = place / f"command{len(started)}.txt"
+        # A file, not a pipe: a full pipe would block a sweep, because the test reads only at the end.
+        output = folder / f"command{len(started)}.txt"
         with output.open("w") as file:
             process = subprocess.Popen(
-                call, env=environment, cwd=place, stdout=file, stderr=subprocess.STDOUT, text=True
+                call, env=environment, cwd=folder, stdout=file, stderr=subprocess.STDOUT, text=True
             )
         process.output = output
         started.append(process)
@@ -61,17 +61,17 @@ def command(environment, place) -> Iterator[Any]:
 
 
 def finished(process: subprocess.Popen[str]) -> str:
-    """What a command that must succeed has printed."""
+    """Wait for a command that must succeed, and return its output."""
     code = process.wait(LIMIT_S)
     assert code == 0, process.output.read_text()
     return process.output.read_text()
 
 
 @pytest.fixture(scope="module")
-def reference(command, place) -> Path:
-    """The run of seed 0, which nothing stopped."""
+def reference(command, folder) -> Path:
+    """An undisturbed run with seed 0."""
     finished(command("seed=0", "hydra.run.dir=reference"))
-    return place / "reference"
+    return folder / "reference"
 
 
 def wait_for(path: Path, seconds: float = LIMIT_S) -> None:
@@ -83,11 +83,11 @@ def state(job: str, cluster: Cluster) -> str:
 
 
 def differences(one: Path, other: Path) -> list[str]:
-    """What two runs have not in common, bit by bit."""
+    """Names of tables and values in which two runs are not equal bit for bit."""
     tables = [name for name in ("metrics.csv", "cases.csv") if (one / name).read_text() != (other / name).read_text()]
-    mine, theirs = (torch.load(run / "checkpoints" / "last.ckpt", weights_only=True) for run in (one, other))
+    first, second = (torch.load(run / "checkpoints" / "last.ckpt", weights_only=True) for run in (one, other))
     keys = ("state_dict", "optimizer_states", "lr_schedulers", "epoch", "global_step", "losses")
-    return [*tables, *(path for key in keys for path in _unequal(mine[key], theirs[key], key))]
+    return [*tables, *(path for key in keys for path in _unequal(first[key], second[key], key))]
 
 
 def _unequal(one: Any, other: Any, name: str) -> list[str]:
@@ -112,38 +112,38 @@ def facts(run: Path) -> dict[str, Any]:
     return json.loads((run / "environment.json").read_text())
 
 
-def test_of_a_sweep_one_job_is_requeued_one_is_cancelled_and_one_just_ends(slurm, command, place, reference):
-    # The second would take minutes: a cancelled job goes on until SLURM kills it.
+def test_sweep_with_a_requeued_a_cancelled_and_a_finished_job(slurm, command, folder, reference):
+    # The second job is long: a cancelled job continues until SLURM kills it.
     sweep = command("-m", "trainer.max_epochs=3,99,2", *LAUNCHER, "hydra.sweep.dir=sweep", "data.num_workers=1")
-    runs = [place / "sweep" / str(number) for number in range(3)]
+    runs = [folder / "sweep" / str(number) for number in range(3)]
     wait_for(runs[0] / "checkpoints" / "last.ckpt")
     array = sorted(slurm.jobs())[0].split("_")[0]
-    slurm.run("scancel", "--signal=USR2", f"{array}_0")  # as SLURM does before the time limit
+    slurm.run("scancel", "--signal=USR2", f"{array}_0")  # SLURM sends it before the time limit
     wait_for(runs[1] / "checkpoints" / "last.ckpt")
     slurm.run("scancel", f"{array}_1")
-    wait(lambda: "resumed" in facts(runs[0]), LIMIT_S, "the job does not come back")
+    wait(lambda: "resumed" in facts(runs[0]), LIMIT_S, "the job does not resume")
     for run in (runs[0], runs[2]):
         wait_for(run / "cases.csv")
     wait(lambda: state(f"{array}_0", slurm) == state(f"{array}_2", slurm) == "COMPLETED", 60, "jobs do not end")
     wait(lambda: state(f"{array}_1", slurm) == "CANCELLED", 60, "the job is not cancelled")
-    assert sweep.poll() is None  # it waits for the accounting to tell of the job that was cancelled
-    # The requeued one is as if nothing had happened.
+    assert sweep.poll() is None  # it waits until the accounting lists the cancelled job
+    # The requeued job equals the undisturbed run.
     (resumed,) = facts(runs[0])["resumed"]
     assert resumed["slurm_job"] == facts(runs[0])["slurm_job"] != facts(runs[2])["slurm_job"]
     assert differences(runs[0], reference) == []
     assert len({path.name.split("-")[-1] for path in (runs[0] / "wandb").glob("offline-run-*")}) == 1
-    # The cancelled one had saved its step, and goes on without SLURM.
+    # The cancelled job has saved its step, and can be resumed without SLURM.
     stopped_at = steps(runs[1])
     again = command("trainer.max_epochs=99", "hydra.run.dir=sweep/1", "resume=true", "data.num_workers=1")
-    wait(lambda: steps(runs[1]) > stopped_at, LIMIT_S, "it does not go on")
+    wait(lambda: steps(runs[1]) > stopped_at, LIMIT_S, "the run does not continue")
     again.terminate()
     assert again.wait(LIMIT_S) == 143
-    assert "going on from its last checkpoint" in again.output.read_text()
+    assert "resuming from its last checkpoint" in again.output.read_text()
 
 
-def test_a_ddp_job_of_a_sweep_is_requeued_and_ends_as_one_that_lightning_started(slurm, command, place):
+def test_requeued_ddp_job_equals_a_run_started_by_lightning(slurm, command, folder):
     sweep = command("-m", *DDP, "seed=0", *LAUNCHER, "hydra.sweep.dir=ddp")
-    run = place / "ddp" / "0"
+    run = folder / "ddp" / "0"
     wait_for(run / "checkpoints" / "last.ckpt")
     (job,) = [job for job, state in slurm.jobs().items() if state == "RUNNING"]
     slurm.run("scancel", "--signal=USR2", job)
@@ -151,10 +151,10 @@ def test_a_ddp_job_of_a_sweep_is_requeued_and_ends_as_one_that_lightning_started
     finished(sweep)
     finished(alone)
     assert len(facts(run)["resumed"]) == 1
-    assert differences(run, place / "ddp_reference") == []
+    assert differences(run, folder / "ddp_reference") == []
     assert len({path.name.split("-")[-1] for path in (run / "wandb").glob("offline-run-*")}) == 1
-    assert sorted(path.name for path in (place / "ddp").iterdir()) == [".submitit", "0", "multirun.yaml"]
-    # What the run keeps does not name the machine; what SLURM's own messages say is beside it.
+    assert sorted(path.name for path in (folder / "ddp").iterdir()) == [".submitit", "0", "multirun.yaml"]
+    # No file of the run names the machine; SLURM's own messages are in another folder.
     name = slurm.run("squeue", "-h", "-t", "all", "-j", job, "-o", "%N").strip()
     assert not [path for path in run.glob("*") if path.is_file() and f" on {name}" in path.read_text(errors="replace")]
 
@@ -167,37 +167,38 @@ def script(experiment: list[str]) -> str:
     return "\n".join(lines).replace("segment train experiment=abdomen", program) + "\n"
 
 
-def test_a_pre_empted_job_goes_on_with_its_run_and_a_cancelled_one_stays_away(slurm, environment, place, reference):
+def test_preempted_job_resumes_and_cancelled_job_does_not(slurm, environment, folder, reference):
     def submit(*options: str) -> str:
-        return slurm.run("sbatch", "--parsable", f"--chdir={place}", *options, environment=environment).strip()
+        return slurm.run("sbatch", "--parsable", f"--chdir={folder}", *options, environment=environment).strip()
 
-    (place / "train.sh").write_text(script([*TINY, "seed=0", "task=first"]))
-    (place / "other.sh").write_text(script([*TINY, "seed=1", "task=other"]))
+    (folder / "train.sh").write_text(script([*TINY, "seed=0", "task=first"]))
+    (folder / "other.sh").write_text(script([*TINY, "seed=1", "task=other"]))
 
-    def begun(task: str) -> bool:
-        return any(place.glob(f"outputs/{task}/*/checkpoints/last.ckpt"))
+    def has_checkpoint(task: str) -> bool:
+        return any(folder.glob(f"outputs/{task}/*/checkpoints/last.ckpt"))
 
     job = submit("train.sh")
-    wait(lambda: begun("first"), LIMIT_S, "the first job does not begin")
+    wait(lambda: has_checkpoint("first"), LIMIT_S, "the first job does not start")
     urgent = submit("--partition=urgent", "--exclusive", "--wrap=true")
     other = submit("other.sh")
-    wait(lambda: slurm.jobs()[urgent] == "COMPLETED", LIMIT_S, "nothing was pre-empted")
-    wait(lambda: begun("other"), LIMIT_S, "the other job does not begin")
+    wait(lambda: slurm.jobs()[urgent] == "COMPLETED", LIMIT_S, "no job was preempted")
+    wait(lambda: has_checkpoint("other"), LIMIT_S, "the other job does not start")
     slurm.run("scancel", other)
-    (run,) = place.glob("outputs/first/*")
+    # A job that is requeued has a second, empty folder until it finds the first one.
+    (run,) = {path.parents[1] for path in folder.glob("outputs/first/*/checkpoints/last.ckpt")}
     wait_for(run / "cases.csv")
     wait(lambda: slurm.jobs()[job] == "COMPLETED", LIMIT_S, "the job does not end")
-    assert list(place.glob("outputs/first/*")) == [run]
+    assert list(folder.glob("outputs/first/*")) == [run]
     assert [process["slurm_job"] for process in facts(run)["resumed"]] == [job]
     assert differences(run, reference) == []
     assert slurm.jobs()[other] == "CANCELLED"
-    assert not list(place.glob("outputs/other/*/cases.csv"))
+    assert not list(folder.glob("outputs/other/*/cases.csv"))
 
 
-def test_processes_that_are_not_the_devices_are_refused(slurm, environment, place):
+def test_wrong_number_of_processes_is_refused(slurm, environment, folder):
     call = ["srun", "--ntasks=2", sys.executable, "-m", "segment.commands.train", *TINY, "hydra.run.dir=refused"]
     done = subprocess.run(
-        call, env=environment, cwd=place, capture_output=True, text=True, timeout=LIMIT_S, check=False
+        call, env=environment, cwd=folder, capture_output=True, text=True, timeout=LIMIT_S, check=False
     )
     assert done.returncode == 2
     assert "error: 2 processes were started, but trainer.devices=1" in done.stderr

@@ -7,7 +7,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from segment.anatomy.anatomy import Anatomy
-from segment.anatomy.place import Place
+from segment.anatomy.structure import Structure
 from segment.commands.command import config_dir
 
 CONF = Path(config_dir())
@@ -15,15 +15,15 @@ ANATOMY: Anatomy = instantiate(OmegaConf.load(CONF / "anatomy" / "default.yaml")
 
 
 def place(organ, shift=(0, 0, 0), volume_ml=None, faces="", off_middle=False):
-    """An organ where it belongs, or `shift` mm away to the right, the front and above; of a usual size."""
+    """An organ at its usual place, or moved by `shift` mm to the right, front and head; of average size by default."""
     right, front, up = (a + b for a, b in zip(ANATOMY.centre_mm[organ], shift, strict=True))
     low, high = ANATOMY.volume_ml.get(organ, (10, 1000))
     volume = (low * high) ** 0.5 if volume_ml is None else volume_ml
-    return Place(volume, right, off_middle, front - 90, up - 400, None, faces)
+    return Structure(volume, right, off_middle, front - 90, up - 400, None, faces)
 
 
 def body(*organs, size=1.0):
-    """Organs where they belong, by name, in a body of this size; 1 is an adult."""
+    """Organs at their usual places, by name, in a body of the given size; 1 is an adult."""
     return {organ: _resized(place(organ), size) for organ in organs}
 
 

@@ -1,4 +1,4 @@
-"""A real SLURM of one node, started and stopped by the tests."""
+"""A real SLURM cluster of one node, started and stopped by the tests."""
 
 import os
 import shutil
@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
 
-PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"  # of the daemons
-# Accounting, cgroups and a database are left out; jobs may start anew seconds after they were put back.
+PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"  # where the daemons are
+# No accounting, cgroups or database. A requeued job can start again after a few seconds.
 CONF = """
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
@@ -47,10 +47,11 @@ PartitionName=urgent Nodes={host} MaxTime=INFINITE State=UP PriorityTier=2 Preem
 
 
 class Cluster:
-    """munged, slurmctld and slurmd in a folder of their own.
+    """Runs munged, slurmctld and slurmd in a folder.
 
     Args:
-        folder: For sockets, states and logs; a short path, since a socket's may have 108 characters.
+        folder: For sockets, states and logs. The path must be short, because that of a socket has at most 108
+            characters.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -62,7 +63,7 @@ class Cluster:
         for name in ("munge", "state", "spool"):
             (self.folder / name).mkdir(parents=True)
         for folder in (self.folder, self.folder / "munge"):
-            folder.chmod(0o755)  # munged asks for it
+            folder.chmod(0o755)  # munged requires it
         try:
             self._start_munge()
             self._start_slurm()
@@ -78,8 +79,9 @@ class Cluster:
         munge = self.folder / "munge"
         (munge / "key").write_bytes(os.urandom(128))
         (munge / "key").chmod(0o400)
-        places = {"socket": "socket", "key-file": "key", "pid-file": "pid", "log-file": "log", "seed-file": "seed"}
-        self._daemon("munged", "--foreground", "--force", *(f"--{k}={munge / v}" for k, v in places.items()))
+        files = {"socket": "socket", "key-file": "key", "pid-file": "pid", "log-file": "log", "seed-file": "seed"}
+        options = [f"--{option}={munge / name}" for option, name in files.items()]
+        self._daemon("munged", "--foreground", "--force", *options)
         wait(lambda: (munge / "socket").exists(), 20, "munged does not answer")
 
     def _start_slurm(self) -> None:
@@ -96,7 +98,7 @@ class Cluster:
         with (self.folder / f"{name}.out").open("wb") as output:
             self.daemons.append(
                 subprocess.Popen(
-                    # However the tests end, it ends too.
+                    # Ends the daemon when the tests end, even if they are killed.
                     ["setpriv", "--pdeathsig", "TERM", program, *options],
                     env=os.environ | self.environment,
                     stdout=output,
@@ -105,7 +107,7 @@ class Cluster:
             )
 
     def run(self, *command: str, check: bool = True, environment: Mapping[str, str] = os.environ) -> str:
-        """What a command of SLURM prints."""
+        """Run a command of SLURM; returns stdout."""
         done = subprocess.run(
             command, env={**environment, **self.environment}, capture_output=True, text=True, timeout=60, check=False
         )
@@ -113,12 +115,12 @@ class Cluster:
         return done.stdout
 
     def jobs(self) -> dict[str, str]:
-        """States of all jobs by their id, that of an array's job being such as 7_1."""
+        """States of all jobs by their id. Jobs of an array have ids like 7_1."""
         lines = self.run("squeue", "-h", "-r", "-t", "all", "-o", "%i %T").splitlines()
         return dict(line.split() for line in lines)
 
     def stop(self) -> None:
-        """Cancel what still runs and end the daemons, the last one started first."""
+        """Cancel all jobs and stop the daemons in reverse order."""
         if len(self.daemons) == 3:
             self.run("scancel", "--full", "-s", "KILL", "-u", "root", check=False)
             self.run("scancel", "-u", "root", check=False)
@@ -132,7 +134,7 @@ class Cluster:
 
 
 def free_ports(number: int) -> list[int]:
-    """Ports that nobody listens at now."""
+    """Ports that are not in use."""
     sockets = [socket.socket() for _ in range(number)]
     try:
         for each in sockets:
@@ -144,7 +146,7 @@ def free_ports(number: int) -> list[int]:
 
 
 def wait(condition: Callable[[], object], seconds: float, message: str) -> None:
-    """Until a condition holds.
+    """Wait until a condition holds.
 
     Raises:
         TimeoutError: With the message.

@@ -1,4 +1,4 @@
-"""Writes small DICOM series, with pydicom alone, and says what a reader must make of them."""
+"""Write small DICOM series with pydicom, and compute the positions of their voxels."""
 
 from pathlib import Path
 
@@ -11,9 +11,14 @@ AXIAL = (1, 0, 0, 0, 1, 0)
 
 
 def slice_file(position, orientation=AXIAL, stored=None, spacing=(0.8, 0.7), **tags):
-    """One CT slice: stored values (rows, columns), spacing between rows and between columns, more tags by keyword.
+    """The data set of one CT slice.
 
-    A tag that is None is left out.
+    Args:
+        position: Position of the first voxel, LPS+ mm.
+        orientation: Directions of a row and of a column.
+        stored: Stored values (rows, columns); None for zeros.
+        spacing: Distance between rows and between columns, mm.
+        tags: Other tags by keyword; None removes a tag.
     """
     stored = np.zeros((5, 4), np.int16) if stored is None else stored
     header = Dataset()
@@ -54,7 +59,7 @@ def slice_file(position, orientation=AXIAL, stored=None, spacing=(0.8, 0.7), **t
 
 
 def write(path: Path, header: Dataset, syntax=ExplicitVRLittleEndian) -> Path:
-    """Save a file, compressed where the transfer syntax is one that pydicom can encode."""
+    """Save a file, compressed if the transfer syntax is."""
     header.file_meta = FileMetaDataset()
     header.file_meta.MediaStorageSOPClassUID = header.SOPClassUID
     header.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
@@ -67,11 +72,13 @@ def write(path: Path, header: Dataset, syntax=ExplicitVRLittleEndian) -> Path:
 
 
 def write_series(folder, positions, order=None, name="{:03d}.dcm", **tags):
-    """One file per position; file n in name order holds slice order[n] and has the instance number n + 1."""
+    """Write one file per position. File n in name order holds slice order[n] and has the instance number n + 1."""
     order = range(len(positions)) if order is None else order
     for n, k in enumerate(order):
-        mine = {key: value(k) if callable(value) else value for key, value in tags.items()}
-        write(folder / name.format(n), slice_file(positions[k], **{"InstanceNumber": n + 1} | mine))
+        slice_tags = {"InstanceNumber": n + 1}
+        for key, value in tags.items():
+            slice_tags[key] = value(k) if callable(value) else value
+        write(folder / name.format(n), slice_file(positions[k], **slice_tags))
     return folder
 
 
@@ -80,6 +87,6 @@ def stack_positions(count=6, gap=2.5, start=(-100.0, -90.0, -300.0), normal=(0.0
 
 
 def voxel_mm(position, orientation, spacing, column, row):
-    """LPS+ mm of a voxel by equation C.7.6.2.1-1 of the standard."""
+    """Position of a voxel, LPS+ mm, by equation C.7.6.2.1-1 of the DICOM standard."""
     along_row, along_column = np.array(orientation[:3], float), np.array(orientation[3:], float)
     return np.asarray(position) + along_row * spacing[1] * column + along_column * spacing[0] * row

@@ -1,7 +1,7 @@
-"""Synthetic CTs in the true layout of each public data set: archives as their servers have them.
+"""Synthetic CTs in the layout of each public data set: the archives of the original servers.
 
-Codes, names of folders and files, and what lies beside the cases are written out here once more, not read from
-`segment/datasets/catalogue/`, so that a slip there shows.
+Codes and names of folders and files are repeated here instead of read from `segment/datasets/catalogue/`. A mistake in
+the catalogue then fails a test.
 """
 
 import io
@@ -17,6 +17,7 @@ Files = dict[str, bytes]
 
 
 def both(number: int, image: str, label: str, codes: dict[str, int]) -> Files:
+    """Image and label of a case."""
     found = volume(number)
     return {image: nifti(found.hu), label: nifti(codes_of(found, codes))}
 
@@ -33,7 +34,7 @@ def flare22() -> dict[str, Files]:
 def amos22() -> dict[str, Files]:
     codes = {"spleen": 1, "right_kidney": 2, "left_kidney": 3, "liver": 6}
     files = {"amos22/readme.md": b"# AMOS", "amos22/dataset.json": json.dumps({"licence": "CC-BY-SA 4.0"}).encode()}
-    for part, numbers in {"Tr": (1, 4, 507), "Va": (8, 555)}.items():  # from 500 on: MRI
+    for part, numbers in {"Tr": (1, 4, 507), "Va": (8, 555)}.items():  # numbers above 500 are MRI
         for n in numbers:
             name = f"amos_{n:04d}.nii.gz"
             files |= both(n, f"amos22/images{part}/{name}", f"amos22/labels{part}/{name}", codes)
@@ -58,7 +59,7 @@ def totalsegmentator() -> dict[str, Files]:
     )
     rows = [f"s{n:04d};60;m;A;ct abdomen;train;siemens;x;120;no_pathology;" for n in (0, 11)]
     files = {"meta.csv": ("\ufeff" + "\n".join([header, *rows])).encode()}
-    true = {"liver": "liver", "right_kidney": "kidney_right", "left_kidney": "kidney_left", "spleen": "spleen"}
+    present = {"liver": "liver", "right_kidney": "kidney_right", "left_kidney": "kidney_left", "spleen": "spleen"}
     empty = (
         *("pancreas", "gallbladder", "stomach", "aorta", "inferior_vena_cava", "portal_vein_and_splenic_vein"),
         *("adrenal_gland_right", "adrenal_gland_left", "esophagus", "duodenum", "small_bowel", "colon"),
@@ -67,7 +68,7 @@ def totalsegmentator() -> dict[str, Files]:
     for n in (0, 11):
         found = volume(n)
         files[f"s{n:04d}/ct.nii.gz"] = nifti(found.hu)
-        for name, file in true.items():
+        for name, file in present.items():
             files[f"s{n:04d}/segmentations/{file}.nii.gz"] = nifti(found.masks[name].astype(np.uint8))
         for file in empty:
             files[f"s{n:04d}/segmentations/{file}.nii.gz"] = nifti(np.zeros(SHAPE, np.uint8))
@@ -102,7 +103,7 @@ def msd_liver() -> dict[str, Files]:
     files = _decathlon("Task03_Liver", "liver", (0, 14, 130), {"liver": 1}, labels)
     found = volume(0)
     label = codes_of(found, {"liver": 1})
-    label[15:17, 10:12, 10:12] = 2  # cancer, within the liver
+    label[15:17, 10:12, 10:12] = 2  # cancer in the liver
     files["Task03_Liver/labelsTr/liver_0.nii.gz"] = nifti(label)
     return {"Task03_Liver.tar": files}
 
@@ -113,7 +114,7 @@ def msd_spleen() -> dict[str, Files]:
 
 
 def kits23() -> dict[str, Files]:
-    """Each file is served by itself: the archive's name is the file's place on the server."""
+    """The server has no archives, so each "archive" is one file with its path on the server."""
     files: dict[str, Files] = {}
     for n in (0, 299, 400):
         found = volume(n)
@@ -163,13 +164,13 @@ LAYOUTS = {
         *(msd_liver, msd_spleen, kits23, word, abdomenct1k),
     )
 }
-# What a user has to unpack, and where to below the set's folder.
+# Archives that the user must unpack, and the folder for each, relative to that of the set.
 BY_HAND = {
     "btcv": {"RawData.zip": "."},
     "word": {"WORD-V0.1.0.zip": ".", "WORD_V0.1.0_labelsTs.zip": "WORD-V0.1.0"},
     "abdomenct1k": {"Mask.7z": "Mask"},
 }
-# Labelled CTs in the synthetic set, by the name that `{case}` of the catalogue gives.
+# Names of the labelled CTs, as `{case}` of the catalogue matches them.
 CASES = {
     "flare22": ["FLARE22_Tr_0001", "FLARE22_Tr_0002", "FLARE22_Tr_0050"],
     "amos22": ["amos_0001", "amos_0004", "amos_0008"],
@@ -185,7 +186,7 @@ CASES = {
 
 
 def packed(name: str, files: Files) -> bytes:
-    """An archive of that name; 7z, which nothing here can write, and single files are bytes."""
+    """Content of an archive, in the format of its name. For 7z, which we cannot write, only the first bytes."""
     stream = io.BytesIO()
     if name.endswith(".zip"):
         with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -203,12 +204,12 @@ def packed(name: str, files: Files) -> bytes:
 
 
 def served(name: str) -> Files:
-    """What the set's servers have, by the end of the URL."""
+    """The files on the servers of a set, by the end of their URLs."""
     return {archive: packed(archive, files) for archive, files in LAYOUTS[name]().items()}
 
 
 def do_by_hand(name: str, folder: Path) -> None:
-    """Take a user's part: unpack into the set's folder what the program cannot get or unpack."""
+    """Do what the user must do by hand: unpack the archives that the program cannot download or unpack."""
     made = LAYOUTS[name]()
     for archive, below in BY_HAND.get(name, {}).items():
         for path, content in made[archive].items():

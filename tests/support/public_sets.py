@@ -1,4 +1,4 @@
-"""Entries of the catalogue of public data sets, and the same ones led to a server of the tests."""
+"""Entries of the catalogue of public data sets, with URLs of a local server."""
 
 from dataclasses import replace
 
@@ -14,7 +14,11 @@ def catalogued(name):
 
 
 def on_this_machine(entry, server, name, script):
-    """The set with its URLs led to the test's server, and no checksums, which are of the true archives."""
+    """The entry with URLs of a local server. Checksums are removed, because they belong to the real archives.
+
+    Returns:
+        The entry, and the scripts of the server by the end of their URLs.
+    """
     scripts = {end: script(content) for end, content in served(name).items()}
     for end, one in scripts.items():
         server.serve(f"{name}/{end}", one)

@@ -1,4 +1,4 @@
-"""Run folders with the scores that a test wants, written by what writes those of `segment train`."""
+"""Run folders with given scores, written with the same functions as those of `segment train`."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from omegaconf import OmegaConf
 
-from segment.metrics.cases_csv import append_case, begin_cases
+from segment.metrics.cases_csv import append_case, create_cases
 from segment.metrics.scores import OrganScore
 from segment.run.folder import Run
 from segment.run.record import record
@@ -16,11 +16,11 @@ ORGANS = ("liver", "right_kidney", "spleen")
 
 @dataclass
 class Study:
-    """Patients who are as hard for every network, and what recipes and seeds add to that.
+    """Simulated scores: each patient has the same difficulty for every network, plus effects of recipe and seed.
 
     Attributes:
-        patients: How many are tested.
-        rng: Everything comes from it.
+        patients: Number of test patients.
+        rng: Source of all randomness.
     """
 
     patients: int = 20
@@ -32,18 +32,19 @@ class Study:
         self.train = [f"set/train_{number:02d}" for number in range(30)]
 
     def dice(self, shift=0.0, seed_sd=0.005):
-        """Dice by organ of one network: (patients,)."""
-        return {
-            organ: np.clip(hard + shift + self.rng.normal(0, seed_sd) + self.rng.normal(0, 0.01, self.patients), 0, 1)
-            for organ, hard in self.hard.items()
-        }
+        """Dice (patients,) of one network by organ."""
+        result = {}
+        for organ, hard in self.hard.items():
+            dice = hard + shift + self.rng.normal(0, seed_sd) + self.rng.normal(0, 0.01, self.patients)
+            result[organ] = np.clip(dice, 0, 1)
+        return result
 
     def run(self, folder, seed=0, shift=0.0, **more):
-        """A run folder of one network."""
+        """Write the run folder of one network."""
         return write_run(folder, self.test, self.dice(shift), self.train, seed=seed, **more)
 
     def sweep(self, folder, seeds, shift=0.0, **more):
-        """A sweep's folder, a run for each seed."""
+        """Write the folder of a sweep, with one run per seed."""
         for number, seed in enumerate(seeds):
             self.run(folder / str(number), seed, shift, **more)
         return folder
@@ -64,8 +65,18 @@ def write_run(
 ):
     """Write config.yaml, split.json, environment.json and cases.csv.
 
-    `dice` and `hd95_mm` hold (patients,) by organ; `voxels` maps case ids to contents, None: each case its own; `same`
-    maps ids of cases to the first one of their patient.
+    Args:
+        folder: The run folder.
+        test: Ids of test cases.
+        dice: Dice (patients,) by organ.
+        train: Ids of training and validation cases.
+        seed: The seed of the run.
+        channels: Base channels of the network; runs with other values have another recipe.
+        voxels: Hashes of the voxels by case id; None gives each case its own.
+        hd95_mm: HD95 (patients,) by organ; None computes it from the Dice.
+        tolerance: Tolerance of NSD, mm.
+        task: Name of the task.
+        same: Case ids to the first case of the same patient.
     """
     folder.mkdir(parents=True)
     cfg = OmegaConf.create(
@@ -79,7 +90,7 @@ def write_run(
     contents = {case: f"content of {case}" for case in [*train, *test]} if voxels is None else voxels
     split = {"train": list(train[:-2]), "val": list(train[-2:]), "test": list(test)}
     record(Run(folder, None, resumed=False), cfg, split, {"cases": contents, "patients": same or {}})
-    begin_cases(folder / "cases.csv")
+    create_cases(folder / "cases.csv")
     for index, case in enumerate(test):
         append_case(folder / "cases.csv", case, [_score(organ, index, dice, hd95_mm) for organ in dice])
     return folder

@@ -1,4 +1,4 @@
-"""An HTTP server on 127.0.0.1 that misbehaves as it is told."""
+"""An HTTP server on 127.0.0.1 that can misbehave, e.g. drop a connection."""
 
 import re
 import threading
@@ -12,18 +12,19 @@ BLOCK = 2**14  # bytes
 
 @dataclass
 class Script:
-    """How one path is served.
+    """How the server responds to requests of one path.
 
     Attributes:
         content: The file.
-        etag: None: no ETag is sent.
-        ranges: Whether `Range` is known.
-        checks_if_range: Whether `If-Range` is known.
-        statuses: Answers to the first requests, before the file is served.
-        drops: Bytes after which the first served requests are cut.
-        pause_s: Before each block of 16 KiB.
-        asked: What each request had in `Range`.
-        asked_if: And in `If-Range`.
+        etag: The ETag; None sends none.
+        ranges: Whether `Range` is supported.
+        checks_if_range: Whether `If-Range` is supported.
+        headers: Additional headers.
+        statuses: Status codes of the first responses, which send no file.
+        drops: Bytes after which the connection is closed, for the first responses that send the file.
+        pause_s: Pause before each block of 16 KiB.
+        asked: The header `Range` of each request.
+        asked_if: The header `If-Range` of each request.
     """
 
     content: bytes
@@ -49,12 +50,12 @@ class Server(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}/{path}"
 
     def serve(self, path, script):
-        """The URL of what is served from now on."""
+        """Serve a path; returns its URL."""
         self.scripts[f"/{path}"] = script
         return self.url(path)
 
     def handle_error(self, request, client_address):
-        """Clients may be killed."""
+        """Ignore errors, because tests kill clients."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -95,13 +96,15 @@ class Handler(BaseHTTPRequestHandler):
             if value is not None:
                 self.send_header(name, value)
         self.end_headers()
-        for at in range(0, len(body := body[: script.drops.pop(0)] if script.drops else body), BLOCK):
+        if script.drops:
+            body = body[: script.drops.pop(0)]
+        for offset in range(0, len(body), BLOCK):
             if script.pause_s:
                 time.sleep(script.pause_s)
-            self.wfile.write(body[at : at + BLOCK])
+            self.wfile.write(body[offset : offset + BLOCK])
 
     def log_message(self, *arguments):
-        """Quiet."""
+        """Print nothing."""
 
 
 @contextmanager

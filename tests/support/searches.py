@@ -1,4 +1,4 @@
-"""Searches over the stand-in training. As a script: one worker, to be killed."""
+"""Searches that use the stand-in training. As a script, run one worker, which a test can kill."""
 
 import json
 import logging
@@ -15,8 +15,8 @@ from optuna.pruners import MedianPruner
 from optuna.samplers import TPESampler
 from optuna.trial import TrialState
 
-from segment.search.clock import Clock
 from segment.search.propose import Method
+from segment.search.resources import Clock
 from segment.search.space import read_space
 from segment.search.study import Search
 from segment.search.trial import Training
@@ -52,12 +52,15 @@ def _slow(seed: int) -> TPESampler:
 
 
 def claim_all(folder: Path, limit: int, processes: int) -> list[int]:
-    """Numbers of the trials that this one of some processes gets, each of which ends at once."""
+    """Claim trials until the limit is reached, together with other processes; returns the numbers of our trials.
+
+    All processes start at the same time, and each trial ends at once.
+    """
     mine, numbers = search(folder), []
     (folder / f"{os.getpid()}.ready").touch()
     while len(list(folder.glob("*.ready"))) < processes:
         time.sleep(0.01)
-    mine.method = replace(mine.method, make_sampler=_slow)  # so that others ask in between, if they can
+    mine.method = replace(mine.method, make_sampler=_slow)  # gives the others time to claim the same trial
     while (claim := mine.claim(limit, ())) is not None:
         numbers.append(claim.number)
         mine.finish(claim.number, TrialState.FAIL)

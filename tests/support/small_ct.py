@@ -1,4 +1,4 @@
-"""Small CTs with label maps, written as files."""
+"""Small CTs with label maps, as files."""
 
 import itertools
 
@@ -14,7 +14,7 @@ CODES = {"liver": 5, "spleen": 2, "other": [7, 9]}
 
 
 def write_case(root, name, seed=0, shape=(24, 20, 16), spacing_mm=(2, 2, 3), image_suffix="", suffix=".nii.gz"):
-    """Noise with a bright liver on the right, a small spleen on the left and something else above, and their label."""
+    """Write a CT of noise with a bright liver on the right, a small spleen on the left and a third structure above."""
     rng = np.random.default_rng(seed)
     hu = rng.integers(-200, 200, shape).astype(np.int16)
     label = np.zeros(shape, np.uint8)
@@ -33,14 +33,14 @@ def write_case(root, name, seed=0, shape=(24, 20, 16), spacing_mm=(2, 2, 3), ima
 
 
 def save(path, data, affine=None):
-    """A NIfTI file, 2 mm voxels unless told otherwise."""
+    """Write a NIfTI file, by default with voxels of 2 mm."""
     path.parent.mkdir(parents=True, exist_ok=True)
     nib.save(nib.Nifti1Image(data, np.diag([2.0, 2.0, 2.0, 1.0]) if affine is None else affine), path)
     return path
 
 
 def touch(root, *names):
-    """Empty files."""
+    """Create empty files."""
     for name in names:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -53,5 +53,5 @@ def transform(spacing_mm=(3.0, 3.0, 3.0)):
 
 
 def all_48():
-    """Every order of the axes with every choice of directions."""
+    """All orders of the axes, each with all choices of directions."""
     return itertools.product(itertools.permutations(range(3)), itertools.product([1, -1], repeat=3))

@@ -1,6 +1,6 @@
-"""A stand-in for `segment train`: the same arguments, files, signals and exit codes, without a network.
+"""A stand-in for `segment train`: the same arguments, files, signals and exit codes, but no network.
 
-Run as a script it trains; imported, it makes searches that use it.
+As a script it "trains"; tests import its constants and helpers.
 """
 
 import csv
@@ -20,7 +20,7 @@ def main() -> None:
     folder = Path(given["hydra.run.dir"].strip("'"))
     with (folder / "calls.txt").open("a") as file:
         print(os.getpid(), given["resume"], file=file)
-    what = given.get("what") or given.get("task", "learn")  # the second is a key that `segment train` has
+    what = given.get("what") or given.get("task", "learn")  # `segment sweep` accepts only options of `segment train`
     if given["resume"] == "true":
         assert (folder / "config.yaml").exists()
     (folder / "config.yaml").touch()
@@ -47,22 +47,22 @@ def main() -> None:
 
 
 def leave_child(folder: Path) -> None:
-    """Start a process that would outlive this one."""
+    """Start a process that does not end with this one."""
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     (folder / "child.txt").write_text(str(child.pid))
 
 
 def learn(folder: Path, given: dict[str, str]) -> None:
-    """Epoch e has the value lr + seed/100 + e/1000; then one more epoch that is worse.
+    """Write metrics.csv: epoch e has the value lr + seed/100 + e/1000, and a last epoch is worse.
 
-    After the first one it waits until the file `until`, if one is given, is there.
+    If `until` is given, each epoch waits until that file exists.
     """
     pause, epochs = float(given.get("pause", 0)), int(given.get("epochs", 4))
     lr = float(given.get("lr") or given["optimizer.lr"])
     values = [lr + int(given["seed"]) / 100 + epoch / 1000 for epoch in range(epochs)]
     for epoch, value in enumerate([*values, 0.0]):
-        done = [] if not (folder / "metrics.csv").exists() else (folder / "metrics.csv").read_text().splitlines()
-        if len(done) > 2 * epoch + 1:  # resumed: it was done before
+        done = (folder / "metrics.csv").read_text().splitlines() if (folder / "metrics.csv").exists() else []
+        if len(done) > 2 * epoch + 1:  # resumed
             continue
         time.sleep(pause)
         with (folder / "metrics.csv").open("a", newline="") as file:
@@ -83,13 +83,13 @@ def stop(folder: Path) -> None:
 
 
 def calls(folder: Path) -> list[tuple[int, str]]:
-    """Process and `resume` of every training in a run folder."""
+    """Process id and value of `resume` for every training in a run folder."""
     lines = (folder / "calls.txt").read_text().splitlines() if (folder / "calls.txt").exists() else []
     return [(int(pid), resume) for pid, resume in (re.split(" ", line) for line in lines)]
 
 
 def lives(pid: int) -> bool:
-    """Whether a process runs; a zombie does not."""
+    """Whether a process is running; a zombie is not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""A tiny synthetic CT with the four organs, as arrays, NIfTI and DICOM."""
+"""A tiny synthetic CT with four organs, as arrays, NIfTI and DICOM."""
 
 import gzip
 from dataclasses import dataclass
@@ -23,11 +23,11 @@ HU = {"liver": 110, "right_kidney": 180, "left_kidney": 180, "spleen": 130}
 
 @dataclass(frozen=True)
 class Volume:
-    """A CT and what is in it, on the RAS+ grid of `AFFINE`.
+    """A CT and its structures, on the RAS+ grid of `AFFINE`.
 
     Attributes:
         hu: (24,20,16) int16.
-        masks: Where each structure is, (24,20,16) bool.
+        masks: Mask of each structure, (24,20,16) bool.
     """
 
     hu: np.ndarray
@@ -38,7 +38,7 @@ AFFINE = np.diag([*SPACING_MM, 1.0])
 
 
 def volume(number: int) -> Volume:
-    """CT of a number: the same patient, moved along by the number, with noise of its own."""
+    """The CT with a number. Odd numbers are moved by one voxel; each has other noise."""
     hu = np.random.default_rng(number).normal(-50, 10, SHAPE)
     masks = {}
     for name, box in BOXES.items():
@@ -62,7 +62,7 @@ def nifti(data: np.ndarray) -> bytes:
 
 
 def slices_of(found: Volume) -> list[tuple[bytes, bytes]]:
-    """DICOM file and picture (255: liver) of each slice, head first, which is the order of the names, not of z."""
+    """DICOM file and picture (255: liver) of each slice, from head to feet, so names are in the reverse order of z."""
     lps = np.s_[::-1, ::-1, :]  # DICOM's first two axes run to the left and to the back
     hu, liver = (np.ascontiguousarray(a[lps].T) for a in (found.hu, found.masks["liver"]))  # (K,J,I)
     corner = [-(SHAPE[0] - 1) * SPACING_MM[0], -(SHAPE[1] - 1) * SPACING_MM[1]]  # LPS of the first voxel

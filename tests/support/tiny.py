@@ -1,4 +1,4 @@
-"""A trained network, CTs and their reference that are worked out by hand and made in milliseconds."""
+"""A "trained" network with weights chosen by hand, and CTs that it segments without errors, made in milliseconds."""
 
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,14 @@ from dicom_files import slice_file, stack_positions, write
 
 ORGANS = ["liver", "spleen"]
 CODES = {"liver": 6, "spleen": 1, "stomach": [7, 9]}
-# A network of one voxel: of the windowed HU x in [0, 1] it makes the logits 0, 2(x - 0.6) and 6(x - 0.733), so that
-# up to 0.6 (80 HU) is background, up to 0.8 (160 HU) is liver and beyond is spleen.
+# The network sees one voxel at a time. From the windowed HU x in [0, 1] it computes the logits 0, 2(x - 0.6) and
+# 6(x - 0.733): up to 0.6 (80 HU) is background, up to 0.8 (160 HU) is liver, and higher values are spleen.
 WEIGHT, BIAS = [0.0, 2.0, 6.0], [0.0, -1.2, -4.4]
 AIR, FAT, LIVER, SPLEEN = -1000, -100, 120, 230  # HU
 
 
 def config(spacing_mm: list[float] | None = None) -> dict[str, Any]:
-    """What a checkpoint holds of its configuration; without a spacing the CT's own grid is kept."""
+    """The configuration in a checkpoint. Without a spacing the network runs on the CT's own grid."""
     resample = [{"_target_": "segment.preprocess.resample.Resample", "spacing_mm": spacing_mm}] if spacing_mm else []
     preprocess = {
         "_target_": "torchio.Compose",
@@ -49,21 +49,21 @@ def config(spacing_mm: list[float] | None = None) -> dict[str, Any]:
 def write_checkpoint(
     path: Path, held: dict[str, Any] | None = None, voxel_hashes: list[str] | None = None, prefix: str = "net"
 ) -> Path:
-    """A checkpoint of the network, as training leaves it."""
+    """Write a checkpoint of the network, in the format of training."""
     weights = {
         f"{prefix}.weight": torch.tensor(WEIGHT).reshape(3, 1, 1, 1, 1),
         f"{prefix}.bias": torch.tensor(BIAS),
     }
-    facts = {"config": held or config(), "split": {}, "voxel_hashes": voxel_hashes or []}
+    metadata = {"config": held or config(), "split": {}, "voxel_hashes": voxel_hashes or []}
     path.parent.mkdir(parents=True, exist_ok=True)
-    torch.save({"segment": facts, "state_dict": weights, "global_step": 7, "epoch": 1}, path)
+    torch.save({"segment": metadata, "state_dict": weights, "global_step": 7, "epoch": 1}, path)
     return path
 
 
 def body(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """HU and class indices of a box of fat in air, with a liver on the right and a spleen on the left (RAS+).
 
-    Organs of another seed have other sizes: the liver has (6 + seed)·6·5 voxels, the spleen 4·4·(3 + seed).
+    The seed changes the sizes: the liver has (6 + seed)·6·5 voxels, the spleen 4·4·(3 + seed).
     """
     hu = np.full((24, 14, 12), AIR, np.int16)
     hu[2:22, 2:12] = FAT
@@ -76,7 +76,7 @@ AFFINE = np.array([[2.0, 0, 0, -20], [0, 3.0, 0, -15], [0, 0, 5.0, 100], [0, 0, 
 
 
 def save(path: Path, data: np.ndarray, affine: np.ndarray = AFFINE) -> Path:
-    """A NIfTI file whose codes are not the defaults."""
+    """Write a NIfTI file with sform and qform codes that are not the defaults."""
     path.parent.mkdir(parents=True, exist_ok=True)
     image = nib.Nifti1Image(data, affine)
     image.set_sform(affine, 2)
@@ -86,14 +86,14 @@ def save(path: Path, data: np.ndarray, affine: np.ndarray = AFFINE) -> Path:
 
 
 def write_case(root: Path, name: str, seed: int = 0) -> None:
-    """A CT and its label in the layout of `data=folder`, with the codes above."""
+    """Write a CT and its label in the layout of `data=folder`, with the codes above."""
     hu, classes = body(seed)
     save(root / "images" / f"{name}.nii.gz", hu)
     save(root / "labels" / f"{name}.nii.gz", np.array([0, CODES["liver"], CODES["spleen"]], np.uint8)[classes])
 
 
 def write_dicom(folder: Path, seed: int = 0, count: int = 12, **tags: object) -> Path:
-    """The body as a DICOM series: its axes run to the patient's left and back, slices upwards."""
+    """Write the body as a DICOM series. Its axes run to the patient's left and back, and slices upwards."""
     hu = body(seed)[0]
     for k, position in enumerate(stack_positions(count, gap=5.0, start=(-20.0, -15.0, 100.0))):
         stored = np.ascontiguousarray(hu[:, :, k].T + 1024)

@@ -1,10 +1,10 @@
-"""A clean torso with four organs, made in milliseconds, and cases with one thing changed."""
+"""A torso with four organs and no errors, made in milliseconds, and cases with one change."""
 
 import nibabel as nib
 import numpy as np
 
 from segment.anatomy.anatomy import Anatomy
-from segment.datasets.annotation import LabelFile
+from segment.datasets.annotation_files import LabelFile
 from segment.datasets.cases import Case
 from segment.doctor.inspect_case import inspect
 
@@ -38,10 +38,12 @@ HU = {"liver": 100, "right_kidney": 180, "left_kidney": 180, "spleen": 120}
 
 
 def ball(center, radii, shape=SHAPE):
-    """Voxels of an ellipsoid, in mm from the middle of the volume."""
+    """Mask of an ellipsoid; centre and radii in mm from the middle of the volume."""
     grid = np.ogrid[tuple(slice(n) for n in shape)]
-    away = (((g - (n - 1) / 2) * s - c) / r for g, n, s, c, r in zip(grid, shape, SPACING, center, radii, strict=True))
-    return sum(a**2 for a in away) < 1
+    squared = 0
+    for axis, n, spacing, middle, radius in zip(grid, shape, SPACING, center, radii, strict=True):
+        squared = squared + (((axis - (n - 1) / 2) * spacing - middle) / radius) ** 2
+    return squared < 1
 
 
 def torso(places=PLACES):
@@ -59,7 +61,7 @@ def torso(places=PLACES):
 
 
 def save(path, data, affine=AFFINE, change=None):
-    """NIfTI with both forms, mm, and what `change` makes of the image."""
+    """Write a NIfTI file with sform and qform in mm; `change` is called with the image first."""
     path.parent.mkdir(parents=True, exist_ok=True)
     image = nib.Nifti1Image(data, affine)
     image.header.set_xyzt_units("mm")
@@ -72,14 +74,14 @@ def save(path, data, affine=AFFINE, change=None):
 
 
 def write_case(root, name="a", hu=None, label=None, affine=AFFINE, label_affine=None, change=None):
-    """A case as `data=folder` reads it."""
+    """Write a case and return it as `data=folder` would; by default it has no errors."""
     clean = torso() if hu is None or label is None else (hu, label)
     image = save(root / "images" / f"{name}.nii", clean[0] if hu is None else hu, affine, change)
-    of_label = affine if label_affine is None else label_affine
-    codes = save(root / "labels" / f"{name}.nii", clean[1] if label is None else label, of_label)
+    label_affine = affine if label_affine is None else label_affine
+    codes = save(root / "labels" / f"{name}.nii", clean[1] if label is None else label, label_affine)
     return Case(f"set/{name}", f"set/{name}", image, LabelFile(codes, CODES))
 
 
 def found(case, organs=ORGANS, anatomy=ANATOMY):
-    """(severity, check, organ) of everything that is found."""
+    """(severity, check, organ) of all findings."""
     return {(f.severity, f.check, f.organ) for f in inspect(case, organs, anatomy).findings}

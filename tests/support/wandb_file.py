@@ -1,4 +1,4 @@
-"""What Weights & Biases wrote offline, read back from the bytes of the run's .wandb file."""
+"""Read the .wandb files that Weights & Biases writes offline."""
 
 import json
 import struct
@@ -10,8 +10,8 @@ from typing import Any
 from wandb.proto.wandb_internal_pb2 import Record
 
 BLOCK = 32768
-QUIET_S = 3.0  # without another byte a run without an end will have none
-WHOLE, LAST = 1, 4  # kinds of pieces that end a message
+QUIET_S = 3.0  # a file that has not grown for this long is complete
+WHOLE, LAST = 1, 4  # types of chunks that end a message
 
 
 @dataclass
@@ -34,10 +34,11 @@ class WandbFile:
 
 
 def records(path: Path):
-    """Messages of the file: LevelDB's log format after a header of 7 bytes; a torn end is left out."""
+    """Messages of the file, which has a header of 7 bytes and LevelDB's log format; an incomplete end is left out."""
     data, position, message = path.read_bytes(), 7, b""
     while position + 7 <= len(data):
-        if (left := BLOCK - position % BLOCK) < 7:
+        left = BLOCK - position % BLOCK
+        if left < 7:
             position += left
             continue
         _, size, kind = struct.unpack_from("<IHB", data, position)
@@ -69,12 +70,12 @@ def read(path: Path) -> WandbFile:
 
 
 def offline_runs(folder: Path) -> list[WandbFile]:
-    """Every offline run below a folder."""
+    """All offline runs below a folder."""
     return [read_whole(path) for path in sorted(folder.rglob("*.wandb"))]
 
 
 def read_whole(path: Path) -> WandbFile:
-    """A run whose file W&B's service may still be writing, which it does after `finish`; or that was killed."""
+    """Read a run, and wait until W&B's service has written the file, which may be after `finish`."""
     found, size, since = read(path), path.stat().st_size, time.monotonic()
     while found.exit_code is None and time.monotonic() - since < QUIET_S:
         time.sleep(0.05)
@@ -86,8 +87,8 @@ def read_whole(path: Path) -> WandbFile:
 def _put(values: dict[str, Any], items: Any) -> dict[str, Any]:
     for item in items:
         *outer, name = list(item.nested_key) or [item.key]
-        place = values
+        node = values
         for key in outer:
-            place = place.setdefault(key, {})
-        place[name] = json.loads(item.value_json)
+            node = node.setdefault(key, {})
+        node[name] = json.loads(item.value_json)
     return values

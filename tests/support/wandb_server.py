@@ -1,4 +1,4 @@
-"""A server that speaks as much of Weights & Biases (0.31) as a run needs, and keeps what it is sent."""
+"""A server that implements the part of the W&B API (0.31) that a run needs, and keeps what it receives."""
 
 import gzip
 import json
@@ -15,15 +15,15 @@ VIEWER = {"id": "v", "entity": "me", "username": "me", "flags": "{}", "teams": {
 
 
 class Server(ThreadingHTTPServer):
-    """What is known of the runs."""
+    """Keeps the content of the runs."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.history: dict[str, dict[int, dict[str, Any]]] = defaultdict(dict)  # rows of a run by line
-        self.runs: dict[str, dict[str, Any]] = {}  # what each was last told to be
+        self.history: dict[str, dict[int, dict[str, Any]]] = defaultdict(dict)  # rows of each run by line number
+        self.runs: dict[str, dict[str, Any]] = {}  # last values of each run
         self.files: dict[str, bytes] = {}  # by `run/<name>` or `<artifact>/<name>`
-        self.artifacts: dict[str, str] = {}  # kinds by name
-        self.said: list[bytes] = []  # all requests
+        self.artifacts: dict[str, str] = {}  # type by name
+        self.requests: list[bytes] = []  # content of all requests
 
     @property
     def url(self) -> str:
@@ -33,48 +33,49 @@ class Server(ThreadingHTTPServer):
         return [row for _, row in sorted(self.history[run].items())]
 
     def stream(self, run: str, content: dict[str, Any]) -> None:
-        """Lines of the history, each at its place."""
+        """Store lines of the history by their numbers."""
         if chunk := content.get("files", {}).get("wandb-history.jsonl"):
             lines = enumerate(map(json.loads, chunk["content"]), start=chunk["offset"])
             self.history[run] |= dict(lines)
 
-    def answer(self, name: str, told: dict[str, Any]) -> dict[str, Any]:
-        """The answer to a query of GraphQL."""
+    def answer(self, name: str, variables: dict[str, Any]) -> dict[str, Any]:
+        """The response to a GraphQL query."""
         match name:
             case "Viewer":
                 return {"viewer": VIEWER}
             case "ServerFeaturesQuery":
                 return {"serverInfo": {"features": []}}
             case "RunResumeStatus":
-                return {
-                    "model": PROJECT | {"bucket": self._bucket(told["name"])} if told["name"] in self.runs else None
-                }
+                known = variables["name"] in self.runs
+                return {"model": PROJECT | {"bucket": self._bucket(variables["name"])} if known else None}
             case "UpsertBucket":
-                is_new = told["name"] not in self.runs
-                self.runs.setdefault(told["name"], {}).update({k: v for k, v in told.items() if v is not None})
-                return {"upsertBucket": {"bucket": self._bucket(told["name"]), "inserted": is_new}}
+                is_new = variables["name"] not in self.runs
+                self.runs.setdefault(variables["name"], {}).update(
+                    {k: v for k, v in variables.items() if v is not None}
+                )
+                return {"upsertBucket": {"bucket": self._bucket(variables["name"]), "inserted": is_new}}
             case "CreateRunFiles":
-                files = [{"name": file, "uploadUrl": self._upload(f"run/{file}")} for file in told["files"]]
-                return {"createRunFiles": {"runID": told["run"], "uploadHeaders": [], "files": files}}
+                files = [{"name": file, "uploadUrl": self._upload(f"run/{file}")} for file in variables["files"]]
+                return {"createRunFiles": {"runID": variables["run"], "uploadHeaders": [], "files": files}}
             case "ArtifactType":
                 return {"project": {"artifact": None}}
-        return self._answer_of_artifacts(name, told)
+        return self._answer_of_artifacts(name, variables)
 
-    def _answer_of_artifacts(self, name: str, told: dict[str, Any]) -> dict[str, Any]:
+    def _answer_of_artifacts(self, name: str, variables: dict[str, Any]) -> dict[str, Any]:
         match name:
             case "CreateArtifact":
-                name = told["input"]["artifactCollectionName"]
-                self.artifacts[name] = told["input"]["artifactTypeName"]
+                name = variables["input"]["artifactCollectionName"]
+                self.artifacts[name] = variables["input"]["artifactTypeName"]
                 artifact = {"id": name, "state": "PENDING", "artifactSequence": {"latestArtifact": None}}
                 return {"createArtifact": {"artifact": artifact}}
             case "CreateArtifactManifest":
                 manifest = {"id": "m", "file": {"id": "f", "uploadUrl": self._upload("manifest"), "uploadHeaders": []}}
                 return {"createArtifactManifest": {"artifactManifest": manifest}}
             case "CreateArtifactFiles":
-                edges = [{"node": self._node(**file)} for file in told["input"]["artifactFiles"]]
+                edges = [{"node": self._node(**file)} for file in variables["input"]["artifactFiles"]]
                 return {"createArtifactFiles": {"files": {"edges": edges}}}
             case "CommitArtifact":
-                return {"commitArtifact": {"artifact": {"id": told["artifactID"], "digest": "d"}}}
+                return {"commitArtifact": {"artifact": {"id": variables["artifactID"], "digest": "d"}}}
         return {}
 
     def _bucket(self, run: str) -> dict[str, Any]:
@@ -97,7 +98,7 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def log_message(self, *_: Any) -> None:
-        """Nothing on stderr."""
+        """Print nothing."""
 
     def do_PUT(self) -> None:
         self.server.files[self.path.removeprefix("/upload/")] = self._content()
@@ -105,7 +106,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         content = self._content()
-        self.server.said.append(content)
+        self.server.requests.append(content)
         if self.path == "/graphql":
             query = json.loads(content)
             name = query["query"].split("(")[0].split("{")[0].split()[-1]
@@ -113,7 +114,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         if self.path.endswith("/file_stream"):
             self.server.stream(self.path.split("/")[-2], json.loads(content))
-        self._answer({})  # also to what W&B measures of itself
+        self._answer({})  # also to W&B's telemetry
 
     def _content(self) -> bytes:
         content = self.rfile.read(int(self.headers.get("Content-Length", 0)))

@@ -11,7 +11,7 @@ from segment.view.panel import position
 from segment.view.scene import make_scene
 
 ORGANS = ["right_organ", "left_organ"]
-# Upper and lower end of the planes in the page, below the captions with their swatches.
+# Upper and lower end of the planes of each row, below its caption, as shares of the page.
 FIRST_ROW, SECOND_ROW = (0.085, 0.52), (0.556, 0.99)
 
 
@@ -23,22 +23,22 @@ def picture(path: Path, case, organs=ORGANS, reference=None, title="") -> np.nda
 
 
 def contour(page: np.ndarray, organ: int, top: float, bottom: float, left: float, right: float):
-    """Rows and columns (pixels) of an organ's colour in a part of the page, given in shares."""
+    """Rows and columns of the pixels with an organ's colour, in a part of the page given by shares of its size."""
     color = np.round(255 * np.array(organ_colors(ORGANS)[organ]))
-    high, wide = page.shape[:2]
-    part = page[int(top * high) : int(bottom * high), int(left * wide) : int(right * wide)]
+    height, width = page.shape[:2]
+    part = page[int(top * height) : int(bottom * height), int(left * width) : int(right * width)]
     rows, columns = np.nonzero(np.abs(part - color).sum(axis=2) < 30)
-    return rows + int(top * high), columns + int(left * wide)
+    return rows + int(top * height), columns + int(left * width)
 
 
 @pytest.mark.parametrize("axes", ["LPS", "LAS", "PIR", "SRA", "ILA", "AIL"])
-def test_the_page_is_the_same_however_the_scan_is_stored(tmp_path, stored, axes):
+def test_the_page_does_not_depend_on_the_stored_orientation(tmp_path, stored, axes):
     upright = picture(tmp_path / "a" / "overlay.png", stored("RAS"), title="case")
     np.testing.assert_array_equal(picture(tmp_path / "b" / "overlay.png", stored(axes), title="case"), upright)
 
 
-def test_the_patients_right_is_on_the_left_the_front_and_the_head_on_top(tmp_path, stored):
-    # The page has two rows of (40·2 + 40·2 + 24·3) mm across; in the first one the right organ is drawn.
+def test_the_patients_right_is_on_the_left_and_front_and_head_are_at_the_top(tmp_path, stored):
+    # The page is (40·2 + 40·2 + 24·3) mm wide. Its first row shows the right organ, its second row the left one.
     page = picture(tmp_path / "overlay.png", stored("LPS"))
     axial, coronal = 80 / 232, 160 / 232
     right = contour(page, 0, *FIRST_ROW, 0, axial)
@@ -49,7 +49,7 @@ def test_the_patients_right_is_on_the_left_the_front_and_the_head_on_top(tmp_pat
     assert low[0].mean() - FIRST_ROW[0] * page.shape[0] > high[0].mean() - SECOND_ROW[0] * page.shape[0]
 
 
-def test_millimetres_are_equally_long_in_all_directions(tmp_path, stored):
+def test_the_scale_is_the_same_in_all_directions(tmp_path, stored):
     page = picture(tmp_path / "overlay.png", stored("LPS"))
     rows, columns = contour(page, 0, *FIRST_ROW, 0, 80 / 232)  # 10 voxels of 2 mm by 6 of 3 mm
     assert np.ptp(columns) / np.ptp(rows) == pytest.approx(20 / 18, abs=0.05)
@@ -57,22 +57,22 @@ def test_millimetres_are_equally_long_in_all_directions(tmp_path, stored):
     assert np.ptp(columns) / np.ptp(rows) == pytest.approx(20 / 25, abs=0.05)
 
 
-def test_an_absent_organ_has_a_line_instead_of_planes(tmp_path, stored):
+def test_an_absent_organ_has_a_line_of_text_instead_of_planes(tmp_path, stored):
     ct, mask, affine = stored("RAS")
     full = picture(tmp_path / "a" / "overlay.png", (ct, mask, affine))
     absent = picture(tmp_path / "b" / "overlay.png", (ct, mask * (mask == 1), affine))
-    nothing = picture(tmp_path / "c" / "overlay.png", (ct, mask * 0, affine), reference=mask * 0)
-    assert nothing.shape[0] < absent.shape[0] < full.shape[0]
+    empty = picture(tmp_path / "c" / "overlay.png", (ct, mask * 0, affine), reference=mask * 0)
+    assert empty.shape[0] < absent.shape[0] < full.shape[0]
 
 
-def test_an_organ_missed_by_the_prediction_shows_its_truth(tmp_path, stored):
+def test_a_missed_organ_shows_its_reference(tmp_path, stored):
     ct, mask, affine = stored("RAS")
     page = picture(tmp_path / "a" / "overlay.png", (ct, mask * 0, affine), reference=mask)
     assert page.shape == picture(tmp_path / "b" / "overlay.png", (ct, mask, affine)).shape
     assert len(contour(page, 0, *FIRST_ROW, 0, 1)[0]) == 0
 
 
-def test_an_organ_that_fills_the_scan_and_dollars_in_names(tmp_path, stored):
+def test_an_organ_that_fills_the_scan_and_names_with_dollar_signs(tmp_path, stored):
     ct, mask, affine = stored("RAS")
     picture(tmp_path / "overlay.png", (ct, mask * 0 + 1, affine), organs=["a$_b$", "c"], title=r"$\frac$")
 
@@ -82,13 +82,13 @@ def test_nan_is_black(tmp_path, stored):
     picture(tmp_path / "overlay.png", (np.where(mask > 0, np.nan, ct), mask, affine))
 
 
-def test_the_callers_matplotlib_is_left_alone(tmp_path, stored):
+def test_the_settings_of_matplotlib_do_not_change(tmp_path, stored):
     before = mpl.rcParams.copy(), mpl.get_backend(auto_select=False)
     picture(tmp_path / "overlay.png", stored("RAS"))
     assert (mpl.rcParams.copy(), mpl.get_backend(auto_select=False)) == before
 
 
-def test_parts_that_do_not_belong_together_are_refused(tmp_path, stored):
+def test_arrays_that_do_not_fit_together_are_refused(tmp_path, stored):
     ct, mask, affine = stored("RAS")
     with pytest.raises(
         ValueError, match=r"reference must have the CT's shape \(I,J,K\) \(40, 24, 16\), got \(40, 24, 15\)"
@@ -101,24 +101,24 @@ def test_parts_that_do_not_belong_together_are_refused(tmp_path, stored):
     assert not list(tmp_path.iterdir())
 
 
-def test_an_organ_that_the_truth_does_not_know_has_no_dice():
+def test_an_organ_that_is_not_annotated_has_no_dice():
     mask = np.zeros((6, 6, 6), np.uint8)
     mask[2:4, 2:4, 2:4] = 1
     scene = make_scene(mask.astype(np.int16), mask, np.zeros_like(mask), np.eye(4), ["spleen"], (-160, 240))
-    assert _caption(scene, "spleen", 1, is_known=False) == "spleen    prediction 0.0 mL    not annotated"
-    assert "Dice 0.000    absent from the reference" in _caption(scene, "spleen", 1, is_known=True)
+    assert _caption(scene, "spleen", 1, is_annotated=False) == "spleen    prediction 0.0 mL    not annotated"
+    assert "Dice 0.000    absent from the reference" in _caption(scene, "spleen", 1, is_annotated=True)
 
 
 @pytest.mark.parametrize(
     ("sides", "mm", "text"),
     [("RL", -79.4, "L 79 mm"), ("RL", 79.4, "R 79 mm"), ("AP", -1.0, "P 1 mm"), ("SI", -0.4, "S 0 mm")],
 )
-def test_a_position_has_the_letter_of_its_side_and_no_sign(sides, mm, text):
+def test_a_position_has_the_letter_of_its_side_instead_of_a_sign(sides, mm, text):
     assert position(sides, mm) == text
 
 
-def test_no_text_lies_on_a_thin_slab_but_below_it(tmp_path):
-    """Four slices of 2 mm, 200 mm wide: strips of 0.09 inches, which text would hide."""
+def test_the_text_of_a_thin_slab_is_below_it(tmp_path):
+    """Four slices of 2 mm, 200 mm wide, give strips of 0.09 inches, which text would cover."""
     ct = np.full((100, 100, 4), 1000, np.int16)
     affine = np.diag((2.0, 2.0, 2.0, 1.0))
     mask = np.zeros(ct.shape, np.uint8)
@@ -127,6 +127,8 @@ def test_no_text_lies_on_a_thin_slab_but_below_it(tmp_path):
     strips = page[:, page.shape[1] // 3 + 10 :].min(axis=2)  # right of the axial plane
     white = np.flatnonzero((strips > 250).mean(axis=1) > 0.5)
     assert len(white) >= 10
-    assert (strips[white[2:-2]] > 200).mean() > 0.85  # but for contours and gaps; the letters' outlines are black
+    assert (
+        strips[white[2:-2]] > 200
+    ).mean() > 0.85  # the rest are contours and gaps; letters would have black outlines
     below = strips[white[-1] + 3 : white[-1] + 30]
     assert (below > 150).any()

@@ -9,16 +9,16 @@ from segment.view import encode as encoding
 from segment.view.colors import organ_colors
 from segment.view.encode import encode
 from segment.view.frame import PANEL
+from segment.view.renderer import Renderer
 from segment.view.scene import make_scene
-from segment.view.stage import Stage
 from segment.view.surface import build_surface
 from segment.view.video import slice_picture, write_video
 
 ORGANS = ["right_organ", "left_organ"]
 COLORS = organ_colors(ORGANS)
 
-# imageio's reader leaves its pipes to ffmpeg to the garbage collector; ours, the writer, is not excused: it is
-# tested without the reader below.
+# imageio's reader leaves its pipes to ffmpeg to the garbage collector. `test_the_writer_closes_its_pipes` checks our
+# writer without the reader.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 
 
@@ -31,20 +31,20 @@ def video(path: Path, case, organs=ORGANS, max_seconds=1.0) -> np.ndarray:
     return frames
 
 
-def scene_and_stage(case, size=96):
+def scene_and_renderer(case, size=96):
     scene = make_scene(case[0], case[1], None, case[2], ORGANS, (-160, 240))
     surface = build_surface(scene.pred, scene.spacing_mm, 2, points_across=0.8 * size)
     assert surface is not None
-    return scene, surface, Stage(surface, COLORS, size)
+    return scene, surface, Renderer(surface, COLORS, size)
 
 
 def columns_of(image: np.ndarray, organ: int) -> np.ndarray:
-    """Columns where an RGBA picture is nearer in hue to an organ's colour than to the other's."""
+    """Columns of the pixels of an RGBA picture whose hue is nearer to an organ's colour than to the other's."""
     solid = image[..., 3] > 200
     hue = image[..., :3] / np.maximum(image[..., :3].sum(axis=2, keepdims=True), 1)
-    goals = [np.array(color) / sum(color) for color in COLORS]
-    away = [np.abs(hue - goal).sum(axis=2) for goal in goals]
-    return np.nonzero(solid & (away[organ] < away[1 - organ]))[1]
+    targets = [np.array(color) / sum(color) for color in COLORS]
+    distances = [np.abs(hue - target).sum(axis=2) for target in targets]
+    return np.nonzero(solid & (distances[organ] < distances[1 - organ]))[1]
 
 
 @pytest.mark.filterwarnings("error")
@@ -54,14 +54,14 @@ def test_the_writer_closes_its_pipes(tmp_path):
 
 
 @pytest.mark.parametrize("axes", ["LPS", "PIR", "SRA"])
-def test_the_film_is_the_same_however_the_scan_is_stored(tmp_path, stored, axes):
+def test_the_video_does_not_depend_on_the_stored_orientation(tmp_path, stored, axes):
     upright = video(tmp_path / "a" / "organs.mp4", stored("RAS"))
     np.testing.assert_array_equal(video(tmp_path / "b" / "organs.mp4", stored(axes)), upright)
 
 
-def test_a_film_has_slices_and_a_turn_of_even_size(tmp_path, stored):
+def test_a_video_has_slices_then_a_rotation_and_even_sizes(tmp_path, stored):
     frames = video(tmp_path / "organs.mp4", stored("LAS"), max_seconds=4)
-    assert len(frames) == 16 + 16  # every slice, for there are fewer than 24, and two fifths of 40 frames
+    assert len(frames) == 16 + 16  # all slices, because there are fewer than 24, and two fifths of 40 frames
     assert frames.shape[2] == 2 * PANEL
     assert frames.shape[1] % 2 == 0
     meta = iio.immeta(tmp_path / "organs.mp4")
@@ -69,16 +69,16 @@ def test_a_film_has_slices_and_a_turn_of_even_size(tmp_path, stored):
     assert (meta["codec"], meta["pix_fmt"].split("(")[0], meta["fps"]) == ("h264", "yuv420p", 10)
 
 
-def test_slices_are_left_out_of_long_scans(tmp_path, stored):
+def test_long_scans_skip_slices(tmp_path, stored):
     assert len(video(tmp_path / "organs.mp4", stored("LAS"), max_seconds=1)) == 6 + 4
 
 
-def test_without_organs_the_film_ends_with_the_slices(tmp_path, stored):
+def test_without_organs_the_video_ends_after_the_slices(tmp_path, stored):
     ct, mask, affine = stored("RAS")
     frames = video(tmp_path / "organs.mp4", (ct, mask * 0, affine), max_seconds=4)
     assert len(frames) == 16
-    words = frames[:, 34 : 34 + PANEL, PANEL:]
-    assert (words.max(axis=(1, 2, 3)) > 90).all()  # lighter than the ground, which ends at 46
+    right = frames[:, 34 : 34 + PANEL, PANEL:]
+    assert (right.max(axis=(1, 2, 3)) > 90).all()  # there is text: the background is at most 46
 
 
 def test_one_voxel_and_many_organs(tmp_path, stored):
@@ -89,46 +89,46 @@ def test_one_voxel_and_many_organs(tmp_path, stored):
 
 
 def test_the_patients_right_is_on_the_left_of_both_panels(stored):
-    scene, surface, stage = scene_and_stage(stored("SRA"))
-    low = slice_picture(scene, 15 - 4, COLORS)  # slices count from the head here
+    scene, surface, renderer = scene_and_renderer(stored("SRA"))
+    low = slice_picture(scene, 15 - 4, COLORS)  # slices of a scene count from the head
     colored = np.ptp(low.astype(int), axis=2) > 60
     assert np.nonzero(colored)[1].max() < PANEL / 2
-    assert np.nonzero(colored)[0].mean() < PANEL / 2  # and in front
-    whole = stage.grown_to(surface.half_height_mm + 1)
-    assert columns_of(whole, 0).max() < 48 < columns_of(whole, 1).min()
-    behind = stage.turned_by(np.pi)
+    assert np.nonzero(colored)[0].mean() < PANEL / 2  # anterior
+    complete = renderer.render_up_to(surface.half_height_mm + 1)
+    assert columns_of(complete, 0).max() < 48 < columns_of(complete, 1).min()
+    behind = renderer.render_rotated(np.pi)
     assert columns_of(behind, 1).max() < 48 < columns_of(behind, 0).min()
 
 
-def test_organs_grow_from_the_feet_and_the_turn_ends_where_it_began(stored):
-    _, surface, stage = scene_and_stage(stored("RAS"))
+def test_organs_grow_from_the_feet_and_a_full_rotation_restores_the_picture(stored):
+    _, surface, renderer = scene_and_renderer(stored("RAS"))
     top = surface.half_height_mm + 1
-    covered = [int((stage.grown_to(height)[..., 3] > 0).sum()) for height in np.linspace(-top, top, 9)]
+    covered = [int((renderer.render_up_to(height)[..., 3] > 0).sum()) for height in np.linspace(-top, top, 9)]
     assert covered[0] == 0
     assert covered == sorted(covered)
     assert covered[3] > 0
-    complete = stage.grown_to(top)[..., 3].astype(int)
-    turned = stage.turned_by(2 * np.pi)[..., 3].astype(int)
-    assert (np.abs(complete - turned) > 128).mean() < 0.002
+    complete = renderer.render_up_to(top)[..., 3].astype(int)
+    rotated = renderer.render_rotated(2 * np.pi)[..., 3].astype(int)
+    assert (np.abs(complete - rotated) > 128).mean() < 0.002
 
 
-def test_half_grown_organs_are_closed_by_their_cut(stored):
-    _, surface, stage = scene_and_stage(stored("RAS"))
+def test_the_cut_closes_organs_that_are_shown_in_part(stored):
+    _, surface, renderer = scene_and_renderer(stored("RAS"))
     height = float(surface.points[surface.organ == 0, 1].mean())
-    image = stage.grown_to(height)
+    image = renderer.render_up_to(height)
     middle = surface.points[surface.organ == 0].mean(axis=0)
-    column, row, _ = stage.place((middle[0], height, middle[2]))
+    column, row, _ = renderer.project((middle[0], height, middle[2]))
     pale = 255 * (0.6 * np.array(COLORS[0]) + 0.4)
     assert image[round(row), round(column), :3] == pytest.approx(pale, abs=3)
 
 
-def test_the_surface_lies_where_the_mask_does(stored):
-    _, surface, _ = scene_and_stage(stored("RAS"))
-    box = surface.points[surface.organ == 0]
+def test_the_surface_matches_the_mask(stored):
+    _, surface, _ = scene_and_renderer(stored("RAS"))
+    points = surface.points[surface.organ == 0]
     # 10 × 2 mm wide, 5 × 5 mm high, 6 × 3 mm deep; blurring rounds the ends a little.
-    assert np.ptp(box, axis=0) == pytest.approx([20, 25, 18], abs=2.5)
-    away = box - box.mean(axis=0)
-    assert ((away * surface.normals[surface.organ == 0]).sum(axis=1) > 0).mean() > 0.99
+    assert np.ptp(points, axis=0) == pytest.approx([20, 25, 18], abs=2.5)
+    outwards = points - points.mean(axis=0)
+    assert ((outwards * surface.normals[surface.organ == 0]).sum(axis=1) > 0).mean() > 0.99
 
 
 def test_slices_keep_their_proportions(stored):
@@ -138,14 +138,14 @@ def test_slices_keep_their_proportions(stored):
     assert np.ptp(np.nonzero(white), axis=1).tolist() == [round(PANEL * 72 / 80) - 1, PANEL - 1]
 
 
-def test_ffmpegs_failure_is_raised_with_its_words_and_leaves_nothing(tmp_path):
+def test_an_error_of_ffmpeg_is_raised_with_its_message_and_leaves_no_file(tmp_path):
     odd = np.zeros((63, 63, 3), np.uint8)
     with pytest.raises(RuntimeError, match=r"ffmpeg could not write a\.mp4 .*not divisible by 2"):
         encode(tmp_path / "a.mp4", [odd] * 500, (63, 63), 10)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_frame_that_fails_leaves_the_older_film(tmp_path, monkeypatch):
+def test_an_error_leaves_an_older_video_unchanged(tmp_path, monkeypatch):
     path = tmp_path / "a.mp4"
     path.write_bytes(b"older")
     with pytest.raises(ValueError, match=r"a frame must be uint8 \(64, 64, 3\)"):
@@ -157,6 +157,6 @@ def test_a_frame_that_fails_leaves_the_older_film(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_film_without_time_is_refused(tmp_path, stored):
+def test_a_video_too_short_for_a_frame_is_refused(tmp_path, stored):
     with pytest.raises(ValueError, match="must leave frames"):
         video(tmp_path / "organs.mp4", stored("RAS"), max_seconds=0.1)

@@ -1,1 +1,1 @@
-"""A comparison of runs, told: in words, tables, a figure and a page."""
+"""Reports of a comparison: verdicts, tables, a figure, an HTML page and a W&B run."""

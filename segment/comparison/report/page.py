@@ -1,15 +1,15 @@
-"""A comparison as one HTML page that needs nothing but itself."""
+"""A comparison as one HTML page without external files."""
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from html import escape
 
 from segment import __version__
 from segment.comparison.arms import Arm
 from segment.comparison.comparison import Comparison
-from segment.comparison.report.numbers import TITLES
 from segment.comparison.report.tables import difference_cells, mean_cell, rows_of_scores, spread_cells
-from segment.comparison.report.words import mark, notes, numbered, overview, verdicts
+from segment.comparison.report.verdicts import Verdict, note_number, notes, numbered_notes, overview, verdicts
+from segment.metrics.definitions import METRICS
 
 _STYLE = """
 :root { color-scheme: light; }
@@ -34,15 +34,15 @@ code { font-size: .9em; overflow-wrap: anywhere; }
 _DIFFERENCES = (
     *("pair", "organ", "metric", "patients", "difference", "interval", "p", "p (Holm)", "detectable", "better", "note"),
 )
-_NUMBERS = {"patients", "difference", "interval", "p", "p (Holm)", "detectable"}
+_RIGHT_ALIGNED = {"patients", "difference", "interval", "p", "p (Holm)", "detectable"}
 
 
 def comparison_page(comparison: Comparison, figure: bytes) -> str:
-    """The page: verdicts, figure, tables, and where every number comes from.
+    """The page: verdicts, figure, tables, and the runs behind them.
 
     Args:
-        comparison: What to tell; names in it are escaped.
-        figure: The picture of `draw_comparison`.
+        comparison: The comparison to show; its names are escaped.
+        figure: The PNG of `render_figure`.
     """
     picture = base64.b64encode(figure).decode()
     level = f"{100 * (1 - comparison.settings.alpha):g} %"
@@ -52,14 +52,14 @@ def comparison_page(comparison: Comparison, figure: bytes) -> str:
         "<h2>Arms</h2>",
         _arms(comparison.arms),
         "<h2>Verdict</h2>" if comparison.pairs else "",
-        *(_verdict(v.first, v.second, v.sentences) for v in verdicts(comparison)),
-        _list([*numbered(comparison), *comparison.remarks]),
+        *(_verdict(verdict) for verdict in verdicts(comparison)),
+        _list([*numbered_notes(comparison), *comparison.remarks]),
         "<h2>Figure</h2>",
         f'<img alt="Scores and paired differences of all arms" src="data:image/png;base64,{picture}">',
         "<p class=faint>Dots are patients, each the mean of an arm's seeds; lines join the dots of one patient. "
         f"Diamonds are means over patients with their {level} intervals, ticks the means of single seeds.</p>",
         f"<h2>Scores</h2><p class=faint>Mean and {level} interval; below, the standard deviation over patients and, "
-        "where there are repeats, of the seeds' means.</p>",
+        "with several seeds, of the seeds' means.</p>",
         _scores(comparison),
         _differences(comparison) if comparison.contrasts else "",
         "<h2>Runs</h2>",
@@ -73,16 +73,15 @@ def comparison_page(comparison: Comparison, figure: bytes) -> str:
 
 
 def _arms(arms: Sequence[Arm]) -> str:
-    keys = list(dict.fromkeys(key for arm in arms for key in arm.differs))
-    rows = [
-        (
-            *(arm.letter, arm.label, str(len(arm.runs)), ", ".join(str(run.seed) for run in arm.runs if run.config)),
-            "-" if arm.parameters is None else f"{arm.parameters:,}",
-            "-" if arm.hours is None else f"{arm.hours:.2g}",
-        )
-        for arm in arms
-    ]
+    """Table of the arms, and a folded table of all configuration keys in which they differ."""
+    rows = []
+    for arm in arms:
+        seeds = ", ".join(str(run.seed) for run in arm.runs if run.config)
+        parameters = "-" if arm.parameters is None else f"{arm.parameters:,}"
+        hours = "-" if arm.hours is None else f"{arm.hours:.2g}"
+        rows.append((arm.letter, arm.label, str(len(arm.runs)), seeds, parameters, hours))
     table = _table(("arm", "recipe", "runs", "seeds", "parameters", "hours a run"), rows)
+    keys = list(dict.fromkeys(key for arm in arms for key in arm.differs))
     if not keys:
         return table
     values = [(key, *(arm.differs[key] for arm in arms)) for key in keys]
@@ -90,63 +89,81 @@ def _arms(arms: Sequence[Arm]) -> str:
     return f"{table}<details><summary>All that differs ({len(keys)})</summary>{_table(names, values)}</details>"
 
 
-def _verdict(first: str, second: str, sentences: Sequence[str]) -> str:
-    return f"<h3>{escape(second)} against {escape(first)}</h3>{_list(sentences)}"
+def _verdict(verdict: Verdict) -> str:
+    return f"<h3>{escape(verdict.second)} against {escape(verdict.first)}</h3>{_list(verdict.sentences)}"
 
 
 def _scores(comparison: Comparison) -> str:
-    names = ["metric", "organ", *(arm.letter for arm in comparison.arms)]
+    letters = [arm.letter for arm in comparison.arms]
     rows = []
     for metric in comparison.metrics:
         for organ in rows_of_scores(comparison):
-            found = [comparison.summaries[arm.letter][organ, metric] for arm in comparison.arms]
-            cells = [f"{mean_cell(metric, one)}\n{' / '.join(spread_cells(metric, one))}" for one in found]
-            rows.append((TITLES[metric], organ, *cells))
-    return _table(names, rows, numbers=set(names[2:]))
+            cells = []
+            for letter in letters:
+                summary = comparison.summaries[letter][organ, metric]
+                cells.append(f"{mean_cell(metric, summary)}\n{' / '.join(spread_cells(metric, summary))}")
+            rows.append((METRICS[metric].title, organ, *cells))
+    return _table(("metric", "organ", *letters), rows, right_aligned=letters)
 
 
 def _differences(comparison: Comparison) -> str:
     rows = []
-    known = notes(comparison)
-    for one in comparison.contrasts:
-        pair = f"{one.second} minus {one.first}"
-        cells = difference_cells(one, units=True)
-        rows.append((pair, one.organ, TITLES[one.metric].split()[0], *cells, mark(one, comparison, known)))
-    claimed = {index for index, one in enumerate(comparison.contrasts) if one.better}
-    told = (
-        "<h2>Paired differences</h2><p class=faint>Of the same patients, in points (hundredths) or mm. p is the larger "
-        "of Wilcoxon's over patients and, with repeats, that of patients and seeds; Holm corrects it for all rows. "
-        "Detectable: the true difference that this test set would have shown with a chance of 80 %.</p>"
+    claims = set()
+    all_notes = notes(comparison)
+    for index, contrast in enumerate(comparison.contrasts):
+        pair = f"{contrast.second} minus {contrast.first}"
+        metric = METRICS[contrast.metric].title.split()[0]
+        cells = difference_cells(contrast, units=True)
+        rows.append((pair, contrast.organ, metric, *cells, note_number(contrast, comparison, all_notes)))
+        if contrast.better:
+            claims.add(index)
+    heading = (
+        "<h2>Paired differences</h2><p class=faint>Between scores of the same patients, in points (hundredths) or mm. "
+        "p is that of Wilcoxon's test over patients or, with several seeds, the larger of it and that of the test of "
+        "patients and seeds; Holm corrects it for all rows. Detectable: the smallest true difference that this test "
+        "set shows with a probability of 80 %.</p>"
     )
-    return told + _table(_DIFFERENCES, rows, numbers=_NUMBERS, marked=claimed)
+    return heading + _table(_DIFFERENCES, rows, right_aligned=_RIGHT_ALIGNED, highlighted=claims)
 
 
 def _runs(arms: Sequence[Arm]) -> str:
-    rows = [
-        (arm.letter, run.name, "-" if run.seed is None else str(run.seed), run.code or "-", str(len(run.seen) or "-"))
-        for arm in arms
-        for run in arm.runs
-    ]
-    return _table(("arm", "run", "seed", "code", "cases to learn from"), rows)
+    rows = []
+    for arm in arms:
+        for run in arm.runs:
+            seed = "-" if run.seed is None else str(run.seed)
+            rows.append((arm.letter, run.name, seed, run.code or "-", str(len(run.seen) or "-")))
+    return _table(("arm", "run", "seed", "code", "training and validation cases"), rows)
 
 
 def _list(items: Sequence[str]) -> str:
-    return f"<ul>{''.join(f'<li>{escape(item)}</li>' for item in items)}</ul>" if items else ""
+    if not items:
+        return ""
+    entries = "".join(f"<li>{escape(item)}</li>" for item in items)
+    return f"<ul>{entries}</ul>"
 
 
 def _table(
     names: Sequence[str],
     rows: Iterable[Sequence[str]],
-    numbers: set[str] | None = None,
-    marked: set[int] | None = None,
+    right_aligned: Collection[str] = (),
+    highlighted: Collection[int] = (),
 ) -> str:
-    kinds = [" class=number" if name in (numbers or ()) else "" for name in names]
-    head = "".join(f"<th{kind}>{escape(name)}</th>" for kind, name in zip(kinds, names, strict=True))
+    """An HTML table.
+
+    Args:
+        names: Names of the columns.
+        rows: Text of the cells, in which a line break becomes `<br>`.
+        right_aligned: Names of columns.
+        highlighted: Indices of rows.
+    """
+    attributes = [" class=number" if name in right_aligned else "" for name in names]
+    head = "".join(f"<th{attribute}>{escape(name)}</th>" for attribute, name in zip(attributes, names, strict=True))
     body = []
     for index, row in enumerate(rows):
-        cells = [
-            f"<td{kind}>{escape(cell).replace(chr(10), '<br>')}</td>" for kind, cell in zip(kinds, row, strict=True)
-        ]
-        mark = " class=claimed" if index in (marked or ()) else ""
-        body.append(f"<tr{mark}>{''.join(cells)}</tr>")
+        cells = []
+        for attribute, cell in zip(attributes, row, strict=True):
+            text = escape(cell).replace("\n", "<br>")
+            cells.append(f"<td{attribute}>{text}</td>")
+        row_attribute = " class=claimed" if index in highlighted else ""
+        body.append(f"<tr{row_attribute}>{''.join(cells)}</tr>")
     return f"<div class=scroll><table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"

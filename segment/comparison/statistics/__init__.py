@@ -1,1 +1,1 @@
-"""What may be said of scores: intervals, paired tests, seeds. Knows numbers only, no runs, organs' names or files."""
+"""Confidence intervals, paired tests and the variation between seeds, computed from arrays of scores."""

@@ -1,6 +1,6 @@
-"""Random transforms of patches, cheap enough for two cores; each follows TorchIO's interface.
+"""Random transforms of patches, with TorchIO's interface and fast enough for two CPU cores.
 
-All randomness comes from torch's global generator, so that a seeded sample is always the same sample.
+All random numbers come from torch's global generator, so one seed always gives the same patch.
 """
 
 from segment.data.augment.intensity import RandomBrightness, RandomContrast, RandomGamma, RandomNoise

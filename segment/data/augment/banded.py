@@ -1,4 +1,4 @@
-"""Matrices that mix neighbouring voxels only, applied along the axes of a volume."""
+"""Products of a volume with band matrices: matrices that mix only neighbouring voxels."""
 
 from collections.abc import Sequence
 
@@ -7,17 +7,17 @@ from torch import Tensor
 
 from segment.data.augment.warp import slabs
 
-BAND_ROWS = 16  # fewer leave out more zeros, but multiply less efficiently
-NOTHING = 1e-9  # A weight below this is lost in the rounding of float32.
+BAND_ROWS = 16  # fewer rows skip more zeros, but multiply less efficiently
+NEGLIGIBLE = 1e-9  # the rounding of float32 hides smaller weights
 
-Band = tuple[slice, slice, Tensor]  # rows, columns, and the part of the matrix that they cut out
+Band = tuple[slice, slice, Tensor]  # rows, columns, and the block of the matrix that they select
 
 
 def apply_banded(volume: Tensor, weights: Sequence[Tensor]) -> Tensor:
-    """Apply one matrix per spatial axis, and leave out most products with zeros: half the time of whole matrices.
+    """Apply one matrix per spatial axis. Most products with zeros are skipped, which halves the time.
 
     Args:
-        volume: (C,I,J,K) float32; stays as it is.
+        volume: (C,I,J,K) float32; not changed.
         weights: (I,I), (J,J) and (K,K) float32.
     """
     along_i, along_j, along_k = (_bands(matrix) for matrix in weights)
@@ -34,11 +34,11 @@ def apply_banded(volume: Tensor, weights: Sequence[Tensor]) -> Tensor:
 
 
 def _bands(matrix: Tensor) -> list[Band]:
-    """Runs of rows, each with the columns between its first and its last weight."""
+    """Groups of rows, each with the columns from its first to its last weight."""
     bands = []
     for start in range(0, len(matrix), BAND_ROWS):
         rows = slice(start, start + BAND_ROWS)
-        used = (matrix[rows].abs() > NOTHING).any(dim=0).nonzero()
+        used = (matrix[rows].abs() > NEGLIGIBLE).any(dim=0).nonzero()
         columns = slice(int(used[0]), int(used[-1]) + 1)
         bands.append((rows, columns, matrix[rows, columns]))
     return bands

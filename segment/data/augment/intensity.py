@@ -1,4 +1,4 @@
-"""Changes of intensity: what differs between scanners, doses and contrast phases."""
+"""Random changes of intensity, as between scanners, doses and contrast phases."""
 
 import math
 from abc import abstractmethod
@@ -9,12 +9,12 @@ import torchio as tio
 from torch import Tensor
 
 from segment.bounds import Amounts, Factors, Share, in_range
-from segment.data.augment.draw import log_uniform, uniform
-from segment.data.augment.share import sharing
+from segment.data.augment.sampling import log_uniform, uniform
+from segment.data.augment.subjects import shallow_copy
 
 
 class IntensityChange(tio.IntensityTransform):  # type: ignore[misc]
-    """Changes every intensity image of a subject on its own, as float32.
+    """Base class: changes each intensity image of a subject independently, as float32.
 
     Args:
         p: Probability that the transform is applied.
@@ -26,21 +26,21 @@ class IntensityChange(tio.IntensityTransform):  # type: ignore[misc]
 
     def apply_transform(self, subject: tio.Subject) -> tio.Subject:
         """Change every intensity image."""
-        subject = sharing(subject)
+        subject = shallow_copy(subject)
         for image in self.get_images(subject):
             image.set_data(self.change(image.data.float()))
         return subject
 
     @abstractmethod
     def change(self, data: Tensor) -> Tensor:
-        """The changed image (1,I,J,K), float32 as the given one, which stays as it is."""
+        """Return the changed image (1,I,J,K) float32. `data`, of the same shape and type, must not be changed."""
 
 
 class RandomNoise(IntensityChange):
     """Add white Gaussian noise.
 
     Args:
-        deviation: Range [low, high] of its standard deviation, drawn uniformly; in units of the preprocessed image.
+        deviation: Range [low, high] of its standard deviation in units of the preprocessed image, sampled uniformly.
         p: Probability that the transform is applied.
     """
 
@@ -60,7 +60,7 @@ class RandomBrightness(IntensityChange):
     """Multiply all intensities by one factor.
 
     Args:
-        factor: Range [low, high] of the factor, drawn log-uniformly.
+        factor: Range [low, high] of the factor, sampled log-uniformly.
         p: Probability that the transform is applied.
     """
 
@@ -76,10 +76,10 @@ class RandomBrightness(IntensityChange):
 
 
 class RandomContrast(IntensityChange):
-    """Multiply deviations from the image's mean by one factor; what leaves the image's range is clipped to it.
+    """Multiply deviations from the image's mean by one factor, and clip the result to the image's range.
 
     Args:
-        factor: Range [low, high] of the factor, drawn log-uniformly.
+        factor: Range [low, high] of the factor, sampled log-uniformly.
         p: Probability that the transform is applied.
     """
 
@@ -90,17 +90,17 @@ class RandomContrast(IntensityChange):
         self.args_names = ["factor"]
 
     def change(self, data: Tensor) -> Tensor:
-        """Stretch or squeeze around the mean."""
+        """Scale around the mean, and clip."""
         low, high = (float(value) for value in torch.aminmax(data))
         return data.mean().lerp(data, log_uniform(*self.factor)).clamp_(low, high)
 
 
 class RandomGamma(IntensityChange):
-    """Raise intensities, scaled to 0 … 1, to a power; mean and standard deviation are then set back to what they were.
+    """Scale intensities to 0 … 1 and raise them to a power, then restore the image's mean and standard deviation.
 
     Args:
-        gamma: Range [low, high] of the power, drawn log-uniformly. Above 1, differences among bright voxels grow.
-        inverted: Do it on the negative, where differences among dark voxels grow instead.
+        gamma: Range [low, high] of the power, sampled log-uniformly. Above 1, differences among bright voxels grow.
+        inverted: Apply the power to the negative image. Above 1, differences among dark voxels then grow.
         p: Probability that the transform is applied.
     """
 
@@ -126,14 +126,14 @@ class RandomGamma(IntensityChange):
 
 
 def _raise(data: Tensor, exponent: float) -> Tensor:
-    """Raise numbers ≥ 0 to a power > 0, in place; in a third of the time of pow."""
+    """Raise numbers ≥ 0 to a power > 0, in place. Three times as fast as `pow`."""
     values = data.numpy()
-    with np.errstate(divide="ignore"):  # 0 becomes -inf, and then 0 again
+    with np.errstate(divide="ignore"):  # log(0) is -inf, and exp2(-inf) is 0 again
         np.log(values, out=values)
     return data.mul_(exponent / math.log(2)).exp2_()
 
 
 def _root_mean_square(data: Tensor) -> float:
-    """Of centred data, which is their standard deviation; a tenth of the time of `std`."""
+    """Root mean square; for centred data, the standard deviation. Ten times as fast as `std`."""
     line = data.flatten()
     return math.sqrt(float(line.dot(line)) / line.numel())

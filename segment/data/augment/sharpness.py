@@ -1,4 +1,4 @@
-"""Loss of sharpness: a smooth kernel, thick slices."""
+"""Random loss of sharpness, as from a smooth kernel or thick slices."""
 
 from collections.abc import Sequence
 
@@ -7,8 +7,8 @@ from torch import Tensor
 
 from segment.bounds import Amounts, Share, Shares, in_range
 from segment.data.augment.banded import apply_banded
-from segment.data.augment.draw import uniform
 from segment.data.augment.intensity import IntensityChange
+from segment.data.augment.sampling import uniform
 from segment.errors import UserError
 from segment.preprocess.resample import centred_positions, linear_weights
 
@@ -17,7 +17,7 @@ class RandomBlur(IntensityChange):
     """Blur by a Gaussian.
 
     Args:
-        sigma: Range [low, high] of its standard deviation in voxels, drawn uniformly for each axis.
+        sigma: Range [low, high] of its standard deviation in voxels, sampled uniformly for each axis.
         p: Probability that the transform is applied.
     """
 
@@ -33,12 +33,12 @@ class RandomBlur(IntensityChange):
 
 
 class RandomLowResolution(IntensityChange):
-    """Average over larger voxels, as a coarser scan does, then interpolate linearly back to the grid.
+    """Average over larger voxels, as a coarser scan does, then interpolate linearly back to the original grid.
 
     Args:
-        scale: Range [low, high] of the share of voxels that is left along an axis, drawn uniformly, in (0, 1].
+        scale: Range [low, high] of the share of voxels left along an axis, in (0, 1], sampled uniformly.
         p: Probability that the transform is applied.
-        axes: Axes that lose resolution, all by the same share; [2] for thick slices.
+        axes: Axes that lose resolution, all by the same share. For example, [2] gives thick slices.
     """
 
     @in_range
@@ -52,20 +52,24 @@ class RandomLowResolution(IntensityChange):
         self.args_names = ["scale", "axes"]
 
     def change(self, data: Tensor) -> Tensor:
-        """Coarser and back."""
+        """Average and interpolate back."""
         scale = uniform(*self.scale)
-        coarse = [max(1, round(n * scale)) if axis in self.axes else n for axis, n in enumerate(data.shape[1:])]
-        return apply_banded(data, [_there_and_back(n, m) for n, m in zip(data.shape[1:], coarse, strict=True)])
+        weights = []
+        for axis, size in enumerate(data.shape[1:]):
+            coarse = max(1, round(size * scale)) if axis in self.axes else size
+            weights.append(_coarse_and_back(size, coarse))
+        return apply_banded(data, weights)
 
 
-def _there_and_back(size: int, coarse: int) -> Tensor:
-    """Matrix (size, size) that averages a line of voxels to `coarse` ones and interpolates linearly between them."""
-    there = linear_weights(size, centred_positions(size, coarse), width=size / coarse)
-    return linear_weights(coarse, centred_positions(coarse, size)) @ there
+def _coarse_and_back(size: int, coarse: int) -> Tensor:
+    """Matrix (size, size) that averages a line of voxels to `coarse` voxels and interpolates linearly between them."""
+    average = linear_weights(size, centred_positions(size, coarse), width=size / coarse)
+    interpolate = linear_weights(coarse, centred_positions(coarse, size))
+    return interpolate @ average
 
 
 def _gaussian_weights(size: int, sigma: float) -> Tensor:
-    """Matrix (size, size) that blurs a line of voxels; at the ends the weights inside are scaled up to a sum of 1."""
+    """Matrix (size, size) that blurs a line of voxels. Rows are cut off at its ends and scaled to sum to 1."""
     distance = torch.arange(size)
     profile = torch.exp(-0.5 * (distance / max(sigma, 1e-3)) ** 2)
     weights = profile[(distance[:, None] - distance).abs()]

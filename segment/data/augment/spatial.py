@@ -8,9 +8,9 @@ import torchio as tio
 from torch import Tensor
 
 from segment.bounds import NotNegative, Positive, Share, in_range
-from segment.data.augment.draw import happens, log_uniform
 from segment.data.augment.elastic import FOLD_FREE, random_coefficients, spline_weights
-from segment.data.augment.share import sharing
+from segment.data.augment.sampling import bernoulli, log_uniform
+from segment.data.augment.subjects import shallow_copy
 from segment.data.augment.warp import Warp, resample
 from segment.errors import UserError
 from segment.preprocess.resample import apply_along_axes
@@ -19,24 +19,24 @@ from segment.preprocess.resample import apply_along_axes
 class RandomSpatial(tio.SpatialTransform):  # type: ignore[misc]
     """Rotate, scale, shift and deform a patch in one resampling of image and label.
 
-    The image is interpolated linearly and padded with its border, the label by nearest neighbour. Angles and
-    displacements are true in millimetres, whatever the voxel size. Nothing is mirrored or folded: right stays right.
-    A patch for which nothing is drawn stays as it is.
+    The image is interpolated linearly, the label by nearest neighbour. Voxels from outside the patch repeat its border.
+    Angles and displacements are correct in millimetres for any voxel size. Nothing is mirrored or folded: right stays
+    right. A patch is returned as it is if no change is sampled for it.
 
     Args:
-        degrees: Rotation about each axis is uniform in ± this many degrees.
-        scale: Size is multiplied by a factor log-uniform in 1 / (1 + scale) … 1 + scale.
-        shift: Shift along each axis is uniform in ± this share of the patch.
-        elastic_mm: Elastic displacement along each axis is at most this many mm, a fifth of it on average (RMS).
-        grid_mm: Distance between the control points of the elastic deformation in mm: larger is smoother.
+        degrees: Range of the rotation about each axis, uniform in ± this many degrees.
+        scale: Range of the factor by which the size is multiplied, log-uniform in 1 / (1 + scale) … 1 + scale.
+        shift: Range of the shift along each axis, uniform in ± this share of the patch.
+        elastic_mm: Largest elastic displacement along each axis in mm. The root mean square is a fifth of it.
+        grid_mm: Distance between the control points of the elastic deformation in mm. Larger is smoother.
         p: Probability that the transform is applied.
-        p_rotate: Of a patch to which it is applied, probability of rotation,
-        p_scale: of scaling,
-        p_elastic: and of elastic deformation.
+        p_rotate: Probability of rotation, if the transform is applied.
+        p_scale: Probability of scaling, if the transform is applied.
+        p_elastic: Probability of elastic deformation, if the transform is applied.
 
     Raises:
-        UserError: When a number is out of its range, or the elastic displacement is so large for its grid that it could
-            fold the patch.
+        UserError: When a number is out of its range, or elastic_mm is so large for grid_mm that it could fold the
+            patch.
     """
 
     @in_range
@@ -64,40 +64,45 @@ class RandomSpatial(tio.SpatialTransform):  # type: ignore[misc]
         self.p_rotate = p_rotate
         self.p_scale = p_scale
         self.p_elastic = p_elastic
-        self.args_names = [
-            *("degrees", "scale", "shift", "elastic_mm", "grid_mm"),
-            *("p_rotate", "p_scale", "p_elastic"),
-        ]
+        self.args_names = ["degrees", "scale", "shift", "elastic_mm", "grid_mm", "p_rotate", "p_scale", "p_elastic"]
 
     def apply_transform(self, subject: tio.Subject) -> tio.Subject:
-        """Draw one map and resample every image of the subject with it."""
-        warp = self.draw(subject.spatial_shape, subject.spacing)
+        """Sample one map and resample every image of the subject with it."""
+        warp = self.sample_warp(subject.spatial_shape, subject.spacing)
         if warp is not None:
-            subject = sharing(subject)
+            subject = shallow_copy(subject)
             images = self.get_images(subject)
             nearest = [isinstance(image, tio.LabelMap) for image in images]
-            for image, data in zip(images, resample([i.data for i in images], nearest, warp), strict=True):
+            resampled = resample([image.data for image in images], nearest, warp)
+            for image, data in zip(images, resampled, strict=True):
                 image.set_data(data)
         return subject
 
-    def draw(self, size: Sequence[int], spacing_mm: Sequence[float]) -> Warp | None:
-        """A random map of a patch of `size` voxels along I, J, K; None where it would leave the patch as it is."""
-        rotate, scale = happens(self.p_rotate) and self.degrees > 0, happens(self.p_scale) and self.scale > 0
-        deform = happens(self.p_elastic) and self.elastic_mm > 0
+    def sample_warp(self, size: Sequence[int], spacing_mm: Sequence[float]) -> Warp | None:
+        """A random map of a patch of `size` voxels along I, J, K; None if it would not change the patch."""
+        rotate = bernoulli(self.p_rotate) and self.degrees > 0
+        scale = bernoulli(self.p_scale) and self.scale > 0
+        deform = bernoulli(self.p_elastic) and self.elastic_mm > 0
         if not (rotate or scale or deform or self.shift > 0):
             return None
-        turn = _rotation((torch.rand(3) * 2 - 1) * math.radians(self.degrees)) if rotate else torch.eye(3)
-        factor = log_uniform(1 / (1 + self.scale), 1 + self.scale) if scale else 1.0
-        # Rotate in millimetres, not in voxels, so that nothing is sheared.
-        mm, extent = torch.tensor(spacing_mm, dtype=torch.float32), torch.tensor(size, dtype=torch.float32)
-        matrix = turn / factor * mm / mm[:, None]
+        rotation, factor = torch.eye(3), 1.0
+        if rotate:
+            rotation = _rotation((torch.rand(3) * 2 - 1) * math.radians(self.degrees))
+        if scale:
+            factor = log_uniform(1 / (1 + self.scale), 1 + self.scale)
+        # A rotation in voxels would shear a patch with anisotropic spacing, so it is done in millimetres.
+        mm = torch.tensor(spacing_mm, dtype=torch.float32)
+        extent = torch.tensor(size, dtype=torch.float32)
+        matrix = rotation / factor * mm / mm[:, None]
         centre = (extent - 1) / 2
         offset = centre - matrix @ centre + (torch.rand(3) * 2 - 1) * self.shift * extent
-        weights, field = self._draw_field(size, spacing_mm, matrix) if deform else (None, None)
+        if not deform:
+            return Warp(size, matrix.tolist(), offset.tolist())
+        weights, field = self._sample_field(size, spacing_mm, matrix)
         return Warp(size, matrix.tolist(), offset.tolist(), weights, field)
 
-    def _draw_field(self, size: Sequence[int], spacing_mm: Sequence[float], matrix: Tensor) -> tuple[Tensor, Tensor]:
-        """An elastic displacement that comes before the rest of the map, as `Warp` takes it."""
+    def _sample_field(self, size: Sequence[int], spacing_mm: Sequence[float], matrix: Tensor) -> tuple[Tensor, Tensor]:
+        """`weights` and `field` of a `Warp` for a random elastic displacement before the rest of the map."""
         weights = [spline_weights(n, mm, self.grid_mm) for n, mm in zip(size, spacing_mm, strict=True)]
         moved = random_coefficients(weights, self.elastic_mm) / torch.tensor(spacing_mm)[:, None, None, None]
         moved = torch.einsum("ab,bijk->aijk", matrix, moved)

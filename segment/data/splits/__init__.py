@@ -1,1 +1,1 @@
-"""Who trains, who validates, who tests."""
+"""Assignment of cases to training, validation and test."""

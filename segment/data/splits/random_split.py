@@ -1,4 +1,4 @@
-"""The seeded split: shares of the patients, or folds."""
+"""The random split by patient: shares, or the folds of a cross-validation."""
 
 import json
 from collections import defaultdict
@@ -7,41 +7,41 @@ from pathlib import Path
 from typing import Any
 
 from segment.bounds import Count, RealShare, ShareBelowOne, Whole, in_range
-from segment.data.splits.deal import Patient, deal_folds, deal_parts
-from segment.data.splits.split import OrgansOf, Split, checked
+from segment.data.splits.assign import Patient, assign_folds, assign_parts
+from segment.data.splits.split import OrgansOf, Split, build_split
 from segment.datasets.cases import PARTS, Case
 from segment.errors import UserError
 from segment.files import write_text
 
 
 class RandomSplit:
-    """Deal every source's patients out at random, by shares or, with a fold, for cross-validation.
+    """Assign the patients of every source at random: by shares or, if a fold is given, for cross-validation.
 
-    Each part holds its share of each source and of the source's groups; each fold also of patients with the same
-    organs. The result hangs on the seed and on the patients' names, groups and organs: neither the order of files nor
-    other sources matter. A source of one patient only trains.
+    Each part gets its share of each source and of the source's groups. Folds are also balanced by the organs that the
+    patients' labels show. The result depends on the seed and on the patients' names, groups and organs. The order of
+    files and other sources do not matter. The only patient of a source trains.
 
-    Organs are those of the experiment: balanced by all that labels show, sets of organs would be nearly as many as
-    patients, and folds no better than without. So folds of other organs are others, unless both experiments name the
-    same `frozen` file.
+    Folds are balanced by the organs of the experiment only. With all organs in the labels there would be almost as many
+    sets of organs as patients, and balancing would have no effect. Experiments with different organs therefore have
+    different folds, unless they share a `frozen` file.
 
-    Patients whom a data set's authors keep for the test (`Case.part`) test, and count towards the share.
+    Patients that a data set's authors reserve for the test (`Case.part`) are test patients and count towards its share.
 
-    The test patients are the same for every fold, and those of the split without folds; the others take turns in
-    validating. With test=0, fold f tests, fold f+1 validates and the others train, so that each case is tested once, by
-    a network that has not seen it.
+    In a cross-validation, the test patients are the same for every fold and the same as without folds; each other
+    patient validates in one fold. With test=0, fold f tests, fold f+1 validates and the others train, so each case is
+    tested once, by a network that was not trained on it.
 
     Args:
-        val: Share of the patients that validate, in (0, 1); a cross-validation does not use it.
+        val: Share of the patients that validate, in (0, 1). A cross-validation ignores it.
         test: Share of the patients that test, in [0, 1).
-        seed: Another seed, another split.
+        seed: Seed of the split.
         folds: Number of folds of a cross-validation.
-        fold: Which of them validates; None: no cross-validation.
-        frozen: JSON file that keeps every patient's place, written when first used: patients that come later are dealt
-            out without moving those who are there. None: all are dealt anew.
+        fold: The fold that validates, from 0; None: no cross-validation.
+        frozen: JSON file that records the part or fold of every patient. It is written at the first use. Patients that
+            are added later are assigned without moving the others. None: no record.
 
     Raises:
-        UserError: When a number is out of its range, or they leave nothing to train on.
+        UserError: When a number is out of its range, or the numbers leave nothing to train on.
     """
 
     @in_range
@@ -57,10 +57,11 @@ class RandomSplit:
         if val + test >= 1:
             msg = f"shares of the split must leave cases to train: val={val}, test={test}; make one of them smaller"
             raise UserError(msg)
-        if folds < (least := 2 if test else 3):
+        least = 2 if test else 3  # folds, of which one tests if there are no test patients
+        if folds < least:
             msg = f"split.folds={folds} leaves nothing to train on; take {least} or more"
             raise UserError(msg)
-        if fold is not None and not 0 <= fold < folds:
+        if fold is not None and fold >= folds:
             msg = f"split.fold={fold}: there are folds 0 to {folds - 1}; choose one of them or set split.folds"
             raise UserError(msg)
         self.val = val
@@ -74,58 +75,73 @@ class RandomSplit:
         """Split the cases.
 
         Raises:
-            UserError: When no case is left to train or to validate, or `frozen` is of another split.
+            UserError: When no case is left to train or to validate, or `frozen` was written for another split.
         """
+        if self.fold is not None and organs_of is None:
+            msg = (
+                f"split.fold={self.fold} needs the labels, which only training reads before the split; give the fold's "
+                "own split: split=file split.path=<run folder>/split.json"
+            )
+            raise UserError(msg)
         folds = None if self.fold is None else self.folds
         settings = {"seed": self.seed, "val": self.val, "test": self.test, "folds": folds}
-        fixed = _read_frozen(self.frozen, settings) | {case.patient: "test" for case in cases if case.part == "test"}
-        patients = _patients(cases, organs_of(cases) if folds and organs_of else {})
-        place = self._deal_folds(patients, fixed) if folds else self._deal(patients, fixed)
+        fixed = _read_frozen(self.frozen, settings)
+        fixed |= {case.patient: "test" for case in cases if case.part == "test"}
+        organs = organs_of(cases) if folds and organs_of else {}
+        patients = _patients(cases, organs)
+        assigned = self._assign_folds(patients, fixed) if folds else self._assign_parts(patients, fixed)
         if self.frozen is not None:
-            write_text(self.frozen, json.dumps({"settings": settings, "patients": fixed | place}, indent=1))
-        part_of = {name: self._part(at) for name, at in place.items()}
+            write_text(self.frozen, json.dumps({"settings": settings, "patients": fixed | assigned}, indent=1))
+        part_of = {patient: self._part(value) for patient, value in assigned.items()}
         ordered = sorted(cases, key=lambda case: case.id)
-        return checked({part: tuple(case for case in ordered if part_of[case.patient] == part) for part in PARTS})
+        return build_split({part: tuple(case for case in ordered if part_of[case.patient] == part) for part in PARTS})
 
-    def _deal(self, patients: Sequence[Patient], fixed: Mapping[str, str]) -> dict[str, str]:
-        """Part of every patient; those who test first, so that they stay whatever the share of validation."""
-        return deal_parts(patients, {"test": self.test, "val": self.val}, "train", self.seed, fixed)
+    def _assign_parts(self, patients: Sequence[Patient], fixed: Mapping[str, str]) -> dict[str, str]:
+        """Part of every patient. Test patients are chosen first, so they do not depend on the share of validation."""
+        return assign_parts(patients, {"test": self.test, "val": self.val}, "train", self.seed, fixed)
 
-    def _deal_folds(self, patients: Sequence[Patient], fixed: Mapping[str, Any]) -> dict[str, Any]:
+    def _assign_folds(self, patients: Sequence[Patient], fixed: Mapping[str, Any]) -> dict[str, Any]:
         """Fold of every patient, or "test"."""
-        # Dealt as without folds, so that the test patients are the same.
-        part_of = self._deal(patients, {name: at if at == "test" else "train" for name, at in fixed.items()})
+        # The test patients are chosen as without folds, so they are the same.
+        fixed_parts = {name: "test" if value == "test" else "train" for name, value in fixed.items()}
+        part_of = self._assign_parts(patients, fixed_parts)
         others = [p for p in patients if part_of[p.name] != "test"]
-        folds = deal_folds(others, self.folds, self.seed, {name: at for name, at in fixed.items() if at != "test"})
-        return {p.name: folds.get(p.name, "test") for p in patients}
+        fixed_folds = {name: value for name, value in fixed.items() if value != "test"}
+        fold_of = assign_folds(others, self.folds, self.seed, fixed_folds)
+        return {p.name: fold_of.get(p.name, "test") for p in patients}
 
-    def _part(self, place: Any) -> str:  # noqa: ANN401
-        """Where a patient's place puts it in this fold."""
-        if self.fold is None or place == "test":
-            return str(place)
-        if self.test:
-            return "val" if place == self.fold else "train"
-        return {self.fold: "test", (self.fold + 1) % self.folds: "val"}.get(place, "train")
+    def _part(self, assigned: Any) -> str:  # noqa: ANN401
+        """Part of a patient in this fold, from its fold or its part."""
+        if self.fold is None or assigned == "test":
+            return str(assigned)
+        if assigned == self.fold:
+            return "val" if self.test else "test"
+        if assigned == (self.fold + 1) % self.folds and not self.test:
+            return "val"
+        return "train"
 
 
 def _patients(cases: Sequence[Case], organs: Mapping[str, Sequence[int]]) -> list[Patient]:
-    """Patients in the order of their names; of several groups a patient belongs to that of the first case."""
+    """Patients in the order of their names. The group of a patient is that of its first case."""
     by_patient: dict[str, list[Case]] = defaultdict(list)
     for case in sorted(cases, key=lambda case: case.id):
         by_patient[case.patient].append(case)
-    return [
-        Patient(name, own[0].group, frozenset(index for case in own for index in organs.get(case.id, ())))
-        for name, own in sorted(by_patient.items())
-    ]
+    patients = []
+    for name, own_cases in sorted(by_patient.items()):
+        classes: set[int] = set()
+        for case in own_cases:
+            classes.update(organs.get(case.id, ()))
+        patients.append(Patient(name, own_cases[0].group, frozenset(classes)))
+    return patients
 
 
 def _read_frozen(path: Path | None, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Places of a frozen split; none where there is no file yet."""
+    """Parts or folds of a frozen split by patient; empty if there is no file yet."""
     if path is None or not path.exists():
         return {}
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-        before, patients = held["settings"], dict(held["patients"])
+        content = json.loads(path.read_text(encoding="utf-8"))
+        before, patients = content["settings"], dict(content["patients"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         msg = f"split.frozen={path} is not a frozen split ({error}); name another file"
         raise UserError(msg) from error

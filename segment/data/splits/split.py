@@ -1,4 +1,4 @@
-"""Who trains, who validates, who tests: by patient, seeded and written down."""
+"""Splits of the cases into training, validation and test."""
 
 import json
 from collections import Counter
@@ -16,7 +16,7 @@ class Split:
     """Cases of the three parts.
 
     Attributes:
-        shared: True only for the sanity check that trains and validates on the same case on purpose.
+        shared: True only for the sanity check that trains, validates and tests on one case.
     """
 
     train: tuple[Case, ...]
@@ -24,31 +24,35 @@ class Split:
     test: tuple[Case, ...]
     shared: bool = False
 
+    def cases(self) -> tuple[Case, ...]:
+        """Cases of all parts, in the order train, val, test."""
+        return (*self.train, *self.val, *self.test)
+
     def ids(self) -> dict[str, list[str]]:
-        """Case ids by part, as split.json holds them."""
+        """Case ids by part, as in split.json."""
         return {part: [case.id for case in getattr(self, part)] for part in PARTS}
 
 
-# Class indices that the cases show, by case id: what folds balance. Reads every label.
+# Computes the class indices that each case shows, by case id. Folds are balanced by them. It reads every label.
 OrgansOf = Callable[[Sequence[Case]], Mapping[str, Sequence[int]]]
 
 
 class Splitter(Protocol):
-    """Anything that deals cases out."""
+    """Assigns cases to the parts of a split."""
 
     def __call__(self, cases: Sequence[Case], organs_of: OrgansOf | None = None) -> Split:
         """Split the cases.
 
         Args:
-            cases: All there are.
-            organs_of: Called where organs are to be balanced; None: they are not.
+            cases: All cases.
+            organs_of: Called if organs are to be balanced; None: they are not balanced.
         """
 
 
 class FileSplit:
     """Read the split from a JSON file of case ids: `{"train": [...], "val": [...], "test": [...]}`.
 
-    The split.json of any run serves. Cases that the file does not name are left out.
+    The split.json of a run has this form. Cases that the file does not name are left out.
 
     Args:
         path: The file.
@@ -61,12 +65,12 @@ class FileSplit:
         """Pick the named cases.
 
         Raises:
-            UserError: When the file cannot be read, names a case that the data does not have or names one twice, leaves
-                no case to train or validate, or puts a patient into two parts.
+            UserError: When the file cannot be read, names a case twice or one that the data lacks, leaves no case to
+                train or validate, or assigns a patient to two parts.
         """
         try:
-            parts = json.loads(self.path.read_text(encoding="utf-8"))
-            named = {part: [str(name) for name in parts.get(part, [])] for part in PARTS}
+            content = json.loads(self.path.read_text(encoding="utf-8"))
+            named = {part: [str(name) for name in content.get(part, [])] for part in PARTS}
         except (OSError, ValueError, AttributeError, TypeError) as error:
             msg = f'cannot read {self.path}: {error}; a split is {{"train": [ids], "val": [ids], "test": [ids]}}'
             raise UserError(msg) from error
@@ -79,44 +83,43 @@ class FileSplit:
                 "…; correct the names"
             )
             raise UserError(msg)
-        return checked({part: tuple(by_id[name] for name in names) for part, names in named.items()})
+        return build_split({part: tuple(by_id[name] for name in names) for part, names in named.items()})
 
 
 class SharedSplit:
-    """Train, validate and test on one and the same case: a sanity check, never a result.
+    """Train, validate and test on the same case: a sanity check, not a result.
 
     Args:
-        case: Its id; None takes the first.
+        case: The case's id; None: the first case.
     """
 
     def __init__(self, case: str | None = None) -> None:
         self.case = case
 
     def __call__(self, cases: Sequence[Case], organs_of: OrgansOf | None = None) -> Split:
-        """The one case, three times.
+        """Use the case in all three parts.
 
         Raises:
             UserError: When the data has no such case.
         """
-        chosen = [case for case in cases if self.case in (None, case.id)][:1]
+        chosen = tuple(case for case in cases if self.case in (None, case.id))[:1]
         if not chosen:
-            msg = f"split.case={self.case} is no case; choose one of {', '.join(case.id for case in cases[:5])} …"
+            msg = f"split.case={self.case} is not a case; choose one of {', '.join(case.id for case in cases[:5])} …"
             raise UserError(msg)
-        one = tuple(chosen)
-        return Split(one, one, one, shared=True)
+        return Split(chosen, chosen, chosen, shared=True)
 
 
-def checked(parts: Mapping[str, tuple[Case, ...]]) -> Split:
-    """A split of these parts.
+def build_split(parts: Mapping[str, tuple[Case, ...]]) -> Split:
+    """Build a split from its parts, and check it.
 
     Raises:
-        UserError: When it cannot train or select a model, or has a case twice or a patient in two parts.
+        UserError: When no case is left to train or validate, a case occurs twice, or a patient is in two parts.
     """
     split = Split(parts["train"], parts["val"], parts["test"])
     for part, purpose in (("train", "train"), ("val", "validate")):
         if not parts[part]:
-            counts = ", ".join(f"{len(parts[p])} {p}" for p in PARTS)
-            patients = len({case.patient for cases in parts.values() for case in cases})
+            counts = f"{len(split.train)} train, {len(split.val)} val, {len(split.test)} test"
+            patients = len({case.patient for case in split.cases()})
             msg = (
                 f"the split leaves no case to {purpose} ({counts}, of {patients} patients); give more patients, or "
                 "another split (split=random split.val=0.2), or train and test on one case with split=shared"
@@ -124,7 +127,8 @@ def checked(parts: Mapping[str, tuple[Case, ...]]) -> Split:
             raise UserError(msg)
     part_of: dict[str, str] = {}
     for part, ids in split.ids().items():
-        if twice := [name for name, count in Counter(ids).items() if count > 1]:
+        twice = [name for name, count in Counter(ids).items() if count > 1]
+        if twice:
             msg = f"the split names {twice[0]} twice in {part}; name it once"
             raise UserError(msg)
         for case in parts[part]:

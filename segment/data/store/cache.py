@@ -1,4 +1,4 @@
-"""What a store holds, why a case is or is not in it, and what can go."""
+"""The content of a store: list it, explain why a case is or is not in it, and prune it."""
 
 import re
 import time
@@ -12,7 +12,8 @@ from segment.data.store.fingerprint import VERSION, fingerprint
 from segment.data.store.volume import StoredVolume, discard
 
 DAY_S = 24 * 60 * 60
-VOLUME = re.compile(r"(\.[0-9a-f]{8}\.)?[0-9a-f]{32}")  # a fingerprint; with a prefix, while it is written or removed
+# A fingerprint; with a prefix while the volume is being written or removed.
+VOLUME = re.compile(r"(\.[0-9a-f]{8}\.)?[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -20,9 +21,9 @@ class Entry:
     """A stored volume.
 
     Attributes:
-        volume: The volume; its id is that under which it was prepared first.
-        size_mb: On disk.
-        unused_days: Since a run last opened it.
+        volume: The volume. Its id is that of the case for which it was first prepared.
+        size_mb: Size on disk.
+        unused_days: Days since a run last opened it.
     """
 
     volume: StoredVolume
@@ -31,14 +32,17 @@ class Entry:
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """All that decides it."""
+        """Everything that determines it, see `segment.data.store.fingerprint.identity`."""
         return self.volume.identity
 
 
 def entries(root: Path) -> list[Entry]:
-    """Volumes of a store, the longest unused first; none where there is no store. What cannot be read is left out."""
+    """Volumes of a store, those unused for longest first. Volumes that cannot be read are left out.
+
+    The list is empty if the store does not exist.
+    """
     found = []
-    for folder in root.iterdir() if root.is_dir() else []:
+    for folder in _content(root):
         if folder.name.startswith(".") or not folder.is_dir():
             continue
         try:
@@ -51,43 +55,43 @@ def entries(root: Path) -> list[Entry]:
     return sorted(found, key=lambda entry: (-entry.unused_days, entry.volume.folder.name))
 
 
-def explain(decides: Mapping[str, Any], held: Iterable[Entry]) -> str:
-    """Why a case's volume is, or is not, among those that a store holds.
+def explain(case_identity: Mapping[str, Any], stored: Iterable[Entry]) -> str:
+    """Explain why a case's volume is, or is not, in the store.
 
     Args:
-        decides: The case's `identity`.
-        held: What the store holds.
+        case_identity: The case's `identity`.
+        stored: `entries` of the store.
     """
-    nearest: list[str] | None = None
-    wanted = fingerprint(decides)
-    for entry in held:
-        if entry.volume.folder.name == wanted:
+    fewest: list[str] | None = None  # differences to the most similar volume of this CT
+    name = fingerprint(case_identity)
+    for entry in stored:
+        if entry.volume.folder.name == name:
             return f"in the store: {entry.volume.folder.name}, {entry.size_mb:.1f} MB"
-        if entry.identity.get("image") == decides["image"]:
-            other = [key for key in decides if entry.identity.get(key) != decides[key]]
-            nearest = min(nearest or other, other, key=len)
-    if nearest is None:
+        if entry.identity.get("image") == case_identity["image"]:
+            different = [key for key in case_identity if entry.identity.get(key) != case_identity[key]]
+            fewest = min(fewest or different, different, key=len)
+    if fewest is None:
         return "not in the store: this CT was never prepared here, or its content changed"
-    return f"not in the store: its CT is, with another {', another '.join(nearest)}"
+    return f"not in the store: its CT is, with another {', another '.join(fewest)}"
 
 
 def prune(root: Path, unused_days: float) -> tuple[int, float]:
-    """Remove what no run will meet again: volumes of other versions of the code, those long unused, broken ones.
+    """Remove the volumes that no run will use: of other versions of the code, unused for long, or broken.
 
-    Folders that are no volumes are never touched, nor what was used within a day: a run that is going on touches its
-    volumes at its start, and every epoch.
+    Folders that are not volumes are kept. So are volumes that were used in the last day: a training run updates the
+    times of its volumes at its start and in every epoch.
 
     Args:
         root: The store.
-        unused_days: Volumes that no run has opened for longer go, but for those of the last day.
+        unused_days: Volumes that no run has opened for more than this many days are removed.
 
     Returns:
-        How many folders went, and their size in MB.
+        Number of removed folders, and their size in MB.
     """
     count, size_mb = 0, 0.0
-    for folder in sorted(root.iterdir()) if root.is_dir() else []:
+    for folder in sorted(_content(root)):
         with suppress(OSError):  # another process removed it
-            if not VOLUME.fullmatch(folder.name) or not folder.is_dir() or not _can_go(folder, unused_days):
+            if not VOLUME.fullmatch(folder.name) or not folder.is_dir() or not _is_disposable(folder, unused_days):
                 continue
             size_mb += sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
             count += 1
@@ -95,12 +99,16 @@ def prune(root: Path, unused_days: float) -> tuple[int, float]:
     return count, size_mb
 
 
-def _can_go(folder: Path, unused_days: float) -> bool:
+def _content(root: Path) -> list[Path]:
+    return list(root.iterdir()) if root.is_dir() else []
+
+
+def _is_disposable(folder: Path, unused_days: float) -> bool:
     unused = (time.time() - folder.stat().st_mtime) / DAY_S
     if unused < 1:
         return False
     try:
         version = StoredVolume("", folder).identity["code"][0]
     except (OSError, ValueError, KeyError):
-        return True  # half written, by a process that is long gone, or broken
+        return True  # broken, or left incomplete by a process that ended
     return bool(version != VERSION or unused > unused_days)

@@ -1,4 +1,4 @@
-"""Hashes of files' content, kept, so that a run need not read through every CT to see that nothing has changed."""
+"""A record of the hashes of files' content. With it, a run need not read every CT to see that nothing has changed."""
 
 import json
 import os
@@ -12,21 +12,21 @@ from segment.data.store.fingerprint import content_hash, files_of
 from segment.errors import UserError
 from segment.files import write_text
 
-# A file that changed within this time before it was read may change again without a trace: clocks of file systems tick
-# as slowly as every 2 s, and a page that a program has mapped into memory is stamped at its first change only, until
-# the system writes it out, half a minute later. Git calls such entries racy.
+# If a file changed less than this time before it was read, it may change again without changing its state. The clocks
+# of some file systems advance only every 2 s. The time of change of a memory-mapped page is set at the first change
+# only, until the system writes the page to disk, up to half a minute later. Git calls such entries racy.
 SETTLED_S = 60
 
 
 class ContentRecord:
-    """What files held when they were last read.
+    """Values that were computed from the content of files, e.g. hashes.
 
-    A kept hash counts only as long as every file has the size, both times to the nanosecond, the inode and the device
-    of then; whoever sets a file's time of change back still changes the other. Nothing is kept of files that are not
-    settled.
+    A recorded value is valid while the state of every file is unchanged: size, inode, device, and the times of change
+    of content and of inode in nanoseconds. A program that resets the first time still changes the second. Nothing is
+    recorded for files that changed in the last `SETTLED_S` seconds.
 
     Args:
-        root: Folder with a small file for each path. Losing it costs time, no more.
+        root: Folder with a small file for each path. It can be deleted; values are then computed again.
     """
 
     def __init__(self, root: Path) -> None:
@@ -38,48 +38,49 @@ class ContentRecord:
         Raises:
             UserError: As that.
         """
-        return self.kept(path, lambda: content_hash(path))
+        return self.get_or_compute(path, lambda: content_hash(path))
 
-    def kept(self, path: Path, compute: Callable[[], str], what: str = "") -> str:
-        """What was computed from a file or folder when its content was last read.
+    def get_or_compute(self, path: Path, compute: Callable[[], str], what: str = "") -> str:
+        """Return the recorded value of a file or folder if it is valid, or compute and record it.
 
         Args:
             path: The file or folder.
-            compute: Computes it, from these files alone.
-            what: Tells it from other values of the same files.
+            compute: Computes the value from these files only.
+            what: Name that distinguishes the value from others of the same files.
 
         Raises:
-            UserError: When a file cannot be read; and as `compute`, whose failures are not kept.
+            UserError: When a file cannot be read; and as `compute`, whose failures are not recorded.
         """
-        place = self.root / _hex([str(path.absolute()), what] if what else str(path.absolute()))
+        entry = self.root / _hash([str(path.absolute()), what] if what else str(path.absolute()))
         now = time.time_ns()
-        before = _marks(path)
+        states = _file_states(path)
         with suppress(OSError, ValueError, KeyError, TypeError):
-            held = json.loads(place.read_text(encoding="utf-8"))
-            if held["marks"] == _hex(before):
-                return str(held["content"])
+            recorded = json.loads(entry.read_text(encoding="utf-8"))
+            if recorded["marks"] == _hash(states):
+                return str(recorded["content"])
         content = compute()
-        settled = all(max(mtime, ctime) < now - SETTLED_S * 10**9 for _, mtime, ctime, *_ in before)
-        if settled and _marks(path) == before:
-            with suppress(OSError):  # a store that may only be read, or a full disk
-                write_text(place, json.dumps({"marks": _hex(before), "content": content}))
+        settled = all(max(mtime, ctime) < now - SETTLED_S * 10**9 for _, mtime, ctime, *_ in states)
+        if settled and _file_states(path) == states:
+            with suppress(OSError):  # the store is read-only, or the disk is full
+                write_text(entry, json.dumps({"marks": _hash(states), "content": content}))
         return content
 
 
-def _marks(path: Path) -> list[tuple[str, int, int, int, int, int]]:
-    """Of every file: its name, the times of change of content and of inode, and what else changes with the content."""
-    return [(str(file.relative_to(path)), *_mark(file)) for file in files_of(path)]
+def _file_states(path: Path) -> list[tuple[str, int, int, int, int, int]]:
+    """Name and `_file_state` of a file, or of every file in a folder."""
+    return [(str(file.relative_to(path)), *_file_state(file)) for file in files_of(path)]
 
 
-def _mark(file: Path) -> tuple[int, int, int, int, int]:
+def _file_state(file: Path) -> tuple[int, int, int, int, int]:
+    """Times of change of content and of inode in nanoseconds, size, inode and device."""
     try:
-        with file.open("rb") as stream:  # network file systems look anew at what is opened
-            seen = os.fstat(stream.fileno())
+        with file.open("rb") as stream:  # a network file system updates the state of a file when it is opened
+            stat = os.fstat(stream.fileno())
     except OSError as error:
         msg = f"cannot read {file}: {error.strerror}; check the file, or where it links to"
         raise UserError(msg) from error
-    return seen.st_mtime_ns, seen.st_ctime_ns, seen.st_size, seen.st_ino, seen.st_dev
+    return stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino, stat.st_dev
 
 
-def _hex(value: object) -> str:
+def _hash(value: object) -> str:
     return blake2b(json.dumps(value).encode(), digest_size=16).hexdigest()

@@ -1,4 +1,4 @@
-"""Hashes that tell whether two preprocessed volumes, or two CTs, are the same."""
+"""Hashes that show whether two preprocessed volumes, or two CTs, are the same."""
 
 import inspect
 import json
@@ -15,42 +15,42 @@ from segment.datasets.cases import Case
 from segment.errors import UserError
 from segment.io.scan import case_name
 
-VERSION = 5  # raise it when code changes what preprocessing computes or what a stored volume consists of
+VERSION = 6  # raise it when the code changes the result of preprocessing or the files of a stored volume
 
 
 def identity(
     case: Case, transform: tio.Transform, organs: Sequence[str], hash_of: Callable[[Path], str] | None = None
 ) -> dict[str, Any]:
-    """All that decides a preprocessed volume, as plain values: the files' content, settings, and the code's `VERSION`.
+    """Everything that determines a preprocessed volume, as plain values: files' content, settings, code `VERSION`.
 
-    Names and places of the files do not matter, but for the suffix that tells how to read them.
+    Names and folders of the files do not matter, except for the suffix, which determines how a file is read.
 
     Args:
         case: The case.
         transform: Its preprocessing.
         organs: Class i is organs[i-1].
-        hash_of: What knows `content_hash` without reading a file again; None: nothing does.
+        hash_of: Replaces `content_hash`, for example by a record of hashes; None: every file is read.
 
     Raises:
-        UserError: When a file cannot be read, or the preprocessing holds something that has no plain value.
+        UserError: When a file cannot be read, or a setting of the preprocessing has no plain value.
     """
     hash_of = hash_of or content_hash
-    facts = {
+    values = {
         "image": hash_of(case.image),
         "series": case.series,
         "label files": [hash_of(path) for path in case.label.files],
-        "label": case.label.facts,
+        "label": case.label.cache_key,
         "organs": list(organs),
         "preprocess": settings(transform),
         "code": [VERSION, tio.__version__],
     }
-    plain: dict[str, Any] = json.loads(json.dumps(facts))  # as it reads from a file
+    plain: dict[str, Any] = json.loads(json.dumps(values))  # equal to what is read from identity.json
     return plain
 
 
-def fingerprint(decides: Mapping[str, Any]) -> str:
-    """Hash of an identity."""
-    return blake2b(json.dumps(decides).encode(), digest_size=16).hexdigest()
+def fingerprint(volume_identity: Mapping[str, Any]) -> str:
+    """Hash of an `identity`, the name of the volume's folder."""
+    return blake2b(json.dumps(volume_identity).encode(), digest_size=16).hexdigest()
 
 
 def content_hash(path: Path) -> str:
@@ -73,42 +73,49 @@ def content_hash(path: Path) -> str:
 
 def files_of(path: Path) -> list[Path]:
     """A file itself, or the files of a folder in the order of their names."""
-    return sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    if not path.is_dir():
+        return [path]
+    return sorted(file for file in path.rglob("*") if file.is_file())
 
 
 def voxel_hash(data: np.ndarray) -> str:
-    """Hash of a CT's voxels, whatever file, compression or orientation of storage they came in.
+    """Hash of a CT's voxels that does not depend on the file's format, compression or orientation.
 
-    The sorted extent and the histogram of HU stay the same under any of the 48 orientations; two different CTs
-    sharing both do not occur in practice.
+    It is computed from the sorted shape and the histogram of HU, which are the same in all 48 orientations. Two
+    different CTs with the same shape and histogram do not occur in practice.
 
     Args:
-        data: (I,J,K) as `read_ct` gives it: int16, or float32 without NaN.
+        data: (I,J,K) as from `read_ct`: int16, or float32 without NaN.
     """
     if data.dtype == np.int16:
         counts = np.zeros(2**16, dtype=np.int64)
-        # Plane by plane as they lie in memory: a sort of 512×512×300 voxels takes seconds, a wider copy gigabytes.
-        for plane in data.T if data.flags.f_contiguous else data:
+        # Planes are counted one by one, in memory order. Sorting 512×512×300 voxels would take seconds, and converting
+        # all of them to int32 gigabytes.
+        planes = data.T if data.flags.f_contiguous else data
+        for plane in planes:
             counts += np.bincount(plane.astype(np.int32).ravel() + 2**15, minlength=2**16)
         values = np.flatnonzero(counts) - 2**15
         counts = counts[counts > 0]
     else:
         values, counts = np.unique(data, return_counts=True)
     digest = blake2b(json.dumps(sorted(data.shape)).encode(), digest_size=16)
-    digest.update((values + 0.0).astype("<f4").tobytes())  # + 0.0: either zero may stand for both
+    digest.update((values + 0.0).astype("<f4").tobytes())  # + 0.0 turns -0.0 into 0.0
     digest.update(counts.astype("<i8").tobytes())
     return digest.hexdigest()
 
 
 def settings(value: Any) -> Any:  # noqa: ANN401
-    """A transform as plain values for JSON: its class and every attribute.
+    """A transform as plain values for JSON: its class and all attributes.
 
-    TorchIO's own description (`to_hydra_config`) knows only what a class lists in `args_names`, which leaves out the
-    value of Mask, the multiple of EnsureShapeMultiple, the transforms of OneOf, and `p` and `keep` of all.
+    TorchIO's description (`to_hydra_config`) contains only the attributes that a class lists in `args_names`. It lacks
+    the value of Mask, the multiple of EnsureShapeMultiple, the transforms of OneOf, and `p` and `keep` of all classes.
+
+    Raises:
+        UserError: When an attribute, for example a lambda, cannot be distinguished from another.
     """
     source = _source(value)
     if source is not None:
-        return [source, *([settings(vars(value))] if isinstance(value, tio.Transform) else [])]
+        return [source, settings(vars(value))] if isinstance(value, tio.Transform) else [source]
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, tio.Transform):
@@ -123,7 +130,7 @@ def settings(value: Any) -> Any:  # noqa: ANN401
         return str(value)
     name = getattr(value, "__qualname__", "<")
     is_bound = not isinstance(getattr(value, "__self__", None), tio.Transform | None)
-    if "<" in name or is_bound:  # a lambda, an inner function or a method: its name does not tell what it does
+    if "<" in name or is_bound:  # a lambda, inner function or method: two different ones can have the same name
         msg = (
             f"preprocessing holds {value!r}, which cannot be distinguished from another; use a function or class of "
             "a module"
@@ -133,9 +140,14 @@ def settings(value: Any) -> Any:  # noqa: ANN401
 
 
 def _source(value: Any) -> list[str] | None:  # noqa: ANN401
-    """Name and code of a transform or function of the user's own, which `VERSION` knows nothing of; else None."""
-    own = type(value) if isinstance(value, tio.Transform) else value if inspect.isfunction(value) else None
-    if own is None or own.__module__.split(".")[0] in ("segment", "torchio") or "<" in own.__qualname__:
+    """Name and hash of the code of a transform or function that the user wrote, which has no `VERSION`; else None."""
+    if isinstance(value, tio.Transform):
+        definition: Any = type(value)
+    elif inspect.isfunction(value):
+        definition = value
+    else:
         return None
-    code = blake2b(inspect.getsource(own).encode(), digest_size=16).hexdigest()
-    return [f"{own.__module__}.{own.__qualname__}", code]
+    if definition.__module__.split(".")[0] in ("segment", "torchio") or "<" in definition.__qualname__:
+        return None
+    code = blake2b(inspect.getsource(definition).encode(), digest_size=16).hexdigest()
+    return [f"{definition.__module__}.{definition.__qualname__}", code]

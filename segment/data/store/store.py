@@ -1,42 +1,47 @@
-"""Volumes preprocessed once, compressed on disk, with random access to patches.
+"""The store: volumes that are preprocessed once and kept on disk.
 
-A volume lies in `<root>/<fingerprint>/` (see `segment.data.store.fingerprint`), so a changed file or option never meets
-a stale volume, and runs share what is equal. A folder appears only when it is complete (written under a temporary name,
-flushed, then renamed): an interrupted preparation resumes, and several processes may fill the store. A damaged one is
-noticed when a run opens it, and prepared again.
+A volume is in `<root>/<fingerprint>/` (see `segment.data.store.fingerprint`). When a file or an option changes, so does
+the fingerprint, so a run never uses an outdated volume, and runs with the same options share volumes.
+
+A folder is written under a temporary name, flushed, then renamed, so it is always complete. An interrupted preparation
+can be resumed, and several processes can fill the store at once. A damaged volume is detected when a run opens it, and
+prepared again.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 import torchio as tio
 from rich.console import Console
 from rich.progress import track
 from torch.utils.data import DataLoader, Dataset
 
-from segment.anatomy.place import places
-from segment.data.loader_workers import heed_only_the_parent
+from segment.anatomy.structure import measure_structures
+from segment.data.loader_workers import ignore_job_signals
 from segment.data.store.content import ContentRecord
 from segment.data.store.fingerprint import fingerprint, identity, voxel_hash
 from segment.data.store.volume import StoredVolume, discard, write_volume
-from segment.datasets.annotation import annotated
+from segment.datasets.annotation import known_classes
 from segment.datasets.cases import Case
 from segment.errors import UserError
+from segment.io.scan import Scan
 from segment.preprocess.preprocess import preprocess
 
-CONTENT = ".content"  # folder of the store with what is known of files that were read
+CONTENT = ".content"  # folder of the store for the hashes of files, see ContentRecord
 
 log = logging.getLogger(__name__)
 
 
 class Store:
-    """Fills and opens a store.
+    """The preprocessed volumes of an experiment.
 
     Args:
-        root: Folder of the store; runs may share it.
+        root: Folder of the store, which several runs can share.
         transform: Preprocessing.
         organs: Class i is organs[i-1].
     """
@@ -48,24 +53,24 @@ class Store:
         self.content = ContentRecord(root / CONTENT)
 
     def prepare(self, cases: Sequence[Case], num_workers: int = 0) -> dict[str, StoredVolume]:
-        """Preprocess what is missing and return every case's volume by its id.
+        """Preprocess the cases that are not in the store, and return the volumes of all cases by id.
 
         Raises:
-            UserError: When cases cannot be used; all of them are named, after the others are done.
+            UserError: When cases cannot be used. The error names all of them. It is raised after the others are done.
         """
-        # A generator of its own: a loader draws from torch's global one, even without workers.
+        # Without a generator, the loader advances torch's global random state, even without workers.
         loader = DataLoader(
             _Preparation(self, cases),
             batch_size=None,
             num_workers=num_workers,
-            worker_init_fn=heed_only_the_parent,
+            worker_init_fn=ignore_job_signals,
             generator=torch.Generator(),
         )
         ready: dict[str, StoredVolume] = {}
         failed: list[str] = []
-        results = iter(loader)  # starts the workers, before the bar starts a thread
-        console = Console(stderr=True)  # a bar that nobody sees would leave an empty line in a log
-        hidden = not console.is_terminal
+        results = iter(loader)  # starts the worker processes before the bar starts a thread
+        console = Console(stderr=True)
+        hidden = not console.is_terminal  # the bar would leave an empty line in a log file
         bar = track(results, "preparing volumes", len(cases), transient=True, console=console, disable=hidden)
         for case, result in zip(cases, bar, strict=True):
             if isinstance(result, Path):
@@ -78,41 +83,46 @@ class Store:
         return ready
 
     def add(self, case: Case) -> Path:
-        """Preprocess one case unless it is there, and return its folder.
+        """Preprocess a case if it is not in the store, and return the folder of its volume.
 
         Raises:
             UserError: When the case cannot be used, or the volume cannot be written.
         """
-        decides = identity(case, self.transform, self.organs, self.content.hash)
-        folder = self.root / fingerprint(decides)
+        before = identity(case, self.transform, self.organs, self.content.hash)
+        folder = self.root / fingerprint(before)
         if folder.is_dir() and not StoredVolume(case.id, folder).is_intact():
-            log.warning("the stored volume of %s is damaged, and is prepared again", case.id)
+            log.warning("the stored volume of %s is damaged and is prepared again", case.id)
             discard(folder, unless_intact=True)
         if not folder.is_dir():
             scan = case.read()
             label = case.label.read(scan, case.image, self.organs)
-            if identity(case, self.transform, self.organs, self.content.hash) != decides:
+            if identity(case, self.transform, self.organs, self.content.hash) != before:
                 msg = f"{case.image} or its label changed while it was read; start again when it is written"
                 raise UserError(msg)
-            volume = preprocess(self.transform, scan, label)
-            shown = places(scan, label)
-            facts = {
-                "case": case.id,
-                "places": {self.organs[index - 1]: asdict(place) for index, place in shown.items()},
-                "annotated": annotated(case.label, self.organs),
-                "voxel_hash": voxel_hash(scan.data),
-            }
-            try:
-                write_volume(volume, facts, decides, folder)
-            except OSError as error:
-                msg = f"cannot write to the store {self.root}: {error.strerror}; free space or choose another cache_dir"
-                raise UserError(msg) from error
+            self._write(case, scan, label, before, folder)
         StoredVolume(case.id, folder).touch()
         return folder
 
+    def _write(
+        self, case: Case, scan: Scan, label: np.ndarray, volume_identity: Mapping[str, Any], folder: Path
+    ) -> None:
+        volume = preprocess(self.transform, scan, label)
+        structures = measure_structures(scan, label)
+        meta = {
+            "case": case.id,
+            "places": {self.organs[index - 1]: asdict(structure) for index, structure in structures.items()},
+            "annotated": known_classes(case.label, self.organs),
+            "voxel_hash": voxel_hash(scan.data),
+        }
+        try:
+            write_volume(volume, meta, volume_identity, folder)
+        except OSError as error:
+            msg = f"cannot write to the store {self.root}: {error.strerror}; free space or choose another cache_dir"
+            raise UserError(msg) from error
+
 
 class _Preparation(Dataset[Path | str]):
-    """Lets a DataLoader's workers prepare cases, in order; an error becomes its text."""
+    """Prepares cases in the workers of a DataLoader. Item i is the folder of case i, or the text of its error."""
 
     def __init__(self, store: Store, cases: Sequence[Case]) -> None:
         self.store = store
@@ -126,5 +136,5 @@ class _Preparation(Dataset[Path | str]):
             return self.store.add(self.cases[index])
         except UserError as error:
             return str(error)
-        except Exception as error:  # a transform that cannot take this CT; the other cases wait
+        except Exception as error:  # raised by the transform; the other cases must still be prepared
             return f"preprocessing failed: {type(error).__name__}: {error}; look at the CT {self.cases[index].image}"

@@ -1,4 +1,4 @@
-"""A preprocessed volume on disk: compressed, with random access to patches, and able to tell whether it is intact."""
+"""Preprocessed volumes on disk: compressed, with random access to patches and checksums of all files."""
 
 import io
 import json
@@ -19,11 +19,11 @@ import numpy as np
 from segment.files import atomic_write
 from segment.preprocess.preprocess import Volume
 
-FOREGROUND_VOXELS = 4096  # remembered per organ, for drawing patches around them
-SUMS = "sums.json"  # BLAKE2b of every other file
+FOREGROUND_VOXELS = 4096  # stored per organ, to place patches around them
+CHECKSUMS = "sums.json"  # BLAKE2b of every other file
 CHUNKS, BLOCKS = (64, 64, 64), (32, 32, 32)
-# LZ4 reads a patch several times faster than blosc2's default, for a fifth more space. One thread: patches are drawn
-# by several processes already.
+# LZ4 reads a patch several times faster than blosc2's default codec and needs a fifth more space. One thread suffices,
+# because several worker processes read patches at once.
 COMPRESSION = {"codec": blosc2.Codec.LZ4, "clevel": 5, "nthreads": 1}
 
 
@@ -31,12 +31,12 @@ COMPRESSION = {"codec": blosc2.Codec.LZ4, "clevel": 5, "nthreads": 1}
 class StoredVolume:
     """A preprocessed volume on disk.
 
-    Every access opens the file anew, which takes a tenth of a millisecond: neither memory nor open files grow with the
-    number of cases, and a volume can be sent to another process.
+    Every access opens the file, which takes a tenth of a millisecond. So neither memory nor the number of open files
+    grows with the number of cases, and a volume can be pickled.
 
     Attributes:
         id: The case's id.
-        folder: Where it lies.
+        folder: The folder of its files.
     """
 
     id: str
@@ -44,7 +44,7 @@ class StoredVolume:
 
     @property
     def image(self) -> blosc2.NDArray:
-        """(I,J,K) float16; slices decompress only what they touch."""
+        """(I,J,K) float16. A slice decompresses only the blocks that it needs."""
         return self._open("image")
 
     @property
@@ -54,34 +54,34 @@ class StoredVolume:
 
     @property
     def foreground(self) -> np.ndarray:
-        """Up to `FOREGROUND_VOXELS` voxels of each class, as rows (class, i, j, k), int16."""
+        """Up to `FOREGROUND_VOXELS` random voxels of each class, as rows (class, i, j, k), int16."""
         voxels: np.ndarray = np.load(self.folder / "foreground.npy")
         return voxels
 
     @cached_property
     def meta(self) -> dict[str, Any]:
-        """What is known of the volume.
+        """Metadata of the volume.
 
-        `affine` (4×4), `classes` present, `annotated` per class, the CT's `voxel_hash`, the image's `minimum`;
-        `places`, of the organs on the CT's own grid (`Place`); `case`, under whose id it was prepared first.
+        `affine` (4×4), `classes` that occur, `annotated` per class, the CT's `voxel_hash`, the image's `minimum`,
+        `places` of the organs on the CT's own grid (`Structure`), and `case`, the id of the case that was prepared.
         """
         return dict(json.loads((self.folder / "meta.json").read_text(encoding="utf-8")))
 
     @property
     def identity(self) -> dict[str, Any]:
-        """All that decides it (`segment.data.store.fingerprint`); some kilobytes, so read anew."""
+        """Everything that determines it (`segment.data.store.fingerprint`); some kilobytes, so it is not cached."""
         return dict(json.loads((self.folder / "identity.json").read_text(encoding="utf-8")))
 
     def touch(self) -> None:
-        """Note that it is in use, for pruning."""
-        with suppress(OSError):  # a store that may only be read
+        """Set the time of its folder to now, so that it is not pruned."""
+        with suppress(OSError):  # the store is read-only
             os.utime(self.folder)
 
     def is_intact(self) -> bool:
-        """Whether every file is as it was written; reads them all."""
+        """Whether the checksums of all files are correct. This reads every file."""
         try:
-            sums = json.loads((self.folder / SUMS).read_text(encoding="utf-8"))
-            return all(_sum((self.folder / name).read_bytes()) == expected for name, expected in sums.items())
+            expected = json.loads((self.folder / CHECKSUMS).read_text(encoding="utf-8"))
+            return all(_checksum((self.folder / name).read_bytes()) == checksum for name, checksum in expected.items())
         except (OSError, ValueError):
             return False
 
@@ -90,25 +90,26 @@ class StoredVolume:
         return blosc2.open(path, mode="r", mmap_mode="r", dparams={"nthreads": 1})
 
 
-def write_volume(volume: Volume, facts: Mapping[str, Any], identity: Mapping[str, Any], folder: Path) -> None:
-    """Write a volume with its label into a folder that appears when it is whole.
+def write_volume(volume: Volume, meta: Mapping[str, Any], identity: Mapping[str, Any], folder: Path) -> None:
+    """Write a volume and its label into a folder, atomically.
 
     Args:
         volume: Image and label.
-        facts: Further values of `StoredVolume.meta`.
+        meta: Values of `StoredVolume.meta` that do not follow from the volume.
         identity: `StoredVolume.identity`.
-        folder: Where; one that exists, because another process was first, is left as it is.
+        folder: The folder. If it exists, because another process was faster, it is not changed.
 
     Raises:
         OSError: When it cannot be written.
     """
-    assert volume.label is not None  # the store holds training cases
-    image, label = volume.image[0].numpy().astype(np.float16), volume.label[0].numpy()
+    assert volume.label is not None  # the store holds cases with labels only
+    image = volume.image[0].numpy().astype(np.float16)
+    label = volume.label[0].numpy()
     voxels = _foreground(label)
     meta = {
         "affine": volume.affine.tolist(),
         "classes": np.unique(voxels[:, 0]).tolist(),
-        **facts,
+        **meta,
         "minimum": float(image.min()),
     }
     files = {
@@ -118,44 +119,45 @@ def write_volume(volume: Volume, facts: Mapping[str, Any], identity: Mapping[str
         "meta.json": json.dumps(meta).encode(),
         "identity.json": json.dumps(identity).encode(),
     }
-    files[SUMS] = json.dumps({name: _sum(content) for name, content in files.items()}).encode()
+    files[CHECKSUMS] = json.dumps({name: _checksum(content) for name, content in files.items()}).encode()
     try:
-        with atomic_write(folder) as aside:
-            aside.mkdir()
+        with atomic_write(folder) as temporary:
+            temporary.mkdir()
             for name, content in files.items():
-                (aside / name).write_bytes(content)
+                (temporary / name).write_bytes(content)
     except OSError:
-        if not folder.is_dir():  # else another process was first, with the same content
+        if not folder.is_dir():  # otherwise another process has written the same content
             raise
-    # What killed processes left of this volume. One that still writes there finds the folder in place.
-    for left in folder.parent.glob(f".*.{folder.name}"):
-        shutil.rmtree(left, ignore_errors=True)
+    # Remove the temporary folders of this volume that killed processes left. A process that is still writing to one of
+    # them fails, but the volume exists then.
+    for temporary in folder.parent.glob(f".*.{folder.name}"):
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def discard(folder: Path, unless_intact: bool = False) -> None:
-    """Remove a stored volume; no other process can meet half of it.
+    """Remove a stored volume. It is renamed first, so another process never reads an incomplete one.
 
     Args:
-        folder: The volume's.
-        unless_intact: Put it back when it is intact after all: another process that found the damage, too, has mended
-            it meanwhile.
+        folder: The volume's folder.
+        unless_intact: Whether to restore the volume if its checksums are correct. This happens if another process has
+            found the damage and replaced the volume in the meantime.
     """
-    aside = folder.with_name(f".{uuid4().hex[:8]}.{folder.name}")
+    temporary = folder.with_name(f".{uuid4().hex[:8]}.{folder.name}")
     try:
-        folder.rename(aside)
-    except OSError:  # another process was first, or the store may only be read
+        folder.rename(temporary)
+    except OSError:  # another process was faster, or the store is read-only
         return
-    if unless_intact and StoredVolume("", aside).is_intact():
-        with suppress(OSError):  # the other one is there again
-            aside.rename(folder)
+    if unless_intact and StoredVolume("", temporary).is_intact():
+        with suppress(OSError):  # another process has written the volume again
+            temporary.rename(folder)
             return
-    shutil.rmtree(aside, ignore_errors=True)
+    shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _compressed(array: np.ndarray) -> bytes:
-    # Through memory, because blosc2 reports a full disk as an error without a reason.
-    chunks = tuple(min(c, n) for c, n in zip(CHUNKS, array.shape, strict=True))
-    blocks = tuple(min(b, c) for b, c in zip(BLOCKS, chunks, strict=True))
+    # Compressed in memory, because the error of blosc2 for a full disk states no reason.
+    chunks = tuple(np.minimum(CHUNKS, array.shape).tolist())
+    blocks = tuple(np.minimum(BLOCKS, chunks).tolist())
     frame: bytes = blosc2.asarray(array, chunks=chunks, blocks=blocks, cparams=COMPRESSION).to_cframe()
     return frame
 
@@ -166,12 +168,13 @@ def _npy(array: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def _sum(content: bytes) -> str:
+def _checksum(content: bytes) -> str:
     return blake2b(content, digest_size=16).hexdigest()
 
 
 def _foreground(label: np.ndarray) -> np.ndarray:
-    rng = np.random.default_rng(0)  # any fixed seed: the same volume gets the same voxels
+    """Random voxels of each class, as `StoredVolume.foreground`."""
+    rng = np.random.default_rng(0)  # fixed, so that the same volume always gets the same voxels
     rows = [np.empty((0, 4), dtype=np.int16)]
     for index in np.unique(label[label > 0]):
         found = np.flatnonzero(label == index)

@@ -1,1 +1,1 @@
-"""Public data sets: what there is, how to get it, how to unpack it safely."""
+"""Public data sets: their catalogue, downloads and archives."""

@@ -1,4 +1,4 @@
-"""What is known of a public data set: facts that `segment/datasets/catalogue/` states, with their sources."""
+"""Entries of the catalogue of public data sets in `segment/datasets/catalogue/`."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -8,23 +8,23 @@ from urllib.parse import unquote, urlsplit
 
 from segment.errors import UserError
 
-FOLDER = Path(__file__).parents[1] / "catalogue"  # a file for each set
+FOLDER = Path(__file__).parents[1] / "catalogue"  # one file for each set
 DIGEST = {"sha256": 64, "md5": 32}  # hexadecimal digits
 
 
 @dataclass(frozen=True)
 class PublicFile:
-    """A file to download, or one for every number.
+    """A file to download, or a series of numbered files.
 
     Attributes:
-        url: http or https; `{number}` stands for each of the numbers, formatted as in `{number:05d}`.
-        name: Path below the data set's folder; empty: the end of the URL. May hold `{number}` too.
-        size: Bytes; None: not found published.
-        sha256: Hexadecimal; None: not found published.
-        md5: Hexadecimal; None: not found published.
-        checksum_from: Who published the checksum; needed with one.
-        unpacks_to: Folder below the data set's folder for what the archive holds; None: it is not an archive, or has to
-            be unpacked by hand.
+        url: http or https. `{number}` is replaced by each number; `{number:05d}` pads it with zeros.
+        name: Path in the data set's folder; it may contain `{number}`. Empty: the last part of the URL.
+        size: Bytes; None: no published value was found.
+        sha256: Hexadecimal; None: no published value was found.
+        md5: Hexadecimal; None: no published value was found.
+        checksum_from: Who published the checksum; required with a checksum.
+        unpacks_to: Folder in the data set's folder to unpack the archive to; None: the file is not an archive, or the
+            user must unpack it.
         numbers: Pairs of a first and a last number.
     """
 
@@ -42,21 +42,22 @@ class PublicFile:
             object.__setattr__(self, "name", unquote(PurePosixPath(urlsplit(self.url).path).name))
         for path in (self.name, self.unpacks_to or "folder"):
             if not path or PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
-                _refuse(self.url, f"is to lie at {path!r}; give a path below the data set's folder")
+                _refuse(self.url, f"has the path {path!r}; give a path below the data set's folder")
         for kind, digits in DIGEST.items():
             value = getattr(self, kind)
             if value is not None and not re.fullmatch(f"[0-9a-f]{{{digits}}}", value):
                 _refuse(self.url, f"has the {kind} {value!r}; give {digits} hexadecimal digits in lower case")
         if (self.sha256 or self.md5) and not self.checksum_from:
-            _refuse(self.url, "has a checksum of nobody; say in checksum_from who published it")
+            _refuse(self.url, "has a checksum of unknown origin; state in checksum_from who published it")
 
     def each(self) -> Iterator["PublicFile"]:
-        """The files, one for every number; itself without numbers."""
+        """Yield one file for every number; the file itself if there are no numbers."""
         if not self.numbers:
             yield self
         for first, last in self.numbers:
             for number in range(first, last + 1):
-                url, name = (text.format(number=number) for text in (self.url, self.name))
+                url = self.url.format(number=number)
+                name = self.name.format(number=number)
                 yield replace(self, url=url, name=name, numbers=())
 
 
@@ -66,17 +67,17 @@ class PublicSet:
 
     Attributes:
         title: Its name, as its authors write it.
-        cases: Labelled CTs.
-        size_gb: To download, in 10^9 bytes; None: not found published.
-        max_unpacked_gb: What one archive may unpack to: a limit of ours against archives made to fill the disk.
-        homepage: Where it is described.
-        licences: Every statement that was found, with who makes it: they may differ.
-        consent: Whether the terms need the user's own agreement.
+        cases: Number of labelled CTs.
+        size_gb: Size of the download in 10^9 bytes; None: no published value was found.
+        max_unpacked_gb: Largest size of one unpacked archive. We chose this limit as a protection against archives
+            that are made to fill the disk.
+        homepage: URL of its description.
+        licences: Every statement about the licence that was found, with its author. They may differ.
+        consent: Whether the user must agree to the terms.
         citation: The paper, with its DOI.
-        layout: What one has to know about the files; `conf/data/` says how to read them.
-        files: What can be downloaded without an account.
-        steps: What has to be done by hand, in order, before `data.sources.<set>.root=` can name the
-            folder; empty: nothing.
+        layout: Notes about the files. `conf/data/` defines how they are read.
+        files: Files that can be downloaded without an account.
+        steps: What the user must do, in order, before `data.sources.<set>.root=` can name the folder; empty: nothing.
     """
 
     title: str
@@ -93,19 +94,20 @@ class PublicSet:
 
     def __post_init__(self) -> None:
         if not self.files and not self.steps:
-            _refuse(self.title, "has neither files nor steps; say how it can be had")
+            _refuse(self.title, "has neither files nor steps; state how to get it")
         if not self.licences:
-            _refuse(self.title, "has no licence; say at least that none was found")
+            _refuse(self.title, "has no licence; state at least that none was found")
 
 
 def notice(entry: PublicSet) -> str:
-    """What a user has to read before using a set: licence, citation, who vouches for its files, what to do by hand."""
+    """Text to read before using a set: licences, citation, origin of the checksums and steps to do by hand."""
     lines = [f"{entry.title}: {entry.cases} labelled CTs, {entry.homepage}", "Licence:"]
     lines += [f"  - {statement}" for statement in entry.licences]
     if len(entry.licences) > 1:
-        lines.append("  These statements differ; which of them binds you is yours to decide.")
+        lines.append("  These statements differ; you must decide which of them applies to you.")
     lines.append(f"Cite: {entry.citation}")
-    lines += [f"Checksum by: {name}" for name in sorted({file.checksum_from or "" for file in entry.files} - {""})]
+    publishers = {file.checksum_from for file in entry.files if file.checksum_from}
+    lines += [f"Checksum by: {name}" for name in sorted(publishers)]
     if not all(file.checksum_from for file in entry.files):
         lines.append(
             "No checksum is published: later downloads are compared to the first one, which is no proof of it."

@@ -1,4 +1,4 @@
-"""Whether a file is the one that was published, or at least the one of the first download."""
+"""Check a file against published checksums, or against its first download."""
 
 import hashlib
 import logging
@@ -12,8 +12,8 @@ log = logging.getLogger(__name__)
 CHUNK = 2**20  # bytes
 
 
-def wrong(path: Path, sha256: str | None, md5: str | None, size: int | None) -> str | None:
-    """What is wrong with a file, as the end of a sentence; None when it is as published.
+def find_mismatch(path: Path, sha256: str | None, md5: str | None, size: int | None) -> str | None:
+    """How a file differs from the published one, as the end of a sentence; None if it does not.
 
     Args:
         path: The file.
@@ -25,15 +25,19 @@ def wrong(path: Path, sha256: str | None, md5: str | None, size: int | None) -> 
     if size is not None and found_size != size:
         return f"has {found_size} bytes, expected {size}"
     for name, expected in (("sha256", sha256), ("md5", md5)):
-        if expected is not None and (found := digest(path, name)) != expected.lower():
+        if expected is None:
+            continue
+        found = digest(path, name)
+        if found != expected.lower():
             return f"has {name.upper()} {found}, expected {expected.lower()}"
     return None
 
 
-def changed(path: Path, target: Path) -> str | None:
-    """How a file differs from the first download of `target`, as the end of a sentence; None when it does not.
+def find_change(path: Path, target: Path) -> str | None:
+    """How a file differs from the first download of `target`, as the end of a sentence; None if it does not.
 
-    Without a first download, this is it: its SHA-256 is kept as `<target>.sha256`, in the format of sha256sum.
+    The SHA-256 of the first download is stored in `<target>.sha256`, in the format of sha256sum. If there is no such
+    file, this is the first download.
     """
     found = digest(path, "sha256")
     record = target.with_name(f"{target.name}.sha256")
@@ -53,7 +57,7 @@ def changed(path: Path, target: Path) -> str | None:
 
 def digest(path: Path, algorithm: str) -> str:
     """Hexadecimal digest of a file."""
-    # No protection is meant by MD5: sources publish it against damage.
+    # MD5 is only used to detect damage, not as a protection against attacks.
     hasher = hashlib.new(algorithm, usedforsecurity=False)
     for chunk in _chunks(path):
         hasher.update(chunk)

@@ -1,32 +1,33 @@
-"""Download a file so that it is whole and right, or not there."""
+"""Download a file completely and check it, or leave nothing under its name."""
 
 import logging
 import time
 from pathlib import Path
 
-from segment.datasets.fetch.checksum import changed, wrong
+from segment.datasets.fetch.checksum import find_change, find_mismatch
 from segment.datasets.fetch.lock import locked
 from segment.datasets.fetch.partial_file import Origin, PartialFile
 from segment.datasets.fetch.progress import progress
-from segment.datasets.fetch.remote import DroppedError, Remote, opened
-from segment.datasets.fetch.space import check_space, room_for
+from segment.datasets.fetch.remote import DroppedError, Remote, open_remote
+from segment.datasets.fetch.space import check_space, explain_full_disk
 from segment.errors import UserError
 
 log = logging.getLogger(__name__)
 
-ATTEMPTS = 6  # in a row that bring not one new byte
-PAUSE_S = 1.0  # after the first of them; twice as long after each further one
+ATTEMPTS = 6  # in a row without a new byte
+PAUSE_S = 1.0  # after the first of them; doubled after each further one
 LONGEST_PAUSE_S = 60.0
 
 
 def download(
     url: str, target: Path, sha256: str | None = None, md5: str | None = None, size: int | None = None
 ) -> Path:
-    """Download `url` to `target`, going on where an earlier attempt stopped.
+    """Download `url` to `target`, or resume an earlier attempt.
 
-    What has come so far lies in `<target>.part`; it is gone on with only if the server says that its file is still the
-    same (or a published checksum will tell at the end), else it is downloaded anew. A process that finds another one at
-    the same target waits for it. A target that is there already is checked, not downloaded.
+    The bytes received so far are in `<target>.part`. They are kept only if the server confirms that its file has not
+    changed, or if a published checksum will detect a change at the end. Otherwise the download starts again from the
+    first byte. If another process downloads the same target, this one waits for it. An existing target is checked, not
+    downloaded again.
 
     Args:
         url: http, https or file.
@@ -36,25 +37,27 @@ def download(
         size: Published size in bytes.
 
     Returns:
-        The target: as published. Without a published checksum, the same as at the first download, whose SHA-256 is
-        kept beside it.
+        The target. It matches the published checksums. If none is published, it matches the SHA-256 of the first
+        download, which is stored in `<target>.sha256`.
 
     Raises:
-        UserError: When the file cannot be had, is not as published or as at the first download, or does not fit.
+        UserError: When the file cannot be downloaded, does not match the checksum, or does not fit on the disk.
     """
     part = PartialFile(target)
     with locked(target):
         if target.exists():
-            part.drop()  # what a process that was killed just before the end has left
-            if problem := _problem(target, target, sha256, md5, size):
+            part.remove()  # left by a process that was killed just before the end
+            problem = _problem(target, target, sha256, md5, size)
+            if problem:
                 msg = f"{target} {problem}; delete it to download it again"
                 raise UserError(msg)
             return target
-        with room_for(target):
+        with explain_full_disk(target):
             _receive(url, part, size, checked=bool(sha256 or md5))
-            if problem := _problem(part.path, target, sha256, md5, size):
-                part.drop()
-                msg = f"{url} {problem}; it was deleted: run again, and if it stays so, do not use this source"
+            problem = _problem(part.path, target, sha256, md5, size)
+            if problem:
+                part.remove()
+                msg = f"{url} {problem}; it was deleted; run again, and if the problem persists, do not use this source"
                 raise UserError(msg)
             part.finish()
     return target
@@ -62,17 +65,18 @@ def download(
 
 def _problem(path: Path, target: Path, sha256: str | None, md5: str | None, size: int | None) -> str | None:
     log.info("checking %s", path)
-    if problem := wrong(path, sha256, md5, size):
+    problem = find_mismatch(path, sha256, md5, size)
+    if problem or sha256 or md5:
         return problem
-    return None if sha256 or md5 else changed(path, target)
+    return find_change(path, target)
 
 
 def _receive(url: str, part: PartialFile, size: int | None, checked: bool) -> None:
-    """Ask until the part is whole."""
-    most, idle = part.size, 0
+    """Request the file again and again until the part is complete."""
+    most, idle = part.size, 0  # bytes so far, and attempts since then without a new byte
     while True:
         try:
-            _go_on(url, part, size, checked)
+            _resume(url, part, size, checked)
         except DroppedError as error:
             idle = 0 if part.size > most else idle + 1
             most = max(most, part.size)
@@ -86,28 +90,39 @@ def _receive(url: str, part: PartialFile, size: int | None, checked: bool) -> No
             return
 
 
-def _go_on(url: str, part: PartialFile, size: int | None, checked: bool) -> None:
-    origin = part.origin
-    offset = part.size
-    if origin is None or origin.url != url or not (origin.validator or checked) or offset > (origin.total or offset):
-        origin, offset = None, 0
+def _resume(url: str, part: PartialFile, size: int | None, checked: bool) -> None:
+    origin = _usable_origin(url, part, checked)
+    offset = part.size if origin else 0
     if origin is not None and offset == origin.total:
         return
-    with opened(url, offset, origin.validator if origin else None) as remote:
+    with open_remote(url, offset, origin.validator if origin else None) as remote:
         if size is not None and remote.total not in (None, size):
             msg = (
                 f"{url} has {remote.total} bytes, expected {size}: the file was replaced; look on the data set's "
                 "home page for the one of that size"
             )
             raise UserError(msg)
-        # Some servers send a range whatever `If-Range` says.
-        if remote.offset and (remote.offset, Origin(url, remote.total, remote.validator)) != (offset, origin):
-            part.drop()
+        # Some servers ignore `If-Range` and send a range of a changed file.
+        current = Origin(url, remote.total, remote.validator)
+        if remote.offset and (remote.offset, current) != (offset, origin):
+            part.remove()
             msg = "the file has changed since the download began"
             raise DroppedError(msg)
         if not remote.offset:
-            part.begin(Origin(url, remote.total, remote.validator))
+            part.restart(current)
         _append(remote, part)
+
+
+def _usable_origin(url: str, part: PartialFile, checked: bool) -> Origin | None:
+    """Origin of the bytes in a part; None if they are from elsewhere, too many, or a change could go unnoticed."""
+    origin = part.origin
+    if origin is None or origin.url != url:
+        return None
+    if not origin.validator and not checked:
+        return None
+    if part.size > (origin.total or part.size):
+        return None
+    return origin
 
 
 def _append(remote: Remote, part: PartialFile) -> None:

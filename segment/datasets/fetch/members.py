@@ -1,4 +1,4 @@
-"""What an archive holds, one way for zip and tar."""
+"""The files in an archive, with one interface for zip and tar."""
 
 import errno
 import gzip
@@ -15,7 +15,7 @@ from typing import IO, NoReturn
 from segment.errors import UserError
 
 TAR = (".tar", ".tar.gz", ".tgz")
-JUNK = ("__MACOSX", ".DS_Store")  # and ._*: what a Mac adds
+JUNK = ("__MACOSX", ".DS_Store")  # added by macOS, as are names that begin with ._
 DAMAGE = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError)
 ROOT = "data.sources.<set>.root=<folder>"
 ENCRYPTED = 1  # bit of a zip member's flags
@@ -26,10 +26,10 @@ class Member:
     """A file in an archive.
 
     Attributes:
-        name: Its path, checked to lie below the folder that is unpacked to.
-        size: Bytes that it claims to have.
-        stream: Its content; to be read before the next member is asked for. It ends after `size` bytes; zipfile and
-            tarfile see to it that it neither goes on nor ends before.
+        name: Its path, relative to the folder to unpack to. It is checked not to lead out of that folder.
+        size: Its size in bytes according to the archive.
+        stream: Its content, to be read before the next member is requested. zipfile and tarfile ensure that it has
+            exactly `size` bytes.
     """
 
     name: PurePosixPath
@@ -38,25 +38,26 @@ class Member:
 
 
 def members(archive: Path) -> Iterator[Member]:
-    """The files in an archive, without what a Mac adds; folders are left out.
+    """Yield the files in an archive, without folders and without files that macOS adds.
 
     Raises:
-        UserError: When it is of another kind than zip, tar and tar.gz, encrypted, or holds a link, a device, or a path
+        UserError: When the archive is not a zip, tar or tar.gz, is encrypted, or contains a link, a device, or a path
             that leads out of the folder.
-        One of `DAMAGE`, or an OSError that `is_damage` tells: When it is damaged or cut off.
+        One of `DAMAGE`, or an OSError for which `is_damage` is true: When the archive is damaged or truncated.
     """
     if archive.name.endswith(".zip"):
-        found = _zip_members(archive)
-    elif archive.name.endswith(TAR):
-        found = _tar_members(archive)
-    else:
-        msg = f"{archive} is neither .zip nor {', '.join(TAR)}; unpack it by hand and name its folder by {ROOT}"
-        raise UserError(msg)
-    return found
+        return _zip_members(archive)
+    if archive.name.endswith(TAR):
+        return _tar_members(archive)
+    msg = f"{archive} is neither .zip nor {', '.join(TAR)}; unpack it by hand and name its folder by {ROOT}"
+    raise UserError(msg)
 
 
 def is_damage(error: OSError) -> bool:
-    """Whether the archive is to blame, not the disk: bzip2's decoder gives no number, and no true name is too long."""
+    """Whether an error means that the archive is damaged, not that the disk fails.
+
+    The decoder of bzip2 raises an OSError without a number. A name that is too long can only come from damage.
+    """
     return error.errno in (None, errno.ENAMETOOLONG)
 
 
@@ -64,7 +65,7 @@ def _zip_members(archive: Path) -> Iterator[Member]:
     with zipfile.ZipFile(archive) as file:
         for info in file.infolist():
             name = _checked(archive, info.filename)
-            kind = stat.S_IFMT(info.external_attr >> 16)  # 0 where the archive was not made on Unix
+            kind = stat.S_IFMT(info.external_attr >> 16)  # 0 if the archive was not made on Unix
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
                 _refuse(archive, info.filename, "a link or device")
             if info.is_dir() or _is_junk(name):
@@ -75,7 +76,7 @@ def _zip_members(archive: Path) -> Iterator[Member]:
             try:
                 stream = file.open(info)
             except NotImplementedError as error:
-                _refuse(archive, info.filename, f"a file compressed in a way that is not known ({error})")
+                _refuse(archive, info.filename, f"a file compressed in a way that is not supported ({error})")
             with stream:
                 yield Member(name, info.file_size, stream)
 
@@ -86,15 +87,15 @@ def _tar_members(archive: Path) -> Iterator[Member]:
             name = _checked(archive, info.name)
             if info.isfile() and not _is_junk(name):
                 stream = file.extractfile(info)
-                if stream is not None:  # never so for files
+                if stream is not None:  # always true for files
                     yield Member(name, info.size, stream)
             elif not (info.isfile() or info.isdir()):
                 _refuse(archive, info.name, "a link or device")
-        # tarfile takes a cut between two members for the end.
+        # To tarfile, an archive that is truncated between two members looks complete.
         if plain.tell() < file.offset + tarfile.BLOCKSIZE:
             msg = "the end is missing"
             raise tarfile.ReadError(msg)
-        while plain.read(2**20):  # gzip's checksum stands at the very end
+        while plain.read(2**20):  # read to the end, where gzip has its checksum
             pass
 
 
@@ -110,7 +111,7 @@ def _checked(archive: Path, name: str) -> PurePosixPath:
 
 
 def _refuse(archive: Path, name: str, what: str) -> NoReturn:
-    msg = f"{archive} holds {what}: {name!r}; nothing of it was kept: do not use this archive"
+    msg = f"{archive} holds {what}: {name!r}; nothing was kept: do not use this archive"
     raise UserError(msg)
 
 

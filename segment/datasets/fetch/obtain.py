@@ -1,4 +1,4 @@
-"""Have a public data set in a folder."""
+"""Download and unpack a public data set."""
 
 import logging
 from pathlib import Path
@@ -12,21 +12,21 @@ log = logging.getLogger(__name__)
 
 
 def obtain(entry: PublicSet, folder: Path, accept_licence: bool) -> Path:
-    """Download and unpack what can be had without an account; what is there already is not downloaded again.
+    """Download and unpack the files of a set that need no account. Files that exist already are not downloaded again.
 
     An archive may be deleted once it is unpacked.
 
     Args:
         entry: The set.
         folder: The set's folder.
-        accept_licence: Whether the user has read the licence and keeps to it.
+        accept_licence: Whether the user has read and accepts the licence.
 
     Returns:
         The folder.
 
     Raises:
-        UserError: When the licence needs consent and has none, when nothing can be had without an account, or as
-            `download` and `unpack` say.
+        UserError: When the licence requires consent that was not given, no file can be downloaded without an account,
+            or `download` or `unpack` fails.
     """
     log.info("%s", notice(entry))
     if not entry.files:
@@ -38,11 +38,12 @@ def obtain(entry: PublicSet, folder: Path, accept_licence: bool) -> Path:
     if entry.consent and not accept_licence:
         msg = f"{entry.title} may be used under the licence above only; read it, then give accept_licence=true"
         raise UserError(msg)
-    for file in (one for listed in entry.files for one in listed.each()):
-        archive = folder / file.name
-        if file.unpacks_to is None:
-            download(file.url, archive, file.sha256, file.md5, file.size)
-        elif not is_unpacked(folder / file.unpacks_to, archive.name):
-            download(file.url, archive, file.sha256, file.md5, file.size)
-            unpack(archive, folder / file.unpacks_to, int(entry.max_unpacked_gb * 1e9))
+    for files in entry.files:
+        for file in files.each():
+            archive = folder / file.name
+            if file.unpacks_to is None:
+                download(file.url, archive, file.sha256, file.md5, file.size)
+            elif not is_unpacked(folder / file.unpacks_to, archive.name):
+                download(file.url, archive, file.sha256, file.md5, file.size)
+                unpack(archive, folder / file.unpacks_to, int(entry.max_unpacked_gb * 1e9))
     return folder

@@ -1,4 +1,4 @@
-"""The first bytes of a file that is being downloaded, and what is known of the rest."""
+"""The part of a file that has been downloaded so far."""
 
 import json
 import os
@@ -10,11 +10,11 @@ from segment.files import write_text
 
 @dataclass(frozen=True)
 class Origin:
-    """What the bytes of a part are the beginning of.
+    """The remote file whose first bytes are in a part.
 
     Attributes:
-        url: Where they come from.
-        total: Bytes of the whole; None: unknown.
+        url: Its URL.
+        total: Its size in bytes; None: unknown.
         validator: See `segment.datasets.fetch.remote.Remote`.
     """
 
@@ -24,10 +24,10 @@ class Origin:
 
 
 class PartialFile:
-    """`<name>.part`, and `<name>.part.json`, which is written before the first byte.
+    """The bytes in `<name>.part`, and their origin in `<name>.part.json`, which is written before the first byte.
 
     Args:
-        target: What the part becomes when it is whole.
+        target: The complete file.
     """
 
     def __init__(self, target: Path) -> None:
@@ -37,30 +37,30 @@ class PartialFile:
 
     @property
     def size(self) -> int:
-        """Bytes that are there."""
+        """Bytes so far."""
         return self.path.stat().st_size if self.path.exists() else 0
 
     @property
     def origin(self) -> Origin | None:
-        """What the bytes are of; None when that is not known, so that they are worth nothing."""
+        """Origin of the bytes; None if it is unknown, in which case the bytes are useless."""
         try:
             return Origin(**json.loads(self.note.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return None
 
-    def begin(self, origin: Origin) -> None:
-        """Forget the bytes and start anew."""
-        self.drop()
+    def restart(self, origin: Origin) -> None:
+        """Discard the bytes and start again."""
+        self.remove()
         write_text(self.note, json.dumps(asdict(origin)))
         self.path.touch()
 
-    def drop(self) -> None:
-        """Remove everything."""
-        self.path.unlink(missing_ok=True)  # first: bytes without a note are worth nothing
+    def remove(self) -> None:
+        """Remove both files."""
+        self.path.unlink(missing_ok=True)  # first, because bytes without a note are useless
         self.note.unlink(missing_ok=True)
 
     def finish(self) -> None:
-        """Become the target, which it replaces, once the bytes are on the disk."""
+        """Flush the bytes to the disk and rename the part to the target."""
         with self.path.open("r+b") as file:
             os.fsync(file.fileno())
         self.path.replace(self.target)

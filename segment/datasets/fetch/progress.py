@@ -1,4 +1,4 @@
-"""How far a download is."""
+"""Progress of a download."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -11,15 +11,15 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 @contextmanager
 def progress(name: str, done: int, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr, if that is a terminal.
+    """Show a progress bar on stderr if stderr is a terminal.
 
     Args:
-        name: What is downloaded.
-        done: Bytes that are there already.
-        total: Bytes in all, None when unknown.
+        name: Name of the file.
+        done: Bytes so far.
+        total: Size of the file in bytes; None if unknown.
 
     Yields:
-        To be called with the number of further bytes.
+        A function to call with the number of new bytes.
     """
     columns = (
         *(TextColumn("{task.description}"), BarColumn(), DownloadColumn()),

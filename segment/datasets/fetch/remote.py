@@ -1,4 +1,4 @@
-"""A file behind a URL, opened at an offset."""
+"""Open a file at a URL, at an offset."""
 
 import http.client
 import re
@@ -17,25 +17,29 @@ from segment.errors import UserError
 
 TIMEOUT_S = 60.0  # without a byte
 CHUNK = 2**18  # bytes
-TEMPORARY = (408, 425, 429, 500, 502, 503, 504)  # HTTP statuses after which asking again helps
+TEMPORARY = (408, 425, 429, 500, 502, 503, 504)  # HTTP statuses after which a retry may succeed
 PAGES = ("text/html", "application/xhtml+xml")
 RANGE_REFUSED = 416
 
-# Not urllib's default opener, which follows redirects to FTP.
+# Unlike urllib's default opener, this one does not follow redirects to FTP.
 OPENER = urllib.request.OpenerDirector()
 for handler in (
-    *(urllib.request.ProxyHandler(), urllib.request.HTTPHandler(), urllib.request.HTTPSHandler()),
-    *(urllib.request.HTTPRedirectHandler(), urllib.request.HTTPErrorProcessor()),
-    *(urllib.request.HTTPDefaultErrorHandler(), urllib.request.UnknownHandler()),
+    urllib.request.ProxyHandler,
+    urllib.request.HTTPHandler,
+    urllib.request.HTTPSHandler,
+    urllib.request.HTTPRedirectHandler,
+    urllib.request.HTTPErrorProcessor,
+    urllib.request.HTTPDefaultErrorHandler,
+    urllib.request.UnknownHandler,
 ):
-    OPENER.add_handler(handler)
+    OPENER.add_handler(handler())
 
 
 class DroppedError(Exception):
-    """The connection failed in a way that may not happen again.
+    """The connection failed for a reason that may be temporary.
 
     Attributes:
-        wait_s: Seconds that the server asks to wait.
+        wait_s: Seconds to wait before the next attempt, as the server requests.
     """
 
     def __init__(self, reason: str, wait_s: float = 0) -> None:
@@ -48,10 +52,11 @@ class Remote:
     """An open file.
 
     Attributes:
-        stream: Its bytes, from the offset on.
-        offset: Where the stream begins; servers that know no ranges begin at 0 whatever was asked.
-        total: Bytes of the whole file, None when the server does not say.
-        validator: What changes when the content does: a strong ETag, else the time of the last change; None: unknown.
+        stream: Its bytes from the offset to the end.
+        offset: Where the stream begins. It is 0 if the server does not support ranges.
+        total: Size of the whole file in bytes; None if the server does not state it.
+        validator: A value that changes with the content: a strong ETag, or else the time of the last modification.
+            None: unknown.
     """
 
     stream: IO[bytes]
@@ -60,10 +65,10 @@ class Remote:
     validator: str | None
 
     def chunks(self) -> Iterator[bytes]:
-        """The bytes, piece by piece.
+        """Yield the bytes in chunks.
 
         Raises:
-            DroppedError: When the connection breaks, also when it ends before the last byte.
+            DroppedError: When the connection fails or ends before the last byte.
         """
         position = self.offset
         while chunk := self._read():
@@ -81,22 +86,22 @@ class Remote:
 
 
 @contextmanager
-def opened(url: str, offset: int, validator: str | None) -> Iterator[Remote]:
-    """Open `url` at `offset` if its content is still the one of `validator`, else at 0.
+def open_remote(url: str, offset: int, validator: str | None) -> Iterator[Remote]:
+    """Open `url` at `offset` if its content still matches `validator`, else at 0.
 
     Raises:
-        DroppedError: When the server cannot be reached now.
-        UserError: When the URL is of another kind than http, https and file, or leads to no file.
+        DroppedError: When the server cannot be reached.
+        UserError: When the URL is not http, https or file, or there is no file at the URL.
     """
     scheme = urlsplit(url).scheme
     if scheme == "file":
         with _open_file(url, offset) as remote:
             yield remote
     elif scheme in ("http", "https"):
-        with _ask(url, offset, validator) as response:
-            yield _answer(url, response)
+        with _request(url, offset, validator) as response:
+            yield _parse_response(url, response)
     else:
-        msg = f"cannot download {url}: only http, https and file URLs are known; give one of these"
+        msg = f"cannot download {url}: only http, https and file URLs are supported; give one of these"
         raise UserError(msg)
 
 
@@ -112,7 +117,7 @@ def _open_file(url: str, offset: int) -> Iterator[Remote]:
         yield Remote(stream, offset, status.st_size, f"{status.st_mtime_ns}-{status.st_ino}")
 
 
-def _ask(url: str, offset: int, validator: str | None) -> http.client.HTTPResponse:
+def _request(url: str, offset: int, validator: str | None) -> http.client.HTTPResponse:
     headers = {"User-Agent": f"segment/{__version__}", "Accept-Encoding": "identity"}
     if offset:
         headers["Range"] = f"bytes={offset}-"
@@ -123,17 +128,17 @@ def _ask(url: str, offset: int, validator: str | None) -> http.client.HTTPRespon
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == RANGE_REFUSED and offset:
-            return _ask(url, 0, None)
-        raise _refusal(url, error.code, error.headers) from error
+            return _request(url, 0, None)
+        raise _http_error(url, error.code, error.headers) from error
     except (http.client.HTTPException, OSError) as error:
         reason = getattr(error, "reason", None) or error
         msg = f"{urlsplit(url).hostname} cannot be reached ({reason})"
         raise DroppedError(msg) from error
-    assert isinstance(response, http.client.HTTPResponse)  # urllib's annotation is of before Python 3
+    assert isinstance(response, http.client.HTTPResponse)  # urllib's annotation is less precise
     return response
 
 
-def _refusal(url: str, status: int, headers: Message) -> Exception:
+def _http_error(url: str, status: int, headers: Message) -> Exception:
     if status in TEMPORARY:
         wait = headers.get("Retry-After", "")
         return DroppedError(f"the server answers {status}", float(wait) if wait.isdecimal() else 0)
@@ -144,7 +149,7 @@ def _refusal(url: str, status: int, headers: Message) -> Exception:
     return UserError(f"{url} cannot be downloaded (HTTP {status}); download it with a browser")
 
 
-def _answer(url: str, response: http.client.HTTPResponse) -> Remote:
+def _parse_response(url: str, response: http.client.HTTPResponse) -> Remote:
     headers = response.headers
     if headers.get_content_type() in PAGES and not url.endswith((".html", ".htm")):
         msg = f"{url} leads to a web page, not to the file; open it in a browser and download the file by hand"

@@ -1,4 +1,4 @@
-"""Room on the disk."""
+"""Free space on the disk."""
 
 import errno
 import shutil
@@ -12,7 +12,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def check_space(folder: Path, needed: int) -> None:
-    """Refuse what will not fit.
+    """Check that enough space is free.
 
     Args:
         folder: An existing folder on the disk in question.
@@ -28,11 +28,11 @@ def check_space(folder: Path, needed: int) -> None:
 
 
 @contextmanager
-def room_for(path: Path) -> Iterator[None]:
-    """Say in plain words when the disk runs full while the block writes `path`.
+def explain_full_disk(path: Path) -> Iterator[None]:
+    """Turn the error of a full disk into a UserError while the block writes `path`.
 
     Raises:
-        UserError: When it does.
+        UserError: When the disk becomes full.
     """
     try:
         yield

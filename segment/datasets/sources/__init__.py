@@ -1,1 +1,1 @@
-"""Where cases come from: one layout of a data set a file."""
+"""Sources of cases: one file for each layout of a data set."""

@@ -1,4 +1,4 @@
-"""The description that nnU-Net and the Medical Segmentation Decathlon put beside their files."""
+"""`dataset.json`, the description of a data set of nnU-Net or the Medical Segmentation Decathlon."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,10 +13,10 @@ IGNORE = "ignore"  # nnU-Net's name for voxels that nobody annotated
 
 
 def read_description(root: Path) -> dict[str, Any]:
-    """What `<root>/dataset.json` holds.
+    """Read `<root>/dataset.json`.
 
     Raises:
-        UserError: When there is no such file, or it holds no JSON object.
+        UserError: When there is no such file, or it is not a JSON object.
     """
     path = root / "dataset.json"
     document = read_json(path)
@@ -27,10 +27,10 @@ def read_description(root: Path) -> dict[str, Any]:
 
 
 def check_one_ct(description: Mapping[str, Any], where: Path) -> None:
-    """Refuse images of several channels, or of something else than CT.
+    """Check that the images have one channel and that it is CT.
 
     Raises:
-        UserError: Also when the description does not say.
+        UserError: When they have several channels, another modality, or the description does not state it.
     """
     channels = description.get("channel_names", description.get("modality"))
     if not isinstance(channels, Mapping) or not channels:
@@ -46,9 +46,10 @@ def check_one_ct(description: Mapping[str, Any], where: Path) -> None:
 
 
 def label_codes(description: Mapping[str, Any], where: Path) -> Codes:
-    """Code or codes by the data set's names, background left out; both ways to write them are understood.
+    """Code or codes by the data set's names, without background.
 
-    `{"liver": 1, "kidney": [2, 3]}` is that of nnU-Net v2, `{"1": "liver"}` that of v1 and of the Decathlon.
+    Two formats are accepted: `{"liver": 1, "kidney": [2, 3]}` of nnU-Net v2, and `{"1": "liver"}` of nnU-Net v1 and
+    the Decathlon.
 
     Raises:
         UserError: When there are no labels, a code is not a whole number, or some voxels are not annotated.

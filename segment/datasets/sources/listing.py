@@ -1,6 +1,5 @@
-"""Which files there are, whose they are, and which belong together."""
+"""Find the files of a data set and pair images with labels."""
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -12,10 +11,10 @@ from segment.io.scan import SUFFIXES, case_name, has_suffix
 
 
 def check_unpacked(root: Path) -> None:
-    """Refuse a root that is not there.
+    """Check that a data set's folder exists.
 
     Raises:
-        UserError: When it is no folder.
+        UserError: When it does not, or is not a folder.
     """
     if not root.is_dir():
         msg = (
@@ -26,12 +25,12 @@ def check_unpacked(root: Path) -> None:
 
 
 def check_declared(codes: Mapping[str, object] | None, source: str, root: Path, where: Path) -> None:
-    """Refuse label files whose codes nobody has declared.
+    """Check that the codes of label files are declared.
 
     Args:
-        codes: Of every structure, by name; an empty mapping for those who want to list what is there.
+        codes: Codes of every structure, by name. Empty if the user only wants to see which codes there are.
         source: Name of the data set in the configuration.
-        root: Its root.
+        root: Its folder.
         where: Folder of the label files.
 
     Raises:
@@ -45,11 +44,13 @@ def check_declared(codes: Mapping[str, object] | None, source: str, root: Path, 
         raise UserError(msg)
 
 
-def unwrapped(root: Path, inside: str) -> Path:
-    """The folder that holds `inside`, a glob: the root, or the one folder in it, and so on, as unzipping leaves it.
+def inner_root(root: Path, inside: str) -> Path:
+    """The folder that contains `inside`, a glob: the root, or its only subfolder, or that folder's only subfolder, etc.
+
+    Unzipping an archive often adds such a folder. Without a match the root is returned.
 
     Raises:
-        UserError: When there is no such root.
+        UserError: When the root does not exist.
     """
     if not root.is_dir():
         msg = (
@@ -59,36 +60,40 @@ def unwrapped(root: Path, inside: str) -> Path:
         raise UserError(msg)
     folder = root
     while not any(folder.glob(inside)):
-        folders = [path for path in folder.iterdir() if path.is_dir() and not left_by_system(path, root)]
+        folders = [path for path in folder.iterdir() if path.is_dir() and not is_system_file(path, root)]
         if len(folders) != 1:
             return root
         folder = folders[0]
     return folder
 
 
-def left_by_system(path: Path, root: Path) -> bool:
-    """Whether a file or folder was left by an operating system: hidden, or __MACOSX of archives made on a Mac."""
+def is_system_file(path: Path, root: Path) -> bool:
+    """Whether an operating system created a file or folder: hidden ones, and the __MACOSX of archives made on a Mac."""
     return any(part.startswith((".", "__")) for part in path.relative_to(root).parts)
 
 
-def refuse(refused: Refused | None, case: str, reason: str, cause: Exception | None = None) -> None:
-    """Note that a case cannot be listed; without a list for that, raise.
+def refuse(refused: Refused | None, case: str, reason: str) -> None:
+    """Record that a case cannot be listed, or raise if there is no list to record it in.
 
     Args:
-        refused: The list, as of `Source.cases`.
+        refused: The list, as in `Source.cases`.
         case: The case's id.
         reason: What is wrong, and what to do.
-        cause: What it follows from.
     """
     error = UserError(reason)
-    error.__cause__ = cause
     if refused is None:
         raise error
     refused.append((case, error))
 
 
-def listed(source: str, names: Iterable[str], refused: Refused | None, case_of: Callable[[str], Case]) -> list[Case]:
-    """The cases of some names; those that `case_of` refuses join `refused`, or raise without such a list."""
+def build_cases(
+    source: str, names: Iterable[str], refused: Refused | None, case_of: Callable[[str], Case]
+) -> list[Case]:
+    """Call `case_of` for every name. Names for which it raises a UserError are added to `refused`.
+
+    Raises:
+        UserError: When `case_of` raises it and `refused` is None.
+    """
     cases = []
     for name in names:
         try:
@@ -100,7 +105,7 @@ def listed(source: str, names: Iterable[str], refused: Refused | None, case_of: 
     return cases
 
 
-def volumes(
+def find_volumes(
     source: str,
     folder: Path,
     refused: Refused | None,
@@ -109,27 +114,32 @@ def volumes(
     series: bool = False,
     seg: bool = False,
 ) -> dict[str, Path]:
-    """Volumes in a folder by case.
+    """Volumes in a folder, by the name of the case. Subfolders are not searched.
 
     Args:
         source: Name of the data set.
-        folder: Searched without what lies below.
-        refused: Takes names without the suffix, and cases with two volumes, of which the first is returned.
-        suffix: What names carry after the case's name.
-        suffix_option: The option that sets it, where there is one.
-        series: Whether a folder that holds files, but no volumes, is a volume, too: a DICOM series.
-        seg: Whether a DICOM segmentation object is one, too.
+        folder: The folder.
+        refused: Receives names without the suffix, and cases with two volumes; the first volume is returned.
+        suffix: End of the file names, after the case's name, for example `_0000`.
+        suffix_option: The option that sets the suffix, if there is one.
+        series: Whether to accept a DICOM series: a subfolder that contains files but no volumes.
+        seg: Whether to accept DICOM segmentation objects.
 
     Raises:
-        UserError: When there is no such folder, it is empty, a name lacks the suffix, or a case has two volumes.
+        UserError: When the folder does not exist or contains no volumes. Also, if `refused` is None, when a name lacks
+            the suffix or a case has two volumes.
     """
     if not folder.is_dir():
         msg = f"no such folder: {folder}; a data set needs {folder.name}/ with one file per case in it"
         raise UserError(msg)
-    paths = [path for path in sorted(folder.iterdir()) if not left_by_system(path, folder)]
     found: dict[str, Path] = {}
-    for path in [p for p in paths if _is_volume(p, series) or (seg and has_suffix(p, SEG_SUFFIX))]:
-        name = path.name[: -len(SEG_SUFFIX)] if has_suffix(path, SEG_SUFFIX) else case_name(path)
+    for path in sorted(folder.iterdir()):
+        if is_system_file(path, folder):
+            continue
+        is_seg = has_suffix(path, SEG_SUFFIX)
+        if not _is_volume(path, series) and not (seg and is_seg):
+            continue
+        name = path.name[: -len(SEG_SUFFIX)] if is_seg else case_name(path)
         if not name.endswith(suffix):
             remedy = "rename it" + (f" or set {suffix_option}" if suffix_option else "")
             msg = f"{path} does not end in {suffix!r} as this data set's images do; {remedy}"
@@ -147,67 +157,30 @@ def volumes(
     return found
 
 
-def paired(
+def match_pairs(
     source: str, images: Mapping[str, Path], labels: Mapping[str, Path], root: Path, refused: Refused | None
 ) -> list[str]:
-    """Sorted names that have both an image and a label; the others are refused.
+    """Sorted names that have both an image and a label; the others are added to `refused`.
 
     Raises:
-        UserError: Without a list of refused cases, naming the first of them.
+        UserError: When `refused` is None and a name has only one of them.
     """
-    for have, lack, what, other in ((images, labels, "image", "label"), (labels, images, "label", "image")):
-        lonely = sorted(set(have) - set(lack))
+    for present, required, what, other in ((images, labels, "image", "label"), (labels, images, "label", "image")):
+        lonely = sorted(set(present) - set(required))
         if lonely and refused is None:
-            names = shown(have[name].name for name in lonely)
+            names = first_five(present[name].name for name in lonely)
             msg = f"{len(lonely)} {what}(s) without {other} in {root}: {names}; add the {other} or remove the {what}"
             raise UserError(msg)
         for name in lonely:
-            msg = f"the {what} {have[name].name} in {root} has no {other}; add the {other} or remove the {what}"
+            msg = f"the {what} {present[name].name} in {root} has no {other}; add the {other} or remove the {what}"
             refuse(refused, f"{source}/{name}", msg)
     return sorted(set(images) & set(labels))
 
 
-def shown(names: Iterable[str]) -> str:
-    """The first five names."""
+def first_five(names: Iterable[str]) -> str:
+    """The first five names, separated by commas, with `…` if there are more."""
     every = list(names)
     return ", ".join(every[:5]) + (" …" if len(every) > 5 else "")
-
-
-def pattern_of(option: str, pattern: str | None, groups: int) -> re.Pattern[str] | None:
-    """A regular expression of the configuration, compiled; None stays None.
-
-    Raises:
-        UserError: When it is none, or has fewer groups than needed.
-    """
-    if pattern is None:
-        return None
-    try:
-        compiled = re.compile(pattern)
-    except re.error as error:
-        msg = f"{option} {pattern!r} is not a regular expression: {error}; correct it"
-        raise UserError(msg) from error
-    if compiled.groups < groups:
-        msg = f"{option} {pattern!r} has no group; put the part that names the patient in parentheses"
-        raise UserError(msg)
-    return compiled
-
-
-def patient_of(name: str, pattern: re.Pattern[str] | None) -> str:
-    """First group of a pattern at the start of a case's name; without pattern, the name.
-
-    Raises:
-        UserError: When the pattern finds none.
-    """
-    if pattern is None:
-        return name
-    match = pattern.match(name)
-    if match is None or not match.group(1):
-        msg = (
-            f"patient_pattern {pattern.pattern!r} finds no patient in the name {name!r}; correct the pattern or "
-            "rename the case"
-        )
-        raise UserError(msg)
-    return match.group(1)
 
 
 def _is_volume(path: Path, series: bool) -> bool:

@@ -1,37 +1,44 @@
-"""A table that says where every case's files are, whatever their layout."""
+"""A table of the files of every case, for data sets in any layout."""
 
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from segment.datasets.annotation import Annotation, MaskFiles, label_in
+from segment.datasets.annotation import Annotation
+from segment.datasets.annotation_files import MaskFiles, label_in
 from segment.datasets.cases import PARTS, Case, Refused
-from segment.datasets.sources.listing import listed, refuse
+from segment.datasets.sources.listing import build_cases, refuse
 from segment.datasets.split_sides import Sides, with_sides
 from segment.errors import UserError
 from segment.io.dicom_seg import SEG_SUFFIX
 from segment.io.json_file import read_json
-from segment.io.label_codes import Declared, plain
+from segment.io.label_codes import Declared, normalise_name
 from segment.io.left_out import LeftOut
 from segment.io.scan import has_suffix
 
 COLUMNS = ("case", "image", "label", "patient", "group", "series", "split")
-MASK = "label:"  # before a structure's name: the column of its masks
+MASK = "label:"  # prefix of a column with the masks of one structure, for example `label:liver`
 
 
 class Manifest:
-    """Cases of a CSV file, with a header, or of a JSON file, a list of objects.
+    """Cases of a CSV file with a header, or of a JSON file with a list of objects.
 
-    Columns: `case`, its name; `image`, a file or the folder of a DICOM series; `label`, a file of codes or a DICOM
-    segmentation object (`.dcm`), or a column `label:<organ>` for every structure that has a mask of its own, an empty
-    one meaning that nobody drew it there; and, where one wants them, `patient` (else every case is one), `group` and
-    `series` (see `Case`) and `split` (train, val or test). Others are passed over. Paths are absolute or start at the
-    table.
+    The columns are:
+
+    - `case`: the case's name.
+    - `image`: a file, or the folder of a DICOM series.
+    - `label`: a file of codes or a DICOM segmentation object (`.dcm`). Instead, each structure may have its own mask,
+      in a column `label:<organ>`. An empty cell means that the structure is not annotated in this case.
+    - `patient` (optional): without it, every case is another patient.
+    - `group` and `series` (optional): see `Case`.
+    - `split` (optional): train, val or test.
+
+    Other columns are ignored. Paths are absolute or relative to the folder of the table.
 
     Args:
         path: The table.
-        label_codes: As in `Folder`, of the files under `label`; needed with that column alone.
+        label_codes: As in `Folder`, for the files in the column `label`; only needed with that column.
         sides: As in `Folder`.
     """
 
@@ -49,8 +56,8 @@ class Manifest:
         """List the cases in the order of the table.
 
         Raises:
-            UserError: When the table cannot be read, lacks a column or a cell, names a case twice, a file that is not
-                there or an unknown part, or gives a case both kinds of label or none.
+            UserError: When the table cannot be read, lacks a required column or value, or names a case twice, a missing
+                file or an unknown part. Also when a case has both kinds of labels or none.
         """
         rows = _rows(self.path)
         if not rows:
@@ -63,16 +70,19 @@ class Manifest:
                 msg = f"{self.path} names the case {name} more than once; give every row its own"
                 refuse(refused, f"{source}/{name}", msg)
             named.setdefault(name, (number, row))
-        return listed(source, named, refused, lambda name: self._case(source, *named[name]))
+        return build_cases(source, named, refused, lambda name: self._case(source, *named[name]))
 
     def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:
-        """Columns that are not read, such as a misspelt one."""
-        columns = sorted({column for row in _rows(self.path) for column in row})
-        unread = [column for column in columns if column not in COLUMNS and not column.startswith(MASK)]
+        """Columns that are not read, for example because they are misspelt."""
+        columns: set[str] = set()
+        for row in _rows(self.path):
+            columns.update(row)
+        unread = [column for column in sorted(columns) if column not in COLUMNS and not column.startswith(MASK)]
         return [LeftOut(column, f"a column that is not read ({', '.join(COLUMNS)} are)", True) for column in unread]
 
     def _case(self, source: str, number: int, row: Mapping[str, str]) -> Case:
-        name, image = (self._needed(row, column, number) for column in ("case", "image"))
+        name = self._required(row, "case", number)
+        image = self._required(row, "image", number)
         part = row.get("split", "")
         if part and part not in PARTS:
             msg = f"{self.path} puts {name} into {part!r}; its column split may hold {', '.join(PARTS)}"
@@ -91,7 +101,10 @@ class Manifest:
         )
 
     def _label(self, name: str, row: Mapping[str, str]) -> Annotation:
-        masks = {plain(c.removeprefix(MASK)): v for c, v in row.items() if c.startswith(MASK) and v}
+        masks = {}
+        for column, value in row.items():
+            if column.startswith(MASK) and value:
+                masks[normalise_name(column.removeprefix(MASK))] = value
         codes = row.get("label", "")
         if bool(masks) == bool(codes):
             kind = "both label and" if codes else "neither label nor"
@@ -108,7 +121,7 @@ class Manifest:
             raise UserError(msg)
         return label_in(file, self.label_codes or {})
 
-    def _needed(self, row: Mapping[str, str], column: str, number: int) -> str:
+    def _required(self, row: Mapping[str, str], column: str, number: int) -> str:
         if not row.get(column):
             msg = f"{self.path} has no {column} in row {number}; fill the columns case and image in every row"
             raise UserError(msg)
@@ -132,16 +145,24 @@ def _rows(path: Path) -> list[dict[str, str]]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             header = file.readline()
             file.seek(0)
-            # Spreadsheets write what their country's decimal comma leaves free.
+            # Spreadsheets use semicolons in countries with a decimal comma.
             table = csv.DictReader(file, delimiter=max(",;\t", key=header.count))
-            return [{key: (value or "").strip() for key, value in row.items() if key} for row in table]
+            return [_stripped(row) for row in table]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         msg = f"cannot read {path}: {error}; give a CSV file in UTF-8 or a JSON file"
         raise UserError(msg) from error
+
+
+def _stripped(row: Mapping[str, str | None]) -> dict[str, str]:
+    """Values without surrounding spaces, of the columns with a name."""
+    return {column: (value or "").strip() for column, value in row.items() if column}
 
 
 def _rows_of_json(path: Path, document: Any) -> list[dict[str, str]]:  # noqa: ANN401
     if not isinstance(document, Sequence) or not all(isinstance(row, Mapping) for row in document):
         msg = f'{path} is not a list of cases; write [{{"case": "a", "image": "a.nii.gz", "label": "a_seg.nii.gz"}}]'
         raise UserError(msg)
-    return [{str(key): "" if value is None else str(value) for key, value in row.items()} for row in document]
+    rows = []
+    for row in document:
+        rows.append({str(key): "" if value is None else str(value) for key, value in row.items()})
+    return rows

@@ -1,63 +1,71 @@
-"""Names of structures: what a data set calls them, and what we call them."""
+"""Names of structures: from the names in a data set to the names in the configuration."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from segment.errors import UserError
-from segment.io.label_codes import Codes, plain
+from segment.io.label_codes import Codes, normalise_name
 
 Names = Mapping[str, str | None]
 
-OTHER = "other"  # the codes of structures that are left out
+OTHER = "other"  # name for the codes of structures that are left out
 
 
-def our_names(theirs: Collection[str], names: Names, where: str) -> dict[str, str | None]:
-    """Our name of every structure of a data set.
+def rename_structures(theirs: Collection[str], names: Names, where: str) -> dict[str, str | None]:
+    """Map the names of a data set's structures to the names to use.
+
+    Names are compared in their normalised form (`normalise_name`), in which `Right Kidney` is `right_kidney`.
 
     Args:
-        theirs: Its names.
-        names: Their name: ours, as the configuration declares them; None leaves the structure out. A name that is not
-            declared is kept, in its plain form.
-        where: What lists the names, for errors.
+        theirs: Names in the data set.
+        names: The configured mapping from names in the data set to names to use. None leaves a structure out. A name
+            that is not in the mapping is kept in its normalised form.
+        where: File that lists the names, for errors.
 
     Returns:
-        Ours by theirs, None where a structure is left out.
+        Name to use by name in the data set; None if the structure is left out.
 
     Raises:
-        UserError: When a declared name is not theirs, or two of theirs have the same plain form.
+        UserError: When the mapping has a name that the data set lacks, or two names of the data set have the same
+            normalised form.
     """
-    forms = Counter(plain(name) for name in theirs)
-    if twice := [form for form, count in forms.items() if count > 1]:
+    forms = Counter(normalise_name(name) for name in theirs)
+    twice = [form for form, count in forms.items() if count > 1]
+    if twice:
         msg = f"{where} names {twice[0]!r} more than once, in spellings that mean the same here; rename one"
         raise UserError(msg)
-    declared = {plain(name): None if ours is None else plain(ours) for name, ours in names.items()}
-    if unknown := [name for name in names if plain(name) not in forms]:
+    unknown = [name for name in names if normalise_name(name) not in forms]
+    if unknown:
         msg = f"names declares {unknown[0]!r}, which {where} does not have: it has {', '.join(theirs)}; correct names"
         raise UserError(msg)
-    return {name: declared.get(plain(name), plain(name)) for name in theirs}
+    declared = {normalise_name(name): None if new is None else normalise_name(new) for name, new in names.items()}
+    return {name: declared.get(normalise_name(name), normalise_name(name)) for name in theirs}
 
 
-def our_codes(theirs: Codes, names: Names, where: str) -> dict[str, list[int]]:
-    """Codes by our names; structures that get the same name are merged.
+def rename_codes(theirs: Codes, names: Names, where: str) -> dict[str, list[int]]:
+    """Codes by the names to use; structures with the same new name are merged.
 
-    The codes of what is left out become `other`, unless they belong to a structure that stays: nested regions.
+    The codes of structures that are left out become `other`, unless a structure that stays has the same code. For
+    example, a code may belong both to a kidney and to a tumour in it.
 
     Args:
-        theirs: Code or codes by the data set's own names, background left out.
-        names: As in `our_names`.
-        where: What lists the names, for errors.
+        theirs: Code or codes by the names in the data set, without background.
+        names: As in `rename_structures`.
+        where: File that lists the names, for errors.
 
     Raises:
-        UserError: As `our_names`, and when two structures that stay share a code.
+        UserError: As `rename_structures`, and when two structures that stay share a code.
     """
-    ours = our_names(theirs, names, where)
-    owner: dict[int, str] = {}  # their name of every code that stays
+    new_names = rename_structures(theirs, names, where)
+    owner: dict[int, str] = {}  # by code that stays: its name in the data set
+    left_out: set[int] = set()
     codes: dict[str, list[int]] = {}
-    for name, new in ours.items():
+    for name, new in new_names.items():
         if new is None:
+            left_out.update(_as_list(theirs[name]))
             continue
-        for code in _listed(theirs[name]):
-            if new != ours[owner.setdefault(code, name)]:
+        for code in _as_list(theirs[name]):
+            if new != new_names[owner.setdefault(code, name)]:
                 msg = (
                     f"{where} gives the code {code} to the regions {owner[code]} and {name}; keep one of them and "
                     f"leave the other out, as in names={{{name}: null}}"
@@ -65,11 +73,11 @@ def our_codes(theirs: Codes, names: Names, where: str) -> dict[str, list[int]]:
                 raise UserError(msg)
             if code not in codes.setdefault(new, []):
                 codes[new].append(code)
-    left_out = {code for name, new in ours.items() if new is None for code in _listed(theirs[name])}
-    if rest := sorted(left_out - set(owner)):
-        codes[OTHER] = sorted({*codes.get(OTHER, []), *rest})
+    other = sorted(left_out - set(owner))
+    if other:
+        codes[OTHER] = sorted({*codes.get(OTHER, []), *other})
     return codes
 
 
-def _listed(value: int | Sequence[int]) -> Sequence[int]:
+def _as_list(value: int | Sequence[int]) -> Sequence[int]:
     return value if isinstance(value, Sequence) else [value]

@@ -1,42 +1,40 @@
-"""CTs and label maps whose paths say, in one pattern or another, which case they belong to."""
+"""CTs and label maps whose paths contain the name of the case."""
 
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
 
-from segment.datasets.annotation import LabelFile
+from segment.datasets.annotation_files import LabelFile
 from segment.datasets.cases import PARTS, Case, Refused
 from segment.datasets.sources.listing import (
+    build_cases,
     check_declared,
     check_unpacked,
-    listed,
-    paired,
-    patient_of,
-    pattern_of,
+    first_five,
+    match_pairs,
     refuse,
-    shown,
 )
-from segment.datasets.sources.rest import files_of
+from segment.datasets.sources.path_patterns import match_paths, shared_folders
+from segment.datasets.sources.patients import compile_pattern, patient_name
+from segment.datasets.sources.unused_files import case_files
 from segment.datasets.split_sides import Sides, with_sides
 from segment.errors import UserError
 from segment.io.label_codes import Codes
-from segment.io.left_out import LeftOut, files_below, unused
-from segment.io.scan import SUFFIXES
+from segment.io.left_out import LeftOut, find_unused
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Where some of the cases are: ends of paths, whatever folders they were unpacked into.
+    """Where some of the cases are, as ends of paths. The folders above do not matter.
 
     Attributes:
         image: Path of a CT, with `{case}` once for the case's name; `*` matches within a name.
-        label: Path of its label map, in the same way.
-        part: Where the data set's authors put these cases: train, val or test; empty where they do not say.
+        label: Path of its label map, in the same format.
+        part: The part to which the data set's authors assign these cases: train, val or test. Empty if they assign
+            none.
     """
 
     image: str
@@ -57,20 +55,20 @@ class Pair:
 
 
 class Paired:
-    """Cases of a public data set as it unpacks.
+    """Cases of a public data set in the folders that its archives contain.
 
     Args:
-        root: Folder that the data set was unpacked into, however deep it lies there.
-        pairs: Where the cases are; a pair that matches nothing is passed over, unless no pair does.
-        label_codes: Codes of every structure in the label files, by name; None: they have to be given.
-        case_pattern: Regular expression that the whole name of a case must match; None: all do.
+        root: Folder that the data set was unpacked into; its files may be at any depth.
+        pairs: Where the cases are. A pair without matches is ignored, unless no pair has a match.
+        label_codes: Codes of every structure in the label files, by name. None: the user must set them.
+        case_pattern: Regular expression that the whole name of a case must match; None: all names do.
         patient_pattern: As in `Folder`.
         sides: As in `Folder`.
-        only_labelled: Pass over CTs without label, which the log counts, instead of refusing them.
-        named_by_path: Name a case by all folders above it, joined by `_`, from where they first differ, and its patient
-            by the first of these folders; so `p1/pre/ct.nii.gz` is the case `p1_pre` of the patient `p1`. Where all
-            lie in one folder, that is the patient. The patterns are matched against that name. Else `{case}` alone is
-            the name and the patient.
+        only_labelled: Skip CTs without label instead of refusing them. The log states how many there are.
+        named_by_path: Name a case by the folders above it, joined by `_`, without those that all cases share. The
+            first of these folders is the patient. For example, `p1/pre/ct.nii.gz` is the case `p1_pre` of the patient
+            `p1`. If all cases are in one folder, it is the patient. The patterns are matched against this name. False:
+            `{case}` alone is the name and the patient.
     """
 
     def __init__(
@@ -87,8 +85,8 @@ class Paired:
         self.root = Path(root)
         self.pairs = pairs
         self.label_codes = label_codes
-        self.case_pattern = pattern_of("case_pattern", case_pattern, groups=0)
-        self.patient_pattern = pattern_of("patient_pattern", patient_pattern, groups=1)
+        self.case_pattern = compile_pattern("case_pattern", case_pattern, groups=0)
+        self.patient_pattern = compile_pattern("patient_pattern", patient_pattern, groups=1)
         self.sides = sides
         self.only_labelled = only_labelled
         self.named_by_path = named_by_path
@@ -97,41 +95,51 @@ class Paired:
         """List the cases, sorted by name.
 
         Raises:
-            UserError: When there is no root or no case in it, a case has two files or is in two pairs, an image has no
-                label or a label no image.
+            UserError: When the root does not exist or has no cases, a case has two files or belongs to two pairs, an
+                image has no label or a label no image.
         """
         check_unpacked(self.root)
         check_declared(self.label_codes, source, self.root, self.root)
         cases: dict[str, Case] = {}
         for pair in self.pairs:
-            for case in self._of(pair, source, refused):
+            for case in self._cases_of(pair, source, refused):
                 if case.id in cases:
                     msg = f"the case {case.id} is in both {cases[case.id].image} and {case.image}; remove one"
                     refuse(refused, case.id, msg)
                     continue
                 cases[case.id] = case
         if not cases and not refused:
-            raise self._nothing()
-        if self.named_by_path and len(cases) > 1 and len({case.patient for case in cases.values()}) == 1:
-            patient = next(iter(cases.values())).patient
+            raise self._nothing_found()
+        patients = {case.patient for case in cases.values()}
+        if self.named_by_path and len(cases) > 1 and len(patients) == 1:
             log.warning(
-                "%d CTs lie in one folder and count as scans of one patient, %s; if they are of several, set root to "
+                "%d CTs are in one folder and count as scans of one patient, %s; if they are of several, set root to "
                 "that folder",
                 len(cases),
-                patient,
+                patients.pop(),
             )
         return [cases[name] for name in sorted(cases)]
 
-    def _of(self, pair: Pair, source: str, refused: Refused | None) -> list[Case]:
-        images, labels = (self._found(pattern, source, refused) for pattern in (pair.image, pair.label))
-        if self.only_labelled and (lonely := sorted(set(images) - set(labels))):
-            log.warning("%d of %d CTs have no label and are passed over: %s", len(lonely), len(images), shown(lonely))
-            images = {name: path for name, path in images.items() if name in labels}
+    def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:
+        """Files in the root that belong to none of the cases."""
+        matching: set[Path] = set()
+        if not self.only_labelled:
+            for pair in self.pairs:
+                matching.update(self._find(pair.image, "", []).values(), self._find(pair.label, "", []).values())
+        return find_unused(self.root, [self.root], case_files(cases), lambda path: None if path in matching else "")
 
-        patients = {"_".join(names): names[0] for _, names in self._matches(pair.image)}
+    def _cases_of(self, pair: Pair, source: str, refused: Refused | None) -> list[Case]:
+        images = self._find(pair.image, source, refused)
+        labels = self._find(pair.label, source, refused)
+        unlabelled = sorted(set(images) - set(labels))
+        if self.only_labelled and unlabelled:
+            names = first_five(unlabelled)
+            log.warning("%d of %d CTs have no label and are passed over: %s", len(unlabelled), len(images), names)
+            images = {name: path for name, path in images.items() if name in labels}
+        patients = {"_".join(names): names[0] for _, names in self._match(pair.image)}
 
         def case_of(name: str) -> Case:
-            patient = patient_of(name, self.patient_pattern) if self.patient_pattern else patients[name]
+            patient = patient_name(name, self.patient_pattern) if self.patient_pattern else patients[name]
             return Case(
                 f"{source}/{name}",
                 f"{source}/{patient}",
@@ -140,19 +148,12 @@ class Paired:
                 part=pair.part,
             )
 
-        return listed(source, paired(source, images, labels, self.root, refused), refused, case_of)
+        return build_cases(source, match_pairs(source, images, labels, self.root, refused), refused, case_of)
 
-    def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:
-        """Files below the root that belong to none of the cases."""
-        patterns = [pattern for pair in self.pairs for pattern in (pair.image, pair.label)]
-        listed_files = {path for pattern in patterns for path in self._found(pattern, "", []).values()}
-        if self.only_labelled:
-            return unused(self.root, [self.root], files_of(cases), lambda path: "")
-        return unused(self.root, [self.root], files_of(cases), lambda path: None if path in listed_files else "")
-
-    def _nothing(self) -> UserError:
-        """Why there is no case."""
-        if count := sum(len(self._found(pair.image, "", [])) for pair in self.pairs):
+    def _nothing_found(self) -> UserError:
+        """Why there are no cases."""
+        count = sum(len(self._find(pair.image, "", [])) for pair in self.pairs)
+        if count:
             return UserError(
                 f"{count} CTs and no label like {self.pairs[0].label} in {self.root}; unpack the labels, too: follow "
                 "the set's steps, which segment prepare prints"
@@ -162,10 +163,10 @@ class Paired:
             "files, or pairs to how yours are named"
         )
 
-    def _found(self, pattern: str, source: str, refused: Refused | None) -> Mapping[str, Path]:
+    def _find(self, pattern: str, source: str, refused: Refused | None) -> Mapping[str, Path]:
         """Files whose paths end in a pattern, by case."""
         found: dict[str, Path] = {}
-        for path, names in self._matches(pattern):
+        for path, names in self._match(pattern):
             name = "_".join(names)
             if self.case_pattern is not None and not self.case_pattern.fullmatch(name):
                 continue
@@ -179,24 +180,19 @@ class Paired:
             found[name] = path
         return found
 
-    def _matches(self, pattern: str) -> list[tuple[Path, list[str]]]:
-        """Files whose paths end in a pattern, sorted, and what names the case of each: `{case}`, or all folders."""
-        found = [(path, [*above, case]) for path, above, case in _fitting(self.root, pattern)]
+    def _match(self, pattern: str) -> list[tuple[Path, list[str]]]:
+        """Files whose paths end in a pattern, sorted, each with the parts of its case's name."""
+        matches = match_paths(self.root, pattern)
         if not self.named_by_path:
-            return [(path, names[-1:]) for path, names in found]
-        every = [above for pair in self.pairs for _, above, _ in _fitting(self.root, pair.image)]
-        first, last = min(every, default=[]), max(every, default=[])  # what these two share, all share
-        top = [one for one, _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))]
-        if first == last:  # all lie in one folder: that of their patient
-            top = top[:-1]
-        return [(path, names[len(top) :] if names[: len(top)] == top else names) for path, names in found]
-
-
-def _fitting(root: Path, pattern: str) -> list[tuple[Path, list[str], str]]:
-    """Files below the root whose paths end in a pattern, sorted; of each the folders before that end, and `{case}`."""
-    suffix = next((suffix for suffix in SUFFIXES if pattern.endswith(suffix)), "")
-    escaped = re.escape(pattern.removesuffix(suffix))
-    escaped = escaped.replace(r"\{case\}", "(?P<case>[^/]+)").replace(r"\*", "[^/]*")
-    end = re.compile(f"(?P<above>(?:.*/)?){escaped}(?i:{re.escape(suffix)})")  # a suffix may be in capitals
-    matches = [(path, end.fullmatch(path.relative_to(root).as_posix())) for path in sorted(files_below(root))]
-    return [(path, match["above"].split("/")[:-1], match["case"]) for path, match in matches if match]
+            return [(match.path, [match.case]) for match in matches]
+        folders_of_images: list[list[str]] = []
+        for pair in self.pairs:
+            folders_of_images += [match.folders for match in match_paths(self.root, pair.image)]
+        shared = shared_folders(folders_of_images)
+        found = []
+        for match in matches:
+            names = [*match.folders, match.case]
+            if names[: len(shared)] == shared:
+                names = names[len(shared) :]
+            found.append((match.path, names))
+        return found

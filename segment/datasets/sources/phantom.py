@@ -11,14 +11,14 @@ from segment.phantom import LABELS, write_dataset
 
 
 class Phantom:
-    """Synthetic CTs, written once under the root and read like any other.
+    """Synthetic CTs, written once to a subfolder of the root and then read like any other data set.
 
     Args:
-        root: Where to write them, in a folder of their own.
-        num_cases: How many.
+        root: Folder for the subfolder.
+        num_cases: Number of cases.
         seed: Case i is a pure function of (seed, i).
-        shape: Voxels of each CT before it is stored in an orientation of its own.
-        workers: Threads that draw them.
+        shape: Voxels of each CT, before it is stored in a random orientation.
+        workers: Threads that synthesise them.
 
     Raises:
         UserError: When a number is out of its range, or the shape is not three whole numbers.
@@ -33,7 +33,7 @@ class Phantom:
         self.workers = workers
 
     def cases(self, source: str, refused: Refused | None = None) -> list[Case]:
-        """Write what is missing, then list the cases."""
+        """Write the missing cases, then list all."""
         i, j, k = self.shape
         folder = write_dataset(
             self.root, num_cases=self.num_cases, seed=self.seed, shape=(i, j, k), workers=self.workers
@@ -41,5 +41,5 @@ class Phantom:
         return Folder(folder, LABELS).cases(source, refused)
 
     def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:
-        """Nothing: the folder is the program's own."""
+        """Nothing, because only this program writes to the folder."""
         return []

@@ -1,1 +1,1 @@
-"""What `segment predict` is given: the CTs among it, read, and what is left out."""
+"""Find and read the CTs for `segment predict`."""

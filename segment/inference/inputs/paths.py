@@ -1,4 +1,4 @@
-"""The paths that are given to `segment predict`, and the folder that they share."""
+"""Paths given to `segment predict`, and the folder that they share."""
 
 import glob
 import os
@@ -10,19 +10,22 @@ from segment.io.scan import SUFFIXES
 
 
 def shared_folder(given: Sequence[str], matches: Sequence[Path]) -> Path:
-    """The folder below which names of masks start; all that was found lies in it.
+    """The deepest folder that contains everything that was given or found. Names of masks are relative to it.
+
+    For example, it is `scans` for `scans/*/ct.nii.gz`, and the mask of `scans/p1/ct.nii.gz` is `p1/ct_seg.nii.gz`.
 
     Args:
-        given: Paths and globs. What stands before the first special character of a glob is a part of the names, but for
-            what `..` after it leaves.
-        matches: What they name.
+        given: Paths and globs. A glob counts with the part before its first special character.
+        matches: The paths that they match. They may be outside of that part if a glob contains `..`.
     """
-    folders = [_folder(one) for one in given] + [absolute(path if path.is_dir() else path.parent) for path in matches]
+    folders = [_folder(pattern) for pattern in given]
+    for path in matches:
+        folders.append(absolute_path(path if path.is_dir() else path.parent))
     return Path(os.path.commonpath(folders)) if folders else Path()
 
 
 def _folder(pattern: str) -> str:
-    """The folder below which names of masks start: of a glob, what stands before its first special character."""
+    """The folder of a path, or of the part of a glob before its first special character."""
     path = Path(pattern)
     if not path.exists():
         parts = path.parts
@@ -30,28 +33,28 @@ def _folder(pattern: str) -> str:
         path = Path(*parts[:fixed])
     elif path.is_file():
         path = path.parent
-    return absolute(path)
+    return absolute_path(path)
 
 
-def absolute(path: Path) -> str:
-    """A path from the root, with links as the user sees them."""
+def absolute_path(path: Path) -> str:
+    """The absolute path. Unlike `Path.resolve`, it does not resolve links."""
     return os.path.abspath(path)  # noqa: PTH100
 
 
-def matching(pattern: str) -> list[Path]:
-    """What a path or a glob names.
+def match_paths(pattern: str) -> list[Path]:
+    """The paths that a path or a glob matches.
 
     Raises:
-        UserError: When that is nothing.
+        UserError: When there are none.
     """
     if pattern and Path(pattern).exists():
         return [Path(pattern)]
     found = [Path(path) for path in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207  # may be absolute
     if not found:
-        raise UserError(no_ct(pattern))
+        raise UserError(no_ct_message(pattern))
     return found
 
 
-def no_ct(given: str) -> str:
-    """What an error states when nothing there may be a CT."""
+def no_ct_message(given: str) -> str:
+    """The message of the error when an input contains nothing that may be a CT."""
     return f"no CT at input={given}; name a file, a folder or a glob of {', '.join(SUFFIXES)} or DICOM series"

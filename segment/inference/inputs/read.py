@@ -1,4 +1,4 @@
-"""One input of `segment predict`, read and checked for being a CT."""
+"""Read an input of `segment predict`, and check that it is a CT."""
 
 import logging
 
@@ -9,50 +9,53 @@ from segment.io.dicom import CTS, Series, SeriesFolder
 from segment.io.hounsfield import LABEL_MAP, NO_AIR, check_hu, check_possible
 from segment.io.left_out import LeftOut
 from segment.io.read import read_ct_file
-from segment.io.scan import Scan, report_odd
+from segment.io.scan import Scan, warn_if_suspicious
 
 log = logging.getLogger(__name__)
 
 
-def read_input(one: Input, series: str | None, straighten: bool) -> tuple[Scan | None, list[LeftOut]]:
-    """A CT, with the other series in its folder; or None, and why it is left out.
+def read_input(candidate: Input, series: str | None, straighten: bool) -> tuple[Scan | None, list[LeftOut]]:
+    """Read a CT.
 
-    A label map that lies among CTs is left out. Numbers that may be HU but look odd are reported in the log.
+    A label map is left out, unless the user named it. Values that may be HU but are unusual are logged as warnings.
 
     Args:
-        one: The input.
+        candidate: The input.
         series: As in `read_ct`; a folder without this series is left out.
         straighten: As in `read_ct`.
 
+    Returns:
+        The CT and the other series of its folder, which are left out; or None and the reason why the input is left out.
+
     Raises:
-        UserError: As `read_ct`, and when the numbers cannot be HU, or the user named a label map.
+        UserError: As in `read_ct`, and when the values cannot be HU, or the user named a label map.
     """
     left_out: list[LeftOut] = []
-    if one.path.is_dir():
-        folder = SeriesFolder(one.path, below=False, advice=FOR_PREDICTION)
+    if candidate.path.is_dir():
+        folder = SeriesFolder(candidate.path, recursive=False, advice=FOR_PREDICTION)
         if series and all(other.uid != series for other in folder.series):
-            return None, [LeftOut(one.shown, f"no series {series} in it", is_expected=True)]
-        chosen = folder.chosen(series)
-        left_out = [_other(one, other, chosen) for other in folder.series if other != chosen]
+            return None, [LeftOut(candidate.display_name, f"no series {series} in it", is_expected=True)]
+        chosen = folder.choose(series)
+        left_out = [_other(candidate, other, chosen) for other in folder.series if other != chosen]
         scan = folder.read(chosen.uid, straighten)
     else:
-        scan = read_ct_file(one.path)
+        scan = read_ct_file(candidate.path)
     fault = check_possible(scan.data)
-    if fault is not None and fault.check == LABEL_MAP and not one.is_named:
-        return None, [LeftOut(one.shown, "a label map, no CT", is_expected=True)]
+    if fault is not None and fault.check == LABEL_MAP and not candidate.is_named:
+        return None, [LeftOut(candidate.display_name, "a label map, no CT", is_expected=True)]
     if fault is not None:
-        msg = f"{one.path} cannot be a CT: {fault.what}; {fault.remedy}"
+        msg = f"{candidate.path} cannot be a CT: {fault.what}; {fault.remedy}"
         raise UserError(msg)
-    report_odd(one.path, scan)
-    for odd in check_hu(scan.data):
-        if odd.check != NO_AIR:  # which is reported above
-            log.warning("%s: %s; %s", one.shown, odd.what, odd.remedy)
+    warn_if_suspicious(candidate.path, scan)
+    for finding in check_hu(scan.data):
+        if finding.check != NO_AIR:  # logged by `warn_if_suspicious` already
+            log.warning("%s: %s; %s", candidate.display_name, finding.what, finding.remedy)
     return scan, left_out
 
 
-def _other(one: Input, other: Series, chosen: Series) -> LeftOut:
-    """A series of a folder that is not read."""
+def _other(candidate: Input, other: Series, chosen: Series) -> LeftOut:
+    """A series of the folder that is not segmented, with the reason."""
     reason = f"DICOM, but no CT: {other.kind}"
     if other.kind in CTS:
         reason = f"the series {chosen.uid} of its folder is segmented; series=<UID> chooses another"
-    return LeftOut(f"{one.shown}: {other}", reason)
+    return LeftOut(f"{candidate.display_name}: {other}", reason)

@@ -9,15 +9,15 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 from simulated import at_most, scores, within
 
-from segment.comparison.statistics.difference import difference
+from segment.comparison.statistics.difference import paired_difference
 
 TRIALS = 120
-HARD = np.random.default_rng(7).normal(0.9, 0.05, 60)
+DIFFICULTY = np.random.default_rng(7).normal(0.9, 0.05, 60)  # mean score of each patient
 SCORES = arrays(float, st.tuples(st.integers(1, 3), st.just(7)), elements=st.floats(0, 1, width=16) | st.just(np.nan))
 
 
 def compared(first, second, resamples=199):
-    return difference(first, second, 0.05, resamples, 0)
+    return paired_difference(first, second, 0.05, resamples, 0)
 
 
 def is_claimed(found):
@@ -35,35 +35,38 @@ def is_claimed(found):
     ],
     ids=["one seed", "two seeds", "three seeds", "five seeds", "one and five"],
 )
-def test_the_true_difference_lies_in_the_interval_and_equals_are_told_apart_rarely(seeds, patients, spread):
+def test_intervals_contain_the_true_difference_and_equal_recipes_rarely_differ_significantly(seeds, patients, spread):
     rng = np.random.default_rng(sum(seeds) + patients)
-    held = claimed = 0
+    hits = claims = 0
     for _ in range(TRIALS):
-        shared = HARD[:patients]
+        shared = DIFFICULTY[:patients]
         first = scores(rng, seeds[0], patients, shared=shared, **spread)
         second = scores(rng, seeds[1], patients, shared=shared, **spread)
-        held += (found := compared(first, second + 0.03)).low <= 0.03 <= found.high
-        claimed += is_claimed(compared(first, second))
-    assert at_most(TRIALS - held, TRIALS, 0.05)
-    assert at_most(claimed, TRIALS, 0.05)
+        found = compared(first, second + 0.03)
+        hits += found.low <= 0.03 <= found.high
+        claims += is_claimed(compared(first, second))
+    assert at_most(TRIALS - hits, TRIALS, 0.05)
+    assert at_most(claims, TRIALS, 0.05)
 
 
-def test_wilcoxon_alone_would_take_seeds_for_recipes():
-    """The reason for the second test: of equal recipes, networks of other seeds do differ."""
+def test_wilcoxon_alone_would_mistake_seeds_for_recipes():
+    """The reason for the second test: networks of one recipe with different seeds do differ."""
     rng = np.random.default_rng(3)
-    pairs = [[scores(rng, 5, 20, own=0.005, seed=0.02, shared=HARD[:20]) for _ in range(2)] for _ in range(100)]
+    pairs = [[scores(rng, 5, 20, own=0.005, seed=0.02, shared=DIFFICULTY[:20]) for _ in range(2)] for _ in range(100)]
     found = [compared(*pair) for pair in pairs]
     assert sum(one.p_patients <= 0.05 for one in found) > 50
     assert at_most(sum(one.p <= 0.05 for one in found), 100, 0.05)
 
 
-def test_the_spread_of_one_recipe_alone_does_not_fool_the_test_at_small_alphas():
-    """Holm's correction asks for small alphas, where Satterthwaite's t test of two seeds errs ten times too often."""
+def test_false_claims_are_rare_at_small_alphas_if_one_recipe_varies_much_more():
+    """Holm's correction needs small alphas, at which Satterthwaite's t test of two seeds errs ten times too often."""
     rng = np.random.default_rng(4)
     noisy, trials, alpha = {"own": 0.005, "seed": 0.02}, 300, 0.004
     found = [
         compared(
-            scores(rng, 2, 12, shared=HARD[:12], **noisy), scores(rng, 2, 12, shared=HARD[:12], own=0.005), resamples=9
+            scores(rng, 2, 12, shared=DIFFICULTY[:12], **noisy),
+            scores(rng, 2, 12, shared=DIFFICULTY[:12], own=0.005),
+            resamples=9,
         )
         for _ in range(trials)
     ]
@@ -71,32 +74,33 @@ def test_the_spread_of_one_recipe_alone_does_not_fool_the_test_at_small_alphas()
 
 
 @pytest.mark.parametrize(("seeds", "seed_sd"), [(1, 0.0), (5, 0.02)], ids=["one seed", "five seeds"])
-def test_the_smallest_detectable_difference_is_found_four_times_out_of_five(seeds, seed_sd):
+def test_the_smallest_detectable_difference_is_found_in_80_percent_of_trials(seeds, seed_sd):
     rng = np.random.default_rng(5)
     patients, alpha, trials = 30, 0.01, 100
-    drawn = [
-        [scores(rng, seeds, patients, shared=HARD[:patients], seed=seed_sd) for _ in range(2)] for _ in range(trials)
+    pairs = [
+        [scores(rng, seeds, patients, shared=DIFFICULTY[:patients], seed=seed_sd) for _ in range(2)]
+        for _ in range(trials)
     ]
-    detectable = float(np.median([compared(*pair, resamples=9).detectable(alpha) for pair in drawn]))
-    found = sum(compared(first, second + detectable, resamples=9).p <= alpha for first, second in drawn)
+    detectable = float(np.median([compared(*pair, resamples=9).detectable(alpha) for pair in pairs]))
+    found = sum(compared(first, second + detectable, resamples=9).p <= alpha for first, second in pairs)
     assert within(found, trials, 0.8, sigmas=4)
 
 
-def test_numbers_by_hand():
+def test_difference_by_hand():
     first = np.array([[0.80, 0.70, 0.90, 0.60, 0.50, 0.75]])
     second = first + np.array([0.01, 0.02, 0.03, 0.04, 0.05, 0.06])
     found = compared(first, second)
     assert found.patients == 6
     assert found.mean == pytest.approx(0.035)
     assert found.sd == pytest.approx(math.sqrt(17.5 / 5) / 100)
-    assert found.p_patients == pytest.approx(2 / 64)  # one of 64 ways to sign six ranks, on two sides
+    assert found.p_patients == pytest.approx(2 / 64)  # one of 64 sign assignments of six ranks, on two sides
     assert found.smallest_p == found.p_patients == found.p
     assert found.direction == 1
-    assert found.seeds is None
+    assert found.error_seeds is None
     assert math.isnan(found.p_seeds)
 
 
-def test_the_mean_of_a_patients_seeds_is_what_counts():
+def test_a_patients_score_is_the_mean_over_seeds():
     first = np.array([[0.8, 0.8], [0.6, 0.8]])
     second = np.array([[0.9, 0.9]])
     assert compared(first, second).mean == pytest.approx((0.2 + 0.1) / 2)
@@ -111,7 +115,7 @@ def test_patients_without_a_score_in_one_are_left_out():
 
 
 @pytest.mark.parametrize("count", [0, 1])
-def test_nothing_is_said_of_too_few_patients(count):
+def test_too_few_patients_give_nan(count):
     first = np.array([[0.8, 0.7]])
     second = np.where(np.arange(2) < count, first + 0.1, np.nan)
     found = compared(first, second)
@@ -119,13 +123,13 @@ def test_nothing_is_said_of_too_few_patients(count):
     assert all(map(math.isnan, (found.p, found.low, found.detectable(0.05))))
 
 
-def test_equal_scores_are_no_difference():
+def test_equal_scores_give_p_of_one_and_an_interval_of_zero():
     same = np.full((2, 9), 0.8)
     found = compared(same, same)
     assert (found.p, found.mean, found.low, found.high) == (1.0, 0.0, 0.0, 0.0)
 
 
-def test_a_shift_of_all_alike_by_seeds_that_do_not_vary_is_sure():
+def test_p_of_seeds_is_zero_if_neither_patients_nor_seeds_vary():
     same = np.full((2, 9), 0.8)
     found = compared(same, same + 0.1)
     assert found.p_seeds == 0
@@ -140,32 +144,32 @@ def test_five_patients_cannot_reach_five_percent():
 
 
 def test_differences_of_zero_keep_their_ranks():
-    """Pratt: three zeros take ranks 1 to 3, the others 4 to 9; all of 2^6 signs are as likely."""
+    """Pratt: three zeros take ranks 1 to 3, the others 4 to 9; all 2^6 sign assignments are equally likely."""
     first = np.zeros((1, 9))
     second = np.array([[0, 0, 0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6]])
     assert compared(first, second).p == pytest.approx(2 / 64)
 
 
 @pytest.mark.parametrize(("patients", "differing"), [(20, 4), (20, 6), (40, 5), (60, 7)])
-def test_few_patients_who_differ_among_many_equal_ones_fool_nobody(patients, differing):
-    """As of networks that both find nothing, or all, in most patients."""
+def test_false_claims_are_rare_if_few_patients_differ_among_many_equal_ones(patients, differing):
+    """As for networks that both find nothing, or everything, in most patients."""
     rng, trials, alpha = np.random.default_rng(6), 150, 0.05
-    least, fooled = 2.0 ** (1 - differing), {0.01: 0, alpha: 0}
+    least, claims = 2.0 ** (1 - differing), {0.01: 0, alpha: 0}
     for _ in range(trials):
         second = np.zeros((1, patients))
         second[0, :differing] = rng.choice([-1, 1], differing) * rng.uniform(0.01, 0.3, differing)
         found = compared(np.zeros((1, patients)), second, resamples=9)
         assert found.p >= found.smallest_p == least
-        for level in fooled:
-            fooled[level] += found.p <= level
-    for level, count in fooled.items():
+        for level in claims:
+            claims[level] += found.p <= level
+    for level, count in claims.items():
         assert at_most(count, trials, level)
         assert count == 0 or level >= least
 
 
 @settings(max_examples=50)
 @given(st.lists(st.integers(-4, 4), min_size=2, max_size=10))
-def test_p_with_zeros_and_ties_is_that_of_all_ways_to_sign_the_ranks(steps):
+def test_p_with_zeros_and_ties_equals_that_of_all_sign_assignments(steps):
     each = np.array(steps) / 10
     ranks = stats.rankdata(np.abs(each).round(9))[each != 0]
     seen = abs(float((ranks * np.sign(each[each != 0])).sum()))
@@ -175,7 +179,7 @@ def test_p_with_zeros_and_ties_is_that_of_all_ways_to_sign_the_ranks(steps):
 
 
 @pytest.mark.parametrize(("patients", "method"), [(14, "exact"), (50, "exact"), (51, "asymptotic")])
-def test_p_without_zeros_and_ties_is_that_of_scipy(patients, method):
+def test_p_without_zeros_and_ties_equals_that_of_scipy(patients, method):
     each = np.random.default_rng(8).normal(0.005, 0.02, (1, patients))
     expected = stats.wilcoxon(each[0], correction=True, method=method).pvalue
     assert compared(np.zeros((1, patients)), each, resamples=9).p == pytest.approx(expected)
@@ -183,7 +187,7 @@ def test_p_without_zeros_and_ties_is_that_of_scipy(patients, method):
 
 @settings(max_examples=25)
 @given(SCORES, SCORES)
-def test_swapping_two_recipes_turns_signs_and_nothing_else(first, second):
+def test_swapping_two_recipes_changes_only_signs(first, second):
     forth, back = compared(first, second, 99), compared(second, first, 99)
     for one, other in ((forth.mean, -back.mean), (forth.p, back.p), (forth.detectable(0.05), back.detectable(0.05))):
         assert one == pytest.approx(other, abs=1e-9, nan_ok=True)

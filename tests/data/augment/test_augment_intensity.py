@@ -15,7 +15,7 @@ from segment.data.augment import (
     RandomLowResolution,
     RandomNoise,
 )
-from segment.data.augment.draw import log_uniform, uniform
+from segment.data.augment.sampling import log_uniform, uniform
 from segment.errors import UserError
 from segment.preprocess import resample
 from segment.runtime.seeding import random_state
@@ -47,11 +47,11 @@ def changed(transform, data, seed=0):
 
 
 @each
-def test_image_and_nothing_else_changes(transform):
+def test_only_the_image_changes(transform):
     before, same = noise((12, 11, 10)), noise((12, 11, 10))
     after = transform(before)
     assert not torch.allclose(after.image.data, before.image.data, atol=1e-3)
-    assert torch.equal(before.image.data, same.image.data)  # the given subject stays
+    assert torch.equal(before.image.data, same.image.data)  # the input is not changed
     assert torch.equal(after.label.data, before.label.data)
     assert (after.image.data.dtype, after.label.data.dtype) == (torch.float32, torch.uint8)
     assert after.image.data.shape == before.image.data.shape
@@ -72,7 +72,7 @@ def test_a_constant_image_stays_finite(transform):
 
 
 @each
-def test_all_randomness_is_torch_s(transform):
+def test_all_random_numbers_come_from_torch(transform):
     state = np.random.get_state()[1].copy()
     (_, first), (_, other) = changes(transform, 2)
     ((_, again),) = changes(transform, 1)
@@ -92,14 +92,14 @@ def test_all_randomness_is_torch_s(transform):
         lambda p: RandomLowResolution([0.3, 0.5], p=p),
     ],
 )
-def test_each_change_comes_with_its_probability(build):
+def test_each_change_has_its_probability(build):
     before = noise((6, 6, 6))
     happened = [not torch.allclose(a, b) for a, b in changes(build(0.3), 400, before)]
     assert np.mean(happened) == pytest.approx(0.3, abs=0.07)
     assert not any(not torch.equal(a, b) for a, b in changes(build(0), 20, before))
 
 
-def test_noise_is_white_and_as_strong_as_said():
+def test_noise_is_white_and_has_the_given_deviation():
     deviations = []
     for before, after in changes(RandomNoise([0.1, 0.5], p=1), count=100):
         difference = (after - before)[0]
@@ -121,7 +121,7 @@ def test_brightness_multiplies():
     assert np.mean(np.log(factors)) == pytest.approx(0, abs=0.03)
 
 
-def test_contrast_scales_deviations_from_the_mean_within_the_range():
+def test_contrast_scales_deviations_from_the_mean_and_clips_to_the_range():
     factors = []
     for before, after in changes(RandomContrast([0.5, 2], p=1)):
         middle = (before - before.mean()).abs() < 0.5 * before.abs().max() - 0.1
@@ -135,7 +135,7 @@ def test_contrast_scales_deviations_from_the_mean_within_the_range():
 
 
 @pytest.mark.parametrize("inverted", [False, True])
-def test_gamma_is_a_power_that_keeps_mean_and_deviation(inverted):
+def test_gamma_is_a_power_and_keeps_mean_and_deviation(inverted):
     data = np.random.default_rng(0).gamma(2, size=(16, 15, 14)) - 3
     after = changed(RandomGamma([1.4, 1.4], inverted=inverted, p=1), data)
     flipped = -data if inverted else data
@@ -153,11 +153,11 @@ def test_gamma_keeps_statistics_far_from_zero(offset):
     assert after.std() == pytest.approx(data.std(), rel=0.001)
 
 
-def test_blur_leaves_a_constant_image_alone():
+def test_blur_does_not_change_a_constant_image():
     assert np.allclose(changed(RandomBlur([2, 2], p=1), np.full((8, 8, 8), 0.3)), 0.3)
 
 
-def test_blur_is_a_gaussian_with_its_own_width_along_each_axis(monkeypatch):
+def test_blur_is_a_gaussian_with_a_different_width_along_each_axis(monkeypatch):
     widths = iter([0.6, 1.0, 1.5])
     monkeypatch.setattr("segment.data.augment.sharpness.uniform", lambda low, high: next(widths))
     data = np.random.default_rng(0).normal(size=(24, 22, 26))
@@ -170,15 +170,15 @@ def test_blur_is_a_gaussian_with_its_own_width_along_each_axis(monkeypatch):
 def test_low_resolution_averages_over_larger_voxels_and_interpolates_back():
     data = np.zeros((2, 3, 8))
     data[:, :, 3] = 1
-    # Voxels of twice the size lie at 0.5, 2.5, 4.5 and 6.5; a triangle of that half width sees the spot with weights
-    # 0, 3/8, 1/8 and 0. Interpolated linearly at 0 … 7:
+    # Voxels of twice the size are centred at 0.5, 2.5, 4.5 and 6.5. A triangle of half width 2 gives the bright voxel
+    # the weights 0, 3/8, 1/8 and 0. Linear interpolation at 0 … 7 then gives:
     expected = [0, 3 / 32, 9 / 32, 10 / 32, 6 / 32, 3 / 32, 1 / 32, 0]
     after = changed(RandomLowResolution([0.5, 0.5], p=1, axes=[2]), data)
     assert np.allclose(after, np.broadcast_to(expected, data.shape), atol=1e-6)
 
 
 @given(scale=st.floats(0.2, 1), axis=st.integers(0, 2))
-def test_low_resolution_leaves_other_axes_and_ramps_alone(scale, axis):
+def test_low_resolution_does_not_change_other_axes(scale, axis):
     size = (20, 18, 16)
     other = (axis + 1) % 3
     ramp = np.arange(size[other], dtype=float).reshape([-1 if a == other else 1 for a in range(3)])
@@ -188,14 +188,14 @@ def test_low_resolution_leaves_other_axes_and_ramps_alone(scale, axis):
 
 @pytest.mark.parametrize("size", [(40, 70, 33), (1, 5, 64)])
 @pytest.mark.parametrize("scale", [0.5, 0.73, 0.99])
-def test_low_resolution_is_a_coarse_volume_interpolated(size, scale):
+def test_low_resolution_is_an_interpolated_coarse_volume(size, scale):
     data = torch.from_numpy(np.random.default_rng(0).normal(size=(1, *size)).astype(np.float32))
     coarse = resample.linear(data, [max(1, round(n * scale)) for n in size])
     expected = torch.nn.functional.interpolate(coarse[None], size, mode="trilinear")[0, 0]
     assert np.allclose(changed(RandomLowResolution([scale, scale], p=1), data[0]), expected, atol=5e-5)
 
 
-def test_the_lower_the_resolution_the_less_noise_is_left():
+def test_lower_resolution_leaves_less_noise():
     data = noise().image.data[0]
     left = [changed(RandomLowResolution([scale, scale], p=1), data).std() for scale in (0.2, 0.4, 0.8, 1)]
     assert left == sorted(left)
@@ -204,10 +204,10 @@ def test_the_lower_the_resolution_the_less_noise_is_left():
 
 
 @given(low=st.floats(0.01, 10), ratio=st.floats(1, 10), seed=st.integers(0, 99))
-def test_draws_stay_in_their_range(low, ratio, seed):
+def test_random_numbers_stay_in_their_range(low, ratio, seed):
     with random_state(seed):
-        for draw in (uniform, log_uniform):
-            assert low * (1 - 1e-6) <= draw(low, low * ratio) <= low * ratio * (1 + 1e-6)
+        for sample in (uniform, log_uniform):
+            assert low * (1 - 1e-6) <= sample(low, low * ratio) <= low * ratio * (1 + 1e-6)
 
 
 @pytest.mark.parametrize(
@@ -224,12 +224,12 @@ def test_draws_stay_in_their_range(low, ratio, seed):
         (lambda: RandomLowResolution([0.5, 1], p=1, axes=[]), r"axes is \[\]"),
     ],
 )
-def test_a_range_that_makes_no_sense_is_refused(build, message):
+def test_an_invalid_range_is_refused(build, message):
     with pytest.raises(UserError, match=message):
         build()
 
 
-def test_parts_of_a_composition_leave_its_input_alone():
+def test_a_composition_does_not_change_its_input():
     before, same = noise(), noise()
     tio.Compose(SUITE, copy=False)(before)
     assert torch.equal(before.image.data, same.image.data)

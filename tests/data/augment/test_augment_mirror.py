@@ -23,18 +23,17 @@ def flipped(before, organs=ORGANS, pairs=PAIRS):
     return RandomLeftRightFlip(organs, pairs, p=1)(before)
 
 
-def test_a_kidney_right_of_the_midline_is_the_left_kidney_after_mirroring():
+def test_the_right_kidney_becomes_the_left_kidney():
     label = torch.zeros(1, 10, 4, 4, dtype=torch.uint8)
-    label[:, 1:3], label[:, 7:9, 2:] = (
-        3,
-        2,
-    )  # in RAS+ the first axis grows to the right of the page, the patient's right
+    # In RAS+ the first axis points to the patient's right.
+    label[:, 1:3] = 3
+    label[:, 7:9, 2:] = 2
     after = flipped(subject(label.float(), label)).label.data
     assert after[0, :, 3, 3].tolist() == [0, 3, 3, 0, 0, 0, 0, 2, 2, 0]
     assert after[0, :, 0, 0].tolist() == [0, 0, 0, 0, 0, 0, 0, 2, 2, 0]
 
 
-def test_the_image_is_mirrored_along_the_first_axis_alone():
+def test_the_image_is_mirrored_along_the_first_axis_only():
     before = labelled()
     after = flipped(before)
     assert torch.equal(after.image.data, before.image.data.flip(1))
@@ -45,21 +44,21 @@ def test_the_image_is_mirrored_along_the_first_axis_alone():
 
 
 @given(seed=st.integers(0, 99))
-def test_twice_is_nothing(seed):
+def test_mirroring_twice_changes_nothing(seed):
     before = labelled(seed=seed)
     after = flipped(flipped(before))
     assert torch.equal(after.image.data, before.image.data)
     assert torch.equal(after.label.data, before.label.data)
 
 
-def test_the_given_subject_is_not_changed():
+def test_the_input_is_not_changed():
     before, same = labelled(), labelled()
     flipped(before)
     assert torch.equal(before.image.data, same.image.data)
     assert torch.equal(before.label.data, same.label.data)
 
 
-def test_what_is_annotated_is_swapped_too():
+def test_annotated_is_swapped_as_well():
     before = labelled()
     before["annotated"] = torch.tensor([True, True, True, False, False])
     after = flipped(before)
@@ -78,12 +77,12 @@ def test_any_number_of_pairs_is_swapped(count, dtype):
     assert torch.equal(after, torch.tensor(swapped)[label.flip(1).long()].to(dtype))
 
 
-def test_values_that_are_no_class_stay():
+def test_values_that_are_not_a_class_are_kept():
     label = torch.full((1, 4, 4, 4), 255, dtype=torch.uint8)
     assert (flipped(subject(label.float(), label)).label.data == 255).all()
 
 
-def test_it_happens_with_its_probability_and_by_torch_s_seed():
+def test_probability_and_torch_s_seed():
     before, transform = labelled(), RandomLeftRightFlip(ORGANS, PAIRS, p=0.3)
     happened = []
     for seed in range(400):
@@ -93,7 +92,7 @@ def test_it_happens_with_its_probability_and_by_torch_s_seed():
     assert RandomLeftRightFlip(ORGANS, PAIRS, p=0)(before) is before
 
 
-def test_pairs_of_other_data_sets_and_the_order_of_names_do_not_matter():
+def test_unused_pairs_and_the_order_of_names_do_not_matter():
     pairs = [["left_kidney", "right_kidney"], ["left_adrenal", "right_adrenal"]]
     before = labelled()
     assert torch.equal(flipped(before, pairs=pairs).label.data, flipped(before).label.data)
@@ -107,17 +106,17 @@ def test_pairs_of_other_data_sets_and_the_order_of_names_do_not_matter():
         (["liver", "right_kidney"], PAIRS, "right_kidney is paired with left_kidney, which is not among the organs"),
         (ORGANS, [], "right_kidney has a side but no pair.*; add its pair to pairs"),
         (["Left Lung"], PAIRS, "Left Lung has a side but no pair"),
-        (ORGANS, [["right_kidney"]], r"\['right_kidney'\] is no pair for mirroring; give two names"),
-        (ORGANS, [["spleen", "spleen"]], "is no pair"),
-        (ORGANS, [*PAIRS, ["left_kidney", "spleen"]], r"\['left_kidney', 'spleen'\] is no pair"),
+        (ORGANS, [["right_kidney"]], r"\['right_kidney'\] is not a pair for mirroring; give two different names"),
+        (ORGANS, [["spleen", "spleen"]], "is not a pair"),
+        (ORGANS, [*PAIRS, ["left_kidney", "spleen"]], r"\['left_kidney', 'spleen'\] is not a pair"),
     ],
 )
-def test_pairs_that_would_mix_up_sides_are_refused(organs, pairs, message):
+def test_wrong_pairs_are_refused(organs, pairs, message):
     with pytest.raises(UserError, match=message):
         RandomLeftRightFlip(organs, pairs)
 
 
-def test_what_was_done_before_stays_on_record():
+def test_the_history_of_applied_transforms_is_kept():
     once = flipped(labelled())
     twice = flipped(once)
     assert [len(subject.applied_transforms) for subject in (once, twice)] == [1, 2]

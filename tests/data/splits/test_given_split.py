@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from segment.data.splits.given_split import GivenSplit, NNUNetSplit
-from segment.datasets.annotation import LabelFile
+from segment.datasets.annotation_files import LabelFile
 from segment.datasets.cases import Case
 from segment.errors import UserError
 
@@ -14,7 +14,7 @@ def case(name, part="", source="set"):
     return Case(f"{source}/{name}", f"{source}/{name}", path, LabelFile(path, {"liver": 1}), part=part)
 
 
-def test_cases_go_where_their_authors_put_them():
+def test_cases_are_in_the_part_that_their_authors_chose():
     cases = [case("a", "train"), case("b", "test"), case("c", "val"), case("d", "train")]
     assert GivenSplit()(cases).ids() == {"train": ["set/a", "set/d"], "val": ["set/c"], "test": ["set/b"]}
 
@@ -22,11 +22,11 @@ def test_cases_go_where_their_authors_put_them():
 @pytest.mark.parametrize(
     ("cases", "message"),
     [
-        ([case("a", "train"), case("b")], r"1 case\(s\) come without a part, first set/b"),
+        ([case("a", "train"), case("b")], r"1 case\(s\) have no part, first set/b"),
         ([case("a", "train"), case("b", "test")], "leaves no case to validate"),
     ],
 )
-def test_what_the_authors_did_not_say(cases, message):
+def test_missing_parts_are_refused(cases, message):
     with pytest.raises(UserError, match=message):
         GivenSplit()(cases)
 
@@ -56,7 +56,7 @@ def test_folds_of_nnunet(splits):
     ("content", "fold", "message"),
     [
         (FOLDS, 2, r"has 2 fold\(s\), so there is no split\.fold=2"),
-        (FOLDS, -1, r"no split\.fold=-1"),
+        (FOLDS, -1, "fold must be a whole number of at least 0, got -1"),
         ([{"train": ["a"], "val": ["x"]}], 0, r"names 1 case\(s\) that the data lacks, first 'x'; it has a, b, c"),
         ([{"train": ["a"], "val": ["t"]}], 0, "patient set/t is in both val and test"),
         ([{"train": ["a"]}], 0, "does not hold"),
@@ -65,16 +65,16 @@ def test_folds_of_nnunet(splits):
         ("{", 0, "is not JSON: .*; correct it or download it again"),
     ],
 )
-def test_what_does_not_fit_is_named(splits, content, fold, message):
+def test_an_unusable_file_is_refused(splits, content, fold, message):
     with pytest.raises(UserError, match=message):
         splits(content, fold)(CASES)
 
 
-def test_one_name_in_two_sources(splits):
-    with pytest.raises(UserError, match=r"set/a and two/a have one name in .*; leave one of them out by data.exclude"):
+def test_one_name_in_two_sources_is_refused(splits):
+    with pytest.raises(UserError, match=r"set/a and two/a have the same name in .*; leave one .* out by data.exclude"):
         splits(FOLDS)([*CASES, case("a", source="two")])
 
 
-def test_no_file(tmp_path):
+def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"cannot read .*: No such file.*; check the path"):
         NNUNetSplit(tmp_path / "splits_final.json")(CASES)

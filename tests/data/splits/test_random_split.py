@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_split import TWENTY, make
 
-from segment.data.splits.deal import Patient, deal_folds, deal_parts
+from segment.data.splits.assign import Patient, assign_folds, assign_parts
 from segment.data.splits.random_split import RandomSplit
 from segment.datasets.cases import PARTS
 from segment.errors import UserError
@@ -15,13 +15,18 @@ from segment.errors import UserError
 ODD = {case.id: [1] if int(case.id[-2:]) % 2 else [1, 2] for case in TWENTY}
 
 
+def no_organs(cases):
+    """Organs of no case, so that folds are not balanced by them."""
+    return {}
+
+
 def folds_of(cases, organs=None, **options):
     options = {"val": 0.15, "test": 0.2, "seed": 3, "folds": 5} | options
     splits = [RandomSplit(**options, fold=fold) for fold in range(options["folds"])]
-    return [split(cases, None if organs is None else lambda _: organs) for split in splits]
+    return [split(cases, no_organs if organs is None else lambda _: organs) for split in splits]
 
 
-def test_every_fold_tests_the_same_patients_and_the_others_take_turns_in_validating():
+def test_folds_have_the_same_test_patients_and_the_others_validate_once():
     folds = folds_of(TWENTY)
     without = RandomSplit(0.15, 0.2, 3)(TWENTY).ids()
     assert [fold.ids()["test"] for fold in folds] == [without["test"]] * 5
@@ -30,7 +35,7 @@ def test_every_fold_tests_the_same_patients_and_the_others_take_turns_in_validat
     assert {len(fold.val) for fold in folds} == {3, 4}
 
 
-def test_without_a_test_share_every_case_is_tested_once_by_a_network_that_has_not_seen_it():
+def test_without_a_test_share_every_case_is_tested_once_and_not_trained_on():
     folds = [fold.ids() for fold in folds_of(TWENTY, test=0.0)]
     assert sorted(name for fold in folds for name in fold["test"]) == [case.id for case in TWENTY]
     assert sorted(name for fold in folds for name in fold["val"]) == [case.id for case in TWENTY]
@@ -68,8 +73,8 @@ patients = st.lists(
 
 
 @given(patients, st.integers(2, 6), st.integers(0, 99), st.data())
-def test_folds_are_balanced_whole_and_free_of_order(patients, folds, seed, data):
-    fold_of = deal_folds(patients, folds, seed, {})
+def test_folds_are_complete_balanced_and_independent_of_order(patients, folds, seed, data):
+    fold_of = assign_folds(patients, folds, seed, {})
     assert fold_of.keys() == {p.name for p in patients}
     for source in {p.source for p in patients}:
         sizes = Counter(fold_of[p.name] for p in patients if p.source == source)
@@ -77,27 +82,27 @@ def test_folds_are_balanced_whole_and_free_of_order(patients, folds, seed, data)
     for kind in {(p.source, p.group, p.classes) for p in patients}:
         of_kind = Counter(fold_of[p.name] for p in patients if (p.source, p.group, p.classes) == kind)
         assert max(of_kind.values()) - min(of_kind[f] for f in range(folds)) <= 1
-    assert deal_folds(data.draw(st.permutations(patients)), folds, seed, {}) == fold_of
+    assert assign_folds(data.draw(st.permutations(patients)), folds, seed, {}) == fold_of
 
 
 @given(patients, st.integers(0, 99), st.data())
-def test_who_has_a_place_keeps_it_when_others_come(patients, seed, data):
+def test_assigned_patients_keep_their_part_when_others_are_added(patients, seed, data):
     first = patients[: data.draw(st.integers(0, len(patients)))]
-    parts = deal_parts(first, {"val": 0.2, "test": 0.3}, "train", seed, {})
-    assert parts.items() <= deal_parts(patients, {"val": 0.2, "test": 0.3}, "train", seed, parts).items()
-    folds = deal_folds(first, 4, seed, {})
-    assert folds.items() <= deal_folds(patients, 4, seed, folds).items()
+    parts = assign_parts(first, {"val": 0.2, "test": 0.3}, "train", seed, {})
+    assert parts.items() <= assign_parts(patients, {"val": 0.2, "test": 0.3}, "train", seed, parts).items()
+    folds = assign_folds(first, 4, seed, {})
+    assert folds.items() <= assign_folds(patients, 4, seed, folds).items()
 
 
 @pytest.mark.parametrize("fold", [None, 2])
-def test_a_frozen_split_takes_new_cases_in_without_moving_old_ones(tmp_path, fold):
+def test_a_frozen_split_assigns_new_cases_without_moving_old_ones(tmp_path, fold):
     split = RandomSplit(0.15, 0.2, 3, fold=fold, frozen=tmp_path / "frozen" / "set.json")
-    before = split(TWENTY[:10]).ids()
-    assert split(TWENTY[:10]).ids() == before
-    after = split(TWENTY).ids()
+    before = split(TWENTY[:10], no_organs).ids()
+    assert split(TWENTY[:10], no_organs).ids() == before
+    after = split(TWENTY, no_organs).ids()
     assert all(set(before[part]) <= set(after[part]) for part in PARTS)
     assert len(after["test"]) == 4
-    fewer = split(TWENTY[:10]).ids()
+    fewer = split(TWENTY[:10], no_organs).ids()
     assert fewer == before
 
 
@@ -120,19 +125,30 @@ def test_a_frozen_split_of_other_settings_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"frozen=.*set\.json was written for .*'seed': 3.*, not for .*'seed': 4"):
         RandomSplit(0.15, 0.2, 4, frozen=path)(TWENTY)
     with pytest.raises(UserError, match=r"'folds': None.*'folds': 5"):
-        RandomSplit(0.15, 0.2, 3, fold=0, frozen=path)(TWENTY)
+        RandomSplit(0.15, 0.2, 3, fold=0, frozen=path)(TWENTY, no_organs)
     path.write_text(json.dumps({"train": []}))
     with pytest.raises(UserError, match="is not a frozen split"):
         RandomSplit(0.15, 0.2, 3, frozen=path)(TWENTY)
 
 
-@pytest.mark.parametrize(("fold", "folds"), [(5, 5), (-1, 5), (3, 3)])
-def test_a_fold_that_is_not_there(fold, folds):
+@pytest.mark.parametrize(("fold", "folds"), [(5, 5), (3, 3)])
+def test_a_fold_out_of_range_is_refused(fold, folds):
     with pytest.raises(UserError, match=rf"split\.fold={fold}: there are folds 0 to {folds - 1}"):
         RandomSplit(0.15, 0.2, 0, folds=folds, fold=fold)
 
 
 @pytest.mark.parametrize(("folds", "test", "least"), [(1, 0.2, 2), (2, 0.0, 3)])
-def test_too_few_folds(folds, test, least):
+def test_too_few_folds_are_refused(folds, test, least):
     with pytest.raises(UserError, match=rf"split\.folds={folds} leaves nothing to train on; take {least} or more"):
         RandomSplit(0.15, test, 0, folds=folds)
+
+
+def test_a_negative_fold_is_refused():
+    with pytest.raises(UserError, match="fold must be a whole number of at least 0 or null, got -1"):
+        RandomSplit(0.15, 0.2, 0, fold=-1)
+
+
+def test_a_fold_is_only_chosen_where_labels_are_read():
+    """Without the organs of the cases, the folds would not be those of the training."""
+    with pytest.raises(UserError, match=r"split\.fold=0 needs the labels, .*split=file split\.path="):
+        RandomSplit(0.15, 0.2, 0, fold=0)(TWENTY)

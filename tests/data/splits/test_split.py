@@ -26,14 +26,14 @@ case_lists = st.lists(st.integers(0, 30), min_size=4, max_size=60).map(
 )
 
 
-def test_shares_of_the_patients():
+def test_parts_have_their_shares_of_the_patients():
     split = RandomSplit(val=0.15, test=0.2, seed=0)(TWENTY)
     assert {part: len(ids) for part, ids in split.ids().items()} == {"train": 13, "val": 3, "test": 4}
     assert not split.shared
 
 
 @given(cases=case_lists, seed=st.integers(0, 99), data=st.data())
-def test_every_case_once_no_patient_in_two_parts_and_no_matter_the_order(cases, seed, data):
+def test_each_case_is_in_one_part_with_its_patient_in_any_order(cases, seed, data):
     try:
         split = RandomSplit(val=0.3, test=0.2, seed=seed)(cases)
     except UserError:  # too few patients
@@ -47,19 +47,19 @@ def test_every_case_once_no_patient_in_two_parts_and_no_matter_the_order(cases, 
     assert again.ids() == ids
 
 
-def test_another_seed_deals_otherwise():
+def test_seeds_give_different_splits():
     val = {tuple(RandomSplit(0.15, 0.2, seed)(TWENTY).ids()["val"]) for seed in range(20)}
     assert len(val) > 15
 
 
-def test_everyone_validates_sooner_or_later():
+def test_every_case_validates_with_some_seed():
     counts = Counter(case for seed in range(300) for case in RandomSplit(0.15, 0.2, seed)(TWENTY).ids()["val"])
     assert len(counts) == 20
     assert min(counts.values()) > 20  # 45 expected, standard deviation 6
     assert max(counts.values()) < 70
 
 
-def test_every_source_gives_its_share_and_keeps_its_split_in_other_company():
+def test_every_source_is_split_independently_of_others():
     other, one = make(*"abcdefghij", source="other"), make("x", source="one")
     split = RandomSplit(0.15, 0.2, 3)
     mixed, alone = split([*one, *other, *TWENTY]).ids(), split(TWENTY).ids()
@@ -70,24 +70,24 @@ def test_every_source_gives_its_share_and_keeps_its_split_in_other_company():
 
 
 @pytest.mark.parametrize(("val", "test"), [(0, 0.2), (1, 0), (0.2, -0.1), (-0.1, 0.3), (0.2, 1)])
-def test_shares_out_of_their_range(val, test):
+def test_shares_out_of_range_are_refused(val, test):
     with pytest.raises(UserError, match=rf"val must be .* got {val}|test must be .* but not 1, got {test}"):
         RandomSplit(val, test, 0)
 
 
 @pytest.mark.parametrize(("val", "test"), [(0.5, 0.5), (0.6, 0.5)])
-def test_shares_that_leave_nothing(val, test):
+def test_shares_that_leave_no_training_case_are_refused(val, test):
     with pytest.raises(UserError, match=rf"shares of the split must leave cases to train: val={val}, test={test};"):
         RandomSplit(val, test, 0)
 
 
-def test_no_case_to_validate():
+def test_a_split_without_validation_case_is_refused():
     message = r"leaves no case to validate \(3 train, 0 val, 0 test, of 3 patients\); .*split\.val=.*split=shared"
     with pytest.raises(UserError, match=message):
         RandomSplit(0.15, 0.1, 0)(make("a", "b", "c"))
 
 
-def test_no_case_to_train():
+def test_a_split_without_training_case_is_refused():
     with pytest.raises(UserError, match="leaves no case to train"):
         RandomSplit(0.5, 0.49, 0)(make("a", "b"))
 
@@ -97,10 +97,10 @@ def write(path, **parts):
     return FileSplit(path)
 
 
-def test_the_split_of_a_run_can_be_given_back(tmp_path):
+def test_the_split_of_a_run_can_be_used_again(tmp_path):
     split = RandomSplit(0.15, 0.2, 5)(TWENTY)
-    given_back = write(tmp_path / "split.json", **split.ids())(TWENTY[::-1])
-    assert given_back == split
+    read_back = write(tmp_path / "split.json", **split.ids())(TWENTY[::-1])
+    assert read_back == split
 
 
 def test_cases_that_the_file_does_not_name_are_left_out(tmp_path):
@@ -122,31 +122,31 @@ def test_cases_that_the_file_does_not_name_are_left_out(tmp_path):
         ),
     ],
 )
-def test_a_file_that_cannot_be_used(tmp_path, parts, message):
+def test_an_unusable_split_is_refused(tmp_path, parts, message):
     cases = make("a", "b", "c", patients={"a": "P", "b": "Q", "c": "P"})
     with pytest.raises(UserError, match=message):
         write(tmp_path / "s.json", **parts)(cases)
 
 
 @pytest.mark.parametrize("text", ["", "[1]", '{"train": 3}', '{"train": null}', "\x00\xff"])
-def test_a_file_that_is_no_split(tmp_path, text):
+def test_a_file_that_is_not_a_split_is_refused(tmp_path, text):
     (tmp_path / "s.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(UserError, match=r"cannot read .*s\.json: .*; a split is \{\"train\": \[ids\]"):
         FileSplit(tmp_path / "s.json")(TWENTY)
 
 
-def test_no_file(tmp_path):
+def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"cannot read .*s\.json"):
         FileSplit(tmp_path / "s.json")(TWENTY)
 
 
-def test_one_case_for_everything():
+def test_one_case_in_all_parts():
     split = SharedSplit()(TWENTY)
     assert split.ids() == {part: ["set/c00"] for part in PARTS}
     assert split.shared
     assert SharedSplit("set/c07")(TWENTY).ids() == {part: ["set/c07"] for part in PARTS}
 
 
-def test_no_such_case():
-    with pytest.raises(UserError, match=r"split\.case=x is no case; choose one of set/c00, set/c01"):
+def test_a_case_that_does_not_exist_is_refused():
+    with pytest.raises(UserError, match=r"split\.case=x is not a case; choose one of set/c00, set/c01"):
         SharedSplit("x")(TWENTY)

@@ -20,8 +20,8 @@ def store(tmp_path):
 
 
 @pytest.fixture
-def held(store, tmp_path):
-    """Cases whose volumes the store holds."""
+def stored_cases(store, tmp_path):
+    """Cases whose volumes are in the store."""
     cases = Folder(tmp_path / "set", CODES).cases("set")
     store.prepare(cases)
     return cases
@@ -32,37 +32,37 @@ def age(folder, days):
     os.utime(folder, (then, then))
 
 
-def test_a_store_lists_what_it_holds_the_longest_unused_first(store, held):
+def test_entries_are_listed_longest_unused_first(store, stored_cases):
     age(next(entry.volume.folder for entry in entries(store.root) if entry.volume.id == "set/b"), 5)
     first, second = entries(store.root)
     assert (first.volume.id, second.volume.id) == ("set/b", "set/a")
     assert first.unused_days == pytest.approx(5, abs=0.01)
     assert first.size_mb == sum(path.stat().st_size for path in first.volume.folder.iterdir()) / 1e6
-    store.prepare(held)
+    store.prepare(stored_cases)
     assert all(entry.unused_days < 0.01 for entry in entries(store.root))
 
 
-def test_no_store_holds_nothing(tmp_path):
+def test_a_missing_store_is_empty(tmp_path):
     assert entries(tmp_path / "none") == []
     assert prune(tmp_path / "none", 30) == (0, 0)
 
 
-def test_why_a_case_is_or_is_not_in_the_store(store, held, tmp_path):
-    have = entries(store.root)
-    decides = identity(held[0], store.transform, ORGANS)
-    assert explain(decides, have).startswith("in the store: ")
-    other = identity(held[0], transform((4, 4, 4)), ORGANS)
-    assert explain(other, have) == "not in the store: its CT is, with another preprocess"
-    codes = replace(held[0], label=replace(held[0].label, codes={"liver": 2, "spleen": 5, "other": [7, 9]}))
-    assert explain(identity(codes, store.transform, ORGANS[::-1]), have) == (
-        "not in the store: its CT is, with another label, another organs"
-    )
+def test_explanations_why_a_case_is_or_is_not_in_the_store(store, stored_cases, tmp_path):
+    stored = entries(store.root)
+    case_identity = identity(stored_cases[0], store.transform, ORGANS)
+    assert explain(case_identity, stored).startswith("in the store: ")
+    other = identity(stored_cases[0], transform((4, 4, 4)), ORGANS)
+    assert explain(other, stored) == "not in the store: its CT is, with another preprocess"
+    label = replace(stored_cases[0].label, codes={"liver": 2, "spleen": 5, "other": [7, 9]})
+    other = identity(replace(stored_cases[0], label=label), store.transform, ORGANS[::-1])
+    assert explain(other, stored) == "not in the store: its CT is, with another label, another organs"
     write_case(tmp_path / "new", "a", seed=7)
     (new,) = Folder(tmp_path / "new", CODES).cases("set")
-    assert explain(identity(new, store.transform, ORGANS), have).startswith("not in the store: this CT was never prep")
+    other = identity(new, store.transform, ORGANS)
+    assert explain(other, stored).startswith("not in the store: this CT was never prepared")
 
 
-def test_pruning_removes_what_is_long_unused_of_other_code_or_broken_and_nothing_else(store, held):
+def test_pruning_removes_only_long_unused_outdated_and_broken_volumes(store, stored_cases):
     used, unused = entries(store.root)
     age(unused.volume.folder, 31)
     names = {name: store.root / (name + "0" * 32) for name in ("", ".01234567.")}

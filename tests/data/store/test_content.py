@@ -15,7 +15,7 @@ def record(tmp_path):
 
 @pytest.fixture
 def reads(monkeypatch):
-    """Names of what was read through, in order."""
+    """Names of the files that were read, in order."""
     names = []
     monkeypatch.setattr(module, "content_hash", lambda path: names.append(path.name) or content_hash(path))
     return names
@@ -23,7 +23,7 @@ def reads(monkeypatch):
 
 @pytest.fixture
 def later(monkeypatch):
-    """Two minutes after everything was written."""
+    """Set the clock to two minutes after everything was written."""
     now = module.time.time_ns() + 120 * 10**9
     monkeypatch.setattr(module.time, "time_ns", lambda: now)
 
@@ -42,7 +42,7 @@ def test_a_settled_file_is_read_once(record, reads, tmp_path):
 
 
 @pytest.mark.usefixtures("later")
-def test_what_changed_is_read_again_even_with_its_size_and_time_set_back(record, reads, tmp_path):
+def test_a_changed_file_is_read_again_even_with_the_same_size_and_time(record, reads, tmp_path):
     path = write(tmp_path / "a.nii", b"one")
     record.hash(path)
     before = path.stat()
@@ -58,11 +58,11 @@ def test_what_changed_is_read_again_even_with_its_size_and_time_set_back(record,
 
 
 @pytest.mark.parametrize("age_s", [1, 30, 70])
-def test_nothing_is_kept_of_a_file_that_may_change_without_a_trace(record, tmp_path, monkeypatch, age_s):
-    """On a file system whose clock stands still: the second content comes with the marks of the first."""
+def test_nothing_is_recorded_of_a_file_that_changed_recently(record, tmp_path, monkeypatch, age_s):
+    """The clock of the file system stands still, so the state of the file is the same after the change."""
     path = write(tmp_path / "a.nii", b"one")
     changed = path.stat().st_mtime_ns
-    monkeypatch.setattr(module, "_mark", lambda _: (changed, changed, 3, 1, 1))
+    monkeypatch.setattr(module, "_file_state", lambda _: (changed, changed, 3, 1, 1))
     monkeypatch.setattr(module.time, "time_ns", lambda: changed + age_s * 10**9)
     first = record.hash(path)
     path.write_bytes(b"two")
@@ -70,48 +70,48 @@ def test_nothing_is_kept_of_a_file_that_may_change_without_a_trace(record, tmp_p
 
 
 @pytest.mark.usefixtures("later")
-def test_nothing_is_kept_of_a_file_that_changes_while_it_is_read(record, tmp_path, monkeypatch):
+def test_nothing_is_recorded_of_a_file_that_changes_while_it_is_read(record, tmp_path, monkeypatch):
     path = write(tmp_path / "a.nii", b"one")
 
-    def meanwhile(path):
+    def change_after_reading(path):
         found = content_hash(path)
         path.write_bytes(b"two")
         return found
 
-    monkeypatch.setattr(module, "content_hash", meanwhile)
+    monkeypatch.setattr(module, "content_hash", change_after_reading)
     record.hash(path)
     monkeypatch.undo()
     assert record.hash(path) == content_hash(path)
 
 
 @pytest.mark.usefixtures("later")
-def test_a_folder_is_read_again_when_any_file_comes_goes_or_changes(record, reads, tmp_path):
+def test_a_folder_is_read_again_when_a_file_is_added_removed_renamed_or_changed(record, reads, tmp_path):
     folder = tmp_path / "ct"
     for name in ("0", "1", "deep/2"):
         write(folder / name, name.encode())
 
-    def settled():
-        """Read through no more than once."""
+    def read_at_most_once():
+        """Hash the folder three times; return whether it was read once."""
         reads.clear()
         assert record.hash(folder) == record.hash(folder) == content_hash(folder)
         return reads == ["ct"]
 
-    assert settled()
+    assert read_at_most_once()
     write(folder / "3", b"3")
-    assert settled()
+    assert read_at_most_once()
     (folder / "1").unlink()
-    assert settled()
+    assert read_at_most_once()
     write(folder / "deep" / "2", b"5")
-    assert settled()
+    assert read_at_most_once()
     (folder / "0").rename(folder / "9")
-    assert settled()
+    assert read_at_most_once()
     reads.clear()
     record.hash(folder)
     assert reads == []
 
 
 @pytest.mark.usefixtures("later")
-def test_one_file_under_two_endings_has_two_hashes(record, tmp_path):
+def test_one_file_with_two_suffixes_has_two_hashes(record, tmp_path):
     path = write(tmp_path / "a.nii", b"one")
     (tmp_path / "a.mha").symlink_to(path)
     assert [record.hash(path), record.hash(tmp_path / "a.mha")] == [
@@ -123,7 +123,7 @@ def test_one_file_under_two_endings_has_two_hashes(record, tmp_path):
 
 @pytest.mark.usefixtures("later")
 @pytest.mark.parametrize("damage", [b"", b"[]", b"{}", b"\xff"])
-def test_a_damaged_record_or_none_that_can_be_written_costs_time_alone(record, tmp_path, damage):
+def test_a_damaged_or_unwritable_record_is_ignored(record, tmp_path, damage):
     path = write(tmp_path / "a.nii", b"one")
     record.hash(path)
     (kept,) = record.root.iterdir()

@@ -34,7 +34,7 @@ def relabelled(case, **changes):
     return replace(case, label=replace(case.label, **changes))
 
 
-def test_the_same_files_elsewhere_under_another_name_are_the_same(case, tmp_path):
+def test_names_and_folders_of_files_do_not_count(case, tmp_path):
     for path in (case.image, case.label.path):
         (tmp_path / f"b.1.{path.parent.name}.nii.gz").write_bytes(path.read_bytes())
     other = relabelled(
@@ -45,7 +45,7 @@ def test_the_same_files_elsewhere_under_another_name_are_the_same(case, tmp_path
 
 
 @pytest.mark.parametrize("kind", ["image", "label"])
-def test_another_content_is_another(case, kind):
+def test_the_content_of_files_counts(case, kind):
     path, before = {"image": case.image, "label": case.label.path}[kind], key(case)
     content = path.read_bytes()
     path.write_bytes(content + b"\0")
@@ -54,7 +54,7 @@ def test_another_content_is_another(case, kind):
     assert key(case) == before
 
 
-def test_image_and_label_swapped_are_another(case):
+def test_swapped_image_and_label_count(case):
     assert key(replace(relabelled(case, path=case.image), image=case.label.path)) != key(case)
 
 
@@ -63,7 +63,7 @@ def test_the_format_counts(case, tmp_path):
     assert key(replace(case, image=tmp_path / "a.nii")) != key(case)
 
 
-def test_what_codes_mean_and_the_order_of_organs_count(case):
+def test_the_meaning_of_codes_and_the_order_of_organs_count(case):
     keys = {
         key(case),
         key(case, organs=ORGANS[::-1]),
@@ -83,7 +83,7 @@ def test_versions_count(case, monkeypatch):
     assert len(keys) == 3
 
 
-def test_a_file_that_cannot_be_read(case):
+def test_an_unreadable_file_is_named(case):
     case.label.path.unlink()
     case.label.path.symlink_to("nowhere")
     with pytest.raises(UserError, match=r"cannot read .*labels/a\.nii\.gz: No such file or directory; check the file"):
@@ -120,7 +120,7 @@ def test_every_argument_of_our_transforms_counts(case, transform_class):
     assert key(case, transform_class(**variants[0])) == key(case, built[0])
 
 
-def test_every_argument_of_torchio_s_transforms_counts(case):
+def test_every_argument_of_transforms_of_torchio_counts(case):
     different = [
         tio.Compose([]),
         tio.Compose([tio.ToCanonical()]),
@@ -151,14 +151,14 @@ def test_every_argument_of_torchio_s_transforms_counts(case):
 
 
 @pytest.mark.parametrize("unknown", [lambda x: x, object()])
-def test_what_cannot_be_told_apart_is_refused(case, unknown):
+def test_an_indistinguishable_setting_is_refused(case, unknown):
     with pytest.raises(
         UserError, match=r"preprocessing holds <.*>, which cannot be distinguished from another; use a function"
     ):
         key(case, tio.Compose([tio.Lambda(lambda x: x) if callable(unknown) else tio.To(unknown)]))
 
 
-def test_voxels_are_known_in_any_order_of_storage_and_type():
+def test_the_voxel_hash_does_not_depend_on_orientation_and_type():
     hu = np.random.default_rng(0).integers(-1024, 3000, (5, 6, 7)).astype(np.int16)
     hashes = set()
     for order, signs in all_48():
@@ -176,13 +176,13 @@ def test_every_voxel_counts():
     assert len(hashes) == 6
 
 
-def test_the_two_zeros_are_one():
+def test_both_zeros_have_the_same_hash():
     assert voxel_hash(np.array([[[0.0, -0.0, 0.5]]], np.float32)) == voxel_hash(
         np.array([[[-0.0, 0.0, 0.5]]], np.float32)
     )
 
 
-def test_the_code_of_a_transform_of_ones_own_counts(case, tmp_path, monkeypatch):
+def test_the_code_of_a_user_s_transform_counts(case, tmp_path, monkeypatch):
     keys = []
     monkeypatch.syspath_prepend(str(tmp_path))
     for number in (1, 2):
@@ -194,7 +194,7 @@ def test_the_code_of_a_transform_of_ones_own_counts(case, tmp_path, monkeypatch)
     assert keys[0] != keys[1]
 
 
-def test_a_bound_method_cannot_be_told_from_another(case):
+def test_a_bound_method_is_refused(case):
     with pytest.raises(UserError, match="cannot be distinguished from another"):
         key(case, tio.ZNormalization(masking_method=Threshold(1).above))
 

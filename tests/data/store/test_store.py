@@ -14,7 +14,7 @@ import torch
 import torchio as tio
 from small_ct import CODES, ORGANS, transform, write_case
 
-from segment.anatomy.place import Place, places
+from segment.anatomy.structure import Structure, measure_structures
 from segment.data.store import content
 from segment.data.store import store as module
 from segment.data.store.store import Store
@@ -37,34 +37,34 @@ def store(tmp_path):
     return Store(tmp_path / "store", transform(), ORGANS)
 
 
-def held(root):
-    """All that lies in a store, half-written folders too, but for what it knows of files' content."""
+def folders_of(root):
+    """All folders in a store, including temporary ones, except the record of hashes."""
     return sorted(path for path in root.iterdir() if path.name != module.CONTENT)
 
 
-def alone(target, *arguments):
-    # As the workers of a loader do: a fork has none of OpenMP's threads, and would wait for them for ever.
+def in_one_thread(target, *arguments):
+    # As in the workers of a loader. A forked process has no OpenMP threads, so it would wait for them forever.
     torch.set_num_threads(1)
     target(*arguments)
 
 
 def run(target, *arguments):
-    process = fork.Process(target=alone, args=(target, *arguments))
+    process = fork.Process(target=in_one_thread, args=(target, *arguments))
     process.start()
     process.join(60)
     return process.exitcode
 
 
-def test_places_of_organs_are_remembered_as_they_are_on_the_ct_s_grid(store, cases):
+def test_places_of_organs_on_the_ct_s_grid_are_stored(store, cases):
     stored = store.prepare(cases[:1])[cases[0].id]
     scan = read_ct(cases[0].image)
-    expected = places(scan, cases[0].label.read(scan, cases[0].image, ORGANS))
+    expected = measure_structures(scan, cases[0].label.read(scan, cases[0].image, ORGANS))
     assert expected
-    remembered = {ORGANS.index(organ) + 1: Place(**place) for organ, place in stored.meta["places"].items()}
+    remembered = {ORGANS.index(organ) + 1: Structure(**place) for organ, place in stored.meta["places"].items()}
     assert remembered == expected
 
 
-def test_from_the_store_and_fresh_are_the_same(store, cases):
+def test_a_stored_volume_equals_a_new_one(store, cases):
     for case in cases[:2]:
         stored = store.prepare([case])[case.id]
         scan, label = read_ct(case.image), read_label(case.label.path)
@@ -77,7 +77,7 @@ def test_from_the_store_and_fresh_are_the_same(store, cases):
         assert stored.label.dtype == np.uint8
 
 
-def test_a_crop_is_a_slice_of_the_whole(tmp_path):
+def test_a_crop_equals_a_slice_of_the_whole_volume(tmp_path):
     write_case(tmp_path, "a", shape=(100, 70, 40), spacing_mm=(1, 1, 1))
     volume = Store(tmp_path / "s", transform((1, 1, 1)), ORGANS).prepare(list_cases(tmp_path))["set/a"]
     whole = volume.image[:]
@@ -85,7 +85,7 @@ def test_a_crop_is_a_slice_of_the_whole(tmp_path):
     assert np.array_equal(volume.image[60:68, 3:66, 30:40], whole[60:68, 3:66, 30:40])
 
 
-def test_foreground_voxels_are_of_their_class_and_spread_over_it(tmp_path):
+def test_foreground_voxels_belong_to_their_class_and_cover_it(tmp_path):
     write_case(tmp_path, "a", shape=(100, 70, 40), spacing_mm=(1, 1, 1))
     volume = Store(tmp_path / "s", transform((1, 1, 1)), ORGANS).prepare(list_cases(tmp_path))["set/a"]
     label, voxels = volume.label[:], volume.foreground
@@ -107,14 +107,14 @@ def test_a_case_without_organs(store, cases):
     assert not volume.label[:].any()
 
 
-def test_what_is_there_is_not_done_again(store, cases, monkeypatch):
+def test_a_stored_volume_is_not_prepared_again(store, cases, monkeypatch):
     first = store.prepare(cases)
     monkeypatch.setattr(module, "preprocess", None)
     assert store.prepare(cases) == first
-    assert len(held(store.root)) == len(cases)
+    assert len(folders_of(store.root)) == len(cases)
 
 
-def test_a_changed_file_or_option_never_meets_a_stale_volume(tmp_path, store):
+def test_a_changed_file_or_option_gives_another_volume(tmp_path, store):
     write_case(tmp_path, "a", seed=0)
     before = store.prepare(list_cases(tmp_path))["set/a"]
     write_case(tmp_path, "a", seed=1)
@@ -129,10 +129,10 @@ def test_a_changed_file_or_option_never_meets_a_stale_volume(tmp_path, store):
 
 
 def test_workers_make_no_difference(tmp_path, cases):
-    alone = Store(tmp_path / "0", transform(), ORGANS).prepare(cases)
+    without_workers = Store(tmp_path / "0", transform(), ORGANS).prepare(cases)
     by_two = Store(tmp_path / "2", transform(), ORGANS).prepare(cases, num_workers=2)
-    assert list(alone) == list(by_two) == [case.id for case in cases]
-    for name, volume in alone.items():
+    assert list(without_workers) == list(by_two) == [case.id for case in cases]
+    for name, volume in without_workers.items():
         other = by_two[name]
         assert volume.folder.name == other.folder.name
         for path in volume.folder.iterdir():
@@ -140,7 +140,7 @@ def test_workers_make_no_difference(tmp_path, cases):
 
 
 @pytest.mark.parametrize("num_workers", [0, 1])
-def test_random_numbers_of_the_run_do_not_hang_on_what_had_to_be_prepared(store, cases, num_workers):
+def test_preparation_does_not_change_the_random_state(store, cases, num_workers):
     torch.manual_seed(1)
     expected = torch.rand(3)
     torch.manual_seed(1)
@@ -149,7 +149,7 @@ def test_random_numbers_of_the_run_do_not_hang_on_what_had_to_be_prepared(store,
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
-def test_all_failing_cases_are_named_and_the_others_done(tmp_path, store, num_workers):
+def test_all_failing_cases_are_named_and_the_others_prepared(tmp_path, store, num_workers):
     for number in range(5):
         write_case(tmp_path, f"c{number}", seed=number)
     (tmp_path / "images" / "c1.nii.gz").write_bytes(b"")
@@ -162,17 +162,17 @@ def test_all_failing_cases_are_named_and_the_others_done(tmp_path, store, num_wo
     assert lines[1].startswith("  set/c1: cannot read ")
     assert lines[2].startswith("  set/c3: label ")
     assert len(lines) == 3
-    assert len(held(store.root)) == 3
+    assert len(folders_of(store.root)) == 3
 
 
-def test_one_failing_case_is_one_sentence(tmp_path, store):
+def test_the_error_of_one_case_is_one_line(tmp_path, store):
     _, label = write_case(tmp_path, "c")
     case = Folder(tmp_path, {"liver": 5, "spleen": 2}).cases("set")
     with pytest.raises(UserError, match=rf"^set/c: {label} holds codes that label_codes does not name: 9; name them"):
         store.prepare(case)
 
 
-def test_a_transform_that_cannot_take_a_ct_is_told_with_the_ct(tmp_path):
+def test_the_error_of_a_transform_names_the_ct(tmp_path):
     write_case(tmp_path, "a")
     store = Store(tmp_path / "store", tio.Compose([tio.Clamp(out_min=5000), tio.ZNormalization()]), ORGANS)
     with pytest.raises(
@@ -181,18 +181,18 @@ def test_a_transform_that_cannot_take_a_ct_is_told_with_the_ct(tmp_path):
         store.prepare(list_cases(tmp_path))
 
 
-def test_a_full_disk_is_told_and_leaves_nothing(store, cases, monkeypatch):
+def test_a_full_disk_is_reported_and_leaves_no_files(store, cases, monkeypatch):
     def full(self, content):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(UserError, match=r"cannot write to the store .*: No space left on device; free space or choose"):
         store.prepare(cases[:1])
-    assert not held(store.root)
+    assert not folders_of(store.root)
 
 
 def _prepare_and_be_killed(store, cases, moment):
-    """Killed while the n-th file is being written."""
+    """Kill the process while it writes the n-th file."""
     write, calls = Path.write_bytes, []
 
     def kill(path, content):
@@ -210,7 +210,7 @@ def _prepare_and_be_killed(store, cases, moment):
     "name", ["image.b2nd", "label.b2nd", "foreground.npy", "meta.json", "identity.json", "sums.json"]
 )
 @pytest.mark.parametrize("how", ["flipped", "cut", "gone"])
-def test_a_damaged_volume_is_noticed_and_made_anew(tmp_path, cases, caplog, name, how):
+def test_a_damaged_volume_is_detected_and_prepared_again(tmp_path, cases, caplog, name, how):
     store = Store(tmp_path, transform(), ORGANS)
     (stored,) = store.prepare(cases[:1]).values()
     image, label = stored.image[:], stored.label[:]
@@ -225,33 +225,33 @@ def test_a_damaged_volume_is_noticed_and_made_anew(tmp_path, cases, caplog, name
     assert np.array_equal(again.label[:], label)
     assert "the stored volume of set/case0 is damaged" in caplog.text
     assert again.is_intact()
-    assert len(held(tmp_path)) == 1
+    assert len(folders_of(tmp_path)) == 1
 
 
 @pytest.mark.parametrize("file", range(6))
-def test_killed_in_the_middle_of_any_file_it_goes_on(store, cases, monkeypatch, file):
+def test_preparation_resumes_after_a_kill_in_the_middle_of_any_file(store, cases, monkeypatch, file):
     clean = {
         name: volume.image[:] for name, volume in Store(store.root / "x", transform(), ORGANS).prepare(cases).items()
     }
     root = store.root / "y"
     store = Store(root, transform(), ORGANS)
     assert run(_prepare_and_be_killed, store, cases, 2 * 6 + 1 + file) == -signal.SIGKILL
-    left = held(root)
+    left = folders_of(root)
     assert (len(left), sum(not folder.name.startswith(".") for folder in left)) == (3, 2)
     done = []
     monkeypatch.setattr(module, "preprocess", lambda *arguments: done.append(1) or preprocess(*arguments))
     volumes = store.prepare(cases)
     assert len(done) == len(cases) - 2
-    assert held(root) == sorted(volume.folder for volume in volumes.values())
+    assert folders_of(root) == sorted(volume.folder for volume in volumes.values())
     assert all(np.array_equal(volumes[name].image[:], image) for name, image in clean.items())
 
 
-def test_killed_at_any_moment_no_wrong_volume_is_met(store, cases):
+def test_a_kill_at_any_moment_leaves_no_wrong_volume(store, cases):
     clean = {name: volume.image[:] for name, volume in store.prepare(cases).items()}
     root = store.root / "again"
     rng = random.Random(0)
     for _ in range(12):
-        worker = fork.Process(target=alone, args=(Store(root, transform(), ORGANS).prepare, cases))
+        worker = fork.Process(target=in_one_thread, args=(Store(root, transform(), ORGANS).prepare, cases))
         worker.start()
         worker.join(rng.uniform(0, 0.15))
         worker.kill()
@@ -270,18 +270,18 @@ def _prepare_together(store, cases, barrier):
 
 def test_two_processes_fill_a_store_at_once(store, cases):
     barrier = fork.Barrier(2)
-    processes = [fork.Process(target=alone, args=(_prepare_together, store, cases, barrier)) for _ in range(2)]
+    processes = [fork.Process(target=in_one_thread, args=(_prepare_together, store, cases, barrier)) for _ in range(2)]
     for process in processes:
         process.start()
     for process in processes:
         process.join(60)
     assert [process.exitcode for process in processes] == [0, 0]
-    assert held(store.root) == sorted(volume.folder for volume in store.prepare(cases).values())
+    assert folders_of(store.root) == sorted(volume.folder for volume in store.prepare(cases).values())
 
 
 @pytest.mark.parametrize("moment", ["save", "mkdir"])
-def test_another_process_may_be_first(store, cases, monkeypatch, moment):
-    """The other one finishes, and clears up, while this one writes."""
+def test_another_process_may_be_faster(store, cases, monkeypatch, moment):
+    """The other process writes the volume and cleans up while this one is writing."""
     owner = {"save": np, "mkdir": Path}[moment]
     original = getattr(owner, moment)
 
@@ -293,11 +293,11 @@ def test_another_process_may_be_first(store, cases, monkeypatch, moment):
     store.root.mkdir()
     monkeypatch.setattr(owner, moment, overtaken)
     folder = store.add(cases[0])
-    assert held(store.root) == [folder]
+    assert folders_of(store.root) == [folder]
     assert json.loads((folder / "meta.json").read_text())["classes"] == [1, 2]
 
 
-def test_opening_keeps_no_file_open_and_can_be_sent_to_another_process(volumes):
+def test_a_volume_keeps_no_file_open_and_can_be_pickled(volumes):
     def open_files():
         return len(list(Path("/proc/self/fd").iterdir()))
 
@@ -309,11 +309,11 @@ def test_opening_keeps_no_file_open_and_can_be_sent_to_another_process(volumes):
     assert again.meta == volumes[0].meta
 
 
-def test_a_second_start_reads_no_ct_again_until_one_changes(store, tmp_path, monkeypatch):
+def test_a_second_run_reads_only_changed_cts(store, tmp_path, monkeypatch):
     for seed, name in enumerate("ab"):
         write_case(tmp_path, name, seed=seed)
     cases = list_cases(tmp_path)
-    now = content.time.time_ns() + 120 * 10**9  # long after the files were written
+    now = content.time.time_ns() + 120 * 10**9  # two minutes after the files were written
     monkeypatch.setattr(content.time, "time_ns", lambda: now)
     before = store.prepare(cases)
     read = []
@@ -327,19 +327,19 @@ def test_a_second_start_reads_no_ct_again_until_one_changes(store, tmp_path, mon
     assert [name for name in before if before[name].folder != after[name].folder] == [cases[0].id]
 
 
-def test_a_file_that_changes_between_its_hash_and_its_reading_is_not_stored(store, tmp_path, monkeypatch):
+def test_a_file_that_changes_between_hashing_and_reading_is_not_stored(store, tmp_path, monkeypatch):
     write_case(tmp_path, "a")
     (case,) = list_cases(tmp_path)
     real = module.fingerprint
 
-    def meanwhile(decides):
+    def change_after_hashing(volume_identity):
         write_case(tmp_path, "a", seed=1)
-        return real(decides)
+        return real(volume_identity)
 
-    monkeypatch.setattr(module, "fingerprint", meanwhile)
+    monkeypatch.setattr(module, "fingerprint", change_after_hashing)
     with pytest.raises(UserError, match=r"a\.nii\.gz or its label changed while it was read; start again"):
         store.add(case)
     monkeypatch.undo()
     assert not list(store.root.glob("[!.]*"))
-    again, anew = (each.prepare([case])[case.id] for each in (store, Store(tmp_path / "new", transform(), ORGANS)))
-    np.testing.assert_array_equal(again.image[:], anew.image[:])
+    again, new = (each.prepare([case])[case.id] for each in (store, Store(tmp_path / "new", transform(), ORGANS)))
+    np.testing.assert_array_equal(again.image[:], new.image[:])

@@ -42,7 +42,7 @@ def test_the_catalogue_holds_the_ten_sets():
 
 
 @pytest.mark.parametrize("name", sorted(LAYOUTS))
-def test_the_files_of_the_catalogue_are_those_that_the_layouts_serve(name):
+def test_the_catalogue_has_the_archives_of_the_synthetic_layouts(name):
     urls = [file.url for listed in catalogued(name).files for file in listed.each()]
     for archive in LAYOUTS[name]():
         by_hand_only = not catalogued(name).files and archive in BY_HAND[name]
@@ -50,7 +50,7 @@ def test_the_files_of_the_catalogue_are_those_that_the_layouts_serve(name):
 
 
 @pytest.mark.parametrize("name", sorted(LAYOUTS))
-def test_the_steps_name_the_root_by_a_key_that_is_there(name):
+def test_the_steps_name_the_root_by_an_existing_key(name):
     text = notice(catalogued(name))
     for key in re.findall(r"data\.[\w.]+(?==)|data\.root", text):
         assert key == f"data.sources.{name}.root"
@@ -60,13 +60,13 @@ def test_the_steps_name_the_root_by_a_key_that_is_there(name):
 
 
 @pytest.mark.parametrize("name", sorted(LAYOUTS))
-def test_comments_are_no_longer_than_a_line_and_promise_no_download_that_is_not_there(name):
+def test_comments_fit_on_a_line_and_promise_only_downloads_that_exist(name):
     comments = [c for c in Path(config_dir(), "data", f"{name}.yaml").read_text().splitlines() if c.startswith("#")]
     assert max(map(len, comments)) <= 120
-    assert ("gets it" in " ".join(comments)) == bool(catalogued(name).files)
+    assert ("downloads it" in " ".join(comments)) == bool(catalogued(name).files)
 
 
-def test_a_file_for_every_number():
+def test_a_numbered_file_becomes_one_file_for_every_number():
     file = PublicFile("https://host/{number:05d}.gz", name="case_{number}/a.gz", numbers=[(1, 2), (40, 40)])
     assert [(f.url, f.name) for f in file.each()] == [
         ("https://host/00001.gz", "case_1/a.gz"),
@@ -83,7 +83,7 @@ def test_the_notice_prints_every_licence_the_citation_and_the_steps():
     assert "differ" not in notice(SET)
 
 
-def test_the_notice_says_who_vouches_for_the_files():
+def test_the_notice_states_the_origin_of_the_checksums():
     vouched = replace(FILE, md5="0" * 32, checksum_from="Zenodo")
     assert "no proof" in notice(SET)
     assert "no proof" in notice(replace(SET, files=[FILE, vouched]))
@@ -99,7 +99,7 @@ def test_the_notice_says_who_vouches_for_the_files():
         ({"licences": []}, "no licence"),
     ],
 )
-def test_a_slip_in_the_catalogue_is_found(changes, sentence):
+def test_a_mistake_in_a_set_is_refused(changes, sentence):
     with pytest.raises(UserError, match=sentence):
         replace(SET, **changes)
 
@@ -107,13 +107,13 @@ def test_a_slip_in_the_catalogue_is_found(changes, sentence):
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"md5": "0" * 32}, "of nobody"),
+        ({"md5": "0" * 32}, "of unknown origin"),
         ({"sha256": "0" * 63, "checksum_from": "me"}, "64 hexadecimal digits"),
         ({"md5": "X" * 32, "checksum_from": "me"}, "32 hexadecimal digits"),
         ({"name": "../x.zip"}, "below the data set's folder"),
         ({"unpacks_to": "/x"}, "below the data set's folder"),
     ],
 )
-def test_a_slip_in_a_file_is_found(changes, sentence):
+def test_a_mistake_in_a_file_is_refused(changes, sentence):
     with pytest.raises(UserError, match=sentence):
         replace(FILE, **changes)

@@ -13,7 +13,7 @@ from segment.datasets.fetch import download as module
 from segment.datasets.fetch import remote, space
 from segment.datasets.fetch.download import download
 from segment.datasets.fetch.partial_file import Origin, PartialFile
-from segment.datasets.fetch.remote import opened
+from segment.datasets.fetch.remote import open_remote
 from segment.errors import UserError
 
 CONTENT = random.Random(0).randbytes(1_000_000)
@@ -33,13 +33,13 @@ def names(target):
 
 
 @pytest.mark.parametrize("published", [{"sha256": SHA256}, {"md5": MD5}, {"sha256": SHA256.upper(), "size": 1_000_000}])
-def test_a_file_arrives_whole_and_nothing_else_is_left(server, target, published):
+def test_a_file_is_downloaded_completely_and_nothing_else_is_left(server, target, published):
     assert download(server.serve("a.zip", Script(CONTENT)), target, **published) == target
     assert target.read_bytes() == CONTENT
     assert names(target) == ["archive.zip"]
 
 
-def test_dropped_connections_are_gone_on_with_where_they_broke(server, target):
+def test_a_dropped_connection_is_resumed_where_it_broke(server, target):
     script = Script(CONTENT, drops=[300_000, 100_000, 0, 50_000])
     download(server.serve("b.zip", script), target, sha256=SHA256)
     assert target.read_bytes() == CONTENT
@@ -48,14 +48,14 @@ def test_dropped_connections_are_gone_on_with_where_they_broke(server, target):
 
 @given(drops=st.lists(st.integers(0, 400_000), max_size=5), ranges=st.booleans(), etag=st.sampled_from(['"1"', None]))
 @settings(max_examples=25)
-def test_whatever_the_server_does_the_bytes_are_right(server, drops, ranges, etag):
+def test_the_bytes_are_right_for_every_behaviour_of_the_server(server, drops, ranges, etag):
     url = server.serve("c.zip", Script(CONTENT, drops=drops, ranges=ranges, etag=etag))
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "PAUSE_S", 0)
         assert download(url, Path(folder) / "x.zip").read_bytes() == CONTENT
 
 
-def test_a_server_that_knows_no_ranges_sends_all_anew(server, target):
+def test_a_server_without_ranges_sends_the_whole_file_again(server, target):
     script = Script(CONTENT, drops=[300_000], ranges=False)
     download(server.serve("d.zip", script), target, sha256=SHA256)
     assert target.read_bytes() == CONTENT
@@ -77,7 +77,7 @@ def test_bytes_of_two_versions_are_never_mixed(server, target, checks_if_range, 
     assert script.asked == ["bytes=300000-"] + [None] * (not checks_if_range)
 
 
-def test_the_beginning_of_another_source_is_not_gone_on_with(server, target):
+def test_a_part_of_another_source_is_not_resumed(server, target):
     with pytest.raises(UserError, match="continues at byte 300000"):
         download(server.serve("e1.zip", Script(CONTENT, drops=[300_000] + [0] * 9)), target)
     new = CONTENT[::-1]
@@ -85,36 +85,36 @@ def test_the_beginning_of_another_source_is_not_gone_on_with(server, target):
     assert target.read_bytes() == new
 
 
-def test_a_part_is_not_taken_for_the_whole_of_another_source(server, target):
+def test_a_complete_part_of_another_source_is_discarded(server, target):
     part = PartialFile(target)
     target.parent.mkdir()
-    part.begin(Origin(server.url("e3.zip"), len(CONTENT), '"1"'))
+    part.restart(Origin(server.url("e3.zip"), len(CONTENT), '"1"'))
     part.path.write_bytes(CONTENT[::-1])
     assert download(server.serve("e4.zip", Script(CONTENT)), target).read_bytes() == CONTENT
 
 
-def test_a_part_longer_than_the_whole_is_thrown_away(target, tmp_path):
+def test_a_part_longer_than_the_file_is_discarded(target, tmp_path):
     source = tmp_path / "source.zip"
     source.write_bytes(CONTENT)
     part = PartialFile(target)
     target.parent.mkdir()
-    with opened(source.as_uri(), 0, None) as remote_file:
-        part.begin(Origin(source.as_uri(), len(CONTENT), remote_file.validator))
+    with open_remote(source.as_uri(), 0, None) as remote_file:
+        part.restart(Origin(source.as_uri(), len(CONTENT), remote_file.validator))
     part.path.write_bytes(CONTENT + b"x")
     assert download(source.as_uri(), target).read_bytes() == CONTENT
 
 
-def test_a_whole_part_of_a_process_that_died_is_not_downloaded_again(server, target):
+def test_a_complete_part_of_a_killed_process_is_not_downloaded_again(server, target):
     script = Script(CONTENT)
     part = PartialFile(target)
     target.parent.mkdir()
-    part.begin(Origin(server.serve("e5.zip", script), len(CONTENT), '"1"'))
+    part.restart(Origin(server.serve("e5.zip", script), len(CONTENT), '"1"'))
     part.path.write_bytes(CONTENT)
     assert download(server.url("e5.zip"), target).read_bytes() == CONTENT
     assert script.asked == []
 
 
-def test_without_a_validator_only_a_published_checksum_allows_going_on(server, target, tmp_path):
+def test_without_a_validator_only_a_published_checksum_allows_resuming(server, target, tmp_path):
     script = Script(CONTENT, drops=[300_000], etag=None)
     download(server.serve("f.zip", script), target)
     assert script.asked == [None, None]
@@ -125,7 +125,7 @@ def test_without_a_validator_only_a_published_checksum_allows_going_on(server, t
 
 
 @pytest.mark.parametrize("etag", ['W/"1"', None])
-def test_a_time_of_change_takes_the_place_of_a_strong_etag(server, target, etag):
+def test_the_time_of_modification_replaces_a_missing_strong_etag(server, target, etag):
     date = "Wed, 01 Jan 2025 00:00:00 GMT"
     script = Script(CONTENT, drops=[300_000], etag=date, headers={"ETag": etag, "Last-Modified": date})
     download(server.serve("h.zip", script), target)
@@ -133,13 +133,13 @@ def test_a_time_of_change_takes_the_place_of_a_strong_etag(server, target, etag)
     assert script.asked_if == [None, date]
 
 
-def test_a_wrong_checksum_names_both_and_keeps_nothing(server, target):
+def test_an_error_about_a_wrong_checksum_names_both_and_nothing_is_kept(server, target):
     with pytest.raises(UserError, match=f"has SHA256 {SHA256}, expected {'0' * 64}; it was deleted"):
         download(server.serve("i.zip", Script(CONTENT)), target, sha256="0" * 64)
     assert names(target) == []
 
 
-def test_an_unpublished_checksum_is_that_of_the_first_download(server, target, caplog):
+def test_without_a_published_checksum_later_downloads_must_match_the_first(server, target, caplog):
     caplog.set_level(logging.INFO)
     url = server.serve("j.zip", Script(CONTENT))
     download(url, target)
@@ -156,7 +156,7 @@ def test_an_unpublished_checksum_is_that_of_the_first_download(server, target, c
 
 
 @pytest.mark.parametrize("published", [{"sha256": SHA256}, {"size": 7}, {}])
-def test_a_file_that_is_there_is_checked_and_never_replaced(server, target, published):
+def test_an_existing_file_is_checked_and_never_replaced(server, target, published):
     target.parent.mkdir()
     (target.parent / "archive.zip.sha256").write_text(f"{SHA256}  archive.zip\n")
     target.write_bytes(b"other")
@@ -175,7 +175,7 @@ def test_a_file_that_is_there_is_checked_and_never_replaced(server, target, publ
         (418, r"cannot be downloaded \(HTTP 418\); download it"),
     ],
 )
-def test_a_refusal_is_said_at_once(server, target, status, sentence):
+def test_a_refused_request_is_not_repeated(server, target, status, sentence):
     script = Script(CONTENT, statuses=[status])
     with pytest.raises(UserError, match=sentence):
         download(server.serve("l.zip", script), target)
@@ -193,19 +193,19 @@ def test_an_overloaded_server_is_given_time(server, target, monkeypatch, caplog)
     assert target.read_bytes() == CONTENT
 
 
-def test_attempts_that_bring_nothing_come_to_an_end(server, target):
+def test_attempts_without_new_bytes_are_limited(server, target):
     script = Script(CONTENT, drops=[0] * 100)
     with pytest.raises(UserError, match="cannot be downloaded: the connection ended after 0 of 1000000 bytes"):
         download(server.serve("n.zip", script), target)
     assert len(script.asked) == module.ATTEMPTS
 
 
-def test_a_server_that_is_not_there_is_named(target):
+def test_an_unreachable_server_is_named(target):
     with pytest.raises(UserError, match=r"127\.0\.0\.1 cannot be reached"):
         download("http://127.0.0.1:9/x.zip", target)
 
 
-def test_silence_counts_as_a_dropped_connection(server, target, monkeypatch):
+def test_a_silent_server_counts_as_a_dropped_connection(server, target, monkeypatch):
     monkeypatch.setattr(remote, "TIMEOUT_S", 0.2)
     script = Script(CONTENT[:40_000], pause_s=0.6)
     url = server.serve("o.zip", script)
@@ -215,7 +215,7 @@ def test_silence_counts_as_a_dropped_connection(server, target, monkeypatch):
     assert download(url, target).read_bytes() == CONTENT[:40_000]
 
 
-def test_a_web_page_is_no_archive(server, target):
+def test_a_web_page_is_refused(server, target):
     with pytest.raises(UserError, match="leads to a web page"):
         download(server.serve("p.zip", Script(b"<html>", headers={"Content-Type": "text/html"})), target)
     assert names(target) == []
@@ -234,19 +234,19 @@ def test_a_web_page_is_no_archive(server, target):
         ),
     ],
 )
-def test_answers_that_cannot_be_used_name_the_way_by_hand(server, target, script, sentence):
+def test_the_error_about_an_unusable_response_suggests_a_manual_download(server, target, script, sentence):
     with pytest.raises(UserError, match=sentence):
         download(server.serve("v.zip", script), target)
 
 
-def test_another_size_than_the_published_one_is_refused_before_a_byte(server, target):
+def test_a_wrong_size_is_refused_before_the_download(server, target):
     with pytest.raises(UserError, match="has 1000000 bytes, expected 7: the file was replaced; look"):
         download(server.serve("q.zip", Script(CONTENT)), target, size=7)
     assert names(target) == []
 
 
 @pytest.mark.parametrize("url", ["ftp://host/x.zip", "x.zip", "data:,x"])
-def test_other_kinds_of_urls_are_refused(target, url):
+def test_other_schemes_are_refused(target, url):
     with pytest.raises(UserError, match="only http, https and file"):
         download(url, target)
 
@@ -273,13 +273,13 @@ def test_a_local_file_is_copied(target, tmp_path):
         download((tmp_path / "none.zip").as_uri(), tmp_path / "y.zip")
 
 
-def test_what_does_not_fit_is_refused_before_it_begins(server, target, monkeypatch):
+def test_a_file_that_does_not_fit_is_refused_before_the_download(server, target, monkeypatch):
     monkeypatch.setattr(space.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 999_999}))
     with pytest.raises(UserError, match="make room"):
         download(server.serve("u.zip", Script(CONTENT)), target)
     assert not target.exists()
 
 
-def test_no_bar_is_drawn_where_no_terminal_is(server, target, capfd):
+def test_there_is_no_progress_bar_without_a_terminal(server, target, capfd):
     download(server.serve("v.zip", Script(CONTENT)), target, sha256=SHA256)
     assert capfd.readouterr() == ("", "")

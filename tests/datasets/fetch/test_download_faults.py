@@ -1,4 +1,4 @@
-"""Downloads by processes of their own: killed, two at once, on a full disk."""
+"""Downloads in separate processes: killed, two at once, on a full disk."""
 
 import hashlib
 import random
@@ -40,7 +40,7 @@ def wait_for(condition):
         time.sleep(0.005)
 
 
-def test_killed_at_any_moment_a_download_is_right_in_the_end(server, tmp_path):
+def test_a_download_is_right_after_kills_at_random_moments(server, tmp_path):
     script = Script(CONTENT, pause_s=0.002)  # 0.4 s for all
     url = server.serve("killed.zip", script)
     target = tmp_path / "x.zip"
@@ -60,11 +60,11 @@ def test_killed_at_any_moment_a_download_is_right_in_the_end(server, tmp_path):
     child = start(url, target)
     assert child.communicate()[1].count("error") == 0
     assert target.read_bytes() == CONTENT
-    assert any(header for header in script.asked), "nothing was gone on with"
+    assert any(header for header in script.asked), "nothing was resumed"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["x.zip", "x.zip.sha256"]
 
 
-def test_killed_between_its_last_two_steps_a_download_leaves_nothing_behind(server, tmp_path):
+def test_a_kill_between_the_last_two_steps_leaves_nothing_behind(server, tmp_path):
     url = server.serve("last.zip", Script(CONTENT))
     target = tmp_path / "x.zip"
     assert start(url, target).communicate()[1].count("error") == 0
@@ -73,28 +73,28 @@ def test_killed_between_its_last_two_steps_a_download_leaves_nothing_behind(serv
     assert sorted(p.name for p in tmp_path.iterdir()) == ["x.zip", "x.zip.sha256"]
 
 
-def test_of_two_processes_one_waits_and_nothing_is_downloaded_twice(server, tmp_path):
+def test_the_second_of_two_processes_waits_and_nothing_is_downloaded_twice(server, tmp_path):
     script = Script(CONTENT, pause_s=0.005)
     url = server.serve("two.zip", script)
     target = tmp_path / "x.zip"
     children = [start(url, target), start(url, target)]
-    said = [child.communicate()[1] for child in children]
+    outputs = [child.communicate()[1] for child in children]
     assert [child.returncode for child in children] == [0, 0]
     assert script.asked == [None]
-    assert sum("another process is writing" in text for text in said) == 1
+    assert sum("another process is writing" in text for text in outputs) == 1
     assert target.read_bytes() == CONTENT
     assert sorted(p.name for p in tmp_path.iterdir()) == ["x.zip", "x.zip.sha256"]
 
 
-def test_a_full_disk_is_said_and_what_came_is_kept(server, tmp_path):
+def test_a_full_disk_is_reported_and_the_bytes_so_far_are_kept(server, tmp_path):
     script = Script(CONTENT)
     url = server.serve("full.zip", script)
     target = tmp_path / "x.zip"
     child = start(url, target, limit=1_000_000)
-    said = child.communicate()[1]
+    output = child.communicate()[1]
     assert child.returncode == 1
-    assert said.count("\n") == 1
-    assert "no room is left" in said
+    assert output.count("\n") == 1
+    assert "no room is left" in output
     assert not target.exists()
     child = start(url, target)
     child.communicate()
@@ -102,9 +102,10 @@ def test_a_full_disk_is_said_and_what_came_is_kept(server, tmp_path):
     assert script.asked == [None, "bytes=1000000-"]
 
 
-@pytest.mark.skipif(shutil.which("unshare") is None, reason="needs a mount of its own")
-def test_a_disk_that_others_fill_meanwhile_is_said(server, tmp_path):
-    url = server.serve("tmpfs.zip", Script(CONTENT, headers={"Content-Length": None}))  # so that nothing warns before
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="needs to mount a file system")
+def test_a_disk_that_becomes_full_during_the_download_is_reported(server, tmp_path):
+    # Without a length, the size cannot be checked in advance.
+    url = server.serve("tmpfs.zip", Script(CONTENT, headers={"Content-Length": None}))
     mount = f'mount -t tmpfs -o size=1m none {tmp_path} || exit 77; exec {sys.executable} -c "$1" {url} {tmp_path}/x 0'
     done = subprocess.run(
         ["unshare", "-m", "sh", "-c", mount, "sh", CHILD], capture_output=True, text=True, check=False

@@ -1,4 +1,4 @@
-"""The synthetic sets are what they claim to be: other tests rely on them."""
+"""Checks of the synthetic sets that other tests use."""
 
 import nibabel as nib
 import numpy as np
@@ -7,13 +7,13 @@ from layouts import CASES, LAYOUTS
 from synthetic_ct import AFFINE, volume
 
 
-def test_no_two_cases_of_a_set_are_the_same():
+def test_all_cases_of_a_set_differ():
     for name, make in LAYOUTS.items():
         big = [content for files in make().values() for content in files.values() if len(content) > 1000]
         assert len(set(big)) == len(big) >= len(CASES[name])
 
 
-def test_the_dicom_series_is_the_volume_and_its_pictures_go_by_name(tmp_path):
+def test_the_dicom_series_shows_the_volume_and_its_pictures_are_in_the_order_of_names(tmp_path):
     files = LAYOUTS["chaos_ct"]()["CHAOS_Train_Sets.zip"]
     for path, content in files.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
@@ -36,7 +36,7 @@ def test_the_dicom_series_is_the_volume_and_its_pictures_go_by_name(tmp_path):
     assert image.GetOrigin() == (-corner[0], -corner[1], corner[2])
 
 
-def test_the_organs_lie_where_they_lie_in_people():
+def test_the_organs_are_where_they_are_in_people():
     true = volume(0)
     assert nib.aff2axcodes(AFFINE) == ("R", "A", "S")
     middle = {name: np.argwhere(mask).mean(axis=0) for name, mask in true.masks.items()}

@@ -1,4 +1,4 @@
-"""Every set of the catalogue, from a server on this machine that has synthetic CTs in the set's true layout."""
+"""Every set of the catalogue, from a local server with synthetic CTs in the layout of the real set."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ DOWNLOADED = sorted(name for name in LAYOUTS if name not in ("btcv", "word"))
 
 
 def cases(name, folder):
-    """Names of the cases that the set's configuration finds; none where it refuses the folder."""
+    """Names of the cases that the set's configuration finds; none if it refuses the folder."""
     cfg = OmegaConf.merge(
         OmegaConf.load(f"{config_dir()}/data/{name}.yaml"), {"sources": {name: {"root": str(folder)}}}
     )
@@ -33,7 +33,7 @@ def files_below(folder):
 
 
 @pytest.mark.parametrize("name", DOWNLOADED)
-def test_every_set_arrives_over_a_bad_connection_with_all_its_cases(server, tmp_path, name):
+def test_every_set_is_downloaded_over_a_bad_connection_with_all_its_cases(server, tmp_path, name):
     entry, scripts = on_this_machine(catalogued(name), server, name, lambda c: Script(c, drops=[len(c) // 2, 0, 1]))
     obtain(entry, tmp_path, accept_licence=True)
     do_by_hand(name, tmp_path)
@@ -55,7 +55,7 @@ def test_an_unpacked_archive_may_be_deleted(server, tmp_path, name):
 
 
 @pytest.mark.parametrize("name", [n for n in DOWNLOADED if n != "kits23"])
-def test_a_truncated_archive_is_named_and_leaves_no_cases(server, tmp_path, name):
+def test_a_truncated_archive_is_reported_and_leaves_no_cases(server, tmp_path, name):
     entry, _ = on_this_machine(catalogued(name), server, name, lambda content: Script(content[: len(content) // 2]))
     with pytest.raises(UserError, match="damaged or cut off"):
         obtain(entry, tmp_path, accept_licence=True)
@@ -72,7 +72,7 @@ def test_a_wrong_checksum_leaves_nothing(server, tmp_path, name):
 
 
 @pytest.mark.parametrize("name", sorted(LAYOUTS))
-def test_a_licence_that_binds_needs_consent_before_a_byte_is_asked_for(server, tmp_path, name, caplog):
+def test_a_licence_with_terms_needs_consent_before_the_first_request(server, tmp_path, name, caplog):
     caplog.set_level("INFO")
     entry, scripts = on_this_machine(catalogued(name), server, name, Script)
     if name in ("btcv", "word"):
@@ -88,7 +88,7 @@ def test_a_licence_that_binds_needs_consent_before_a_byte_is_asked_for(server, t
 
 
 @pytest.mark.parametrize("name", ["btcv", "word"])
-def test_the_steps_by_hand_lead_to_all_cases(tmp_path, name):
+def test_the_manual_steps_lead_to_all_cases(tmp_path, name):
     assert set(BY_HAND[name]) == set(LAYOUTS[name]())
     do_by_hand(name, tmp_path)
     assert cases(name, tmp_path) == CASES[name]

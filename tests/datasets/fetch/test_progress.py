@@ -11,7 +11,7 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize("total", [100, None])
-def test_a_bar_names_the_file_on_a_terminal(monkeypatch, total):
+def test_the_progress_bar_on_a_terminal_names_the_file(monkeypatch, total):
     monkeypatch.setattr("sys.stderr", terminal := Terminal())
     with progress("a[b].zip", 50, total) as advance:
         advance(50)

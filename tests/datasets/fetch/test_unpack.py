@@ -29,7 +29,7 @@ KINDS = ["x.zip", "x.tar", "x.tar.gz", "x.tgz"]
 
 
 def pack(path, files):
-    """An archive of files; a value that is not bytes is a function that makes the tar member another one."""
+    """An archive of files. A value that is not bytes is a function that changes the member of a tar."""
     if path.name.endswith(".zip"):
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, content in files.items():
@@ -57,7 +57,7 @@ def nothing_is_left(tmp_path, *but):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_was_packed_is_unpacked(tmp_path, kind):
+def test_an_archive_is_unpacked_completely(tmp_path, kind):
     archive = pack(tmp_path / kind, FILES)
     assert unpack(archive, tmp_path / "deep" / "out", CAP) == tmp_path / "deep" / "out"
     assert tree(tmp_path / "deep" / "out") == FILES
@@ -65,7 +65,7 @@ def test_what_was_packed_is_unpacked(tmp_path, kind):
     assert nothing_is_left(tmp_path / "deep", "out")
 
 
-def test_folders_of_their_own_are_no_files(tmp_path):
+def test_folder_entries_are_not_unpacked_as_files(tmp_path):
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
         archive.mkdir("set")
         archive.writestr("set/a", b"a")
@@ -79,7 +79,7 @@ def test_folders_of_their_own_are_no_files(tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_a_mac_adds_is_left_out(tmp_path, kind):
+def test_files_that_macos_adds_are_left_out(tmp_path, kind):
     junk = ["__MACOSX/set/._a", "set/.DS_Store", "set/._a.nii.gz", "._set"]
     archive = pack(tmp_path / kind, {**FILES, **dict.fromkeys(junk, b"junk")})
     assert tree(unpack(archive, tmp_path / "out", CAP)) == FILES
@@ -96,7 +96,7 @@ def test_unpacking_twice_does_nothing_even_without_the_archive(tmp_path):
     assert not is_unpacked(folder, "y.zip")
 
 
-def test_a_folder_of_something_else_is_never_touched(tmp_path):
+def test_a_folder_with_other_content_is_not_changed(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine").write_text("x")
     with pytest.raises(UserError, match="move it away"):
@@ -106,7 +106,7 @@ def test_a_folder_of_something_else_is_never_touched(tmp_path):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", ["../evil", "set/../../evil", "/tmp/evil", "..\\evil", "C:\\evil", "a/../evil"])
-def test_a_path_that_may_lead_out_is_refused(tmp_path, kind, name):
+def test_a_path_that_may_lead_out_of_the_folder_is_refused(tmp_path, kind, name):
     archive = pack(tmp_path / kind, {"set/a": b"a", name: b"evil"})
     with pytest.raises(UserError, match="lead out of its folder"):
         unpack(archive, tmp_path / "in" / "out", CAP)
@@ -139,7 +139,7 @@ def test_a_link_in_a_zip_is_refused(tmp_path):
     info.external_attr = 0o120777 << 16
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
         archive.writestr(info, "/etc/passwd")
-    with pytest.raises(UserError, match=r"holds a link or device: .*; nothing of it was kept: do not use this archive"):
+    with pytest.raises(UserError, match=r"holds a link or device: .*; nothing was kept: do not use this archive"):
         unpack(tmp_path / "x.zip", tmp_path / "out", CAP)
 
 
@@ -176,7 +176,7 @@ def test_a_zip_that_lies_about_sizes_is_refused(tmp_path):
         unpack(archive, tmp_path / "out", CAP)
 
 
-def test_an_encrypted_zip_needs_the_users_hands(tmp_path):
+def test_an_encrypted_zip_is_left_to_the_user(tmp_path):
     archive = pack(tmp_path / "x.zip", {"a": b"a"})
     data = bytearray(archive.read_bytes())
     for signature, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
@@ -186,17 +186,17 @@ def test_an_encrypted_zip_needs_the_users_hands(tmp_path):
         unpack(archive, tmp_path / "out", CAP)
 
 
-def test_a_file_that_is_there_twice_is_refused(tmp_path):
+def test_an_archive_with_a_duplicate_file_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
         archive.writestr("a", b"1")
         with pytest.warns(UserWarning, match="Duplicate"):
             archive.writestr("a", b"2")
-    with pytest.raises(UserError, match="'a' twice; nothing of it was kept: do not use this"):
+    with pytest.raises(UserError, match="'a' twice; nothing was kept: do not use this"):
         unpack(tmp_path / "x.zip", tmp_path / "out", CAP)
 
 
 @pytest.mark.parametrize("name", ["x.7z", "x.rar", "x.nii.gz"])
-def test_other_kinds_are_left_to_the_user(tmp_path, name):
+def test_other_formats_are_left_to_the_user(tmp_path, name):
     (tmp_path / name).write_bytes(b"7z")
     with pytest.raises(UserError, match=r"unpack it by hand .* data\.sources\.<set>\.root=<folder>"):
         unpack(tmp_path / name, tmp_path / "out", CAP)
@@ -206,7 +206,7 @@ def test_other_kinds_are_left_to_the_user(tmp_path, name):
 @given(share=st.floats(0, 1, exclude_max=True))
 @example(share=0.004)  # far less than the members claim to hold
 @settings(max_examples=20)
-def test_an_archive_cut_off_anywhere_is_named(tmp_path_factory, kind, share):
+def test_a_truncated_archive_is_reported(tmp_path_factory, kind, share):
     folder = tmp_path_factory.mktemp("cut")
     archive = pack(folder / kind, FILES)
     whole = archive.read_bytes()
@@ -217,7 +217,7 @@ def test_an_archive_cut_off_anywhere_is_named(tmp_path_factory, kind, share):
     assert nothing_is_left(folder, kind)
 
 
-def test_a_tar_cut_off_between_two_members_is_named(tmp_path):
+def test_a_tar_truncated_between_two_members_is_reported(tmp_path):
     archive = pack(tmp_path / "x.tar", {"a": b"a" * 512, "b": b"b" * 512})
     archive.write_bytes(archive.read_bytes()[:1024])  # a's header and content
     with pytest.raises(UserError, match="the end is missing"):
@@ -225,7 +225,7 @@ def test_a_tar_cut_off_between_two_members_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["x.zip", "x.tar.gz"])
-def test_a_changed_byte_is_found(tmp_path, kind):
+def test_a_changed_byte_is_detected(tmp_path, kind):
     archive = pack(tmp_path / kind, FILES)
     data = bytearray(archive.read_bytes())
     data[20_000] ^= 1
@@ -235,7 +235,7 @@ def test_a_changed_byte_is_found(tmp_path, kind):
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
-def test_changed_bytes_are_found_whatever_packed_them(tmp_path, method):
+def test_changed_bytes_are_detected_for_every_compression(tmp_path, method):
     with zipfile.ZipFile(tmp_path / "x.zip", "w", method) as archive:
         archive.writestr("a", FILES["set/images/a.nii.gz"])
         start = archive.getinfo("a").compress_size // 2
@@ -249,25 +249,25 @@ def test_changed_bytes_are_found_whatever_packed_them(tmp_path, method):
 
 @pytest.mark.parametrize("content", [b"\0" * 60, b"\xff" * 60])
 @pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
-def test_what_was_never_packed_is_found(tmp_path, method, content):
+def test_data_that_is_not_compressed_data_is_detected(tmp_path, method, content):
     with zipfile.ZipFile(tmp_path / "x.zip", "w", method) as archive:
         archive.writestr("a", FILES["set/images/a.nii.gz"])
     data = bytearray((tmp_path / "x.zip").read_bytes())
-    data[40:100] = content  # after the local header of 31 bytes and what says which LZMA it is
+    data[40:100] = content  # after the local header of 31 bytes and the properties of LZMA
     (tmp_path / "x.zip").write_bytes(data)
     with pytest.raises(UserError, match="damaged or cut off"):
         unpack(tmp_path / "x.zip", tmp_path / "out", CAP)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_name_too_long_for_a_file_is_named(tmp_path, kind):
+def test_a_file_name_that_is_too_long_is_reported(tmp_path, kind):
     archive = pack(tmp_path / kind, {"set/a": b"a", "set/" + "x" * 300: b"x"})
     with pytest.raises(UserError, match=r"damaged or cut off .*File name too long"):
         unpack(archive, tmp_path / "out", CAP)
     assert nothing_is_left(tmp_path, kind)
 
 
-def test_a_wrong_sum_at_the_end_of_a_gz_is_found(tmp_path):
+def test_a_wrong_checksum_at_the_end_of_a_gz_is_detected(tmp_path):
     archive = pack(tmp_path / "x.tar.gz", FILES)
     data = bytearray(archive.read_bytes())
     data[-8] ^= 1
@@ -278,7 +278,7 @@ def test_a_wrong_sum_at_the_end_of_a_gz_is_found(tmp_path):
         unpack(archive, tmp_path / "out", CAP)
 
 
-def test_killed_at_any_moment_the_folder_is_whole_or_not_there(tmp_path):
+def test_after_a_kill_at_any_moment_the_folder_is_complete_or_missing(tmp_path):
     files = {f"set/{i}": random.Random(i).randbytes(2_000) for i in range(300)}
     archive = pack(tmp_path / "x.zip", files)
     moments = random.Random(0)
@@ -301,7 +301,7 @@ def on_a_small_disk(archive, folder):
         unpack(archive, folder, CAP)
 
 
-def test_a_full_disk_is_said_and_nothing_is_kept(tmp_path):
+def test_a_full_disk_is_reported_and_nothing_is_kept(tmp_path):
     archive = pack(tmp_path / "x.zip", FILES)
     child = multiprocessing.get_context("fork").Process(target=on_a_small_disk, args=(archive, tmp_path / "out"))
     child.start()

@@ -26,7 +26,7 @@ def dataset(root, labels=LABELS, tables=("dseg.tsv",), pipeline="manual"):
     return root
 
 
-def test_sessions_of_a_patient_and_one_table_for_all(tmp_path):
+def test_sessions_belong_to_one_patient_and_share_a_table(tmp_path):
     cases = Bids(dataset(tmp_path)).cases("bids")
     assert [(c.id, c.patient) for c in cases] == [
         ("bids/sub-01_ses-a", "bids/sub-01"),
@@ -67,14 +67,14 @@ def test_one_of_several_segmentations_is_chosen_by_seg(tmp_path):
         "sub-02/anat/sub-02_probseg.nii.gz",
     ],
 )
-def test_an_image_without_a_segmentation_of_its_own(tmp_path, label):
+def test_an_image_without_a_segmentation_on_its_grid(tmp_path, label):
     with pytest.raises(UserError, match=r"has no segmentation on its own grid in .*; add sub-02_dseg\.nii\.gz"):
         Bids(dataset(tmp_path, [*LABELS[:2], label])).cases("bids")
     touch(tmp_path / "derivatives/manual/sub-02", "sub-02_dseg.nii.gz")
     assert len(Bids(tmp_path).cases("bids")) == 3
 
 
-def test_a_segmentation_that_is_missing_is_named_with_its_seg(tmp_path):
+def test_the_name_of_a_missing_segmentation_includes_seg(tmp_path):
     root = dataset(tmp_path, [label.replace("_dseg", "_seg-organs_dseg") for label in LABELS[:2]])
     with pytest.raises(UserError, match=r"; add sub-02_seg-organs_dseg\.nii\.gz there"):
         Bids(root, seg="organs").cases("bids")
@@ -82,7 +82,7 @@ def test_a_segmentation_that_is_missing_is_named_with_its_seg(tmp_path):
     assert len(Bids(root, seg="organs").cases("bids")) == 3
 
 
-def test_no_pipeline_at_all(tmp_path):
+def test_no_pipeline(tmp_path):
     touch(tmp_path, *IMAGES)
     with pytest.raises(UserError, match=r"there are no segmentations: \S+derivatives holds no folder; put them into"):
         Bids(tmp_path).cases("bids")
@@ -119,6 +119,6 @@ def test_no_images(tmp_path):
         Bids(tmp_path).cases("bids")
 
 
-def test_a_name_that_the_table_lacks(tmp_path):
+def test_an_unknown_name(tmp_path):
     with pytest.raises(UserError, match=r"names declares 'kidney', which .*dseg\.tsv does not have: it has Liver"):
         Bids(dataset(tmp_path), {"kidney": "right_kidney"}).cases("bids")

@@ -10,14 +10,14 @@ from segment.io.read import read_ct
 from segment.io.scan import Scan, geometry_header
 
 ROWS, COLUMNS, SLICES = 5, 4, 6
-# Names run down the body in one case and up in the other, as in the data set.
+# The order of names is downwards in one case and upwards in the other, as in the data set.
 ORDERS = {"2": range(SLICES), "10": range(SLICES)[::-1]}
 START = (-30.0, -40.0, 100.0)  # LPS+ mm
 SPACING = (0.8, 0.7)  # between rows, between columns
 
 
 def liver(k):
-    """What is drawn in the k-th slice from below: rows (J) by columns (I), not symmetric, different in each slice."""
+    """Mask of the k-th slice from below: rows (J) by columns (I), not symmetric, different in each slice."""
     shape = np.zeros((ROWS, COLUMNS), np.uint8)
     shape[: 1 + k % 3, : 1 + k // 2] = 255
     return shape
@@ -38,7 +38,7 @@ def dataset(root, names=("i{:04},0000b.dcm", "liver_GT_{:03}.png")):
 
 
 def scan():
-    """The volume as a reader must give it: voxel (0,0,0) is the lowest slice's first, in RAS+."""
+    """The volume that a reader must return: voxel (0,0,0) is the first one of the lowest slice, in RAS+."""
     hu = np.stack([np.where(liver(k) > 0, 100, -1000).T for k in range(SLICES)], axis=2).astype(np.int16)
     affine = np.diag([-SPACING[1], -SPACING[0], 3.0, 1.0])
     affine[:3, 3] = (-START[0], -START[1], START[2])
@@ -52,14 +52,14 @@ def test_cases(tmp_path):
     assert len(cases[0].label.files) == 2 * SLICES
 
 
-def test_pictures_lie_where_their_slices_do(tmp_path):
+def test_pictures_are_placed_at_their_slices(tmp_path):
     for case in ChaosCT(dataset(tmp_path)).cases("chaos"):
         classes = case.label.read(scan(), case.image, ["spleen", "liver"])
         assert np.array_equal(classes == 2, scan().data == 100)
         assert set(np.unique(classes)) == {0, 2}
 
 
-def test_pictures_lie_on_the_ct_that_is_read(tmp_path):
+def test_pictures_match_the_ct_that_is_read(tmp_path):
     for case in ChaosCT(dataset(tmp_path, ("IMG-0002-{:05}.dcm", "liver_GT_{:03}.png"))).cases("chaos"):
         found = read_ct(case.image)
         assert np.array_equal(case.label.read(found, case.image, ["liver"]) == 1, found.data == 100)
@@ -76,7 +76,7 @@ def test_a_missing_picture(tmp_path):
         ChaosCT(tmp_path).cases("chaos")
 
 
-def test_nothing_there(tmp_path):
+def test_an_empty_folder(tmp_path):
     with pytest.raises(UserError, match="no CT/<number>/Ground in"):
         ChaosCT(tmp_path).cases("chaos")
 
@@ -85,7 +85,7 @@ def test_nothing_there(tmp_path):
     ("name", "content", "message"),
     [
         ("Ground/liver_GT_003.png", b"no picture", "cannot read the picture"),
-        ("DICOM_anon/i0003,0000b.dcm", b"no slice", "cannot read where the slice"),
+        ("DICOM_anon/i0003,0000b.dcm", b"no slice", "cannot read the position of the slice"),
     ],
 )
 def test_damaged_files_are_named(tmp_path, name, content, message):
@@ -103,9 +103,9 @@ def test_a_picture_of_another_size(tmp_path):
 
 
 @pytest.mark.parametrize("move", [(0, 0, 1.5), (3, 0, 0), (0, 0, 100)])
-def test_a_volume_that_the_slices_do_not_make(tmp_path, move):
+def test_a_volume_that_does_not_match_the_slices(tmp_path, move):
     case = ChaosCT(dataset(tmp_path)).cases("chaos")[0]
     other = scan()
     other.affine[:3, 3] += move
-    with pytest.raises(UserError, match="is not in the volume that was read of its folder"):
+    with pytest.raises(UserError, match="is not in the volume read from its folder"):
         case.label.read(other, case.image, ["liver"])

@@ -30,7 +30,7 @@ def test_files_of_any_format_are_paired_by_name(tmp_path):
     ]
 
 
-def test_other_names_of_folders_and_files(tmp_path):
+def test_options_for_other_names_of_folders_and_files(tmp_path):
     touch(tmp_path, "imagesTr/x.1_0000.nii.gz", "labelsTr/x.1.nii.gz")
     assert found(tmp_path, images="imagesTr", labels="labelsTr", image_suffix="_0000") == [
         ("set/x.1", "x.1_0000.nii.gz", "x.1.nii.gz")
@@ -71,23 +71,23 @@ def test_flare22_as_it_unpacks(tmp_path, monkeypatch, around):
     assert classes.ravel().tolist() == [0, 1, 2, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3]
 
 
-def test_flare22_without_a_root_says_so(monkeypatch):
+def test_flare22_without_a_root(monkeypatch):
     monkeypatch.delenv("FLARE22_ROOT", raising=False)
     with pytest.raises(UserError, match="no such folder: cache/sets/flare22; set the data set's root"):
         flare22()
 
 
-def test_what_a_mac_adds_to_an_archive_is_overlooked(tmp_path):
+def test_files_that_macos_adds_are_ignored(tmp_path):
     touch(tmp_path, "in/images/a.nii", "in/labels/a.nii", "__MACOSX/in/images/._a.nii", ".hidden/x")
     assert found(tmp_path) == [("set/a", "a.nii", "a.nii")]
 
 
-def test_folders_within_folders_are_seen_through(tmp_path):
+def test_the_root_may_be_several_folders_deep(tmp_path):
     touch(tmp_path, "one/two/images/a.nii", "one/two/labels/a.nii", "one/.unpacked.json", "one.zip")
     assert found(tmp_path) == [("set/a", "a.nii", "a.nii")]
 
 
-def test_images_of_its_own_come_first(tmp_path):
+def test_images_in_the_root_itself_come_first(tmp_path):
     touch(tmp_path, "images/a.nii", "labels/a.nii", "in/images/b.nii", "in/labels/b.nii")
     assert found(tmp_path) == [("set/a", "a.nii", "a.nii")]
 
@@ -99,7 +99,7 @@ def test_images_of_its_own_come_first(tmp_path):
         ["one/images/a.nii", "one/labels/a.nii", "two/images/a.nii", "two/labels/a.nii"],
     ],
 )
-def test_nothing_else_is_seen_through(tmp_path, files):
+def test_a_folder_with_several_subfolders_is_not_searched(tmp_path, files):
     touch(tmp_path, *files)
     with pytest.raises(UserError, match=rf"no such folder: {tmp_path}/images; a data set needs images/ with one file"):
         found(tmp_path)
@@ -117,7 +117,7 @@ def test_nothing_else_is_seen_through(tmp_path, files):
         (["images/a.nii", "labels/a.txt"], r"no volumes in .*/labels"),
     ],
 )
-def test_what_does_not_fit_is_named(tmp_path, files, message):
+def test_files_that_do_not_match_are_named(tmp_path, files, message):
     touch(tmp_path, *files)
     with pytest.raises(UserError, match=message):
         found(tmp_path)
@@ -155,7 +155,7 @@ def test_patients_by_pattern(tmp_path):
         (r"(Q*)P", "finds no patient in the name 'P01'"),
     ],
 )
-def test_a_pattern_that_cannot_tell_patients(tmp_path, pattern, message):
+def test_a_pattern_that_does_not_find_a_patient(tmp_path, pattern, message):
     touch(tmp_path, "images/P01.nii", "labels/P01.nii")
     with pytest.raises(UserError, match=message):
         Folder(tmp_path, CODES, patient_pattern=pattern).cases("set")

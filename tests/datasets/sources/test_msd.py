@@ -38,7 +38,7 @@ def test_training_cases_are_listed_and_names_merged(tmp_path, around):
     assert cases[0].label.codes == {"liver": [1, 2]}
 
 
-def test_a_file_that_is_not_there(tmp_path):
+def test_a_missing_file(tmp_path):
     (task(tmp_path) / "labelsTr" / "liver_2.nii.gz").unlink()
     with pytest.raises(UserError, match=r"lists 1 file\(s\) that are not there: .*labelsTr/liver_2"):
         Decathlon(tmp_path).cases("msd")
@@ -55,6 +55,6 @@ def test_a_file_that_is_not_there(tmp_path):
         ({"labels": {"1": "liver"}}, "names declares 'cancer'"),
     ],
 )
-def test_what_cannot_be_used_is_refused(tmp_path, description, message):
+def test_descriptions_that_cannot_be_used_are_refused(tmp_path, description, message):
     with pytest.raises(UserError, match=message):
         Decathlon(task(tmp_path, description), {"cancer": "liver"}).cases("msd")

@@ -39,13 +39,13 @@ def test_both_versions_are_listed(tmp_path, description, around):
     assert cases[0].label.codes == {"liver": [1], "right_kidney": [2]}
 
 
-def test_labelled_test_cases_are_a_part_of_their_own(tmp_path):
+def test_labelled_test_cases_belong_to_the_part_test(tmp_path):
     files = [*FILES, "imagesTs/c_0000", "labelsTs/c"]
     cases = NNUNetRaw(dataset(tmp_path, files=files)).cases("set")
     assert [(c.id, c.part) for c in cases] == [("set/a", ""), ("set/b", ""), ("set/c", "test")]
 
 
-def test_test_cases_without_labels_are_passed_over(tmp_path):
+def test_test_cases_without_labels_are_ignored(tmp_path):
     cases = NNUNetRaw(dataset(tmp_path, files=[*FILES, "imagesTs/c_0000"])).cases("set")
     assert [c.id for c in cases] == ["set/a", "set/b"]
 
@@ -91,7 +91,7 @@ def test_regions_are_read_when_one_is_chosen(tmp_path):
         ('{"labels": ', "is not JSON"),
     ],
 )
-def test_what_cannot_be_used_is_refused(tmp_path, description, message):
+def test_descriptions_that_cannot_be_used_are_refused(tmp_path, description, message):
     with pytest.raises(UserError, match=message):
         NNUNetRaw(dataset(tmp_path, description)).cases("set")
 
@@ -105,7 +105,7 @@ def test_what_cannot_be_used_is_refused(tmp_path, description, message):
         ([*FILES, "imagesTs/a_0000", "labelsTs/a"], "has a in both imagesTr and imagesTs"),
     ],
 )
-def test_files_that_do_not_fit_are_named(tmp_path, files, message):
+def test_files_that_do_not_match_are_named(tmp_path, files, message):
     with pytest.raises(UserError, match=message):
         NNUNetRaw(dataset(tmp_path, files=files)).cases("set")
 
@@ -117,12 +117,12 @@ def test_no_description(tmp_path):
         NNUNetRaw(tmp_path / "nowhere").cases("set")
 
 
-def test_a_name_that_the_description_lacks(tmp_path):
+def test_an_unknown_name(tmp_path):
     with pytest.raises(UserError, match="names declares 'lever'"):
         NNUNetRaw(dataset(tmp_path), {"lever": "liver"}).cases("set")
 
 
-def test_an_unknown_code_is_to_be_named_in_the_description(tmp_path):
+def test_the_error_about_an_unknown_code_names_the_description(tmp_path):
     save(tmp_path / "imagesTr" / "a_0000.nii.gz", np.full((2, 1, 1), -1000, np.int16))
     save(tmp_path / "labelsTr" / "a.nii.gz", np.array([0, 9], np.uint8).reshape(2, 1, 1))
     dataset(tmp_path, files=[])

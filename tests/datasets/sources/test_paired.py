@@ -7,7 +7,7 @@ from segment.errors import UserError
 PAIRS = [Pair("images*/{case}_0000.nii.gz", "labels/{case}.nii.gz")]
 
 
-def test_cases_are_found_however_deep_and_whatever_a_mac_left(tmp_path):
+def test_cases_are_found_at_any_depth_and_files_of_macos_are_ignored(tmp_path):
     touch(
         tmp_path, "x/part1/images1/a_0000.nii.gz", "part2/images2/b_0000.nii.gz", "labels/a.nii.gz", "labels/b.nii.gz"
     )
@@ -27,7 +27,7 @@ def test_parts_and_patterns(tmp_path):
     assert found == [("set/p1_1", "set/p1", "train"), ("set/p2_2", "set/p2", "val")]
 
 
-def test_unlabelled_cts_can_be_passed_over_but_are_counted(tmp_path, caplog):
+def test_unlabelled_cts_can_be_skipped_and_are_counted(tmp_path, caplog):
     touch(tmp_path, "images/a_0000.nii.gz", "images/b_0000.nii.gz", "labels/a.nii.gz")
     with pytest.raises(UserError, match=r"1 image\(s\) without label in .*; add the label or remove the image"):
         Paired(tmp_path, PAIRS, {"liver": 1}).cases("set")
@@ -35,7 +35,7 @@ def test_unlabelled_cts_can_be_passed_over_but_are_counted(tmp_path, caplog):
     assert "1 of 2 CTs have no label and are passed over: b" in caplog.text
 
 
-def test_cts_without_any_label_need_the_steps_by_hand(tmp_path):
+def test_the_error_without_any_label_names_the_manual_steps(tmp_path):
     touch(tmp_path, "images/a_0000.nii.gz", "images2/b_0000.nii.gz", "elsewhere/a.nii.gz")
     with pytest.raises(
         UserError, match=r"2 CTs and no label like labels/\{case\}\.nii\.gz in .*follow the set's steps"
@@ -51,7 +51,7 @@ def test_cts_without_any_label_need_the_steps_by_hand(tmp_path):
         (["elsewhere/a.nii.gz"], r"no CT in .* has a path that ends like images\*/\{case\}_0000"),
     ],
 )
-def test_what_does_not_fit_is_named(tmp_path, files, message):
+def test_files_that_do_not_match_are_named(tmp_path, files, message):
     touch(tmp_path, *files)
     with pytest.raises(UserError, match=message):
         Paired(tmp_path, PAIRS, {"liver": 1}).cases("set")
@@ -81,7 +81,7 @@ TREE = [Pair("{case}/ct.nii.gz", "{case}/label.nii.gz")]
         (["set/p1/v1", "set/p1/v2"], [("p1_v1", "p1"), ("p1_v2", "p1")]),
     ],
 )
-def test_scans_of_a_tree_are_of_the_patient_whose_folder_they_lie_in(tmp_path, folders, expected):
+def test_a_scan_in_a_tree_belongs_to_the_patient_of_its_folder(tmp_path, folders, expected):
     touch(tmp_path, *(f"{folder}/{name}.nii.gz" for folder in folders for name in ("ct", "label")))
     source = Paired(tmp_path, TREE, {"liver": 1}, named_by_path=True)
     cases = source.cases("set")
@@ -90,17 +90,17 @@ def test_scans_of_a_tree_are_of_the_patient_whose_folder_they_lie_in(tmp_path, f
     assert not source.left_out(cases)
 
 
-def test_an_only_folder_is_the_patient_unless_root_leads_into_it(tmp_path, caplog):
+def test_a_single_folder_is_the_patient_unless_it_is_the_root(tmp_path, caplog):
     touch(tmp_path, *(f"set/{patient}/{name}.nii.gz" for patient in ("p1", "p2") for name in ("ct", "label")))
     Paired(tmp_path, TREE, {"liver": 1}, named_by_path=True).cases("x")
-    assert "2 CTs lie in one folder and count as scans of one patient, x/set; if they are of several, set root" in (
+    assert "2 CTs are in one folder and count as scans of one patient, x/set; if they are of several, set root" in (
         caplog.text
     )
     cases = Paired(tmp_path / "set", TREE, {"liver": 1}, named_by_path=True).cases("x")
     assert [case.patient for case in cases] == ["x/p1", "x/p2"]
 
 
-def test_patterns_of_a_tree_see_the_whole_name(tmp_path):
+def test_patterns_are_matched_against_the_whole_name_in_a_tree(tmp_path):
     folders = ("p1/v1", "p1/v2", "p2/v1", "p2/mr")
     touch(tmp_path, *(f"{folder}/{name}.nii.gz" for folder in folders for name in ("ct", "label")))
     cases = Paired(tmp_path, TREE, {"liver": 1}, r".*_v\d", r"(p\d_v)", named_by_path=True).cases("set")
@@ -111,7 +111,7 @@ def test_patterns_of_a_tree_see_the_whole_name(tmp_path):
     ]
 
 
-def test_folders_of_a_tree_that_make_one_name_are_refused(tmp_path):
+def test_folders_that_result_in_the_same_name_are_refused(tmp_path):
     touch(tmp_path, *(f"{folder}/{name}.nii.gz" for folder in ("p1/a_b", "p1_a/b") for name in ("ct", "label")))
     with pytest.raises(UserError, match=r"two files for the case 'p1_a_b': .*; rename one, or its folder, or move"):
         Paired(tmp_path, TREE, {"liver": 1}, named_by_path=True).cases("set")
@@ -133,6 +133,6 @@ def test_no_root(tmp_path):
         ),
     ],
 )
-def test_pairs_that_cannot_be(arguments, message):
+def test_invalid_pairs(arguments, message):
     with pytest.raises(UserError, match=message):
         Pair(*arguments)

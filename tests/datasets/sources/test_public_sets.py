@@ -1,4 +1,4 @@
-"""The configuration of each public data set, on files named as its archives unpack them."""
+"""The configuration of each public data set, with files named as in its archives."""
 
 import json
 from pathlib import Path
@@ -134,6 +134,6 @@ def test_every_set_of_the_catalogue_has_its_configuration():
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_a_set_that_is_not_there(name, tmp_path, monkeypatch):
+def test_a_missing_set(name, tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"no such folder: .*nowhere"):
         listed(name, tmp_path / "nowhere", monkeypatch)

@@ -1,11 +1,11 @@
-"""What every source names of the files that belong to no case."""
+"""The files that belong to no case, as every source lists them."""
 
 import json
 
 import pytest
 from small_ct import CODES, touch
 
-from segment.datasets.cases import gather
+from segment.datasets.cases import list_cases
 from segment.datasets.sources.bids import Bids
 from segment.datasets.sources.chaos import ChaosCT
 from segment.datasets.sources.folder import Folder
@@ -20,7 +20,7 @@ TWO_FILES = "its voxels and its header are two files, which are not read; conver
 
 
 def left_out(source):
-    """Names of the cases, and reasons by the names of what belongs to none."""
+    """Ids of the cases, and reasons by the names of the files that belong to none."""
     refused = []
     cases = source.cases("set", refused)
     return [case.id for case in cases], {one.name: one.reason for one in source.left_out(cases)}
@@ -120,10 +120,10 @@ def test_manifest(tmp_path):
     assert found["Split"].startswith("a column that is not read (case, image, label")
 
 
-def test_the_log_names_what_belongs_to_no_case(tmp_path, caplog):
+def test_the_log_names_files_that_belong_to_no_case(tmp_path, caplog):
     touch(tmp_path, "images/a.nii", "labels/a.nii", "images/b.mhd", "images/notes.txt")
     caplog.set_level("INFO")
-    gather({"mine": Folder(tmp_path, CODES)})
+    list_cases({"mine": Folder(tmp_path, CODES)})
     assert [(record.levelname, record.message) for record in caplog.records] == [
         ("WARNING", f"mine: 1 left out (images/b.mhd): {TWO_FILES}"),
         ("INFO", f"mine: 1 left out (images/notes.txt): {COMPANION}"),

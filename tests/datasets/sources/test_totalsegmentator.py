@@ -66,7 +66,7 @@ def test_masks_become_classes(tmp_path):
         (NAMES, TABLE.replace("test", "dev"), "puts s0001 into 'dev'; its column split may hold train, val, test"),
     ],
 )
-def test_what_does_not_fit_is_named(tmp_path, names, table, message):
+def test_mistakes_in_names_and_table_are_named(tmp_path, names, table, message):
     with pytest.raises(UserError, match=message):
         TotalSegmentator(dataset(tmp_path, table), names).cases("ts")
 

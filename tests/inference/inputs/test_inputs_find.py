@@ -13,13 +13,13 @@ from segment.io.left_out import COMPANION
 
 
 def found(*given, output="masks"):
-    """Names of what may be a CT, and reasons by the names of what is left out."""
+    """Names of the inputs, and reasons by the names of files that are left out."""
     inputs, left_out = find_inputs([str(one) for one in given], Path(output))
     return [one.name for one in inputs], {one.name: one.reason for one in left_out}
 
 
 @pytest.fixture(autouse=True)
-def _here(tmp_path, monkeypatch):
+def _working_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
@@ -51,7 +51,7 @@ def test_inputs_are_files_folders_and_globs(tmp_path):
         (["*/ct.nii"], ["a/ct", "b/ct"]),
     ],
 )
-def test_names_of_several_inputs_start_below_the_folder_that_all_share(tmp_path, given, names):
+def test_names_are_relative_to_the_folder_that_all_inputs_share(tmp_path, given, names):
     touch(tmp_path, "a/ct.nii", "a/x/ct.nii", "b/ct.nii")
     assert found(*given)[0] == names
 
@@ -63,13 +63,13 @@ def test_no_input_is_an_error(tmp_path, given):
         found(given)
 
 
-def test_one_input_of_several_that_is_not_there_is_an_error(tmp_path):
+def test_a_missing_input_among_several_is_an_error(tmp_path):
     touch(tmp_path, "a.nii")
     with pytest.raises(UserError, match=r"no CT at input=b\.nii;"):
         found("a.nii", "b.nii")
 
 
-def test_every_file_is_an_input_or_left_out_with_a_reason(tmp_path):
+def test_every_file_is_either_an_input_or_left_out_with_a_reason(tmp_path):
     files = ("a.NII.GZ", "b.Nii", "c.NRRD", "d.MHA", "e.mhd", "e.raw", "f/f.hdr", "f/f.img", "g.zip", "h.MGZ", "i.pdf")
     touch(tmp_path, *(f"s/{name}" for name in files))
     names, left_out = found("s")
@@ -91,29 +91,29 @@ def test_masks_beside_their_cts_are_left_out(tmp_path):
     )
 
 
-def test_the_output_folder_is_no_input(tmp_path):
+def test_the_output_folder_is_left_out(tmp_path):
     touch(tmp_path, "s/a.nii", "s/masks/a_seg.nii.gz", "s/masks/b.nii")
     assert found("s", output=tmp_path / "s" / "masks") == (["a"], {"masks": "the output folder"})
 
 
-def test_two_inputs_of_one_name_are_marked(tmp_path):
+def test_two_inputs_with_the_same_name_clash(tmp_path):
     touch(tmp_path, "s/a.nii.gz", "s/a.mha", "s/b.nii")
-    what = "would write the same mask, a_seg.nii.gz; rename one, or take two calls and outputs"
-    assert [(one.shown, one.clash) for one in find_inputs(["s"], Path("masks"))[0]] == [
+    what = "would write the same mask, a_seg.nii.gz; rename one, or use two calls with different outputs"
+    assert [(one.display_name, one.clash) for one in find_inputs(["s"], Path("masks"))[0]] == [
         ("a.mha", f"s/a.nii.gz {what}"),
         ("a.nii.gz", f"s/a.mha {what}"),
         ("b.nii", ""),
     ]
 
 
-def test_an_input_that_anothers_mask_would_replace_is_kept(tmp_path):
+def test_an_input_clashes_if_its_mask_would_replace_another_input(tmp_path):
     touch(tmp_path, "a.nii.gz", "a_seg.nii.gz")
     inputs, _ = find_inputs(["a.nii.gz", "a_seg.nii.gz"], Path())
     reason = "its results would replace the input a_seg.nii.gz; choose another output"
     assert [(one.name, one.clash) for one in inputs] == [("a", reason), ("a_seg", "")]
 
 
-def test_a_file_that_is_named_is_kept_whatever_its_name(tmp_path):
+def test_a_named_file_is_kept_even_if_it_is_named_like_a_mask(tmp_path):
     touch(tmp_path, "t/p1/a.nii.gz", "t/p1/a_seg.nii.gz")
     for given in (["t/p1/a.nii.gz", "t/p1/a_seg.nii.gz"], ["t/p1", "t/p1/a_seg.nii.gz"]):
         assert found(*given) == (["a", "a_seg"], {})
@@ -121,30 +121,30 @@ def test_a_file_that_is_named_is_kept_whatever_its_name(tmp_path):
 
 
 @pytest.mark.parametrize("given", [["scans/p1", "scans/p2"], ["scans", "scans/p1"], ["scans/p*", "scans/p1"]])
-def test_a_folder_that_is_named_is_an_input_even_if_it_is_the_output(tmp_path, given):
-    own = "named as the mask or the straightened CT of the CT beside it"
+def test_a_named_folder_is_an_input_even_if_it_is_the_output(tmp_path, given):
+    reason = "named as the mask or the straightened CT of the CT beside it"
     written = ("scans/p1/p1/ct_seg.nii.gz", "scans/p1/p2/ct_straightened.nii.gz")
     touch(tmp_path, "scans/p1/ct.nii.gz", "scans/p2/ct.nii.gz", *written)
-    left_out = {"p1/p1/ct_seg.nii.gz": own, "p1/p2/ct_straightened.nii.gz": own}
+    left_out = {"p1/p1/ct_seg.nii.gz": reason, "p1/p2/ct_straightened.nii.gz": reason}
     assert found(*given, output="scans/p1") == (["p1/ct", "p2/ct"], left_out)
 
 
-def test_no_name_leads_out_of_the_output(tmp_path, monkeypatch):
-    touch(tmp_path, "here/p1/x.nii", "here/p2/x.nii", "other/a.nii.gz")
-    monkeypatch.chdir(tmp_path / "here")
+def test_names_never_leave_the_output_folder(tmp_path, monkeypatch):
+    touch(tmp_path, "work/p1/x.nii", "work/p2/x.nii", "other/a.nii.gz")
+    monkeypatch.chdir(tmp_path / "work")
     assert found("p*/../../other/*.nii.gz")[0] == ["other/a"]
-    assert found("p*/../../other/*.nii.gz", "p1")[0] == ["here/p1/x", "other/a"]
+    assert found("p*/../../other/*.nii.gz", "p1")[0] == ["other/a", "work/p1/x"]
     assert found("../other")[0] == ["a"]
 
 
-def test_every_folder_with_a_ct_is_an_input_in_whatever_order_it_is_listed(tmp_path, monkeypatch):
+def test_every_folder_with_a_ct_is_an_input_in_any_listing_order(tmp_path, monkeypatch):
     for folder in ("p/a", "p/a/rest", "p/b/s1", "p/c/s2", "p/c/s3", "p/d/DICOM"):
         tiny.write_dicom(tmp_path / folder, count=2)
-    (tmp_path / "p/c/s3/000").write_bytes(b"".ljust(128) + b"DICM")  # damaged: its turn reports it
+    (tmp_path / "p/c/s3/000").write_bytes(b"".ljust(128) + b"DICM")  # damaged; reading it will report this
     write(tmp_path / "p/c/s4/0.dcm", slice_file((0, 0, 0), Modality="MR"))
     touch(tmp_path, *(f"p/d/AUTORUN/{n}" for n in range(60)), *(f"p/d/DICOM/.{n}" for n in range(60)))
     tiny.save(tmp_path / "p/e/ct.nii.gz", tiny.body()[0])
-    tiny.save(tmp_path / "p/b/s1/of the series.nii.gz", tiny.body()[0])
+    tiny.save(tmp_path / "p/b/s1/converted.nii.gz", tiny.body()[0])
     real = os.walk
 
     def shuffled(*arguments, **options):
@@ -153,7 +153,7 @@ def test_every_folder_with_a_ct_is_an_input_in_whatever_order_it_is_listed(tmp_p
             yield folder, folders, names
 
     monkeypatch.setattr(os, "walk", shuffled)
-    cts = ["a", "a/rest", "b/s1", "b/s1/of the series", "c/s2", "c/s3", "d/DICOM", "e/ct"]
+    cts = ["a", "a/rest", "b/s1", "b/s1/converted", "c/s2", "c/s3", "d/DICOM", "e/ct"]
     for given in ("p", "p/*", "p/**"):
         names, left_out = found(given)
         assert names == cts
@@ -161,14 +161,14 @@ def test_every_folder_with_a_ct_is_an_input_in_whatever_order_it_is_listed(tmp_p
         assert left_out == {f"d/AUTORUN/{n}": COMPANION for n in range(60)}
 
 
-def test_single_dicom_files_are_named(tmp_path):
+def test_single_dicom_files_are_left_out(tmp_path):
     tiny.write_dicom(tmp_path / "a", count=2)
     touch(tmp_path, "b.nii")
     reason = "a single DICOM file; give the folder of its series"
     assert found("a/*", "b.nii") == (["b"], {"a/000": reason, "a/001": reason})
 
 
-def test_a_series_in_the_given_folder_is_called_after_it(tmp_path, monkeypatch):
+def test_a_series_in_the_given_folder_has_the_name_of_the_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tiny.write_dicom(tmp_path / "ct 7", count=2))
     assert found(".") == found(tmp_path / "ct 7") == (["ct 7"], {})
 
@@ -181,7 +181,7 @@ def test_links_are_followed_once(tmp_path):
     assert found("s")[0] == ["b", "gone", "linked/a"]
 
 
-def test_a_folder_that_cannot_be_opened_is_named(tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_opened_is_left_out(tmp_path, monkeypatch):
     touch(tmp_path, "s/a.nii", "s/closed/b.nii")
     real = os.scandir
 

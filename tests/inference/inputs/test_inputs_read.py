@@ -19,7 +19,7 @@ def read(path, is_named=False, series=None):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32])
-def test_a_label_map_is_refused_when_named_and_else_left_out(tmp_path, dtype, caplog):
+def test_a_label_map_is_refused_if_named_and_otherwise_left_out(tmp_path, dtype, caplog):
     labels = {
         "many": tiny.body()[1],
         "one": tiny.body()[1] == 2,
@@ -31,7 +31,7 @@ def test_a_label_map_is_refused_when_named_and_else_left_out(tmp_path, dtype, ca
         assert read(path) == (False, [(path.name, "a label map, no CT")])
         with pytest.raises(UserError, match=r"cannot be a CT: numbers from \d to \d are codes of a label map, not HU"):
             read(path, is_named=True)
-    assert not caplog.text  # what would be odd about a CT
+    assert not caplog.text  # no warning about an unusual CT
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_a_label_map_is_refused_when_named_and_else_left_out(tmp_path, dtype, ca
         (lambda hu: (hu + 1024).clip(0), "the rescale intercept is missing"),
     ],
 )
-def test_numbers_that_cannot_be_hu_are_refused(tmp_path, hu, change, reason):
+def test_values_that_cannot_be_hu_are_refused(tmp_path, hu, change, reason):
     with pytest.raises(UserError, match=rf"ct\.nii cannot be a CT: .*{reason}.*; "):
         read(tiny.save(tmp_path / "ct.nii", change(hu)))
 
@@ -55,24 +55,24 @@ def test_numbers_that_cannot_be_hu_are_refused(tmp_path, hu, change, reason):
         (
             lambda hu: np.abs(hu[40:80, 45:55, 10:30] - 40) + 20,
             "no air; check that these are HU",
-        ),  # and no number below 0
+        ),  # and no value below 0
         (lambda hu: hu.clip(-160, 240), "clipped"),
         (lambda hu: hu.clip(0), "no air; check that these are HU"),
         (lambda hu: -hu, "the sign is wrong"),
         (lambda hu: np.where(np.indices(hu.shape)[0] < 3, -2000, hu + 1024).astype(np.int16), "intercept is missing"),
     ],
 )
-def test_numbers_that_may_be_hu_are_reported_and_used(tmp_path, hu, change, warning, caplog):
+def test_unusual_values_that_may_be_hu_are_logged_and_read(tmp_path, hu, change, warning, caplog):
     assert read(tiny.save(tmp_path / "ct.nii", change(hu))) == (True, [])
     assert warning in caplog.text
 
 
-def test_a_ct_is_read_without_a_word(tmp_path, hu, caplog):
+def test_a_normal_ct_is_read_without_a_warning(tmp_path, hu, caplog):
     assert read(tiny.save(tmp_path / "ct.nii", hu)) == (True, [])
     assert not caplog.text
 
 
-def test_other_series_of_a_folder_are_named(tmp_path):
+def test_other_series_of_a_folder_are_left_out(tmp_path):
     tiny.write_dicom(tmp_path / "ct")
     for number, (count, tags) in enumerate([(8, {}), (1, {"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]})]):
         for path in tiny.write_dicom(tmp_path / "x", 0, count, SeriesInstanceUID=f"1.9.{number}", **tags).iterdir():
@@ -87,7 +87,7 @@ def test_other_series_of_a_folder_are_named(tmp_path):
     assert read(tmp_path / "ct", series="7") == (False, [("ct", "no series 7 in it")])
 
 
-def test_what_lies_below_a_series_is_not_read_with_it(tmp_path):
+def test_subfolders_of_a_series_are_not_read(tmp_path):
     tiny.write_dicom(tmp_path / "ct")
     tiny.write_dicom(tmp_path / "ct" / "other", seed=1)
     assert read(tmp_path / "ct") == (True, [])

@@ -1,0 +1,21 @@
+"""Build the objects that a configuration names."""
+
+from typing import Any
+
+import hydra
+from omegaconf import DictConfig, OmegaConf
+
+
+def instantiate(node: DictConfig | None, **late: Any) -> Any:  # noqa: ANN401
+    """Build the object of a node with a `_target_`; lists and dictionaries of its arguments are plain Python.
+
+    Hydra resolves references in place, also in other nodes, which a read-only configuration refuses. So it gets the
+    resolved values.
+
+    Args:
+        node: A node of a composed configuration; None gives None.
+        late: Arguments that are no configuration.
+    """
+    if node is None:
+        return None
+    return hydra.utils.instantiate(OmegaConf.to_container(node, resolve=True), _convert_="all", **late)

@@ -1,0 +1,65 @@
+"""Checks of a split that need the voxels and labels of its cases."""
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+
+from segment.data.splits.split import Split
+from segment.datasets.cases import PARTS, Case
+from segment.errors import UserError
+
+log = logging.getLogger(__name__)
+
+
+def check_leaks(split: Split, voxel_hashes: Mapping[str, str]) -> None:
+    """Check that no CT is in two parts, unless the split shares cases on purpose.
+
+    Args:
+        split: The split.
+        voxel_hashes: `voxel_hash` of each CT, by case id.
+
+    Raises:
+        UserError: When two cases of different parts hold the same voxels.
+    """
+    if split.shared:
+        return
+    first: dict[str, tuple[str, str]] = {}  # case id and part in which each CT occurs first
+    for part in PARTS:
+        for case in getattr(split, part):
+            other, other_part = first.setdefault(voxel_hashes[case.id], (case.id, part))
+            if other_part != part:
+                msg = f"{other} ({other_part}) and {case.id} ({part}) hold the same voxels; remove one of them"
+                raise UserError(msg)
+
+
+def check_organs(split: Split, organs: Sequence[str], classes: Mapping[str, Collection[int]]) -> None:
+    """Check that the training cases show every organ and the validation cases at least one.
+
+    A warning names the organs that no validation case shows.
+
+    Args:
+        split: The split.
+        organs: Class i is organs[i-1].
+        classes: Classes that each case shows, by case id.
+
+    Raises:
+        UserError: When an organ cannot be learned, or no epoch can be scored.
+    """
+    missing = _not_shown(split.train, organs, classes)
+    if missing:
+        other = "choose another one by split.case=<its id>, " if split.shared else ""
+        msg = f"no training case shows {', '.join(missing)}; {other}check its code or mask, or take it out of organs"
+        raise UserError(msg)
+    missing = _not_shown(split.val, organs, classes)
+    if missing:
+        names = ", ".join(missing)
+        log.warning("no validation case shows %s, so it does not count when the best epoch is chosen", names)
+    if len(missing) == len(organs):
+        msg = "no validation case shows any organ, so there is no score to choose by; choose another split"
+        raise UserError(msg)
+
+
+def _not_shown(cases: Sequence[Case], organs: Sequence[str], classes: Mapping[str, Collection[int]]) -> list[str]:
+    shown: set[int] = set()
+    for case in cases:
+        shown.update(classes[case.id])
+    return [organ for index, organ in enumerate(organs, start=1) if index not in shown]
