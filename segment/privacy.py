@@ -10,9 +10,9 @@ from typing import Any
 
 _NAME = r"[^\s/\\\"'`,;:|()\[\]{}<>=]+"
 # Everything before the last component of a path that starts at the root, a drive or a home folder. It must not match
-# inside a relative path or a URL, nor /dev/null, which has a meaning in patches.
+# inside a relative path or a URL, after a placeholder such as <run folder>, nor /dev/null, which patches contain.
 _ABSOLUTE = re.compile(
-    r"(?:(?<=file://)|(?<![\w.~/\\-]))(?!/dev/null)"
+    r"(?:(?<=file://)|(?<![\w.~/\\>-]))(?!/dev/null)"
     rf"(?:~[\w-]*[/\\](?:{_NAME}[/\\])*|(?:[A-Za-z]:)?[/\\](?:{_NAME}[/\\])+)(?={_NAME})"
 )
 # The same between quotes, where components may contain spaces.

@@ -40,6 +40,7 @@ def test_only_the_last_component_of_an_absolute_path_is_kept(before, after):
         "--- /dev/null\n+++ b/segment/new.py",
         "a / b, 3 mm/s, and/or",
         "segment.model.vnet.VNet",
+        "later: wandb sync <run folder>/wandb/offline-run-*",
         "",
     ],
 )

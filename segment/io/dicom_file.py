@@ -98,7 +98,10 @@ def read_slice(path: Path, header: Dataset) -> Slice:
     """
     for keyword in _GEOMETRY:
         if header.get(keyword) in (None, "", []):
-            msg = f"{path} has no {keyword}, so its position is unknown; copy the file again or leave it out"
+            msg = (
+                f"{path} has no {keyword}, so its position is unknown; copy the file again, or leave it out if it is "
+                "not a slice of the series"
+            )
             raise UserError(msg)
     unit, colours = header.get("RescaleType") or "HU", header.get("PhotometricInterpretation", "MONOCHROME2")
     if not unit.startswith(("HU", "US")) or colours != "MONOCHROME2":  # US is "unspecified"

@@ -67,6 +67,8 @@ class Decathlon:
         """Files in the folders of images and labels that `dataset.json` does not list under `training`."""
         root = inner_root(self.root, DESCRIPTION)
         used, test = case_files(cases), root / "imagesTs"
+        for entry in read_description(root).get("training") or []:  # also of cases that lack a file
+            used += [root / entry["image"], root / entry["label"]]
         reason = f"not listed in {DESCRIPTION}; list it under training, or remove it"
         folders = sorted({test, *(path.parent for path in used)})
         return find_unused(root, folders, used, lambda path: "" if test in path.parents else reason)

@@ -44,6 +44,14 @@ def test_a_missing_file(tmp_path):
         Decathlon(tmp_path).cases("msd")
 
 
+def test_the_other_file_of_an_incomplete_case_is_listed(tmp_path):
+    (task(tmp_path) / "labelsTr" / "liver_2.nii.gz").unlink()
+    source, refused = Decathlon(tmp_path), []
+    cases = source.cases("msd", refused)
+    assert [name for name, _ in refused] == ["msd/liver_2"]
+    assert not [left for left in source.left_out(cases) if "liver_2" in left.name]
+
+
 @pytest.mark.parametrize(
     ("description", "message"),
     [
