@@ -73,6 +73,12 @@ def _check_target(target: str, trusted: Sequence[str]) -> None:
             defined_in = ""
         if any(defined_in == name or defined_in.startswith(name + ".") for name in trusted):
             return
+    if target.startswith("segment."):  # trust= would not help
+        msg = (
+            f"the checkpoint asks to import {target!r}, which is not allowed: this version of segment has no such "
+            "class for checkpoints; use the version that wrote it, or train again"
+        )
+        raise UserError(msg)
     msg = (
         f"the checkpoint asks to import {target!r}, which is not allowed; if you know what it is and trust it, "
         f"allow its module by trust=[{target.rpartition('.')[0] or target}]"

@@ -139,8 +139,8 @@ def read_hu(ct_slice: Slice) -> np.ndarray:
         hu: np.ndarray = SimpleITK.GetArrayFromImage(reader.Execute()).reshape(ct_slice.shape[::-1]).T
     except (RuntimeError, ValueError) as error:
         msg = (
-            f"cannot decode the pixels of {ct_slice.path}: the file is damaged, incomplete or in an unknown "
-            "compression; copy it again or decompress it"
+            f"cannot decode the pixels of {ct_slice.path}: the file is damaged, incomplete or its compression "
+            f"({_compression(ct_slice.path)}) is not supported; copy it again, or decompress it (gdcmconv --raw)"
         )
         raise UserError(msg) from error
     return hu if ct_slice.padding_hu is None else padding_as_air(hu, ct_slice.padding_hu)
@@ -168,3 +168,11 @@ def _is_named_dicom(path: Path) -> bool:
 
 def _damaged(path: Path) -> UserError:
     return UserError(f"cannot read {path}: its DICOM header is damaged or incomplete; copy the file again")
+
+
+def _compression(path: Path) -> str:
+    """Return the name of a file's transfer syntax, for an error."""
+    try:
+        return str(pydicom.dcmread(path, specific_tags=["Modality"]).file_meta.TransferSyntaxUID.name)
+    except Exception:  # damaged files can raise nearly anything
+        return "unknown"

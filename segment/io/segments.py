@@ -36,10 +36,15 @@ def structures_of(segments: Sequence[Dataset], names: Mapping[str, Sequence[str]
     wanted: dict[str, set[str]] = {}
     for structure, given in names.items():
         wanted[structure] = {normalise_name(name) for name in given}
+    labels = [normalise_name(str(segment.SegmentLabel)) for segment in segments]
     found = {}
-    for segment in segments:
-        segment_names = set(_names_of(segment))
+    for segment, label in zip(segments, labels, strict=True):
+        # A label that no other segment has decides: the same coded type may be given to several segments.
+        segment_names = {label} if labels.count(label) == 1 else set()
         owners = [structure for structure, given in wanted.items() if given & segment_names]
+        if not owners:
+            segment_names = set(_names_of(segment))
+            owners = [structure for structure, given in wanted.items() if given & segment_names]
         if len(owners) != 1:
             problem = f"gives to {' and '.join(owners)}" if owners else "does not name"
             available = ", ".join(map(_describe, segments))

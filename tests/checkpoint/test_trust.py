@@ -68,6 +68,13 @@ def test_a_target_outside_trusted_modules_is_refused(target):
     assert repr(target) in str(info.value)
 
 
+def test_the_remedy_is_trust_only_for_other_packages():
+    with pytest.raises(UserError, match="if you know what it is and trust it, allow its module by trust=\\[mine\\]"):
+        check_config({"model": {"_target_": "mine.Net"}})
+    with pytest.raises(UserError, match="this version of segment has no such class for checkpoints; use the version"):
+        check_config({"model": {"_target_": "segment.model.loss.DeepSupervision"}})
+
+
 HELD = {"_target_": "os.system", "_args_": ["touch mark"]}
 
 

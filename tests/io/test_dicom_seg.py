@@ -346,3 +346,13 @@ def test_frames_may_be_off_by_the_jitter_of_their_slices(tmp_path):
     assert offset_voxels == pytest.approx(
         max(np.abs(offset / (0.7, 0.8, scan.affine[2, 2])).max() for offset in offsets), abs=1e-4
     )
+
+
+def test_a_unique_label_decides_over_the_coded_type_of_another_segment(tmp_path):
+    types = [("Liver", codes.SCT.Liver, None), ("Spleen", codes.SCT.Liver, None)]
+    masks = {str(n): random_mask(n) for n in range(2)}
+    ct = write_ct(tmp_path / "images" / "a")
+    (tmp_path / "labels").mkdir()
+    path = write_seg(tmp_path / "labels" / "a.dcm", ct, masks, types=types)
+    found = read_dicom_seg(path, read_ct(tmp_path / "images" / "a"), {"liver": ["Liver"], "spleen": ["Spleen"]})
+    np.testing.assert_array_equal(found["spleen"], random_mask(1))
