@@ -17,7 +17,7 @@ from segment.commands.command import hydra_command
 from segment.configuration.check import validate_config
 from segment.configuration.composition import compose_config, spellings
 from segment.configuration.instantiate import instantiate
-from segment.configuration.values import portable
+from segment.configuration.values import portable, with_values
 from segment.errors import UserError
 from segment.files import write_text
 from segment.privacy import without_paths
@@ -54,7 +54,7 @@ def sweep(cfg: DictConfig) -> float:
     clear_launcher_variables()  # `srun --ntasks=4 segment sweep` means four workers
     with ExitStack() as startup_lock:
         if cfg.resume is True:  # if several workers start at once, the first starts the sweep and the others join it
-            cfg = _with(cfg, resume=startup_lock.enter_context(_sweep_in_named_folder()))
+            cfg = with_values(cfg, resume=startup_lock.enter_context(_sweep_in_named_folder()))
         cfg, facts = _resumed(cfg)
         check_budget(cfg.trials, cfg.hours)
         space = read_space(OmegaConf.to_container(cfg.space, resolve=True))  # type: ignore[arg-type]
@@ -97,13 +97,6 @@ def _is_sweep(folder: Path) -> bool:
     return path.exists() and "space" in OmegaConf.load(path)
 
 
-def _with(cfg: DictConfig, **values: Any) -> DictConfig:  # noqa: ANN401
-    """A copy of a configuration with other values."""
-    result = OmegaConf.merge(cfg, values)
-    assert isinstance(result, DictConfig)
-    return result
-
-
 def _resumed(cfg: DictConfig) -> tuple[DictConfig, dict[str, Any]]:
     """Configuration and facts of a search: those of the resumed one if the command names only its folder and a budget.
 
@@ -113,7 +106,7 @@ def _resumed(cfg: DictConfig) -> tuple[DictConfig, dict[str, Any]]:
     Raises:
         UserError: When `resume` is not the folder of a search, it is not complete, or other folders are given.
     """
-    whole = _with(cfg, run_dir=".", resume=False)
+    whole = with_values(cfg, run_dir=".", resume=False)
     searchpath = _searchpath()
     portable_searchpath = without_paths(searchpath)
     is_complete = OmegaConf.to_container(whole, resolve=True) == portable(whole) and searchpath == portable_searchpath
@@ -133,7 +126,7 @@ def _resumed(cfg: DictConfig) -> tuple[DictConfig, dict[str, Any]]:
         before = OmegaConf.load(folder / "config.yaml")
         before.run_dir = "???"
         kept = {key: cfg[key] for key in (*given, "allow_changed")}
-        return _with(before, **kept), recorded  # type: ignore[arg-type]
+        return with_values(before, **kept), recorded  # type: ignore[arg-type]
     if portable_searchpath != recorded["searchpath"]:
         msg = (
             f"{folder} takes configuration from {recorded['searchpath']}, not from {facts['searchpath']}; give the "
@@ -220,7 +213,7 @@ def _finish(report: Report, train: DictConfig, stopped: bool) -> float:
         log.info("%d trials have not finished: another worker runs them, or resume=%s will", running, folder)
     elif trials and train.logger.get("wandb"):
         own = {"name": "sweep", "group": _group(train, folder), "job_type": "sweep"}
-        logger = _with(train, run_dir=str(folder)).logger.wandb
+        logger = with_values(train, run_dir=str(folder)).logger.wandb
         report.log_to_wandb(instantiate(logger, **own))
     best = best_trial(trials, report.search.method.direction)
     if best is None and trials and not running:

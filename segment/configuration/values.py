@@ -17,13 +17,20 @@ def config_dir() -> str:
     return str(inside if inside.is_dir() else package.parent / "conf")
 
 
+def with_values(cfg: DictConfig, **values: Any) -> DictConfig:  # noqa: ANN401
+    """Return a copy of a configuration, which may be read-only, with other values for some of its keys."""
+    result = OmegaConf.merge(cfg, values)
+    assert isinstance(result, DictConfig)
+    return result
+
+
 def portable(cfg: DictConfig) -> dict[str, Any]:
     """Return the resolved configuration in a form that is equal for equal runs on any machine.
 
     The run folder becomes `.`, and an absolute path becomes its last part. Equal runs may still differ in
     keys that describe the call (`segment.configuration.roles`).
     """
-    copy = OmegaConf.merge(cfg, {"run_dir": "."})
+    copy = with_values(cfg, run_dir=".")
     result: dict[str, Any] = without_paths(OmegaConf.to_container(copy, resolve=True))
     if "from_run" in copy:  # in training, the anatomy serves only the label check, which does not change the result
         del result["anatomy"]

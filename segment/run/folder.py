@@ -14,6 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from segment.configuration.values import with_values
 from segment.errors import UserError
 from segment.run.resume import Facts, find_run, last_checkpoint
 from segment.run.use import Use
@@ -114,9 +115,7 @@ def _requeued_run(cfg: DictConfig, fresh: Path, facts: Facts | None) -> Path | N
             continue
         latest = process_records(json.loads(path.read_text(encoding="utf-8")))[-1]
         if mine.items() <= latest.items():
-            resuming = OmegaConf.merge(cfg, {"resume": str(path.parent)})
-            assert isinstance(resuming, DictConfig)
-            return find_run(resuming, fresh, facts)
+            return find_run(with_values(cfg, resume=str(path.parent)), fresh, facts)
     return None
 
 

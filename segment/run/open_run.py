@@ -10,8 +10,9 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from segment.configuration.values import with_values
 from segment.errors import UserError
 from segment.files import remove_if_empty
 from segment.privacy import without_paths_in_log
@@ -61,9 +62,7 @@ def _remove_unused(folder: Path, log_name: str, root: str) -> None:
 
 def in_folder(cfg: DictConfig, run: Run) -> DictConfig:
     """The configuration with `run_dir`, to which callbacks and loggers refer."""
-    result = OmegaConf.merge(cfg, {"run_dir": str(run.folder)})
-    assert isinstance(result, DictConfig)
-    return result
+    return with_values(cfg, run_dir=str(run.folder))
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from segment.configuration.roles import IN_CHECKPOINT, role
-from segment.configuration.values import flatten, portable, referenced_keys
+from segment.configuration.values import flatten, portable, referenced_keys, with_values
 from segment.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -159,8 +159,7 @@ def _refuse_other_steps(cfg: DictConfig, folder: Path) -> None:
     Raises:
         UserError: With the first key that changed.
     """
-    copy = OmegaConf.merge(cfg, {"allow_changed": []})
-    assert isinstance(copy, DictConfig)
+    copy = with_values(cfg, allow_changed=[])
     changed = _changed(copy, {}, folder, origins=(*IN_CHECKPOINT, "trainer.max_epochs"))
     fixed = [key for key in changed if _is_within_any(key, IN_CHECKPOINT)]
     if fixed and last_checkpoint(folder) is not None:
