@@ -1,10 +1,10 @@
-"""Speed of commands on a busy machine, with and without the settings of `segment/runtime/start.py`.
+"""Speed of commands on a busy machine, with and without the settings of `segment/runtime/machine.py`.
 
     python benchmarks/busy.py [seconds of a training, 15]
 
 Trainings (seconds per step, default network, batches of 2 patches of 64³) and predictions (seconds per CT at 1.5 mm)
 run alone, beside one busy loop per core, and two at a time. *Before* runs the same modules without
-`segment/runtime/start.py`: OpenMP's threads spin, and glibc returns freed blocks of more than 32 MiB to the system.
+`segment/runtime/machine.py`: OpenMP's threads spin, and glibc returns freed blocks of more than 32 MiB to the system.
 Before and after take turns, so that a slower machine slows both. The benchmark needs no network and ignores the user's
 settings. Targets: alone, at least as fast as before; two at a time, at most 2.2 times the time alone.
 """

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SET = ("OMP_WAIT_POLICY", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES")
+SET = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES")
 glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has these settings")
 # Runs at the end of any Python program.
 AT_EXIT = f"""
 import atexit, os, sys
-atexit.register(lambda: print("torch" in sys.modules, *(os.environ.get(name) for name in {SET[:3]}), file=sys.stderr))
+atexit.register(lambda: print("torch" in sys.modules, *(os.environ.get(name) for name in {SET[:4]}), file=sys.stderr))
 """
 REUSE = """
 import resource, torch
@@ -34,7 +34,7 @@ def environment(tmp_path: Path, **variables: str) -> dict[str, str]:
 
 
 def state_at_exit(tmp_path: Path, *arguments: str, **variables: str) -> list[str]:
-    """Whether a Python program imported torch, and three of its environment variables at exit."""
+    """Whether a Python program imported torch, and four of its environment variables at exit."""
     env = environment(tmp_path, **variables)
     done = subprocess.run([sys.executable, *arguments], env=env, capture_output=True, text=True, check=True)
     return done.stderr.split()
@@ -50,21 +50,22 @@ def state_at_exit(tmp_path: Path, *arguments: str, **variables: str) -> list[str
     ],
 )
 def test_programs_are_set_up_before_torch_is_imported(tmp_path, arguments):
-    assert state_at_exit(tmp_path, *arguments) == ["False", "passive", str(1 << 30), str(1 << 31)]
+    assert state_at_exit(tmp_path, *arguments) == ["False", "passive", "2000", str(1 << 30), str(1 << 31)]
 
 
 def test_importing_the_package_changes_no_settings(tmp_path):
-    assert state_at_exit(tmp_path, "-c", "import segment.errors") == ["False", "None", "None", "None"]
+    assert state_at_exit(tmp_path, "-c", "import segment.errors") == ["False", "None", "None", "None", "None"]
 
 
 @glibc
 def test_settings_of_the_user_take_precedence(tmp_path):
     version = ("-m", "segment", "--version")
     assert state_at_exit(tmp_path, *version, OMP_WAIT_POLICY="active", MALLOC_MMAP_THRESHOLD_="1000") == [
-        *("False", "active", "1000", str(1 << 31))
+        *("False", "active", "None", "1000", str(1 << 31))
     ]
+    assert state_at_exit(tmp_path, *version, GOMP_SPINCOUNT="7")[1:3] == ["passive", "7"]
     tunables = "glibc.malloc.mmap_threshold=1000"
-    assert state_at_exit(tmp_path, *version, GLIBC_TUNABLES=tunables) == ["False", "passive", "None", "None"]
+    assert state_at_exit(tmp_path, *version, GLIBC_TUNABLES=tunables) == ["False", "passive", "2000", "None", "None"]
 
 
 @glibc
