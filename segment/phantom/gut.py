@@ -1,19 +1,12 @@
 """Stomach, colon and small bowel: walls, content, and gas above the content."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from segment.phantom.patient import SyntheticPatient
 from segment.phantom.region import Region
 from segment.phantom.shapes import curve, ellipsoid, smooth_min, tube
 
-Codes = Mapping[str, int]
-
-GAS_HU = -960.0
-
-
-def add_stomach(body: Region, patient: SyntheticPatient, codes: Codes, rng: np.random.Generator) -> None:
+def add_stomach(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> None:
     """Add fundus, body and antrum. The patient lies on the back, so gas is in front and fluid or food behind."""
     fill = float(rng.uniform(0.65, 1.15))
     path = [(-48, 0, 74), (-60, 22, 52), (-58, 48, 22), (-40, 66, -8), (-8, 72, -22), (22, 62, -14), (34, 52, -4)]
@@ -24,11 +17,11 @@ def add_stomach(body: Region, patient: SyntheticPatient, codes: Codes, rng: np.r
     bag = part.claim(tube(part, points, radii) + 1.5 * part.field(rng, 25), patient.gap_mm)
     folds = 1.2 * part.field(rng, 7)
     lumen = bag + 4.5 + folds
-    part.paint(bag, patient.hu["stomach_wall"], codes["stomach"])
-    food = rng.random() < 0.4
-    part.paint(lumen, rng.uniform(5, 30) + (40 if food else 3) * part.field(rng, 6) + 25 * food)
+    part.paint(bag, "stomach_wall", organ="stomach")
+    content = "food" if rng.random() < 0.4 else "stomach_fluid"
+    part.paint(lumen, content, (40 if content == "food" else 3) * part.field(rng, 6))
     level = rng.uniform(48, 95)  # surface of the fluid
-    part.paint(np.maximum(lumen, level - part.y), GAS_HU)
+    part.paint(np.maximum(lumen, level - part.height), "gas")
 
 
 def add_colon(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> None:
@@ -44,13 +37,12 @@ def add_colon(body: Region, patient: SyntheticPatient, rng: np.random.Generator)
     part = body.crop(points.min(0) - 35, points.max(0) + 35)
     wall = part.claim(tube(part, points, radii), 0.6 * patient.gap_mm + 0.5)
     lumen = wall + 2.5
-    part.paint(wall, patient.hu["bowel_wall"])
-    stool = rng.uniform(0, 45)
-    part.paint(lumen, stool + 35 * part.field(rng, 5))
+    part.paint(wall, "bowel_wall")
+    part.paint(lumen, "stool", 35 * part.field(rng, 5))
     # Bubbles in the stool, and gas above a level that varies slowly along the bowel.
-    part.paint(np.maximum(lumen + 1, 4 * (1.5 - part.field(rng, 4))), -600)
+    part.paint(np.maximum(lumen + 1, 4 * (1.5 - part.field(rng, 4))), "gas", 360)
     level = np.where(np.abs(part.x) > 70, 16, 88) + 16 * part.field(rng, 130) + rng.uniform(-8, 8)
-    part.paint(np.maximum(lumen, level - part.y), GAS_HU)
+    part.paint(np.maximum(lumen, level - part.height), "gas")
 
 
 def add_small_bowel(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> None:
@@ -63,21 +55,21 @@ def add_small_bowel(body: Region, patient: SyntheticPatient, rng: np.random.Gene
         bend = np.cross(step, rng.normal(0, 1, 3))
         bend *= 14 / np.linalg.norm(bend)
         points = curve(np.array((center - step - bend, center + bend * 0.4, center + step - bend)), 9)
-        radius, wall = rng.uniform(8, 13), patient.hu["bowel_wall"] + rng.normal(0, 8)
+        radius, wall = rng.uniform(8, 13), rng.normal(0, 8)
         content = rng.choice(("collapsed", "fluid", "gas"), p=(0.35, 0.5, 0.15))
-        fluid = rng.uniform(80, 260) if oral and rng.random() < 0.6 else rng.uniform(5, 35)
+        fluid = "oral_contrast" if oral and rng.random() < 0.6 else "bowel_fluid"
         part = body.crop(points.min(0) - 18, points.max(0) + 18)
         shape = tube(part, points, np.full(len(points), radius))
         if not _fits(part, shape):
             continue
         loop = part.claim(shape, 0.5 * patient.gap_mm)
-        part.paint(loop, wall)
+        part.paint(loop, "bowel_wall", wall)
         if content == "collapsed":
-            part.paint(loop + radius * 0.6, wall - 25)
+            part.paint(loop + radius * 0.6, "bowel_fluid")
             continue
-        part.paint(loop + 2.2, fluid)
+        part.paint(loop + 2.2, fluid, rng.normal(0, 8))
         if content == "gas":
-            part.paint(np.maximum(loop + 2.2, center[1] - part.y), GAS_HU)
+            part.paint(np.maximum(loop + 2.2, center[1] - part.height), "gas")
 
 
 def _fits(part: Region, shape: np.ndarray) -> bool:
@@ -92,5 +84,5 @@ def add_duodenum(body: Region, patient: SyntheticPatient, rng: np.random.Generat
     points = curve(np.array(path) + rng.normal(0, 2, (6, 3)), 9)
     part = body.crop(points.min(0) - 16, points.max(0) + 16)
     loop = part.claim(tube(part, points, np.full(len(points), rng.uniform(9, 12))), 0.5 * patient.gap_mm)
-    part.paint(loop, patient.hu["bowel_wall"])
-    part.paint(smooth_min(loop, ellipsoid(part, points[0], (6, 6, 6)), 2) + 3, rng.uniform(10, 40))
+    part.paint(loop, "bowel_wall")
+    part.paint(smooth_min(loop, ellipsoid(part, points[0], (6, 6, 6)), 2) + 3, "bowel_fluid")

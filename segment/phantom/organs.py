@@ -1,24 +1,18 @@
 """Solid organs: kidneys, liver, spleen, pancreas, and the gallbladder at the edge of the liver."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from segment.phantom.patient import SyntheticPatient
 from segment.phantom.region import Region
 from segment.phantom.shapes import curve, ellipsoid, smooth_max, smooth_min, tube
 
-Codes = Mapping[str, int]
-
-
-def add_kidney(body: Region, patient: SyntheticPatient, side: int, codes: Codes, rng: np.random.Generator) -> None:
+def add_kidney(body: Region, patient: SyntheticPatient, side: int, rng: np.random.Generator) -> None:
     """Add one kidney: cortex, pyramids, and a sinus of fat and urine that opens to the front and the middle.
 
     Args:
         body: The region to add it to.
         patient: The patient.
         side: 1 for the right kidney, -1 for the left.
-        codes: Labels of right_kidney and left_kidney.
         rng: Random numbers for its shape.
     """
     name = "right_kidney" if side > 0 else "left_kidney"
@@ -39,11 +33,11 @@ def add_kidney(body: Region, patient: SyntheticPatient, side: int, codes: Codes,
     lumps = part.field(rng, 10 * size)
     medulla = np.maximum(np.maximum(kidney + 7 * size, 1.5 - sinus), 2.5 * lumps - 2)
     tissue = np.maximum(kidney, -sinus)
-    part.paint(kidney, patient.hu["fat"])
-    part.paint(tissue, patient.hu["cortex"], codes[name])
-    part.paint(np.maximum(medulla, tissue + 1), patient.hu["medulla"])
+    part.paint(kidney, "visceral_fat")
+    part.paint(tissue, "cortex", organ=name)
+    part.paint(np.maximum(medulla, tissue + 1), "medulla")
     pelvis = ellipsoid(part, hilum + turn[1] * 4, radii * (0.2, 0.35, 0.24), turn)
-    part.paint(np.maximum(pelvis, 1 - tissue), patient.hu["urine"])
+    part.paint(np.maximum(pelvis, 1 - tissue), "urine")
 
 
 def _kidney_axes(side: int, rng: np.random.Generator) -> np.ndarray:
@@ -59,11 +53,11 @@ def _kidney_axes(side: int, rng: np.random.Generator) -> np.ndarray:
     return np.stack([np.cross(width, length), width, length])
 
 
-def add_liver(body: Region, patient: SyntheticPatient, codes: Codes, rng: np.random.Generator) -> None:
+def add_liver(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> None:
     """Add the gallbladder, then the right, left and caudate lobes around it, with their veins."""
     part = body.crop((-125, -75, -130), (150, 135, 150))
     size = patient.organ["liver"]
-    _add_gallbladder(part, patient, codes, rng)
+    _add_gallbladder(part, rng)
     right = ellipsoid(part, (70, 16, 30), (84 * size, 94 * size, 107 * size))
     left = ellipsoid(part, (2, 64, 58), (86 * size, 48 * size, 46 * size))
     caudate = ellipsoid(part, (16, 34, 42), (20 * size, 16 * size, 30 * size))
@@ -81,22 +75,22 @@ def add_liver(body: Region, patient: SyntheticPatient, codes: Codes, rng: np.ran
     liver = smooth_max(liver, -notch, 8) + 2.2 * part.field(rng, 32)
     liver = part.claim(liver, 0.6 * patient.gap_mm)
     texture = 2.5 * part.field(rng, 8) + 2.5 * part.field(rng, 40)
-    part.paint(liver, patient.hu["liver"] + texture, codes["liver"])
-    _add_liver_veins(part, liver, patient, rng)
+    part.paint(liver, "liver", texture, organ="liver")
+    _add_liver_veins(part, liver, rng)
 
 
-def _add_gallbladder(part: Region, patient: SyntheticPatient, codes: Codes, rng: np.random.Generator) -> None:
+def _add_gallbladder(part: Region, rng: np.random.Generator) -> None:
     if rng.random() < 0.12:  # removed by surgery, or contracted after a meal
         return
     shift = rng.normal(0, 5, 3)
     points = curve(np.array([(38, 42, 6), (48, 58, -12), (58, 74, -34)]) + shift, 6)
     radii = np.interp(np.linspace(0, 1, len(points)), (0, 0.5, 1), np.array((5, 12, 14)) * rng.normal(1, 0.15))
     bag = part.claim(tube(part, points, radii) + 0.8 * part.field(rng, 20), 2)
-    part.paint(bag, patient.hu["bowel_wall"], codes["gallbladder"])
-    part.paint(bag + 1.5, patient.hu["bile"])
+    part.paint(bag, "gallbladder_wall", organ="gallbladder")
+    part.paint(bag + 1.5, "bile")
 
 
-def _add_liver_veins(part: Region, liver: np.ndarray, patient: SyntheticPatient, rng: np.random.Generator) -> None:
+def _add_liver_veins(part: Region, liver: np.ndarray, rng: np.random.Generator) -> None:
     trees = {
         "hepatic_vein": [
             [(18, 30, 88), (48, 22, 80), (95, 8, 50)],
@@ -115,10 +109,10 @@ def _add_liver_veins(part: Region, liver: np.ndarray, patient: SyntheticPatient,
         for branch in branches:
             points = curve(np.array(branch) + rng.normal(0, 3.5, (len(branch), 3)), 10)
             vein = tube(part, points, np.linspace(5.5, 1.8, len(points)))
-            part.paint(np.maximum(vein, liver + 1), patient.hu[name])
+            part.paint(np.maximum(vein, liver + 1), name)
 
 
-def add_spleen(body: Region, patient: SyntheticPatient, codes: Codes, rng: np.random.Generator) -> None:
+def add_spleen(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> None:
     """Add a crescent along the left ribs at the back, concave towards stomach and kidney."""
     size = patient.organ["spleen"]
     center = np.array((-96, -16, 46)) + rng.normal(0, (3, 5, 7))
@@ -135,10 +129,10 @@ def add_spleen(body: Region, patient: SyntheticPatient, codes: Codes, rng: np.ra
     shape = smooth_max(shape, -hollow, 8) + 1.6 * part.field(rng, 24)
     spleen = part.claim(shape, 0.6 * patient.gap_mm)
     mottled = 28 if patient.phase == "arterial" else 3  # red and white pulp fill at different speeds
-    part.paint(spleen, patient.hu["spleen"] + mottled * part.field(rng, 11), codes["spleen"])
+    part.paint(spleen, "spleen", mottled * part.field(rng, 11), organ="spleen")
 
 
-def add_pancreas(body: Region, patient: SyntheticPatient, codes: Codes, rng: np.random.Generator) -> None:
+def add_pancreas(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> None:
     """Add head, neck, body and tail across the spine, lobulated by fat."""
     points = np.array(
         [(40, 40, -36), (37, 44, -16), (22, 54, -4), (0, 60, 4), (-26, 52, 12), (-52, 30, 22), (-70, 12, 30)]
@@ -147,4 +141,4 @@ def add_pancreas(body: Region, patient: SyntheticPatient, codes: Codes, rng: np.
     radii = np.interp(np.linspace(0, 1, len(points)), (0, 0.2, 0.4, 0.8, 1), (14, 18, 12, 12, 9)) * rng.normal(1, 0.1)
     part = body.crop((-85, -10, -60), (60, 75, 50))
     gland = part.claim(tube(part, points, radii) + 1.6 * part.field(rng, 9), patient.gap_mm * 0.6)
-    part.paint(gland, patient.hu["pancreas"] + 8 * part.field(rng, 6), codes["pancreas"])
+    part.paint(gland, "pancreas", 8 * part.field(rng, 6), organ="pancreas")

@@ -1,41 +1,17 @@
-"""Synthetic patients: body size, habitus, organs, contrast phase, and the HU of tissues."""
+"""Synthetic patients: body size, habitus, sex, position on the table, organs, contrast phase and HU of tissues."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-PHASES = {"unenhanced": 0.25, "arterial": 0.3, "portal": 0.45}
+from segment.phantom.tissues import sample_hu, sample_phase
 
-# Mean HU (unenhanced, arterial, portal venous) and standard deviation between patients in each phase.
-# The values are based on measurements in three public CTs inside eroded TotalSegmentator labels: unenhanced liver 46,
-# spleen 35, kidney 13-23, aorta 44, psoas 50, small bowel 24; arterial liver 75, spleen 178, kidney 196, aorta 395,
-# vena cava 82, portal vein 175, pancreas 70; portal venous liver 91, spleen 81, vena cava 96, portal vein 137,
-# aorta 180, pancreas 71; back muscles 14-40, vertebrae 120-320 with cortex, ribs 140-350, lung -840.
-HU: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
-    "liver": ((54, 74, 98), (8, 10, 12)),
-    "spleen": ((46, 140, 110), (4, 22, 12)),
-    "cortex": ((31, 185, 175), (4, 28, 22)),
-    "medulla": ((28, 72, 150), (4, 14, 22)),
-    "urine": ((4, 5, 8), (4, 4, 4)),
-    "pancreas": ((38, 88, 84), (6, 14, 11)),
-    "aorta": ((43, 330, 155), (4, 50, 16)),
-    "vena_cava": ((42, 80, 140), (4, 18, 18)),
-    "portal_vein": ((42, 120, 158), (4, 30, 16)),
-    "hepatic_vein": ((42, 74, 148), (4, 10, 16)),
-    "heart": ((42, 230, 135), (4, 40, 14)),
-    "muscle": ((52, 58, 63), (6, 6, 6)),
-    "bowel_wall": ((38, 82, 82), (6, 14, 12)),
-    "stomach_wall": ((42, 78, 84), (6, 12, 12)),
-    "bile": ((9, 9, 9), (6, 6, 6)),
-    "fat": ((-104, -104, -104), (5, 5, 5)),
-    "skin": ((45, 50, 55), (10, 10, 10)),
-    "disc": ((85, 88, 90), (8, 8, 8)),
-    "spongiosa": ((150, 160, 165), (40, 40, 40)),
-    "cortical": ((520, 520, 520), (90, 90, 90)),
-    "cartilage": ((112, 118, 122), (15, 15, 15)),
-    "cord": ((32, 33, 34), (4, 4, 4)),
-    "lung": ((-845, -845, -845), (25, 25, 25)),
-}
+# Positions on the table with their shares, and the direction (x, y) that points up in each.
+POSITIONS = {"supine": 0.93, "prone": 0.04, "right": 0.015, "left": 0.015}
+UP = {"supine": (0.0, 1.0), "prone": (0.0, -1.0), "right": (-1.0, 0.0), "left": (1.0, 0.0)}
+
+# Positions of the arms with their shares.
+ARMS = {"up": 0.72, "down": 0.16, "belly": 0.07, "absent": 0.05}
 
 # Standard deviation of an organ's volume between patients, as a share of its mean. These numbers and the sizes of the
 # shapes were chosen to approximate the published mean ± standard deviation in mL of adults:
@@ -52,8 +28,12 @@ class SyntheticPatient:
     """A patient sampled from the population.
 
     Attributes:
-        phase: Contrast phase, a key of PHASES.
-        hu: HU of each tissue, by the keys of HU.
+        phase: Contrast phase, a key of `tissues.PHASES`.
+        hu: Mean HU of each tissue.
+        female: Sex.
+        age: In years; children are smaller, bones of the old are less dense and their vessels calcified.
+        position: A key of POSITIONS: supine, prone, or lying on the right or left side.
+        arms: A key of ARMS; absent: outside the field of view.
         scale: Size of the body along x, y, z relative to the average.
         subcutaneous_mm: Mean thickness of the fat under the skin.
         visceral: Fat between the organs, from 0 (none) to 1.
@@ -63,6 +43,10 @@ class SyntheticPatient:
 
     phase: str
     hu: dict[str, float]
+    female: bool
+    age: float
+    position: str
+    arms: str
     scale: tuple[float, float, float]
     subcutaneous_mm: float
     visceral: float
@@ -76,24 +60,36 @@ class SyntheticPatient:
 
 
 def sample_patient(rng: np.random.Generator) -> SyntheticPatient:
-    """Sample a patient."""
+    """Sample a patient: one in twelve is a child."""
+    age = float(rng.uniform(3, 16)) if rng.random() < 0.08 else float(np.clip(rng.normal(60, 15), 17, 95))
+    grown = min(1.0, 0.52 + 0.03 * age)  # size relative to an adult
     habitus = float(rng.beta(2, 2.5))  # 0 thin … 1 obese
-    size = float(rng.normal(1, 0.04))
-    phase = str(rng.choice(list(PHASES), p=list(PHASES.values())))
-    column = list(PHASES).index(phase)
-    hu = {name: float(rng.normal(mean[column], spread[column])) for name, (mean, spread) in HU.items()}
-    if rng.random() < 0.2:
-        hu["liver"] -= rng.uniform(10, 35)  # steatosis
-    width = 0.94 + 0.16 * habitus
+    if grown == 1 and rng.random() < 0.06:
+        habitus = float(rng.uniform(1, 1.8))  # very obese
+    female = bool(rng.random() < 0.5)
+    size = grown * float(rng.normal(0.97 if female else 1.02, 0.04))
+    phase = sample_phase(rng)
+    hu = sample_hu(rng, phase)
+    hu["spongiosa"] = max(40.0, hu["spongiosa"] - 1.2 * (age - 55))
+    width = 0.94 + 0.16 * min(habitus, 1.3)
+    depth = size * width * float(rng.normal(1, 0.03))
     return SyntheticPatient(
         phase=phase,
         hu=hu,
-        scale=(size * width, size * width * float(rng.normal(1, 0.03)), size * float(rng.normal(1, 0.03))),
-        subcutaneous_mm=float(5 + 38 * habitus * rng.uniform(0.6, 1.2)),
-        visceral=float(np.clip(habitus + rng.normal(0, 0.2), 0, 1)),
+        female=female,
+        age=age,
+        position=_choose(rng, POSITIONS),
+        arms=_choose(rng, ARMS),
+        scale=(size * width, depth, size * float(rng.normal(1, 0.03))),
+        subcutaneous_mm=float(5 + 38 * habitus * rng.uniform(0.6, 1.2)) * (0.6 if age < 16 else 1),
+        visceral=float(np.clip(habitus + rng.normal(0, 0.2), 0, 1)) * (0.3 if age < 16 else 1),
         organ=_organ_scales(rng, width),
         absent=_sample_absent(rng),
     )
+
+
+def _choose(rng: np.random.Generator, shares: dict[str, float]) -> str:
+    return str(rng.choice(list(shares), p=list(shares.values())))
 
 
 def _sample_absent(rng: np.random.Generator) -> frozenset[str]:

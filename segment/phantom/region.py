@@ -1,15 +1,30 @@
 """A box of the volume to which structures are added."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
+
+from segment.phantom.tissues import CODES
 
 Corner = Sequence[float] | np.ndarray
 
 # Margin around a box: the largest shift of a point by the random bend of the patient, and a soft edge.
 SLACK_MM = 16.0
+
+# The codes of FLARE22 for the organs in the label; everything else is 0.
+LABELS = {
+    "liver": 1,
+    "right_kidney": 2,
+    "spleen": 3,
+    "pancreas": 4,
+    "aorta": 5,
+    "vena_cava": 6,
+    "gallbladder": 9,
+    "stomach": 11,
+    "left_kidney": 13,
+}
 
 # Points of the lattice of a random field, per axis. The field repeats after that many cells.
 _LATTICE = 16
@@ -28,9 +43,12 @@ class Region:
         y: Likewise.
         z: Likewise.
         hu: (I,J,K) float32, HU of the structures added so far.
-        label: (I,J,K) uint8.
+        tissue: (I,J,K) uint8, codes of `segment.phantom.tissues`.
+        label: (I,J,K) uint8, codes of LABELS.
         free: (I,J,K) float32, approximate distance to the nearest claimed structure in mm; negative inside one.
         edge_mm: Width of the soft border of a structure: the size of a voxel.
+        tissue_hu: Mean HU of each tissue in this patient.
+        up: Direction against gravity (x, y): (0, 1) for a patient who lies on the back.
     """
 
     axes: tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -38,9 +56,20 @@ class Region:
     y: np.ndarray
     z: np.ndarray
     hu: np.ndarray
+    tissue: np.ndarray
     label: np.ndarray
     free: np.ndarray
     edge_mm: float
+    tissue_hu: Mapping[str, float]
+    up: tuple[float, float] = (0.0, 1.0)
+
+    @property
+    def height(self) -> np.ndarray:
+        """(I,J,K) height above the table's direction in mm: gas rises to where it is large. For a supine patient, y."""
+        right, front = self.up
+        if right == 0:
+            return self.y if front > 0 else -self.y
+        return np.asarray(self.x * np.float32(right))
 
     def crop(self, low: Corner, high: Corner) -> Self:
         """The part between two corners in anatomical mm, with a margin; may be empty."""
@@ -49,28 +78,36 @@ class Region:
             for axis, first, last in zip(self.axes, low, high, strict=True)
         )
         box = (i, j, k)
-        return type(self)(
+        return replace(
+            self,
             axes=(self.axes[0][i], self.axes[1][j], self.axes[2][k]),
             x=self.x[box],
             y=self.y[box],
             z=self.z[box],
             hu=self.hu[box],
+            tissue=self.tissue[box],
             label=self.label[box],
             free=self.free[box],
-            edge_mm=self.edge_mm,
         )
 
-    def paint(self, distance: np.ndarray, hu: float | np.ndarray, code: int | None = None) -> None:
+    def paint(
+        self, distance: np.ndarray, tissue: str, offset: float | np.ndarray = 0.0, organ: str | None = None
+    ) -> None:
         """Fill the inside of a structure, with a soft border of the width of a voxel.
 
         Args:
             distance: (I,J,K) signed distance to the surface in mm, negative inside.
-            hu: One value, or one per voxel.
-            code: Label of the structure; None does not change labels.
+            tissue: A key of `segment.phantom.tissues.TISSUES`.
+            offset: HU added to the patient's mean of this tissue: one value, or one per voxel.
+            organ: A key of LABELS to put into the label; None does not change the label. A vein inside the liver, for
+                example, is painted as its own tissue and keeps the label of the liver.
         """
+        hu = np.float32(self.tissue_hu[tissue]) + offset
         self.hu += np.clip(np.float32(0.5) - distance / np.float32(self.edge_mm), 0, 1) * (hu - self.hu)
-        if code is not None:
-            self.label[distance < 0] = code
+        inside = distance < 0
+        self.tissue[inside] = CODES[tissue]
+        if organ is not None:
+            self.label[inside] = LABELS[organ]
 
     def claim(self, distance: np.ndarray, gap_mm: float) -> np.ndarray:
         """Claim the part of a structure that is at least `gap_mm` from all structures claimed before, and return it."""

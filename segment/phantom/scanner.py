@@ -9,12 +9,15 @@ LOWEST_HU, HIGHEST_HU = -1024, 3071
 
 
 def add_table(body: Region, back_mm: float) -> None:
-    """Add mattress and table. They are straight, unlike the bent patient."""
+    """Add mattress and table below the patient. They are straight, unlike the bent patient."""
     x, y = body.axes[0][:, None, None], body.axes[1][:, None]
-    top = np.float32(back_mm - 2) + np.maximum(np.abs(x) - 90, 0) ** 2 / np.float32(420) - y
-    within = np.abs(x) - np.float32(205)
-    for thickness, hu in ((0, -930.0), (8, 150.0), (11.5, -880.0), (34, 150.0), (37.5, -1000.0)):
-        body.paint(np.broadcast_to(np.maximum(thickness - top, within), body.hu.shape), hu)
+    right, front = body.up
+    across, up = (y * np.float32(right), x * np.float32(right)) if right else (x, y * np.float32(front))
+    top = np.float32(back_mm - 2) + np.maximum(np.abs(across) - 90, 0) ** 2 / np.float32(420) - up
+    within = np.abs(across) - np.float32(205)
+    layers = ((0, "foam"), (8, "table_shell"), (11.5, "foam"), (34, "table_shell"), (37.5, "air"))
+    for thickness, tissue in layers:
+        body.paint(np.broadcast_to(np.maximum(thickness - top, within), body.hu.shape), tissue)
 
 
 def form_image(hu: np.ndarray, inside: np.ndarray, spacing_mm: np.ndarray, rng: np.random.Generator) -> np.ndarray:

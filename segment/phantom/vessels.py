@@ -1,17 +1,13 @@
-"""Heart, aorta, vena cava, the portal system and the small vessels of the mesentery."""
+"""Aorta, vena cava, the portal system and the small vessels of the mesentery."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from segment.phantom.patient import SyntheticPatient
 from segment.phantom.region import Region
-from segment.phantom.shapes import curve, ellipsoid, tube
+from segment.phantom.shapes import curve, tube
 
-Codes = Mapping[str, int]
-
-
-def add_great_vessels(body: Region, patient: SyntheticPatient, codes: Codes, rng: np.random.Generator) -> None:
+def add_great_vessels(body: Region, rng: np.random.Generator) -> None:
     """Add the aorta, the vena cava to the right of it, and their main branches."""
     low, high = body.axes[2][0], body.axes[2][-1]
     part = body.crop((-75, -25, low), (75, 80, high))
@@ -30,8 +26,8 @@ def add_great_vessels(body: Region, patient: SyntheticPatient, codes: Codes, rng
         vein = np.minimum(vein, _vessel(part, leg, (7, 6), width, shift))
     for vessel, name in ((aorta, "aorta"), (vein, "vena_cava")):
         part.occupy(vessel)
-        part.paint(vessel, patient.hu[name], codes[name])
-    _add_branches(part, patient, rng)
+        part.paint(vessel, name, organ=name)
+    _add_branches(part, rng)
 
 
 def _vessel(
@@ -41,7 +37,7 @@ def _vessel(
     return tube(part, path, np.linspace(*ends, len(path)) * width)
 
 
-def _add_branches(part: Region, patient: SyntheticPatient, rng: np.random.Generator) -> None:
+def _add_branches(part: Region, rng: np.random.Generator) -> None:
     branches = {
         "aorta": [
             ([(-6, 34, 14), (-4, 48, 12), (14, 52, 18)], 3.5),  # celiac and hepatic
@@ -62,21 +58,10 @@ def _add_branches(part: Region, patient: SyntheticPatient, rng: np.random.Genera
         for points, radius in vessels:
             path = curve(np.array(points) + rng.normal(0, 1, (len(points), 3)), 10)
             vessel = part.claim(tube(part, path, np.full(len(path), radius)), 0)
-            part.paint(vessel, patient.hu[name])
+            part.paint(vessel, name)
 
 
-def add_heart(body: Region, patient: SyntheticPatient) -> None:
-    """Add the lower chambers of the heart, and the oesophagus."""
-    part = body.crop((-90, -10, 60), (60, 115, 190))
-    chambers = ellipsoid(part, (-20, 54, 132), (50, 34, 40))
-    part.paint(chambers, patient.hu["muscle"] + 25 * (patient.phase != "unenhanced"))
-    for center in ((-34, 58, 134), (6, 54, 134)):
-        part.paint(ellipsoid(part, center, (20, 22, 26)), patient.hu["heart"])
-    oesophagus = tube(part, np.array([(-8, 24, 190), (-10, 32, 90), (-24, 40, 78)]), np.array([7, 7, 6]))
-    part.paint(oesophagus, patient.hu["muscle"] - 10)
-
-
-def add_mesentery(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> None:
+def add_mesentery(body: Region, rng: np.random.Generator) -> None:
     """Add small vessels that fan out from the root of the mesentery into the fat between the loops."""
     for _ in range(26):
         root = np.array((4, 56, rng.uniform(-80, -20)))
@@ -84,4 +69,4 @@ def add_mesentery(body: Region, patient: SyntheticPatient, rng: np.random.Genera
         path = curve(np.array((root, (root + end) / 2 + rng.normal(0, 8, 3), end)), 25)
         part = body.crop(path.min(0) - 5, path.max(0) + 5)
         vessel = np.maximum(tube(part, path, np.linspace(2.4, 1.2, len(path))), 1 - part.free)
-        part.paint(vessel, patient.hu["portal_vein"])
+        part.paint(vessel, "portal_vein")

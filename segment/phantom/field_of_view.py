@@ -1,0 +1,55 @@
+"""The field of view of a scan: which part of the body is scanned, in which grid."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from segment.phantom.patient import SyntheticPatient
+
+# Part of the body that is scanned, with its share. Heights in mm, L1 at 0: range of the lower end, range of the upper.
+SCANS: dict[str, tuple[float, tuple[float, float], tuple[float, float]]] = {
+    "chest, abdomen and pelvis": (0.22, (-335, -265), (290, 350)),
+    "abdomen and pelvis": (0.28, (-325, -240), (95, 150)),
+    "abdomen": (0.22, (-190, -115), (100, 140)),
+    "chest and upper abdomen": (0.13, (-110, -20), (285, 345)),
+    "upper abdomen": (0.07, (-95, -40), (60, 130)),
+    "slab": (0.08, (-90, 60), (-40, 120)),
+}
+SLAB_MM = (30.0, 90.0)  # length of a slab
+
+
+@dataclass(frozen=True)
+class FieldOfView:
+    """A grid in the patient, along the axes right, front, head.
+
+    Attributes:
+        spacing_mm: (3,) size of a voxel.
+        middle_mm: (3,) middle of the grid in anatomical mm times the patient's scale.
+    """
+
+    spacing_mm: np.ndarray
+    middle_mm: np.ndarray
+
+
+def sample_field_of_view(
+    patient: SyntheticPatient, shape: tuple[int, int, int], rng: np.random.Generator
+) -> FieldOfView:
+    """Sample the part of the body and the grid. The number of voxels is given, so a longer scan has thicker slices."""
+    scale = np.array(patient.scale)
+    names = list(SCANS)
+    name = names[int(rng.choice(len(names), p=[share for share, _, _ in SCANS.values()]))]
+    _, low, high = SCANS[name]
+    top = float(rng.uniform(*high))
+    bottom = top - float(rng.uniform(*SLAB_MM)) if name == "slab" else float(rng.uniform(*low))
+    length = (top - bottom) * scale[2]
+    width = 2 * (141 + 1.1 * patient.subcutaneous_mm) * scale[0]
+    side = float(np.clip(width * rng.uniform(1.02, 1.18), 0.8 * min(width, 330), 500))
+    if rng.random() < 0.15:  # a technician's choice: the whole bore, or a magnified part
+        side = float(rng.uniform(0.75, 1.0) * width) if rng.random() < 0.4 else 500.0
+    spread = 25 if rng.random() < 0.15 else 6
+    middle_y = 18 + rng.normal(0, 8)
+    middle = np.array((rng.normal(0, spread), middle_y + rng.normal(0, spread / 2), 0)) * scale
+    middle[2] = (top + bottom) / 2 * scale[2]
+    return FieldOfView(np.array((side / shape[0], side / shape[1], length / shape[2])), middle)
+
+
