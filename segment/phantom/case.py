@@ -5,14 +5,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from segment.phantom import gut, organs, vessels
+from segment.phantom.breasts import add_breasts
 from segment.phantom.chest import add_chest
-from segment.phantom.disease import add_disease
+from segment.phantom.disease import add_disease, sample_findings
 from segment.phantom.field_of_view import FieldOfView, sample_field_of_view
+from segment.phantom.fluids import add_ascites
+from segment.phantom.hips import add_hips
 from segment.phantom.patient import UP, SyntheticPatient, sample_patient
 from segment.phantom.pelvis import add_pelvis
 from segment.phantom.region import Region
 from segment.phantom.scanner import add_table, form_image
-from segment.phantom.skeleton import add_skeleton
+from segment.phantom.shoulder import add_shoulders
+from segment.phantom.skeleton import add_skeleton, sample_frame
 from segment.phantom.trunk import add_trunk, back_mm
 
 Shape = tuple[int, int, int]
@@ -44,10 +48,11 @@ def synthesise_case(seed: int, index: int, shape: Shape) -> SyntheticCase:
     patient = sample_patient(patient_rng)
     view = sample_field_of_view(patient, shape, position_rng)
     body = _position_patient(patient, view, shape, position_rng)
-    add_table(body, back_mm(patient))
+    add_table(body, back_mm(patient), position_rng)
     inside = _add_anatomy(body, patient, anatomy_rng)
-    hu = form_image(body.hu, inside, view.spacing_mm, scan_rng)
-    return SyntheticCase(hu, body.label, body.tissue, view.spacing_mm, patient)
+    scan = form_image(body.hu, inside, view.spacing_mm, scan_rng)
+    label, tissue = (np.where(scan.measured, codes, np.uint8(0)) for codes in (body.label, body.tissue))
+    return SyntheticCase(scan.hu, label, tissue, view.spacing_mm, patient)
 
 
 def _position_patient(
@@ -79,21 +84,32 @@ def _position_patient(
 def _add_anatomy(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> np.ndarray:
     """Add all structures. Each takes the room that earlier ones have left. Returns the mask of the body."""
     trunk = add_trunk(body, patient, rng)
-    add_skeleton(body, trunk, patient, rng)
-    add_chest(body, trunk, patient, rng)
-    vessels.add_great_vessels(body, rng)
-    for name, side in (("right_kidney", 1), ("left_kidney", -1)):
-        if name not in patient.absent:
-            organs.add_kidney(body, patient, side, rng)
+    add_hips(body, trunk, patient, rng)
+    frame = sample_frame(body, trunk, patient, rng)
+    add_shoulders(frame.cage, trunk.arms, patient, rng)
+    add_breasts(body, trunk.breasts, trunk.lean, rng)
+    add_skeleton(body, trunk, frame, patient, rng)
+    add_chest(body, trunk, frame, patient, rng)
+    findings = sample_findings(rng)
+    vessels.add_great_vessels(body, patient, findings.portal_hypertension, rng)
+    add_pelvis(body, patient, rng)
+    add_ascites(body, trunk, findings.ascites_mm, rng)
+    organs.add_adrenals(body, patient, rng)
+    organs.add_kidneys(body, patient, rng)
+    meal, colon_first = gut.sample_meal(patient, rng), gut.sample_colon_first(rng)
+    colon_rng, bowel_rng = rng.spawn(2)
+    if colon_first:
+        gut.add_colon(body, patient, meal, colon_first, colon_rng)
     organs.add_liver(body, patient, rng)
-    if "spleen" not in patient.absent:
-        organs.add_spleen(body, patient, rng)
+    organs.add_spleen(body, patient, rng)
     organs.add_pancreas(body, patient, rng)
-    add_pelvis(body, trunk, patient, rng)
-    gut.add_stomach(body, patient, rng)
-    gut.add_duodenum(body, patient, rng)
-    gut.add_colon(body, patient, rng)
+    gut.add_stomach(body, patient, meal, rng)
+    gut.add_hiatus_hernia(body, meal, rng)
+    gut.add_duodenum(body, patient, meal, rng)
+    if not colon_first:
+        gut.add_colon(body, patient, meal, colon_first, colon_rng)
+    vessels.add_ureters(body, patient, rng)
     vessels.add_mesentery(body, rng)
-    gut.add_small_bowel(body, patient, rng)
+    gut.add_small_bowel(body, patient, meal, bowel_rng)
     add_disease(body, trunk, patient, rng)
     return np.asarray(trunk.skin < 0)

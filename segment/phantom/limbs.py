@@ -1,4 +1,7 @@
-"""Shoulders, arms and thighs: their surfaces without fat. Bones are added by the skeleton."""
+"""Shoulders, arms and thighs: their positions, and their surfaces without fat."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -6,33 +9,65 @@ from segment.phantom.patient import SyntheticPatient
 from segment.phantom.region import Region
 from segment.phantom.shapes import ellipsoid, smooth_min, tube
 
-# Elbow and wrist by position of the arms, for the right arm, in mm.
-_SHOULDER = np.array((152.0, -14, 282))
+# Middle of shoulder, elbow, wrist and hand of the right arm by position, in mm. Arms that are outside the field of
+# view are raised.
 _ARM = {
-    "down": [(178, -12, 262), (206, -22, 20), (200, 18, -205)],
-    "belly": [(178, -12, 262), (212, -6, 30), (70, 148, -30)],
-    "up": [(148, -8, 300), (168, 12, 420), (110, 30, 640)],
+    "down": [(174, -12, 262), (206, -22, 20), (200, 18, -205), (190, 24, -300)],
+    "belly": [(174, -12, 262), (212, -6, 30), (70, 148, -30), (-10, 150, -10)],
+    "up": [(148, -8, 300), (168, 12, 420), (110, 30, 640), (60, 30, 740)],
 }
-_ARM_RADII = np.array((44.0, 36, 24))  # at shoulder, elbow and wrist, without fat
+_ARM_RADII = np.array((44.0, 36, 24, 20))  # there, without fat
 _THIGH_RADII = np.array((76.0, 72, 66))
+_ONE_ARM_DOWN = 0.04  # share of patients who can raise only one arm
 
 
-def arm_path(patient: SyntheticPatient, side: int) -> np.ndarray:
-    """Points (3,3): shoulder, elbow and wrist of the right (side 1) or left (-1) arm, in mm. Arms must not be absent."""
-    path = np.array(_ARM[patient.arms], dtype=float)
-    if patient.arms != "up":
-        path[1:, 0] += 0.9 * patient.subcutaneous_mm  # the arms lie beside the fat of the trunk
-        path[-1, 1] += 0.9 * patient.subcutaneous_mm * (patient.arms == "belly")
-    return path * (side, 1, 1)
+@dataclass(frozen=True)
+class Arm:
+    """An arm.
+
+    Attributes:
+        side: 1 right, -1 left.
+        raised: Whether it lies above the head.
+        path: (4,3) middle of shoulder, elbow, wrist and hand in mm.
+    """
+
+    side: int
+    raised: bool
+    path: np.ndarray
 
 
-def limb_surface(body: Region, patient: SyntheticPatient) -> np.ndarray:
+def sample_arms(patient: SyntheticPatient, rng: np.random.Generator) -> tuple[Arm, Arm]:
+    """Sample the positions of the right and of the left arm."""
+    position = patient.arms if patient.arms in _ARM else "up"
+    lowered = rng.choice((-1, 1)) if rng.random() < _ONE_ARM_DOWN else 0
+    arms = []
+    for side in (1, -1):
+        shift = rng.normal(0, 1, (4, 3)) * np.array([(3, 4, 4), (8, 12, 10), (14, 14, 14), (16, 16, 14)])
+        name = "down" if side == lowered and position == "up" else position
+        path = np.array(_ARM[name], dtype=float) + shift
+        if name != "up":
+            path[1:, 0] += 0.9 * patient.subcutaneous_mm  # the arms lie beside the fat of the trunk
+            path[2:, 1] += 0.9 * patient.subcutaneous_mm * (name == "belly")
+        arms.append(Arm(side, name == "up", path * (side, 1, 1)))
+    return arms[0], arms[1]
+
+
+def limb_surface(body: Region, arms: Sequence[Arm]) -> np.ndarray:
     """Distance (I,J,K) in mm to the muscles of shoulders, arms and thighs, negative inside."""
     limbs = np.full_like(body.x, 1e3)
-    for side in (-1, 1):
+    for arm in arms:
+        side = arm.side
         thigh = tube(body, np.array([(side * 86, -4, -275), (side * 88, 4, -360), (side * 90, 8, -460)]), _THIGH_RADII)
         limbs = np.minimum(limbs, thigh)
-        limbs = smooth_min(limbs, ellipsoid(body, _SHOULDER * (side, 1, 1), (48, 50, 42)), 20)
-        if patient.arms != "absent":
-            limbs = np.minimum(limbs, tube(body, arm_path(patient, side), _ARM_RADII))
+        middle = np.array((side * 150, -14, 284 if arm.raised else 264))
+        shoulder = smooth_min(ellipsoid(body, middle, (46, 48, 40)), _shoulder_blade(body, arm), 20)
+        limbs = smooth_min(limbs, shoulder, 20)
+        limbs = np.minimum(limbs, tube(body, arm.path, _ARM_RADII))
     return limbs
+
+
+def _shoulder_blade(body: Region, arm: Arm) -> np.ndarray:
+    """Distance to the bulge of the shoulder blade and its muscles, which moves to the side when the arm is raised."""
+    if arm.raised:
+        return ellipsoid(body, (arm.side * 122, -46, 236), (36, 32, 82))
+    return ellipsoid(body, (arm.side * 104, -54, 226), (46, 28, 74))

@@ -55,8 +55,8 @@ class SyntheticPatient:
 
     @property
     def gap_mm(self) -> float:
-        """Thickness of the fat plane between two organs."""
-        return 2.0 + 3.0 * self.visceral
+        """Thickness of the fat plane between two organs: those of thin patients and children touch."""
+        return max(0.0, 6.5 * self.visceral - 0.8)
 
 
 def sample_patient(rng: np.random.Generator) -> SyntheticPatient:

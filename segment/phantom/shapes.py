@@ -44,11 +44,7 @@ def tube(region: Region, points: np.ndarray, radii: np.ndarray) -> np.ndarray:
     for start, end, radius, last in zip(points[:-1], points[1:], radii[:-1], radii[1:], strict=True):
         reach = max(radius, last) + 12  # beyond it, FAR_MM is exact enough
         part = box.crop(np.minimum(start, end) - reach, np.maximum(start, end) + reach)
-        along = (end - start).astype(np.float32)
-        x, y, z = (v - np.float32(s) for v, s in zip((part.x, part.y, part.z), start, strict=True))
-        t = np.clip((x * along[0] + y * along[1] + z * along[2]) / max(float(along @ along), 1e-6), 0, 1)
-        off = np.sqrt((x - t * along[0]) ** 2 + (y - t * along[1]) ** 2 + (z - t * along[2]) ** 2)
-        np.minimum(part.free, off - np.float32(radius) - t * np.float32(last - radius), out=part.free)
+        np.minimum(part.free, _capsule(part, start, end, float(radius), float(last))[0], out=part.free)
     return distance
 
 
@@ -75,3 +71,77 @@ def smooth_min(a: np.ndarray, b: np.ndarray, round_mm: float) -> np.ndarray:
 def smooth_max(a: np.ndarray, b: np.ndarray, round_mm: float) -> np.ndarray:
     """Intersection of two shapes with a rounded edge."""
     return -smooth_min(-a, -b, round_mm)
+
+
+def winding_tube(
+    region: Region, points: np.ndarray, radii: np.ndarray, neighbours: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Distance to a tube that winds through a cavity. Where it meets itself it is flattened against itself, as bowel is.
+
+    Args:
+        region: Voxels for which to compute it.
+        points: (N,3) anatomical mm. A row of NaN separates two pieces of tube.
+        radii: (N,) mm. The tube ends where its radius is negative.
+        neighbours: Pieces of this many points before and after one belong to the same loop and may overlap.
+
+    Returns:
+        Distance in mm, and the index of the nearest point of the tube.
+    """
+    nearest, other = np.full_like(region.x, FAR_MM), np.full_like(region.x, FAR_MM)
+    station = np.zeros(region.x.shape, np.int16)
+    box = replace(region, hu=nearest, free=other, label=station)  # to crop all three at once
+    for n, (start, end, radius, last) in enumerate(zip(points[:-1], points[1:], radii[:-1], radii[1:], strict=True)):
+        if max(radius, last) < 0 or np.isnan(start[0] + end[0]):
+            continue
+        reach = max(radius, last) + 4
+        part = box.crop(np.minimum(start, end) - reach, np.maximum(start, end) + reach)
+        if not part.x.size:
+            continue
+        distance, t = _capsule(part, start, end, float(radius), float(last))
+        same = np.abs(part.label - n) <= neighbours
+        closer = distance < part.hu
+        rival = np.where(closer, np.where(same, FAR_MM, part.hu), np.where(same, FAR_MM, distance))
+        np.minimum(part.free, rival, out=part.free)
+        np.copyto(part.hu, distance, where=closer)
+        np.copyto(part.label, n + (t > np.float32(0.5)), where=closer)
+    return np.maximum(nearest, (nearest - other) / 2), station
+
+
+def _capsule(region: Region, start: np.ndarray, end: np.ndarray, radius: float, last: float) -> tuple[np.ndarray, ...]:
+    """Distance to one straight piece of a tube, and the position along it from 0 to 1."""
+    along = (end - start).astype(np.float32)
+    x, y, z = (v - np.float32(s) for v, s in zip((region.x, region.y, region.z), start, strict=True))
+    t = np.clip((x * along[0] + y * along[1] + z * along[2]) / max(float(along @ along), 1e-6), 0, 1)
+    off = np.sqrt((x - t * along[0]) ** 2 + (y - t * along[1]) ** 2 + (z - t * along[2]) ** 2)
+    return off - np.float32(radius) - t * np.float32(last - radius), t
+
+
+def plate(
+    region: Region, center: Point, normal: Point, along: Point, size: tuple[float, float, float]
+) -> np.ndarray:
+    """Distance to a flat lens, such as a fissure: half axes in mm across it, along it, and in the third direction."""
+    first = np.asarray(normal, float) / np.linalg.norm(normal)
+    second = np.asarray(along, float) - first * float(np.dot(first, along))
+    second /= np.linalg.norm(second)
+    return ellipsoid(region, center, size, np.stack([first, second, np.cross(first, second)]))
+
+
+def sample(region: Region, values: np.ndarray, points: np.ndarray, outside: float) -> np.ndarray:
+    """Values (I,J,K) of a region at points (N,3) in anatomical mm, from the nearest voxel; `outside` for other points."""
+    result = np.full(len(points), outside, np.float32)
+    if not region.x.size:
+        return result
+    straight = np.array(points, float)
+    inside = np.isfinite(straight).all(axis=1)
+    for _ in range(2):  # the second pass corrects for the bend of the patient
+        cells = []
+        for axis, wanted in zip(region.axes, straight.T, strict=True):
+            step = axis[1] - axis[0] if len(axis) > 1 else np.float32(1)
+            cells.append(np.rint((np.nan_to_num(wanted) - axis[0]) / step).astype(int))
+            inside &= (cells[-1] > -2) & (cells[-1] <= len(axis))
+        i, j, k = (np.clip(cell, 0, len(axis) - 1) for cell, axis in zip(cells, region.axes, strict=True))
+        bent = np.stack([region.x[i, j, k], region.y[i, j, k], region.z[i, j, k]], 1)
+        grid = np.stack([axis[cell] for axis, cell in zip(region.axes, (i, j, k), strict=True)], 1)
+        straight = points - (bent - grid)
+    result[inside] = values[i, j, k][inside]
+    return result

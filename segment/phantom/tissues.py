@@ -29,8 +29,11 @@ class Tissue:
 
 
 def _tissue(mean: Values, spread: Values, texture: Values = 3.0, least: float = -1024.0) -> Tissue:
-    columns = [value if isinstance(value, tuple) else (value,) * len(PHASES) for value in (mean, spread, texture)]
-    return Tissue(*columns, least=least)
+    return Tissue(_per_phase(mean), _per_phase(spread), _per_phase(texture), least)
+
+
+def _per_phase(value: Values) -> tuple[float, ...]:
+    return value if isinstance(value, tuple) else (value,) * len(PHASES)
 
 
 # The means are based on measurements in three public CTs inside eroded TotalSegmentator labels: unenhanced liver 46,
@@ -110,6 +113,11 @@ TISSUES: dict[str, Tissue] = {
     "plastic": _tissue(150, 70, 5),
     "foam": _tissue(-930, 25, 4),
     "table_shell": _tissue(150, 80, 5),
+    "renal_vein": _tissue((42, 150, 160, 108), (5, 35, 20, 12), 4, least=30),
+    "thrombus": _tissue((38, 40, 42, 42), 7, 4),
+    "consolidation": _tissue((36, 75, 92, 80), 14, 10),
+    "lymph_node": _tissue((36, 68, 84, 76), 14, 6),
+    "lung_mass": _tissue((36, 62, 74, 68), (8, 20, 18, 15), 8),
 }
 
 CODES: dict[str, int] = {name: code for code, name in enumerate(TISSUES)}  # in tissue maps, uint8; 0 is air

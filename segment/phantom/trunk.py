@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from segment.phantom.limbs import limb_surface
+from segment.phantom.breasts import Breast, breast_surface, sample_breasts
+from segment.phantom.limbs import Arm, limb_surface, sample_arms
 from segment.phantom.patient import UP, SyntheticPatient
 from segment.phantom.region import Region
 from segment.phantom.shapes import ellipsoid, smooth_max, smooth_min, tube
@@ -72,6 +73,8 @@ class Trunk:
         cavity: Distance to the inner surface of the wall, in chest, abdomen and pelvis.
         dome: Distance to the diaphragm, negative in the abdomen.
         frontal: Direction from the middle of the trunk: 1 front, 0 side, -1 back.
+        arms: Positions of the right and the left arm.
+        breasts: Positions and sizes of the breasts.
     """
 
     skin: np.ndarray
@@ -80,6 +83,8 @@ class Trunk:
     cavity: np.ndarray
     dome: np.ndarray
     frontal: np.ndarray
+    arms: tuple[Arm, Arm]
+    breasts: tuple[Breast, ...]
 
 
 def add_trunk(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> Trunk:
@@ -97,7 +102,9 @@ def add_trunk(body: Region, patient: SyntheticPatient, rng: np.random.Generator)
 def _measure(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> Trunk:
     column, frontal = _section(body, _LEAN)
     column = smooth_max(column, -315 - body.z, 30)
-    lean = smooth_min(column, limb_surface(body, patient), 18)
+    arms, breasts = sample_arms(patient, rng), sample_breasts(patient, rng)
+    lean = smooth_min(column, limb_surface(body, arms), 18)
+    lean = smooth_max(lean, back_mm(patient) + 5 - body.height, 30)
     cage, _ = _section(body, _CAGE)
     cage = np.where(body.z > _CAGE[0, 0], np.maximum(cage, column + 2), column)
     sideways = 1 - frontal * frontal
@@ -108,8 +115,9 @@ def _measure(body: Region, patient: SyntheticPatient, rng: np.random.Generator) 
     lower = np.clip((110 - body.z) / 160, 0.4, 1)
     fat = patient.subcutaneous_mm * lower * (0.85 + 0.3 * frontal + 0.25 * sideways)
     fat = fat * (1 + 0.12 * body.field(rng, 60)) + 3
-    skin = smooth_max(lean - fat, back_mm(patient) - body.height, 40)  # the table flattens what lies on it
-    return Trunk(skin, lean, cage, cavity, _diaphragm(body, rng), frontal)
+    skin = smooth_min(lean - fat, breast_surface(body, breasts), 16)
+    skin = smooth_max(skin, back_mm(patient) - body.height, 40)  # the table flattens what lies on it
+    return Trunk(skin, lean, cage, cavity, _diaphragm(body, rng), frontal, arms, breasts)
 
 
 def _section(body: Region, table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

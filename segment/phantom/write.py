@@ -13,7 +13,7 @@ from segment.memory.measure import check_memory
 from segment.phantom.case import Shape, synthesise_case
 
 # Raise it with every change that changes voxels. New cases are then not mixed with those of older versions.
-VERSION = 5
+VERSION = 6
 MOST_CASES, MOST_THREADS = 100_000, 512
 VOXEL_BYTES = 90  # measured peak memory per voxel of a case that is being synthesised
 
@@ -22,7 +22,7 @@ ORIENTATIONS = {"LPS": 0.35, "LAS": 0.25, "RAS": 0.2, "RPI": 0.05, "PSR": 0.05, 
 
 
 def write_dataset(root: Path, *, num_cases: int, seed: int, shape: Shape, workers: int = 1) -> Path:
-    """Write the missing cases of a data set: `images/phantom_0000.nii.gz`, `labels/phantom_0000.nii.gz` and so on.
+    """Write the missing cases of a data set: `phantom_0000.nii.gz` in `images`, `labels` and `tissues`, and so on.
 
     Case i is a pure function of (seed, i, shape) and does not depend on the number of workers. Files are written
     atomically, so a second call completes an interrupted one, and two processes can write at once.
@@ -50,8 +50,7 @@ def write_dataset(root: Path, *, num_cases: int, seed: int, shape: Shape, worker
     folder = root / f"v{VERSION}-seed{seed}-{'x'.join(map(str, shape))}-{num_cases}cases"
     missing = []
     for index in range(num_cases):
-        image, label = _paths(folder, index)
-        if not (image.exists() and label.exists()):
+        if not all(path.exists() for path in _paths(folder, index)):
             missing.append(index)
     at_once = min(workers, len(missing))
     what = f"synthesising CTs of {'x'.join(map(str, shape))} voxels, {at_once} at once,"
@@ -62,9 +61,9 @@ def write_dataset(root: Path, *, num_cases: int, seed: int, shape: Shape, worker
     return folder
 
 
-def _paths(folder: Path, index: int) -> tuple[Path, Path]:
-    name = f"phantom_{index:04d}.nii.gz"
-    return folder / "images" / name, folder / "labels" / name
+def _paths(folder: Path, index: int) -> list[Path]:
+    """Files of a case: image, label and tissue map."""
+    return [folder / kind / f"phantom_{index:04d}.nii.gz" for kind in ("images", "labels", "tissues")]
 
 
 def _write_case(folder: Path, seed: int, index: int, shape: Shape) -> None:
@@ -74,7 +73,8 @@ def _write_case(folder: Path, seed: int, index: int, shape: Shape) -> None:
     transform = nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), codes)
     affine = _position(case.spacing_mm, shape, rng) @ nib.orientations.inv_ornt_aff(transform, shape)
     padding = 1024 if rng.random() < 0.2 else 0  # some files hold values from 0 on, and HU through scl_inter
-    for path, volume, offset in zip(_paths(folder, index), (case.hu, case.label), (padding, 0), strict=True):
+    volumes = ((case.hu, padding), (case.label, 0), (case.tissue, 0))
+    for path, (volume, offset) in zip(_paths(folder, index), volumes, strict=True):
         stored = nib.orientations.apply_orientation(volume, transform)
         image = nib.Nifti1Image(np.ascontiguousarray(stored + stored.dtype.type(offset)), affine)
         if offset:
