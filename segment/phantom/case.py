@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from segment.phantom import gut, organs, vessels
+from segment.phantom import gut, organs, portal
 from segment.phantom.breasts import add_breasts
 from segment.phantom.chest import add_chest
 from segment.phantom.disease import add_disease, sample_findings
@@ -18,6 +18,8 @@ from segment.phantom.scanner import add_table, form_image
 from segment.phantom.shoulder import add_shoulders
 from segment.phantom.skeleton import add_skeleton, sample_frame
 from segment.phantom.trunk import add_trunk, back_mm
+from segment.phantom.urinary import add_ureters
+from segment.phantom.vessels import add_great_vessels
 
 Shape = tuple[int, int, int]
 
@@ -86,12 +88,13 @@ def _add_anatomy(body: Region, patient: SyntheticPatient, rng: np.random.Generat
     trunk = add_trunk(body, patient, rng)
     add_hips(body, trunk, patient, rng)
     frame = sample_frame(body, trunk, patient, rng)
-    add_shoulders(frame.cage, trunk.arms, patient, rng)
+    add_shoulders(body, frame.cage, trunk.arms, patient, rng)
     add_breasts(body, trunk.breasts, trunk.lean, rng)
     add_skeleton(body, trunk, frame, patient, rng)
     add_chest(body, trunk, frame, patient, rng)
     findings = sample_findings(rng)
-    vessels.add_great_vessels(body, patient, findings.portal_hypertension, rng)
+    add_great_vessels(body, patient, rng)
+    portal.add_portal_veins(body, findings.portal_hypertension, rng)
     add_pelvis(body, patient, rng)
     add_ascites(body, trunk, findings.ascites_mm, rng)
     organs.add_adrenals(body, patient, rng)
@@ -108,8 +111,8 @@ def _add_anatomy(body: Region, patient: SyntheticPatient, rng: np.random.Generat
     gut.add_duodenum(body, patient, meal, rng)
     if not colon_first:
         gut.add_colon(body, patient, meal, colon_first, colon_rng)
-    vessels.add_ureters(body, patient, rng)
-    vessels.add_mesentery(body, rng)
+    add_ureters(body, patient, rng)
+    portal.add_mesentery(body, rng)
     gut.add_small_bowel(body, patient, meal, bowel_rng)
-    add_disease(body, trunk, patient, rng)
+    add_disease(body, trunk, patient, findings, rng)
     return np.asarray(trunk.skin < 0)

@@ -44,7 +44,8 @@ def add_chest(
     heart = sample_heart(patient, heart_rng)
     vessels = ChestVessels(box.crop(*CHEST_VESSELS), heart, trunk.arms, vessel_rng)
     near_heart = box.crop(*HEART)
-    chambers = measure_heart(near_heart, heart)
+    inside = np.maximum(frame.cage.wall + np.float32(_WALL_MM), cut(body, trunk.cavity, *CHEST) + 1)
+    chambers = measure_heart(near_heart, heart, cut(box, inside, *HEART) + 3)
     central = box.crop(*_CENTRAL)
     tubes = _measure_tubes(central, tube_rng)
     content = np.full_like(box.x, FAR_MM)  # distance to what the mediastinum contains
@@ -55,7 +56,7 @@ def add_chest(
     mediastinum = np.full_like(box.x, FAR_MM)
     shape = _measure_mediastinum(central, frame, patient, cut(box, content, *_CENTRAL), tube_rng)
     _join(box, mediastinum, _CENTRAL, shape)
-    inside, dome = frame.cage.wall + np.float32(_WALL_MM), cut(body, trunk.dome, *CHEST)
+    dome = cut(body, trunk.dome, *CHEST)
     fat = np.maximum(np.maximum(inside, mediastinum), np.maximum(1 - dome, 0.5 * (box.z - 345)))
     box.paint(fat, "visceral_fat", 5 * box.field(lung_rng, 12))
     box.paint(np.maximum(np.maximum(inside, dome - 3), -dome), "muscle")
@@ -115,20 +116,18 @@ def _paint_lungs(box: Region, lung: np.ndarray, patient: SyntheticPatient, rng: 
 def _add_lung_vessels(box: Region, lung: np.ndarray, rng: np.random.Generator) -> None:
     """Add arteries and veins from the hilum in all directions; each forks once."""
     air = replace(box, free=lung)
-    for number in range(44):
+    for number in range(40):
         side = 1 if number % 2 else -1
         start = _HILA[side] + rng.normal(0, (4, 8, 14))
         direction = rng.normal(0, 1, 3) * (0.7, 0.9, 1) + (0.75 * side, -0.15, -0.3)
         direction /= np.linalg.norm(direction)
-        reach = rng.uniform(55, 130)
-        middle = start + 0.45 * reach * direction + rng.normal(0, 5, 3)
-        radius = rng.uniform(2.2, 4.8)
-        for _ in range(2):
-            end = start + reach * (direction + rng.normal(0, 0.22, 3))
-            points = np.array([start, middle, end])
-            part = air.crop(points.min(0) - 3, points.max(0) + 3)
-            vessel = tube(part, points, np.array((radius, 0.62 * radius, 0.8)))
-            part.paint(np.maximum(vessel, part.free + 2), "lung_vessel")
+        reach, radius = rng.uniform(55, 130), rng.uniform(2.2, 4.8)
+        fork = start + 0.45 * reach * direction + rng.normal(0, 5, 3)
+        ends = start + reach * (direction + rng.normal(0, 0.22, (2, 3)))
+        path = np.array([start, fork, ends[0], fork, ends[1]])
+        part = air.crop(path.min(0) + 8, path.max(0) - 8)
+        vessel = tube(part, path, np.array((1, 0.62, 0.2, 0.62, 0.2)) * radius)
+        part.paint(np.maximum(vessel, part.free + 2), "lung_vessel")
 
 
 def _measure_tubes(central: Region, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -161,6 +160,6 @@ def _add_thyroid(central: Region, patient: SyntheticPatient, rng: np.random.Gene
     if rng.random() < 0.06 and patient.age > 40:
         size *= float(rng.uniform(1.3, 2))
     for side in (-1, 1):
-        lobe = ellipsoid(central, (side * (16 + 3 * size), 18, 326), np.array((9, 11, 23)) * size)
+        lobe = ellipsoid(central, (side * (15 + 4 * size), 16, 328), np.array((7, 8, 20)) * size)
         central.paint(lobe + central.field(rng, 9), "thyroid", 12 * central.field(rng, 8))
-    central.paint(ellipsoid(central, (0, 27, 318), np.array((16, 4, 8)) * size), "thyroid")
+    central.paint(ellipsoid(central, (0, 26, 320), np.array((11, 3, 7)) * size), "thyroid")

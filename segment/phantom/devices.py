@@ -4,7 +4,7 @@ import numpy as np
 
 from segment.phantom.patient import SyntheticPatient
 from segment.phantom.region import LABELS, Region
-from segment.phantom.shapes import FAR_MM, curve, ellipsoid, sample, tube
+from segment.phantom.shapes import curve, ellipsoid, sample, tube
 from segment.phantom.trunk import Trunk
 
 # Share of patients with each device, guessed for a hospital that scans many of the ill and the operated.
@@ -32,7 +32,7 @@ def add_devices(body: Region, trunk: Trunk, patient: SyntheticPatient, rng: np.r
 
 
 def surface_y(body: Region, distance: np.ndarray, x: float, z: float, front: int = 1) -> float:
-    """y in mm at which a line from the middle to the front (1) or back (-1) leaves a shape; NaN outside the scan."""
+    """Where (y in mm) a line from the middle to the front (1) or back (-1) leaves a shape; NaN outside the scan."""
     y = np.arange(0, 260, 2.0) * front + 10
     line = np.column_stack([np.full_like(y, x), y, np.full_like(y, z)])
     values = sample(body, distance, line, np.nan)
@@ -96,7 +96,8 @@ def _add_hip(body: Region, rng: np.random.Generator) -> None:
         part = body.crop(head - 30, head + 30)
         if part.x.size:
             ball = ellipsoid(part, head, (26, 26, 26))
-            part.paint(np.maximum(np.maximum(ball, -3.5 - ball), n * (head[0] - part.x) - 8 - (part.z - head[2])), "metal")
+            opening = n * (head[0] - part.x) - 8 - (part.z - head[2])
+            part.paint(np.maximum(np.maximum(ball, -3.5 - ball), opening), "metal")
             part.paint(ellipsoid(part, head, (15, 15, 15)), "metal")
         _wire(body, np.array([head, (n * 104, -2, -262)]), 6.5, "metal")
         _wire(body, np.array([(n * 104, -2, -262), (n * 122, -2, -305), (n * 114, 3, -390)]), 6.5, "metal")
@@ -111,8 +112,8 @@ def _add_cement(body: Region, rng: np.random.Generator) -> None:
 
 
 def _add_gastric_tube(body: Region, rng: np.random.Generator) -> None:
-    path = [(0, 0, 340), (-4, 6, 250), (-8, 24, 190), (-10, 32, 90), (-30, 30, 76), (-56, 30, 46), (-44, 60, 8)]
-    path = np.array(path, dtype=float)
+    points = [(0, 0, 340), (-4, 6, 250), (-8, 24, 190), (-10, 32, 90), (-30, 30, 76), (-56, 30, 46), (-44, 60, 8)]
+    path = np.array(points, dtype=float)
     path[4:] += rng.normal(0, 5, (3, 3))
     _wire(body, path, 2.4, "plastic", float(rng.uniform(0, 300)))
     _wire(body, path, 1.0, "gas")
@@ -140,7 +141,8 @@ def _add_port(body: Region, trunk: Trunk, rng: np.random.Generator) -> None:
         part = body.crop(center - 18, center + 18)
         part.paint(ellipsoid(part, center, (13, 6.5, 13)), "metal", -1700.0)
         part.paint(ellipsoid(part, center, (7, 3.5, 7)), "plastic", -120.0)
-    _wire(body, np.array([center, (side * 45, 40, 275), (side * 24, 18, 262), (22, 22, 225), (20, 32, 170)]), 1.3, "plastic", 500.0)
+    catheter = [center, (side * 45, 40, 275), (side * 24, 18, 262), (22, 22, 225), (20, 32, 170)]
+    _wire(body, np.array(catheter), 1.3, "plastic", 500.0)
 
 
 def _add_pacemaker(body: Region, trunk: Trunk, rng: np.random.Generator) -> None:
@@ -174,7 +176,9 @@ def _add_electrodes(body: Region, trunk: Trunk, rng: np.random.Generator) -> Non
             part.paint(ellipsoid(part, center, (3, 3, 3)), "metal", -1000.0)
     x, stray = float(rng.uniform(-80, 80)), rng.normal(0, 18, 8)
     heights = np.linspace(230, -120, 8)
-    line = [(x + dx, surface_y(body, trunk.skin, x + dx, float(z)) + 4, z) for dx, z in zip(stray, heights, strict=True)]
+    line = [
+        (x + dx, surface_y(body, trunk.skin, x + dx, float(z)) + 4, z) for dx, z in zip(stray, heights, strict=True)
+    ]
     path = np.array([point for point in line if not np.isnan(point[1])])
     if len(path) > 1:
         _wire(body, path, 1.4, "plastic", float(rng.choice((0, 900))))

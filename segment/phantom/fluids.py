@@ -4,6 +4,7 @@ import numpy as np
 
 from segment.phantom.patient import SyntheticPatient
 from segment.phantom.region import Region
+from segment.phantom.shapes import FAR_MM, ellipsoid
 from segment.phantom.tissues import CODES
 from segment.phantom.trunk import Trunk
 
@@ -22,10 +23,10 @@ def add_ascites(body: Region, trunk: Trunk, thickness_mm: float, rng: np.random.
         thickness_mm: Mean thickness of the layer; 0 for none.
         rng: Random numbers for its distribution.
     """
-    uneven = body.field(rng, 45)
-    full = thickness_mm * float(rng.uniform(2, 6))
     if not thickness_mm:
         return
+    uneven = body.field(rng, 45)
+    full = thickness_mm * float(rng.uniform(2, 6))
     depth = np.minimum(-trunk.cavity, -trunk.dome)  # below the inner surface of the wall, in mm
     sink = 1 + np.clip((20 - body.height) / 70, -0.6, 1) + 0.3 * uneven
     retroperitoneum = np.where(body.z > -200, (np.float32(-0.35) - trunk.frontal) * 80, np.float32(-10))
@@ -36,7 +37,9 @@ def add_ascites(body: Region, trunk: Trunk, thickness_mm: float, rng: np.random.
     body.occupy(fluid)
 
 
-def add_fluids(body: Region, trunk: Trunk, patient: SyntheticPatient, rng: np.random.Generator) -> None:
+def add_fluids(
+    body: Region, trunk: Trunk, patient: SyntheticPatient, ascites_mm: float, rng: np.random.Generator
+) -> None:
     """Add the rest to the finished anatomy. About 14 % of the patients have an effusion, 8 % inflamed lung."""
     inflamed, air, thorax = rng.random(3)
     lung_rng, air_rng = rng.spawn(2)
@@ -49,9 +52,11 @@ def add_fluids(body: Region, trunk: Trunk, patient: SyntheticPatient, rng: np.ra
         if thorax < 0.015:
             side, level = lung_rng.choice((-1, 1)), lung_rng.uniform(60, 100)
             free = np.maximum(level - upper.height, -side * upper.x)
-            upper.paint(np.where(np.isin(upper.tissue, _AIRY), free, 9), "gas")
+            upper.paint(np.where(np.isin(upper.tissue, _AIRY), free, FAR_MM), "gas")
     if air < 0.03:
         _add_free_air(body, trunk, air_rng)
+    if ascites_mm > 12:
+        _fill_between_loops(body, trunk, ascites_mm, air_rng)
 
 
 def _add_effusions(
@@ -70,8 +75,8 @@ def _add_effusions(
         layer = np.float32(thick) * np.clip((level - upper.height) / 60, 0, 1)
         layer = layer * np.clip((240 - upper.z) / 130, 0, 1)  # least at the apex
         fluid = np.minimum(-wall, np.maximum(dome, 0) * 1.6) - layer
-        upper.paint(np.where(lung, fluid - np.float32(collapse), 9), "consolidation", 10 * upper.field(rng, 8))
-        upper.paint(np.where(lung & (layer > 1), fluid, 9), "effusion")
+        upper.paint(np.where(lung, fluid - np.float32(collapse), FAR_MM), "consolidation", 10 * upper.field(rng, 8))
+        upper.paint(np.where(lung & (layer > 1), fluid, FAR_MM), "effusion")
 
 
 def _add_pneumonia(upper: Region, rng: np.random.Generator) -> None:
@@ -80,7 +85,7 @@ def _add_pneumonia(upper: Region, rng: np.random.Generator) -> None:
     threshold, dense = rng.uniform(0.5, 1.6), float(rng.uniform(-600, 0))
     lung = upper.tissue == CODES["lung"]
     lesion = 12 * (threshold - patches) + 5 * fine
-    upper.paint(np.where(lung, lesion, 9), "consolidation", dense + 60 * fine)
+    upper.paint(np.where(lung, lesion, FAR_MM), "consolidation", dense + 60 * fine)
 
 
 def _add_free_air(body: Region, trunk: Trunk, rng: np.random.Generator) -> None:
@@ -90,4 +95,14 @@ def _add_free_air(body: Region, trunk: Trunk, rng: np.random.Generator) -> None:
     layer = np.maximum(-trunk.cavity - np.float32(depth_mm), level - body.height)
     layer = np.maximum(layer, np.maximum(trunk.dome + 1, trunk.cavity + 2))
     bubbles = np.maximum(5 * (2.6 - body.field(rng, 7)), np.maximum(trunk.cavity + 5, trunk.dome + 3))
-    body.paint(np.where(fat, np.minimum(layer, bubbles), 9), "gas")
+    body.paint(np.where(fat, np.minimum(layer, bubbles), FAR_MM), "gas")
+
+
+def _fill_between_loops(body: Region, trunk: Trunk, ascites_mm: float, rng: np.random.Generator) -> None:
+    """Fill the fat between the loops of bowel with much ascites, except for the mesentery in the middle."""
+    level = float(rng.uniform(20, 80))
+    middle = ellipsoid(body, (0, 50, -70), (34, 26, 75)) + 10 * body.field(rng, 30)
+    gaps = np.maximum(12 - middle * (ascites_mm / 12), np.maximum(body.height - level, trunk.dome + 2))
+    gaps = np.maximum(gaps, np.where(body.z > -200, (np.float32(-0.2) - trunk.frontal) * 60, -50 - body.y))
+    gaps = np.maximum(gaps, np.maximum(trunk.cavity + 3, body.z - 40))
+    body.paint(np.where(body.tissue == CODES["visceral_fat"], gaps, FAR_MM), "ascites")

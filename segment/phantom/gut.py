@@ -19,17 +19,20 @@ class Meal:
 
     Attributes:
         positive: Whether it was positive oral contrast medium. It is then in some of stomach, small bowel and colon.
+        water: Whether it was much water or another negative contrast medium, which distends the small bowel.
         hu: HU of this contrast medium in the stomach.
     """
 
     positive: bool
+    water: bool
     hu: float
 
 
 def sample_meal(patient: SyntheticPatient, rng: np.random.Generator) -> Meal:
     """Sample a meal. Arterial phases, which show vessels, are rarely combined with positive contrast medium."""
     share = 0.1 if patient.phase == "arterial" else 0.35
-    return Meal(bool(rng.random() < share), float(rng.uniform(90, 420)))
+    kind, hu = rng.random(), float(rng.uniform(90, 420))
+    return Meal(positive=bool(kind < share), water=bool(kind > 0.88), hu=hu)
 
 
 # Stomach -----------------------------------------------------------------------------------------------------------
@@ -51,18 +54,20 @@ _STOMACH = np.array(
 
 def add_stomach(body: Region, patient: SyntheticPatient, meal: Meal, rng: np.random.Generator) -> None:
     """Add fundus, body and antrum, from collapsed to enormous: 50 mL to more than 2 L."""
-    kind = rng.random()
-    fill = float(rng.uniform(0.35, 0.7) if kind < 0.2 else rng.uniform(1.4, 2.1) if kind > 0.85 else rng.uniform(0.7, 1.4))
-    sink = float(rng.beta(1.2, 3) - 0.15)  # a steer's horn lies higher, a J reaches the pelvis of a slim patient
-    path = _STOMACH[:, :3] - _STOMACH[:, 3:4] * (0, 0, 1) * sink * 1.4 + rng.normal(0, 4, (len(_STOMACH), 3))
+    state, fills = rng.random(), rng.uniform((0.35, 0.7, 1.4), (0.7, 1.4, 2.1))
+    fill = float(fills[int(np.searchsorted((0.2, 0.85), state))])  # collapsed, usual, distended
+    # A steer's horn lies higher, a J reaches the pelvis of a slim patient, and much content sinks.
+    sink = float(1.4 * rng.beta(1.2, 3) - 0.2 + max(fill - 1.2, 0))
+    path = _STOMACH[:, :3] - _STOMACH[:, 3:4] * (0, 0, 1) * sink + rng.normal(0, 4, (len(_STOMACH), 3))
     if "spleen" in patient.absent:
         path[:3] += (-14, -6, 4)
-    full = fill ** np.linspace(1, 0.3, len(path))
+    full = fill ** np.array((1, 1, 1, 1, 0.9, 0.7, 0.4, 0.2))
     points = curve(np.column_stack([path, _STOMACH[:, 4] * full]), 10)
     points, radii = points[:, :3], points[:, 3]
     part = body.crop(points.min(0) - radii.max() - 6, points.max(0) + radii.max() + 6)
     bag = tube(part, points, radii) + 2 * part.field(rng, 28)
-    bag = smooth_max(bag, np.float32(0.64) * (14 - np.float32(1.2) * (part.z - 34) - part.y), 10)  # before the pancreas
+    behind = float(rng.normal(14, 6)) - np.float32(1.3) * (part.z - 34) - part.y
+    bag = smooth_max(bag, np.float32(0.61) * behind, 22)  # it lies in front of the pancreas
     bag = part.claim(bag, 0.3 + 0.6 * patient.gap_mm)
     folds = (2.4 if fill < 0.7 else 1.2) * part.field(rng, 7)  # rugae, higher in a collapsed stomach
     lumen = bag + float(rng.uniform(3, 5)) + folds
@@ -95,7 +100,7 @@ def _fill_stomach(part: Region, lumen: np.ndarray, heights: np.ndarray, meal: Me
 def add_hiatus_hernia(body: Region, meal: Meal, rng: np.random.Generator) -> None:
     """Add the part of the stomach that slides through the diaphragm, behind the heart, in one of twelve patients."""
     happens, radius = rng.random() < 0.08, float(rng.uniform(13, 34))
-    center = np.array((-12, 30, 92 + 0.6 * radius)) + rng.normal(0, 5, 3)
+    center = np.array((-12, 44, 92 + 0.6 * radius)) + rng.normal(0, 5, 3)
     level = center @ (*body.up, 0) + rng.uniform(-0.5, 1) * radius
     filled = rng.random()
     if not happens:
@@ -103,6 +108,7 @@ def add_hiatus_hernia(body: Region, meal: Meal, rng: np.random.Generator) -> Non
     part = body.crop(center - 1.4 * radius, center + 1.4 * radius)
     room = [CODES[name] for name in ("lung", "fat", "visceral_fat", "muscle", "oesophagus", "lung_vessel")]
     bag = ellipsoid(part, center, radius * np.array((1.15, 0.9, 1.2))) + 2 * part.field(rng, 20)
+    bag = smooth_max(bag, 34 - part.y, 6)  # in front of the aorta
     bag = np.where(np.isin(part.tissue, room), bag, FAR_MM)
     part.paint(bag, "stomach_wall", organ="stomach")
     content = "oral_contrast" if meal.positive and filled < 0.5 else "food" if filled < 0.75 else "stomach_fluid"
@@ -180,10 +186,10 @@ def _colon_path(patient: SyntheticPatient, high: bool, rng: np.random.Generator)
     flexures = [(90, 22, right), (78, 52, right + 6)], [(-82, 50, left - 14), (-100, 22, left)]
     if high and rng.random() < 0.6:
         top = rng.uniform(5, 60)
-        flexures = [(104, 40, -30), (90, 78, top), (64, 92, top - 25)], flexures[1]
+        flexures = [(110, 44, -30), (102, 72, top), (66, 98, top - 25)], flexures[1]
     if high or "spleen" in patient.absent:
         top = rng.uniform(35, 62)
-        flexures = flexures[0], [(-76, 72, top - 25), (-102, 34, top), (-112, 6, top - 30)]
+        flexures = flexures[0], [(-76, 76, top - 25), (-108, 40, top), (-114, 6, top - 30)]
     if "right_kidney" in patient.absent:
         flexures[0][0] = (72, -6, -30)
     ascending = [(88, 30, bottom), (98, 14, bottom / 2 + right / 2)]
@@ -221,18 +227,39 @@ def _fill_colon(
     tagged = rng.random() < (0.45 if meal.positive else 0.04)
     contrast = (_drift(number, 6, 1, rng) > rng.uniform(-0.5, 1)) & tagged
     fluid = _drift(number, 7, 1, rng) > 1.1
-    gas_level = _heights(part, points) + radii * (rng.uniform(-0.2, 0.9) - _drift(number, 5, 0.6, rng))
+    sections = np.cumsum(rng.random(number) < 0.08)  # between folds that keep the gas apart
+    gas_level = _gas_levels(_heights(part, points), radii, sections, rng)
     lumps, grain = part.field(rng, 5), rng.uniform(15, 50)
     part.paint(lumen, "stool", np.clip(stool[station] + grain * lumps, -210, 140))
     # Bubbles in the stool.
     part.paint(np.maximum(lumen + 1, 4 * (rng.uniform(1.0, 2.2) - part.field(rng, 4))), "gas", rng.uniform(150, 500))
     dense = rng.uniform(90, 500) - part.tissue_hu["oral_contrast"]
     for chosen, tissue, offset in (
-        (fluid, "bowel_fluid", np.float32(rng.uniform(0, 30))),
+        (fluid, "bowel_fluid", float(rng.uniform(0, 30))),
         (contrast, "oral_contrast", dense + 40 * lumps),
     ):
         part.paint(np.where(chosen[station], lumen, FAR_MM), tissue, offset)
     part.paint(np.maximum(lumen, gas_level.astype(np.float32)[station] - part.height), "gas")
+
+
+def _gas_levels(
+    heights: np.ndarray, radii: np.ndarray | np.float32, sections: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Height above which there is gas at every point of a bowel: level in each section, which may be full or empty.
+
+    Args:
+        heights: (N,) height of the points; NaN between two pieces.
+        radii: Half width there, in mm.
+        sections: (N,) ascending number of the section to which a point belongs.
+        rng: Random numbers.
+    """
+    number = int(sections[-1]) + 1
+    lowest, highest = np.full(number, FAR_MM), np.full(number, -FAR_MM)
+    np.fmin.at(lowest, sections, heights - radii)
+    np.fmax.at(highest, sections, heights + radii)
+    full = rng.beta(1.6, 1.0, number)  # share of the height that is below the gas
+    level: np.ndarray = (lowest + full * (highest - lowest))[sections]
+    return level
 
 
 def _drift(number: int, knots: int, spread: float, rng: np.random.Generator) -> np.ndarray:
@@ -245,7 +272,8 @@ def _add_appendix(body: Region, caecum: np.ndarray, patient: SyntheticPatient, r
     aim = rng.normal(0, 1, 3) - (0.8, 0.3, 0.5)
     aim *= 26 / np.linalg.norm(aim)
     bend = rng.normal(0, 10, (2, 3))
-    points = curve(np.array((caecum + (-14, 0, -12), caecum + (-14, 0, -12) + aim + bend[0], caecum + 2.6 * aim + bend[1])), 9)
+    base = caecum + np.array((-14, 0, -12))
+    points = curve(np.stack([base, base + aim + bend[0], caecum + 2.6 * aim + bend[1]]), 9)
     part = body.crop(points.min(0) - 8, points.max(0) + 8)
     worm = part.claim(tube(part, points, np.full(len(points), rng.uniform(2.6, 4.5))), 0.2 * patient.gap_mm)
     part.paint(worm, "bowel_wall")
@@ -295,6 +323,8 @@ def _shares(meal: Meal, ileus: bool) -> Sequence[float]:
     """Probabilities that a stretch is collapsed, or filled with fluid, gas or contrast medium."""
     if ileus:
         return (0.1, 0.7, 0.2, 0.0)
+    if meal.water:
+        return (0.2, 0.75, 0.05, 0.0)
     return (0.3, 0.2, 0.08, 0.42) if meal.positive else (0.48, 0.42, 0.1, 0.0)
 
 
@@ -374,6 +404,6 @@ def _fill_loops(
     part.paint(lumen + narrow, "bowel_fluid", fluid[loops.stretch].astype(np.float32)[station])
     contrast = np.where((kind == 3)[station], lumen, FAR_MM)
     part.paint(contrast, "oral_contrast", dense[loops.stretch].astype(np.float32)[station])
-    level = _heights(part, np.nan_to_num(loops.points)) + rng.uniform(-4, 6, stretches)[loops.stretch]
+    level = _gas_levels(_heights(part, loops.points), np.float32(8), loops.stretch, rng)
     gas = np.where((kind == 2)[station], np.maximum(lumen, level.astype(np.float32)[station] - part.height), FAR_MM)
     part.paint(gas, "gas")

@@ -6,7 +6,7 @@ import numpy as np
 
 from segment.phantom.patient import SyntheticPatient
 from segment.phantom.region import Region
-from segment.phantom.shapes import ellipsoid, smooth_min, tube
+from segment.phantom.shapes import ellipsoid, smooth_max, smooth_min, tube
 
 _MIDDLE = np.array((-16.0, 58.0, 136.0))  # about which it is scaled and turned, in mm
 _LONG_AXIS = np.array((-0.70, 0.52, -0.49))  # of the left ventricle, from base to apex
@@ -54,18 +54,25 @@ def sample_heart(patient: SyntheticPatient, rng: np.random.Generator) -> Heart:
     return Heart(scale, turned @ upright, shift, float(rng.normal(0, 1.5)) + 5 * float(rng.random() < 0.08))
 
 
-def measure_heart(part: Region, heart: Heart) -> dict[str, np.ndarray]:
-    """Distances (I,J,K) to the chambers with their walls, and to the cavity of the left ventricle, in mm."""
+def measure_heart(part: Region, heart: Heart, room: np.ndarray) -> dict[str, np.ndarray]:
+    """Distances (I,J,K) to the chambers with their walls, and to the cavity of the left ventricle, in mm.
+
+    Args:
+        part: The box HEART.
+        heart: Size and position.
+        room: Distance to the wall of the chest, which flattens the heart.
+    """
     right_axis = np.array((-0.82, 0.36, -0.44))
     right = _chamber(part, heart, _RIGHT_VENTRICLE, right_axis)
     outflow = tube(part, heart.place(_OUTFLOW), np.array((15, 15, 14)) * heart.scale)
-    return {
+    chambers = {
         "left ventricle": _chamber(part, heart, _LEFT_VENTRICLE, _LONG_AXIS),
         "left cavity": _chamber(part, heart, _LEFT_CAVITY, _LONG_AXIS) + np.float32(heart.wall_mm),
         "right ventricle": smooth_min(right, outflow, 10),
         "right atrium": _chamber(part, heart, _RIGHT_ATRIUM, None),
         "left atrium": _chamber(part, heart, _LEFT_ATRIUM, None),
     }
+    return {name: smooth_max(chamber, room, 6) for name, chamber in chambers.items()}
 
 
 def _chamber(

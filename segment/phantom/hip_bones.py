@@ -1,5 +1,6 @@
 """Iliac wings, hip joints, pubis and ischium, and the upper halves of the femora."""
 
+from dataclasses import replace
 from functools import reduce
 
 import numpy as np
@@ -104,15 +105,20 @@ def _add_shaft(part: Region, shaft: np.ndarray) -> None:
 
 
 def _wing(part: Region, side: int, wide: float) -> np.ndarray:
-    """Distance to the iliac wing: thick at the crest and near the joint, thin between."""
-    rows = np.interp(part.z, _WING_Z, np.arange(len(_WING_Z)))
-    columns = np.interp(part.y, _WING_Y, np.arange(len(_WING_Y)))
+    """Distance to the iliac wing: thick at the crest and near the joints, thin between."""
+    distance = np.full_like(part.x, FAR_MM)
+    near = replace(part, free=distance).crop((-FAR_MM, -95, -242), (FAR_MM, 80, -95))
+    rows = np.interp(near.z, _WING_Z, np.arange(len(_WING_Z)))
+    columns = np.interp(near.y, _WING_Y, np.arange(len(_WING_Y)))
     middle = map_coordinates(_WING_X * np.float32(wide), (rows, columns), order=1, mode="nearest")
-    outline = _polygon(part.y, part.z, _OUTLINE)
-    off = np.abs(side * part.x - middle) * np.float32(0.82)  # the sheet is oblique
-    thick = 3.2 + 3.5 * np.clip(1 + outline / 14, 0, 1) + 7 * np.clip((-205 - part.z) / 30, 0, 1)
-    thick = thick + 5 * np.clip((-40 - part.y) / 20, 0, 1)  # at the joint with the sacrum
-    return np.asarray(np.maximum(off - thick, outline), dtype=np.float32)
+    off = np.abs(side * near.x - middle) * np.float32(0.82)  # the sheet is oblique
+    close = off < 28
+    y, z = near.y[close], near.z[close]
+    outline = _polygon(y, z, _OUTLINE)
+    thick = 3.2 + 3.5 * np.clip(1 + outline / 14, 0, 1) + 7 * np.clip((-205 - z) / 30, 0, 1)
+    thick = thick + 5 * np.clip((-40 - y) / 20, 0, 1)  # at the joint with the sacrum
+    near.free[close] = np.maximum(off[close] - thick, outline)
+    return distance
 
 
 def _polygon(y: np.ndarray, z: np.ndarray, corners: np.ndarray) -> np.ndarray:

@@ -5,7 +5,6 @@ import numpy as np
 from segment.phantom.muscles import Muscles
 from segment.phantom.patient import SyntheticPatient
 from segment.phantom.region import Region
-from segment.phantom.shapes import FAR_MM
 from segment.phantom.trunk import Trunk
 
 # Muscles of the right side. Each is the union of its strands; a strand is a list of points x, y, z with the radius
@@ -65,11 +64,12 @@ _TOP_MM = -118.0  # above, `trunk` adds the wall of the abdomen
 
 def add_hips(body: Region, trunk: Trunk, patient: SyntheticPatient, rng: np.random.Generator) -> None:
     """Replace the solid wall of the pelvis and the thighs by muscles in fat. Muscles in the cavity are claimed."""
-    part = body.crop((-FAR_MM, -FAR_MM, -FAR_MM), (FAR_MM, FAR_MM, _TOP_MM + 20))  # everything below a height
+    part = body.crop((-1e3, -1e3, -1e3), (1e3, 1e3, _TOP_MM + 20))  # everything below a height
     bulk = float(rng.normal(1, 0.05)) * (0.95 if patient.female else 1.02) - 0.002 * max(0, patient.age - 60)
     muscles = _measure_muscles(part, bulk, rng)
-    wasting = np.float32(10 + 18 * patient.visceral + 0.6 * max(0, patient.age - 50)) * float(rng.uniform(0.5, 1.5))
-    streaks = -wasting * np.clip(part.field(rng, 6) - 0.4, 0, 2) - float(rng.uniform(0, 18))
+    wasting = np.float32(10 + 20 * patient.visceral + 0.8 * max(0, patient.age - 50)) * float(rng.uniform(0.5, 1.5))
+    # Sheets of fat between the bundles: where a random field is close to 0.
+    streaks = -wasting * np.clip(1 - np.abs(part.field(rng, 9)) / np.float32(0.35), 0, 1) - float(rng.uniform(0, 15))
     if not part.x.size:
         return
     lean, cavity = trunk.lean[..., : part.x.shape[2]], trunk.cavity[..., : part.x.shape[2]]
@@ -96,4 +96,4 @@ def _abdominal_wall(part: Region, lean: np.ndarray) -> np.ndarray:
     side = np.abs(part.x)
     ligament = (np.float32(-262) + np.maximum(side - 22, 0) - part.z) * np.float32(0.7)
     layer = np.maximum(-11 - lean, 2 - side)
-    return np.maximum(np.maximum(layer, ligament), (20 - part.y) * np.float32(0.5))
+    return np.asarray(np.maximum(np.maximum(layer, ligament), (20 - part.y) * np.float32(0.5)))

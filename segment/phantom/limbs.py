@@ -1,13 +1,13 @@
 """Shoulders, arms and thighs: their positions, and their surfaces without fat."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from segment.phantom.patient import SyntheticPatient
 from segment.phantom.region import Region
-from segment.phantom.shapes import ellipsoid, smooth_min, tube
+from segment.phantom.shapes import FAR_MM, ellipsoid, smooth_min, tube
 
 # Middle of shoulder, elbow, wrist and hand of the right arm by position, in mm. Arms that are outside the field of
 # view are raised.
@@ -16,7 +16,8 @@ _ARM = {
     "belly": [(174, -12, 262), (212, -6, 30), (70, 148, -30), (-10, 150, -10)],
     "up": [(148, -8, 300), (168, 12, 420), (110, 30, 640), (60, 30, 740)],
 }
-_ARM_RADII = np.array((44.0, 36, 24, 20))  # there, without fat
+ARM_RADII = np.array((44.0, 36, 24, 20))  # there, without fat
+_THIGH = np.array([(86.0, -4, -275), (88, 4, -360), (90, 8, -460)])  # right
 _THIGH_RADII = np.array((76.0, 72, 66))
 _ONE_ARM_DOWN = 0.04  # share of patients who can raise only one arm
 
@@ -52,22 +53,33 @@ def sample_arms(patient: SyntheticPatient, rng: np.random.Generator) -> tuple[Ar
     return arms[0], arms[1]
 
 
-def limb_surface(body: Region, arms: Sequence[Arm]) -> np.ndarray:
-    """Distance (I,J,K) in mm to the muscles of shoulders, arms and thighs, negative inside."""
-    limbs = np.full_like(body.x, 1e3)
+def limb_surface(body: Region, arms: Sequence[Arm], fat_mm: float) -> np.ndarray:
+    """Distance (I,J,K) in mm to the muscles of shoulders, arms and thighs, negative inside.
+
+    Args:
+        body: The body.
+        arms: Both arms.
+        fat_mm: The distance is needed as far from the muscles as the skin can be.
+    """
+    limbs = np.full_like(body.x, FAR_MM)
+    scratch = replace(body, free=limbs)
     for arm in arms:
+        thigh = _THIGH * (arm.side, 1, 1)
+        for path, radii in ((thigh, _THIGH_RADII), (arm.path, ARM_RADII)):
+            reach = radii.max() + fat_mm
+            part = scratch.crop(path.min(0) - reach, path.max(0) + reach)
+            np.minimum(part.free, tube(part, path, radii + fat_mm) + np.float32(fat_mm), out=part.free)
         side = arm.side
-        thigh = tube(body, np.array([(side * 86, -4, -275), (side * 88, 4, -360), (side * 90, 8, -460)]), _THIGH_RADII)
-        limbs = np.minimum(limbs, thigh)
-        middle = np.array((side * 150, -14, 284 if arm.raised else 264))
-        shoulder = smooth_min(ellipsoid(body, middle, (46, 48, 40)), _shoulder_blade(body, arm), 20)
-        limbs = smooth_min(limbs, shoulder, 20)
-        limbs = np.minimum(limbs, tube(body, arm.path, _ARM_RADII))
+        low, high = sorted((side * 10.0, side * (230.0 + fat_mm)))
+        part = scratch.crop((low, -130 - fat_mm, 130 - fat_mm), (high, 70 + fat_mm, 330 + fat_mm))
+        middle = (side * 150, -14, 284 if arm.raised else 264)
+        shoulder = smooth_min(ellipsoid(part, middle, (46, 48, 40)), _shoulder_blade(part, arm), 20)
+        part.free[:] = smooth_min(part.free, shoulder, 20)
     return limbs
 
 
-def _shoulder_blade(body: Region, arm: Arm) -> np.ndarray:
+def _shoulder_blade(part: Region, arm: Arm) -> np.ndarray:
     """Distance to the bulge of the shoulder blade and its muscles, which moves to the side when the arm is raised."""
     if arm.raised:
-        return ellipsoid(body, (arm.side * 122, -46, 236), (36, 32, 82))
-    return ellipsoid(body, (arm.side * 104, -54, 226), (46, 28, 74))
+        return ellipsoid(part, (arm.side * 122, -46, 236), (36, 32, 82))
+    return ellipsoid(part, (arm.side * 104, -54, 226), (46, 28, 74))

@@ -28,7 +28,7 @@ def add_adrenals(body: Region, patient: SyntheticPatient, rng: np.random.Generat
         center = np.array(middle) + rng.normal(0, (2, 2, 7))
         thick, limbs = rng.uniform(1.9, 3.2), rng.normal(1, 0.15, 3)
         part = body.crop(center - 32, center + 32)
-        gland = plate(part, center + (0, 5, 2), (1, 0, 0), (0, 1, 0.2), (thick, 7 * limbs[0], 15))
+        gland = plate(part, center + np.array((0, 5, 2)), (1, 0, 0), (0, 1, 0.2), (thick, 7 * limbs[0], 15))
         for out, length in ((0.75, limbs[1]), (-0.25, limbs[2])):
             back = np.array((side * out, -1, -0.3))
             limb = plate(part, center + 9 * length * back, (1, side * out, 0), back, (thick, 13 * length, 14))
@@ -75,14 +75,15 @@ def _plan_kidney(
     size = patient.organ["right_kidney" if side > 0 else "left_kidney"] * hypertrophy
     size *= 1 + 0.005 * max(16 - patient.age, 0) - 0.0012 * max(patient.age - 50, 0)
     height = (-34 if side > 0 else -22) + rng.normal(0, 9)
-    center = np.array((side * (rng.normal(59, 3.5) + 5 * patient.visceral), rng.normal(-9, 4) + 5 * patient.visceral, height))
+    away = 5 * patient.visceral  # from spine and back
+    center = np.array((side * (rng.normal(59, 3.5) + away), rng.normal(-9, 4) + away, height))
     length, width = np.array((-side * 0.26, -0.18, 1.0)), np.array((-side * 0.8, 0.6, 0.0))
     kind = rng.random()
     if fused:  # the lower poles meet in front of the spine, and the hila look to the front
         center, length, width = np.array((side * 48, 8, -58)), np.array((side * 0.5, -0.3, 1.0)), np.array((0, 1, 0.3))
     elif kind < _PELVIC:
         center = np.array((side * rng.uniform(8, 30), rng.uniform(22, 34), rng.uniform(-185, -140)))
-        length, width = rng.normal(0, 0.6, 3) + (0, 0, 1), np.array((0, 1, 0.2))
+        length, width = rng.normal((0, 0, 1), 0.6), np.array((0, 1, 0.2))
     elif kind < _PELVIC + _LOW:
         center += (0, 12, -float(rng.uniform(25, 75)))
     if rng.random() < _MALROTATED:
@@ -90,7 +91,7 @@ def _plan_kidney(
     if rng.random() < _SHRUNKEN:
         size *= float(rng.uniform(0.6, 0.85))
     turn = _axes(length + rng.normal(0, 0.09, 3), width + rng.normal(0, 0.15, 3))
-    return _KidneyPlan(center, turn, np.array(_KIDNEY_MM) * size * rng.normal(1, 0.06, 3), size)
+    return _KidneyPlan(center, turn, np.array(_KIDNEY_MM) * size * rng.normal(1, 0.045, 3), size)
 
 
 def _axes(length: np.ndarray, width: np.ndarray) -> np.ndarray:
@@ -101,7 +102,9 @@ def _axes(length: np.ndarray, width: np.ndarray) -> np.ndarray:
     return np.stack([np.cross(width, length), width, length])
 
 
-def _add_kidney(body: Region, patient: SyntheticPatient, name: str, plan: _KidneyPlan, rng: np.random.Generator) -> None:
+def _add_kidney(
+    body: Region, patient: SyntheticPatient, name: str, plan: _KidneyPlan, rng: np.random.Generator
+) -> None:
     """Add cortex, pyramids, and a sinus of fat and urine that opens towards the hilum, in a capsule of fat."""
     center, turn, radii, size = plan.center, plan.turn, plan.radii, plan.size
     part = body.crop(center - 80, center + 80)
@@ -136,7 +139,7 @@ def _kidney_surface(part: Region, name: str, plan: _KidneyPlan, rng: np.random.G
     surface = surface + (2.8 if lobulated < _LOBULATED else 1.3) * part.field(rng, 20)
     if name == "left_kidney" and hump < _HUMP:
         bump = plan.center - plan.turn[1] * plan.radii[1] * 0.8
-        surface = smooth_min(surface, ellipsoid(part, bump, (15, 14, 19), plan.turn), 12)
+        surface = smooth_min(surface, ellipsoid(part, bump, (13, 12, 18), plan.turn), 12)
     return surface
 
 
@@ -174,7 +177,9 @@ def _liver_lobes(part: Region, size: float, rng: np.random.Generator) -> np.ndar
     cirrhotic = rng.random() < 0.06
     right_size, left_size = (0.9 * size, 1.12 * size) if cirrhotic else (size, size)
     right = ellipsoid(
-        part, np.array((70, 16, 30)) + rng.normal(0, (3, 4, 5)), np.array((84, 94, 107)) * right_size * rng.normal(1, 0.04)
+        part,
+        np.array((70, 16, 30)) + rng.normal(0, (3, 4, 5)),
+        np.array((84, 94, 107)) * right_size * rng.normal(1, 0.04),
     )
     caudate = ellipsoid(part, (16, 34, 42), np.array((20, 16, 30)) * left_size * rng.normal(1, 0.15, 3))
     liver = smooth_min(smooth_min(right, _left_lobe(part, left_size, rng), 22), caudate, 10)
@@ -214,18 +219,20 @@ def _liver_underside(part: Region, size: float, rng: np.random.Generator) -> np.
 
 def _cut_fissures(part: Region, liver: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Cut the clefts, which contain fat: falciform and venous ligament, and folds of the diaphragm now and then."""
-    wide, deep, venous = rng.uniform(2.5, 8), rng.uniform(24, 50), rng.uniform(1, 3)
+    wide, deep, venous = rng.uniform(2.5, 8), rng.uniform(20, 50), rng.uniform(0.8, 3)
     x = rng.normal(10, 6)
     notch = ellipsoid(part, (x, 108, 14), (wide, deep, 40)) + 1.5 * part.field(rng, 30)
     liver = smooth_max(liver, -notch, 8)
-    across = plate(part, (x - 6, 48, 44), (-0.35, 1, 0), (1, 0.35, 0), (venous, 22, 24))
+    across = plate(part, (x - 6, 48, 44), (-0.35, 1, 0), (1, 0.35, 0), (venous, rng.uniform(6, 26), 24))
     liver = smooth_max(liver, -across, 3)
     # Diaphragmatic slips indent the upper surface (Auh et al. 1984, AJR 143:789: about a quarter of the adults).
     folds = int(rng.choice((0, 1, 2, 3), p=(0.72, 0.1, 0.1, 0.08)))
     for _ in range(folds):
         out = rng.uniform(-0.4, 1.2)  # angle from the top towards the right side
-        middle = (70 + 70 * np.sin(out), rng.uniform(-20, 70), 30 + 55 * np.cos(out))
-        fold = plate(part, middle, (np.cos(out), rng.normal(0, 0.3), -np.sin(out)), (0, 1, 0), (2.2, 40, 20))
+        middle = (70 + 66 * np.sin(out), rng.uniform(-20, 70), 30 + 58 * np.cos(out))
+        fold = plate(
+            part, middle, (np.cos(out), rng.normal(0, 0.3), -np.sin(out)), (0, 1, 0), (1.6, 26, rng.uniform(7, 15))
+        )
         liver = smooth_max(liver, -fold, 3)
     return liver
 

@@ -1,13 +1,13 @@
-"""Organs of the pelvis: bladder, rectum and sigmoid colon, uterus and ovaries or prostate and seminal vesicles."""
+"""Organs of the pelvis: rectum and sigmoid colon, uterus and ovaries or prostate and seminal vesicles."""
 
 import numpy as np
 
 from segment.phantom.patient import SyntheticPatient
 from segment.phantom.region import Region
-from segment.phantom.shapes import curve, ellipsoid, smooth_max, smooth_min, tube
+from segment.phantom.shapes import curve, ellipsoid, smooth_min, tube
+from segment.phantom.urinary import add_bladder, sample_bladder_mm
 
 _COLON_END = (-96.0, 14.0, -190.0)  # where the descending colon of `gut` ends
-_BLADDER_BASE = (0.0, 36.0, -274.0)  # behind the symphysis
 
 
 def add_pelvis(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> None:
@@ -16,56 +16,15 @@ def add_pelvis(body: Region, patient: SyntheticPatient, rng: np.random.Generator
     part = body.crop((-115, -90, -310), (115, 110, -110))
     if not part.x.size:
         return
-    # Bladders of patients in CT hold from nearly nothing to more than half a litre.
-    bladder_ml = float(np.clip(np.exp(bladder_rng.normal(np.log(120), 0.95)), 6, 620))
-    radius = (bladder_ml * 1000 * 3 / (4 * np.pi)) ** (1 / 3)
+    radius = sample_bladder_mm(bladder_rng)
     _add_rectum(part, rectum_rng)
     if not patient.female:
         _add_prostate(part, patient, genital_rng)
-    _add_bladder(part, patient, radius, bladder_rng)
+        _add_male_genitals(body, patient)
+    add_bladder(part, patient, radius, bladder_rng)
     if patient.female:
         _add_uterus(part, patient, radius, genital_rng)
     _add_sigmoid(part, patient, radius, rectum_rng)
-
-
-def _add_bladder(part: Region, patient: SyntheticPatient, radius: float, rng: np.random.Generator) -> None:
-    """Add the bladder: flat when empty, and egg-shaped up to the navel when full. Its wall is thick when it is empty."""
-    full = float(np.clip((radius - 12) / 35, 0, 1))
-    flat = 0.55 + 0.5 * full
-    radii = radius * np.array((1.12, 0.95, 1 / 1.12 / 0.95)) * (flat**-0.5, flat**-0.5, flat)
-    tilt = rng.normal(0.3, 0.15)
-    center = np.array(_BLADDER_BASE) + (rng.normal(0, 4), -tilt * radii[2], radii[2])
-    shape = ellipsoid(part, center, radii) + 1.2 * (2 - full) * part.field(rng, 26)
-    bladder = part.claim(smooth_max(shape, part.z + 0.4 * part.y - 60, 8), 1.5)
-    wall_mm = float(rng.uniform(2, 3.5) + 4 * (1 - full) * rng.random())
-    lumen = bladder + wall_mm
-    part.paint(bladder, "bladder_wall")
-    _fill_bladder(part, lumen, patient, center, radius, rng)
-
-
-def _fill_bladder(
-    part: Region,
-    lumen: np.ndarray,
-    patient: SyntheticPatient,
-    center: np.ndarray,
-    radius: float,
-    rng: np.random.Generator,
-) -> None:
-    """Fill the bladder with urine. Excreted contrast medium is heavy: it lies below a level that is more or less sharp.
-
-    The table of tissues gives the mean of a delayed phase; here it varies from first traces to dense everywhere, and
-    contrast of an earlier injection appears in the other phases now and then.
-    """
-    mean = part.tissue_hu["bladder_urine"]
-    excreting, earlier, share, dense, sharp = rng.random(5)
-    if earlier > 0.04 and not (patient.phase == "delayed" and excreting < 0.75):
-        part.paint(lumen, "bladder_urine", float(rng.uniform(0, 14)) - min(mean, 20))
-        return
-    axis = 0 if part.up[0] else 1
-    middle = center[axis] * (part.up[axis])
-    level = middle + radius * (2.4 * share - 1)
-    below = np.clip((level - part.height) / np.float32(1 + 25 * sharp) + 0.5, 0, 1)
-    part.paint(lumen, "bladder_urine", 8 - mean + below * np.float32(60 + 1200 * dense**2))
 
 
 def _add_rectum(part: Region, rng: np.random.Generator) -> None:
@@ -127,11 +86,23 @@ def _add_prostate(part: Region, patient: SyntheticPatient, rng: np.random.Genera
         if rng.random() < 0.4:
             specks = np.maximum(gland + 5, 5 * (1.9 - part.field(rng, 5)))
             part.paint(specks, "calcification", -150)
-    top = center + (0, -10, radii[2])
+    top = center + np.array((0, -10, radii[2]))
     for side in (-1, 1):
-        path = np.array([top + (side * 6, 0, 0), top + (side * 20, -5, 9), top + (side * 36, -6, 16)])
+        path = top + np.array([(side * 6, 0, 0), (side * 20, -5, 9), (side * 36, -6, 16)])
         vesicle = part.claim(tube(part, path, np.array((5, 7, 4.5))) + 1.2 * part.field(rng, 8), 1)
         part.paint(vesicle, "prostate", -22)
+
+
+def _add_male_genitals(body: Region, patient: SyntheticPatient) -> None:
+    """Add penis and testes in front of the pubis and between the thighs."""
+    part = body.crop((-40, 20, -400), (40, 150, -280))
+    size, front = min(1.0, 0.4 + 0.04 * patient.age), 68 + 0.7 * patient.subcutaneous_mm
+    shaft = np.array([(0, 34, -292), (0, 66, -290), (2, front + 4, -304), (4, front + 8, -340)])
+    genitals = tube(part, shaft, np.array((8, 10, 15, 15)) * size)
+    for side in (-1, 1):
+        genitals = np.minimum(genitals, ellipsoid(part, (side * 17, front - 22, -338), np.array((15, 17, 24)) * size))
+    part.paint(genitals - 2, "skin")
+    part.paint(genitals, "muscle", -14)
 
 
 def _add_uterus(part: Region, patient: SyntheticPatient, radius: float, rng: np.random.Generator) -> None:
@@ -148,7 +119,7 @@ def _add_uterus(part: Region, patient: SyntheticPatient, radius: float, rng: np.
     if rng.random() > (0.18 if patient.age > 45 else 0.02):
         _add_womb(part, patient, neck, size, radius, rng)
     for side in (-1, 1):
-        ovary = neck + (side * rng.uniform(30, 46), rng.uniform(-16, 14), rng.uniform(8, 34))
+        ovary = neck + rng.uniform((30, -16, 8), (46, 14, 34)) * (side, 1, 1)
         bulk = 1.0 if fertile else 0.6
         shape = part.claim(ellipsoid(part, ovary, np.array((10, 9, 15)) * bulk * rng.normal(1, 0.12)), 0.5)
         part.paint(shape, "uterus", -28)
@@ -178,7 +149,9 @@ def _add_womb(
     places = center + rng.normal(0, 24, (4, 3)) * size
     sizes = np.exp(rng.normal(np.log(14), 0.55, 4)).clip(4, 55)
     kinds = rng.random(4)
-    lumps = [ellipsoid(part, place, (r, r, 0.9 * r)) for place, r in zip(places, sizes, strict=True)] if fibroids else []
+    lumps = (
+        [ellipsoid(part, place, (r, r, 0.9 * r)) for place, r in zip(places, sizes, strict=True)] if fibroids else []
+    )
     for lump in lumps:
         womb = smooth_min(womb, lump, 5)
     womb = part.claim(womb + part.field(rng, 18), 1)
@@ -189,3 +162,6 @@ def _add_womb(
         if kind < 0.2:
             rim = np.maximum(np.abs(lump + 2) - 1.2, 3 * (0.3 - part.field(rng, 10)))
             part.paint(np.maximum(rim, womb), "calcification")
+    device = tube(part, np.array([center - axis * 14 * size, center + axis * 16 * size]), np.array((0.9, 0.9)))
+    if rng.random() < 0.1 and 18 < patient.age < 55:
+        part.paint(device, "metal", -1500)

@@ -76,7 +76,7 @@ def smooth_max(a: np.ndarray, b: np.ndarray, round_mm: float) -> np.ndarray:
 def winding_tube(
     region: Region, points: np.ndarray, radii: np.ndarray, neighbours: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Distance to a tube that winds through a cavity. Where it meets itself it is flattened against itself, as bowel is.
+    """Distance to a tube that winds through a cavity, flattened where it meets itself, as bowel is.
 
     Args:
         region: Voxels for which to compute it.
@@ -116,9 +116,7 @@ def _capsule(region: Region, start: np.ndarray, end: np.ndarray, radius: float, 
     return off - np.float32(radius) - t * np.float32(last - radius), t
 
 
-def plate(
-    region: Region, center: Point, normal: Point, along: Point, size: tuple[float, float, float]
-) -> np.ndarray:
+def plate(region: Region, center: Point, normal: Point, along: Point, size: tuple[float, float, float]) -> np.ndarray:
     """Distance to a flat lens, such as a fissure: half axes in mm across it, along it, and in the third direction."""
     first = np.asarray(normal, float) / np.linalg.norm(normal)
     second = np.asarray(along, float) - first * float(np.dot(first, along))
@@ -127,7 +125,7 @@ def plate(
 
 
 def sample(region: Region, values: np.ndarray, points: np.ndarray, outside: float) -> np.ndarray:
-    """Values (I,J,K) of a region at points (N,3) in anatomical mm, from the nearest voxel; `outside` for other points."""
+    """Values (I,J,K) at points (N,3) in anatomical mm, from the nearest voxel; `outside` for points beyond the region."""
     result = np.full(len(points), outside, np.float32)
     if not region.x.size:
         return result

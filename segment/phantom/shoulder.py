@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from segment.phantom.limbs import Arm
+from segment.phantom.limbs import ARM_RADII, Arm
 from segment.phantom.muscles import Muscles
 from segment.phantom.patient import SyntheticPatient
 from segment.phantom.region import Region
 from segment.phantom.ribs import Cage
+from segment.phantom.shapes import tube
 from segment.phantom.subset import cut
 
 _Strand = list[tuple[float, float, float, float]]  # points x, y, z with the radius there, in mm
@@ -14,9 +15,10 @@ _Strand = list[tuple[float, float, float, float]]  # points x, y, z with the rad
 # Muscles of the right side. Radii may be generous: a plane of fat separates muscles that meet.
 _NECK: dict[str, list[_Strand]] = {
     "sternocleidomastoid": [[(14, 24, 282, 6), (28, 24, 322, 9), (46, 4, 390, 11)]],
-    "scalenes": [[(52, -6, 292, 8), (33, -6, 322, 10), (26, -4, 390, 9)]],
-    "paraspinal": [[(22, -56, 262, 12), (22, -50, 300, 17), (22, -36, 330, 20), (22, -26, 390, 22)]],
-    "levator scapulae": [[(72, -60, 292, 8), (46, -42, 322, 9), (34, -18, 390, 8)]],
+    "scalenes": [[(54, -6, 290, 10), (36, -6, 322, 13), (28, -4, 390, 12)]],
+    "paraspinal": [[(22, -56, 262, 12), (22, -50, 300, 18), (22, -36, 330, 23), (22, -26, 390, 25)]],
+    "levator scapulae": [[(72, -58, 292, 10), (48, -40, 322, 13), (36, -18, 390, 11)]],
+    "trapezius": [[(128, -40, 296, 6), (84, -52, 304, 10), (52, -56, 322, 11), (34, -56, 370, 9)]],
     "strap": [[(8, 22, 286, 5), (11, 26, 330, 6), (11, 26, 390, 6)]],
     "longus colli": [[(8, -4, 262, 4), (9, -4, 320, 6), (9, 10, 390, 6)]],
 }
@@ -63,7 +65,7 @@ _CORNERS = ((-250.0, -125.0, _LOW_MM), (250.0, 150.0, 430.0))
 _PLANE_MM = 1.2  # half the width of the fat between two muscles
 
 
-def add_shoulders(cage: Cage, arms: tuple[Arm, Arm], patient: SyntheticPatient, rng: np.random.Generator) -> None:
+def add_shoulders(body: Region, cage: Cage, arms: tuple[Arm, Arm], patient: SyntheticPatient, rng: np.random.Generator) -> None:
     """Replace the solid wall of the upper chest, the shoulders and the neck by muscles in fat."""
     bulk = float(rng.normal(1, 0.08)) * (0.88 if patient.female else 1.06) - 0.003 * max(0, patient.age - 60)
     part = cage.box.crop(*_CORNERS)
@@ -71,6 +73,8 @@ def add_shoulders(cage: Cage, arms: tuple[Arm, Arm], patient: SyntheticPatient, 
     streaks = -wasting * np.clip(part.field(rng, 6) - 0.6, 0, 2)
     grain = 5 * part.field(rng, 12)
     bundles = [muscle for arm in arms for muscle in _sample_strands(arm, bulk, rng)]
+    for arm in arms:
+        _add_lowered_arm(body, arm, bulk)
     if not part.x.size:
         return
     wall, frontal, lean = (cut(cage.box, values, *_CORNERS) for values in (cage.wall, cage.frontal, cage.lean))
@@ -79,9 +83,23 @@ def add_shoulders(cage: Cage, arms: tuple[Arm, Arm], patient: SyntheticPatient, 
         muscles.add(sheet)
     for strands in bundles:
         muscles.add_strands(strands)
-    room = np.maximum(np.maximum(lean + np.float32(1.2), 1 - wall), _LOW_MM + 4 - part.z)
-    part.paint(room, "fat", grain)
+    room = np.maximum(1 - wall, _LOW_MM + 4 - part.z)
+    part.paint(np.maximum(room, lean - 1), "fat", grain)
+    room = np.maximum(room, lean + np.float32(1.2))
     part.paint(np.maximum(muscles.distance(_PLANE_MM), room), "muscle", streaks)
+
+
+def _add_lowered_arm(body: Region, arm: Arm, bulk: float) -> None:
+    """Replace the solid muscle of an arm below the shoulder by two bundles in fat."""
+    low, high = arm.path.min(0) - 40, arm.path.max(0) + 40
+    part = body.crop(low, np.minimum(high, (1e3, 1e3, _LOW_MM - 12)))
+    if part.x.size:
+        muscles = Muscles(part)
+        for strand in _arm_strands(arm, bulk):
+            muscles.add_strands([strand])
+        surface = tube(part, arm.path, ARM_RADII)
+        part.paint(np.maximum(surface - 1, part.z - (_LOW_MM + 4)), "fat")
+        part.paint(np.maximum(np.maximum(muscles.distance(_PLANE_MM), surface + 1), part.z - (_LOW_MM + 4)), "muscle")
 
 
 def _sample_strands(arm: Arm, bulk: float, rng: np.random.Generator) -> list[list[np.ndarray]]:
@@ -90,12 +108,12 @@ def _sample_strands(arm: Arm, bulk: float, rng: np.random.Generator) -> list[lis
     for muscle in ((_RAISED if arm.raised else _LOWERED) | _NECK).values():
         shift, size = rng.normal(0, 2, 3), bulk * float(rng.normal(1, 0.06))
         bundles.append([np.array(strand) * (arm.side, 1, 1, size) + (*shift, 0) for strand in muscle])
-    bundles += [[strand] for strand in _upper_arm(arm, bulk)]
+    bundles += [[strand] for strand in _arm_strands(arm, bulk)]
     return bundles
 
 
-def _upper_arm(arm: Arm, bulk: float) -> list[np.ndarray]:
-    """Strands of biceps and triceps, and of flexors and extensors of the forearm, in front of and behind the bones."""
+def _arm_strands(arm: Arm, bulk: float) -> list[np.ndarray]:
+    """Strands of biceps and triceps, in front of and behind the bone, and of flexors and extensors of the forearm."""
     strands = []
     for start, end, radius in zip(arm.path[:2], arm.path[1:3], (19.0, 15.0), strict=True):
         along = (end - start) / np.linalg.norm(end - start)
@@ -112,7 +130,7 @@ def _sheets(
 ) -> list[np.ndarray]:
     """Distances to the flat muscles of both sides, which follow the ribs or lie under the fat of the skin."""
     side, z = np.abs(part.x), part.z
-    thick = np.float32(bulk)
+    thick = bulk
 
     def layer(surface: np.ndarray, near: float, far: float) -> np.ndarray:
         return np.abs(surface - np.float32((near + far) / 2)) - np.float32((far - near) / 2)

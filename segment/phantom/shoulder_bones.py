@@ -81,7 +81,9 @@ def _add_arm(body: Region, arm: Arm, marrow: np.ndarray, head_mm: float) -> None
         "upper": (np.array([head, neck, head + 0.9 * (elbow - head), elbow]), (head_mm - 8, 12, 11, 15)),
         "radius": (np.array([elbow, (elbow + wrist) / 2, wrist]) + (8, 5, 0), (9, 7, 10)),
         "ulna": (np.array([elbow, (elbow + wrist) / 2, wrist]) - (8, 5, 0), (10, 7, 6)),
-        "hand": (np.array([wrist, hand]), (14, 5)),
+        "middle finger": (np.array([wrist, hand]), (10, 4)),
+        "little finger": (np.array([wrist, hand + (0, -13, 10)]), (8, 3)),
+        "index finger": (np.array([wrist, hand + (0, 13, 8)]), (8, 4)),
     }
     for name, (points, radii) in bones.items():
         low, high = points.min(0) - 30, points.max(0) + 30
@@ -91,4 +93,4 @@ def _add_arm(body: Region, arm: Arm, marrow: np.ndarray, head_mm: float) -> None
         bone = tube(part, points, np.array(radii, dtype=float))
         if name == "upper":
             bone = smooth_min(bone, ellipsoid(part, head, (head_mm,) * 3), 8)
-        add_bone(part, bone, cut(body, marrow, low, high), 3.0 if name != "hand" else 1.5)
+        add_bone(part, bone, cut(body, marrow, low, high), 2.5 if name in ("upper", "radius", "ulna") else 1.5)

@@ -97,7 +97,7 @@ def add_spine(body: Region, spine: Spine, rng: np.random.Generator) -> None:
     """Add and claim vertebrae, discs, the canal with the cord, and the sacrum."""
     part = body.crop((-75, -110, -170), (75, 45, 430))
     marrow, bumps = 25 * part.field(rng, 5), part.field(rng, 12)
-    sacrum = body.crop((-70, -95, -290), (70, 35, -135))
+    sacrum = body.crop((-58, -80, -280), (58, 20, -140))
     if part.x.size:
         _add_vertebrae(part, spine, marrow, bumps)
     if sacrum.x.size:
@@ -168,12 +168,13 @@ def _add_canal(part: Region, x: np.ndarray, y: np.ndarray, width: np.ndarray) ->
 
 
 def _add_sacrum(part: Region) -> None:
-    path = curve(_SACRUM, 9)
+    path = curve(_SACRUM, 14)
     distance = np.full_like(part.x, FAR_MM)
     side = np.abs(part.x)
+    behind = part.y + np.float32(0.3) * np.maximum(side - 18, 0)  # the wings turn back
     for start, end in zip(path[:-1], path[1:], strict=True):
         along = end[:2] - start[:2]
-        y, z = part.y - np.float32(start[0]), part.z - np.float32(start[1])
+        y, z = behind - np.float32(start[0]), part.z - np.float32(start[1])
         t = np.clip((y * along[0] + z * along[1]) / float(along @ along), 0, 1).astype(np.float32)
         off = np.hypot(y - t * np.float32(along[0]), z - t * np.float32(along[1]))
         thick, wide = (start[n] + t * np.float32(end[n] - start[n]) for n in (2, 3))
@@ -181,5 +182,8 @@ def _add_sacrum(part: Region) -> None:
         np.minimum(distance, smooth_max(off - thick, side - wide, 10), out=distance)
     distance = np.maximum(distance, part.z + np.float32(0.3) * part.y + 151)  # end plate of S1
     add_bone(part, distance, 0.0, 1.5)
+    for y, z in ((-36, -178), (-48, -197), (-54, -216)):  # the openings for the nerves
+        hole = np.hypot(side - 20, part.z - z + np.float32(0.5) * (part.y - y)) - 5
+        part.paint(np.maximum(hole, distance - 3), "visceral_fat", 30)
     canal = np.hypot(part.x / 11, part.y + np.float32(36) - np.float32(0.8) * (part.z + 175)) - 1
     part.paint(np.maximum(canal * 5, np.abs(part.z + 178) - 22), "canal", -40)

@@ -103,12 +103,15 @@ def _measure(body: Region, patient: SyntheticPatient, rng: np.random.Generator) 
     column, frontal = _section(body, _LEAN)
     column = smooth_max(column, -315 - body.z, 30)
     arms, breasts = sample_arms(patient, rng), sample_breasts(patient, rng)
-    lean = smooth_min(column, limb_surface(body, arms), 18)
-    lean = smooth_max(lean, back_mm(patient) + 5 - body.height, 30)
+    lean = smooth_min(column, limb_surface(body, arms, 1.3 * patient.subcutaneous_mm + 12), 18)
+    table = back_mm(patient) - body.height  # the table flattens what lies on it
+    lean = smooth_max(lean, table + 5, 30)
     cage, _ = _section(body, _CAGE)
     cage = np.where(body.z > _CAGE[0, 0], np.maximum(cage, column + 2), column)
+    cage = smooth_max(cage, table + 7, 20)
     sideways = 1 - frontal * frontal
     thickness = 9 + 5 * sideways + np.float32(4) * np.clip((body.z + 20) / 60, 0, 1)
+    thickness = thickness - (2 + 4 * sideways) * np.clip((body.z - 70) / 60, 0, 1)
     basin, _ = _section(body, _BASIN)
     basin = np.where(body.z < _BASIN[-1, 0], smooth_max(basin, -290 - body.z, 20), -50)
     cavity = smooth_max(cage + thickness, basin, 12)
@@ -116,7 +119,7 @@ def _measure(body: Region, patient: SyntheticPatient, rng: np.random.Generator) 
     fat = patient.subcutaneous_mm * lower * (0.85 + 0.3 * frontal + 0.25 * sideways)
     fat = fat * (1 + 0.12 * body.field(rng, 60)) + 3
     skin = smooth_min(lean - fat, breast_surface(body, breasts), 16)
-    skin = smooth_max(skin, back_mm(patient) - body.height, 40)  # the table flattens what lies on it
+    skin = smooth_max(skin, table, 40)
     return Trunk(skin, lean, cage, cavity, _diaphragm(body, rng), frontal, arms, breasts)
 
 
