@@ -30,7 +30,7 @@ class Tissue:
 
 def _tissue(mean: Values, spread: Values, texture: Values = 3.0, least: float = -1024.0) -> Tissue:
     columns = [value if isinstance(value, tuple) else (value,) * len(PHASES) for value in (mean, spread, texture)]
-    return Tissue(*columns, least=least)
+    return Tissue(columns[0], columns[1], columns[2], least)
 
 
 # The means are based on measurements in three public CTs inside eroded TotalSegmentator labels: unenhanced liver 46,
