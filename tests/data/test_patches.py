@@ -126,6 +126,42 @@ def test_threads_make_no_difference_to_any_transform(tmp_path, threads, override
             assert same(dataset[key], expected), transform
 
 
+def test_threads_make_no_difference_to_drawn_patches(tissue_volumes, threads):
+    augment = augmentation("augment=contrast", "augment.transforms.redraw.p=1")
+    # Padded to a size for which torch uses several threads.
+    dataset = patches(tissue_volumes, (44, 44, 44), augment=augment)
+    for key in KEYS[:6]:
+        threads(1)
+        expected = dataset[key]
+        threads(2)
+        assert same(dataset[key], expected)
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_drawn_and_real_patches_in_an_epoch_that_is_resumed(tissue_volumes, volumes, num_workers):
+    dataset = patches([*tissue_volumes, volumes[0]], augment=augmentation("augment=contrast"))
+
+    def loader(workers=num_workers):
+        return PatchLoader(dataset, sampler=EpochSampler(1, 12, 2), batch_size=2, num_workers=workers)
+
+    expected = [batch["image"]["data"] for batch in loader(0)]
+    batches = [batch["image"]["data"] for batch in loader()]
+    assert all(map(torch.equal, batches, expected))
+    resumed = loader()
+    resumed.load_state_dict({"batches": 4})
+    assert all(map(torch.equal, [batch["image"]["data"] for batch in resumed], expected[4:]))
+
+
+def test_images_of_volumes_without_tissues_are_not_drawn(tissue_volumes, volumes):
+    redraw = augmentation("augment=contrast", "augment.transforms.redraw.p=1").transforms[1]
+    plain = patches([tissue_volumes[0], volumes[0]], augment=None)
+    mixed = patches([tissue_volumes[0], volumes[0]], augment=redraw)
+    for key in KEYS:
+        assert torch.equal(mixed[key]["label"].data, plain[key]["label"].data)
+        is_drawn = not torch.equal(mixed[key]["image"].data, plain[key]["image"].data)
+        assert is_drawn == mixed[key]["case"].startswith("tissues/")
+
+
 def test_the_number_of_threads_is_restored(volumes, threads):
     def fail(subject):
         raise RuntimeError
