@@ -7,7 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from hypothesis import settings
-from small_ct import CODES, ORGANS, transform, write_case
+from small_ct import CODES, ORGANS, transform, write_case, write_tissues
 
 from segment.data.store.store import Store
 from segment.datasets.sources.folder import Folder
@@ -75,6 +75,17 @@ def cases(folder):
 def volumes(cases, tmp_path_factory):
     """The cases' stored volumes."""
     return list(Store(tmp_path_factory.mktemp("store"), transform(), ORGANS).prepare(cases).values())
+
+
+@pytest.fixture(scope="session")
+def tissue_volumes(tmp_path_factory):
+    """Stored volumes of two cases with tissue maps."""
+    root = tmp_path_factory.mktemp("tissues")
+    for seed, name in enumerate("ab"):
+        write_case(root, name, seed)
+        write_tissues(root, name)
+    cases = Folder(root, CODES, tissues="tissues").cases("tissues")
+    return list(Store(root / "store", transform(), ORGANS).prepare(cases).values())
 
 
 @pytest.fixture(scope="session")

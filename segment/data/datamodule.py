@@ -11,6 +11,7 @@ import torchio as tio
 from torch.utils.data import DataLoader, Dataset
 
 from segment.bounds import Count, Share, Voxels, Workers, in_range
+from segment.data.augment.subjects import needs_tissue
 from segment.data.loader_workers import ignore_job_signals
 from segment.data.patches import EpochSampler, PatchDataset, PatchLoader
 from segment.data.splits.split import Split, Splitter
@@ -114,10 +115,16 @@ class CTDataModule(pl.LightningDataModule):
         Test cases are included, so errors in their files are found before training.
 
         Raises:
-            UserError: When cases cannot be used, a CT is in two parts, no training case shows one of the organs, or no
-                validation case shows any.
+            UserError: When cases cannot be used, a CT is in two parts, no training case shows one of the organs, no
+                validation case shows any, or the augmentation uses tissue maps and no training case has one.
         """
         cases = {case.id: case for case in self.split.cases()}
+        if needs_tissue(self.augment) and all(case.tissues is None for case in self.split.train):
+            msg = (
+                "no training case has a tissue map, from which this augmentation draws; add synthetic CTs, as in "
+                "data=[…,phantom], or choose another, e.g. augment=strong"
+            )
+            raise UserError(msg)
         volumes = self.store.prepare(list(cases.values()), self.num_workers)
         check_leaks(self.split, {case: volume.meta["voxel_hash"] for case, volume in volumes.items()})
         check_organs(self.split, self.organs, {case: volume.meta["classes"] for case, volume in volumes.items()})

@@ -11,8 +11,10 @@ import torchio as tio
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
+from segment.data.augment.subjects import TISSUE, needs_tissue
 from segment.data.batch_passing import wrap_batch
 from segment.data.store.volume import StoredVolume
+from segment.phantom.tissues import CODES
 from segment.runtime.seeding import random_state
 from segment.runtime.threads import one_thread
 
@@ -32,6 +34,9 @@ class PatchDataset(Dataset[tio.Subject]):
       augmentation needs.
     - `annotated` (classes,) bool, background first: False for organs that are unknown in this case.
     - `case`, the case's id.
+
+    While it is augmented it also has `tissue` (1,*patch_size) uint8, if the volume has a tissue map and `augment` uses
+    it.
 
     Args:
         volumes: Stored volumes to take patches from.
@@ -54,6 +59,7 @@ class PatchDataset(Dataset[tio.Subject]):
         self.patch_size = tuple(patch_size)
         self.foreground_share = foreground_share
         self.augment = augment
+        self.needs_tissue = needs_tissue(augment)
         self.seed = seed
 
     def __getitem__(self, key: Key) -> tio.Subject:
@@ -75,10 +81,15 @@ class PatchDataset(Dataset[tio.Subject]):
             annotated=torch.tensor(volume.meta["annotated"]),
             case=volume.id,
         )
+        if self.needs_tissue and (tissue := volume.tissue) is not None:
+            codes = _crop(tissue, corner, self.patch_size, fill=CODES["air"])
+            subject.add_image(tio.LabelMap(tensor=codes, affine=affine), TISSUE)
         if self.augment is not None:
             with random_state(int(rng.integers(2**32))):
                 subject = self.augment(subject)
             subject["image"].set_data(subject["image"].data.float())
+            if TISSUE in subject:  # a batch may also contain patches of volumes without a tissue map
+                subject.remove_image(TISSUE)
             # Some spatial transforms of TorchIO return label maps as float32.
             subject["label"].set_data(subject["label"].data.to(torch.uint8))
         return subject

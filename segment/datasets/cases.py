@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
 from segment.datasets.annotation import Annotation
+from segment.datasets.annotation_files import LabelFile
 from segment.errors import UserError
 from segment.io.left_out import LeftOut, describe_group, group_by_reason
 from segment.io.read import read_ct
 from segment.io.scan import Scan
+from segment.phantom.tissues import CODES
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +34,8 @@ class Case:
         group: Scanner, hospital or the like. Splits balance it in addition to the source. May be empty.
         series: UID of the series in the folder; None: the only series, or the axial CT with most slices.
         part: The part to which the data set's authors assign the case, one of `PARTS`; empty if they assign none.
+        tissues: File of its tissue map: the tissue of every voxel of the CT, by the codes of
+            `segment.phantom.tissues`. None: there is none, as for every real CT.
     """
 
     id: str
@@ -39,6 +45,7 @@ class Case:
     group: str = ""
     part: str = ""
     series: str | None = None
+    tissues: Path | None = None
 
     def read(self) -> Scan:
         """Read the CT in HU.
@@ -47,6 +54,21 @@ class Case:
             UserError: As `read_ct`.
         """
         return read_ct(self.image, self.series)
+
+    def read_tissues(self, scan: Scan) -> np.ndarray | None:
+        """Read the tissue map: codes (I,J,K) uint8 on the CT's grid, or None if there is none.
+
+        Args:
+            scan: The CT.
+
+        Raises:
+            UserError: When the file cannot be read, is on another grid or holds a code that is no tissue's.
+        """
+        if self.tissues is None:
+            return None
+        names = list(CODES)[1:]  # as classes, they get the numbers that are their codes
+        label = LabelFile(self.tissues, {name: CODES[name] for name in names}, named_in="segment/phantom/tissues.py")
+        return label.read(scan, self.image, names)
 
 
 Refused = list[tuple[str, UserError]]  # (id of a case that cannot be listed or name of a source, reason)

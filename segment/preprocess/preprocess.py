@@ -28,15 +28,19 @@ class Volume:
             one that was just preprocessed.
         label: (1,I,J,K) uint8 class indices, or None.
         affine: (4,4) voxel → RAS+ mm.
+        tissue: (1,I,J,K) uint8 codes of tissues, or None.
     """
 
     image: Tensor
     label: Tensor | None
     affine: np.ndarray
+    tissue: Tensor | None = None
 
 
-def preprocess(transform: tio.Transform, scan: Scan, classes: np.ndarray | None = None) -> Volume:
-    """Apply the configured transform to a CT and, in training, its class indices.
+def preprocess(
+    transform: tio.Transform, scan: Scan, classes: np.ndarray | None = None, tissues: np.ndarray | None = None
+) -> Volume:
+    """Apply the configured transform to a CT and, in training, its class indices and tissue map.
 
     This is a pure function of its arguments. Every TorchIO transform samples a random number, but global random states
     have no effect and are not changed.
@@ -46,6 +50,7 @@ def preprocess(transform: tio.Transform, scan: Scan, classes: np.ndarray | None 
             in RAS+ orientation.
         scan: The CT in HU on its own grid.
         classes: Class indices on the same grid.
+        tissues: Codes of tissues on the same grid.
 
     Raises:
         UserError: When the CT is longer than a scanner's table or too large for the memory; or when the transform
@@ -53,14 +58,13 @@ def preprocess(transform: tio.Transform, scan: Scan, classes: np.ndarray | None 
     """
     _check_extent(scan)
     size = "x".join(map(str, scan.data.shape))
-    copies = (4 + (classes is not None)) * scan.data.size
+    maps = {name: data for name, data in (("label", classes), ("tissue", tissues)) if data is not None}
+    copies = (4 + len(maps)) * scan.data.size
     check_memory(copies, f"preprocessing a CT of {size} voxels", "crop it, or use a machine with more memory")
     image, affine = _reorient(scan.data, scan.affine, np.float32)
     subject = tio.Subject(image=tio.ScalarImage(tensor=image, affine=affine))
-    if classes is not None:
-        label_data, _ = _reorient(classes, scan.affine, np.uint8)
-        subject.add_image(tio.LabelMap(tensor=label_data, affine=affine), "label")
-        del label_data
+    for name, data in maps.items():
+        subject.add_image(tio.LabelMap(tensor=_reorient(data, scan.affine, np.uint8)[0], affine=affine), name)
     del image  # so that each step can free the volume that it replaces
     with random_state(0):
         result = _without_copies(transform)(subject)
@@ -72,13 +76,13 @@ def preprocess(transform: tio.Transform, scan: Scan, classes: np.ndarray | None 
             "correct the CT's intensities, or clip them to a window of HU"
         )
         raise UserError(msg)
-    label = result["label"].data.to(torch.uint8).contiguous() if classes is not None else None
+    preprocessed = {name: result[name].data.to(torch.uint8).contiguous() for name in maps}
     new_affine = np.asarray(result["image"].affine, dtype=np.float64)
     if nib.aff2axcodes(new_affine) != nib.aff2axcodes(affine):
         axes = "".join(nib.aff2axcodes(new_affine))
         msg = f"preprocessing gives axes that point to {axes}; keep their order and direction"
         raise UserError(msg)
-    return Volume(image, label, new_affine)
+    return Volume(image, preprocessed.get("label"), new_affine, preprocessed.get("tissue"))
 
 
 def _check_extent(scan: Scan) -> None:

@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 import torch
 import torchio as tio
 from hydra import compose, initialize_config_dir
-from small_ct import CODES, ORGANS, transform, write_case
+from small_ct import CODES, ORGANS, transform, write_case, write_tissues
 
 from segment.data.augment import RandomNoise
 from segment.data.datamodule import CTDataModule
@@ -300,6 +300,27 @@ def test_settings_out_of_range_are_refused(sources, cache, change, message):
 def test_no_augmentation(sources, cache):
     assert list(attach_trainer(build(sources, cache, augment=None)).train_dataloader())
     assert list(attach_trainer(build(sources, cache, augment=tio.Compose([]))).train_dataloader())
+
+
+class NeedsTissue(RandomNoise):
+    needs_tissue = True
+
+
+def test_an_augmentation_that_needs_tissues_is_refused_without_any(folder, tmp_path):
+    augment = tio.Compose([NeedsTissue([0.1, 0.2], p=1)])
+    datamodule = build({"set": Folder(folder, CODES)}, tmp_path / "cache", augment=augment)
+    with pytest.raises(UserError, match="no training case has a tissue map, from which this augmentation draws; add"):
+        _ = datamodule.volumes
+    assert not (tmp_path / "cache").exists()  # found before anything is prepared
+    write_case(tmp_path, "a")
+    write_tissues(tmp_path, "a")
+    sources = {"set": Folder(folder, CODES), "drawn": Folder(tmp_path, CODES, tissues="tissues")}
+    split = tmp_path / "split.json"
+    split.write_text('{"train": ["set/case0", "drawn/a"], "val": ["set/case1"], "test": []}')
+    assert len(build(sources, tmp_path / "cache", augment=augment, split=FileSplit(split)).volumes) == 3
+    split.write_text('{"train": ["set/case0"], "val": ["drawn/a"], "test": []}')
+    with pytest.raises(UserError, match="no training case has a tissue map"):
+        _ = build(sources, tmp_path / "cache", augment=augment, split=FileSplit(split)).volumes
 
 
 def test_folds_are_balanced_by_the_organs_that_cases_show(tmp_path):

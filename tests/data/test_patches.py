@@ -16,7 +16,9 @@ from segment.commands.command import config_dir
 from segment.data.augment import RandomBlur, RandomContrast, RandomSpatial
 from segment.data.patches import EpochSampler, PatchDataset, PatchLoader
 from segment.data.store.store import Store
+from segment.data.store.volume import StoredVolume
 from segment.datasets.sources.folder import Folder
+from segment.phantom.tissues import CODES as TISSUES
 
 AUGMENT = tio.Compose(
     [
@@ -122,6 +124,42 @@ def test_threads_make_no_difference_to_any_transform(tmp_path, threads, override
             expected = dataset[key]
             threads(2)
             assert same(dataset[key], expected), transform
+
+
+def test_threads_make_no_difference_to_drawn_patches(tissue_volumes, threads):
+    augment = augmentation("augment=contrast", "augment.transforms.redraw.p=1")
+    # Padded to a size for which torch uses several threads.
+    dataset = patches(tissue_volumes, (44, 44, 44), augment=augment)
+    for key in KEYS[:6]:
+        threads(1)
+        expected = dataset[key]
+        threads(2)
+        assert same(dataset[key], expected)
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_drawn_and_real_patches_in_an_epoch_that_is_resumed(tissue_volumes, volumes, num_workers):
+    dataset = patches([*tissue_volumes, volumes[0]], augment=augmentation("augment=contrast"))
+
+    def loader(workers=num_workers):
+        return PatchLoader(dataset, sampler=EpochSampler(1, 12, 2), batch_size=2, num_workers=workers)
+
+    expected = [batch["image"]["data"] for batch in loader(0)]
+    batches = [batch["image"]["data"] for batch in loader()]
+    assert all(map(torch.equal, batches, expected))
+    resumed = loader()
+    resumed.load_state_dict({"batches": 4})
+    assert all(map(torch.equal, [batch["image"]["data"] for batch in resumed], expected[4:]))
+
+
+def test_images_of_volumes_without_tissues_are_not_drawn(tissue_volumes, volumes):
+    redraw = augmentation("augment=contrast", "augment.transforms.redraw.p=1").transforms[1]
+    plain = patches([tissue_volumes[0], volumes[0]], augment=None)
+    mixed = patches([tissue_volumes[0], volumes[0]], augment=redraw)
+    for key in KEYS:
+        assert torch.equal(mixed[key]["label"].data, plain[key]["label"].data)
+        is_drawn = not torch.equal(mixed[key]["image"].data, plain[key]["image"].data)
+        assert is_drawn == mixed[key]["case"].startswith("tissues/")
 
 
 def test_the_number_of_threads_is_restored(volumes, threads):
@@ -253,6 +291,50 @@ def test_a_volume_smaller_than_the_patch_is_centred_in_it(tmp_path, share):
     assert (image[outside] == 1).all()  # the volume's minimum
     assert not label[outside].any()
     assert label.sum() == (k == 0)
+
+
+class Remember(tio.Transform):
+    """A transform that keeps the subjects it sees."""
+
+    def __init__(self, needs_tissue=True):
+        super().__init__()
+        self.needs_tissue = needs_tissue
+        self.seen = []
+
+    def apply_transform(self, subject):
+        self.seen.append(dict(subject))
+        return subject
+
+
+@pytest.mark.parametrize("nest", [tio.Compose, tio.OneOf, lambda steps: tio.Compose([tio.Compose(steps)])])
+def test_an_augmentation_sees_the_tissues_that_it_needs(tissue_volumes, volumes, nest):
+    step = Remember()
+    dataset = patches([tissue_volumes[0]], (6, 24, 5), augment=nest([step]))
+    patch = dataset[(0, 1)]
+    assert "tissue" not in patch
+    (seen,) = step.seen
+    tissue = seen["tissue"].data
+    assert (tissue.shape, tissue.dtype) == ((1, 6, 24, 5), torch.uint8)
+    for index, organ in enumerate(ORGANS, start=1):
+        assert torch.equal(tissue == TISSUES[organ], patch["label"].data == index)
+    outside = (patch["image"].data == patch["image"].data.amin()).all(dim=(0, 1, 3))  # the volume has 13 voxels along J
+    assert (tissue[:, :, outside] == TISSUES["air"]).all()
+
+
+def test_tissues_are_not_read_for_nothing(tissue_volumes, monkeypatch):
+    monkeypatch.delattr(StoredVolume, "tissue")
+    step = Remember(needs_tissue=False)
+    patches(tissue_volumes, augment=tio.Compose([step]))[(0, 0)]
+    assert "tissue" not in step.seen[0]
+
+
+def test_volumes_with_and_without_tissues_are_collated(tissue_volumes, volumes):
+    step = Remember()
+    dataset = patches([tissue_volumes[0], volumes[0]], augment=tio.Compose([step]))
+    (batch,) = PatchLoader(dataset, sampler=EpochSampler(0, 2, 2), batch_size=2)
+    assert sorted("tissue" in seen for seen in step.seen) == [False, True]
+    assert batch["image"]["data"].shape == (2, 1, 8, 8, 8)
+    assert "tissue" not in batch
 
 
 @pytest.mark.parametrize(

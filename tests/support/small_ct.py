@@ -6,6 +6,7 @@ import nibabel as nib
 import numpy as np
 import torchio as tio
 
+from segment.phantom.tissues import CODES as TISSUES
 from segment.preprocess.normalize import Standardize, WindowHU
 from segment.preprocess.resample import Resample
 
@@ -30,6 +31,14 @@ def write_case(root, name, seed=0, shape=(24, 20, 16), spacing_mm=(2, 2, 3), ima
         path.parent.mkdir(parents=True, exist_ok=True)
         nib.save(nib.Nifti1Image(data, affine), path)
     return paths
+
+
+def write_tissues(root, name):
+    """Write the tissue map of a case of `write_case`: liver, spleen, stomach fluid, and muscle elsewhere."""
+    label = nib.load(root / "labels" / f"{name}.nii.gz")
+    meaning = {0: "muscle", CODES["liver"]: "liver", CODES["spleen"]: "spleen", 9: "stomach_fluid"}
+    codes = np.array([TISSUES[meaning.get(code, "air")] for code in range(10)], np.uint8)
+    return save(root / "tissues" / f"{name}.nii.gz", codes[np.asarray(label.dataobj)], label.affine)
 
 
 def save(path, data, affine=None):

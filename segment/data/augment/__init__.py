@@ -5,6 +5,7 @@ All random numbers come from torch's global generator, so one seed always gives 
 
 from segment.data.augment.intensity import RandomBrightness, RandomContrast, RandomGamma, RandomNoise
 from segment.data.augment.mirror import RandomLeftRightFlip
+from segment.data.augment.redraw import RedrawContrast
 from segment.data.augment.sharpness import RandomBlur, RandomLowResolution
 from segment.data.augment.spatial import RandomSpatial
 
@@ -17,4 +18,5 @@ __all__ = [
     "RandomLowResolution",
     "RandomNoise",
     "RandomSpatial",
+    "RedrawContrast",
 ]

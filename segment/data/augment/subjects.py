@@ -1,8 +1,12 @@
-"""Cheap copies of TorchIO subjects."""
+"""What a subject may hold besides image and label, and cheap copies of subjects."""
 
 import copy
+from collections.abc import Iterable
+from typing import Any
 
 import torchio as tio
+
+TISSUE = "tissue"  # a subject's tissue map (1,I,J,K) uint8: codes of `segment.phantom.tissues`
 
 
 def shallow_copy(subject: tio.Subject) -> tio.Subject:
@@ -18,3 +22,18 @@ def shallow_copy(subject: tio.Subject) -> tio.Subject:
     result = tio.Subject(values)
     result.applied_transforms = list(subject.applied_transforms)
     return result
+
+
+def needs_tissue(transform: object) -> bool:
+    """Whether a transform, or one that it contains, uses tissue maps: its attribute `needs_tissue` is True."""
+    if getattr(transform, "needs_tissue", False):
+        return True
+    return isinstance(transform, tio.Transform) and any(map(needs_tissue, _parts(list(vars(transform).values()))))
+
+
+def _parts(values: Iterable[Any]) -> list[Any]:
+    """Values in lists and dictionaries, which hold the transforms of Compose and OneOf."""
+    parts = []
+    for value in values:
+        parts += [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else [value]
+    return parts

@@ -15,7 +15,7 @@ from segment.datasets.cases import Case
 from segment.errors import UserError
 from segment.io.scan import case_name
 
-VERSION = 6  # raise it when the code changes the result of preprocessing or the files of a stored volume
+VERSION = 7  # raise it when the code changes the result of preprocessing or the files of a stored volume
 
 
 def identity(
@@ -40,6 +40,7 @@ def identity(
         "series": case.series,
         "label files": [hash_of(path) for path in case.label.files],
         "label": case.label.cache_key,
+        "tissue map": case.tissues and hash_of(case.tissues),
         "organs": list(organs),
         "preprocess": settings(transform),
         "code": [VERSION, tio.__version__],

@@ -96,17 +96,24 @@ class Store:
         if not folder.is_dir():
             scan = case.read()
             label = case.label.read(scan, case.image, self.organs)
+            tissues = case.read_tissues(scan)
             if identity(case, self.transform, self.organs, self.content.hash) != before:
                 msg = f"{case.image} or its label changed while it was read; start again when it is written"
                 raise UserError(msg)
-            self._write(case, scan, label, before, folder)
+            self._write(case, scan, label, tissues, before, folder)
         StoredVolume(case.id, folder).touch()
         return folder
 
     def _write(
-        self, case: Case, scan: Scan, label: np.ndarray, volume_identity: Mapping[str, Any], folder: Path
+        self,
+        case: Case,
+        scan: Scan,
+        label: np.ndarray,
+        tissues: np.ndarray | None,
+        volume_identity: Mapping[str, Any],
+        folder: Path,
     ) -> None:
-        volume = preprocess(self.transform, scan, label)
+        volume = preprocess(self.transform, scan, label, tissues)
         structures = measure_structures(scan, label)
         meta = {
             "case": case.id,

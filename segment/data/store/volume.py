@@ -21,6 +21,7 @@ from segment.preprocess.preprocess import Volume
 
 FOREGROUND_VOXELS = 4096  # stored per organ, to place patches around them
 CHECKSUMS = "sums.json"  # BLAKE2b of every other file
+TISSUE = "tissue"  # name of the file of a tissue map
 CHUNKS, BLOCKS = (64, 64, 64), (32, 32, 32)
 # LZ4 reads a patch several times faster than blosc2's default codec and needs a fifth more space. One thread suffices,
 # because several worker processes read patches at once.
@@ -51,6 +52,11 @@ class StoredVolume:
     def label(self) -> blosc2.NDArray:
         """(I,J,K) uint8 class indices."""
         return self._open("label")
+
+    @property
+    def tissue(self) -> blosc2.NDArray | None:
+        """(I,J,K) uint8 codes of `segment.phantom.tissues`; None if the case has no tissue map."""
+        return self._open(TISSUE) if (self.folder / f"{TISSUE}.b2nd").exists() else None
 
     @property
     def foreground(self) -> np.ndarray:
@@ -91,10 +97,10 @@ class StoredVolume:
 
 
 def write_volume(volume: Volume, meta: Mapping[str, Any], identity: Mapping[str, Any], folder: Path) -> None:
-    """Write a volume and its label into a folder, atomically.
+    """Write a volume, its label and its tissue map, if there is one, into a folder, atomically.
 
     Args:
-        volume: Image and label.
+        volume: Image, label and tissue map.
         meta: Values of `StoredVolume.meta` that do not follow from the volume.
         identity: `StoredVolume.identity`.
         folder: The folder. If it exists, because another process was faster, it is not changed.
@@ -119,6 +125,8 @@ def write_volume(volume: Volume, meta: Mapping[str, Any], identity: Mapping[str,
         "meta.json": json.dumps(meta).encode(),
         "identity.json": json.dumps(identity).encode(),
     }
+    if volume.tissue is not None:
+        files[f"{TISSUE}.b2nd"] = _compressed(volume.tissue[0].numpy())
     files[CHECKSUMS] = json.dumps({name: _checksum(content) for name, content in files.items()}).encode()
     try:
         with atomic_write(folder) as temporary:

@@ -9,6 +9,8 @@ from segment.datasets.sources.folder import Folder
 from segment.io.left_out import LeftOut
 from segment.phantom import LABELS, write_dataset
 
+TISSUES = "tissues"  # folder of the tissue maps
+
 
 class Phantom:
     """Synthetic CTs, written once to a subfolder of the root and then read like any other data set.
@@ -38,7 +40,8 @@ class Phantom:
         folder = write_dataset(
             self.root, num_cases=self.num_cases, seed=self.seed, shape=(i, j, k), workers=self.workers
         )
-        return Folder(folder, LABELS).cases(source, refused)
+        tissues = TISSUES if (folder / TISSUES).is_dir() else None
+        return Folder(folder, LABELS, tissues=tissues).cases(source, refused)
 
     def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:
         """Nothing, because only this program writes to the folder."""

@@ -16,7 +16,7 @@ def find_unpaired(
         root: The data set's folder.
         folders: Folders of images and of labels.
         cases: All cases.
-        optional: Another folder of images, which may lack labels in this layout.
+        optional: Another folder, whose files may belong to no case in this layout.
     """
 
     def reason(path: Path) -> str | None:
@@ -35,4 +35,6 @@ def case_files(cases: Iterable[Case]) -> list[Path]:
     files: list[Path] = []
     for case in cases:
         files += [case.image, *case.label.files]
+        if case.tissues is not None:
+            files.append(case.tissues)
     return files

@@ -1,3 +1,5 @@
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -121,3 +123,11 @@ def test_the_history_of_applied_transforms_is_kept():
     twice = flipped(once)
     assert [len(subject.applied_transforms) for subject in (once, twice)] == [1, 2]
     assert np.array_equal(twice.label.affine, once.label.affine)
+
+
+def test_codes_of_a_tissue_map_are_not_swapped():
+    before = labelled()
+    before.add_image(copy.deepcopy(before.label), "tissue")
+    after = flipped(before)
+    assert torch.equal(after["tissue"].data, before.label.data.flip(1))
+    assert not torch.equal(after.label.data, after["tissue"].data)

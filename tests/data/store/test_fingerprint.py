@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torchio as tio
-from small_ct import CODES, ORGANS, all_48, write_case
+from small_ct import CODES, ORGANS, all_48, write_case, write_tissues
 
 from segment.data.augment import RandomGamma, RandomLowResolution, RandomSpatial
 from segment.data.store import fingerprint as module
@@ -52,6 +52,14 @@ def test_the_content_of_files_counts(case, kind):
     assert key(case) != before
     path.write_bytes(content)
     assert key(case) == before
+
+
+def test_the_tissue_map_counts(case):
+    with_map = replace(case, tissues=write_tissues(case.image.parents[1], "a"))
+    before = key(with_map)
+    assert before != key(case)
+    with_map.tissues.write_bytes(case.label.path.read_bytes())
+    assert key(with_map) not in (before, key(case))
 
 
 def test_swapped_image_and_label_count(case):

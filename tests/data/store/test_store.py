@@ -8,11 +8,12 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 import torch
 import torchio as tio
-from small_ct import CODES, ORGANS, transform, write_case
+from small_ct import CODES, ORGANS, save, transform, write_case, write_tissues
 
 from segment.anatomy.structure import Structure, measure_structures
 from segment.data.store import content
@@ -23,6 +24,7 @@ from segment.datasets.sources.folder import Folder
 from segment.errors import UserError
 from segment.io.label_codes import LabelMap
 from segment.io.read import read_ct, read_label
+from segment.phantom.tissues import CODES as TISSUES
 from segment.preprocess.preprocess import preprocess
 
 fork = multiprocessing.get_context("fork")
@@ -75,6 +77,69 @@ def test_a_stored_volume_equals_a_new_one(store, cases):
         assert stored.meta["minimum"] == float(fresh.image.min())
         assert stored.meta["classes"] == [1, 2]
         assert stored.label.dtype == np.uint8
+
+
+@pytest.fixture
+def case_with_tissues(tmp_path):
+    write_case(tmp_path, "a")
+    write_tissues(tmp_path, "a")
+    return Folder(tmp_path, CODES, tissues="tissues").cases("set")[0]
+
+
+def test_a_tissue_map_is_resampled_like_the_label(store, case_with_tissues):
+    (volume,) = store.prepare([case_with_tissues]).values()
+    tissue = volume.tissue[:]
+    assert tissue.dtype == np.uint8
+    assert set(np.unique(tissue)) == {TISSUES[name] for name in ("muscle", "liver", "spleen", "stomach_fluid")}
+    for index, organ in enumerate(ORGANS, start=1):
+        assert np.array_equal(tissue == TISSUES[organ], volume.label[:] == index)
+
+
+def test_a_tissue_map_changes_nothing_else(store, case_with_tissues):
+    (mapped,) = store.prepare([case_with_tissues]).values()
+    (plain,) = store.prepare([replace(case_with_tissues, tissues=None)]).values()
+    assert plain.tissue is None
+    assert {path.name for path in mapped.folder.iterdir()} - {path.name for path in plain.folder.iterdir()} == {
+        "tissue.b2nd"
+    }
+    for name in ("image.b2nd", "label.b2nd", "foreground.npy", "meta.json"):
+        assert (mapped.folder / name).read_bytes() == (plain.folder / name).read_bytes()
+
+
+@pytest.mark.parametrize("how", ["flipped", "gone"])
+def test_a_damaged_tissue_map_is_detected(store, case_with_tissues, how):
+    (volume,) = store.prepare([case_with_tissues]).values()
+    tissue, path = volume.tissue[:], volume.folder / "tissue.b2nd"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.unlink()
+    if how == "flipped":
+        path.write_bytes(content)
+    (again,) = store.prepare([case_with_tissues]).values()
+    assert np.array_equal(again.tissue[:], tissue)
+
+
+@pytest.mark.parametrize(
+    ("codes", "message"),
+    [
+        (
+            np.full((24, 20, 16), 250, np.uint8),
+            r"a\.nii\.gz holds codes that segment/phantom/tissues\.py does not name: 250",
+        ),
+        (np.zeros((24, 20, 15), np.uint8), r"label .*tissues/a\.nii\.gz .*\(24, 20, 15\)"),
+        (np.full((24, 20, 16), 0.5, np.float32), r"tissues/a\.nii\.gz holds 0\.5, which is not an integer"),
+    ],
+)
+def test_an_unusable_tissue_map_is_named(store, case_with_tissues, codes, message):
+    save(case_with_tissues.tissues, codes, nib.load(case_with_tissues.image).affine)
+    with pytest.raises(UserError, match=message):
+        store.prepare([case_with_tissues])
+
+
+def test_a_tissue_map_that_is_no_file_is_named(store, case_with_tissues):
+    case_with_tissues.tissues.write_bytes(b"nothing")
+    with pytest.raises(UserError, match=r"set/a: cannot read .*tissues/a\.nii\.gz: it is damaged"):
+        store.prepare([case_with_tissues])
 
 
 def test_a_crop_equals_a_slice_of_the_whole_volume(tmp_path):

@@ -184,3 +184,23 @@ def test_structures_of_two_sides(tmp_path):
     touch(tmp_path, "images/a.nii", "labels/a.nii")
     (case,) = Folder(tmp_path, {"kidney": 1}, sides={"kidney": ["right_kidney", "left_kidney"]}).cases("set")
     assert set(case.label.structures) == {"right_kidney", "left_kidney"}
+
+
+def test_tissue_maps_are_paired_by_name(tmp_path):
+    touch(tmp_path, *(f"{kind}/{name}.nii" for kind in ("images", "labels", "tissues") for name in "ab"))
+    cases = Folder(tmp_path, CODES, tissues="tissues").cases("set")
+    assert [case.tissues for case in cases] == [tmp_path / "tissues" / f"{name}.nii" for name in "ab"]
+    assert [case.tissues for case in Folder(tmp_path, CODES).cases("set")] == [None, None]
+
+
+def test_a_missing_tissue_map_is_named(tmp_path):
+    touch(tmp_path, "images/a.nii", "labels/a.nii", "images/b.nii", "labels/b.nii")
+    source = Folder(tmp_path, CODES, tissues="maps")
+    with pytest.raises(UserError, match=r"no such folder: .*/maps; a data set needs maps/ with one file per case"):
+        source.cases("set")
+    touch(tmp_path, "maps/b.nii")
+    with pytest.raises(UserError, match=r"the image a\.nii in .* has no tissue map in maps/; add it, or set tissues=n"):
+        source.cases("set")
+    refused = []
+    assert [case.id for case in source.cases("set", refused)] == ["set/b"]
+    assert [name for name, _ in refused] == ["set/a"]

@@ -46,6 +46,11 @@ def test_folder(tmp_path):
     )
 
 
+def test_folder_with_tissue_maps(tmp_path):
+    touch(tmp_path, "images/a.nii", "labels/a.nii", "tissues/a.nii", "tissues/b.nii")
+    assert left_out(Folder(tmp_path, CODES, tissues="tissues")) == (["set/a"], {"tissues/b.nii": UNUSED})
+
+
 @pytest.mark.usefixtures("description")
 def test_nnunet(tmp_path):
     touch(tmp_path, "imagesTr/a_0000.NII.GZ", "labelsTr/a.nii.gz", "imagesTs/b_0000.nii.gz", "labelsTr/x/c.nii.gz")
