@@ -166,11 +166,18 @@ def check_precision(trainer: DictConfig) -> None:
     precision = str(trainer.get("precision", "32-true"))
     accelerator = trainer.get("accelerator", "auto")
     on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
-    if on_cpu and precision.startswith(("16", "bf16")):
-        capable = "bf16" in precision and torch.cpu._is_avx512_bf16_supported()  # no public query exists
-        if not capable:
-            msg = f"trainer.precision={precision} is far slower than float32 on this CPU; use trainer.precision=32-true"
-            raise UserError(msg)
+    is_half = precision.startswith(("16", "bf16"))
+    is_fast = precision.startswith("bf16") and _has_bfloat16_instructions()
+    if on_cpu and is_half and not is_fast:
+        msg = f"trainer.precision={precision} is far slower than float32 on this CPU; use trainer.precision=32-true"
+        raise UserError(msg)
+
+
+def _has_bfloat16_instructions() -> bool:
+    """Whether this CPU has AVX512-BF16; false if this version of PyTorch cannot determine it."""
+    if not hasattr(torch.cpu, "get_capabilities"):  # PyTorch 2.13 has it, 2.6 does not
+        return False
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16"))  # other architectures, e.g. ARM, do not list it
 
 
 def device(name: str) -> torch.device:

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -29,11 +30,12 @@ class Schedule(LambdaLR):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the progress, and set the learning rate for it."""
         super().load_state_dict(state_dict)
-        self._last_lr = [
-            rate * factor(self.last_epoch) for rate, factor in zip(self.base_lrs, self.lr_lambdas, strict=True)
-        ]
-        for group, rate in zip(self.optimizer.param_groups, self._last_lr, strict=True):
-            group["lr"] = rate
+        for group, rate, factor in zip(self.optimizer.param_groups, self.base_lrs, self.lr_lambdas, strict=True):
+            group["lr"] = rate * factor(self.last_epoch)
+
+    def get_last_lr(self) -> list[float | Tensor]:
+        """The learning rates in use. Torch returns those of the checkpoint until the first step after a restore."""
+        return [group["lr"] for group in self.optimizer.param_groups]
 
 
 class Cosine(Schedule):
