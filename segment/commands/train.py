@@ -28,6 +28,7 @@ from segment.metrics.cases_csv import print_scores
 from segment.run.ending import best_epoch, shortfalls, why_untested
 from segment.run.finetune import check_repeated, checksum, load_initial_weights, seen_hashes, warn_trained_on
 from segment.run.folder import Run
+from segment.run.lightning_warnings import without_known_warnings
 from segment.run.open_run import in_folder, open_run
 from segment.run.processes import rank_info
 from segment.run.record import record, record_use
@@ -158,7 +159,8 @@ def _fit_and_test(cfg: DictConfig, parts: build.Parts, run: Run) -> None:
     """Train, test the best checkpoint, and print the scores."""
     datamodule, module, trainer = parts.datamodule, parts.module, parts.trainer
     steps_before = steps_of(run.checkpoint) if run.checkpoint else 0  # training will overwrite the file
-    trainer.fit(module, datamodule=datamodule, ckpt_path=run.checkpoint, weights_only=True)
+    with without_known_warnings():
+        trainer.fit(module, datamodule=datamodule, ckpt_path=run.checkpoint, weights_only=True)
     for sentence in shortfalls(trainer, steps_before):
         log.warning("%s", sentence)
     log.info("%s", best_epoch(trainer))
@@ -167,7 +169,8 @@ def _fit_and_test(cfg: DictConfig, parts: build.Parts, run: Run) -> None:
         log.warning("%s", untested)
     elif cfg.test:
         best = trainer.checkpoint_callback.best_model_path  # type: ignore[union-attr]
-        trainer.test(module, datamodule=datamodule, ckpt_path=best, weights_only=True, verbose=False)
+        with without_known_warnings():
+            trainer.test(module, datamodule=datamodule, ckpt_path=best, weights_only=True, verbose=False)
     if not trainer.is_global_zero:
         return
     table = run.folder / "cases.csv"
