@@ -208,7 +208,7 @@ def _trial_data(parts: build.Parts, plan: Plan, sizes: Sizes, steps: int) -> CTD
 def _try(cfg: DictConfig, run: build.Parts, datamodule: CTDataModule, epoch: int) -> TrialTimes:
     """Train, validate and test with the run's weights, with schedules as in the given epoch; return the times."""
     watch = Stopwatch()
-    parts = build.parts(cfg, watch)
+    parts = build.parts(cfg, watch, datamodule)
     trainer, module = parts.trainer, parts.module
     module.load_state_dict(run.module.state_dict())
     shift_schedules(epoch, module.criterion, trainer.callbacks)  # type: ignore[attr-defined]
