@@ -8,6 +8,7 @@ from typing import Any, NotRequired, Union, get_args, get_origin, get_type_hints
 import yaml
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from segment.coercion import Mismatch, coerce, describe
 from segment.configuration.consistency import check_consistency
 from segment.configuration.keys import HYDRA_KEYS, REFERENCE, written_keys
 from segment.configuration.nearest import nearest_key
@@ -16,7 +17,6 @@ from segment.configuration.schema import SCHEMAS
 from segment.configuration.signature import signature
 from segment.configuration.source import why_missing
 from segment.errors import UserError
-from segment.kind import Mismatch, coerce, describe
 
 MISSING = "???"
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from segment.bounds import NotNegative, Positive, RealShare, ShareBelowOne, in_range
+from segment.bounds import NonNegativeFloat, OpenShare, PositiveFloat, ShareBelowOne, in_range
 from segment.errors import UserError
 
 
@@ -66,7 +66,7 @@ class Poly(Schedule):
     """
 
     @in_range
-    def __init__(self, optimizer: Optimizer, epochs: int | None, power: Positive) -> None:
+    def __init__(self, optimizer: Optimizer, epochs: int | None, power: PositiveFloat) -> None:
         super().__init__(optimizer, _with_warmup(_check_epochs(epochs), 0, lambda progress: (1 - progress) ** power))
 
 
@@ -95,7 +95,7 @@ class WarmupPoly(Schedule):
     """
 
     @in_range
-    def __init__(self, optimizer: Optimizer, total_steps: int, warmup: ShareBelowOne, power: Positive) -> None:
+    def __init__(self, optimizer: Optimizer, total_steps: int, warmup: ShareBelowOne, power: PositiveFloat) -> None:
         super().__init__(optimizer, _with_warmup(total_steps, warmup, lambda progress: (1 - progress) ** power))
 
 
@@ -112,7 +112,7 @@ class OneCycle(Schedule):
     """
 
     @in_range
-    def __init__(self, optimizer: Optimizer, total_steps: int, rise: RealShare) -> None:
+    def __init__(self, optimizer: Optimizer, total_steps: int, rise: OpenShare) -> None:
         top = rise * total_steps - 1
 
         def factor(step: int) -> float:
@@ -134,7 +134,7 @@ class CosineToConstant(Schedule):
     """
 
     @in_range
-    def __init__(self, optimizer: Optimizer, total_steps: int, start: RealShare, floor: NotNegative) -> None:
+    def __init__(self, optimizer: Optimizer, total_steps: int, start: OpenShare, floor: NonNegativeFloat) -> None:
         steps_down = int(start * total_steps)
         super().__init__(optimizer, lambda step: floor + (1 - floor) * _half_wave(_fraction(step, steps_down)))
 

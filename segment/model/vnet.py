@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from segment.bounds import Count, in_range
+from segment.bounds import PositiveInt, in_range
 
 GROUPS = 8  # maximum number of groups in group normalisation; fewer if 8 does not divide the number of channels
 
@@ -47,16 +47,16 @@ class VNet(nn.Module):
     @in_range
     def __init__(
         self,
-        out_channels: Count,
-        base_channels: Count,
-        convolutions: Sequence[Count],
+        out_channels: PositiveInt,
+        base_channels: PositiveInt,
+        convolutions: Sequence[PositiveInt],
         residual: bool,
         norm: Literal["batch", "instance", "group"] | None,
-        in_channels: Count = 1,
-        max_channels: Count | None = None,
-        kernel_size: Count = 3,
-        decoder_width: Count = 1,
-        stem_stride: Count = 1,
+        in_channels: PositiveInt = 1,
+        max_channels: PositiveInt | None = None,
+        kernel_size: PositiveInt = 3,
+        decoder_width: PositiveInt = 1,
+        stem_stride: PositiveInt = 1,
         deep_supervision: bool = False,
     ) -> None:
         super().__init__()
