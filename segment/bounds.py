@@ -2,7 +2,7 @@
 
 A constructor states a range once, in the annotation of the parameter: `p: Share`. `in_range` checks arguments in Python
 against it. Options of the command line are checked against the source of the annotation, without importing it, so use
-the names below: `Annotated[float, Range(0, 2)]` in a constructor would check nothing.
+the names below: a constructor's own `Annotated[float, Range(0, 2)]` would not be read.
 """
 
 import functools
