@@ -1,8 +1,8 @@
 """Annotated types for constructor parameters, with the range of allowed values.
 
-A constructor states a range once, in the annotation of the parameter: `p: Share`. Options of the command line are
-checked against the annotation as it is written in the source, and arguments in Python by `in_range`. Use only the names
-below in annotations, because the source is read without importing it.
+A constructor states a range once, in the annotation of the parameter: `p: Share`. `in_range` checks arguments in Python
+against it. Options of the command line are checked against the source of the annotation, without importing it, so use
+the names below: a constructor's own `Annotated[float, Range(0, 2)]` would not be read.
 """
 
 import functools
@@ -10,25 +10,26 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, ParamSpec, get_args, get_origin
 
+from segment.coercion import Mismatch, coerce, describe
+from segment.constraints import Range, Rising
 from segment.errors import UserError
-from segment.kind import Mismatch, Range, Rising, coerce, describe
 
 Seed = Annotated[int, Range(0, 2**32 - 1)]
-Whole = Annotated[int, Range(0)]
-Count = Annotated[int, Range(1)]
+NonNegativeInt = Annotated[int, Range(0)]
+PositiveInt = Annotated[int, Range(1)]
 # Processes. No machine needs more than 512; a higher number is a typing error.
 Workers = Annotated[int, Range(0, 512)]
-NotNegative = Annotated[float, Range(0)]
-Positive = Annotated[float, Range(0, excluded=(0,))]
-Share = Annotated[float, Range(0, 1)]
+NonNegativeFloat = Annotated[float, Range(0)]
+PositiveFloat = Annotated[float, Range(0, excluded=(0,))]
+Share = Annotated[float, Range(0, 1)]  # both 0 and 1 are allowed
 ShareBelowOne = Annotated[float, Range(0, 1, excluded=(1,))]
 ShareAboveZero = Annotated[float, Range(0, 1, excluded=(0,))]
-RealShare = Annotated[float, Range(0, 1, excluded=(0, 1))]
-Voxels = tuple[Count, Count, Count]  # along I, J, K
-Spacing = tuple[Positive, Positive, Positive]
+OpenShare = Annotated[float, Range(0, 1, excluded=(0, 1))]  # neither 0 nor 1
+Voxels = tuple[PositiveInt, PositiveInt, PositiveInt]  # along I, J, K
+Spacing = tuple[PositiveFloat, PositiveFloat, PositiveFloat]
 Window = Annotated[tuple[float, float], Rising(strictly=True)]
 # Intervals that augmentation samples from.
-Amounts = Annotated[tuple[NotNegative, NotNegative], Rising()]
+Amounts = Annotated[tuple[NonNegativeFloat, NonNegativeFloat], Rising()]
 Factors = Annotated[tuple[Annotated[float, Range(0.01)], Annotated[float, Range(0.01)]], Rising()]
 Shares = Annotated[tuple[Annotated[float, Range(0.01, 1)], Annotated[float, Range(0.01, 1)]], Rising()]
 

@@ -1,7 +1,7 @@
 """Build data, module and trainer from a configuration."""
 
+import functools
 import shutil
-import warnings
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +9,6 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
-from lightning_fabric.utilities.warnings import PossibleUserWarning
 from omegaconf import DictConfig, OmegaConf
 
 from segment.callbacks.checkpoint import AtomicCheckpointIO
@@ -62,13 +61,14 @@ def _sources(data: DictConfig) -> dict[str, Source]:
     return {str(name): instantiate(node) for name, node in data.sources.items()}
 
 
-def parts(cfg: DictConfig, watch: pl.Callback | None = None) -> Parts:
+def parts(cfg: DictConfig, watch: pl.Callback | None = None, data: CTDataModule | None = None) -> Parts:
     """Build data, module and trainer from a composed training configuration.
 
     Args:
         cfg: The configuration.
         watch: A callback that observes a trial. With it, the trainer uses one process, even if a cluster or `torchrun`
             has started several.
+        data: The data; None builds them from the configuration.
 
     Raises:
         UserError: When a value has the wrong type, there is no GPU, or the machine does not support the precision.
@@ -80,8 +80,8 @@ def parts(cfg: DictConfig, watch: pl.Callback | None = None) -> Parts:
     check_needed(cfg.trainer)
     loggers = [instantiate(node) for node in (cfg.get("logger") or {}).values() if node]
     callbacks: list[pl.Callback] = [Reseed(cfg.seed), LogBeforeSaving()]  # exact resumes need both
-    callbacks += [instantiate(node) for node in (cfg.get("callbacks") or {}).values() if node]
-    datamodule: CTDataModule = instantiate(cfg.data)
+    datamodule: CTDataModule = instantiate(cfg.data) if data is None else data
+    callbacks += [_callback(node, datamodule) for node in (cfg.get("callbacks") or {}).values() if node]
     module = _module(cfg)
     plugins: list[Any] = [AtomicCheckpointIO()]
     if watch is None:
@@ -89,13 +89,19 @@ def parts(cfg: DictConfig, watch: pl.Callback | None = None) -> Parts:
     else:
         plugins.append(LightningEnvironment())
         callbacks.append(watch)
-    _ignore_known_warnings()
     given = {"callbacks": callbacks, "logger": loggers or False, "plugins": plugins, "default_root_dir": cfg.run_dir}
     needed = {name: value for name, (value, _) in NEEDED.items()}
     trainer: pl.Trainer = instantiate(cfg.trainer, **given, **needed)
     if watch is None:
         check_world_size(trainer)
     return Parts(datamodule, module, trainer)
+
+
+def _callback(node: DictConfig, datamodule: CTDataModule) -> pl.Callback:
+    """Build a callback. One that is `_partial_` needs the split, which is not known before the cases are listed."""
+    built = instantiate(node)
+    callback: pl.Callback = built(split=lambda: datamodule.split) if isinstance(built, functools.partial) else built
+    return callback
 
 
 def _module(cfg: DictConfig) -> SegmentationModule:
@@ -111,15 +117,6 @@ def _module(cfg: DictConfig) -> SegmentationModule:
     if cfg.compile:
         _compile(module)
     return module
-
-
-def _ignore_known_warnings() -> None:
-    # Lightning 2.6 uses a function that PyTorch 2.13 deprecates.
-    warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)
-    # Lightning warns at every start on a machine where SLURM is installed, for example a login node.
-    warnings.filterwarnings("ignore", "The `srun` command is available", PossibleUserWarning)
-    # Scores are gathered from all processes before they are logged (metrics/meter.py).
-    warnings.filterwarnings("ignore", r"It is recommended to use `self.log\('(val|test)/", PossibleUserWarning)
 
 
 def _compile(module: SegmentationModule) -> None:
@@ -166,11 +163,18 @@ def check_precision(trainer: DictConfig) -> None:
     precision = str(trainer.get("precision", "32-true"))
     accelerator = trainer.get("accelerator", "auto")
     on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
-    if on_cpu and precision.startswith(("16", "bf16")):
-        capable = "bf16" in precision and torch.cpu._is_avx512_bf16_supported()  # no public query exists
-        if not capable:
-            msg = f"trainer.precision={precision} is far slower than float32 on this CPU; use trainer.precision=32-true"
-            raise UserError(msg)
+    is_half = precision.startswith(("16", "bf16"))
+    is_fast = precision.startswith("bf16") and _has_bfloat16_instructions()
+    if on_cpu and is_half and not is_fast:
+        msg = f"trainer.precision={precision} is far slower than float32 on this CPU; use trainer.precision=32-true"
+        raise UserError(msg)
+
+
+def _has_bfloat16_instructions() -> bool:
+    """Whether this CPU has AVX512-BF16; false if this version of PyTorch cannot determine it."""
+    if not hasattr(torch.cpu, "get_capabilities"):  # PyTorch 2.13 has it, 2.6 does not
+        return False
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16"))  # other architectures, e.g. ARM, do not list it
 
 
 def device(name: str) -> torch.device:

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from segment.bounds import Count, Share, Voxels, in_range
+from segment.bounds import PositiveInt, Share, Voxels, in_range
 from segment.errors import UserError
 
 
 class Patches:
     @in_range
-    def __init__(self, size: Voxels, share: Share = 0.5, number: Count | None = None, name: str = "x") -> None:
+    def __init__(self, size: Voxels, share: Share = 0.5, number: PositiveInt | None = None, name: str = "x") -> None:
         self.given = (size, share, number, name)
 
 

@@ -24,9 +24,10 @@ def test_a_missing_gpu_is_refused(monkeypatch, built, why):
 
 @pytest.mark.parametrize("precision", ["16-mixed", "bf16-mixed", "16-true", "bf16-true", 16])
 @pytest.mark.parametrize("accelerator", ["cpu", "auto"])
-def test_half_precision_on_a_cpu_without_it_is_refused(monkeypatch, precision, accelerator):
+@pytest.mark.parametrize("capabilities", [{"avx512_bf16": False}, {"architecture": "aarch64"}])
+def test_half_precision_on_a_cpu_without_it_is_refused(monkeypatch, precision, accelerator, capabilities):
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
     trainer = OmegaConf.create({"precision": precision, "accelerator": accelerator})
     with pytest.raises(UserError, match=r"use trainer\.precision=32-true"):
         build.check_precision(trainer)
@@ -45,13 +46,20 @@ def test_half_precision_on_a_cpu_without_it_is_refused(monkeypatch, precision, a
 )
 def test_supported_precisions_are_accepted(monkeypatch, trainer, gpu, bf16):
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: gpu)
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bf16)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": bf16})
     build.check_precision(OmegaConf.create(trainer))
+
+
+def test_bfloat16_on_a_cpu_is_refused_by_a_pytorch_that_cannot_determine_its_instructions(monkeypatch):
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    with pytest.raises(UserError, match=r"use trainer\.precision=32-true"):
+        build.check_precision(OmegaConf.create({"precision": "bf16-mixed", "accelerator": "cpu"}))
 
 
 def test_16_mixed_is_refused_on_a_cpu_that_supports_bfloat16(monkeypatch):
     """Lightning replaces 16-mixed by bf16 on a CPU, so the user should ask for bf16."""
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     with pytest.raises(UserError, match="16-mixed"):
         build.check_precision(OmegaConf.create({"precision": "16-mixed", "accelerator": "cpu"}))
 

@@ -47,6 +47,7 @@ SHOWN_BY = {
     "segment.run.trainer": ("train",),
     "segment.run.ending": ("train",),
     "segment.run": ("train", "evaluate", "doctor", "sweep"),
+    "segment.checkpoint.resumable": ("train",),
     "segment.checkpoint.load": ("train", "evaluate", "predict"),
     "segment.checkpoint.trust": ("evaluate", "predict"),
 }
@@ -73,8 +74,6 @@ NAMED_ONLY = {
     ("segment.callbacks.checkpoint", "callbacks.checkpoint.save_top_k"): "option of Lightning, added with +",
     ("segment.commands.sweep", "logger"): "option of the trials",
     ("segment.commands.sweep", "logger.wandb.group"): "option of the trials",
-    ("segment.checkpoint.load", "trainer.max_epochs"): "for resumed runs; predict has none",
-    ("segment.checkpoint.load", "allow_changed"): "for resumed runs; predict has none",
 }
 NO_MESSAGES = (
     "segment.__main__",

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
+import torch
 
 from segment.data.volumes import LabelledScan
 from segment.metrics.cases_csv import append_case, create_cases, sort_cases
@@ -30,6 +31,7 @@ class CaseReport(pl.Callback):
         self.organs = list(organs)
         self.overlay = overlay
         self.video = video
+        self.positions: dict[str, int] = {}  # in the test set, by case id
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Remove the table of an earlier test: after more training, its scores belong to another network."""
@@ -38,6 +40,7 @@ class CaseReport(pl.Callback):
 
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Create an empty table."""
+        self.positions = {}
         if trainer.is_global_zero:
             create_cases(self.folder / "cases.csv")
         trainer.strategy.barrier()
@@ -52,15 +55,21 @@ class CaseReport(pl.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Add the case."""
+        # With n processes, process r tests the cases r, r + n, r + 2n and so on (`CTDataModule.test_dataloader`).
+        self.positions[batch.id] = trainer.global_rank + batch_idx * trainer.world_size
         self.add(batch, outputs["mask"], outputs["scores"])
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Sort the rows of several processes, which were appended as they finished, in the order of one process."""
-        if trainer.world_size > 1:
-            trainer.strategy.barrier()
-            if trainer.is_global_zero:
-                tested = trainer.datamodule.split.test  # type: ignore[attr-defined]
-                sort_cases(self.folder / "cases.csv", [case.id for case in tested])
+        if trainer.world_size == 1:
+            return
+        gathered: list[Any] = [None] * trainer.world_size
+        torch.distributed.all_gather_object(gathered, self.positions)  # also waits for the rows of all processes
+        if trainer.is_global_zero:
+            positions: dict[str, int] = {}
+            for part in gathered:
+                positions.update(part)
+            sort_cases(self.folder / "cases.csv", sorted(positions, key=lambda case: positions[case]))
 
     def add(self, labelled: LabelledScan, mask: np.ndarray, scores: list[OrganScore]) -> None:
         """Write the pictures and rows of a case. A picture that fails is logged, and the rows are still written."""

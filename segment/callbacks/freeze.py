@@ -8,7 +8,7 @@ from typing import Any
 import pytorch_lightning as pl
 from torch import nn
 
-from segment.bounds import Whole, in_range
+from segment.bounds import NonNegativeInt, in_range
 from segment.errors import UserError
 
 
@@ -24,7 +24,7 @@ class Freeze(pl.Callback):
     """
 
     @in_range
-    def __init__(self, patterns: Sequence[str], until_epoch: Whole | None) -> None:
+    def __init__(self, patterns: Sequence[str], until_epoch: NonNegativeInt | None) -> None:
         self.patterns = list(patterns)
         self.until_epoch = until_epoch
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint
 
-from segment.bounds import NotNegative, in_range
+from segment.bounds import NonNegativeFloat, in_range
 from segment.runtime.signals import SIGNALS, STOPPED, STOPPED_BY_HAND, Handler, leave_closed_terminal, listen, say
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class Interrupt(Checkpoint):
     # The base class is `Checkpoint` because Lightning calls checkpoints after all other callbacks.
 
     @in_range
-    def __init__(self, path: str | Path, minutes: NotNegative) -> None:
+    def __init__(self, path: str | Path, minutes: NonNegativeFloat) -> None:
         self.path = Path(path)
         self.minutes = minutes
         self.saved_at = self.step_ended_at = time.monotonic()

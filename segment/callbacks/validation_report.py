@@ -2,7 +2,7 @@
 
 import csv
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 
+from segment.data.splits.split import Split
 from segment.data.volumes import ScanDataset
 from segment.files import write_text
 from segment.inference.segmenter import Segmenter
@@ -34,12 +35,14 @@ class ValidationReport(pl.Callback):
         folder: The run folder.
         organs: Class i is organs[i-1].
         overlay: Whether to write the pictures.
+        split: Returns the split, whose validation cases the pictures show. Called when training has ended.
     """
 
-    def __init__(self, folder: str | Path, organs: Sequence[str], overlay: bool) -> None:
+    def __init__(self, folder: str | Path, organs: Sequence[str], overlay: bool, split: Callable[[], Split]) -> None:
         self.folder = Path(folder) / "validation"
         self.organs = list(organs)
         self.overlay = overlay
+        self.split = split
         self.scores: dict[str, Scores] = {}
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -83,7 +86,7 @@ class ValidationReport(pl.Callback):
         if self.overlay and trainer.is_global_zero and best and (self.folder / "cases.csv").exists():
             device = trainer.strategy.root_device
             with failsafe.warn_on_error("validation/worst.png and median.png"), _weights_of(best, pl_module, device):
-                self._write_pictures(trainer, pl_module)
+                self._write_pictures(pl_module)
 
     def _gather(self, trainer: pl.Trainer) -> dict[str, Scores]:
         """Scores by case, of all processes. With few cases, several processes validate the same one."""
@@ -104,9 +107,9 @@ class ValidationReport(pl.Callback):
         total = np.sum([matrix for matrix, _ in scores.values()], axis=0)
         write_confusion(self.folder / "confusion.csv", total, self.organs)
 
-    def _write_pictures(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def _write_pictures(self, pl_module: pl.LightningModule) -> None:
         worst, median = self._worst_and_median()
-        cases = {case.id: case for case in trainer.datamodule.split.val}  # type: ignore[attr-defined]
+        cases = {case.id: case for case in self.split().val}
         if not {worst, median} <= cases.keys():  # the split has changed since the best epoch
             return
         segmenter: Segmenter = pl_module.segmenter  # type: ignore[assignment]

@@ -11,19 +11,24 @@ from segment import build
 from segment.checkpoint import load_ensemble as ensemble
 from segment.commands.command import hydra_command
 from segment.commands.each_case import process_each, raise_failures
+from segment.commands.mask_folder import (
+    check_checkpoint,
+    ct_path,
+    mask_path,
+    picture_paths,
+    remove_outputs,
+    write_checksums,
+)
 from segment.errors import UserError
-from segment.files import write_text
-from segment.inference.inputs.find import ENDING, STRAIGHTENED, Input, find_inputs
+from segment.inference.inputs.find import Input, find_inputs
 from segment.inference.inputs.read import read_input
-from segment.io.left_out import SHOWN, LeftOut, describe_group, group_by_reason
+from segment.io.left_out import LeftOut, describe_group, group_by_reason
 from segment.io.read import read_label
 from segment.io.write import write_ct, write_mask
 from segment.metrics.volumes_csv import VolumeTable
 from segment.view import failsafe
 from segment.view.overlay import write_overlay
 from segment.view.video import write_video
-
-CHECKSUMS = "checkpoint.sha256"  # the checkpoints that made the masks in a folder, in the format of sha256sum
 
 
 def predict(cfg: DictConfig) -> None:
@@ -54,14 +59,14 @@ def predict(cfg: DictConfig) -> None:
         raise UserError(msg)
     clashing = [item for item in inputs if item.clash]
     sound = [item for item in inputs if not item.clash]
-    existing = [item for item in inputs if _mask_path(output, item).exists()]
+    existing = [item for item in inputs if mask_path(output, item).exists()]
     trained = ensemble.load(cfg.ckpt, cfg.trust)
     trained.to(build.device(cfg.device))
     todo = [item for item in sound if cfg.overwrite or item not in existing]
-    _check_checkpoint(output, trained, bool(existing), todo if cfg.overwrite else None)
+    check_checkpoint(output, trained, bool(existing), todo if cfg.overwrite else None)
     if cfg.overwrite:
         for item in todo:
-            _remove_outputs(output, item)
+            remove_outputs(output, item)
     table = VolumeTable(output / "volumes.csv", trained.organs)
     _update_table(table, output, todo, kept=[item for item in sound if item not in todo])
     batch = _Batch(cfg, output, trained, table, left_out=left_out)
@@ -104,18 +109,18 @@ class _Batch:
             self.not_cts += 1
             return f"left out, {left_out[0].reason}"
         mask, organs = self.trained.segmenter(scan), self.trained.organs
-        _write_checksums(self.output, self.trained)
+        write_checksums(self.output, self.trained)
         if self.cfg.pictures:
-            picture, video = _picture_paths(self.output, item)
+            picture, video = picture_paths(self.output, item)
             with failsafe.warn_on_error(picture.name):
                 write_overlay(picture, scan.data, mask, scan.affine, organs, title=item.name)
             with failsafe.warn_on_error(video.name):
                 write_video(video, scan.data, mask, scan.affine, organs)
         if scan.is_straightened:
-            write_ct(_ct_path(self.output, item), scan)
+            write_ct(ct_path(self.output, item), scan)
         self.table.add(item.name, mask, scan.affine)
         # Last, because a resumed call skips CTs that have a mask.
-        write_mask(_mask_path(self.output, item), mask, scan)
+        write_mask(mask_path(self.output, item), mask, scan)
         return f"{time.monotonic() - start:.1f} s"
 
 
@@ -133,74 +138,13 @@ def _conclude(output: Path, cts: int, failed: list[str], left_out: Sequence[Left
     raise_failures(failed, cts)
 
 
-def _mask_path(output: Path, item: Input) -> Path:
-    return output / f"{item.name}{ENDING}.nii.gz"
-
-
-def _ct_path(output: Path, item: Input) -> Path:
-    return output / f"{item.name}{STRAIGHTENED}.nii.gz"
-
-
-def _picture_paths(output: Path, item: Input) -> tuple[Path, Path]:
-    return output / f"{item.name}_overlay.png", output / f"{item.name}_organs.mp4"
-
-
-def _remove_outputs(output: Path, item: Input) -> None:
-    """Remove the outputs of an earlier call, which could be mistaken for new ones if this call is interrupted."""
-    for path in (_mask_path(output, item), _ct_path(output, item), *_picture_paths(output, item)):
-        path.unlink(missing_ok=True)
-
-
-def _check_checkpoint(
-    output: Path, trained: ensemble.Ensemble, holds_masks: bool, overwritten: Sequence[Input] | None
-) -> None:
-    """Refuse an output folder in which masks of another, or an unknown, checkpoint would remain.
-
-    Args:
-        output: The folder.
-        trained: The network of this call.
-        holds_masks: Whether the folder has masks of the inputs.
-        overwritten: Inputs whose masks are overwritten; None if only missing masks are made.
-
-    Raises:
-        UserError: With the masks that would remain.
-    """
-    record, ours = output / CHECKSUMS, trained.sha256
-    lines = record.read_text(encoding="utf-8").splitlines() if record.exists() else []
-    theirs = [line.split(" ")[0] for line in lines] or None
-    names = ", ".join(map(str, trained.paths))
-    if theirs == ours:
-        return
-    if overwritten is None and (holds_masks or theirs is not None):
-        msg = f"the masks in {output} were not made by {names}; choose another output, or overwrite=true"
-        raise UserError(msg)
-    kept = {*output.rglob(f"*{ENDING}.nii.gz")} - {_mask_path(output, item) for item in overwritten or ()}
-    if kept:
-        first = ", ".join(sorted(path.relative_to(output).as_posix() for path in kept)[:SHOWN])
-        msg = (
-            f"{output} holds {len(kept)} mask(s) that were not made by {names} and that this call does not overwrite: "
-            f"{first}{' …' * (len(kept) > SHOWN)}; add their CTs to the input with overwrite=true, move the masks "
-            "away, or choose another output"
-        )
-        raise UserError(msg)
-
-
-def _write_checksums(output: Path, trained: ensemble.Ensemble) -> None:
-    """Record the checkpoints of the masks, before the first mask is written."""
-    pairs = zip(trained.sha256, trained.paths, strict=True)
-    text = "".join(f"{sha}  {path.name}\n" for sha, path in pairs)
-    record = output / CHECKSUMS
-    if not record.exists() or record.read_text(encoding="utf-8") != text:
-        write_text(record, text)
-
-
 def _update_table(table: VolumeTable, output: Path, todo: Sequence[Input], kept: Sequence[Input]) -> None:
     """Make the table match the masks that are kept. An interrupted call may have left other rows."""
     table.remove({item.name for item in todo})
     known = table.cases()
     for item in kept:
         if item.name not in known:
-            mask = read_label(_mask_path(output, item))
+            mask = read_label(mask_path(output, item))
             table.add(item.name, mask.data, mask.affine)
 
 

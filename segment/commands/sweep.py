@@ -4,13 +4,11 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import torch
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from segment.commands.command import hydra_command
@@ -23,11 +21,11 @@ from segment.files import write_text
 from segment.privacy import without_paths
 from segment.run.open_run import open_run
 from segment.run.processes import clear_launcher_variables
-from segment.search.lock import held
 from segment.search.options import check_budget, check_not_reserved, read_direction
 from segment.search.propose import Method
 from segment.search.report import Report
 from segment.search.resources import DEVICES, Clock, slots
+from segment.search.resume_sweep import FACTS, resumed, sweep_in_named_folder
 from segment.search.space import Space, examples, override, quoted, read_space
 from segment.search.study import Search
 from segment.search.trial import Training
@@ -38,7 +36,6 @@ from segment.search.worker import Worker
 log = logging.getLogger(__name__)
 
 STOPPED = 143
-FACTS = "sweep.json"  # what a search records when it starts
 TRAIN = (sys.executable, "-m", "segment.commands.train")
 
 
@@ -54,8 +51,8 @@ def sweep(cfg: DictConfig) -> float:
     clear_launcher_variables()  # `srun --ntasks=4 segment sweep` means four workers
     with ExitStack() as startup_lock:
         if cfg.resume is True:  # if several workers start at once, the first starts the sweep and the others join it
-            cfg = with_values(cfg, resume=startup_lock.enter_context(_sweep_in_named_folder()))
-        cfg, facts = _resumed(cfg)
+            cfg = with_values(cfg, resume=startup_lock.enter_context(sweep_in_named_folder()))
+        cfg, facts = resumed(cfg)
         check_budget(cfg.trials, cfg.hours)
         space = read_space(OmegaConf.to_container(cfg.space, resolve=True))  # type: ignore[arg-type]
         given = _trial_overrides(cfg, facts["searchpath"])
@@ -76,72 +73,6 @@ def sweep(cfg: DictConfig) -> float:
             report = Report(Search(run.folder, method), training.monitor, given)
             stopped = _run_trials(cfg, report, training)
             return _finish(report, train, stopped)
-
-
-@contextmanager
-def _sweep_in_named_folder() -> Iterator[str | bool]:
-    """Yield the value of `resume` that resume=true stands for: the named folder if it holds a sweep, else false.
-
-    No other process starts a sweep in this folder while the block runs.
-    """
-    if not any(argument.startswith("hydra.run.dir=") for argument in HydraConfig.get().overrides.hydra):
-        msg = "resume=true does not name a sweep; give hydra.run.dir=<folder>, or resume=<folder>"
-        raise UserError(msg)
-    folder = Path(HydraConfig.get().runtime.output_dir)
-    with held(folder / ".begin.lock"):
-        yield str(folder) if _is_sweep(folder) else False
-
-
-def _is_sweep(folder: Path) -> bool:
-    path = folder / "config.yaml"
-    return path.exists() and "space" in OmegaConf.load(path)
-
-
-def _resumed(cfg: DictConfig) -> tuple[DictConfig, dict[str, Any]]:
-    """Configuration and facts of a search: those of the resumed one if the command names only its folder and a budget.
-
-    The facts are `searchpath`, the folders of configuration beside `conf/`, and `is_complete`, whether config.yaml is
-    enough to resume the search. It is not if the command has absolute paths, because they are not recorded.
-
-    Raises:
-        UserError: When `resume` is not the folder of a search, it is not complete, or other folders are given.
-    """
-    whole = with_values(cfg, run_dir=".", resume=False)
-    searchpath = _searchpath()
-    portable_searchpath = without_paths(searchpath)
-    is_complete = OmegaConf.to_container(whole, resolve=True) == portable(whole) and searchpath == portable_searchpath
-    facts = {"searchpath": searchpath, "is_complete": is_complete}
-    if cfg.resume is False:
-        return cfg, facts
-    folder = Path(str(cfg.resume))
-    if not _is_sweep(folder):
-        msg = f"resume={cfg.resume} is not a sweep's folder; name one, e.g. outputs/quick/sweeps/<date_time>"
-        raise UserError(msg)
-    recorded = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-    given = {argument.partition("=")[0].lstrip("+~") for argument in HydraConfig.get().overrides.task}
-    if given <= {"resume", *cfg.allow_changed}:
-        if not recorded["is_complete"]:
-            msg = f"{folder} does not record absolute paths; repeat its whole command, with resume={folder}"
-            raise UserError(msg)
-        before = OmegaConf.load(folder / "config.yaml")
-        before.run_dir = "???"
-        kept = {key: cfg[key] for key in (*given, "allow_changed")}
-        return with_values(before, **kept), recorded  # type: ignore[arg-type]
-    if portable_searchpath != recorded["searchpath"]:
-        msg = (
-            f"{folder} takes configuration from {recorded['searchpath']}, not from {facts['searchpath']}; give the "
-            "--config-dir of that sweep"
-        )
-        raise UserError(msg)
-    return cfg, facts
-
-
-def _searchpath() -> list[str]:
-    """URLs of the folders of `--config-dir` and `hydra.searchpath`, relative to the current folder if below it."""
-    sources = HydraConfig.get().runtime.config_sources
-    own = [source for source in sources if source.provider.startswith(("command-line", "hydra.searchpath"))]
-    current = f"{Path.cwd()}{os.sep}"
-    return [f"{source.schema}://{source.path.removeprefix(current)}" for source in own]
 
 
 def _trial_overrides(cfg: DictConfig, searchpath: Sequence[str]) -> list[str]:

@@ -7,29 +7,26 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from segment import build
 from segment.callbacks.interrupt import exit_on_signals
-from segment.checkpoint.load import check_epochs, check_resumable, read_checkpoint, steps_of
+from segment.checkpoint.resumable import steps_of
 from segment.commands.command import hydra_command
 from segment.configuration.check import validate_config
 from segment.configuration.instantiate import instantiate
 from segment.doctor.stored import check_labels
-from segment.errors import UserError
 from segment.forecast.preflight import preflight
 from segment.loggers.columns import columns
 from segment.loggers.metrics_csv import MetricsCSV
-from segment.memory.network import activations, check_batch, check_step
-from segment.memory.patch_size import check_patch_size
 from segment.metrics.cases_csv import print_scores
+from segment.run.checks import check_memory, check_resumed
 from segment.run.ending import best_epoch, shortfalls, why_untested
-from segment.run.finetune import check_repeated, checksum, load_initial_weights, seen_hashes, warn_trained_on
+from segment.run.finetune import check_repeated, checksum, load_initial_weights
 from segment.run.folder import Run
+from segment.run.lightning_warnings import without_known_warnings
 from segment.run.open_run import in_folder, open_run
-from segment.run.processes import rank_info
+from segment.run.processes import refuse_parallel_sweep
 from segment.run.record import record, record_use
 from segment.run.repeat import compare_scores, environment_differences, repeated_config, resume_differences
 from segment.run.resume import Facts, recorded_facts
@@ -47,7 +44,7 @@ def train(cfg: DictConfig) -> float:
         The best validation score of the monitored metric, for sweeps; NaN when no checkpoint was scored.
     """
     cfg = validate_config("train", cfg)  # the command has done this, but a caller in Python has not
-    _refuse_parallel_sweep(cfg)
+    refuse_parallel_sweep(cfg.trainer)
     if cfg.from_run:
         cfg = repeated_config(cfg)
     facts = {"init_sha256": checksum(cfg)} if cfg.init_from else {}
@@ -86,42 +83,14 @@ def _known_facts(facts: Facts, run: Run) -> dict[str, Any]:
 def _check(cfg: DictConfig, parts: build.Parts, run: Run) -> None:
     """Check sizes and labels, and add split and voxel hashes to the metadata of the checkpoints."""
     datamodule, module = parts.datamodule, parts.module
-    _check_memory(parts)
+    check_memory(datamodule, module, parts.trainer)
     hashes = datamodule.voxel_hashes()
     check_labels(datamodule.volumes.values(), instantiate(cfg.anatomy), cfg.label_check)
     module.checkpoint_metadata |= {"split": datamodule.split.ids(), "voxel_hashes": hashes}
     if run.checkpoint is not None:
-        _check_resumed(cfg, parts, run.checkpoint)
+        check_resumed(run.checkpoint, cfg.allow_changed, datamodule, module, parts.trainer.max_epochs)
     elif cfg.init_from:
         load_initial_weights(cfg, module, datamodule)
-
-
-def _check_memory(parts: build.Parts) -> None:
-    """Check that batches, training steps and masks fit into memory, and that the network takes the patches."""
-    datamodule, module = parts.datamodule, parts.module
-    device, dtype = parts.trainer.strategy.root_device, activations(str(parts.trainer.precision))
-    check_batch(datamodule.batch_size, datamodule.patch_size, datamodule.num_workers)
-    check_patch_size(module.net, datamodule.patch_size, datamodule.batch_size)
-    check_step(module.net, datamodule.batch_size, datamodule.patch_size, device, dtype)
-    window = getattr(module.inferer, "patch_size", None)
-    if window:
-        check_patch_size(module.net, window, 1, inference=True)
-    if device.type == "cpu":
-        for case in (*datamodule.split.val, *datamodule.split.test):
-            module.segmenter.check(datamodule.volumes[case.id].image.shape)
-
-
-def _check_resumed(cfg: DictConfig, parts: build.Parts, checkpoint: Path) -> None:
-    """Check that the run can be resumed from a checkpoint, and keep the hashes of all cases it was trained on."""
-    datamodule, module = parts.datamodule, parts.module
-    other_data = any(key.split(".")[0] in ("data", "split") for key in cfg.allow_changed)
-    check_epochs(checkpoint, parts.trainer.max_epochs)
-    check_resumable(checkpoint, module, other_data)
-    trained_on = read_checkpoint(checkpoint)["segment"]["split"].get("train", [])
-    moved = [case.id for case in datamodule.split.val if case.id in trained_on]
-    if moved and not datamodule.split.shared:
-        warn_trained_on("the run", moved)
-    module.checkpoint_metadata["voxel_hashes"] = seen_hashes(checkpoint, str(checkpoint), datamodule)
 
 
 def _record(cfg: DictConfig, parts: build.Parts, run: Run, facts: Facts) -> None:
@@ -158,7 +127,8 @@ def _fit_and_test(cfg: DictConfig, parts: build.Parts, run: Run) -> None:
     """Train, test the best checkpoint, and print the scores."""
     datamodule, module, trainer = parts.datamodule, parts.module, parts.trainer
     steps_before = steps_of(run.checkpoint) if run.checkpoint else 0  # training will overwrite the file
-    trainer.fit(module, datamodule=datamodule, ckpt_path=run.checkpoint, weights_only=True)
+    with without_known_warnings():
+        trainer.fit(module, datamodule=datamodule, ckpt_path=run.checkpoint, weights_only=True)
     for sentence in shortfalls(trainer, steps_before):
         log.warning("%s", sentence)
     log.info("%s", best_epoch(trainer))
@@ -167,7 +137,8 @@ def _fit_and_test(cfg: DictConfig, parts: build.Parts, run: Run) -> None:
         log.warning("%s", untested)
     elif cfg.test:
         best = trainer.checkpoint_callback.best_model_path  # type: ignore[union-attr]
-        trainer.test(module, datamodule=datamodule, ckpt_path=best, weights_only=True, verbose=False)
+        with without_known_warnings():
+            trainer.test(module, datamodule=datamodule, ckpt_path=best, weights_only=True, verbose=False)
     if not trainer.is_global_zero:
         return
     table = run.folder / "cases.csv"
@@ -192,21 +163,6 @@ def _start_logging(trainer: pl.Trainer, hyperparameters: Mapping[str, Any], run:
 def _best_score(trainer: pl.Trainer) -> float:
     score = getattr(trainer.checkpoint_callback, "best_model_score", None)
     return float("nan") if score is None else float(score)
-
-
-def _refuse_parallel_sweep(cfg: DictConfig) -> None:
-    """Refuse several devices in a sweep that runs in one process.
-
-    Each process that Lightning starts for a job would run the whole sweep again (hydra #2070).
-    """
-    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN and rank_info() is None:
-        devices = cfg.trainer.get("devices", 1)
-        if devices not in (1, "1", [0]):
-            msg = (
-                f"trainer.devices={devices} needs as many processes for each job of a sweep; add hydra/launcher=slurm, "
-                f"or hydra/launcher=submitit_local hydra.launcher.tasks_per_node={devices} without a cluster"
-            )
-            raise UserError(msg)
 
 
 main = hydra_command("train")(train)

@@ -19,7 +19,7 @@ def annotated_type(node: ast.expr | None) -> Any:  # noqa: ANN401
     """Return the type that an annotation stands for, for example `int | None` for the source `Optional[int]`.
 
     Returns:
-        A type that `segment.kind.coerce` accepts; `Any` when the annotation is missing or uses an unknown name.
+        A type that `segment.coercion.coerce` accepts; `Any` when the annotation is missing or uses an unknown name.
     """
     match node:
         case ast.Constant(value=None):

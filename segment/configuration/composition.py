@@ -6,10 +6,6 @@ from itertools import islice
 from pathlib import Path
 
 from hydra import compose, version
-
-# Hydra's public functions take a single folder; with --config-dir there are two.
-from hydra._internal.hydra import Hydra
-from hydra._internal.utils import create_config_search_path
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
@@ -19,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from segment.configuration.arguments import Arguments
 from segment.configuration.check import validate_config
 from segment.configuration.explanation import explain_error, explain_positional, explain_unknown_option, parse_override
+from segment.configuration.hydra_internals import initialize_with_folders
 from segment.configuration.values import config_dir
 from segment.errors import UserError
 
@@ -79,10 +76,7 @@ def initialized_hydra(folder: str | None) -> Iterator[None]:
         msg = f"--config-dir={folder} is not a folder; name one that holds groups of options, e.g. <folder>/model/net/"
         raise UserError(msg)
     version.setbase("1.3")
-    search_path = create_config_search_path(config_dir())
-    if folder is not None:
-        search_path.prepend("command-line", f"file://{Path(folder).resolve()}")
-    Hydra.create_main_hydra2("segment", search_path)
+    initialize_with_folders(config_dir(), [] if folder is None else [str(Path(folder).resolve())])
     try:
         yield
     finally:

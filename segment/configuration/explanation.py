@@ -15,7 +15,7 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from segment.configuration.check import convert_types
+from segment.configuration.conversion import convert_types
 from segment.configuration.groups import chosen_files, file_texts, groups_of
 from segment.configuration.keys import possible_keys, written_keys
 from segment.configuration.nearest import nearest_key, nearest_word

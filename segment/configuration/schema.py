@@ -5,8 +5,8 @@ Keys that are missing here are refused. Below a `_target_`, the annotations of i
 
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
-from segment.bounds import Count, NotNegative, Positive, RealShare, Seed, Spacing, Workers
-from segment.kind import NotEmpty, Range
+from segment.bounds import NonNegativeFloat, OpenShare, PositiveFloat, PositiveInt, Seed, Spacing, Workers
+from segment.constraints import NotEmpty, Range
 from segment.metrics.definitions import METRICS
 
 Text = Annotated[str, NotEmpty()]
@@ -32,12 +32,12 @@ class Recipe(TypedDict):
     monitor_mode: Literal["max", "min"]
     seed: Seed
     spacing_mm: Spacing
-    class_weights: dict[str, NotNegative] | None
+    class_weights: dict[str, NonNegativeFloat] | None
     compile: bool
     task: Text
     output_dir: Text
     cache_dir: Text
-    tolerance_mm: dict[str, Positive]
+    tolerance_mm: dict[str, PositiveFloat]
 
 
 class Train(Recipe):
@@ -63,7 +63,7 @@ class Prepare(Recipe):
     export: Literal["nnunet"] | None
     export_to: Text | None
     cache: Literal["list", "explain", "prune"] | None
-    unused_days: NotNegative
+    unused_days: NonNegativeFloat
 
 
 class Sources(TypedDict):
@@ -127,7 +127,7 @@ class Compare(TypedDict):
     runs: Text | list[Text]
     reference: str | None
     metrics: list[Literal[*METRICS]]  # type: ignore[valid-type]
-    alpha: RealShare
+    alpha: OpenShare
     resamples: Annotated[int, Range(999)]
     seed: Seed
     wandb: str | None
@@ -150,11 +150,11 @@ class Sweep(TypedDict):
     pruner: TargetNode | None
     space: dict[str, Any]
     overrides: list[str]
-    trials: Count | None
-    hours: Positive | None
-    trial_hours: Positive | None
-    seeds: Count
-    workers: Count
+    trials: PositiveInt | None
+    hours: PositiveFloat | None
+    trial_hours: PositiveFloat | None
+    seeds: PositiveInt
+    workers: PositiveInt
     monitor: Text | None
     direction: Literal["maximize", "minimize", "max", "min"] | None
     seed: Seed

@@ -6,25 +6,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from segment.bounds import Count, NotNegative, Share, Whole
+from segment.bounds import NonNegativeFloat, NonNegativeInt, PositiveInt, Share
 from segment.configuration.annotation import annotated_type
 from segment.configuration.source import Module, flat_statements, locate, statements
-from segment.kind import Range
+from segment.constraints import Range
 
 FromMinusOne = Annotated[int, Range(-1)]
-BatchLimit = Whole | Share | None
+BatchLimit = NonNegativeInt | Share | None
 # Ranges that constructors of other packages enforce but do not annotate, by the beginning of the target.
 EXTRA_RANGES: dict[str, dict[str, Any]] = {
-    "torch.optim.": dict.fromkeys(("lr", "weight_decay", "momentum", "eps"), NotNegative),
+    "torch.optim.": dict.fromkeys(("lr", "weight_decay", "momentum", "eps"), NonNegativeFloat),
     "pytorch_lightning.Trainer": {
         "max_epochs": FromMinusOne | None,
-        **dict.fromkeys(("accumulate_grad_batches", "num_nodes"), Count),
-        **dict.fromkeys(("check_val_every_n_epoch", "log_every_n_steps"), Count | None),
+        **dict.fromkeys(("accumulate_grad_batches", "num_nodes"), PositiveInt),
+        **dict.fromkeys(("check_val_every_n_epoch", "log_every_n_steps"), PositiveInt | None),
         **dict.fromkeys(("limit_train_batches", "limit_val_batches", "limit_test_batches"), BatchLimit),
-        "gradient_clip_val": NotNegative | None,
+        "gradient_clip_val": NonNegativeFloat | None,
     },
-    "segment.callbacks.early_stopping.StopEarly": {"patience": Whole},
-    "segment.callbacks.checkpoint.RelativeCheckpoint": {"save_top_k": FromMinusOne, "every_n_epochs": Whole | None},
+    "segment.callbacks.early_stopping.StopEarly": {"patience": NonNegativeInt},
+    "segment.callbacks.checkpoint.RelativeCheckpoint": {
+        "save_top_k": FromMinusOne,
+        "every_n_epochs": NonNegativeInt | None,
+    },
 }
 
 Definition = ast.ClassDef | ast.FunctionDef

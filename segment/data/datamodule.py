@@ -10,7 +10,7 @@ import torch
 import torchio as tio
 from torch.utils.data import DataLoader, Dataset
 
-from segment.bounds import Count, Share, Voxels, Workers, in_range
+from segment.bounds import PositiveInt, Share, Voxels, Workers, in_range
 from segment.data.augment.subjects import needs_tissue
 from segment.data.loader_workers import ignore_job_signals
 from segment.data.patches import EpochSampler, PatchDataset, PatchLoader
@@ -61,9 +61,9 @@ class CTDataModule(pl.LightningDataModule):
         augment: tio.Transform | None,
         split: Splitter,
         patch_size: Voxels,
-        patches_per_epoch: Count | None,
+        patches_per_epoch: PositiveInt | None,
         foreground_share: Share,
-        batch_size: Count,
+        batch_size: PositiveInt,
         num_workers: Workers,
         cache_dir: str | Path,
         seed: int,

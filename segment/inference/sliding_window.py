@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from segment.bounds import Count, Voxels, Whole, in_range
+from segment.bounds import NonNegativeInt, PositiveInt, Voxels, in_range
 
 
 class SlidingWindow:
@@ -29,7 +29,12 @@ class SlidingWindow:
     """
 
     @in_range
-    def __init__(self, patch_size: Voxels, overlap: tuple[Whole, Whole, Whole] | Whole, batch_size: Count = 1) -> None:
+    def __init__(
+        self,
+        patch_size: Voxels,
+        overlap: tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt] | NonNegativeInt,
+        batch_size: PositiveInt = 1,
+    ) -> None:
         self.patch_size = tuple(patch_size)
         self.overlap = (overlap,) * 3 if isinstance(overlap, int) else tuple(overlap)
         self.batch_size = batch_size

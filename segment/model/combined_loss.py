@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from segment.bounds import Whole, in_range
+from segment.bounds import NonNegativeInt, in_range
 from segment.errors import UserError
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
@@ -77,7 +77,12 @@ class Ramp(nn.Module):
 
     @in_range
     def __init__(
-        self, criterion: Criterion, start_weight: float, end_weight: float, start_epoch: Whole, end_epoch: Whole
+        self,
+        criterion: Criterion,
+        start_weight: float,
+        end_weight: float,
+        start_epoch: NonNegativeInt,
+        end_epoch: NonNegativeInt,
     ) -> None:
         super().__init__()
         if end_epoch <= start_epoch:

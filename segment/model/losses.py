@@ -7,7 +7,7 @@ from scipy import ndimage
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from segment.bounds import NotNegative, Positive, in_range
+from segment.bounds import NonNegativeFloat, PositiveFloat, in_range
 
 SMOOTH = 1e-5  # makes the Tversky index 1 for an organ that is in neither prediction nor reference
 
@@ -31,7 +31,7 @@ class CrossEntropy(nn.Module):
     weight: Tensor | None
 
     @in_range
-    def __init__(self, weight: Tensor | None = None, gamma: NotNegative = 0.0) -> None:
+    def __init__(self, weight: Tensor | None = None, gamma: NonNegativeFloat = 0.0) -> None:
         super().__init__()
         self.register_buffer("weight", weight, persistent=False)
         self.gamma = gamma
@@ -89,9 +89,9 @@ class Tversky(nn.Module):
     @in_range
     def __init__(
         self,
-        alpha: NotNegative,
-        beta: NotNegative,
-        gamma: Positive = 1.0,
+        alpha: NonNegativeFloat,
+        beta: NonNegativeFloat,
+        gamma: PositiveFloat = 1.0,
         include_background: bool = False,
         batch: bool = True,
         weight: Tensor | None = None,

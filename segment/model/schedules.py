@@ -12,10 +12,11 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from segment.bounds import NotNegative, Positive, RealShare, ShareBelowOne, in_range
+from segment.bounds import NonNegativeFloat, OpenShare, PositiveFloat, ShareBelowOne, in_range
 from segment.errors import UserError
 
 
@@ -29,11 +30,12 @@ class Schedule(LambdaLR):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the progress, and set the learning rate for it."""
         super().load_state_dict(state_dict)
-        self._last_lr = [
-            rate * factor(self.last_epoch) for rate, factor in zip(self.base_lrs, self.lr_lambdas, strict=True)
-        ]
-        for group, rate in zip(self.optimizer.param_groups, self._last_lr, strict=True):
-            group["lr"] = rate
+        for group, rate, factor in zip(self.optimizer.param_groups, self.base_lrs, self.lr_lambdas, strict=True):
+            group["lr"] = rate * factor(self.last_epoch)
+
+    def get_last_lr(self) -> list[float | Tensor]:
+        """The learning rates in use. Torch returns those of the checkpoint until the first step after a restore."""
+        return [group["lr"] for group in self.optimizer.param_groups]
 
 
 class Cosine(Schedule):
@@ -64,7 +66,7 @@ class Poly(Schedule):
     """
 
     @in_range
-    def __init__(self, optimizer: Optimizer, epochs: int | None, power: Positive) -> None:
+    def __init__(self, optimizer: Optimizer, epochs: int | None, power: PositiveFloat) -> None:
         super().__init__(optimizer, _with_warmup(_check_epochs(epochs), 0, lambda progress: (1 - progress) ** power))
 
 
@@ -93,7 +95,7 @@ class WarmupPoly(Schedule):
     """
 
     @in_range
-    def __init__(self, optimizer: Optimizer, total_steps: int, warmup: ShareBelowOne, power: Positive) -> None:
+    def __init__(self, optimizer: Optimizer, total_steps: int, warmup: ShareBelowOne, power: PositiveFloat) -> None:
         super().__init__(optimizer, _with_warmup(total_steps, warmup, lambda progress: (1 - progress) ** power))
 
 
@@ -110,7 +112,7 @@ class OneCycle(Schedule):
     """
 
     @in_range
-    def __init__(self, optimizer: Optimizer, total_steps: int, rise: RealShare) -> None:
+    def __init__(self, optimizer: Optimizer, total_steps: int, rise: OpenShare) -> None:
         top = rise * total_steps - 1
 
         def factor(step: int) -> float:
@@ -132,7 +134,7 @@ class CosineToConstant(Schedule):
     """
 
     @in_range
-    def __init__(self, optimizer: Optimizer, total_steps: int, start: RealShare, floor: NotNegative) -> None:
+    def __init__(self, optimizer: Optimizer, total_steps: int, start: OpenShare, floor: NonNegativeFloat) -> None:
         steps_down = int(start * total_steps)
         super().__init__(optimizer, lambda step: floor + (1 - floor) * _half_wave(_fraction(step, steps_down)))
 

@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from segment.bounds import Count, in_range
+from segment.bounds import PositiveInt, in_range
 
 GROUPS = 8  # maximum number of groups in group normalisation; fewer if 8 does not divide the number of channels
 
@@ -47,36 +47,30 @@ class VNet(nn.Module):
     @in_range
     def __init__(
         self,
-        out_channels: Count,
-        base_channels: Count,
-        convolutions: Sequence[Count],
+        out_channels: PositiveInt,
+        base_channels: PositiveInt,
+        convolutions: Sequence[PositiveInt],
         residual: bool,
         norm: Literal["batch", "instance", "group"] | None,
-        in_channels: Count = 1,
-        max_channels: Count | None = None,
-        kernel_size: Count = 3,
-        decoder_width: Count = 1,
-        stem_stride: Count = 1,
+        in_channels: PositiveInt = 1,
+        max_channels: PositiveInt | None = None,
+        kernel_size: PositiveInt = 3,
+        decoder_width: PositiveInt = 1,
+        stem_stride: PositiveInt = 1,
         deep_supervision: bool = False,
     ) -> None:
         super().__init__()
         _check(convolutions, kernel_size)
         self.deep_supervision = deep_supervision
         levels = len(convolutions)
-        widths = [base_channels * 2**level for level in range(levels)]
-        if max_channels is not None:
-            widths = [min(width, max_channels) for width in widths]
+        widths = _widths(levels, base_channels, max_channels)
         # Channels that each level passes to the next finer one.
         wide = [decoder_width * width for width in widths[:-1]] + widths[-1:]
 
         def block(channels_in: int, channels_out: int, count: int) -> nn.Module:
             return Block(channels_in, channels_out, count, kernel_size, residual, norm)
 
-        self.stem: nn.Module = nn.Identity()
-        if stem_stride > 1:
-            self.stem = _with_norm_and_activation(
-                nn.Conv3d(in_channels, base_channels, stem_stride, stem_stride), norm, residual
-            )
+        self.stem = _stem(in_channels, base_channels, stem_stride, residual, norm)
         first = in_channels if stem_stride == 1 else base_channels
         self.encoder = nn.ModuleList([block(first, widths[0], convolutions[0])])
         self.down = nn.ModuleList()
@@ -144,6 +138,22 @@ class Block(nn.Module):
         if self.residual:
             result = self.activation(result + self.shortcut(x))
         return result
+
+
+def _widths(levels: int, base_channels: int, max_channels: int | None) -> list[int]:
+    """Channels of every level, the finest first."""
+    widths = []
+    for level in range(levels):
+        width = base_channels * 2**level
+        widths.append(width if max_channels is None else min(width, max_channels))
+    return widths
+
+
+def _stem(in_channels: int, base_channels: int, stride: int, residual: bool, norm: str | None) -> nn.Module:
+    """The strided convolution through which the image enters level 0; nothing if the stride is 1."""
+    if stride == 1:
+        return nn.Identity()
+    return _with_norm_and_activation(nn.Conv3d(in_channels, base_channels, stride, stride), norm, residual)
 
 
 def _conv(channels_in: int, channels_out: int, kernel_size: int, norm: str | None) -> nn.Module:

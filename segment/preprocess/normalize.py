@@ -2,7 +2,7 @@
 
 import torchio as tio
 
-from segment.bounds import Positive, Window, in_range
+from segment.bounds import PositiveFloat, Window, in_range
 
 
 class WindowHU(tio.IntensityTransform):  # type: ignore[misc]
@@ -47,7 +47,7 @@ class Standardize(tio.IntensityTransform):  # type: ignore[misc]
     """
 
     @in_range
-    def __init__(self, mean: float, std: Positive) -> None:
+    def __init__(self, mean: float, std: PositiveFloat) -> None:
         super().__init__()
         self.mean = float(mean)
         self.std = float(std)

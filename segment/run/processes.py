@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pytorch_lightning as pl
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from omegaconf import DictConfig
 
 from segment.errors import UserError
 
@@ -142,6 +145,24 @@ def check_world_size(trainer: pl.Trainer) -> None:
             "or srun --ntasks-per-node=…)"
         )
         raise UserError(msg)
+
+
+def refuse_parallel_sweep(trainer: DictConfig) -> None:
+    """Refuse several devices in a sweep that runs in one process.
+
+    Each process that Lightning starts for a job would run the whole sweep again (hydra #2070).
+
+    Raises:
+        UserError: With a launcher to use.
+    """
+    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN and rank_info() is None:
+        devices = trainer.get("devices", 1)
+        if devices not in (1, "1", [0]):
+            msg = (
+                f"trainer.devices={devices} needs as many processes for each job of a sweep; add hydra/launcher=slurm, "
+                f"or hydra/launcher=submitit_local hydra.launcher.tasks_per_node={devices} without a cluster"
+            )
+            raise UserError(msg)
 
 
 def clear_launcher_variables() -> None:

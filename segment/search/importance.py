@@ -32,5 +32,5 @@ def importance(trials: Sequence[FrozenTrial], direction: Direction) -> dict[str,
     study = optuna.create_study(direction=direction)
     study.add_trials(done)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that there are few trials
+        warnings.simplefilter("ignore")  # Optuna warns when there are few trials
         return get_param_importances(study, evaluator=PedAnovaImportanceEvaluator(target_quantile=share), params=names)

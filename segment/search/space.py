@@ -14,8 +14,8 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from segment.coercion import Mismatch, coerce
 from segment.errors import UserError
-from segment.kind import Mismatch, coerce
 
 Space = Mapping[str, BaseDistribution]
 RANGE = {"low", "high", "log", "step"}

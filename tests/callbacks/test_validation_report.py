@@ -60,10 +60,6 @@ class Net(pl.LightningModule):
 
 
 class Data(pl.LightningDataModule):
-    def __init__(self):
-        super().__init__()
-        self.split = SimpleNamespace(val=[SimpleNamespace(id=case) for case in DICE])
-
     def train_dataloader(self):
         return DataLoader([0], batch_size=1)
 
@@ -71,6 +67,10 @@ class Data(pl.LightningDataModule):
         known = torch.tensor([[True, True, False]])
         batches = [{"id": [case], "label": {"data": masks(1)[1]}, "annotated": known} for case in DICE]
         return DataLoader(batches, batch_size=None)
+
+
+def split():
+    return SimpleNamespace(val=[SimpleNamespace(id=case) for case in DICE])
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def fit(folder, epochs, overlay=True, ckpt_path=None):
     trainer = pl.Trainer(
         accelerator="cpu",
         max_epochs=epochs,
-        callbacks=[*checkpoints, ValidationReport(folder, ORGANS, overlay)],
+        callbacks=[*checkpoints, ValidationReport(folder, ORGANS, overlay, split)],
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -155,7 +155,7 @@ def test_nothing_is_written_without_a_best_checkpoint(tmp_path, pictures):
     trainer = pl.Trainer(
         accelerator="cpu",
         max_epochs=1,
-        callbacks=[ValidationReport(tmp_path, ORGANS, overlay=True)],
+        callbacks=[ValidationReport(tmp_path, ORGANS, overlay=True, split=split)],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,

@@ -6,9 +6,10 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from segment.configuration.check import convert_types, validate_config
+from segment.configuration.check import validate_config
 from segment.configuration.composition import spellings
 from segment.configuration.consistency import validation_scores
+from segment.configuration.conversion import convert_types
 from segment.configuration.keys import possible_keys, written_keys
 from segment.configuration.schema import SCHEMAS
 from segment.configuration.values import config_dir

@@ -12,9 +12,9 @@ from hydra.utils import get_object
 from omegaconf import OmegaConf
 
 from segment.bounds import is_bounded
+from segment.coercion import Mismatch, coerce
 from segment.configuration.signature import signature
 from segment.configuration.values import config_dir
-from segment.kind import Mismatch, coerce
 
 SOURCE = """
 from dataclasses import dataclass, field

@@ -14,7 +14,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from segment import build
-from segment.checkpoint.load import epochs_done
+from segment.checkpoint.resumable import epochs_done
 from segment.commands.command import config_dir
 from segment.commands.train import train
 from segment.errors import UserError
@@ -136,7 +136,7 @@ class Spy:
 @pytest.fixture
 def spy(monkeypatch):
     spy = Spy()
-    monkeypatch.setattr(preflight, "_try", spy)
+    monkeypatch.setattr(preflight, "run_trial", spy)
     return spy
 
 

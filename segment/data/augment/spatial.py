@@ -7,7 +7,7 @@ import torch
 import torchio as tio
 from torch import Tensor
 
-from segment.bounds import NotNegative, Positive, Share, in_range
+from segment.bounds import NonNegativeFloat, PositiveFloat, Share, in_range
 from segment.data.augment.elastic import FOLD_FREE, random_coefficients, spline_weights
 from segment.data.augment.sampling import bernoulli, log_uniform
 from segment.data.augment.subjects import shallow_copy
@@ -42,11 +42,11 @@ class RandomSpatial(tio.SpatialTransform):  # type: ignore[misc]
     @in_range
     def __init__(
         self,
-        degrees: NotNegative,
-        scale: NotNegative,
-        shift: NotNegative = 0.0,
-        elastic_mm: NotNegative = 0.0,
-        grid_mm: Positive = 40.0,
+        degrees: NonNegativeFloat,
+        scale: NonNegativeFloat,
+        shift: NonNegativeFloat = 0.0,
+        elastic_mm: NonNegativeFloat = 0.0,
+        grid_mm: PositiveFloat = 40.0,
         p: Share = 1.0,
         p_rotate: Share = 1.0,
         p_scale: Share = 1.0,

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from segment.bounds import Whole, in_range
+from segment.bounds import NonNegativeInt, in_range
 from segment.data.splits.split import OrgansOf, Split, build_split
 from segment.datasets.cases import PARTS, Case
 from segment.errors import UserError
@@ -40,7 +40,7 @@ class NNUNetSplit:
     """
 
     @in_range
-    def __init__(self, path: str | Path, fold: Whole = 0) -> None:
+    def __init__(self, path: str | Path, fold: NonNegativeInt = 0) -> None:
         self.path = Path(path)
         self.fold = fold
 

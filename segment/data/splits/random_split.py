@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from segment.bounds import Count, RealShare, ShareBelowOne, Whole, in_range
+from segment.bounds import NonNegativeInt, OpenShare, PositiveInt, ShareBelowOne, in_range
 from segment.data.splits.assign import Patient, assign_folds, assign_parts
 from segment.data.splits.split import OrgansOf, Split, build_split
 from segment.datasets.cases import PARTS, Case
@@ -47,11 +47,11 @@ class RandomSplit:
     @in_range
     def __init__(
         self,
-        val: RealShare,
+        val: OpenShare,
         test: ShareBelowOne,
         seed: int,
-        folds: Count = 5,
-        fold: Whole | None = None,
+        folds: PositiveInt = 5,
+        fold: NonNegativeInt | None = None,
         frozen: str | Path | None = None,
     ) -> None:
         if val + test >= 1:

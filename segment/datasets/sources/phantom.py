@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from segment.bounds import Count, Voxels, in_range
+from segment.bounds import PositiveInt, Voxels, in_range
 from segment.datasets.cases import Case, Refused
 from segment.datasets.sources.folder import Folder
 from segment.io.left_out import LeftOut
@@ -27,7 +27,9 @@ class Phantom:
     """
 
     @in_range
-    def __init__(self, root: str | Path, num_cases: Count, seed: int, shape: Voxels, workers: Count = 1) -> None:
+    def __init__(
+        self, root: str | Path, num_cases: PositiveInt, seed: int, shape: Voxels, workers: PositiveInt = 1
+    ) -> None:
         self.root = Path(root)
         self.num_cases = num_cases
         self.seed = seed

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segment.kind import Mismatch, Range, coerce, describe
+from segment.coercion import Mismatch, coerce, describe
+from segment.constraints import Range
 
 Share = Annotated[float, Range(0, 1)]
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text()

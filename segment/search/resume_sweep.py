@@ -1,0 +1,84 @@
+"""Find the sweep that a command resumes, and take over its configuration."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from segment.configuration.values import portable, with_values
+from segment.errors import UserError
+from segment.privacy import without_paths
+from segment.search.lock import held
+
+FACTS = "sweep.json"  # what a search records when it starts
+
+
+@contextmanager
+def sweep_in_named_folder() -> Iterator[str | bool]:
+    """Yield the value of `resume` that resume=true stands for: the named folder if it holds a sweep, else false.
+
+    No other process starts a sweep in this folder while the block runs.
+    """
+    if not any(argument.startswith("hydra.run.dir=") for argument in HydraConfig.get().overrides.hydra):
+        msg = "resume=true does not name a sweep; give hydra.run.dir=<folder>, or resume=<folder>"
+        raise UserError(msg)
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    with held(folder / ".begin.lock"):
+        yield str(folder) if _is_sweep(folder) else False
+
+
+def _is_sweep(folder: Path) -> bool:
+    path = folder / "config.yaml"
+    return path.exists() and "space" in OmegaConf.load(path)
+
+
+def resumed(cfg: DictConfig) -> tuple[DictConfig, dict[str, Any]]:
+    """Configuration and facts of a search: those of the resumed one if the command names only its folder and a budget.
+
+    The facts are `searchpath`, the folders of configuration beside `conf/`, and `is_complete`, whether config.yaml is
+    enough to resume the search. It is not if the command has absolute paths, because they are not recorded.
+
+    Raises:
+        UserError: When `resume` is not the folder of a search, it is not complete, or other folders are given.
+    """
+    whole = with_values(cfg, run_dir=".", resume=False)
+    searchpath = _searchpath()
+    portable_searchpath = without_paths(searchpath)
+    is_complete = OmegaConf.to_container(whole, resolve=True) == portable(whole) and searchpath == portable_searchpath
+    facts = {"searchpath": searchpath, "is_complete": is_complete}
+    if cfg.resume is False:
+        return cfg, facts
+    folder = Path(str(cfg.resume))
+    if not _is_sweep(folder):
+        msg = f"resume={cfg.resume} is not a sweep's folder; name one, e.g. outputs/quick/sweeps/<date_time>"
+        raise UserError(msg)
+    recorded = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    given = {argument.partition("=")[0].lstrip("+~") for argument in HydraConfig.get().overrides.task}
+    if given <= {"resume", *cfg.allow_changed}:
+        if not recorded["is_complete"]:
+            msg = f"{folder} does not record absolute paths; repeat its whole command, with resume={folder}"
+            raise UserError(msg)
+        before = OmegaConf.load(folder / "config.yaml")
+        before.run_dir = "???"
+        kept = {key: cfg[key] for key in (*given, "allow_changed")}
+        return with_values(before, **kept), recorded  # type: ignore[arg-type]
+    if portable_searchpath != recorded["searchpath"]:
+        msg = (
+            f"{folder} takes configuration from {recorded['searchpath']}, not from {facts['searchpath']}; give the "
+            "--config-dir of that sweep"
+        )
+        raise UserError(msg)
+    return cfg, facts
+
+
+def _searchpath() -> list[str]:
+    """URLs of the folders of `--config-dir` and `hydra.searchpath`, relative to the current folder if below it."""
+    sources = HydraConfig.get().runtime.config_sources
+    own = [source for source in sources if source.provider.startswith(("command-line", "hydra.searchpath"))]
+    current = f"{Path.cwd()}{os.sep}"
+    return [f"{source.schema}://{source.path.removeprefix(current)}" for source in own]
