@@ -13,8 +13,8 @@ from segment.commands.command import hydra_command
 from segment.commands.each_case import process_each, raise_failures
 from segment.errors import UserError
 from segment.files import write_text
-from segment.inference.inputs.find import ENDING, STRAIGHTENED, Input, find_inputs
-from segment.inference.inputs.read import read_input
+from segment.inference.inputs.find_inputs import ENDING, STRAIGHTENED, Input, find_inputs
+from segment.inference.inputs.read_input import read_input
 from segment.io.left_out import SHOWN, LeftOut, describe_group, group_by_reason
 from segment.io.read import read_label
 from segment.io.write import write_ct, write_mask

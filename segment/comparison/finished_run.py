@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from segment.comparison.merge import read_json, read_scores, tested_table
+from segment.comparison.tested_run import read_json, read_scores, tested_table
 from segment.errors import UserError
 from segment.metrics.scores import OrganScore
 from segment.run.folder import ENVIRONMENT, code_name, process_records

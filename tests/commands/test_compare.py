@@ -21,7 +21,7 @@ from run_folders import ORGANS, Study, write_run
 
 from segment.__main__ import main
 from segment.commands.merge import merge
-from segment.comparison.merge import merge_cases, write_merged
+from segment.comparison.merge_cases import merge_cases, write_merged
 from segment.errors import UserError
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "compare.md"
@@ -674,8 +674,8 @@ def test_an_error_of_wandb_is_a_warning(compare, tmp_path, monkeypatch):
         msg = "no disk"
         raise OSError(msg)
 
-    monkeypatch.setattr("segment.comparison.report.wandb_report.choose_mode", lambda _: "offline")
-    monkeypatch.setattr("segment.comparison.report.wandb_report.start_session", fail)
+    monkeypatch.setattr("segment.comparison.report.wandb_comparison.choose_mode", lambda _: "offline")
+    monkeypatch.setattr("segment.comparison.report.wandb_comparison.start_session", fail)
     Study(patients=6).sweep(tmp_path / "a", range(2))
     code, _, err = compare("a", "output=out", "wandb=project")
     assert code == 0

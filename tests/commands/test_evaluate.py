@@ -15,7 +15,7 @@ from segment import build
 from segment.callbacks import case_report as report
 from segment.commands.evaluate import evaluate, main
 from segment.comparison.arms import gather
-from segment.comparison.find import find_runs
+from segment.comparison.find_runs import find_runs
 from segment.data import scan_cache
 from segment.data.datamodule import CTDataModule
 from segment.data.splits.random_split import RandomSplit

@@ -2,8 +2,8 @@ import pytest
 from bodies import ANATOMY, CONF, body, place
 from omegaconf import OmegaConf
 
+from segment.doctor.code_table import code_table
 from segment.doctor.codes import Table, best_table, check_codes, public_tables
-from segment.doctor.listing import code_table
 
 OTHERS = OmegaConf.to_container(OmegaConf.load(CONF / "doctor.yaml").code_tables)
 TABLES = {table.name: table for table in public_tables(CONF, OTHERS)}

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted_server import Script
 
+from segment.datasets.fetch import disk_space, remote
 from segment.datasets.fetch import download as module
-from segment.datasets.fetch import remote, space
 from segment.datasets.fetch.download import download
 from segment.datasets.fetch.partial_file import Origin, PartialFile
 from segment.datasets.fetch.remote import open_remote
@@ -274,7 +274,7 @@ def test_a_local_file_is_copied(target, tmp_path):
 
 
 def test_a_file_that_does_not_fit_is_refused_before_the_download(server, target, monkeypatch):
-    monkeypatch.setattr(space.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 999_999}))
+    monkeypatch.setattr(disk_space.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 999_999}))
     with pytest.raises(UserError, match="make room"):
         download(server.serve("u.zip", Script(CONTENT)), target)
     assert not target.exists()

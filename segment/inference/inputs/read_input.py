@@ -3,7 +3,7 @@
 import logging
 
 from segment.errors import UserError
-from segment.inference.inputs.find import Input
+from segment.inference.inputs.find_inputs import Input
 from segment.io.advice import FOR_PREDICTION
 from segment.io.dicom import CTS, Series, SeriesFolder
 from segment.io.hounsfield import LABEL_MAP, NO_AIR, check_hu, check_possible

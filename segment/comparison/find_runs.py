@@ -7,7 +7,7 @@ from glob import glob
 from pathlib import Path
 
 from segment.comparison.finished_run import FinishedRun, read_bare_table, read_merged_folds, read_run
-from segment.comparison.merge import tested_ids, tested_table
+from segment.comparison.tested_run import tested_ids, tested_table
 from segment.comparison.wandb_runs import WANDB_PATH, fetch
 from segment.errors import UserError
 

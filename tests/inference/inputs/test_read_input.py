@@ -4,8 +4,8 @@ import tiny
 from torso import torso
 
 from segment.errors import UserError
-from segment.inference.inputs.find import Input
-from segment.inference.inputs.read import read_input
+from segment.inference.inputs.find_inputs import Input
+from segment.inference.inputs.read_input import read_input
 
 
 @pytest.fixture(scope="module")

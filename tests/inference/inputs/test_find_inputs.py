@@ -8,7 +8,7 @@ from dicom_files import slice_file, write
 from small_ct import touch
 
 from segment.errors import UserError
-from segment.inference.inputs.find import find_inputs
+from segment.inference.inputs.find_inputs import find_inputs
 from segment.io.left_out import COMPANION
 
 
