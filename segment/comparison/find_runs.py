@@ -144,4 +144,8 @@ def _read(source: Path) -> FinishedRun:
 
 def _natural(path: Path) -> list[tuple[int, str]]:
     """Sort key that orders numbers by value: job 10 follows job 9."""
-    return [(int(part) if part.isdigit() else -1, part) for part in re.split(r"(\d+)", str(path))]
+    key = []
+    for part in re.split(r"(\d+)", str(path)):
+        number = int(part) if part.isdigit() else -1
+        key.append((number, part))
+    return key

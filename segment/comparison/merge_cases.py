@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import astuple, fields
 from pathlib import Path
 
 from segment.comparison.tested_run import read_scores, tested_table
@@ -70,9 +70,13 @@ def write_merged(path: Path, cases: Mapping[str, Sequence[OrganScore]]) -> None:
     """Write a cases.csv."""
     rows = []
     for case, scores in cases.items():
-        rows += [[case, *(getattr(score, name) for name in COLUMNS[1:])] for score in scores]
+        for score in scores:
+            rows.append((case, *astuple(score)))
     write_text(path, csv_text([COLUMNS, *rows]))
 
 
 def _mean(organ: str, scores: Sequence[OrganScore]) -> OrganScore:
-    return OrganScore(organ, *(nan_mean(getattr(score, name) for score in scores) for name in NUMBERS))
+    means = {}
+    for name in NUMBERS:
+        means[name] = nan_mean(getattr(score, name) for score in scores)
+    return OrganScore(organ, **means)

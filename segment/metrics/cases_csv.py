@@ -62,15 +62,16 @@ def print_scores(path: Path) -> None:
     means = []
     for organ in dict.fromkeys(score.organ for _, score in rows):
         scores = [score for _, score in rows if score.organ == organ]
-        means.append(nan_mean(s.dice for s in scores))
-        lowest = min((s.dice for s in scores if not math.isnan(s.dice)), default=math.nan)
-        table.add_row(
-            organ,
-            *(f"{nan_mean(getattr(s, name) for s in scores):.{metric.digits}f}" for name, metric in METRICS.items()),
-            f"{nan_mean(s.volume_ml_true for s in scores):.0f}",
-            f"{nan_mean(s.volume_ml_pred for s in scores):.0f}",
-            f"{lowest:.3f}",
-        )
+        means.append(nan_mean(score.dice for score in scores))
+        cells = [organ]
+        for name, metric in METRICS.items():
+            mean = nan_mean(getattr(score, name) for score in scores)
+            cells.append(f"{mean:.{metric.digits}f}")
+        for name in ("volume_ml_true", "volume_ml_pred"):
+            mean_ml = nan_mean(getattr(score, name) for score in scores)
+            cells.append(f"{mean_ml:.0f}")
+        lowest = min((score.dice for score in scores if not math.isnan(score.dice)), default=math.nan)
+        table.add_row(*cells, f"{lowest:.3f}")
     table.add_section()
     table.add_row("mean", f"{nan_mean(means):.3f}")
     Console().print(table)

@@ -84,7 +84,9 @@ def _arms(arms: Sequence[Arm]) -> str:
     keys = list(dict.fromkeys(key for arm in arms for key in arm.differs))
     if not keys:
         return table
-    values = [(key, *(arm.differs[key] for arm in arms)) for key in keys]
+    values = []
+    for key in keys:
+        values.append((key, *(arm.differs[key] for arm in arms)))
     names = ["configuration", *(arm.letter for arm in arms)]
     return f"{table}<details><summary>All that differs ({len(keys)})</summary>{_table(names, values)}</details>"
 

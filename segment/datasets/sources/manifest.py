@@ -164,5 +164,8 @@ def _rows_of_json(path: Path, document: Any) -> list[dict[str, str]]:  # noqa: A
         raise UserError(msg)
     rows = []
     for row in document:
-        rows.append({str(key): "" if value is None else str(value) for key, value in row.items()})
+        text = {}
+        for key, value in row.items():
+            text[str(key)] = "" if value is None else str(value)
+        rows.append(text)
     return rows

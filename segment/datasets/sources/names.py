@@ -38,7 +38,9 @@ def rename_structures(theirs: Collection[str], names: Names, where: str) -> dict
     if unknown:
         msg = f"names declares {unknown[0]!r}, which {where} does not have: it has {', '.join(theirs)}; correct names"
         raise UserError(msg)
-    declared = {normalise_name(name): None if new is None else normalise_name(new) for name, new in names.items()}
+    declared: dict[str, str | None] = {}
+    for name, new in names.items():
+        declared[normalise_name(name)] = None if new is None else normalise_name(new)
     return {name: declared.get(normalise_name(name), normalise_name(name)) for name in theirs}
 
 
