@@ -125,7 +125,7 @@ def _seed_remarks(arms: Sequence[Arm]) -> list[str]:
 def _recipe(run: FinishedRun) -> tuple[Any, ...]:
     """What repeats share: the configuration without keys such as the seed, and the training and validation cases."""
     config = tuple(sorted((key, json.dumps(value)) for key, value in run.config.items() if not is_free(key)))
-    name = run.name if not run.config else ""  # a bare table has no configuration, so it is an arm by itself
+    name = run.name if not run.config else ""  # a table of scores alone has no configuration, so it is an arm by itself
     return name, config, run.seen
 
 

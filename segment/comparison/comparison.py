@@ -160,5 +160,5 @@ def _pairs(arms: Sequence[Arm], reference: str | None) -> list[tuple[str, str]]:
         if reference == arm.letter or reference in [run.name for run in arm.runs]:
             return [(arm.letter, letter) for letter in letters if letter != arm.letter]
     titles = ", ".join(arm.title for arm in arms)
-    msg = f"reference={reference} is no arm of this comparison; give a letter: {titles}"
+    msg = f"reference={reference} is not an arm of this comparison; give a letter: {titles}"
     raise UserError(msg)

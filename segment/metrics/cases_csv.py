@@ -57,7 +57,7 @@ def print_scores(path: Path) -> None:
     count = len({case for case, _ in rows})
     table = Table(title=f"{count} test cases, means over patients" if count > 1 else "1 test case")
     headings = [metric.heading for metric in METRICS.values()]
-    for column in ("organ", *headings, "true mL", "predicted mL", "lowest dice"):
+    for column in ("organ", *headings, "reference mL", "predicted mL", "lowest dice"):
         table.add_column(column, justify="left" if column == "organ" else "right")
     means = []
     for organ in dict.fromkeys(score.organ for _, score in rows):
@@ -67,7 +67,7 @@ def print_scores(path: Path) -> None:
         for name, metric in METRICS.items():
             mean = nan_mean(getattr(score, name) for score in scores)
             cells.append(f"{mean:.{metric.digits}f}")
-        for name in ("volume_ml_true", "volume_ml_pred"):
+        for name in ("volume_ml_reference", "volume_ml_pred"):
             mean_ml = nan_mean(getattr(score, name) for score in scores)
             cells.append(f"{mean_ml:.0f}")
         lowest = min((score.dice for score in scores if not math.isnan(score.dice)), default=math.nan)

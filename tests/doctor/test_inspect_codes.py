@@ -54,7 +54,7 @@ def test_codes_in_no_table_are_not_guessed():
     (finding,) = check_codes("folder", [{7: place("liver"), 900: place("spleen")}], {}, list(TABLES.values()), ANATOMY)
     assert finding.what == "label_codes does not name the 2 code(s) 7, 900"
     assert finding.remedy == (
-        "name each code (7, 900) in data.sources.folder.label_codes, by the volume and position that are listed for "
+        "name each code (7, 900) in data.sources.folder.label_codes, judging by the volume and position listed for "
         "it, and look at the contact sheet"
     )
 

@@ -60,7 +60,7 @@ class NNUNetSplit:
             name = case.id.partition("/")[2]
             if name in by_name:
                 msg = (
-                    f"{by_name[name].id} and {case.id} have the same name in {self.path}; leave one of them out by "
+                    f"{by_name[name].id} and {case.id} have the same name in {self.path}; exclude one of them with "
                     "data.exclude"
                 )
                 raise UserError(msg)

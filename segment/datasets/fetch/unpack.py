@@ -75,7 +75,7 @@ def _write_all(archive: Path, folder: Path, max_bytes: int) -> None:
         if isinstance(error, OSError) and not is_damage(error):
             raise
         reason = str(error) or type(error).__name__
-        msg = f"{archive} is damaged or cut off ({reason}); delete it and download it again"
+        msg = f"{archive} is damaged or truncated ({reason}); delete it and download it again"
         raise UserError(msg) from error
 
 

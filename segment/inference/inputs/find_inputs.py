@@ -150,7 +150,7 @@ class _Search:
             images[path] = kind
         for path in others:
             if path in images:
-                self.left_out.append(LeftOut(self._name(path), f"DICOM, but no CT: {images[path]}"))
+                self.left_out.append(LeftOut(self._name(path), f"DICOM, but not a CT: {images[path]}"))
             else:
                 self.left_out.append(self._other_format(path))
 
