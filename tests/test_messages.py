@@ -65,7 +65,7 @@ NAMED_ONLY = {
     ("segment.data.splits.random_split", "split.fold"): "doctor has no folds, so it does not show this message",
     ("segment.commands.command", "resume"): "for jobs on a cluster, which only train has",
     ("segment.datasets.fetch.remote", "bytes"): "part of HTTP",
-    ("segment.comparison.merge", "resume"): "names segment train",
+    ("segment.comparison.tested_run", "resume"): "names segment train",
     ("segment.configuration.explanation", "data"): "for commands that have it",
     ("segment.configuration.explanation", "key"): "shows the form of an option",
     ("segment.configuration.explanation", "object_type"): "part of Hydra's message",

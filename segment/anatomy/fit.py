@@ -100,7 +100,9 @@ def misnamed_organ(named: Mapping[str, Structure], anatomy: Anatomy, gain: float
     gains = []
     for organ in known:
         for other in others:
-            under_other = {other if name == organ else name: structure for name, structure in known.items()}
+            under_other = {}
+            for name, structure in known.items():
+                under_other[other if name == organ else name] = structure
             if _total_misfit(known, without_volumes) > _total_misfit(under_other, without_volumes):
                 gains.append((_total_misfit(known, anatomy) - _total_misfit(under_other, anatomy), organ, other))
     gained, organ, other = max(gains, default=(0.0, "", ""))

@@ -11,7 +11,7 @@ from rich.console import Console
 from segment.commands.command import hydra_command
 from segment.comparison.arms import gather
 from segment.comparison.comparison import Comparison, compare
-from segment.comparison.find import find_runs
+from segment.comparison.find_runs import find_runs
 from segment.comparison.report.figure import render_figure
 from segment.comparison.report.page import comparison_page
 from segment.comparison.report.tables import print_comparison, write_tables
@@ -37,7 +37,7 @@ def compare_runs(cfg: DictConfig) -> None:
     print_comparison(comparison, Console())
     _write(comparison, Path(cfg.output))
     if cfg.wandb is not None:
-        from segment.comparison.report.wandb_report import log_comparison  # importing wandb takes a second
+        from segment.comparison.report.wandb_comparison import log_comparison  # importing wandb takes a second
 
         log_comparison(comparison, Path(cfg.output), str(cfg.wandb))
     print(f"page, figure and tables: {cfg.output}")

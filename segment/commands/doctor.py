@@ -15,13 +15,13 @@ from segment.commands.command import hydra_command
 from segment.configuration.instantiate import instantiate
 from segment.configuration.values import config_dir
 from segment.datasets.cases import PARTS, Case
+from segment.doctor.code_table import code_table
 from segment.doctor.codes import Table as CodeTable
 from segment.doctor.codes import check_codes, public_tables
 from segment.doctor.contact_sheet import Entry, write_sheets
 from segment.doctor.finding import Finding, by_case, failures, refusal, worst
 from segment.doctor.findings_table import findings_json, group_findings, print_findings
 from segment.doctor.inspection import CaseSummary, Inspection, inspect_all
-from segment.doctor.listing import code_table
 from segment.doctor.reference import annotated_structures, is_declared, label_file
 from segment.doctor.set import check_set
 from segment.doctor.shared import merge_shared

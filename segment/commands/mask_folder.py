@@ -6,7 +6,7 @@ from pathlib import Path
 from segment.checkpoint.load_ensemble import Ensemble
 from segment.errors import UserError
 from segment.files import write_text
-from segment.inference.inputs.find import ENDING, STRAIGHTENED, Input
+from segment.inference.inputs.find_inputs import ENDING, STRAIGHTENED, Input
 from segment.io.left_out import SHOWN
 
 CHECKSUMS = "checkpoint.sha256"  # the checkpoints that made the masks in a folder, in the format of sha256sum

@@ -5,7 +5,7 @@ from pathlib import Path
 from omegaconf import DictConfig, ListConfig
 
 from segment.commands.command import hydra_command
-from segment.comparison.merge import find_tables, merge_cases, write_merged
+from segment.comparison.merge_cases import find_tables, merge_cases, write_merged
 from segment.errors import UserError
 from segment.metrics.cases_csv import print_scores
 

@@ -20,8 +20,8 @@ from segment.commands.mask_folder import (
     write_checksums,
 )
 from segment.errors import UserError
-from segment.inference.inputs.find import Input, find_inputs
-from segment.inference.inputs.read import read_input
+from segment.inference.inputs.find_inputs import Input, find_inputs
+from segment.inference.inputs.read_input import read_input
 from segment.io.left_out import LeftOut, describe_group, group_by_reason
 from segment.io.read import read_label
 from segment.io.write import write_ct, write_mask

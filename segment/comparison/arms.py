@@ -1,23 +1,18 @@
-"""Groups runs that differ only in the seed into arms, and names each arm by what sets it apart."""
+"""Groups runs that differ only in the seed into arms."""
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from string import ascii_uppercase
 from typing import Any
 
-from segment.comparison.find import Group
+from segment.comparison.arm_labels import label_arms
+from segment.comparison.find_runs import Group
 from segment.comparison.finished_run import FinishedRun
 from segment.configuration.roles import is_free
 from segment.errors import UserError
-
-_CASES = "training and validation cases"
-_MAX_KEYS = 3  # in a label
-_MAX_VALUE = 40  # characters of a value in a label
-_ABSENT = "not set"
-_MIXED = "several"  # versions of the code within one arm: the code then cannot set arms apart
 
 
 @dataclass(frozen=True)
@@ -97,7 +92,10 @@ def gather(groups: Sequence[Group]) -> tuple[list[Arm], list[str]]:
     if count < 2:
         msg = f"{count} run(s) to compare; name two or more: segment compare RUN RUN"
         raise UserError(msg)
-    arms = _named(runs_of_arms, list(arguments.values()))
+    arms = []
+    labels = label_arms(runs_of_arms, list(arguments.values()))
+    for number, (runs, (label, differs)) in enumerate(zip(runs_of_arms, labels, strict=True)):
+        arms.append(Arm(_letter(number), label, runs, differs))
     return arms, [*remarks, *_code_remarks(arms), *_seed_remarks(arms)]
 
 
@@ -127,7 +125,7 @@ def _seed_remarks(arms: Sequence[Arm]) -> list[str]:
 def _recipe(run: FinishedRun) -> tuple[Any, ...]:
     """What repeats share: the configuration without keys such as the seed, and the training and validation cases."""
     config = tuple(sorted((key, json.dumps(value)) for key, value in run.config.items() if not is_free(key)))
-    name = run.name if not run.config else ""  # a bare table has no configuration, so it is an arm by itself
+    name = run.name if not run.config else ""  # a table of scores alone has no configuration, so it is an arm by itself
     return name, config, run.seen
 
 
@@ -141,75 +139,6 @@ def _without_copies(runs: list[FinishedRun], remarks: list[str]) -> tuple[Finish
         else:
             kept[content] = run
     return tuple(kept.values())
-
-
-def _named(runs_of_arms: Sequence[tuple[FinishedRun, ...]], arguments: Sequence[str]) -> list[Arm]:
-    configs = [_readable_config(runs) for runs in runs_of_arms]
-    varying = _varying_keys(configs)
-    shown = _distinct_keys(configs, varying)
-    labels = [", ".join(f"{key}={config.get(key, _ABSENT)}" for key in shown[:_MAX_KEYS]) for config in configs]
-    more = f" and {len(shown) - _MAX_KEYS} more" if len(shown) > _MAX_KEYS else ""
-    arms = []
-    for number, (runs, config, label) in enumerate(zip(runs_of_arms, configs, labels, strict=True)):
-        name = runs[0].name if len(runs) == 1 else arguments[number]
-        if not label:
-            text = name
-        elif labels.count(label) == 1:
-            text = f"{label}{more}"
-        else:
-            text = f"{label}, {name}"
-        arms.append(Arm(_letter(number), text, runs, {key: config.get(key, _ABSENT) for key in varying}))
-    return arms
-
-
-def _readable_config(runs: Sequence[FinishedRun]) -> dict[str, str]:
-    """Dotted keys and their values as text. A class stands for its `_target_`: `model.net=VNet`."""
-    config = {}
-    for key, value in runs[0].config.items():
-        if is_free(key) or key.endswith("sha256"):  # a hash means nothing to the reader
-            continue
-        parent, _, last = key.rpartition(".")
-        if last == "_target_" and parent:
-            config[parent] = str(value).split(".")[-1]
-        else:
-            config[key] = _short_value(value)
-    if runs[0].seen:
-        config[_CASES] = str(len(runs[0].seen))
-    versions = {run.code for run in runs} - {""}
-    if versions:
-        config["code"] = versions.pop() if len(versions) == 1 else _MIXED
-    return config
-
-
-def _varying_keys(configs: Sequence[Mapping[str, str]]) -> list[str]:
-    """Keys with different values, those first that all arms set and that are short."""
-    keys = {key for config in configs for key in config}
-
-    def order(key: str) -> tuple[bool, bool, int, int, str]:
-        is_absent = any(key not in config for config in configs)
-        return is_absent, key == "code", key.count("["), key.count("."), key
-
-    varying = []
-    for key in sorted(keys, key=order):
-        values = {config.get(key, _ABSENT) for config in configs}
-        if len(values) > 1 and _MIXED not in values:
-            varying.append(key)
-    return varying
-
-
-def _distinct_keys(configs: Sequence[Mapping[str, str]], varying: Sequence[str]) -> list[str]:
-    """One key for each pattern of values over the arms, the first in `varying`; others add no information."""
-    keys: dict[tuple[str, ...], str] = {}
-    for key in reversed(varying):
-        keys[tuple(config.get(key, _ABSENT) for config in configs)] = key
-    return list(reversed(keys.values()))
-
-
-def _short_value(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value)
-    if len(text) > _MAX_VALUE:
-        return f"{text[: _MAX_VALUE - 1]}…"
-    return text
 
 
 def _letter(number: int) -> str:

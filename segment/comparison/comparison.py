@@ -3,13 +3,13 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from itertools import combinations
 
 import numpy as np
 
 from segment.comparison.arms import Arm
 from segment.comparison.fair import check_fair
-from segment.comparison.finished_run import FinishedRun
+from segment.comparison.patient_scores import cases_by_patient, score_patients
 from segment.comparison.statistics.contrasts import (
     Contrast,
     Key,
@@ -21,7 +21,6 @@ from segment.comparison.statistics.contrasts import (
 )
 from segment.comparison.statistics.mean import nan_means
 from segment.errors import UserError
-from segment.metrics.scores import OrganScore
 
 MEAN = "mean over organs"  # used like an organ's name in summaries
 MAX_TESTS = 1000  # with 20 patients and so many tests, only p below 0.00005 is significant; a test takes 10 ms
@@ -100,12 +99,12 @@ def compare(
         )
         raise UserError(msg)
     cases = sorted(runs[0].cases)
-    patients = _cases_by_patient(runs, cases)
+    patients = cases_by_patient(runs, cases)
     if len(patients) < len(cases):
         new_remarks.append(
             f"the {len(cases)} test cases are of {len(patients)} patients; a patient's score is the mean over the cases"
         )
-    scores = {arm.letter: _scores(arm, list(patients.values()), organs, metrics) for arm in arms}
+    scores = {arm.letter: score_patients(arm, list(patients.values()), organs, metrics) for arm in arms}
     return Comparison(
         arms=arms,
         cases=cases,
@@ -161,67 +160,5 @@ def _pairs(arms: Sequence[Arm], reference: str | None) -> list[tuple[str, str]]:
         if reference == arm.letter or reference in [run.name for run in arm.runs]:
             return [(arm.letter, letter) for letter in letters if letter != arm.letter]
     titles = ", ".join(arm.title for arm in arms)
-    msg = f"reference={reference} is no arm of this comparison; give a letter: {titles}"
+    msg = f"reference={reference} is not an arm of this comparison; give a letter: {titles}"
     raise UserError(msg)
-
-
-def _cases_by_patient(runs: Sequence[FinishedRun], cases: Sequence[str]) -> dict[str, list[str]]:
-    """Test cases of each patient by the first of them. Two cases are of one patient if any run recorded this."""
-    first = {case: case for case in cases}
-    for run in runs:
-        groups: dict[str, set[str]] = {}
-        for case in cases:
-            groups.setdefault(run.patients.get(case, case), set()).add(first[case])
-        for group in groups.values():
-            for case, current in first.items():
-                if current in group:
-                    first[case] = min(group)
-    patients: dict[str, list[str]] = {}
-    for case, patient in first.items():
-        patients.setdefault(patient, []).append(case)
-    return patients
-
-
-def _scores(
-    arm: Arm, patients: Sequence[Sequence[str]], organs: Sequence[str], metrics: Sequence[str]
-) -> dict[Key, Scores]:
-    """Scores (seeds, patients) of one arm for each organ and metric.
-
-    Runs with the same seed are averaged. If one of them has no score for a case, their mean is NaN.
-    """
-    result = {}
-    cases = [case for patient in patients for case in patient]
-    starts = np.cumsum([0, *map(len, patients)])
-    columns = [slice(start, end) for start, end in pairwise(starts)]
-    by_seed = arm.by_seed
-    for organ in organs:
-        failed = np.zeros((len(by_seed), len(cases)), dtype=bool)
-        values = {metric: np.zeros(failed.shape) for metric in metrics}
-        for row, runs in enumerate(by_seed):
-            for column, case in enumerate(cases):
-                scores = [run.cases[case][organ] for run in runs]
-                failed[row, column] = any(_is_failure(score) for score in scores)
-                for metric in metrics:
-                    values[metric][row, column] = np.mean([getattr(score, metric) for score in scores])
-        for metric in metrics:
-            result[organ, metric] = _mean_over_cases(values[metric], failed, columns)
-    return result
-
-
-def _mean_over_cases(values: np.ndarray, failed: np.ndarray, columns: Sequence[slice]) -> Scores:
-    """Average the cases of each patient; NaN if one of the cases failed without a score.
-
-    Args:
-        values: (seeds, cases).
-        failed: (seeds, cases).
-        columns: The cases of each patient.
-    """
-    marked = np.where(failed & np.isnan(values), np.inf, values)  # unlike NaN, inf is not left out of a mean
-    means = np.stack([nan_means(marked[:, cases], axis=1) for cases in columns], axis=1)
-    means = np.where(np.isinf(means), np.nan, means)
-    return Scores(means, np.stack([failed[:, cases].any(axis=1) for cases in columns], axis=1))
-
-
-def _is_failure(score: OrganScore) -> bool:
-    """True if only one of prediction and ground truth contains the organ: Dice is 0 and there is no distance."""
-    return math.isnan(score.hd95_mm) and not math.isnan(score.dice)

@@ -101,7 +101,7 @@ def _check_ground_truth(first: FinishedRun, other: FinishedRun, organs: Sequence
     """
     for case, scores in first.cases.items():
         for organ in organs:
-            volumes_ml = scores[organ].volume_ml_true, other.cases[case][organ].volume_ml_true
+            volumes_ml = scores[organ].volume_ml_reference, other.cases[case][organ].volume_ml_reference
             both_absent = all(math.isnan(volume) for volume in volumes_ml)
             if both_absent or math.isclose(*volumes_ml, rel_tol=1e-6):
                 continue

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from segment.comparison.merge import read_json, read_scores, tested_table
+from segment.comparison.tested_run import read_json, read_scores, tested_table
 from segment.errors import UserError
 from segment.metrics.scores import OrganScore
 from segment.run.folder import ENVIRONMENT, code_name, process_records
@@ -135,8 +135,8 @@ def read_merged_folds(table: Path, folders: Iterable[Path], name: str) -> Finish
     )
 
 
-def read_bare_table(table: Path, name: str) -> FinishedRun:
-    """Read a cases.csv without a run folder: everything but the scores is unknown."""
+def read_scores_only(table: Path, name: str) -> FinishedRun:
+    """Read a table of scores that has no run folder. Configuration, seed and training cases are unknown."""
     cases = read_table(table)
     part = TrainedPart(frozenset(), frozenset(cases))
     return FinishedRun(name, cases, (part,), config={}, code="", voxels={}, patients={})

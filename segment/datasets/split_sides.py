@@ -176,7 +176,7 @@ def _check_two(large_mm: np.ndarray, all_mm: np.ndarray, what: str) -> None:
     if on_one_side and (np.ptp(large_mm) < APART_MM or (all_mm * large_mm[0] < 0).any()):
         side = "right" if large_mm[0] > 0 else "left"
         msg = (
-            f"{what} has two large pieces on the {side}, so its sides are unknown; annotate left and right "
+            f"{what} has two large pieces on the {side}, so right and left are unknown; annotate left and right "
             "separately, or leave the case out"
         )
         raise UserError(msg)

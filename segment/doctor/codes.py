@@ -166,7 +166,7 @@ def _undeclared(
         remedy = _remedy(source, tables, names, public, is_option)
     else:
         where = f"data.sources.{source}.label_codes" if is_option else "the data set's own description"
-        remedy = f"name each code ({listed}) in {where}, by the volume and position that are listed for it,"
+        remedy = f"name each code ({listed}) in {where}, judging by the volume and position listed for it,"
     return Finding(source, "label codes", "error", what, f"{remedy} and look at the contact sheet")
 
 

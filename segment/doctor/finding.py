@@ -53,7 +53,7 @@ def refusal(case: str, check: str, error: UserError, remedy: str = "") -> Findin
 
 def failure(case: str, check: str, what: str, error: Exception) -> Finding:
     """Convert an unexpected error of a check or a picture to a finding. Either the code has a bug or a file is odd."""
-    remedy = "look at the files; if they are in order, report this as a bug"
+    remedy = "look at the files; if nothing is wrong with them, report this as a bug"
     return Finding(case, check, "error", f"{what}: {type(error).__name__}: {error}", remedy)
 
 

@@ -13,7 +13,7 @@ from segment.io.scan import Scan
 
 FORMS_APART_MM = 0.1  # float32 quaternions move the far corner of a 500 mm scan by about 0.01 mm
 RIGHT_ANGLE_DEGREES = 0.1
-ASKEW_DEGREES = 30
+OBLIQUE_DEGREES = 30
 SIZES_APART = 0.01  # relative difference between the voxel sizes of the affine and of pixdim
 # Body CTs are reconstructed over 200 to 500 mm (800 mm in wide bores) with 512x512 pixels, in slices of 0.5 to 10 mm.
 IN_PLANE_MM = (0.3, 3.0)
@@ -78,10 +78,10 @@ def _check_axes(case: str, affine: np.ndarray, again: str) -> Iterator[Finding]:
     if off > RIGHT_ANGLE_DEGREES:
         what = f"the axes are sheared: two of them are {off:.2g} degrees off a right angle, as from a tilted gantry"
         yield Finding(case, "sheared axes", "warning", what, "resample image and label onto a grid of right angles")
-    askew = float(np.degrees(np.arccos(np.clip(np.abs(axes).max(axis=0).min(), -1, 1))))
-    if askew > ASKEW_DEGREES:
-        what = f"an axis points {askew:.0f} degrees away from the nearest axis of the body"
-        yield Finding(case, "askew axes", "warning", what, f"check the directions in the header, or {again}")
+    oblique = float(np.degrees(np.arccos(np.clip(np.abs(axes).max(axis=0).min(), -1, 1))))
+    if oblique > OBLIQUE_DEGREES:
+        what = f"an axis points {oblique:.0f} degrees away from the nearest axis of the body"
+        yield Finding(case, "oblique axes", "warning", what, f"check the directions in the header, or {again}")
 
 
 def _check_spacing(case: str, scan: Scan, again: str) -> Iterator[Finding]:
@@ -95,7 +95,7 @@ def _check_spacing(case: str, scan: Scan, again: str) -> Iterator[Finding]:
     voxel_size = "x".join(f"{mm:.3g}" for mm in spacing_mm)
     if odd_fields:
         what = f"the scan measures {', '.join(odd_fields)}, with voxels of {voxel_size} mm"
-        remedy = f"correct the spacing in the header, in mm, or {again}, unless this is a crop on purpose"
+        remedy = f"correct the spacing in the header, in mm, or {again}, unless the scan was cropped on purpose"
         yield Finding(case, "extent", "error" if is_odd else "warning", what, remedy)
     elif is_odd:
         what = f"voxels of {voxel_size} mm are unusual for reconstructed CTs: this one was resampled"
@@ -104,7 +104,7 @@ def _check_spacing(case: str, scan: Scan, again: str) -> Iterator[Finding]:
         what = "voxels of exactly 1x1x1 mm in a matrix of 512x512: the spacing seems to be lost"
         yield Finding(case, "spacing", "warning", what, again)
     if min(scan.data.shape) < FEW_SLICES:
-        what = f"{'x'.join(map(str, scan.data.shape))} voxels are a few slices, not a volume"
+        what = f"{'x'.join(map(str, scan.data.shape))} voxels are only a few slices, not a volume"
         yield Finding(case, "few slices", "warning", what, "leave the case out, or convert the whole series")
 
 

@@ -75,7 +75,9 @@ def _check_series(case: Case, series: Sequence[Series]) -> Iterator[Finding]:
     if case.series is None and len(axial) > 1:
         tie = axial[0].slices == axial[1].slices
         severity: Severity = "error" if tie else "warning"
-        taken = "none was read, because the largest have the same size" if tie else "the first, the largest, was read"
+        taken = (
+            "none was read, because the largest have the same size" if tie else "the largest, listed first, was read"
+        )
         what = f"{len(axial)} axial CTs are in its folder, {', '.join(map(str, axial))}: {taken}"
-        remedy = "choose one by its UID, in the column series of a manifest"
+        remedy = "choose one by writing its UID into the column series of a manifest"
         yield Finding(case.id, "several series", severity, what, remedy)

@@ -38,7 +38,7 @@ def check_organs(
     """
     if not classes.any():
         what = f"the label holds none of {', '.join(annotated)}"
-        remedy = "replace the label file, or leave the case out by data.exclude, unless the scan shows none of them"
+        remedy = "replace the label file, or exclude the case with data.exclude, unless the scan shows none of them"
         yield Finding(case, "empty label", "warning", what, remedy)
         return
     for index, box in enumerate(organ_boxes(classes, len(organs)), start=1):

@@ -33,7 +33,7 @@ def _check_volume(case: str, organ: str, structure: Structure, anatomy: Anatomy)
     low, high = anatomy.volume_ml.get(organ, (0, float("inf")))
     if structure.volume_ml > high or (structure.volume_ml < low and not structure.faces):
         what = f"{organ} has {structure.volume_ml:.3g} mL, not {low} to {high} mL"
-        remedy = f"look at the case: spacing, codes, label; if it is true, widen anatomy.volume_ml.{organ}"
+        remedy = f"check the case's spacing, codes and label; if the volume is right, widen anatomy.volume_ml.{organ}"
         yield Finding(case, "volume", "warning", what, remedy, organ)
 
 
@@ -59,4 +59,4 @@ def _check_names(case: str, structures: Mapping[str, Structure], anatomy: Anatom
     if better_names:
         what = ", ".join(f"{organ} is where {other} should be" for organ, other in better_names.items())
         remedy = "look at the case; correct label_codes if a code has another organ's name, else the label file"
-        yield Finding(case, "place", "warning", what, remedy)
+        yield Finding(case, "position", "warning", what, remedy)

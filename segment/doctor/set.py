@@ -63,7 +63,7 @@ def check_duplicates(cases: Sequence[Case], hashes: Mapping[str, str], part_of: 
             continue
         names = ", ".join(case.id for case in group)
         parts = sorted({part_of[case.id] for case in group if case.id in part_of})
-        what = "these hold the same CT"
+        what = "these contain the same CT"
         if len(parts) > 1:
             what += f", in {' and '.join(parts)}"
         one_patient = len({case.patient for case in group}) == 1
@@ -99,7 +99,7 @@ def check_sources(annotated: Mapping[str, Collection[str]], organs: Sequence[str
             remedy = (
                 "name its organs as conf/anatomy/default.yaml does, or add +anatomy.volume_ml.<organ>=[<least>,<most>]"
             )
-            yield Finding(source, "nothing judged", "warning", what, remedy)
+            yield Finding(source, "nothing checked", "warning", what, remedy)
 
 
 def check_absent(

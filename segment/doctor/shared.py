@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from segment.doctor.finding import Finding, Severity
 
 # In a single case these may be right, for example with a transplanted kidney. In most cases of a source they are not.
-EXCEPTIONAL = ("place", "sides")
+EXCEPTIONAL = ("position", "sides")
 FEW = 3  # up to this number, findings are not merged
 
 

@@ -38,7 +38,8 @@ def check_sides(case: str, structures: Mapping[str, Structure], anatomy: Anatomy
     if len(wrong) == len(outward_mm) and len(wrong) > 2:
         what = f"all of {names} lie on the wrong side: image or label is mirrored, or the affine has the wrong sign"
         remedy = (
-            "negate the affine's first row in image and label if contours fit the organs and the heart is right, too"
+            "negate the affine's first row in image and label, if contours fit the organs and the heart is on the "
+            "right, too"
         )
         yield Finding(case, "mirrored", "error", what, remedy)
     elif len(wrong) == len(outward_mm) and len(wrong) == 2:

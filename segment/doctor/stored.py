@@ -41,8 +41,8 @@ def check_labels(volumes: Iterable[StoredVolume], anatomy: Anatomy, mode: str) -
         log.warning("%s", sentence)
     if errors:
         msg = (
-            f"labels do not fit the anatomy: {' · '.join(_sentences(errors))}. segment doctor shows the cases; leave "
-            "them out by data.exclude=[…], or train on them anyway by label_check=warn"
+            f"labels do not fit the anatomy: {' · '.join(_sentences(errors))}. segment doctor shows the cases; exclude "
+            "them with data.exclude=[…], or train on them anyway with label_check=warn"
         )
         raise UserError(msg)
 

@@ -20,4 +20,4 @@ FOR_DATA_SETS = Advice(
     choose="name its UID in the column series of a manifest (data=manifest), or keep one CT in the folder",
     straighten="run segment predict with straighten=true, and annotate the straightened CT that it writes",
 )
-FOR_PREDICTION = Advice(choose="choose one by series=<UID>", straighten="resample them with straighten=true")
+FOR_PREDICTION = Advice(choose="choose one with series=<UID>", straighten="resample them with straighten=true")

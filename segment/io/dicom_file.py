@@ -13,6 +13,7 @@ from pydicom import config, uid
 from pydicom.dataset import Dataset
 
 from segment.errors import UserError
+from segment.io.decoding import DecodingError, decoding
 from segment.io.grid import check_spacing
 from segment.io.padding import padding_as_air, padding_hu
 from segment.io.series import Slice
@@ -136,11 +137,14 @@ def read_hu(ct_slice: Slice) -> np.ndarray:
     reader.SetImageIO("GDCMImageIO")
     reader.SetFileName(str(ct_slice.path))
     try:
-        hu: np.ndarray = SimpleITK.GetArrayFromImage(reader.Execute()).reshape(ct_slice.shape[::-1]).T
-    except (RuntimeError, ValueError) as error:
+        with decoding(ct_slice.path):
+            image = reader.Execute()
+        hu: np.ndarray = SimpleITK.GetArrayFromImage(image).reshape(ct_slice.shape[::-1]).T
+    except (DecodingError, ValueError) as error:
         msg = (
-            f"cannot decode the pixels of {ct_slice.path}: the file is damaged, incomplete or its compression "
-            f"({_compression(ct_slice.path)}) is not supported; copy it again, or decompress it (gdcmconv --raw)"
+            f"cannot decode the pixels of {ct_slice.path} ({error}): the file is damaged, incomplete or its "
+            f"compression ({_compression(ct_slice.path)}) is not supported; copy it again, or decompress it (gdcmconv "
+            "--raw)"
         )
         raise UserError(msg) from error
     return hu if ct_slice.padding_hu is None else padding_as_air(hu, ct_slice.padding_hu)

@@ -1,7 +1,6 @@
 """Read organ masks from DICOM segmentations (PS3.3, A.51) onto the grid of the CT that they annotate."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,8 @@ from pydicom import config, uid
 from pydicom.dataset import Dataset
 
 from segment.errors import UserError
-from segment.io.grid import GRID_TOLERANCE, check_spacing
+from segment.io.frame_position import locate_frame, slice_view
+from segment.io.grid import check_spacing
 from segment.io.scan import Scan
 from segment.io.segments import structures_of
 
@@ -61,7 +61,7 @@ def read_dicom_seg(path: Path, like: Scan, names: Mapping[str, Sequence[str]] | 
     masks = {name: np.zeros(like.data.shape, bool) for name in structures.values()}
     for (name, affine), pixel_rows in zip(frames, pixels, strict=True):
         plane = pixel_rows.T  # (I,J)
-        view = _slice_view(masks[name], _locate(affine, plane.shape, like), plane, path)
+        view = slice_view(masks[name], locate_frame(affine, plane.shape, like), plane, path)
         view[plane] = True
     return masks
 
@@ -93,7 +93,7 @@ def max_frame_offset(path: Path, like: Scan) -> tuple[float, float]:
     """
     with config.disable_value_validation():
         file = pydicom.dcmread(path, specific_tags=list(_TAGS), stop_before_pixels=True)
-        positions = [_locate(affine, (file.Columns, file.Rows), like) for _, affine in _frames(file, path)]
+        positions = [locate_frame(affine, (file.Columns, file.Rows), like) for _, affine in _frames(file, path)]
     largest_mm = max((position.offset_mm for position in positions), default=0)
     largest_voxels = max((position.offset_voxels for position in positions), default=0)
     return largest_mm, largest_voxels
@@ -139,64 +139,3 @@ def _pixels(file: Dataset) -> np.ndarray:
     stored = file.pixel_array.reshape(-1, file.Rows, file.Columns)
     threshold = file.MaximumFractionalValue / 2 if file.SegmentationType == "FRACTIONAL" else 1
     return stored >= threshold
-
-
-@dataclass(frozen=True)
-class _FramePosition:
-    """Position of a frame in the CT, rounded to whole voxels, and the rounding error.
-
-    Attributes:
-        start: (3,) voxel of the CT at the frame's first pixel.
-        steps: (3,2) voxels of the CT per column and per row of the frame.
-        offset_mm: Largest rounding error of a corner.
-        offset_voxels: The same in voxels of the CT, along the axis where it is largest.
-        at_mm: (3,) RAS+ position of the frame's first pixel.
-    """
-
-    start: np.ndarray
-    steps: np.ndarray
-    offset_mm: float
-    offset_voxels: float
-    at_mm: np.ndarray
-
-
-def _locate(affine: np.ndarray, shape: tuple[int, ...], like: Scan) -> _FramePosition:
-    """Find the position in the CT of a frame with this in-plane affine and shape (columns, rows)."""
-    to_voxel = np.linalg.inv(like.affine)
-    steps = np.rint(to_voxel[:3, :3] @ affine[:, :2]).astype(int)
-    start = np.rint(to_voxel[:3] @ [*affine[:, 2], 1]).astype(int)
-    ends = np.array([[0, 0, 1], [1, 0, 1], [0, 1, 1], [1, 1, 1]]) * (shape[0] - 1, shape[1] - 1, 1)
-    index = steps @ ends[:, :2].T + start[:, None]  # (3,4): corners of the frame in voxels of the CT
-    apart_mm = affine @ ends.T - (like.affine[:3, :3] @ index + like.affine[:3, 3:])
-    offset_mm = float(np.linalg.norm(apart_mm, axis=0).max())
-    offset_voxels = float(np.abs(to_voxel[:3, :3] @ apart_mm).max())
-    return _FramePosition(start, steps, offset_mm, offset_voxels, affine[:, 2])
-
-
-def _slice_view(mask: np.ndarray, position: _FramePosition, plane: np.ndarray, path: Path) -> np.ndarray:
-    """Return the slice of a mask that a frame (I,J) covers, as a view with the frame's own order of axes.
-
-    Raises:
-        UserError: When the frame is not on a slice of the CT, or does not cover the whole slice.
-    """
-    steps, start = position.steps, position.start
-    i, j = np.abs(steps).argmax(axis=0)
-    is_parallel = (np.abs(steps).sum(axis=0) == 1).all() and i != j
-    k = 3 - i - j
-    if position.offset_voxels > GRID_TOLERANCE or not is_parallel or not 0 <= start[k] < mask.shape[k]:
-        msg = (
-            f"{path} has a frame at {position.at_mm.round(3).tolist()} mm (RAS+) that is not on a slice of its CT, "
-            f"but {position.offset_mm:.3g} mm or some slices away; give the CT it was annotated on, or resample the "
-            "segmentation onto it"
-        )
-        raise UserError(msg)
-    view = mask.transpose(i, j, k)[:: steps[i, 0], :: steps[j, 1], start[k]]
-    first_i = 0 if steps[i, 0] > 0 else mask.shape[i] - 1
-    first_j = 0 if steps[j, 1] > 0 else mask.shape[j] - 1
-    if view.shape != plane.shape or (start[i], start[j]) != (first_i, first_j):
-        msg = (
-            f"{path} has frames of {plane.shape} voxels that begin at voxel {start.tolist()} of its CT, which has "
-            f"{view.shape} per slice; give the CT it was annotated on, or resample the segmentation onto it"
-        )
-        raise UserError(msg)
-    return view

@@ -6,6 +6,7 @@ import numpy as np
 import SimpleITK
 
 from segment.errors import UserError
+from segment.io.decoding import decoding
 from segment.io.grid import Grid, check_geometry, check_shape
 from segment.io.scan import Scan, geometry_header
 from segment.io.text_header import TextHeader, read_text_header
@@ -22,7 +23,9 @@ def read_itk(path: Path) -> Scan:
     """
     header, reader = _open(path)
     size, affine = reader.GetSize(), _affine(path, reader, header)
-    values = SimpleITK.GetArrayFromImage(reader.Execute()).T.reshape(size[:3])
+    with decoding(path):
+        image = reader.Execute()
+    values = SimpleITK.GetArrayFromImage(image).T.reshape(size[:3])
     return Scan(values, affine, geometry_header(size, affine, header.is_oriented), size, is_oriented=header.is_oriented)
 
 
@@ -48,7 +51,8 @@ def _open(path: Path) -> tuple[TextHeader, SimpleITK.ImageFileReader]:
     reader = SimpleITK.ImageFileReader()
     reader.SetImageIO("NrrdImageIO" if path.name.lower().endswith(".nrrd") else "MetaImageIO")
     reader.SetFileName(str(path))
-    reader.ReadImageInformation()
+    with decoding(path):
+        reader.ReadImageInformation()
     if reader.GetNumberOfComponents() != 1:
         msg = f"{path} holds {reader.GetNumberOfComponents()} numbers per voxel; give one number per voxel"
         raise UserError(msg)

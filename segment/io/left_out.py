@@ -7,8 +7,8 @@ from pathlib import Path
 
 from segment.io.scan import SUFFIXES, has_suffix
 
-_TWO_FILES = "its voxels and its header are two files, which are not read; convert it to .nii.gz or .mha"
-_FORMAT = "a format that is not read; convert it to .nii.gz"
+_TWO_FILES = "its header and voxels are separate files, which are not supported; convert it to .nii.gz or .mha"
+_FORMAT = "an unsupported format; convert it to .nii.gz"
 _ARCHIVE = "an archive or compressed file; unpack it"
 _NOT_READ = {
     (".mhd", ".raw", ".zraw", ".hdr", ".img", ".hdr.gz", ".img.gz", ".nhdr", ".raw.gz"): _TWO_FILES,

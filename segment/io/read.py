@@ -107,5 +107,10 @@ def _read(path: Path, nifti_reader: Callable[[Path], Read], itk_reader: Callable
     except UserError:
         raise
     except Exception as error:  # the parsers can raise nearly anything on damaged bytes
-        msg = f"cannot read {path}: it is damaged, incomplete or not what its name says; copy or download it again"
+        first_line = (str(error).splitlines() or [type(error).__name__])[0]
+        cause = first_line.removesuffix(f" from {path}")  # nibabel repeats the path
+        msg = (
+            f"cannot read {path}: it is damaged, incomplete or not what its name says ({cause}); copy or download it "
+            "again"
+        )
         raise UserError(msg) from error

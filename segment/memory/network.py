@@ -81,7 +81,7 @@ def check_weights(net: Callable[..., nn.Module], classes: int) -> None:
         return
     needed = 4 * (2 + OPTIMIZER) * weights
     check_memory(
-        needed, f"training a network of {weights:,} weights", "make it narrower, by a smaller model.net.base_channels"
+        needed, f"training a network of {weights:,} weights", "make it narrower with a smaller model.net.base_channels"
     )
 
 
@@ -119,7 +119,7 @@ def check_step(
     if needed <= free:
         return
     at_least = "at least " if needed == image else ""
-    remedy = "take another network or a larger machine"
+    remedy = "use another network or a larger machine"
     for key, batch, patch in _smaller(net, batch_size, patch_size, ROOM * free / needed):
         if step_bytes(net, batch, patch, dtype) <= ROOM * free:
             value = batch if key == "data.batch_size" else list(patch)

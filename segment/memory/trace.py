@@ -5,13 +5,13 @@ that exist at the same time. Workspace of kernels is not counted, except for `KE
 """
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+
+from segment.memory.torch_internals import observe_operations
 
 # oneDNN uses its own memory layout: on a CPU it copies inputs and outputs of these operations while they run.
 KERNELS = ("convolution", "convolution_backward")
@@ -24,41 +24,31 @@ def peak(computation: Callable[[], Any]) -> int:
         RuntimeError: When an operation does not support the meta device, or depends on values.
     """
     ledger = _Ledger()
-    with ledger:
+    with observe_operations(ledger.record):
         computation()
     return ledger.most
 
 
-class _Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Ledger:
     """Adds the size of every new storage, and subtracts it when the storage is freed."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
         self.held = 0
         self.most = 0
-        self._known: set[int] = set()
+        self._known: set[int] = set()  # a storage is one Python object for as long as it lives, so its id names it
 
-    def __torch_dispatch__(
-        self,
-        func: Any,  # noqa: ANN401
-        types: Any,  # noqa: ANN401
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:  # noqa: ANN401
-        inputs = [tensor for tensor in tree_leaves((args, kwargs)) if isinstance(tensor, Tensor)]
-        before = {tensor.untyped_storage()._cdata for tensor in inputs}
-        result = func(*args, **(kwargs or {}))
-        outputs = [tensor for tensor in tree_leaves(result) if isinstance(tensor, Tensor)]
+    def record(self, operation: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
+        """Add the storages that an operation created."""
+        before = {id(tensor.untyped_storage()) for tensor in inputs}
         for tensor in outputs:
             storage = tensor.untyped_storage()
-            if storage._cdata not in before and storage._cdata not in self._known:
+            if id(storage) not in before and id(storage) not in self._known:
                 self._add(storage)
-        copies = sum(map(_size, (*inputs, *outputs))) if func.overloadpacket.__name__ in KERNELS else 0
+        copies = sum(map(_size, (*inputs, *outputs))) if operation in KERNELS else 0
         self.most = max(self.most, self.held + copies)
-        return result
 
     def _add(self, storage: torch.UntypedStorage) -> None:
-        key, size = storage._cdata, storage.nbytes()
+        key, size = id(storage), storage.nbytes()
         self._known.add(key)
         self.held += size
         weakref.finalize(storage, self._remove, key, size)

@@ -57,20 +57,21 @@ def print_scores(path: Path) -> None:
     count = len({case for case, _ in rows})
     table = Table(title=f"{count} test cases, means over patients" if count > 1 else "1 test case")
     headings = [metric.heading for metric in METRICS.values()]
-    for column in ("organ", *headings, "true mL", "predicted mL", "lowest dice"):
+    for column in ("organ", *headings, "reference mL", "predicted mL", "lowest dice"):
         table.add_column(column, justify="left" if column == "organ" else "right")
     means = []
     for organ in dict.fromkeys(score.organ for _, score in rows):
         scores = [score for _, score in rows if score.organ == organ]
-        means.append(nan_mean(s.dice for s in scores))
-        lowest = min((s.dice for s in scores if not math.isnan(s.dice)), default=math.nan)
-        table.add_row(
-            organ,
-            *(f"{nan_mean(getattr(s, name) for s in scores):.{metric.digits}f}" for name, metric in METRICS.items()),
-            f"{nan_mean(s.volume_ml_true for s in scores):.0f}",
-            f"{nan_mean(s.volume_ml_pred for s in scores):.0f}",
-            f"{lowest:.3f}",
-        )
+        means.append(nan_mean(score.dice for score in scores))
+        cells = [organ]
+        for name, metric in METRICS.items():
+            mean = nan_mean(getattr(score, name) for score in scores)
+            cells.append(f"{mean:.{metric.digits}f}")
+        for name in ("volume_ml_reference", "volume_ml_pred"):
+            mean_ml = nan_mean(getattr(score, name) for score in scores)
+            cells.append(f"{mean_ml:.0f}")
+        lowest = min((score.dice for score in scores if not math.isnan(score.dice)), default=math.nan)
+        table.add_row(*cells, f"{lowest:.3f}")
     table.add_section()
     table.add_row("mean", f"{nan_mean(means):.3f}")
     Console().print(table)

@@ -20,7 +20,7 @@ _CORNER_BITS = 128 >> np.arange(8).reshape(2, 2, 2)
 class OrganScore:
     """Scores of one organ of one case.
 
-    If the case does not annotate the organ, all scores and `volume_ml_true` are NaN.
+    If the case does not annotate the organ, all scores and `volume_ml_reference` are NaN.
 
     Attributes:
         organ: Name of the organ.
@@ -34,7 +34,7 @@ class OrganScore:
         nsd: Normalised surface distance, also called surface Dice: the share of the area of both surfaces that is
             within the organ's tolerance of the other surface (Nikolov et al. 2021, doi:10.2196/26151). NaN or 0 in the
             same cases as dice.
-        volume_ml_true: Volume of the reference.
+        volume_ml_reference: Volume of the reference.
         volume_ml_pred: Volume of the prediction.
     """
 
@@ -42,7 +42,7 @@ class OrganScore:
     dice: float
     hd95_mm: float
     nsd: float
-    volume_ml_true: float
+    volume_ml_reference: float
     volume_ml_pred: float
 
 
@@ -122,14 +122,14 @@ def mean_scores(cases: Iterable[Sequence[OrganScore]]) -> dict[str, float]:
 def _score_organ(
     organ: str, pred: np.ndarray, reference: np.ndarray, edges_mm: np.ndarray, voxel_ml: float, tolerance_mm: float
 ) -> OrganScore:
-    count_pred, count_true = int(np.count_nonzero(pred)), int(np.count_nonzero(reference))
-    volumes = {"volume_ml_true": count_true * voxel_ml, "volume_ml_pred": count_pred * voxel_ml}
-    if count_pred == 0 or count_true == 0:
-        share = math.nan if count_pred == count_true else 0.0
+    count_pred, count_reference = int(np.count_nonzero(pred)), int(np.count_nonzero(reference))
+    volumes = {"volume_ml_reference": count_reference * voxel_ml, "volume_ml_pred": count_pred * voxel_ml}
+    if count_pred == 0 or count_reference == 0:
+        share = math.nan if count_pred == count_reference else 0.0
         return OrganScore(organ, dice=share, hd95_mm=math.nan, nsd=share, **volumes)
     box = _bounding_box(pred | reference)
     pred, reference = pred[box], reference[box]
-    dice = 2 * int(np.count_nonzero(pred & reference)) / (count_pred + count_true)
+    dice = 2 * int(np.count_nonzero(pred & reference)) / (count_pred + count_reference)
     spacing_mm = np.linalg.norm(edges_mm, axis=0)
     hd95_mm, nsd = _surface_scores(_surface(pred, spacing_mm), _surface(reference, spacing_mm), edges_mm, tolerance_mm)
     return OrganScore(organ, dice=dice, hd95_mm=hd95_mm, nsd=nsd, **volumes)
@@ -180,7 +180,7 @@ def _surface_scores(
 def _to_nearest(position: np.ndarray, other: np.ndarray, edges_mm: np.ndarray) -> np.ndarray:
     """Steps (N,3) in voxels from points of one surface to the nearest points of the other.
 
-    Uses a distance transform: its time and memory depend only on the size of the box. A search tree is a little
+    This uses a distance transform, whose time and memory depend only on the size of the box. A search tree is a little
     faster for good masks, but takes minutes for the noisy masks of an untrained network.
     """
     background = np.ones(np.maximum(position.max(axis=0), other.max(axis=0)) + 1, dtype=bool)

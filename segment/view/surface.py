@@ -70,8 +70,9 @@ def build_surface(
     if not present:
         return None
     edges = np.array(spacing_mm)
-    low = np.min([[part.start for part in box] for box in present], axis=0) * edges
-    high = np.max([[part.stop - 1 for part in box] for box in present], axis=0) * edges
+    first = [[part.start for part in box] for box in present]
+    last = [[part.stop - 1 for part in box] for box in present]
+    low, high = np.min(first, axis=0) * edges, np.max(last, axis=0) * edges
     step = _step(low, high, edges, organs)
     grid = [_axis(*ends, step) for ends in zip(low, high, edges, strict=True)]
     middle = (low + high) / 2

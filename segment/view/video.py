@@ -50,7 +50,7 @@ def write_video(
     """
     slices, rotations = round(_SLICES_SHARE * max_seconds * fps), round((1 - _SLICES_SHARE) * max_seconds * fps)
     if min(slices, rotations) < 1:
-        msg = f"fps * max_seconds must leave frames for slices and turn, got {fps} * {max_seconds}"
+        msg = f"fps * max_seconds must leave frames for the slices and the rotation, got {fps} * {max_seconds}"
         raise ValueError(msg)
     scene = make_scene(ct, pred, None, affine, organs, window_hu)
     colors = organ_colors(organs)

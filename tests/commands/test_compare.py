@@ -21,7 +21,7 @@ from run_folders import ORGANS, Study, write_run
 
 from segment.__main__ import main
 from segment.commands.merge import merge
-from segment.comparison.merge import merge_cases, write_merged
+from segment.comparison.merge_cases import merge_cases, write_merged
 from segment.errors import UserError
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "compare.md"
@@ -199,7 +199,7 @@ def test_the_reference_is_compared_with_every_other_arm(compare, tmp_path):
     assert pairs == [{("A", "B"), ("A", "C"), ("B", "C")}, {("B", "A"), ("B", "C")}, {("B", "A"), ("B", "C")}]
     code, _, err = compare("2", "4", "8", "output=none", "reference=Z")
     assert code == 2
-    assert err.startswith("error: reference=Z is no arm of this comparison; give a letter: A: ")
+    assert err.startswith("error: reference=Z is not an arm of this comparison; give a letter: A: ")
 
 
 def merged_folds(study, folder, shift=0.0, channels=(16, 16, 16)):
@@ -257,7 +257,7 @@ def test_a_merged_table_of_several_recipes_is_refused(compare, tmp_path):
     )
 
 
-def test_a_bare_table_can_be_compared(compare, tmp_path):
+def test_a_table_without_its_run_folder_can_be_compared(compare, tmp_path):
     study = Study()
     study.run(tmp_path / "a")
     (study.run(tmp_path / "b", shift=-0.05) / "cases.csv").rename(tmp_path / "table.csv")
@@ -543,7 +543,7 @@ def test_an_error_of_the_user_is_one_sentence(compare, tmp_path, arguments, mess
         file.write("include_trained: true\n")
     (tmp_path / "empty").mkdir()
     (tmp_path / "bad.csv").write_text("nothing\n1\n")
-    header = "case,organ,dice,hd95_mm,nsd,volume_ml_true,volume_ml_pred\n"
+    header = "case,organ,dice,hd95_mm,nsd,volume_ml_reference,volume_ml_pred\n"
     (tmp_path / "none.csv").write_text(header)
     rows = [f"{case},{organ},0.9,1,0.8,10,10\n" for case, organ in (("x", "liver"), ("x", "spleen"), ("y", "liver"))]
     (tmp_path / "half.csv").write_text(header + "".join(rows))
@@ -674,8 +674,8 @@ def test_an_error_of_wandb_is_a_warning(compare, tmp_path, monkeypatch):
         msg = "no disk"
         raise OSError(msg)
 
-    monkeypatch.setattr("segment.comparison.report.wandb_report.choose_mode", lambda _: "offline")
-    monkeypatch.setattr("segment.comparison.report.wandb_report.start_session", fail)
+    monkeypatch.setattr("segment.comparison.report.wandb_comparison.choose_mode", lambda _: "offline")
+    monkeypatch.setattr("segment.comparison.report.wandb_comparison.start_session", fail)
     Study(patients=6).sweep(tmp_path / "a", range(2))
     code, _, err = compare("a", "output=out", "wandb=project")
     assert code == 0

@@ -220,9 +220,11 @@ def test_codes_exchanged_in_the_configuration_are_reported_once(doctor, phantoms
     code, found, _, _ = doctor(phantoms, "data=folder", f"data.sources.folder.root={phantoms}", codes)
     assert code == 2
     errors = {f["check"]: f for f in found["findings"] if f["severity"] == "error"}
-    assert errors.keys() == {"place", "label codes"}
-    assert len([f for f in found["findings"] if f["check"] == "place"]) == 1
-    assert errors["place"]["what"].startswith("left_kidney is where spleen should be, spleen is where left_kidney sh")
+    assert errors.keys() == {"position", "label codes"}
+    assert len([f for f in found["findings"] if f["check"] == "position"]) == 1
+    assert errors["position"]["what"].startswith(
+        "left_kidney is where spleen should be, spleen is where left_kidney sh"
+    )
     assert errors["label codes"]["what"] == (
         "3 is where spleen should be, not left_kidney, 13 is where left_kidney should be, not spleen; the table of "
         "data=flare22 agrees"

@@ -15,7 +15,7 @@ from segment import build
 from segment.callbacks import case_report as report
 from segment.commands.evaluate import evaluate, main
 from segment.comparison.arms import gather
-from segment.comparison.find import find_runs
+from segment.comparison.find_runs import find_runs
 from segment.data import scan_cache
 from segment.data.datamodule import CTDataModule
 from segment.data.splits.random_split import RandomSplit
@@ -81,7 +81,7 @@ def test_scores_are_those_of_the_masks(run, data, tmp_path):
     assert len(found) == 8
     liver, spleen = found["folder/case0", "liver"], found["folder/case0", "spleen"]
     assert liver.dice == pytest.approx(2 * 150 / (150 + 180))
-    assert (liver.volume_ml_true, liver.volume_ml_pred) == pytest.approx((150 * 0.03, 180 * 0.03))
+    assert (liver.volume_ml_reference, liver.volume_ml_pred) == pytest.approx((150 * 0.03, 180 * 0.03))
     assert liver.hd95_mm == pytest.approx(2.0)  # the thickness of the layer, one voxel
     assert liver.nsd == 1.0  # within its 5 mm
     assert (spleen.dice, spleen.nsd) == (0.0, 0.0)

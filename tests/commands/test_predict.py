@@ -263,7 +263,7 @@ def test_one_of_several_series_is_selected(run, tmp_path):
     tiny.write_dicom(tmp_path / "ct", SeriesInstanceUID="1.2.3.5")
     for path in tiny.write_dicom(tmp_path / "other", seed=1).iterdir():
         path.rename(tmp_path / "ct" / f"other{path.name}")
-    with pytest.raises(UserError, match=r"2 axial CT series of the same size: .*choose one by series=<UID>$"):
+    with pytest.raises(UserError, match=r"2 axial CT series of the same size: .*choose one with series=<UID>$"):
         run(tmp_path / "ct")
     run(tmp_path / "ct", "series=1.2.3.4", "overwrite=true")
     assert volumes(tmp_path / "masks") == pytest.approx(expected("ct", 1))
@@ -312,7 +312,7 @@ def test_the_output_has_the_folders_of_the_input_and_other_files_are_named(run, 
     assert capsys.readouterr().out.splitlines() == [
         f"3 of 3 masks are in {masks}",
         "60 left out (p2/AUTORUN/0.dll, p2/AUTORUN/1.dll, p2/AUTORUN/10.dll and 57 more): neither a volume nor DICOM",
-        "1 left out (p1/label.nii.gz): a label map, no CT",
+        "1 left out (p1/label.nii.gz): a label map, not a CT",
     ]
     first = (masks / "p1" / "ct_seg.nii.gz").stat().st_mtime_ns
     tiny.save(scans / "p4" / "ct.nii.gz", tiny.body(3)[0])
@@ -326,7 +326,7 @@ def test_a_label_map_as_input_is_refused_without_making_a_folder(run, tmp_path):
     tiny.save(tmp_path / "cts" / "a.nii.gz", tiny.body()[1])
     with pytest.raises(UserError, match=r"a\.nii\.gz cannot be a CT: numbers from 0 to 2 are codes of a label map"):
         run(tmp_path / "cts" / "a.nii.gz")
-    with pytest.raises(UserError, match=r"no CT among the inputs:\n  1 left out \(a\.nii\.gz\): a label map, no CT"):
+    with pytest.raises(UserError, match=r"no CT among the inputs:\n  1 left out \(a\.nii\.gz\): a label map, not a CT"):
         run(tmp_path / "cts")
     assert not (tmp_path / "masks").exists()
 

@@ -212,7 +212,7 @@ def test_data_sets_with_different_organs_are_combined(tmp_path, cache, finished)
     assert all({case.split("/")[0] for case in cases} == {"phantom", "folder"} for cases in split.values())
     for case, score in read_cases(run / "cases.csv"):
         is_known = case.startswith("phantom") or score.organ == "spleen"
-        assert math.isnan(score.volume_ml_true) != is_known
+        assert math.isnan(score.volume_ml_reference) != is_known
 
 
 def test_a_cross_validation_tests_every_case_once_and_its_tables_are_merged(tmp_path, cache, finished):

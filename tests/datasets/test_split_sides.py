@@ -113,7 +113,7 @@ def test_a_quarter_across_the_midline_is_too_much(tmp_path, start, refused):
 
 def test_two_large_pieces_of_one_kidney_are_refused(tmp_path):
     above = (*RIGHT[:2], slice(22, 28))
-    with pytest.raises(UserError, match="has two large pieces on the right, so its sides are unknown"):
+    with pytest.raises(UserError, match="has two large pieces on the right, so right and left are unknown"):
         split(tmp_path, RIGHT, above)
 
 

@@ -54,7 +54,7 @@ def test_a_folder_of_several_cts_is_a_warning_until_one_is_chosen(tmp_path):
     (finding,) = (f for f in inspect(case, ORGANS, torso.ANATOMY).findings if f.check == "several series")
     assert finding.severity == "warning"
     assert finding.what.startswith("2 axial CTs are in its folder, 1.2.2 (no description, 6 slices, axial), 1.2.")
-    assert finding.remedy == "choose one by its UID, in the column series of a manifest"
+    assert finding.remedy == "choose one by writing its UID into the column series of a manifest"
     assert ("warning", "several series", "") not in found(replace(case, series="1.2.1"))
 
 
@@ -69,7 +69,7 @@ def test_two_cts_of_the_same_size_in_a_folder_are_an_error_that_names_them(tmp_p
     (finding,) = inspect(case, ORGANS, torso.ANATOMY).findings
     assert (finding.severity, finding.check) == ("error", "several series")
     assert "1.2.1 (soft, 4 slices, axial), 1.2.2 (lung, 4 slices, axial): none was read" in finding.what
-    assert finding.remedy == "choose one by its UID, in the column series of a manifest"
+    assert finding.remedy == "choose one by writing its UID into the column series of a manifest"
     inspect(replace(case, series="1.2.1"), ORGANS, torso.ANATOMY)
     assert len(seen) == 2 * 8  # every header once in each inspection
 

@@ -2,8 +2,8 @@ import pytest
 from bodies import ANATOMY, CONF, body, place
 from omegaconf import OmegaConf
 
+from segment.doctor.code_table import code_table
 from segment.doctor.codes import Table, best_table, check_codes, public_tables
-from segment.doctor.listing import code_table
 
 OTHERS = OmegaConf.to_container(OmegaConf.load(CONF / "doctor.yaml").code_tables)
 TABLES = {table.name: table for table in public_tables(CONF, OTHERS)}
@@ -54,7 +54,7 @@ def test_codes_in_no_table_are_not_guessed():
     (finding,) = check_codes("folder", [{7: place("liver"), 900: place("spleen")}], {}, list(TABLES.values()), ANATOMY)
     assert finding.what == "label_codes does not name the 2 code(s) 7, 900"
     assert finding.remedy == (
-        "name each code (7, 900) in data.sources.folder.label_codes, by the volume and position that are listed for "
+        "name each code (7, 900) in data.sources.folder.label_codes, judging by the volume and position listed for "
         "it, and look at the contact sheet"
     )
 

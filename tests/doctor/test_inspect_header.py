@@ -64,7 +64,7 @@ def test_only_a_strongly_rotated_scan_is_a_warning(tmp_path):
         c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
         return np.array([[1, 0, 0, 0], [0, c, -s, 0], [0, s, c, 0], [0, 0, 0, 1]]) @ AFFINE
 
-    assert ("warning", "askew axes", "") in found(write_case(tmp_path / "far", affine=rotated(40)))
+    assert ("warning", "oblique axes", "") in found(write_case(tmp_path / "far", affine=rotated(40)))
     assert found(write_case(tmp_path / "near", affine=rotated(10))) == set()
 
 

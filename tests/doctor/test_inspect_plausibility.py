@@ -33,7 +33,7 @@ def test_exchanged_names_are_found_in_bodies_of_every_size(size):
     for one, other in combinations(OWN, 2):
         places = body(*ALL, size=size)
         places[one], places[other] = places[other], places[one]
-        assert {check for _, check, _ in check(places)} & {"place", "swapped labels", "sides"}, (one, other)
+        assert {check for _, check, _ in check(places)} & {"position", "swapped labels", "sides"}, (one, other)
 
 
 @pytest.mark.parametrize("size", [1, 0.5])
@@ -41,19 +41,19 @@ def test_exchanged_names_are_found_in_bodies_of_every_size(size):
 def test_exchanged_organs_are_found_by_position_or_side(one, other, size):
     places = body(*OWN, size=size)
     places[one], places[other] = places[other], places[one]
-    assert {check for _, check, _ in check(places)} & {"place", "swapped labels", "sides"}
+    assert {check for _, check, _ in check(places)} & {"position", "swapped labels", "sides"}
 
 
 def test_exchanged_left_kidney_and_spleen_are_found_by_their_heights():
     """Both are on the left, so their sides do not distinguish them."""
     places = body(*OWN) | {"left_kidney": place("spleen", volume_ml=160), "spleen": place("left_kidney", volume_ml=160)}
     what = "left_kidney is where spleen should be, spleen is where left_kidney should be"
-    assert check(places) == [("warning", "place", what)]
+    assert check(places) == [("warning", "position", what)]
 
 
 def test_an_organ_with_the_name_of_another_that_is_not_annotated_is_found():
     places = body("liver", "right_kidney") | {"left_kidney": place("spleen", volume_ml=160)}
-    assert check(places) == [("warning", "place", "left_kidney is where spleen should be")]
+    assert check(places) == [("warning", "position", "left_kidney is where spleen should be")]
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_kidneys_cut_by_the_lower_end_are_distinguished_from_the_spleen():
     places = body("liver", "spleen") | kidneys
     assert check(places) == []
     places["left_kidney"], places["spleen"] = places["spleen"], places["left_kidney"]
-    assert [check for _, check, _ in check(places)] == ["place"]
+    assert [check for _, check, _ in check(places)] == ["position"]
 
 
 def test_volumes_and_hu_out_of_range_are_found():

@@ -40,7 +40,7 @@ def test_the_same_ct_in_two_parts_is_an_error_that_names_them():
     part_of = {"set/a": "train", "set/b": "test"}
     findings = check_set(cases, structures_of(cases), ["liver"], {"set/a": "1", "set/b": "1"}, part_of, [], {})
     assert [(f.severity, f.check) for f in findings] == [("error", "duplicate")]
-    assert findings[0].what == "these hold the same CT, in test and train"
+    assert findings[0].what == "these contain the same CT, in test and train"
 
 
 def test_names_that_differ_in_spelling_only_are_a_warning():
@@ -64,7 +64,7 @@ def test_an_organ_that_is_always_absent_is_an_error():
 
 def test_a_source_without_checked_structures_is_a_warning():
     findings = check_set([case("a")], {"set/a": ["liver"]}, ["spleen"], {"set/a": "1"}, {}, [], {})
-    assert [(f.severity, f.check, f.case) for f in findings] == [("warning", "nothing judged", "set")]
+    assert [(f.severity, f.check, f.case) for f in findings] == [("warning", "nothing checked", "set")]
     assert findings[0].what == "anatomy.volume_ml does not name liver: no label was checked"
 
 

@@ -35,7 +35,7 @@ def test_notes_of_a_few_cases_are_not_merged():
 
 @pytest.mark.parametrize(("count", "of", "severity"), [(1, 1, "error"), (1, 2, "warning"), (2, 3, "error")])
 def test_misplaced_organs_in_most_cases_become_errors(count, of, severity):
-    found = merge_shared(findings(count, "warning", "place"), CASES[:of])
+    found = merge_shared(findings(count, "warning", "position"), CASES[:of])
     assert [f.severity for f in found] == [severity] * count
 
 
@@ -54,6 +54,6 @@ def test_sources_are_counted_separately():
 
 
 def test_findings_about_sources_and_several_cases_are_not_merged():
-    of_set = [Finding("set", "nothing judged", "warning", "none", "name them")]
+    of_set = [Finding("set", "nothing checked", "warning", "none", "name them")]
     pair = [Finding("set/0, set/1", "duplicate", "error", "one CT", "remove one")]
     assert merge_shared([*of_set, *pair], CASES[:2]) == [*of_set, *pair]

@@ -85,4 +85,4 @@ def test_a_ct_cropped_to_one_side_has_no_middle(tmp_path, clean):
     """The left kidney is on the right of the crop's middle."""
     case = write_case(tmp_path, hu=clean[0][18:52], label=clean[1][18:52])
     checks = {check for _, check, _ in found(case)}
-    assert not checks & {"sides", "mirrored", "swapped labels", "place"}
+    assert not checks & {"sides", "mirrored", "swapped labels", "position"}

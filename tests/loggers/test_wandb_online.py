@@ -14,7 +14,7 @@ from wandb_server import KEY, served
 from segment.loggers import wandb_run
 from segment.loggers.wandb_run import WandbRun
 
-CASES = "case,organ,dice,hd95_mm,nsd,volume_ml_true,volume_ml_pred\na,liver,0.9,1.5,0.8,1000.0,990.0\n"
+CASES = "case,organ,dice,hd95_mm,nsd,volume_ml_reference,volume_ml_pred\na,liver,0.9,1.5,0.8,1000.0,990.0\n"
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from segment.runtime.signals import GRACE_S
 
 URL = "/the-remote/of-somebody"
 NETRC = "machine api.wandb.ai login user password 0123456789\n"
-CASES = """case,organ,dice,hd95_mm,nsd,volume_ml_true,volume_ml_pred
+CASES = """case,organ,dice,hd95_mm,nsd,volume_ml_reference,volume_ml_pred
 12,liver,0.9,1.5,0.8,1000.0,990.0
 12,spleen,nan,nan,nan,nan,3.0
 13,liver,0.25,30.0,0.1,900.0,100.0

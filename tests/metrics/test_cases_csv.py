@@ -34,7 +34,15 @@ def test_read_cases_returns_what_was_written(path):
     assert [score for _, score in rows][:3] == [*FIRST, SECOND[0]]
     assert str(rows[3][1]) == str(SECOND[1])  # NaN does not equal itself
     with path.open(newline="") as file:
-        assert next(csv.reader(file)) == ["case", "organ", "dice", "hd95_mm", "nsd", "volume_ml_true", "volume_ml_pred"]
+        assert next(csv.reader(file)) == [
+            "case",
+            "organ",
+            "dice",
+            "hd95_mm",
+            "nsd",
+            "volume_ml_reference",
+            "volume_ml_pred",
+        ]
 
 
 def test_create_cases_replaces_an_older_table(path):
@@ -68,7 +76,7 @@ def test_printed_means_leave_out_nan(path, capsys):
     append_case(path, "set/one", FIRST)
     lines = printed(path, capsys)
     assert lines[0] == ["2", "test", "cases,", "means", "over", "patients"]
-    assert ["organ", "dice", "hd95", "mm", "nsd", "true", "mL", "predicted", "mL", "lowest", "dice"] in lines
+    assert ["organ", "dice", "hd95", "mm", "nsd", "reference", "mL", "predicted", "mL", "lowest", "dice"] in lines
     assert ["liver", "0.800", "7.0", "0.900", "1400", "1300", "0.700"] in lines
     assert ["spleen", "0.500", "20.0", "0.250", "100", "50", "0.500"] in lines
     assert ["mean", "0.650"] in lines

@@ -50,7 +50,7 @@ def surface_distance_scores(pred, reference, spacing_mm, tolerance_mm):
 
 
 def numbers(result):
-    return result.dice, result.hd95_mm, result.nsd, result.volume_ml_true, result.volume_ml_pred
+    return result.dice, result.hd95_mm, result.nsd, result.volume_ml_reference, result.volume_ml_pred
 
 
 @pytest.mark.parametrize(("axis", "spacing_mm"), list(itertools.product(range(3), [(2, 1, 1), (1, 2, 0.5), (3, 1, 2)])))
@@ -77,7 +77,7 @@ def test_dice_and_volumes_by_hand():
     result = score(at((0, 0, 0), (0, 0, 1)), at((0, 0, 1), (0, 0, 2), (0, 0, 3)), (0.5, 2, 10))
     assert result.dice == pytest.approx(2 / 5)
     assert result.volume_ml_pred == pytest.approx(0.02)
-    assert result.volume_ml_true == pytest.approx(0.03)
+    assert result.volume_ml_reference == pytest.approx(0.03)
 
 
 def test_equal_masks():
@@ -88,7 +88,7 @@ def test_equal_masks():
 def test_an_organ_in_neither_mask_is_nan():
     result = score(at(), at())
     assert all(math.isnan(value) for value in (result.dice, result.hd95_mm, result.nsd))
-    assert (result.volume_ml_true, result.volume_ml_pred) == (0, 0)
+    assert (result.volume_ml_reference, result.volume_ml_pred) == (0, 0)
 
 
 @pytest.mark.parametrize("missed", [True, False])
@@ -142,8 +142,8 @@ def test_scores_do_not_depend_on_orientation_or_on_the_order_of_the_masks(seed, 
     turned = [mask.transpose(order)[tuple(slice(None, None, f) for f in flips)] for mask in (pred, reference)]
     expected = numbers(score(pred, reference, spacing_mm))
     assert numbers(score(*turned, spacing_mm[list(order)])) == pytest.approx(expected, abs=1e-6)
-    dice, hd95_mm, nsd, volume_ml_true, volume_ml_pred = numbers(score(reference, pred, spacing_mm))
-    assert (dice, hd95_mm, nsd, volume_ml_pred, volume_ml_true) == pytest.approx(expected, abs=1e-9)
+    dice, hd95_mm, nsd, volume_ml_reference, volume_ml_pred = numbers(score(reference, pred, spacing_mm))
+    assert (dice, hd95_mm, nsd, volume_ml_pred, volume_ml_reference) == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("degrees", [0, 30, 90, 137])
@@ -170,7 +170,7 @@ def test_distances_and_volumes_are_exact_in_a_sheared_grid():
     affine[1, 2] = 1.0  # a step along k also moves 1 mm along y
     result = score(at((2, 2, 1)), at((2, 2, 2)), affine=affine)
     assert result.hd95_mm == pytest.approx(math.sqrt(5))
-    assert result.volume_ml_true == pytest.approx(0.002)
+    assert result.volume_ml_reference == pytest.approx(0.002)
 
 
 def test_every_organ_has_its_own_index_and_tolerance():
@@ -190,8 +190,8 @@ def test_an_organ_that_is_not_annotated_has_a_predicted_volume_and_no_score():
     heart, bone = score_case(
         pred, reference, np.eye(4), ["heart", "bone"], {"heart": 0, "bone": 1}, [True, True, False]
     )
-    assert (heart.dice, heart.volume_ml_true) == (1, 0.001)
-    assert all(math.isnan(value) for value in (bone.dice, bone.hd95_mm, bone.nsd, bone.volume_ml_true))
+    assert (heart.dice, heart.volume_ml_reference) == (1, 0.001)
+    assert all(math.isnan(value) for value in (bone.dice, bone.hd95_mm, bone.nsd, bone.volume_ml_reference))
     assert bone.volume_ml_pred == 0.001
     assert mean_scores([[heart, bone]])["dice/mean"] == 1
 

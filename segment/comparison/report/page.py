@@ -84,7 +84,9 @@ def _arms(arms: Sequence[Arm]) -> str:
     keys = list(dict.fromkeys(key for arm in arms for key in arm.differs))
     if not keys:
         return table
-    values = [(key, *(arm.differs[key] for arm in arms)) for key in keys]
+    values = []
+    for key in keys:
+        values.append((key, *(arm.differs[key] for arm in arms)))
     names = ["configuration", *(arm.letter for arm in arms)]
     return f"{table}<details><summary>All that differs ({len(keys)})</summary>{_table(names, values)}</details>"
 
@@ -119,9 +121,10 @@ def _differences(comparison: Comparison) -> str:
             claims.add(index)
     heading = (
         "<h2>Paired differences</h2><p class=faint>Between scores of the same patients, in points (hundredths) or mm. "
-        "p is that of Wilcoxon's test over patients or, with several seeds, the larger of it and that of the test of "
-        "patients and seeds; Holm corrects it for all rows. Detectable: the smallest true difference that this test "
-        "set shows with a probability of 80 %.</p>"
+        "p: the p-value of Wilcoxon's test over patients. If an arm has several seeds, a second test also takes the "
+        "variation between seeds into account, and the larger p-value is shown. p (Holm): corrected for all tests in "
+        "this table. Detectable: the smallest true difference that this test set would reveal with a probability of "
+        "80 %.</p>"
     )
     return heading + _table(_DIFFERENCES, rows, right_aligned=_RIGHT_ALIGNED, highlighted=claims)
 

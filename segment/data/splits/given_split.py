@@ -24,7 +24,10 @@ class GivenSplit:
         if without:
             msg = f"{len(without)} case(s) have no part, first {without[0]}; choose split=random or split=file"
             raise UserError(msg)
-        return build_split({part: tuple(case for case in cases if case.part == part) for part in PARTS})
+        parts: dict[str, list[Case]] = {part: [] for part in PARTS}
+        for case in cases:
+            parts[case.part].append(case)
+        return build_split(parts)
 
 
 class NNUNetSplit:
@@ -57,7 +60,7 @@ class NNUNetSplit:
             name = case.id.partition("/")[2]
             if name in by_name:
                 msg = (
-                    f"{by_name[name].id} and {case.id} have the same name in {self.path}; leave one of them out by "
+                    f"{by_name[name].id} and {case.id} have the same name in {self.path}; exclude one of them with "
                     "data.exclude"
                 )
                 raise UserError(msg)
@@ -70,8 +73,10 @@ class NNUNetSplit:
                 "…; correct the names"
             )
             raise UserError(msg)
-        parts = {part: tuple(by_name[name] for name in names) for part, names in chosen.items()}
-        return build_split({**parts, "test": tuple(case for case in cases if case.part == "test")})
+        parts = {"test": [case for case in cases if case.part == "test"]}
+        for part, names in chosen.items():
+            parts[part] = [by_name[name] for name in names]
+        return build_split(parts)
 
     def _chosen_fold(self) -> Mapping[str, list[str]]:
         folds: Any = read_json(self.path)

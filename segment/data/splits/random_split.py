@@ -93,8 +93,10 @@ class RandomSplit:
         if self.frozen is not None:
             write_text(self.frozen, json.dumps({"settings": settings, "patients": fixed | assigned}, indent=1))
         part_of = {patient: self._part(value) for patient, value in assigned.items()}
-        ordered = sorted(cases, key=lambda case: case.id)
-        return build_split({part: tuple(case for case in ordered if part_of[case.patient] == part) for part in PARTS})
+        parts: dict[str, list[Case]] = {part: [] for part in PARTS}
+        for case in sorted(cases, key=lambda case: case.id):
+            parts[part_of[case.patient]].append(case)
+        return build_split(parts)
 
     def _assign_parts(self, patients: Sequence[Patient], fixed: Mapping[str, str]) -> dict[str, str]:
         """Part of every patient. Test patients are chosen first, so they do not depend on the share of validation."""

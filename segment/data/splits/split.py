@@ -70,7 +70,7 @@ class FileSplit:
         """
         try:
             content = json.loads(self.path.read_text(encoding="utf-8"))
-            named = {part: [str(name) for name in content.get(part, [])] for part in PARTS}
+            named = {part: list(map(str, content.get(part, []))) for part in PARTS}
         except (OSError, ValueError, AttributeError, TypeError) as error:
             msg = f'cannot read {self.path}: {error}; a split is {{"train": [ids], "val": [ids], "test": [ids]}}'
             raise UserError(msg) from error
@@ -83,7 +83,10 @@ class FileSplit:
                 "…; correct the names"
             )
             raise UserError(msg)
-        return build_split({part: tuple(by_id[name] for name in names) for part, names in named.items()})
+        parts = {}
+        for part, names in named.items():
+            parts[part] = [by_id[name] for name in names]
+        return build_split(parts)
 
 
 class SharedSplit:
@@ -109,13 +112,13 @@ class SharedSplit:
         return Split(chosen, chosen, chosen, shared=True)
 
 
-def build_split(parts: Mapping[str, tuple[Case, ...]]) -> Split:
+def build_split(parts: Mapping[str, Sequence[Case]]) -> Split:
     """Build a split from its parts, and check it.
 
     Raises:
         UserError: When no case is left to train or validate, a case occurs twice, or a patient is in two parts.
     """
-    split = Split(parts["train"], parts["val"], parts["test"])
+    split = Split(tuple(parts["train"]), tuple(parts["val"]), tuple(parts["test"]))
     for part, purpose in (("train", "train"), ("val", "validate")):
         if not parts[part]:
             counts = f"{len(split.train)} train, {len(split.val)} val, {len(split.test)} test"

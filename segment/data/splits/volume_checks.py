@@ -46,15 +46,15 @@ def check_organs(split: Split, organs: Sequence[str], classes: Mapping[str, Coll
     """
     missing = _not_shown(split.train, organs, classes)
     if missing:
-        other = "choose another one by split.case=<its id>, " if split.shared else ""
-        msg = f"no training case shows {', '.join(missing)}; {other}check its code or mask, or take it out of organs"
+        other = "choose another one with split.case=<its id>, " if split.shared else ""
+        msg = f"no training case shows {', '.join(missing)}; {other}check its code or mask, or remove it from organs"
         raise UserError(msg)
     missing = _not_shown(split.val, organs, classes)
     if missing:
         names = ", ".join(missing)
         log.warning("no validation case shows %s, so it does not count when the best epoch is chosen", names)
     if len(missing) == len(organs):
-        msg = "no validation case shows any organ, so there is no score to choose by; choose another split"
+        msg = "no validation case shows any organ, so no epoch could be scored; choose another split"
         raise UserError(msg)
 
 

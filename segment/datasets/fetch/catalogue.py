@@ -110,7 +110,7 @@ def notice(entry: PublicSet) -> str:
     lines += [f"Checksum by: {name}" for name in sorted(publishers)]
     if not all(file.checksum_from for file in entry.files):
         lines.append(
-            "No checksum is published: later downloads are compared to the first one, which is no proof of it."
+            "No checksum is published: later downloads are compared with the first, which may itself be wrong."
         )
     if entry.steps:
         lines.append("By hand:")

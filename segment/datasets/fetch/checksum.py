@@ -44,7 +44,9 @@ def find_change(path: Path, target: Path) -> str | None:
     if not record.exists():
         write_text(record, f"{found}  {target.name}\n")
         log.info(
-            "no checksum of %s is published; %s keeps the first download's, which is no proof", target, record.name
+            "no checksum of %s is published; %s keeps that of this download, for comparison with later ones",
+            target,
+            record.name,
         )
         return None
     first = record.read_text(encoding="utf-8").split(maxsplit=1)[:1]

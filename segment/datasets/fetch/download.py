@@ -5,11 +5,11 @@ import time
 from pathlib import Path
 
 from segment.datasets.fetch.checksum import find_change, find_mismatch
-from segment.datasets.fetch.lock import locked
+from segment.datasets.fetch.disk_space import check_space, explain_full_disk
+from segment.datasets.fetch.download_lock import locked
 from segment.datasets.fetch.partial_file import Origin, PartialFile
-from segment.datasets.fetch.progress import progress
+from segment.datasets.fetch.progress_bar import progress
 from segment.datasets.fetch.remote import DroppedError, Remote, open_remote
-from segment.datasets.fetch.space import check_space, explain_full_disk
 from segment.errors import UserError
 
 log = logging.getLogger(__name__)

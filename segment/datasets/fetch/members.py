@@ -49,7 +49,7 @@ def members(archive: Path) -> Iterator[Member]:
         return _zip_members(archive)
     if archive.name.endswith(TAR):
         return _tar_members(archive)
-    msg = f"{archive} is neither .zip nor {', '.join(TAR)}; unpack it by hand and name its folder by {ROOT}"
+    msg = f"{archive} is neither .zip nor {', '.join(TAR)}; unpack it by hand and pass its folder as {ROOT}"
     raise UserError(msg)
 
 
@@ -71,7 +71,7 @@ def _zip_members(archive: Path) -> Iterator[Member]:
             if info.is_dir() or _is_junk(name):
                 continue
             if info.flag_bits & ENCRYPTED:
-                msg = f"{archive} is encrypted; unpack it by hand with its password and name the folder by {ROOT}"
+                msg = f"{archive} is encrypted; unpack it by hand with its password and pass the folder as {ROOT}"
                 raise UserError(msg)
             try:
                 stream = file.open(info)

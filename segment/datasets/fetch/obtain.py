@@ -31,7 +31,7 @@ def obtain(entry: PublicSet, folder: Path, accept_licence: bool) -> Path:
     log.info("%s", notice(entry))
     if not entry.files:
         msg = (
-            f"{entry.title} cannot be downloaded without an account: follow the steps above, then name the folder by "
+            f"{entry.title} cannot be downloaded without an account: follow the steps above, then pass the folder as "
             "data.sources.<set>.root=<folder>"
         )
         raise UserError(msg)

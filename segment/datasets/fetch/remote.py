@@ -143,7 +143,9 @@ def _http_error(url: str, status: int, headers: Message) -> Exception:
         wait = headers.get("Retry-After", "")
         return DroppedError(f"the server answers {status}", float(wait) if wait.isdecimal() else 0)
     if status in (404, 410):
-        return UserError(f"{url} is gone (HTTP {status}); look on the data set's home page where the file is now")
+        return UserError(
+            f"{url} no longer exists (HTTP {status}); find the new address of the file on the data set's home page"
+        )
     if status in (401, 403):
         return UserError(f"{url} cannot be read without signing in (HTTP {status}); download it with a browser")
     return UserError(f"{url} cannot be downloaded (HTTP {status}); download it with a browser")
@@ -155,7 +157,7 @@ def _parse_response(url: str, response: http.client.HTTPResponse) -> Remote:
         msg = f"{url} leads to a web page, not to the file; open it in a browser and download the file by hand"
         raise UserError(msg)
     if headers.get("Content-Encoding", "identity") != "identity":
-        msg = f"{url} is sent compressed, which was not asked for; download the file by hand"
+        msg = f"{url} is sent in a compressed form that was not requested; download the file by hand"
         raise UserError(msg)
     etag = headers.get("ETag", "")
     validator = etag if etag.startswith('"') else headers.get("Last-Modified")
@@ -163,7 +165,7 @@ def _parse_response(url: str, response: http.client.HTTPResponse) -> Remote:
     if response.status == 206 and span:
         return Remote(response, int(span[1]), int(span[2]), validator)
     if response.status == 206:
-        msg = f"{url}: the server sends a part of the file without saying which; download the file by hand"
+        msg = f"{url}: the server sends a part of the file and does not state which part; download the file by hand"
         raise UserError(msg)
     length = headers.get("Content-Length", "")
     return Remote(response, 0, int(length) if length.isdecimal() else None, validator)

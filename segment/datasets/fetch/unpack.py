@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import NoReturn
 
-from segment.datasets.fetch.lock import locked
+from segment.datasets.fetch.disk_space import check_space, explain_full_disk
+from segment.datasets.fetch.download_lock import locked
 from segment.datasets.fetch.members import DAMAGE, Member, is_damage, members
-from segment.datasets.fetch.space import check_space, explain_full_disk
 from segment.errors import UserError
 from segment.files import atomic_write
 
@@ -75,7 +75,7 @@ def _write_all(archive: Path, folder: Path, max_bytes: int) -> None:
         if isinstance(error, OSError) and not is_damage(error):
             raise
         reason = str(error) or type(error).__name__
-        msg = f"{archive} is damaged or cut off ({reason}); delete it and download it again"
+        msg = f"{archive} is damaged or truncated ({reason}); delete it and download it again"
         raise UserError(msg) from error
 
 

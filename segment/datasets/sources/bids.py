@@ -89,13 +89,13 @@ class Bids:
         pipelines = [path.name for path in folders if not is_system_file(path, derivatives)]
         if not pipelines:
             msg = (
-                f"there are no segmentations: {derivatives} holds no folder; put them into a folder there, as in "
+                f"there are no segmentations: {derivatives} contains no folder; put them into a folder there, as in "
                 f"{derivatives / 'manual' / 'sub-01' / 'sub-01_dseg.nii.gz'}"
             )
             raise UserError(msg)
         found = first_five(pipelines)
         if self.pipeline is None and len(pipelines) > 1:
-            msg = f"{derivatives} has {len(pipelines)} pipelines: {found}; name the one to use by pipeline=<folder>"
+            msg = f"{derivatives} has {len(pipelines)} pipelines: {found}; choose one with pipeline=<folder>"
             raise UserError(msg)
         if self.pipeline is not None and self.pipeline not in pipelines:
             msg = f"{derivatives} has no pipeline {self.pipeline!r}, but {found}; correct pipeline"
@@ -123,7 +123,7 @@ class Bids:
         if len(found) > 1:
             msg = (
                 f"{image} has {len(found)} segmentations in {subject}: {first_five(path.name for path in found)}; keep "
-                "one there, or choose one by seg=<name>"
+                "one there, or choose one with seg=<name>"
             )
             raise UserError(msg)
         return found[0]

@@ -38,7 +38,7 @@ def check_one_ct(description: Mapping[str, Any], where: Path) -> None:
         raise UserError(msg)
     names = [str(name) for name in channels.values()]
     if len(names) > 1:
-        msg = f"{where} has {len(names)} channels, {', '.join(names)}; only data sets of one channel, CT, can be used"
+        msg = f"{where} has {len(names)} channels, {', '.join(names)}; only data sets of CT alone can be used"
         raise UserError(msg)
     if names[0].strip().upper() != "CT":
         msg = f"{where} holds {names[0]!r} images; only CT can be used, named CT in its channel_names or modality"
@@ -64,8 +64,8 @@ def label_codes(description: Mapping[str, Any], where: Path) -> Codes:
     codes = {str(name): _codes(str(name), value, where) for name, value in pairs}
     if any(name.strip().lower() == IGNORE for name in codes):
         msg = (
-            f"{where} has the label {IGNORE!r}, voxels that nobody annotated; these look like background "
-            "here, so use the cases that are annotated completely, without that label"
+            f"{where} has the label {IGNORE!r} for voxels that nobody annotated, which is not supported; use only "
+            "cases that are annotated completely, without that label"
         )
         raise UserError(msg)
     return {name: value for name, value in codes.items() if value != [BACKGROUND]}

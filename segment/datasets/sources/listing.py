@@ -19,7 +19,7 @@ def check_unpacked(root: Path) -> None:
     if not root.is_dir():
         msg = (
             f"no such folder: {root}; set the data set's root to the folder that its archive was unpacked into, or "
-            "get a public set by segment prepare"
+            "get a public set with segment prepare"
         )
         raise UserError(msg)
 
@@ -28,7 +28,7 @@ def check_declared(codes: Mapping[str, object] | None, source: str, root: Path, 
     """Check that the codes of label files are declared.
 
     Args:
-        codes: Codes of every structure, by name. Empty if the user only wants to see which codes there are.
+        codes: Codes of every structure, by name. Empty if the user only asks which codes there are.
         source: Name of the data set in the configuration.
         root: Its folder.
         where: Folder of the label files.
@@ -39,7 +39,7 @@ def check_declared(codes: Mapping[str, object] | None, source: str, root: Path, 
     if codes is None:
         msg = (
             f"no value for data.sources.{source}.label_codes, which states what the codes in {where} mean; list them "
-            f"by segment doctor data={source} data.sources.{source}.root={root}"
+            f"with segment doctor data={source} data.sources.{source}.root={root}"
         )
         raise UserError(msg)
 
@@ -55,7 +55,7 @@ def inner_root(root: Path, inside: str) -> Path:
     if not root.is_dir():
         msg = (
             f"no such folder: {root}; set the data set's root to the folder that holds {inside}, or get a public set "
-            "by segment prepare"
+            "with segment prepare"
         )
         raise UserError(msg)
     folder = root
@@ -166,12 +166,12 @@ def match_pairs(
         UserError: When `refused` is None and a name has only one of them.
     """
     for present, required, what, other in ((images, labels, "image", "label"), (labels, images, "label", "image")):
-        lonely = sorted(set(present) - set(required))
-        if lonely and refused is None:
-            names = first_five(present[name].name for name in lonely)
-            msg = f"{len(lonely)} {what}(s) without {other} in {root}: {names}; add the {other} or remove the {what}"
+        unpaired = sorted(set(present) - set(required))
+        if unpaired and refused is None:
+            names = first_five(present[name].name for name in unpaired)
+            msg = f"{len(unpaired)} {what}(s) without {other} in {root}: {names}; add the {other} or remove the {what}"
             raise UserError(msg)
-        for name in lonely:
+        for name in unpaired:
             msg = f"the {what} {present[name].name} in {root} has no {other}; add the {other} or remove the {what}"
             refuse(refused, f"{source}/{name}", msg)
     return sorted(set(images) & set(labels))

@@ -78,7 +78,9 @@ class Manifest:
         for row in _rows(self.path):
             columns.update(row)
         unread = [column for column in sorted(columns) if column not in COLUMNS and not column.startswith(MASK)]
-        return [LeftOut(column, f"a column that is not read ({', '.join(COLUMNS)} are)", True) for column in unread]
+        return [
+            LeftOut(column, f"an unknown column; the known ones are {', '.join(COLUMNS)}", True) for column in unread
+        ]
 
     def _case(self, source: str, number: int, row: Mapping[str, str]) -> Case:
         name = self._required(row, "case", number)
@@ -164,5 +166,8 @@ def _rows_of_json(path: Path, document: Any) -> list[dict[str, str]]:  # noqa: A
         raise UserError(msg)
     rows = []
     for row in document:
-        rows.append({str(key): "" if value is None else str(value) for key, value in row.items()})
+        text = {}
+        for key, value in row.items():
+            text[str(key)] = "" if value is None else str(value)
+        rows.append(text)
     return rows

@@ -32,13 +32,15 @@ def rename_structures(theirs: Collection[str], names: Names, where: str) -> dict
     forms = Counter(normalise_name(name) for name in theirs)
     twice = [form for form, count in forms.items() if count > 1]
     if twice:
-        msg = f"{where} names {twice[0]!r} more than once, in spellings that mean the same here; rename one"
+        msg = f"{where} names {twice[0]!r} more than once, in spellings that are treated as equal; rename one"
         raise UserError(msg)
     unknown = [name for name in names if normalise_name(name) not in forms]
     if unknown:
         msg = f"names declares {unknown[0]!r}, which {where} does not have: it has {', '.join(theirs)}; correct names"
         raise UserError(msg)
-    declared = {normalise_name(name): None if new is None else normalise_name(new) for name, new in names.items()}
+    declared: dict[str, str | None] = {}
+    for name, new in names.items():
+        declared[normalise_name(name)] = None if new is None else normalise_name(new)
     return {name: declared.get(normalise_name(name), normalise_name(name)) for name in theirs}
 
 

@@ -134,7 +134,7 @@ class Paired:
         unlabelled = sorted(set(images) - set(labels))
         if self.only_labelled and unlabelled:
             names = first_five(unlabelled)
-            log.warning("%d of %d CTs have no label and are passed over: %s", len(unlabelled), len(images), names)
+            log.warning("%d of %d CTs have no label and are skipped: %s", len(unlabelled), len(images), names)
             images = {name: path for name, path in images.items() if name in labels}
         patients = {"_".join(names): names[0] for _, names in self._match(pair.image)}
 

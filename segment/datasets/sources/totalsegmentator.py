@@ -55,7 +55,7 @@ class TotalSegmentator:
         masks = {name: self._masks(image.parent) for name, image in images.items()}
         unknown = set(self.names).difference(*masks.values())
         if unknown:
-            msg = f"names declares {min(unknown)!r}, of which no case in {root} has a mask; correct names"
+            msg = f"names declares {min(unknown)!r}, but no case in {root} has a mask of that name; correct names"
             raise UserError(msg)
         rows = self._rows(root)
         return build_cases(source, images, refused, lambda name: self._case(source, images[name], masks[name], rows))
@@ -64,7 +64,7 @@ class TotalSegmentator:
         """Files in the root that belong to none of the cases. Masks that `names` does not list are expected."""
         root = inner_root(self.root, CTS)
         masks = {path.parent / "segmentations" for path in root.glob(CTS)}
-        reason = "no <case>/ct.nii.gz, nor a mask in <case>/segmentations of one; rename or move it"
+        reason = "neither a CT (<case>/ct.nii.gz) nor one of its masks (<case>/segmentations); rename or move it"
 
         def why(path: Path) -> str | None:
             if path.match(CTS):

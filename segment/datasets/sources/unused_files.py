@@ -24,7 +24,7 @@ def find_unpaired(
             return None
         if optional is not None and optional in path.parents:
             return ""
-        return f"in the folder {path.parent.name}, where this layout has no files; move it up"
+        return f"in the folder {path.parent.name}, where this layout expects no files; move it up"
 
     searched = [*folders, optional] if optional else folders
     return find_unused(root, searched, case_files(cases), reason)

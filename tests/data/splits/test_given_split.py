@@ -71,7 +71,7 @@ def test_an_unusable_file_is_refused(splits, content, fold, message):
 
 
 def test_one_name_in_two_sources_is_refused(splits):
-    with pytest.raises(UserError, match=r"set/a and two/a have the same name in .*; leave one .* out by data.exclude"):
+    with pytest.raises(UserError, match=r"set/a and two/a have the same name in .*; exclude one .* with data.exclude"):
         splits(FOLDS)([*CASES, case("a", source="two")])
 
 

@@ -84,12 +84,12 @@ def test_the_notice_prints_every_licence_the_citation_and_the_steps():
 
 
 def test_the_notice_states_the_origin_of_the_checksums():
-    vouched = replace(FILE, md5="0" * 32, checksum_from="Zenodo")
-    assert "no proof" in notice(SET)
-    assert "no proof" in notice(replace(SET, files=[FILE, vouched]))
-    text = notice(replace(SET, files=[vouched]))
+    with_checksum = replace(FILE, md5="0" * 32, checksum_from="Zenodo")
+    assert "No checksum is published" in notice(SET)
+    assert "No checksum is published" in notice(replace(SET, files=[FILE, with_checksum]))
+    text = notice(replace(SET, files=[with_checksum]))
     assert "Checksum by: Zenodo" in text
-    assert "no proof" not in text
+    assert "No checksum is published" not in text
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted_server import Script
 
+from segment.datasets.fetch import disk_space, remote
 from segment.datasets.fetch import download as module
-from segment.datasets.fetch import remote, space
 from segment.datasets.fetch.download import download
 from segment.datasets.fetch.partial_file import Origin, PartialFile
 from segment.datasets.fetch.remote import open_remote
@@ -144,7 +144,7 @@ def test_without_a_published_checksum_later_downloads_must_match_the_first(serve
     url = server.serve("j.zip", Script(CONTENT))
     download(url, target)
     assert (target.parent / "archive.zip.sha256").read_text() == f"{SHA256}  archive.zip\n"
-    assert "no proof" in caplog.text
+    assert "for comparison with later ones" in caplog.text
     download(url, target)
     target.unlink()
     download(url, target)
@@ -168,8 +168,8 @@ def test_an_existing_file_is_checked_and_never_replaced(server, target, publishe
 @pytest.mark.parametrize(
     ("status", "sentence"),
     [
-        (404, r"is gone \(HTTP 404\); look on the data set's home page"),
-        (410, "is gone"),
+        (404, r"no longer exists \(HTTP 404\); find the new address .* on the data set's home page"),
+        (410, "no longer exists"),
         (403, "without signing in"),
         (401, "without signing in"),
         (418, r"cannot be downloaded \(HTTP 418\); download it"),
@@ -226,11 +226,11 @@ def test_a_web_page_is_refused(server, target):
     [
         (
             Script(CONTENT, headers={"Content-Encoding": "gzip"}),
-            "is sent compressed, which was not asked for; download",
+            "is sent in a compressed form that was not requested; download",
         ),
         (
             Script(CONTENT, statuses=[206]),
-            "the server sends a part of the file without saying which; download the file",
+            "the server sends a part of the file and does not state which part; download the file",
         ),
     ],
 )
@@ -274,7 +274,7 @@ def test_a_local_file_is_copied(target, tmp_path):
 
 
 def test_a_file_that_does_not_fit_is_refused_before_the_download(server, target, monkeypatch):
-    monkeypatch.setattr(space.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 999_999}))
+    monkeypatch.setattr(disk_space.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 999_999}))
     with pytest.raises(UserError, match="make room"):
         download(server.serve("u.zip", Script(CONTENT)), target)
     assert not target.exists()

@@ -57,7 +57,7 @@ def test_an_unpacked_archive_may_be_deleted(server, tmp_path, name):
 @pytest.mark.parametrize("name", [n for n in DOWNLOADED if n != "kits23"])
 def test_a_truncated_archive_is_reported_and_leaves_no_cases(server, tmp_path, name):
     entry, _ = on_this_machine(catalogued(name), server, name, lambda content: Script(content[: len(content) // 2]))
-    with pytest.raises(UserError, match="damaged or cut off"):
+    with pytest.raises(UserError, match="damaged or truncated"):
         obtain(entry, tmp_path, accept_licence=True)
     assert cases(name, tmp_path) == []
 

@@ -172,7 +172,7 @@ def test_a_zip_that_lies_about_sizes_is_refused(tmp_path):
     for signature, at in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
         struct.pack_into("<I", data, data.index(signature) + at, 10)  # uncompressed size
     archive.write_bytes(data)
-    with pytest.raises(UserError, match="damaged or cut off"):
+    with pytest.raises(UserError, match="damaged or truncated"):
         unpack(archive, tmp_path / "out", CAP)
 
 
@@ -212,7 +212,7 @@ def test_a_truncated_archive_is_reported(tmp_path_factory, kind, share):
     whole = archive.read_bytes()
     end = len(whole.rstrip(b"\0")) if kind == "x.tar" else len(whole)  # a tar ends in padding
     archive.write_bytes(whole[: int(share * end)])
-    with pytest.raises(UserError, match=r"damaged or cut off.*delete it and download it again"):
+    with pytest.raises(UserError, match=r"damaged or truncated.*delete it and download it again"):
         unpack(archive, folder / "out", CAP)
     assert nothing_is_left(folder, kind)
 
@@ -230,7 +230,7 @@ def test_a_changed_byte_is_detected(tmp_path, kind):
     data = bytearray(archive.read_bytes())
     data[20_000] ^= 1
     archive.write_bytes(data)
-    with pytest.raises(UserError, match="damaged or cut off"):
+    with pytest.raises(UserError, match="damaged or truncated"):
         unpack(archive, tmp_path / "out", CAP)
 
 
@@ -242,7 +242,7 @@ def test_changed_bytes_are_detected_for_every_compression(tmp_path, method):
     data = bytearray((tmp_path / "x.zip").read_bytes())
     data[start : start + 2000] = bytes(2000)
     (tmp_path / "x.zip").write_bytes(data)
-    with pytest.raises(UserError, match=r"damaged or cut off.*delete it and download it again"):
+    with pytest.raises(UserError, match=r"damaged or truncated.*delete it and download it again"):
         unpack(tmp_path / "x.zip", tmp_path / "out", CAP)
     assert nothing_is_left(tmp_path, "x.zip")
 
@@ -255,14 +255,14 @@ def test_data_that_is_not_compressed_data_is_detected(tmp_path, method, content)
     data = bytearray((tmp_path / "x.zip").read_bytes())
     data[40:100] = content  # after the local header of 31 bytes and the properties of LZMA
     (tmp_path / "x.zip").write_bytes(data)
-    with pytest.raises(UserError, match="damaged or cut off"):
+    with pytest.raises(UserError, match="damaged or truncated"):
         unpack(tmp_path / "x.zip", tmp_path / "out", CAP)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_file_name_that_is_too_long_is_reported(tmp_path, kind):
     archive = pack(tmp_path / kind, {"set/a": b"a", "set/" + "x" * 300: b"x"})
-    with pytest.raises(UserError, match=r"damaged or cut off .*File name too long"):
+    with pytest.raises(UserError, match=r"damaged or truncated .*File name too long"):
         unpack(archive, tmp_path / "out", CAP)
     assert nothing_is_left(tmp_path, kind)
 
@@ -274,7 +274,7 @@ def test_a_wrong_checksum_at_the_end_of_a_gz_is_detected(tmp_path):
     archive.write_bytes(data)
     with pytest.raises(gzip.BadGzipFile), gzip.open(archive) as file:
         file.read()
-    with pytest.raises(UserError, match="damaged or cut off"):
+    with pytest.raises(UserError, match="damaged or truncated"):
         unpack(archive, tmp_path / "out", CAP)
 
 

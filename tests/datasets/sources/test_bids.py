@@ -55,7 +55,7 @@ def test_one_of_several_segmentations_is_chosen_by_seg(tmp_path):
     assert [c.label.path.name for c in Bids(root, seg="organs").cases("bids")][2] == (
         "sub-02_desc-manual_seg-organs_dseg.nii.gz"
     )
-    with pytest.raises(UserError, match=r"sub-01_ses-a_ct\.nii\.gz has 2 segmentations in .*choose one by seg=<name>"):
+    with pytest.raises(UserError, match=r"ses-a_ct\.nii\.gz has 2 segmentations in .*choose one with seg=<name>"):
         Bids(root).cases("bids")
 
 
@@ -84,7 +84,7 @@ def test_the_name_of_a_missing_segmentation_includes_seg(tmp_path):
 
 def test_no_pipeline(tmp_path):
     touch(tmp_path, *IMAGES)
-    with pytest.raises(UserError, match=r"there are no segmentations: \S+derivatives holds no folder; put them into"):
+    with pytest.raises(UserError, match=r"there are no segmentations: \S+derivatives contains no folder; put"):
         Bids(tmp_path).cases("bids")
     assert len(Bids(dataset(tmp_path)).cases("bids")) == 3
 
@@ -92,7 +92,7 @@ def test_no_pipeline(tmp_path):
 def test_pipelines(tmp_path):
     root = dataset(dataset(tmp_path), pipeline="network")
     assert Bids(root, pipeline="network").cases("bids")[0].label.path.is_relative_to(root / "derivatives/network")
-    with pytest.raises(UserError, match="has 2 pipelines: manual, network; name the one to use by pipeline="):
+    with pytest.raises(UserError, match="has 2 pipelines: manual, network; choose one with pipeline="):
         Bids(root).cases("bids")
     with pytest.raises(UserError, match="has no pipeline 'x', but manual, network"):
         Bids(root, pipeline="x").cases("bids")

@@ -23,7 +23,7 @@ def test_an_unknown_declared_name():
 
 
 def test_two_spellings_of_one_name():
-    with pytest.raises(UserError, match=r"d\.json names 'left_kidney' more than once, in spellings that mean the same"):
+    with pytest.raises(UserError, match=r"d\.json names 'left_kidney' more than once, in spellings that are treated"):
         rename_structures(["left kidney", "Left_Kidney"], {}, "d.json")
 
 

@@ -76,7 +76,7 @@ def test_regions_are_read_when_one_is_chosen(tmp_path):
 @pytest.mark.parametrize(
     ("description", "message"),
     [
-        (V2 | {"channel_names": {"0": "CT", "1": "PET"}}, "has 2 channels, CT, PET; only data sets of one channel"),
+        (V2 | {"channel_names": {"0": "CT", "1": "PET"}}, "has 2 channels, CT, PET; only data sets of CT alone"),
         (V2 | {"channel_names": {"0": "T1"}}, "holds 'T1' images; only CT can be used"),
         (V1 | {"modality": {"0": "MRI"}}, "holds 'MRI' images"),
         ({"labels": V2["labels"]}, "names no channels"),
@@ -84,7 +84,7 @@ def test_regions_are_read_when_one_is_chosen(tmp_path):
         (V2 | {"labels": ["liver"]}, "names no labels"),
         (V2 | {"labels": {"liver": "one"}}, "gives the label 'liver' the code 'one'"),
         (V2 | {"labels": {"liver": []}}, r"gives the label 'liver' the code \[\]"),
-        (V2 | {"labels": {"liver": 1, "ignore": 2}}, "has the label 'ignore', voxels that nobody annotated"),
+        (V2 | {"labels": {"liver": 1, "ignore": 2}}, "has the label 'ignore' for voxels that nobody annotated"),
         (V2 | {"labels": {"liver": [1, 2], "tumor": 2}}, "gives the code 2 to the regions liver and tumor"),
         (V2 | {"file_ending": ".nrrd"}, r"a_0000\.nii\.gz does not end in '\.nrrd'"),
         ("[]", "holds no JSON object"),

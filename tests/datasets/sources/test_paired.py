@@ -32,7 +32,7 @@ def test_unlabelled_cts_can_be_skipped_and_are_counted(tmp_path, caplog):
     with pytest.raises(UserError, match=r"1 image\(s\) without label in .*; add the label or remove the image"):
         Paired(tmp_path, PAIRS, {"liver": 1}).cases("set")
     assert [c.id for c in Paired(tmp_path, PAIRS, {"liver": 1}, only_labelled=True).cases("set")] == ["set/a"]
-    assert "1 of 2 CTs have no label and are passed over: b" in caplog.text
+    assert "1 of 2 CTs have no label and are skipped: b" in caplog.text
 
 
 def test_the_error_without_any_label_names_the_manual_steps(tmp_path):

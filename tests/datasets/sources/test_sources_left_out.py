@@ -16,7 +16,7 @@ from segment.datasets.sources.paired import Pair, Paired
 from segment.datasets.sources.totalsegmentator import TotalSegmentator
 from segment.io.left_out import COMPANION, UNUSED
 
-TWO_FILES = "its voxels and its header are two files, which are not read; convert it to .nii.gz or .mha"
+TWO_FILES = "its header and voxels are separate files, which are not supported; convert it to .nii.gz or .mha"
 
 
 def left_out(source):
@@ -38,8 +38,8 @@ def test_folder(tmp_path):
     assert left_out(Folder(tmp_path, CODES)) == (
         ["set/A", "set/s"],
         {
-            "images/sub/c.nii": "in the folder sub, where this layout has no files; move it up",
-            "labels/sub/c.nii": "in the folder sub, where this layout has no files; move it up",
+            "images/sub/c.nii": "in the folder sub, where this layout expects no files; move it up",
+            "labels/sub/c.nii": "in the folder sub, where this layout expects no files; move it up",
             "labels/d.mhd": TWO_FILES,
             "images/notes.txt": COMPANION,
         },
@@ -57,7 +57,7 @@ def test_nnunet(tmp_path):
     assert left_out(NNUNetRaw(tmp_path)) == (
         ["set/a"],
         {
-            "labelsTr/x/c.nii.gz": "in the folder x, where this layout has no files; move it up",
+            "labelsTr/x/c.nii.gz": "in the folder x, where this layout expects no files; move it up",
             "imagesTs/b_0000.nii.gz": UNUSED,
         },
     )
@@ -94,7 +94,7 @@ def test_totalsegmentator(tmp_path):
     cases, found = left_out(TotalSegmentator(tmp_path, {"liver": "liver"}))
     assert cases == ["set/s1"]
     assert found["s1/segmentations/rib.nii.gz"] == UNUSED
-    assert found["s2/CT.NII.GZ"].startswith("no <case>/ct.nii.gz")
+    assert found["s2/CT.NII.GZ"].startswith("neither a CT (<case>/ct.nii.gz)")
 
 
 def test_bids(tmp_path):
@@ -122,7 +122,7 @@ def test_manifest(tmp_path):
     (tmp_path / "m.csv").write_text("case,image,label:liver,Split\na,a.NII.GZ,a.nii,train\n")
     cases, found = left_out(Manifest(tmp_path / "m.csv"))
     assert cases == ["set/a"]
-    assert found["Split"].startswith("a column that is not read (case, image, label")
+    assert found["Split"].startswith("an unknown column; the known ones are case, image, label")
 
 
 def test_the_log_names_files_that_belong_to_no_case(tmp_path, caplog):

@@ -59,7 +59,7 @@ def test_masks_become_classes(tmp_path):
 @pytest.mark.parametrize(
     ("names", "table", "message"),
     [
-        (NAMES | {"lung": "lung"}, TABLE, "names declares 'lung', of which no case"),
+        (NAMES | {"lung": "lung"}, TABLE, "names declares 'lung', but no case"),
         ({"liver": "x", "kidney_right": "x"}, TABLE, "gives two masks the name x"),
         (NAMES, TABLE.replace("institute", "place"), "has no column 'institute', but image_id, age"),
         (NAMES, TABLE.replace("s0001", "s0002"), "has no row for s0001"),

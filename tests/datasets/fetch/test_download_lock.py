@@ -4,7 +4,7 @@ import time
 import pytest
 
 from segment import lock as file_lock
-from segment.datasets.fetch.lock import locked
+from segment.datasets.fetch.download_lock import locked
 
 
 def test_blocks_with_the_same_path_run_one_after_another(tmp_path):

@@ -58,7 +58,9 @@ def find_inputs(given: Sequence[str], output: Path) -> tuple[list[Input], list[L
     Raises:
         UserError: When a path does not exist, or nothing may be a CT.
     """
-    matches = [(path, path == Path(pattern)) for pattern in given for path in match_paths(pattern)]
+    matches: list[tuple[Path, bool]] = []  # path, and whether the user named it itself
+    for pattern in given:
+        matches += [(path, path == Path(pattern)) for path in match_paths(pattern)]
     named = [path for path, is_named in matches if is_named]
     search = _Search(shared_folder(given, [path for path, _ in matches]), output, {path.resolve() for path in named})
     # Named files first, because a named folder may contain them and each file is added once.
@@ -148,7 +150,7 @@ class _Search:
             images[path] = kind
         for path in others:
             if path in images:
-                self.left_out.append(LeftOut(self._name(path), f"DICOM, but no CT: {images[path]}"))
+                self.left_out.append(LeftOut(self._name(path), f"DICOM, but not a CT: {images[path]}"))
             else:
                 self.left_out.append(self._other_format(path))
 

@@ -3,7 +3,7 @@ import math
 
 import pytest
 
-from segment.comparison.merge import find_tables, merge_cases, write_merged
+from segment.comparison.merge_cases import find_tables, merge_cases, write_merged
 from segment.errors import UserError
 from segment.metrics.cases_csv import append_case, create_cases, read_cases
 from segment.metrics.scores import OrganScore

@@ -2,7 +2,7 @@ import io
 
 import pytest
 
-from segment.datasets.fetch.progress import progress
+from segment.datasets.fetch.progress_bar import progress
 
 
 class Terminal(io.StringIO):

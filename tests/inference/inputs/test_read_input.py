@@ -4,8 +4,8 @@ import tiny
 from torso import torso
 
 from segment.errors import UserError
-from segment.inference.inputs.find import Input
-from segment.inference.inputs.read import read_input
+from segment.inference.inputs.find_inputs import Input
+from segment.inference.inputs.read_input import read_input
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def test_a_label_map_is_refused_if_named_and_otherwise_left_out(tmp_path, dtype,
     }
     for name, label in labels.items():
         path = tiny.save(tmp_path / f"{name}.nii.gz", label.astype(dtype))
-        assert read(path) == (False, [(path.name, "a label map, no CT")])
+        assert read(path) == (False, [(path.name, "a label map, not a CT")])
         with pytest.raises(UserError, match=r"cannot be a CT: numbers from \d to \d are codes of a label map, not HU"):
             read(path, is_named=True)
     assert not caplog.text  # no warning about an unusual CT
@@ -78,7 +78,7 @@ def test_other_series_of_a_folder_are_left_out(tmp_path):
         for path in tiny.write_dicom(tmp_path / "x", 0, count, SeriesInstanceUID=f"1.9.{number}", **tags).iterdir():
             path.rename(tmp_path / "ct" / f"{number}{path.name}")
     other = "ct: 1.9.0 (Abdomen, 8 slices, axial)"
-    scout = ("ct: 1.9.1 (Abdomen, 1 slices, localizer)", "DICOM, but no CT: localizer")
+    scout = ("ct: 1.9.1 (Abdomen, 1 slices, localizer)", "DICOM, but not a CT: localizer")
     chosen = "the series {} of its folder is segmented; series=<UID> chooses another"
     assert read(tmp_path / "ct") == (True, [(other, chosen.format("1.2.3.4")), scout])
     is_read, left_out = read(tmp_path / "ct", series="1.9.0")

@@ -1,15 +1,14 @@
 """Merges the tables of several runs, e.g. the folds of a cross-validation, into one."""
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import astuple, fields
 from pathlib import Path
-from typing import Any
 
+from segment.comparison.tested_run import read_scores, tested_table
 from segment.errors import UserError
 from segment.files import write_text
-from segment.metrics.cases_csv import COLUMNS, csv_text, read_cases
+from segment.metrics.cases_csv import COLUMNS, csv_text
 from segment.metrics.scores import OrganScore, nan_mean
 from segment.run.recipe import read_config, shared_config
 
@@ -37,64 +36,6 @@ def find_tables(runs: Iterable[str | Path]) -> list[Path]:
     ordered = sorted(tables)
     shared_config({str(table.parent): read_config(table.parent) for table in ordered})
     return ordered
-
-
-def tested_table(run: Path) -> Path:
-    """The cases.csv of a run that was tested to the end.
-
-    Raises:
-        UserError: If a test case is missing from the table, or a file of the run is damaged.
-    """
-    path = run / "cases.csv"
-    scored = {case for case, _ in read_scores(path)} if path.is_file() else set()
-    missing = set(tested_ids(run)) - scored
-    if missing:
-        msg = (
-            f"{run} was not tested to the end: {min(missing)} is not in its cases.csv; finish it with its full "
-            f"segment train command and resume={run}, or run its segment evaluate again"
-        )
-        raise UserError(msg)
-    return path
-
-
-def tested_ids(run: Path) -> list[str]:
-    """Ids of a run's test cases.
-
-    Raises:
-        UserError: If its split.json is damaged.
-    """
-    path = run / "split.json"
-    test = read_json(path).get("test")
-    if not isinstance(test, list):
-        msg = f"{path} names no test cases; name a whole run folder"
-        raise UserError(msg)
-    return test
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Content of a JSON file of a run.
-
-    Raises:
-        UserError: If the file cannot be read.
-    """
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        msg = f"cannot read {path}: {error}; name a whole run folder"
-        raise UserError(msg) from error
-
-
-def read_scores(path: Path) -> list[tuple[str, OrganScore]]:
-    """Case and score of every row of a cases.csv.
-
-    Raises:
-        UserError: If the table cannot be read.
-    """
-    try:
-        return read_cases(path)
-    except (OSError, KeyError, ValueError, TypeError) as error:
-        msg = f"cannot read {path} ({type(error).__name__}: {error}); it must be a run's cases.csv"
-        raise UserError(msg) from error
 
 
 def merge_cases(tables: Sequence[Path]) -> dict[str, list[OrganScore]]:
@@ -129,9 +70,13 @@ def write_merged(path: Path, cases: Mapping[str, Sequence[OrganScore]]) -> None:
     """Write a cases.csv."""
     rows = []
     for case, scores in cases.items():
-        rows += [[case, *(getattr(score, name) for name in COLUMNS[1:])] for score in scores]
+        for score in scores:
+            rows.append((case, *astuple(score)))
     write_text(path, csv_text([COLUMNS, *rows]))
 
 
 def _mean(organ: str, scores: Sequence[OrganScore]) -> OrganScore:
-    return OrganScore(organ, *(nan_mean(getattr(score, name) for score in scores) for name in NUMBERS))
+    means = {}
+    for name in NUMBERS:
+        means[name] = nan_mean(getattr(score, name) for score in scores)
+    return OrganScore(organ, **means)

@@ -3,7 +3,7 @@
 import logging
 
 from segment.errors import UserError
-from segment.inference.inputs.find import Input
+from segment.inference.inputs.find_inputs import Input
 from segment.io.advice import FOR_PREDICTION
 from segment.io.dicom import CTS, Series, SeriesFolder
 from segment.io.hounsfield import LABEL_MAP, NO_AIR, check_hu, check_possible
@@ -42,7 +42,7 @@ def read_input(candidate: Input, series: str | None, straighten: bool) -> tuple[
         scan = read_ct_file(candidate.path)
     fault = check_possible(scan.data)
     if fault is not None and fault.check == LABEL_MAP and not candidate.is_named:
-        return None, [LeftOut(candidate.display_name, "a label map, no CT", is_expected=True)]
+        return None, [LeftOut(candidate.display_name, "a label map, not a CT", is_expected=True)]
     if fault is not None:
         msg = f"{candidate.path} cannot be a CT: {fault.what}; {fault.remedy}"
         raise UserError(msg)
@@ -55,7 +55,7 @@ def read_input(candidate: Input, series: str | None, straighten: bool) -> tuple[
 
 def _other(candidate: Input, other: Series, chosen: Series) -> LeftOut:
     """A series of the folder that is not segmented, with the reason."""
-    reason = f"DICOM, but no CT: {other.kind}"
+    reason = f"DICOM, but not a CT: {other.kind}"
     if other.kind in CTS:
         reason = f"the series {chosen.uid} of its folder is segmented; series=<UID> chooses another"
     return LeftOut(f"{candidate.display_name}: {other}", reason)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
 
-from segment.comparison.finished_run import FinishedRun, read_bare_table, read_merged_folds, read_run
-from segment.comparison.merge import tested_ids, tested_table
+from segment.comparison.finished_run import FinishedRun, read_merged_folds, read_run, read_scores_only
+from segment.comparison.tested_run import tested_ids, tested_table
 from segment.comparison.wandb_runs import WANDB_PATH, fetch
 from segment.errors import UserError
 
-TABLE = "cases.csv"  # written by runs and `segment merge`; a file of another name is a bare table
+TABLE = "cases.csv"  # written by runs and `segment merge`; a file of another name holds scores only
 
 
 @dataclass(frozen=True)
@@ -139,9 +139,13 @@ def _read(source: Path) -> FinishedRun:
     folds = _runs_below(source.parent) if source.name == TABLE else []
     if folds:
         return read_merged_folds(source, folds, short_path(source.parent))
-    return read_bare_table(source, short_path(source))
+    return read_scores_only(source, short_path(source))
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
     """Sort key that orders numbers by value: job 10 follows job 9."""
-    return [(int(part) if part.isdigit() else -1, part) for part in re.split(r"(\d+)", str(path))]
+    key = []
+    for part in re.split(r"(\d+)", str(path)):
+        number = int(part) if part.isdigit() else -1
+        key.append((number, part))
+    return key

@@ -47,7 +47,10 @@ def log_comparison(comparison: Comparison, folder: Path, project: str) -> None:
 def _log(run: Any, comparison: Comparison, folder: Path) -> None:  # noqa: ANN401  # wandb's own type
     settings = comparison.settings
     run.config.update({"alpha": settings.alpha, "resamples": settings.resamples, "seed": settings.seed})
-    run.config.update({"arms": {arm.letter: [member.name for member in arm.runs] for arm in comparison.arms}})
+    names = {}
+    for arm in comparison.arms:
+        names[arm.letter] = [member.name for member in arm.runs]
+    run.config.update({"arms": names})
     run.config.update({"parameters": {arm.letter: arm.parameters for arm in comparison.arms}})
     run.config.update({"hours": {arm.letter: arm.hours for arm in comparison.arms}})
     run.config.update({"notes": numbered_notes(comparison)})
@@ -66,7 +69,7 @@ def _log(run: Any, comparison: Comparison, folder: Path) -> None:  # noqa: ANN40
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Any:  # noqa: ANN401
     """A W&B table in which NaN and infinity are None."""
-    data = [[_finite(cell) for cell in row] for row in rows]
+    data = [list(map(_finite, row)) for row in rows]
     return wandb.Table(columns=list(columns), data=data, allow_mixed_types=True)
 
 

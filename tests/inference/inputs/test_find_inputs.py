@@ -8,7 +8,7 @@ from dicom_files import slice_file, write
 from small_ct import touch
 
 from segment.errors import UserError
-from segment.inference.inputs.find import find_inputs
+from segment.inference.inputs.find_inputs import find_inputs
 from segment.io.left_out import COMPANION
 
 
@@ -157,7 +157,7 @@ def test_every_folder_with_a_ct_is_an_input_in_any_listing_order(tmp_path, monke
     for given in ("p", "p/*", "p/**"):
         names, left_out = found(given)
         assert names == cts
-        assert left_out.pop("c/s4/0.dcm") == "DICOM, but no CT: MR"
+        assert left_out.pop("c/s4/0.dcm") == "DICOM, but not a CT: MR"
         assert left_out == {f"d/AUTORUN/{n}": COMPANION for n in range(60)}
 
 
