@@ -18,7 +18,7 @@ COMMANDS = {
     "evaluate": ("score a checkpoint on labelled CTs", "segment evaluate ckpt=best.ckpt data=flare22"),
     "compare": ("show which runs are better, and how sure that is", "segment compare outputs/quick/sweeps/<date_time>"),
     "merge": ("one table of several runs, e.g. folds", "segment merge runs=outputs/quick/sweeps/<date_time>"),
-    "predict": ("segment CTs", "segment predict ckpt=best.ckpt input=ct.nii.gz output=masks"),
+    "predict": ("segment CTs", "segment predict input=ct.nii.gz output=masks"),
     "demo": ("train on synthetic CTs, then segment a real one", "segment demo"),
 }
 # Commands with a conf/<command>.yaml, and their required keys.
@@ -26,7 +26,7 @@ CONFIGURED = {
     **dict.fromkeys(("prepare", "doctor", "train", "sweep", "compare"), ()),
     "evaluate": ("ckpt",),
     "merge": ("runs",),
-    "predict": ("ckpt", "input", "output"),
+    "predict": ("input", "output"),
 }
 POSITIONAL = {"compare": "runs"}  # the key for words without one: `segment compare a b` means `runs=[a,b]`
 # Hydra handles these options.

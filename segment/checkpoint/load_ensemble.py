@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from segment.checkpoint.load import TrainedModel, load_model
+from segment.checkpoint.starter import checkpoint_path
 from segment.configuration.roles import ENSEMBLE_KEYS
 from segment.configuration.values import flatten
 from segment.errors import UserError
@@ -78,7 +79,7 @@ def load(ckpt: str | Sequence[str], trust: Sequence[str] = ()) -> Ensemble:
     """Load the networks of one or several checkpoints.
 
     Args:
-        ckpt: A file, a glob, or a list of them.
+        ckpt: A file, a glob, `starter`, or a list of them.
         trust: More modules to allow; see `segment.checkpoint.load.load_model`.
 
     Raises:
@@ -102,7 +103,7 @@ def load(ckpt: str | Sequence[str], trust: Sequence[str] = ()) -> Ensemble:
 
 def _paths(patterns: Sequence[str]) -> list[Path]:
     paths: list[Path] = []
-    for pattern in map(str, patterns):
+    for pattern in map(str, map(checkpoint_path, patterns)):
         # Path.glob does not accept absolute patterns.
         found = [pattern] if Path(pattern).is_file() else sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
         paths += map(Path, found or [pattern])  # reading the file reports that it is missing

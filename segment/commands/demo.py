@@ -1,4 +1,4 @@
-"""`segment demo`: train on synthetic CTs, score held-out ones, and segment a real CT, in a few minutes."""
+"""`segment demo`: segment a real CT with the starter weights, then train, score and segment, in a few minutes."""
 
 import subprocess
 import sys
@@ -12,6 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from segment import build
+from segment.checkpoint.starter import STARTER
+from segment.configuration.arguments import parse_arguments
+from segment.configuration.composition import check_arguments
 from segment.configuration.values import config_dir
 from segment.datasets.sources.lidc import Lidc
 from segment.errors import UserError
@@ -22,35 +25,51 @@ DATA_OPTIONS = ("data=", "data.sources.", "cache_dir=")  # overrides that traini
 
 
 def main() -> None:
-    """Run `segment train`, `evaluate` and `predict`, as a user would.
+    """Segment a real CT with the starter weights, then train as a user would, and compare.
 
     Arguments are overrides of the training; those that select data are passed to the evaluation, too. The real CT comes
-    from a package index. Without one, a synthetic CT is used instead.
+    from a package index. Without one, a synthetic CT is used instead, and the starter weights are not shown.
     """
     overrides = sys.argv[1:]
     if {"-h", "--help"} & {*overrides}:
         print("usage: segment demo [overrides of segment train]\n\n" + str(__doc__))
         return
+    check_arguments("train", parse_arguments(overrides), (), "segment demo trainer.max_epochs=3")
     started = time.monotonic()
     folder = Path("outputs/demo") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     best = folder / "train" / "checkpoints" / "best.ckpt"
-    _run("train", f"hydra.run.dir={folder / 'train'}", "test=false", *overrides)
     data_options = [override for override in overrides if override.startswith(DATA_OPTIONS)]
-    _run("evaluate", f"ckpt={best}", f"hydra.run.dir={folder / 'evaluate'}", *data_options)
+    cache = [override for override in data_options if override.startswith("cache_dir=")]
     with initialize_config_dir(config_dir(), version_base="1.3"):
         config = compose("evaluate", data_options)
-    scores = {"synthetic, held out": folder / "evaluate" / "cases.csv"}
-    try:
-        image = Lidc(Path(config.cache_dir) / "lidc", {}).cases("lidc")[0].image
-    except UserError as error:
-        print(f"\nno real CT: {error}\na synthetic CT is used instead", flush=True)
-        image = _held_out(config, scores["synthetic, held out"])
-    else:
-        cache = [override for override in data_options if override.startswith("cache_dir=")]
-        _run("evaluate", f"ckpt={best}", "data=lidc", "pictures=false", f"hydra.run.dir={folder / 'real'}", *cache)
-        scores["real, one CT"] = folder / "real" / "cases.csv"
+    scores = {}
+    image = _real_ct(Path(config.cache_dir))
+    if image:
+        _run("predict", f"input={image}", f"output={folder / 'predict_starter'}")
+        scores["real CT, starter weights"] = _score_real(STARTER, folder / "starter", cache)
+    _run("train", f"hydra.run.dir={folder / 'train'}", "test=false", *overrides)
+    _run("evaluate", f"ckpt={best}", f"hydra.run.dir={folder / 'evaluate'}", *data_options)
+    scores["synthetic, held out"] = folder / "evaluate" / "cases.csv"
+    if image:
+        scores["real CT"] = _score_real(best, folder / "real", cache)
+    image = image or _held_out(config, scores["synthetic, held out"])
     _run("predict", f"ckpt={best}", f"input={image}", f"output={folder / 'predict'}")
     _print_summary(folder, scores, time.monotonic() - started)
+
+
+def _real_ct(cache_dir: Path) -> Path | None:
+    """File of the real CT, downloaded at first use; None, with the reason printed, if that is not possible."""
+    try:
+        return Lidc(cache_dir / "lidc", {}).cases("lidc")[0].image
+    except UserError as error:
+        print(f"\nno real CT: {error}\na synthetic CT is used instead", flush=True)
+        return None
+
+
+def _score_real(ckpt: str | Path, folder: Path, cache: list[str]) -> Path:
+    """Score a checkpoint on the real CT; returns the file of scores."""
+    _run("evaluate", f"ckpt={ckpt}", "data=lidc", "pictures=false", f"hydra.run.dir={folder}", *cache)
+    return folder / "cases.csv"
 
 
 def _run(command: str, *arguments: str) -> None:

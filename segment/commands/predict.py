@@ -9,6 +9,7 @@ from omegaconf import DictConfig, ListConfig
 
 from segment import build
 from segment.checkpoint import load_ensemble as ensemble
+from segment.checkpoint.starter import STARTER
 from segment.commands.command import hydra_command
 from segment.commands.each_case import process_each, raise_failures
 from segment.commands.mask_folder import (
@@ -33,6 +34,8 @@ from segment.view.video import write_video
 
 def predict(cfg: DictConfig) -> None:
     """Segment every CT under `input`, with the network of a checkpoint or the mean of several.
+
+    Without a checkpoint, the starter weights of the package are used.
 
     For each CT this writes
 
@@ -62,6 +65,8 @@ def predict(cfg: DictConfig) -> None:
     existing = [item for item in inputs if mask_path(output, item).exists()]
     trained = ensemble.load(cfg.ckpt, cfg.trust)
     trained.to(build.device(cfg.device))
+    if cfg.ckpt == STARTER:
+        print("ckpt=starter: weights of the package, trained on synthetic CTs only; for research, see docs/starter.md")
     todo = [item for item in sound if cfg.overwrite or item not in existing]
     check_checkpoint(output, trained, bool(existing), todo if cfg.overwrite else None)
     if cfg.overwrite:

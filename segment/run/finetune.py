@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from segment.checkpoint.load import read_checkpoint, training_hashes
+from segment.checkpoint.starter import checkpoint_path
 from segment.checkpoint.transfer import transfer
 from segment.configuration.instantiate import instantiate
 from segment.data.datamodule import CTDataModule
@@ -32,11 +33,11 @@ def checksum(cfg: DictConfig) -> str | None:
     """
     if not cfg.init_from:
         return None
-    path = Path(cfg.init_from)
+    path = checkpoint_path(cfg.init_from)
     if not path.is_file():
         if cfg.resume is not False or is_requeued():  # a resumed run does not need the file
             return None
-        msg = f"no such checkpoint: init_from={path}; a run's best one is <run folder>/checkpoints/best.ckpt"
+        msg = f"no such checkpoint: init_from={cfg.init_from}; a run's best one is <run folder>/checkpoints/best.ckpt"
         raise UserError(msg)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -66,26 +67,26 @@ def load_initial_weights(cfg: DictConfig, module: SegmentationModule, datamodule
     Raises:
         UserError: When the checkpoint holds another network, or was trained or selected on a test case.
     """
-    path = Path(cfg.init_from)
+    path, name = checkpoint_path(cfg.init_from), f"init_from={cfg.init_from}"
     checkpoint = read_checkpoint(path)
     config, organs = checkpoint["segment"]["config"], module.organs
-    module.checkpoint_metadata["voxel_hashes"] = seen_hashes(path, f"init_from={path}", datamodule)
+    module.checkpoint_metadata["voxel_hashes"] = seen_hashes(path, name, datamodule)
     known = _known(datamodule.split.val, training_hashes(path), datamodule)
     if known:
-        warn_trained_on(f"init_from={path}", known)
+        warn_trained_on(name, known)
     untrained_net = instantiate(cfg.model.net)
     done = transfer(module.net, untrained_net, organs, _network_weights(checkpoint), config["organs"])
     if done.share < MIN_SHARE:
-        msg = f"init_from={path} holds another network: {done.left[0]}; choose the same model/net, or init_from=null"
+        msg = f"{name} holds another network: {done.left[0]}; choose the same model/net, or init_from=null"
         raise UserError(msg)
-    log.info("init_from=%s: %d tensors loaded, %.0f %% of the weights", path, len(done.loaded), 100 * done.share)
+    log.info("%s: %d tensors loaded, %.0f %% of the weights", name, len(done.loaded), 100 * done.share)
     _log_names("not loaded", done.left)
     _log_names("in the checkpoint, but not used", done.unused)
     new_organs = [organ for organ in organs if organ not in config["organs"]]
     if new_organs:
         log.info("organs that start untrained: %s", ", ".join(new_organs))
     if config["preprocess"] != module.checkpoint_metadata["config"]["preprocess"]:
-        log.warning("init_from=%s was trained with other preprocessing: its weights were fitted to other images", path)
+        log.warning("%s was trained with other preprocessing: its weights were fitted to other images", name)
 
 
 def _network_weights(checkpoint: dict[str, Any]) -> dict[str, Any]:
