@@ -29,8 +29,11 @@ class Tissue:
 
 
 def _tissue(mean: Values, spread: Values, texture: Values = 3.0, least: float = -1024.0) -> Tissue:
-    columns = [value if isinstance(value, tuple) else (value,) * len(PHASES) for value in (mean, spread, texture)]
-    return Tissue(columns[0], columns[1], columns[2], least)
+    return Tissue(_per_phase(mean), _per_phase(spread), _per_phase(texture), least)
+
+
+def _per_phase(value: Values) -> tuple[float, ...]:
+    return value if isinstance(value, tuple) else (value,) * len(PHASES)
 
 
 # The means are based on measurements in three public CTs inside eroded TotalSegmentator labels: unenhanced liver 46,
