@@ -40,6 +40,7 @@ from rich.console import Console
 from rich.table import Table
 
 from segment.commands.command import config_dir
+from segment.data.augment.subjects import TISSUE, needs_tissue
 from segment.data.patches import EpochSampler, PatchDataset, PatchLoader
 from segment.data.store.store import Store
 from segment.data.store.volume import StoredVolume
@@ -110,7 +111,11 @@ def main() -> None:
         patch = image.float(), label
         race("augmentation of a patch", augmentations(patch, 0), rounds)
         race(f"the same with elastic deformation, p={ELASTIC}", augmentations(patch, ELASTIC), rounds)
-        race("our other augmentations", [subjects(patch, f"augment={name}") for name in ("light", "strong")], rounds)
+        race(
+            "our other augmentations",
+            [subjects(patch, f"augment={name}") for name in ("light", "strong", "contrast")],
+            rounds,
+        )
         race("batches of 2 from a stored CT", loaders(volume, organs, Path(folder)), rounds)
 
 
@@ -129,7 +134,10 @@ def subjects(patch, what: str, *overrides: str) -> Contender:
     transform = ours(what, *overrides)
 
     def augment(image, label) -> None:
-        transform(tio.Subject(image=tio.ScalarImage(tensor=image), label=tio.LabelMap(tensor=label)))
+        subject = tio.Subject(image=tio.ScalarImage(tensor=image), label=tio.LabelMap(tensor=label))
+        if needs_tissue(transform):  # classes are codes of tissues as well, and which ones does not matter for speed
+            subject.add_image(tio.LabelMap(tensor=label.clone()), TISSUE)
+        transform(subject)
 
     return augmenting("segment", what, patch, augment)
 

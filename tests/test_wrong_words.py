@@ -71,7 +71,7 @@ WRONG = {
     "train data=flare": "there is no data=flare; did you mean flare22? The choices are abdomenct1k",
     "train data=[phantom,lidcc]": "there is no data=lidcc; did you mean lidc? The choices are",
     "train experiment=null": "experiment takes the name of a choice, not null: one of abdomen, overfit, quick",
-    "train augment=null": "augment takes the name of a choice, not null: one of light, nnunet, none, strong",
+    "train augment=null": "augment takes the name of a choice, not null: one of contrast, light, nnunet, none, strong",
     "train logger=null": "logger takes the name of a choice, not null: one of csv, none, tensorboard, wandb",
     "train callbacks=null": "callbacks takes the name of a choice, not null: one of default",
     "train trainer=tpu": "there is no trainer=tpu; choose one of cpu, ddp, gpu",

@@ -143,7 +143,7 @@ def _gaussian(size: int, sigma: float) -> Tensor:
     A voxel's tissue fills it up to its faces, so weights are integrals of the Gaussian over a voxel.
     """
     distance = torch.arange(size)[:, None] - torch.arange(size)
-    weights = torch.special.ndtr((distance + 0.5) / sigma) - torch.special.ndtr((distance - 0.5) / sigma)
+    weights: Tensor = torch.special.ndtr((distance + 0.5) / sigma) - torch.special.ndtr((distance - 0.5) / sigma)
     return weights / weights.sum(dim=1, keepdim=True)
 
 
