@@ -48,9 +48,10 @@ def sample_breasts(patient: SyntheticPatient, rng: np.random.Generator) -> tuple
         size = float(volume_ml * rng.normal(1, 0.08))
         if side == removed or size < 40 or (patient.female and patient.age < 12):
             continue
-        base = 38 * (size / 300) ** 0.28 * 1.3
-        out = min(size * 1000 / (2 / 3 * np.pi * base**2 * 1.15), 95.0)
-        center = (_CENTER + (0.25 * out + wide / 2, -0.25 * out, sag - 0.1 * out)) * (side, 1, 1)
+        base = 49 * (size / 300) ** 0.28  # large breasts stand out more than they are wide
+        out = min(size * 1000 / (2 / 3 * np.pi * base**2 * 1.15), 95.0)  # half an ellipsoid of this volume
+        settled = np.array((0.25 * out + wide / 2, -0.25 * out, sag - 0.1 * out))  # large ones sink to the side
+        center = (_CENTER + settled) * (side, 1, 1)
         normal = _NORMAL * (side, 1, 1) / np.linalg.norm(_NORMAL)
         head = np.array((0, 0, 1.0)) - normal[2] * normal
         head /= np.linalg.norm(head)

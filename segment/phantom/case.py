@@ -57,9 +57,7 @@ def synthesise_case(seed: int, index: int, shape: Shape) -> SyntheticCase:
     return SyntheticCase(scan.hu, label, tissue, view.spacing_mm, patient)
 
 
-def _position_patient(
-    patient: SyntheticPatient, view: FieldOfView, shape: Shape, rng: np.random.Generator
-) -> Region:
+def _position_patient(patient: SyntheticPatient, view: FieldOfView, shape: Shape, rng: np.random.Generator) -> Region:
     """An empty region for the field of view, in which the patient lies a little bent."""
     axes = []
     for n, step, middle, scale in zip(shape, view.spacing_mm, view.middle_mm, patient.scale, strict=True):
@@ -97,22 +95,31 @@ def _add_anatomy(body: Region, patient: SyntheticPatient, rng: np.random.Generat
     portal.add_portal_veins(body, findings.portal_hypertension, rng)
     add_pelvis(body, patient, rng)
     add_ascites(body, trunk, findings.ascites_mm, rng)
+    meal = gut.sample_meal(patient, rng)
+    _add_organs(body, patient, meal, rng)
+    add_ureters(body, patient, rng)
+    portal.add_mesentery(body, rng)
+    gut.add_small_bowel(body, patient, meal, rng)
+    add_disease(body, trunk, patient, findings, rng)
+    return np.asarray(trunk.skin < 0)
+
+
+def _add_organs(body: Region, patient: SyntheticPatient, meal: gut.Meal, rng: np.random.Generator) -> None:
+    """Add solid organs, stomach and colon. A colon with high flexures and a full stomach push the liver aside."""
+    colon_first = gut.sample_colon_first(rng)
+    colon_rng, stomach_rng = rng.spawn(2)
     organs.add_adrenals(body, patient, rng)
     organs.add_kidneys(body, patient, rng)
-    meal, colon_first = gut.sample_meal(patient, rng), gut.sample_colon_first(rng)
-    colon_rng, bowel_rng = rng.spawn(2)
     if colon_first:
         gut.add_colon(body, patient, meal, colon_first, colon_rng)
-    organs.add_liver(body, patient, rng)
     organs.add_spleen(body, patient, rng)
+    if meal.large:
+        gut.add_stomach(body, patient, meal, stomach_rng)
+    organs.add_liver(body, patient, rng)
     organs.add_pancreas(body, patient, rng)
-    gut.add_stomach(body, patient, meal, rng)
+    if not meal.large:
+        gut.add_stomach(body, patient, meal, stomach_rng)
     gut.add_hiatus_hernia(body, meal, rng)
     gut.add_duodenum(body, patient, meal, rng)
     if not colon_first:
         gut.add_colon(body, patient, meal, colon_first, colon_rng)
-    add_ureters(body, patient, rng)
-    portal.add_mesentery(body, rng)
-    gut.add_small_bowel(body, patient, meal, bowel_rng)
-    add_disease(body, trunk, patient, findings, rng)
-    return np.asarray(trunk.skin < 0)

@@ -35,9 +35,7 @@ _OESOPHAGUS = np.array(
 _HILA = {1: np.array((46.0, 22, 184)), -1: np.array((-50.0, 18, 188))}
 
 
-def add_chest(
-    body: Region, trunk: Trunk, frame: Frame, patient: SyntheticPatient, rng: np.random.Generator
-) -> None:
+def add_chest(body: Region, trunk: Trunk, frame: Frame, patient: SyntheticPatient, rng: np.random.Generator) -> None:
     """Add everything inside the rib cage above the diaphragm, and the organs of the neck."""
     heart_rng, vessel_rng, tube_rng, lung_rng = rng.spawn(4)
     box = frame.cage.box
@@ -49,8 +47,8 @@ def add_chest(
     central = box.crop(*_CENTRAL)
     tubes = _measure_tubes(central, tube_rng)
     content = np.full_like(box.x, FAR_MM)  # distance to what the mediastinum contains
-    pericardium = np.float32(2.5 + 5 * patient.visceral)
-    _join(box, content, HEART, np.minimum.reduce(list(chambers.values())) - pericardium)
+    fluid = np.minimum.reduce(list(chambers.values())) - np.float32(heart.fluid_mm)
+    _join(box, content, HEART, fluid - np.float32(2.5 + 5 * patient.visceral))
     _join(box, content, CHEST_VESSELS, vessels.nearest() - 3)
     _join(box, content, _CENTRAL, np.minimum.reduce(list(tubes.values())) - 2)
     mediastinum = np.full_like(box.x, FAR_MM)
@@ -62,6 +60,7 @@ def add_chest(
     box.paint(np.maximum(np.maximum(inside, dome - 3), -dome), "muscle")
     lung = smooth_max(smooth_max(inside, 3 - dome, 5), 1 - mediastinum, 5)
     _paint_lungs(box, lung, patient, lung_rng)
+    near_heart.paint(fluid, "effusion", 6)
     paint_heart(near_heart, chambers, heart_rng)
     vessels.paint()
     _paint_tubes(central, tubes, tube_rng)
@@ -93,7 +92,7 @@ def _measure_mediastinum(
 
 
 def _paint_lungs(box: Region, lung: np.ndarray, patient: SyntheticPatient, rng: np.random.Generator) -> None:
-    """Paint lungs, denser where gravity presses them together, with their vessels and sometimes emphysema or a tumour."""
+    """Paint lungs, denser where gravity presses on them, with vessels and sometimes emphysema or tumours."""
     breath = float(rng.normal(0, 20)) + (60 if rng.random() < 0.1 else 0)  # scans in expiration
     emphysema = float(rng.uniform(20, 90)) if rng.random() < 0.25 and patient.age > 50 else 0.0
     patchy = box.field(rng, 9)
@@ -132,13 +131,14 @@ def _add_lung_vessels(box: Region, lung: np.ndarray, rng: np.random.Generator) -
 
 def _measure_tubes(central: Region, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Distances to the windpipe with the bronchi, and to the oesophagus."""
-    shift = rng.normal(0, 1.5, 2)
+    shift = np.array((*rng.normal(0, 1.5, 2), 0))
     wide = float(rng.normal(1, 0.1))
-    windpipe = tube(central, curve(_TRACHEA + (*shift, 0), 20), np.full(len(curve(_TRACHEA, 20)), 9.5 * wide))
+    path = curve(_TRACHEA + shift, 20)
+    windpipe = tube(central, path, np.full(len(path), 9.5 * wide))
     for points, ends in _BRONCHI:
-        path = curve(np.array(points, dtype=float) + (*shift, 0), 12)
+        path = curve(np.array(points, dtype=float) + shift, 12)
         np.minimum(windpipe, tube(central, path, np.linspace(*ends, len(path)) * wide), out=windpipe)
-    path = curve(_OESOPHAGUS + (*rng.normal(0, 2, 2), 0), 14)
+    path = curve(_OESOPHAGUS + np.array((*rng.normal(0, 2, 2), 0)), 14)
     radii = 6.5 + 1.2 * np.sin(np.arange(len(path)) * 0.9 + rng.uniform(0, 6))
     return {"windpipe": windpipe, "oesophagus": tube(central, path, radii)}
 

@@ -81,8 +81,8 @@ class ChestVessels:
         vein = "superior_vena_cava" if injected else "iliac_vein"
         self._add(vein, _BRACHIOCEPHALIC_VEINS[arm.side], (6.0, 7.5))
         self._add("iliac_vein", np.array(_JUGULAR) * side, (6.0, 6.0))
-        inner = arm.path[0] - 26 * side * (1, 0, 0)
-        self._add(vein, np.array([*(np.array(_SUBCLAVIAN_VEIN) * side), inner + (0, 6, -4)]), (5.5, 4.5))
+        inner = arm.path[0] - np.array((26 * arm.side, 0, 0))  # beside the humerus
+        self._add(vein, np.array([*(np.array(_SUBCLAVIAN_VEIN) * side), inner + np.array((0, 6, -4))]), (5.5, 4.5))
         elbow = inner + 0.3 * (arm.path[1] - inner)
         self._add("artery", np.array([np.array((96, 4, 286)) * side, inner, elbow]), (3.5, 2.6))
 

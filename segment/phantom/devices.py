@@ -167,7 +167,7 @@ def _add_sternal_wires(body: Region, trunk: Trunk, rng: np.random.Generator) -> 
 
 def _add_electrodes(body: Region, trunk: Trunk, rng: np.random.Generator) -> None:
     """Add electrodes on the skin of the chest, or cables and lines that lie on the belly or beside it."""
-    for x, z in ((80, 225), (-80, 225), (-95, 90), (85, 80))[: int(rng.integers(1, 5))]:
+    for x, z in ((80.0, 225.0), (-80, 225), (-95, 90), (85, 80))[: int(rng.integers(1, 5))]:
         y = surface_y(body, trunk.skin, x, z)
         center = np.array((x, y + 2, z)) + rng.normal(0, (8, 0, 8))
         if not np.isnan(y):

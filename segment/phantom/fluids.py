@@ -30,7 +30,8 @@ def add_ascites(body: Region, trunk: Trunk, thickness_mm: float, rng: np.random.
     depth = np.minimum(-trunk.cavity, -trunk.dome)  # below the inner surface of the wall, in mm
     sink = 1 + np.clip((20 - body.height) / 70, -0.6, 1) + 0.3 * uneven
     retroperitoneum = np.where(body.z > -200, (np.float32(-0.35) - trunk.frontal) * 80, np.float32(-10))
-    layer = np.maximum(depth - np.float32(thickness_mm) * sink, retroperitoneum)
+    most = 15 + 30 * np.clip((-20 - body.z) / 50, 0, 1)  # beside the liver it is thinner than in the flanks
+    layer = np.maximum(depth - np.minimum(np.float32(thickness_mm) * sink, most), retroperitoneum)
     pouch = np.maximum(body.z - (-255 + full), np.float32(-46) - body.y)
     fluid = np.maximum(np.minimum(layer, pouch), 1.5 - np.minimum(depth, body.free))
     body.paint(fluid, "ascites")
@@ -70,13 +71,16 @@ def _add_effusions(
         collapse, reach = float(rng.uniform(3, 28)), float(rng.uniform(0.6, 1.3))
         if effusion > ill or (both > 0.6 and own < 0.5):
             continue
-        lung = np.isin(upper.tissue, _AIRY) & (upper.x * side > 0)
+        edge = (upper.hu < -130) & (wall < 2) & (dome > -2) & (upper.label == 0) & (upper.tissue != CODES["gas"])
+        lung = (np.isin(upper.tissue, _AIRY) | edge) & (upper.x * side > 0)
         level = -70 + 90 * reach + thick
         layer = np.float32(thick) * np.clip((level - upper.height) / 60, 0, 1)
         layer = layer * np.clip((240 - upper.z) / 130, 0, 1)  # least at the apex
         fluid = np.minimum(-wall, np.maximum(dome, 0) * 1.6) - layer
-        upper.paint(np.where(lung, fluid - np.float32(collapse), FAR_MM), "consolidation", 10 * upper.field(rng, 8))
-        upper.paint(np.where(lung & (layer > 1), fluid, FAR_MM), "effusion")
+        beside = fluid - np.float32(collapse) * np.clip(layer / 12, 0, 1)
+        lung &= layer > 1
+        upper.paint(np.where(lung, beside, FAR_MM), "consolidation", 10 * upper.field(rng, 8))
+        upper.paint(np.where(lung, fluid, FAR_MM), "effusion")
 
 
 def _add_pneumonia(upper: Region, rng: np.random.Generator) -> None:

@@ -20,11 +20,13 @@ class Meal:
     Attributes:
         positive: Whether it was positive oral contrast medium. It is then in some of stomach, small bowel and colon.
         water: Whether it was much water or another negative contrast medium, which distends the small bowel.
-        hu: HU of this contrast medium in the stomach.
+        large: Whether the stomach is distended and pushes the liver aside.
+        hu: HU of the contrast medium in the stomach.
     """
 
     positive: bool
     water: bool
+    large: bool
     hu: float
 
 
@@ -32,7 +34,8 @@ def sample_meal(patient: SyntheticPatient, rng: np.random.Generator) -> Meal:
     """Sample a meal. Arterial phases, which show vessels, are rarely combined with positive contrast medium."""
     share = 0.1 if patient.phase == "arterial" else 0.35
     kind, hu = rng.random(), float(rng.uniform(90, 420))
-    return Meal(positive=bool(kind < share), water=bool(kind > 0.88), hu=hu)
+    large = bool(rng.random() < 0.12)
+    return Meal(positive=bool(kind < share), water=bool(kind > 0.88), large=large, hu=hu)
 
 
 # Stomach -----------------------------------------------------------------------------------------------------------
@@ -53,9 +56,9 @@ _STOMACH = np.array(
 
 
 def add_stomach(body: Region, patient: SyntheticPatient, meal: Meal, rng: np.random.Generator) -> None:
-    """Add fundus, body and antrum, from collapsed to enormous: 50 mL to more than 2 L."""
-    state, fills = rng.random(), rng.uniform((0.35, 0.7, 1.4), (0.7, 1.4, 2.1))
-    fill = float(fills[int(np.searchsorted((0.2, 0.85), state))])  # collapsed, usual, distended
+    """Add fundus, body and antrum, from collapsed to distended: less than 50 mL to more than 1 L."""
+    empty, fills = bool(rng.random() < 0.22), rng.uniform((0.35, 0.7, 1.3), (0.7, 1.4, 2.1))
+    fill = float(fills[2] if meal.large else fills[0] if empty else fills[1])
     # A steer's horn lies higher, a J reaches the pelvis of a slim patient, and much content sinks.
     sink = float(1.4 * rng.beta(1.2, 3) - 0.2 + max(fill - 1.2, 0))
     path = _STOMACH[:, :3] - _STOMACH[:, 3:4] * (0, 0, 1) * sink + rng.normal(0, 4, (len(_STOMACH), 3))
@@ -66,8 +69,9 @@ def add_stomach(body: Region, patient: SyntheticPatient, meal: Meal, rng: np.ran
     points, radii = points[:, :3], points[:, 3]
     part = body.crop(points.min(0) - radii.max() - 6, points.max(0) + radii.max() + 6)
     bag = tube(part, points, radii) + 2 * part.field(rng, 28)
-    behind = float(rng.normal(14, 6)) - np.float32(1.3) * (part.z - 34) - part.y
-    bag = smooth_max(bag, np.float32(0.61) * behind, 22)  # it lies in front of the pancreas
+    # It lies in front of the pancreas, whose tail is further back and higher.
+    pancreas = np.minimum(float(rng.normal(14, 6)) - 1.3 * (part.z - 34), np.clip(64 + 0.5 * part.x, 25, 52))
+    bag = smooth_max(bag, 0.7 * (pancreas - part.y), 20)
     bag = part.claim(bag, 0.3 + 0.6 * patient.gap_mm)
     folds = (2.4 if fill < 0.7 else 1.2) * part.field(rng, 7)  # rugae, higher in a collapsed stomach
     lumen = bag + float(rng.uniform(3, 5)) + folds

@@ -29,12 +29,14 @@ class Heart:
         turn: (3,3) rotation.
         shift: (3,) mm.
         wall_mm: Thickness added to the myocardium of the left ventricle.
+        fluid_mm: Thickness of the fluid in the pericardium.
     """
 
     scale: float
     turn: np.ndarray
     shift: np.ndarray
     wall_mm: float
+    fluid_mm: float
 
     def place(self, points: np.ndarray | tuple[float, ...]) -> np.ndarray:
         """Points (...,3) of the average heart, in this heart."""
@@ -42,7 +44,10 @@ class Heart:
 
 
 def sample_heart(patient: SyntheticPatient, rng: np.random.Generator) -> Heart:
-    """Sample a heart: one in eight is enlarged; it lies more across in the obese and upright in the slim."""
+    """Sample a heart: one in eight is enlarged, 4 % have a pericardial effusion.
+
+    It lies more across in the obese and more upright in the slim.
+    """
     scale = float(rng.normal(0.98 if patient.female else 1.02, 0.05))
     if rng.random() < 0.12 and patient.age > 40:
         scale *= float(rng.uniform(1.1, 1.3))
@@ -51,7 +56,9 @@ def sample_heart(patient: SyntheticPatient, rng: np.random.Generator) -> Heart:
     upright = np.array(((np.cos(across), 0, np.sin(across)), (0, 1, 0), (-np.sin(across), 0, np.cos(across))))
     turned = np.array(((np.cos(around), -np.sin(around), 0), (np.sin(around), np.cos(around), 0), (0, 0, 1)))
     shift = rng.normal(0, (4, 3, 3)) - (0, 0, 4 * (scale > 1.15))
-    return Heart(scale, turned @ upright, shift, float(rng.normal(0, 1.5)) + 5 * float(rng.random() < 0.08))
+    wall_mm = float(rng.normal(0, 1.5)) + 5 * float(rng.random() < 0.08)
+    effusion, thickness = rng.random(2)
+    return Heart(scale, turned @ upright, shift, wall_mm, 4 + 14 * float(thickness) if effusion < 0.04 else 0.0)
 
 
 def measure_heart(part: Region, heart: Heart, room: np.ndarray) -> dict[str, np.ndarray]:

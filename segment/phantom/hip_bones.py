@@ -27,8 +27,10 @@ _WING_X = np.array(
 )
 # Its outline from the side, as points y, z in mm: from the back along the crest to the front, and along the notches.
 _OUTLINE = np.array(
-    [(-73, -176), (-64, -142), (-40, -117), (4, -104), (40, -118), (62, -143), (70, -166)]
-    + [(58, -184), (50, -202), (46, -222), (30, -238), (-22, -238), (-22, -214), (-36, -200), (-62, -200)],
+    [
+        *((-73, -176), (-64, -142), (-40, -117), (4, -104), (40, -118), (62, -143), (70, -166), (58, -184)),
+        *((50, -202), (46, -222), (30, -238), (-22, -238), (-22, -214), (-36, -200), (-62, -200)),
+    ],
     dtype=float,
 )
 HIP = np.array((88.0, 4.0, -245.0))  # middle of the right femoral head
@@ -81,11 +83,9 @@ def _add_side(part: Region, side: int, marrow: np.ndarray, wide: float, head: fl
     opening = _OPENING * (side, 1, 1)
     from_joint = (part.x - joint[0]) * opening[0] + (part.y - joint[1]) * opening[1] + (part.z - joint[2]) * opening[2]
     socket = np.maximum(np.maximum(ball - 13, from_joint.astype(np.float32) - 9), 2.5 - ball)
-    hip = reduce(
-        lambda one, other: smooth_min(one, other, 8),
-        (_wing(part, side, wide), ellipses["symphysis"], ellipses["tuberosity"], socket)
-        + (beams["upper ramus"], beams["lower ramus"], beams["ischium"]),
-    )
+    parts = [_wing(part, side, wide), ellipses["symphysis"], ellipses["tuberosity"], socket]
+    parts += [beams["upper ramus"], beams["lower ramus"], beams["ischium"]]
+    hip = reduce(lambda one, other: smooth_min(one, other, 8), parts)
     hip = np.maximum(hip, 2.5 - ball)
     hip = np.maximum(hip, 3 - side * part.x)  # the disc between the pubic bones
     add_bone(part, hip, marrow, 1.7)
@@ -107,7 +107,7 @@ def _add_shaft(part: Region, shaft: np.ndarray) -> None:
 def _wing(part: Region, side: int, wide: float) -> np.ndarray:
     """Distance to the iliac wing: thick at the crest and near the joints, thin between."""
     distance = np.full_like(part.x, FAR_MM)
-    near = replace(part, free=distance).crop((-FAR_MM, -95, -242), (FAR_MM, 80, -95))
+    near = replace(part, free=distance).crop((-200, -95, -242), (200, 80, -95))
     rows = np.interp(near.z, _WING_Z, np.arange(len(_WING_Z)))
     columns = np.interp(near.y, _WING_Y, np.arange(len(_WING_Y)))
     middle = map_coordinates(_WING_X * np.float32(wide), (rows, columns), order=1, mode="nearest")

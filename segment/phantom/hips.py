@@ -64,14 +64,15 @@ _TOP_MM = -118.0  # above, `trunk` adds the wall of the abdomen
 
 def add_hips(body: Region, trunk: Trunk, patient: SyntheticPatient, rng: np.random.Generator) -> None:
     """Replace the solid wall of the pelvis and the thighs by muscles in fat. Muscles in the cavity are claimed."""
+    rng = rng.spawn(1)[0]
     part = body.crop((-1e3, -1e3, -1e3), (1e3, 1e3, _TOP_MM + 20))  # everything below a height
+    if not part.x.size:
+        return
     bulk = float(rng.normal(1, 0.05)) * (0.95 if patient.female else 1.02) - 0.002 * max(0, patient.age - 60)
     muscles = _measure_muscles(part, bulk, rng)
     wasting = np.float32(10 + 20 * patient.visceral + 0.8 * max(0, patient.age - 50)) * float(rng.uniform(0.5, 1.5))
     # Sheets of fat between the bundles: where a random field is close to 0.
     streaks = -wasting * np.clip(1 - np.abs(part.field(rng, 9)) / np.float32(0.35), 0, 1) - float(rng.uniform(0, 15))
-    if not part.x.size:
-        return
     lean, cavity = trunk.lean[..., : part.x.shape[2]], trunk.cavity[..., : part.x.shape[2]]
     room = np.maximum(lean + np.float32(1.2), part.z - np.float32(_TOP_MM))
     part.paint(np.maximum(room, -cavity), "fat", 5 * part.field(rng, 12))

@@ -31,7 +31,7 @@ class Muscles:
     def distance(self, plane_mm: float) -> np.ndarray:
         """Distance (I,J,K) to the muscles; `plane_mm` is half the width of the fat between two of them."""
         nearest, second = self._scratch.free, self._scratch.hu
-        return np.maximum(nearest, np.float32(plane_mm) - (second - nearest) / 2)
+        return np.asarray(np.maximum(nearest, np.float32(plane_mm) - (second - nearest) / 2))
 
 
 def _add(scratch: Region, distance: np.ndarray) -> None:

@@ -304,10 +304,13 @@ def add_spleen(body: Region, patient: SyntheticPatient, rng: np.random.Generator
     radii = np.array((38.5, 46, 63)) * size * enlarged * np.exp(np.array((-0.8, -0.2, 1)) * thin)
     hollow, surface, pattern, extra = rng.spawn(4)
     if "spleen" not in patient.absent:
-        part = body.crop(center - radii[2] - 25, center + radii[2] + 25)
+        part = body.crop(center - radii.max() - 10, center + radii.max() + 10)
         shape = ellipsoid(part, center, radii, turn)
         middle = center + turn[0] * (radii[0] + hollow.normal(14, 5))
         shape = smooth_max(shape, -ellipsoid(part, middle, np.array((34, 44, 62)) * size * enlarged, turn), 8)
+        # A large spleen does not grow around the kidney from behind.
+        medial = part.x + 54 - np.maximum(part.y - 5, 0) - 0.5 * np.maximum(part.z - 25, 0)
+        shape = smooth_max(shape, 0.7 * medial, 10)
         shape = _notch_spleen(part, shape, (center, radii, turn), surface) + 2 * part.field(surface, 26)
         spleen = part.claim(shape, 0.4 + 0.45 * patient.gap_mm)
         part.paint(spleen, "spleen", _pulp(part, patient.phase, pattern), organ="spleen")

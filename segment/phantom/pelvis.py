@@ -18,6 +18,7 @@ def add_pelvis(body: Region, patient: SyntheticPatient, rng: np.random.Generator
         return
     radius = sample_bladder_mm(bladder_rng)
     _add_rectum(part, rectum_rng)
+    _add_perineum(part)
     if not patient.female:
         _add_prostate(part, patient, genital_rng)
         _add_male_genitals(body, patient)
@@ -36,6 +37,14 @@ def _add_rectum(part: Region, rng: np.random.Generator) -> None:
     _add_bowel(part, path, radii, rng)
     mesorectum = part.free - 4  # bowel does not reach the fat around the rectum
     part.occupy(np.maximum(mesorectum, ellipsoid(part, (0, -45, -240), (34, 24, 50))))
+
+
+def _add_perineum(part: Region) -> None:
+    """Add the sphincter around the anus and the muscles in front of it, below the cavity of the pelvis."""
+    sphincter = tube(part, np.array([(0, -52, -312), (0, -42, -282)]), np.array((13, 12)))
+    part.paint(sphincter, "muscle")
+    part.paint(sphincter + 6, "bowel_wall")
+    part.paint(ellipsoid(part, (0, 6, -304), (17, 24, 9)), "muscle", -5)
 
 
 def _add_sigmoid(part: Region, patient: SyntheticPatient, radius: float, rng: np.random.Generator) -> None:

@@ -32,7 +32,10 @@ _RIBS = np.array(
 )
 # Half width of the breastbone by height: manubrium, body and xiphoid, in mm.
 _STERNUM = np.array(
-    [(98, 3), (118, 7), (130, 9), (134, 13), (160, 19), (200, 15), (232, 13), (238, 17), (262, 28), (276, 26), (282, 12)],
+    [
+        *((98, 3), (118, 7), (130, 9), (134, 13), (160, 19), (200, 15)),
+        *((232, 13), (238, 17), (262, 28), (276, 26), (282, 12)),
+    ],
     dtype=float,
 )
 _DEPTH_MM = 8.0  # of the middle of a rib below the surface of the cage
@@ -115,11 +118,12 @@ def _course(position: np.ndarray, head: float, row: np.ndarray, slope: float, ji
     stations = np.array([0.0, 0.12, 0.5, end, last, 1.1])
     heights = np.array([head, head - 0.16 * (head - side), side, low, high, high + (high - low) * 0.4 * (last < 1)])
     order = np.argsort(stations)
-    return np.interp(position, stations[order], heights[order]).astype(np.float32)
+    return np.asarray(np.interp(position, stations[order], heights[order]), dtype=np.float32)
 
 
 def _measure_sternum(part: Region, depth: np.ndarray) -> np.ndarray:
     width = np.interp(part.z, _STERNUM[:, 0], _STERNUM[:, 1], left=-9, right=-9).astype(np.float32)
     front = np.where(part.y > 0, np.float32(0), np.float32(99))
     joint = 2.5 - np.abs(part.z - 235)  # between manubrium and body
-    return np.maximum(np.maximum(np.maximum(np.abs(part.x) - width, np.abs(depth) - 5.5), joint), front)
+    plate = np.maximum(np.abs(part.x) - width, np.abs(depth) - 5.5)
+    return np.asarray(np.maximum(np.maximum(plate, joint), front))

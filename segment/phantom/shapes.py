@@ -125,7 +125,7 @@ def plate(region: Region, center: Point, normal: Point, along: Point, size: tupl
 
 
 def sample(region: Region, values: np.ndarray, points: np.ndarray, outside: float) -> np.ndarray:
-    """Values (I,J,K) at points (N,3) in anatomical mm, from the nearest voxel; `outside` for points beyond the region."""
+    """Values (I,J,K) at points (N,3) in anatomical mm, nearest voxel; `outside` beyond the region."""
     result = np.full(len(points), outside, np.float32)
     if not region.x.size:
         return result

@@ -24,8 +24,8 @@ _NECK: dict[str, list[_Strand]] = {
 }
 _LOWERED: dict[str, list[_Strand]] = {
     "subscapularis": [
-        [(96, -54, 182, 8), (106, -46, 215, 12), (122, -32, 250, 12), (150, -8, 266, 7)],
-        [(82, -54, 270, 7), (108, -40, 270, 11), (150, -8, 272, 7)],
+        [(94, -54, 180, 9), (99, -42, 220, 14), (118, -28, 254, 13), (150, -6, 266, 8)],
+        [(82, -52, 262, 9), (102, -38, 258, 14), (122, -24, 268, 12), (150, -6, 272, 8)],
     ],
     "infraspinatus": [
         [(98, -78, 186, 8), (106, -70, 220, 12), (130, -56, 252, 13), (168, -36, 274, 8)],
@@ -43,12 +43,12 @@ _LOWERED: dict[str, list[_Strand]] = {
 }
 _RAISED: dict[str, list[_Strand]] = {
     "subscapularis": [
-        [(126, -36, 190, 9), (120, -38, 225, 12), (122, -30, 262, 12), (142, -10, 290, 7)],
-        [(92, -50, 272, 8), (115, -36, 276, 11), (142, -10, 292, 7)],
+        [(124, -38, 186, 10), (113, -36, 228, 14), (113, -26, 262, 13), (140, -8, 290, 8)],
+        [(92, -50, 272, 9), (100, -40, 262, 13), (118, -24, 278, 13), (140, -8, 292, 8)],
     ],
     "infraspinatus": [
         [(136, -62, 192, 9), (132, -64, 225, 13), (138, -54, 262, 13), (154, -34, 298, 8)],
-        [(98, -68, 252, 9), (122, -62, 268, 12), (154, -34, 300, 8)],
+        [(98, -68, 252, 9), (114, -66, 260, 13), (154, -34, 300, 8)],
     ],
     "supraspinatus": [[(88, -58, 296, 8), (112, -44, 306, 10), (144, -18, 312, 6)]],
     "teres": [[(138, -54, 180, 11), (152, -40, 222, 14), (158, -16, 292, 8)]],
@@ -65,9 +65,11 @@ _CORNERS = ((-250.0, -125.0, _LOW_MM), (250.0, 150.0, 430.0))
 _PLANE_MM = 1.2  # half the width of the fat between two muscles
 
 
-def add_shoulders(body: Region, cage: Cage, arms: tuple[Arm, Arm], patient: SyntheticPatient, rng: np.random.Generator) -> None:
+def add_shoulders(
+    body: Region, cage: Cage, arms: tuple[Arm, Arm], patient: SyntheticPatient, rng: np.random.Generator
+) -> None:
     """Replace the solid wall of the upper chest, the shoulders and the neck by muscles in fat."""
-    bulk = float(rng.normal(1, 0.08)) * (0.88 if patient.female else 1.06) - 0.003 * max(0, patient.age - 60)
+    bulk = float(rng.normal(1, 0.08)) * (0.92 if patient.female else 1.08) - 0.003 * max(0, patient.age - 60)
     part = cage.box.crop(*_CORNERS)
     wasting = np.float32(10 + 18 * patient.visceral + 0.5 * max(0, patient.age - 50)) * float(rng.uniform(0.5, 1.5))
     streaks = -wasting * np.clip(part.field(rng, 6) - 0.6, 0, 2)
@@ -125,9 +127,7 @@ def _arm_strands(arm: Arm, bulk: float) -> list[np.ndarray]:
     return strands
 
 
-def _sheets(
-    part: Region, wall: np.ndarray, frontal: np.ndarray, lean: np.ndarray, bulk: float
-) -> list[np.ndarray]:
+def _sheets(part: Region, wall: np.ndarray, frontal: np.ndarray, lean: np.ndarray, bulk: float) -> list[np.ndarray]:
     """Distances to the flat muscles of both sides, which follow the ribs or lie under the fat of the skin."""
     side, z = np.abs(part.x), part.z
     thick = bulk

@@ -33,9 +33,7 @@ def sample_frame(body: Region, trunk: Trunk, patient: SyntheticPatient, rng: np.
     return Frame(spine, measure_cage(body, trunk, spine))
 
 
-def add_skeleton(
-    body: Region, trunk: Trunk, frame: Frame, patient: SyntheticPatient, rng: np.random.Generator
-) -> None:
+def add_skeleton(body: Region, trunk: Trunk, frame: Frame, patient: SyntheticPatient, rng: np.random.Generator) -> None:
     """Add and claim the bones."""
     marrow = 30 * body.field(rng, 6)
     add_ribs(frame.cage, patient, cut(body, marrow, *CHEST), rng)

@@ -1,6 +1,7 @@
 """The spine: 24 vertebrae with their discs on a curve, the spinal canal, and the sacrum with the coccyx."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -20,8 +21,10 @@ THORACIC = LEVELS[5:17][::-1]  # T1 to T12
 # Kyphosis: 20 to 45 degrees between T4 and T12 in most adults, increasing with age (Boseker et al. 2000,
 # J Pediatr Orthop 20:796; Fon et al. 1980, AJR 134:979).
 _CURVE = np.array(
-    [(-155, -3), (-136, 2), (-101, 5), (-67, 5), (-33, 3), (0, 0), (30, -4), (58, -9), (100, -15), (140, -20)]
-    + [(180, -24), (220, -26), (260, -25), (285, -22), (300, -18), (320, -11), (350, -2), (400, 7)],
+    [
+        *((-155, -3), (-136, 2), (-101, 5), (-67, 5), (-33, 3), (0, 0), (30, -4), (58, -9), (100, -15)),
+        *((140, -20), (180, -24), (220, -26), (260, -25), (285, -22), (300, -18), (320, -11), (350, -2), (400, 7)),
+    ],
     dtype=float,
 )
 # Sizes by height, in mm: z, half width and half depth of the body, half thickness of the disc, half width of the
@@ -76,7 +79,7 @@ class Spine:
 
     def at(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The position (x, y) of the middle of the spine at heights in mm."""
-        return tuple(np.interp(z, self.z, side).astype(np.float32) for side in (self.x, self.y))  # type: ignore[return-value]
+        return np.interp(z, self.z, self.x).astype(np.float32), np.interp(z, self.z, self.y).astype(np.float32)
 
 
 def sample_spine(patient: SyntheticPatient, rng: np.random.Generator) -> Spine:
@@ -155,12 +158,13 @@ def _arch(
     along = np.clip((side - 10) / np.maximum(reach - 10, 1), 0, 1)
     off = np.hypot(side - 10 - along * (reach - 10), y + along * behind)
     transverse = np.hypot(off, above - 2) - 4.5 * np.sqrt(size)
-    return np.minimum(np.minimum(ring, process), np.minimum(joints, transverse))
+    return np.asarray(np.minimum(np.minimum(ring, process), np.minimum(joints, transverse)))
 
 
 def _add_canal(part: Region, x: np.ndarray, y: np.ndarray, width: np.ndarray) -> None:
     def inside(half_width: np.ndarray | float, half_depth: float) -> np.ndarray:
-        return np.maximum((np.hypot(x / half_width, y / half_depth) - 1) * half_depth, -165 - part.z)
+        ellipse = (np.hypot(x / half_width, y / half_depth) - 1) * half_depth
+        return np.asarray(np.maximum(ellipse, -165 - part.z))
 
     part.paint(inside(width, 8), "visceral_fat", 60)
     part.paint(inside(0.76 * width, 6), "canal")
@@ -172,7 +176,7 @@ def _add_sacrum(part: Region) -> None:
     distance = np.full_like(part.x, FAR_MM)
     side = np.abs(part.x)
     behind = part.y + np.float32(0.3) * np.maximum(side - 18, 0)  # the wings turn back
-    for start, end in zip(path[:-1], path[1:], strict=True):
+    for start, end in pairwise(path):
         along = end[:2] - start[:2]
         y, z = behind - np.float32(start[0]), part.z - np.float32(start[1])
         t = np.clip((y * along[0] + z * along[1]) / float(along @ along), 0, 1).astype(np.float32)
@@ -182,8 +186,8 @@ def _add_sacrum(part: Region) -> None:
         np.minimum(distance, smooth_max(off - thick, side - wide, 10), out=distance)
     distance = np.maximum(distance, part.z + np.float32(0.3) * part.y + 151)  # end plate of S1
     add_bone(part, distance, 0.0, 1.5)
-    for y, z in ((-36, -178), (-48, -197), (-54, -216)):  # the openings for the nerves
-        hole = np.hypot(side - 20, part.z - z + np.float32(0.5) * (part.y - y)) - 5
+    for hole_y, hole_z in ((-36, -178), (-48, -197), (-54, -216)):  # the openings for the nerves
+        hole = np.hypot(side - 20, part.z - hole_z + np.float32(0.5) * (part.y - hole_y)) - 5
         part.paint(np.maximum(hole, distance - 3), "visceral_fat", 30)
     canal = np.hypot(part.x / 11, part.y + np.float32(36) - np.float32(0.8) * (part.z + 175)) - 1
     part.paint(np.maximum(canal * 5, np.abs(part.z + 178) - 22), "canal", -40)

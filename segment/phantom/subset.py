@@ -11,7 +11,7 @@ from segment.phantom.region import Corner, Region
 
 @contextmanager
 def subset(region: Region, mask: np.ndarray) -> Iterator[Region]:
-    """The voxels of a mask as a region whose arrays have one axis (N,). What is painted on it is written back at the end.
+    """The voxels of a mask as a region whose arrays have one axis (N,). What is painted is written back at the end.
 
     Shapes that crop (`tube`) and `Region.field` need a box, not a subset.
 

@@ -79,19 +79,19 @@ def _add_catheter(
 
 def add_ureters(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> None:
     """Add a ureter from each kidney over the psoas and the iliac vessels to the bladder; waves of urine run down it."""
-    for name, side in (("right_kidney", 1), ("left_kidney", -1)):
+    for name, side, own in zip(("right_kidney", "left_kidney"), (1, -1), rng.spawn(2), strict=True):
         points = np.array(
             [(44.0, 0, -40), (37, 8, -62), (33, 22, -100), (34, 28, -148), (46, 6, -190), (48, -22, -225)]
         )
         points = np.concatenate([points, [(34, -12, -250), (16, 10, -264)]]) * (side, 1, 1)
-        points[1:-1] += rng.normal(0, 2.5, (6, 3))
-        radius, phase = float(rng.uniform(1.3, 2.3)), rng.uniform(0, 300)
-        wide = float(rng.uniform(1.5, 2.6)) if rng.random() < 0.04 else 1.0  # obstructed
+        points[1:-1] += own.normal(0, 2.5, (6, 3))
+        radius, phase = float(own.uniform(1.3, 2.3)), own.uniform(0, 300)
+        wide = float(own.uniform(1.5, 2.6)) if own.random() < 0.04 else 1.0  # obstructed
         path = curve(points, 10)
         part = body.crop(path.min(0) - 8, path.max(0) + 8)
         if name in patient.absent or not part.x.size:
             continue
-        stented = rng.random() < _STENT
+        stented = own.random() < _STENT
         ureter = part.claim(tube(part, path, np.full(len(path), radius * wide)), 0)
         waves = np.float32(-0.6 * max(0.0, patient.hu["urine"] - 20)) * (np.sin((part.z + phase) / 14) > 0.2)
         part.paint(ureter, "urine", waves)
