@@ -12,7 +12,9 @@ from segment.files import atomic_write
 from segment.memory.measure import check_memory
 from segment.phantom.case import Shape, synthesise_case
 
-# Raise it with every change that changes voxels. New cases are then not mixed with those of older versions.
+TISSUES = "tissues"  # folder of the tissue maps
+
+# Raise it with every change that changes voxels, or codes of tissues. New cases are then not mixed with those of older versions.
 VERSION = 6
 MOST_CASES, MOST_THREADS = 100_000, 512
 VOXEL_BYTES = 90  # measured peak memory per voxel of a case that is being synthesised
@@ -63,7 +65,7 @@ def write_dataset(root: Path, *, num_cases: int, seed: int, shape: Shape, worker
 
 def _paths(folder: Path, index: int) -> list[Path]:
     """Files of a case: image, label and tissue map."""
-    return [folder / kind / f"phantom_{index:04d}.nii.gz" for kind in ("images", "labels", "tissues")]
+    return [folder / kind / f"phantom_{index:04d}.nii.gz" for kind in ("images", "labels", TISSUES)]
 
 
 def _write_case(folder: Path, seed: int, index: int, shape: Shape) -> None:

@@ -8,8 +8,7 @@ from segment.datasets.cases import Case, Refused
 from segment.datasets.sources.folder import Folder
 from segment.io.left_out import LeftOut
 from segment.phantom import LABELS, write_dataset
-
-TISSUES = "tissues"  # folder of the tissue maps
+from segment.phantom.write import TISSUES
 
 
 class Phantom:
@@ -42,8 +41,7 @@ class Phantom:
         folder = write_dataset(
             self.root, num_cases=self.num_cases, seed=self.seed, shape=(i, j, k), workers=self.workers
         )
-        tissues = TISSUES if (folder / TISSUES).is_dir() else None
-        return Folder(folder, LABELS, tissues=tissues).cases(source, refused)
+        return Folder(folder, LABELS, tissues=TISSUES).cases(source, refused)
 
     def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:
         """Nothing, because only this program writes to the folder."""
