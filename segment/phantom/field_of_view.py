@@ -51,5 +51,3 @@ def sample_field_of_view(
     middle = np.array((rng.normal(0, spread), middle_y + rng.normal(0, spread / 2), 0)) * scale
     middle[2] = (top + bottom) / 2 * scale[2]
     return FieldOfView(np.array((side / shape[0], side / shape[1], length / shape[2])), middle)
-
-

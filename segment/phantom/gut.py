@@ -151,9 +151,8 @@ def add_duodenum(body: Region, patient: SyntheticPatient, meal: Meal, rng: np.ra
 # are 30 to 50 mm, more in the caecum and less in the descending colon (Sadahiro et al. 1992, Surg Radiol Anat 14:251).
 _COLON_WIDTH = ((0, 27), (0.1, 25), (0.25, 22), (0.5, 19), (0.72, 17), (0.8, 14), (1, 12))
 
-# How often the colon lies in front of liver and spleen. Published for the right side: 0.1 to 0.3 % in radiographs, up
-# to 2 % in CT (Chilaiditi's sign; Prassopoulos et al. 1996, Acta Radiol 37:367, "colonic interposition"). More often
-# here, because the network must know it.
+# How often the colon lies in front of liver or spleen. Published for the liver (Chilaiditi's sign): 0.025 to 0.28 %
+# (Weng et al. 2014, doi:10.3892/ol.2014.1903). More often here, because a network must have seen it.
 _COLON_FIRST = 0.07
 
 

@@ -8,8 +8,8 @@ from segment.phantom.patient import SyntheticPatient
 from segment.phantom.region import Region
 from segment.phantom.shapes import curve, ellipsoid, plate, smooth_max, smooth_min, tube
 
-# Half axes of an average kidney: thickness, width towards the hilum, length. Adults have 109 ± 9 mm in length on CT
-# (Glodny et al. 2009, BMC Urology 9:19) and 150 to 200 mL (sources in patient.py).
+# Half axes of an average kidney: thickness, width towards the hilum, length. Adults have about 110 ± 12 mm in length
+# on CT (Glodny et al. 2009, BMC Urology 9:19) and 150 to 200 mL (sources in patient.py).
 _KIDNEY_MM = (27.3, 32.0, 58.0)
 
 # How often kidneys vary. Published: horseshoe 1 in 400 to 600, pelvic kidney 1 in 2000 to 3000 (Campbell-Walsh
@@ -22,7 +22,7 @@ _LOBULATED, _HUMP, _EXTRARENAL_PELVIS = 0.2, 0.12, 0.12
 def add_adrenals(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> None:
     """Add both adrenals above the kidneys: a ridge in front and two limbs behind, an inverted Y.
 
-    Limbs are 4 to 6 mm thick and 20 to 40 mm long (Vincent et al. 1994, AJR 162:547).
+    Limbs are 4.1 to 4.9 ± 1.1 mm thick (John et al. 2018, doi:10.4103/ijri.IJRI_129_18); the gland is 20 to 40 mm high.
     """
     for side, middle in ((1, (27, 6, 18)), (-1, (-31, 12, 8))):
         center = np.array(middle) + rng.normal(0, (2, 2, 7))
@@ -225,13 +225,14 @@ def _cut_fissures(part: Region, liver: np.ndarray, rng: np.random.Generator) -> 
     liver = smooth_max(liver, -notch, 8)
     across = plate(part, (x - 6, 48, 44), (-0.35, 1, 0), (1, 0.35, 0), (venous, rng.uniform(6, 26), 24))
     liver = smooth_max(liver, -across, 3)
-    # Diaphragmatic slips indent the upper surface (Auh et al. 1984, AJR 143:789: about a quarter of the adults).
+    # Diaphragmatic slips indent the upper surface in 25 %, a third of them by 2 cm or more
+    # (Auh et al. 1984, AJR 143:565).
     folds = int(rng.choice((0, 1, 2, 3), p=(0.72, 0.1, 0.1, 0.08)))
     for _ in range(folds):
         out = rng.uniform(-0.4, 1.2)  # angle from the top towards the right side
         middle = (70 + 66 * np.sin(out), rng.uniform(-20, 70), 30 + 58 * np.cos(out))
         fold = plate(
-            part, middle, (np.cos(out), rng.normal(0, 0.3), -np.sin(out)), (0, 1, 0), (1.6, 26, rng.uniform(7, 15))
+            part, middle, (np.cos(out), rng.normal(0, 0.3), -np.sin(out)), (0, 1, 0), (1.6, 26, rng.uniform(7, 18))
         )
         liver = smooth_max(liver, -fold, 3)
     return liver
@@ -310,7 +311,7 @@ def add_spleen(body: Region, patient: SyntheticPatient, rng: np.random.Generator
         shape = smooth_max(shape, -ellipsoid(part, middle, np.array((34, 44, 62)) * size * enlarged, turn), 8)
         # A large spleen does not grow around the kidney from behind.
         medial = part.x + 54 - np.maximum(part.y - 5, 0) - 0.5 * np.maximum(part.z - 25, 0)
-        shape = smooth_max(shape, 0.7 * medial, 10)
+        shape = smooth_max(shape, 0.7 * medial, 24)
         shape = _notch_spleen(part, shape, (center, radii, turn), surface) + 2 * part.field(surface, 26)
         spleen = part.claim(shape, 0.4 + 0.45 * patient.gap_mm)
         part.paint(spleen, "spleen", _pulp(part, patient.phase, pattern), organ="spleen")

@@ -135,7 +135,7 @@ def _section(body: Region, table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def back_mm(patient: SyntheticPatient) -> float:
     """Coordinate along `Region.up` of the plane on which the patient lies."""
-    right, front = UP[patient.position]
+    _, front = UP[patient.position]
     if front > 0:
         return -76 - 0.55 * patient.subcutaneous_mm
     if front < 0:
