@@ -67,7 +67,7 @@ def _check_voxels(first: FinishedRun, other: FinishedRun) -> None:
         hashes = first.voxels.get(case), other.voxels.get(case)
         if all(hashes) and hashes[0] != hashes[1]:
             msg = (
-                f"{case} has other voxels in {first.name} than in {other.name}: two CTs have the same name; test both "
+                f"{case} has different voxels in {first.name} and {other.name}: two CTs have the same name; test both "
                 "runs on the same data with segment evaluate"
             )
             raise UserError(msg)

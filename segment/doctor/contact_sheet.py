@@ -52,7 +52,7 @@ def write_sheets(folder: Path, entries: Sequence[Entry], organs: Sequence[str]) 
     paths = []
     for number, page in enumerate(pages, start=1):
         path = folder / ("sheet.png" if len(pages) == 1 else f"sheet_{number:02d}.png")
-        title = f"{len(entries)} case(s)"
+        title = "1 case" if len(entries) == 1 else f"{len(entries)} cases"
         if len(pages) > 1:
             title += f", page {number} of {len(pages)}"
         with atomic_write(path) as temporary:

@@ -13,7 +13,7 @@ from segment.anatomy.structure import cut_faces, voxel_ml
 from segment.doctor.finding import Finding, Severity
 from segment.io.scan import Scan
 
-SPECK_ML, SPECK_SHARE = 1.0, 0.01  # a piece smaller than both is a slip of the pen, not a part of the organ
+SPECK_ML, SPECK_SHARE = 1.0, 0.01  # a piece smaller than both is a stray mark, not a part of the organ
 MANY_SPECKS = 5  # a coarse grid breaks a thin part into fewer specks, with little volume in all
 # A rounded organ ends in slices much smaller than its largest one: if a ball is cut into ten slices, the first one has
 # a fifth of the area of the middle one. The middle of a kidney has 25 cm². Smaller ends may belong to thin organs,

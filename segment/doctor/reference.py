@@ -19,7 +19,7 @@ from segment.io.read import read_ct, read_grid, read_label
 from segment.io.scan import Scan
 
 # A step between two codes that are not neighbours, for example 1 and 4, may pass through a voxel with a code in
-# between. Rounding after interpolation does this at most steps; in other labels hardly one voxel is like that.
+# between. Rounding after interpolation does this at most steps; in other labels almost no voxel is like that.
 INTERPOLATED_SHARE = 0.1  # of the steps
 INTERPOLATED_STEPS = 50
 LINES = 128  # along an axis; lines of voxels that are enough to count steps

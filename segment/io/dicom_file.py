@@ -1,6 +1,6 @@
 """Read one DICOM file of a CT: its kind, the geometry of its slice, and its HU.
 
-Only the tags listed in `_TAGS` are read. Names, birth dates and numbers of patients therefore never enter the program.
+Only the tags listed in `_TAGS` are read. Patients' names, IDs and birth dates therefore never enter the program.
 """
 
 from collections.abc import Sequence
@@ -162,7 +162,7 @@ def _read_start(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(132)
     except OSError as error:
-        msg = f"cannot open {path} ({error.strerror}); check your rights to read it"
+        msg = f"cannot open {path} ({error.strerror}); check its permissions"
         raise UserError(msg) from error
 
 

@@ -16,7 +16,7 @@ from segment.io.segments import structures_of
 
 SEG_SUFFIX = ".dcm"
 
-# These tags contain no name, number or birth date of a patient.
+# These tags contain no patient's name, ID or birth date.
 _TAGS = (
     *("SOPClassUID", "SegmentationType", "SegmentSequence", "MaximumFractionalValue", "NumberOfFrames"),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "Rows", "Columns", "SamplesPerPixel"),
@@ -31,8 +31,8 @@ def read_dicom_seg(path: Path, like: Scan, names: Mapping[str, Sequence[str]] | 
         path: A binary or fractional segmentation. Fractions of a half or more count as the organ. The file contains
             only the slices in which a segment is not empty.
         like: The CT, with its axes in any order.
-        names: For each structure, its names in the file; see `structures_of`. Without names, structures are called as
-            in the file.
+        names: For each structure, its names in the file; see `structures_of`. Without names, structures are named as in
+            the file.
 
     Returns:
         Bool masks (I,J,K) on the CT's grid, by structure. Segments of the same structure are merged. The mask of a

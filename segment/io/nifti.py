@@ -95,7 +95,7 @@ def _image(path: Path, stream: BufferedIOBase) -> nib.Nifti1Image:
     check_shape(path, image.shape)
     check_geometry(path, image.affine, None if _form(stored) == "sform" else stored["pixdim"][1:4].astype(float))
     if image.header["xyzt_units"] % 8 in _METRES_OR_MICRONS:
-        msg = f"{path} gives its geometry in metres or microns; convert its affine and units to mm"
+        msg = f"{path} states its geometry in metres or microns; convert its affine and units to mm"
         raise UserError(msg)
     return image
 

@@ -99,7 +99,7 @@ def _read(path: Path, nifti_reader: Callable[[Path], Read], itk_reader: Callable
         )
         raise UserError(msg)
     if not (path.is_file() and os.access(path, os.R_OK)):
-        msg = f"no such file, or no right to read it: {path}; check the path"
+        msg = f"no such file, or no permission to read it: {path}; check the path"
         raise UserError(msg)
     reader = nifti_reader if has_suffix(path, ".nii", ".nii.gz") else itk_reader
     try:

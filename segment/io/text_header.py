@@ -105,7 +105,7 @@ def _parse_metaimage(path: Path, fields: Mapping[str, str]) -> TextHeader:
 def _check_units(path: Path, units: Sequence[str]) -> None:
     for unit in units:
         if _OTHER_UNITS.match(unit.strip()):
-            msg = f"{path} gives its geometry in {unit!r}; convert its spacing, origin and units to mm"
+            msg = f"{path} states its geometry in {unit!r}; convert its spacing, origin and units to mm"
             raise UserError(msg)
 
 

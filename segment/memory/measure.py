@@ -54,7 +54,7 @@ def gpu_peak(device: torch.device) -> int | None:
 
 
 def check_memory(needed: float, what: str, remedy: str, device: torch.device = CPU) -> None:
-    """Refuse to use more memory than `free` reports. Without this, the system would kill the process.
+    """Refuse to use more memory than `free` reports. Without this check, the system would kill the process.
 
     Args:
         needed: Bytes that will be used.

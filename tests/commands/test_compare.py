@@ -321,7 +321,7 @@ def test_different_voxels_under_the_same_name_are_refused(compare, tmp_path):
     study.run(tmp_path / "b", channels=2, voxels=contents | {"set/test_04": "another CT"})
     code, _, err = compare("a", "b", "output=out")
     assert code == 2
-    assert err.startswith("error: set/test_04 has other voxels in a than in b")
+    assert err.startswith("error: set/test_04 has different voxels in a and b")
 
 
 def test_different_reference_labels_are_refused(compare, tmp_path):

@@ -164,8 +164,8 @@ def test_missing_or_impossible_voxel_sizes_in_an_nrrd_are_refused(tmp_path, line
             "states a voxel size of 0.7x0.8x2.5 mm, but its axes 1.4x1.6x5 mm",
         ),
         ([SPACING, "TransformMatrix = 1 0 0 0 1 0 0 1 0"], "has an unusable affine .* axes in one plane"),
-        ([SPACING, MATRIX, "DistanceUnits = um"], "gives its geometry in 'um'"),
-        ([SPACING, MATRIX, "DistanceUnits = cm"], "gives its geometry in 'cm'"),
+        ([SPACING, MATRIX, "DistanceUnits = um"], "states its geometry in 'um'"),
+        ([SPACING, MATRIX, "DistanceUnits = cm"], "states its geometry in 'cm'"),
     ],
 )
 def test_missing_or_impossible_geometry_in_a_metaimage_is_refused(tmp_path, lines, message):
@@ -179,7 +179,7 @@ def test_missing_or_impossible_geometry_in_a_metaimage_is_refused(tmp_path, line
 def test_other_units_in_an_nrrd_are_refused(tmp_path, unit, lines):
     spacing = [] if "space: LPS" in lines else ["spacings: 0.7 0.8 2.5"]
     path = nrrd(tmp_path / "ct.nrrd", *spacing, *(line.format(unit) for line in lines))
-    with pytest.raises(UserError, match=r"gives its geometry in '.*'; convert its spacing, origin and units to mm"):
+    with pytest.raises(UserError, match=r"states its geometry in '.*'; convert its spacing, origin and units to mm"):
         read_ct(path)
 
 

@@ -350,7 +350,7 @@ def test_unusable_affines_are_refused(tmp_path, affine, message):
 
 @pytest.mark.parametrize("units", ["meter", "micron"])
 def test_units_other_than_millimetres_are_refused(tmp_path, units):
-    with pytest.raises(UserError, match=r"ct\.nii gives its geometry in metres or microns"):
+    with pytest.raises(UserError, match=r"ct\.nii states its geometry in metres or microns"):
         read_ct(save(tmp_path / "ct.nii", hu(), np.eye(4), units=units))
 
 

@@ -40,12 +40,12 @@ def format_interval(metric: str, low: float, high: float) -> str:
 
 
 def format_cost(parameters: int | None, hours: float | None) -> str:
-    """Size and training time, e.g. `16,601 parameters, 0.41 hours a run`; empty if both are unknown."""
+    """Size and training time, e.g. `16,601 parameters, 0.41 hours per run`; empty if both are unknown."""
     parts = []
     if parameters is not None:
         parts.append(f"{parameters:,} parameters")
     if hours is not None:
-        parts.append(f"{hours:.2g} hours a run")
+        parts.append(f"{hours:.2g} hours per run")
     return ", ".join(parts)
 
 

@@ -19,6 +19,7 @@ h1 { font-size: 1.6rem; margin: 0 0 .3rem; }
 h2 { font-size: 1.2rem; margin: 2.2rem 0 .6rem; border-bottom: 1px solid #ddd; padding-bottom: .2rem; }
 h3 { font-size: 1rem; margin: 1.2rem 0 .2rem; }
 ul { margin: .2rem 0 .6rem; padding-left: 1.3rem; }
+ul.notes { list-style: none; padding-left: 0; }
 img { max-width: 100%; height: auto; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .9rem; margin: .6rem 0 1rem; }
@@ -53,7 +54,8 @@ def comparison_page(comparison: Comparison, figure: bytes) -> str:
         _arms(comparison.arms),
         "<h2>Verdict</h2>" if comparison.pairs else "",
         *(_verdict(verdict) for verdict in verdicts(comparison)),
-        _list([*numbered_notes(comparison), *comparison.remarks]),
+        _list(numbered_notes(comparison), style="notes"),
+        _list(comparison.remarks),
         "<h2>Figure</h2>",
         f'<img alt="Scores and paired differences of all arms" src="data:image/png;base64,{picture}">',
         "<p class=faint>Dots are patients, each the mean of an arm's seeds; lines join the dots of one patient. "
@@ -73,14 +75,14 @@ def comparison_page(comparison: Comparison, figure: bytes) -> str:
 
 
 def _arms(arms: Sequence[Arm]) -> str:
-    """Table of the arms, and a folded table of all configuration keys in which they differ."""
+    """Table of the arms, and a collapsed table of all configuration keys in which they differ."""
     rows = []
     for arm in arms:
         seeds = ", ".join(str(run.seed) for run in arm.runs if run.config)
         parameters = "-" if arm.parameters is None else f"{arm.parameters:,}"
         hours = "-" if arm.hours is None else f"{arm.hours:.2g}"
         rows.append((arm.letter, arm.label, str(len(arm.runs)), seeds, parameters, hours))
-    table = _table(("arm", "recipe", "runs", "seeds", "parameters", "hours a run"), rows)
+    table = _table(("arm", "recipe", "runs", "seeds", "parameters", "hours per run"), rows)
     keys = list(dict.fromkeys(key for arm in arms for key in arm.differs))
     if not keys:
         return table
@@ -88,7 +90,7 @@ def _arms(arms: Sequence[Arm]) -> str:
     for key in keys:
         values.append((key, *(arm.differs[key] for arm in arms)))
     names = ["configuration", *(arm.letter for arm in arms)]
-    return f"{table}<details><summary>All that differs ({len(keys)})</summary>{_table(names, values)}</details>"
+    return f"{table}<details><summary>All differences ({len(keys)})</summary>{_table(names, values)}</details>"
 
 
 def _verdict(verdict: Verdict) -> str:
@@ -104,7 +106,7 @@ def _scores(comparison: Comparison) -> str:
             for letter in letters:
                 summary = comparison.summaries[letter][organ, metric]
                 cells.append(f"{mean_cell(metric, summary)}\n{' / '.join(spread_cells(metric, summary))}")
-            rows.append((METRICS[metric].title, organ, *cells))
+            rows.append((METRICS[metric].title, organ.replace("_", " "), *cells))
     return _table(("metric", "organ", *letters), rows, right_aligned=letters)
 
 
@@ -116,7 +118,9 @@ def _differences(comparison: Comparison) -> str:
         pair = f"{contrast.second} minus {contrast.first}"
         metric = METRICS[contrast.metric].title.split()[0]
         cells = difference_cells(contrast, units=True)
-        rows.append((pair, contrast.organ, metric, *cells, note_number(contrast, comparison, all_notes)))
+        rows.append(
+            (pair, contrast.organ.replace("_", " "), metric, *cells, note_number(contrast, comparison, all_notes))
+        )
         if contrast.better:
             claims.add(index)
     heading = (
@@ -138,11 +142,11 @@ def _runs(arms: Sequence[Arm]) -> str:
     return _table(("arm", "run", "seed", "code", "training and validation cases"), rows)
 
 
-def _list(items: Sequence[str]) -> str:
+def _list(items: Sequence[str], style: str = "") -> str:
     if not items:
         return ""
     entries = "".join(f"<li>{escape(item)}</li>" for item in items)
-    return f"<ul>{entries}</ul>"
+    return f"<ul class={style}>{entries}</ul>" if style else f"<ul>{entries}</ul>"
 
 
 def _table(

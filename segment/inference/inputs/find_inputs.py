@@ -111,7 +111,7 @@ class _Search:
         written = {f"{candidate.name}{ending}" for candidate in self.inputs for ending in (ENDING, STRAIGHTENED)}
         # The output may be a folder that the user named. Names are then not relative to it.
         written_paths = {absolute_path(self.output / f"{name}.nii.gz") for name in written}
-        reason = "named as the mask or the straightened CT of the CT beside it"
+        reason = "has the name of a mask or straightened CT of the CT beside it"
         kept = []
         for candidate in sorted(self.inputs, key=lambda candidate: (candidate.name, candidate.display_name)):
             is_written = candidate.name in written or absolute_path(candidate.path) in written_paths
@@ -179,7 +179,7 @@ class _Search:
         return folder.resolve() == self.output.resolve() and not is_input
 
     def _cannot_open(self, error: OSError) -> None:
-        reason = f"cannot be opened ({error.strerror}); check your rights to read it"
+        reason = f"cannot be opened ({error.strerror}); check its permissions"
         self.left_out.append(LeftOut(self._name(Path(str(error.filename))), reason))
 
 
@@ -196,7 +196,7 @@ def _clash(candidate: Input, same_name: Sequence[Path], taken: Collection[str], 
     mask = f"{candidate.name}{ENDING}.nii.gz"
     for other in same_name:
         if other != candidate.path:
-            return f"{other} would write the same mask, {mask}; rename one, or use two calls with different outputs"
+            return f"{other} would write the same mask, {mask}; rename one, or predict them into different outputs"
     for result in (output / mask, output / f"{candidate.name}{STRAIGHTENED}.nii.gz"):
         if absolute_path(result) in taken:
             return f"its results would replace the input {result}; choose another output"

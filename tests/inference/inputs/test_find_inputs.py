@@ -87,7 +87,8 @@ def test_masks_beside_their_cts_are_left_out(tmp_path):
     names, left_out = found(tmp_path)
     assert names == ["a", "b", "c_seg", "d_straightened"]
     assert left_out == dict.fromkeys(
-        ["a_seg.nii.gz", "a_straightened.nii.gz"], "named as the mask or the straightened CT of the CT beside it"
+        ["a_seg.nii.gz", "a_straightened.nii.gz"],
+        "has the name of a mask or straightened CT of the CT beside it",
     )
 
 
@@ -98,7 +99,7 @@ def test_the_output_folder_is_left_out(tmp_path):
 
 def test_two_inputs_with_the_same_name_clash(tmp_path):
     touch(tmp_path, "s/a.nii.gz", "s/a.mha", "s/b.nii")
-    what = "would write the same mask, a_seg.nii.gz; rename one, or use two calls with different outputs"
+    what = "would write the same mask, a_seg.nii.gz; rename one, or predict them into different outputs"
     assert [(one.display_name, one.clash) for one in find_inputs(["s"], Path("masks"))[0]] == [
         ("a.mha", f"s/a.nii.gz {what}"),
         ("a.nii.gz", f"s/a.mha {what}"),
@@ -122,7 +123,7 @@ def test_a_named_file_is_kept_even_if_it_is_named_like_a_mask(tmp_path):
 
 @pytest.mark.parametrize("given", [["scans/p1", "scans/p2"], ["scans", "scans/p1"], ["scans/p*", "scans/p1"]])
 def test_a_named_folder_is_an_input_even_if_it_is_the_output(tmp_path, given):
-    reason = "named as the mask or the straightened CT of the CT beside it"
+    reason = "has the name of a mask or straightened CT of the CT beside it"
     written = ("scans/p1/p1/ct_seg.nii.gz", "scans/p1/p2/ct_straightened.nii.gz")
     touch(tmp_path, "scans/p1/ct.nii.gz", "scans/p2/ct.nii.gz", *written)
     left_out = {"p1/p1/ct_seg.nii.gz": reason, "p1/p2/ct_straightened.nii.gz": reason}
@@ -193,4 +194,4 @@ def test_a_folder_that_cannot_be_opened_is_left_out(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "scandir", refusing)
     names, left_out = found("s")
     assert names == ["a"]
-    assert left_out == {"closed": "cannot be opened (Permission denied); check your rights to read it"}
+    assert left_out == {"closed": "cannot be opened (Permission denied); check its permissions"}
