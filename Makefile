@@ -4,7 +4,7 @@ ENV := $(or $(VIRTUAL_ENV),$(CONDA_PREFIX),$(CURDIR)/.venv)
 BIN := $(ENV)/bin
 export PATH := $(BIN):$(PATH)
 
-.PHONY: demo test lint install clean
+.PHONY: demo test lint install starter clean
 
 demo: install  ## train, evaluate and predict a real CT, in minutes
 	python -m segment.commands.demo
@@ -21,6 +21,11 @@ $(ENV)/.segment-installed: pyproject.toml constraints.txt
 	test -x $(BIN)/pip || $(PYTHON) -m venv $(ENV)
 	python -m pip install -c constraints.txt -e '.[dev]'
 	touch $@
+
+starter: install  ## train the starter weights again, which takes hours, and put them into the package
+	python -m segment train experiment=starter hydra.run.dir=outputs/starter
+	cp outputs/starter/checkpoints/weights.ckpt segment/weights/starter.ckpt
+	cd segment/weights && sha256sum starter.ckpt > starter.sha256
 
 clean:  ## remove what training wrote; never asks, so it never removes outputs/
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

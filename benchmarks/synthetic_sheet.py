@@ -2,9 +2,9 @@
 
     python benchmarks/synthetic_sheet.py docs/images/synthetic_ct.jpg [--cache FOLDER] [--seed 7]
 
-The first row is the CT of `data=lidc` (arterial phase, LIDC-IDRI, CC BY 3.0). Below it are two synthetic patients of each
-phase, from cases that no training uses. Columns: heart, upper liver, portal vein, kidneys, pelvis; black where a scan does
-not reach. Window -160 to 240 HU.
+The first row is the CT of `data=lidc` (arterial phase, LIDC-IDRI, CC BY 3.0). Below it are two synthetic patients of
+each phase, from cases that no training uses. Columns: heart, upper liver, portal vein, kidneys, pelvis; black where a
+scan does not reach. Window -160 to 240 HU.
 """
 
 import argparse
