@@ -102,8 +102,11 @@ def _read(path: Path) -> list[dict[str, Any]]:
     """Rows of a CSV file with numbers; empty without the file. NaN becomes None, which W&B shows as an empty cell."""
     if not path.exists():
         return []
+    rows = []
     with path.open(encoding="utf-8", newline="") as file:
-        return [{name: _cell(name, text) for name, text in row.items()} for row in csv.DictReader(file)]
+        for row in csv.DictReader(file):
+            rows.append({name: _cell(name, text) for name, text in row.items()})
+    return rows
 
 
 def _cell(name: str, text: str) -> float | str | None:

@@ -172,7 +172,8 @@ def _refuse_other_steps(cfg: DictConfig, folder: Path) -> None:
 
 def _repeats(key: str, unresolved: Mapping[str, Any], differing: Collection[str]) -> bool:
     """Whether a key refers by `${...}` to another key that differs."""
-    return any(_is_within(other, node) for node in referenced_keys(key, unresolved) for other in differing)
+    nodes = referenced_keys(key, unresolved)
+    return any(_is_within_any(other, nodes) for other in differing)
 
 
 def _is_within(key: str, node: str) -> bool:
