@@ -37,7 +37,7 @@ def tables(folder: Path) -> dict[str, Any]:
         if rows:
             rows.sort(key=lambda row: math.inf if row["dice"] is None else row["dice"])
             found[key] = _table(rows)
-    # The confusion of the validation is a substitute for that of the test.
+    # Without a test, the confusion of the validation is shown instead.
     confusion = _read(folder / "confusion.csv") or _read(folder / "validation/confusion.csv")
     if confusion:
         found["confusion"] = _table(confusion)

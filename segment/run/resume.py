@@ -189,4 +189,4 @@ def _describe(changed: Mapping[str, tuple[Any, Any]]) -> str:
     listed = [f"{key} was {before}, is {now}" for key, (before, now) in list(changed.items())[:MAX_LISTED]]
     rest = f" and {len(changed) - MAX_LISTED} more" if len(changed) > MAX_LISTED else ""
     allow = f"allow_changed=[{','.join(changed)}]"
-    return f"{', '.join(listed)}{rest}; give the options of that run again, or allow it by {allow}"
+    return f"{', '.join(listed)}{rest}; repeat the options of that run, or allow the change with {allow}"
