@@ -73,7 +73,7 @@ def test_validation_within_an_epoch_is_refused(interval):
 
 
 def test_a_length_in_steps_is_refused():
-    with pytest.raises(UserError, match=r"trainer\.max_steps=9 .* give trainer\.max_epochs"):
+    with pytest.raises(UserError, match=r"trainer\.max_steps=9 .* set trainer\.max_epochs"):
         check_length(OmegaConf.create({"max_steps": 9}))
     check_length(OmegaConf.create({"max_steps": -1}))
 
