@@ -26,7 +26,7 @@ from segment.memory.network import check_weights
 from segment.model.module import SegmentationModule
 from segment.run.processes import check_world_size, cluster_environment
 from segment.run.recipe import recipe
-from segment.run.trainer import NEEDED, check_length, check_needed
+from segment.run.trainer import FIXED, check_fixed, check_length
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def parts(cfg: DictConfig, watch: pl.Callback | None = None, data: CTDataModule 
     check_accelerator(cfg.trainer)
     check_precision(cfg.trainer)
     check_length(cfg.trainer)
-    check_needed(cfg.trainer)
+    check_fixed(cfg.trainer)
     loggers = [instantiate(node) for node in (cfg.get("logger") or {}).values() if node]
     callbacks: list[pl.Callback] = [Reseed(cfg.seed), LogBeforeSaving()]  # exact resumes need both
     datamodule: CTDataModule = instantiate(cfg.data) if data is None else data
@@ -90,8 +90,8 @@ def parts(cfg: DictConfig, watch: pl.Callback | None = None, data: CTDataModule 
         plugins.append(LightningEnvironment())
         callbacks.append(watch)
     given = {"callbacks": callbacks, "logger": loggers or False, "plugins": plugins, "default_root_dir": cfg.run_dir}
-    needed = {name: value for name, (value, _) in NEEDED.items()}
-    trainer: pl.Trainer = instantiate(cfg.trainer, **given, **needed)
+    fixed = {name: value for name, (value, _) in FIXED.items()}
+    trainer: pl.Trainer = instantiate(cfg.trainer, **given, **fixed)
     if watch is None:
         check_world_size(trainer)
     return Parts(datamodule, module, trainer)

@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 
 from segment import build
 from segment.errors import UserError
-from segment.run.trainer import NEEDED, check_length, check_needed
+from segment.run.trainer import FIXED, check_fixed, check_length
 
 
 @pytest.mark.parametrize(("built", "why"), [(None, "CPUs only"), ("12.8", "CUDA 12.8; its driver may be missing")])
@@ -73,7 +73,7 @@ def test_validation_within_an_epoch_is_refused(interval):
 
 
 def test_a_length_in_steps_is_refused():
-    with pytest.raises(UserError, match=r"trainer\.max_steps=9 .* give trainer\.max_epochs"):
+    with pytest.raises(UserError, match=r"trainer\.max_steps=9 .* set trainer\.max_epochs"):
         check_length(OmegaConf.create({"max_steps": 9}))
     check_length(OmegaConf.create({"max_steps": -1}))
 
@@ -105,6 +105,6 @@ def test_close_finalizes_the_loggers_of_an_unfinished_run(tmp_path):
 )
 def test_trainer_options_that_training_relies_on_cannot_be_changed(name, value):
     with pytest.raises(UserError, match=f"trainer.{name}={value} would .*; remove it"):
-        check_needed(OmegaConf.create({name: value}))
-    check_needed(OmegaConf.create({name: NEEDED[name][0]}))
-    check_needed(OmegaConf.create({}))
+        check_fixed(OmegaConf.create({name: value}))
+    check_fixed(OmegaConf.create({name: FIXED[name][0]}))
+    check_fixed(OmegaConf.create({}))

@@ -37,5 +37,5 @@ def test_the_commands_do_what_the_page_says(tmp_path):
         )
         assert done.returncode == 0, done.stderr
         outputs.append(done.stdout)
-    assert "the scores agree" in outputs[3]
+    assert "the scores are equal" in outputs[3]
     assert len(list(tmp_path.glob("outputs/smoke/*"))) == 2

@@ -184,7 +184,7 @@ def test_a_run_starts_from_the_weights_of_another_run_by_organ(run, tmp_path, ca
     assert resumed["epoch"] == 1
     assert recorded_facts(tmp_path / "second") == {"init_sha256": sha256}
     assert set(first["segment"]["voxel_hashes"]) <= set(resumed["segment"]["voxel_hashes"])
-    with pytest.raises(UserError, match="which the split has in test"):
+    with pytest.raises(UserError, match="which is a test case of this split"):
         run("third", "init_from=moved.ckpt", "split.seed=5")
 
 

@@ -8,7 +8,7 @@ _NONE = "-"
 
 
 def epoch_lines(
-    epoch: str, metrics: Mapping[str, Tensor], organs: Sequence[str], left: float | None, width: int
+    epoch: str, metrics: Mapping[str, Tensor], organs: Sequence[str], remaining_s: float | None, width: int
 ) -> tuple[str, str]:
     """Header and line of an epoch.
 
@@ -18,11 +18,11 @@ def epoch_lines(
         epoch: Number of the epoch and of all epochs, e.g. `3/100`.
         metrics: Logged values by name. A missing value is shown as a dash, e.g. in an epoch without validation.
         organs: Organs that may have a Dice.
-        left: Seconds until the end of the run, or None.
+        remaining_s: Seconds until the end of the run, or None.
         width: Width of the terminal in columns.
     """
     cells = {"epoch": f"{epoch:>7}", "loss": _format(metrics, "train/loss"), "dice": _format(metrics, "val/dice/mean")}
-    end = {"time left": _NONE if left is None else duration(left)}
+    end = {"time left": _NONE if remaining_s is None else duration(remaining_s)}
     dice = {organ: _format(metrics, f"val/dice/{organ}") for organ in organs}
     header, line = _align(cells | dice | end)
     if len(header) > width:

@@ -13,9 +13,9 @@ from segment.errors import UserError
 
 
 class Freeze(pl.Callback):
-    """Freeze all parameters with matching names. They get no gradient, so no step and no weight decay.
+    """Freeze all parameters with matching names: they get no gradient, so no optimizer step changes them.
 
-    A normalisation layer keeps its running statistics if all of its own parameters and buffers match. Whether a
+    A normalisation layer also keeps its running statistics if all of its own parameters and buffers match. Whether a
     parameter is frozen depends only on the epoch, so a resumed run gives the same result as an uninterrupted one.
 
     Args:

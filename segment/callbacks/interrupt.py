@@ -24,7 +24,7 @@ STEPS = 4
 
 @contextmanager
 def exit_on_signals() -> Iterator[None]:
-    """Exit with code `STOPPED` when a signal arrives within the block that nothing else handles.
+    """Exit with code `STOPPED` when a signal that nothing else handles arrives within the block.
 
     SIGINT (Ctrl+C) is left to the caller. When SIGTERM arrives during a test, Lightning raises SystemExit without a
     code, which would look like success. That exit gets the code `STOPPED`, too.

@@ -26,10 +26,10 @@ class NaNGuard(pl.Callback):
 
     The file loads with `weights_only=True`. It holds `batch` (image, label, annotated and case ids, as training got
     them), `state_dict`, `epoch`, `batch_idx`, `step` and `what`. With patches of `PatchDataset`, the run's seed, the
-    epoch and batch_idx are enough to make the batch again.
+    epoch and batch_idx are enough to recreate the batch.
 
     Args:
-        folder: Folder for the file, made when it is needed.
+        folder: Folder for the file, created when it is needed.
     """
 
     def __init__(self, folder: str | Path) -> None:

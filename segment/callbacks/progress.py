@@ -29,7 +29,7 @@ class EpochProgressBar(ProgressBar):
     def __init__(self, organs: Sequence[str]) -> None:
         super().__init__()
         self.organs = list(organs)
-        self.clock = _Clock()
+        self.remaining = _RemainingTime()
         self.bar: Progress | None = None
         self._enabled = True
         self._has_header = False
@@ -54,7 +54,7 @@ class EpochProgressBar(ProgressBar):
         batch_idx: int,
     ) -> None:
         """Start the clock at the first batch of this process, which in a resumed run may be any batch of an epoch."""
-        self.clock.start(_done(trainer, batch_idx))
+        self.remaining.start(_done(trainer, batch_idx))
 
     def on_train_batch_end(
         self,
@@ -65,7 +65,7 @@ class EpochProgressBar(ProgressBar):
         batch_idx: int,
     ) -> None:
         """Advance the bar."""
-        self._advance(batch_idx + 1, _left(trainer, self.clock, _done(trainer, batch_idx + 1)))
+        self._advance(batch_idx + 1, _remaining_s(trainer, self.remaining, _done(trainer, batch_idx + 1)))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the line of the epoch."""
@@ -75,8 +75,8 @@ class EpochProgressBar(ProgressBar):
             return
         width = shutil.get_terminal_size((80, 24)).columns
         epoch = f"{trainer.current_epoch + 1}/{_total(trainer)}"
-        left = _left(trainer, self.clock, trainer.current_epoch + 1)
-        header, line = epoch_lines(epoch, metrics, self.organs, left, width)
+        remaining_s = _remaining_s(trainer, self.remaining, trainer.current_epoch + 1)
+        header, line = epoch_lines(epoch, metrics, self.organs, remaining_s, width)
         if not self._has_header:
             log.info(header)
             self._has_header = True
@@ -134,9 +134,11 @@ class EpochProgressBar(ProgressBar):
         self.bar.add_task(what, total=total if total != float("inf") else None, left="")
         self.bar.start()
 
-    def _advance(self, done: int, left: float | None) -> None:
-        if self.bar is not None:
-            self.bar.update(self.bar.task_ids[0], completed=done, left="" if left is None else f"{duration(left)} left")
+    def _advance(self, done: int, remaining_s: float | None) -> None:
+        if self.bar is None:
+            return
+        left = "" if remaining_s is None else f"{duration(remaining_s)} left"
+        self.bar.update(self.bar.task_ids[0], completed=done, left=left)
 
     def _stop(self) -> None:
         if self.bar is not None:
@@ -144,7 +146,7 @@ class EpochProgressBar(ProgressBar):
             self.bar = None
 
 
-class _Clock:
+class _RemainingTime:
     """Estimate the time left from the epochs, and fractions of an epoch, that this process has trained."""
 
     def __init__(self) -> None:
@@ -155,7 +157,7 @@ class _Clock:
         if self.started is None:
             self.started = monotonic(), epochs
 
-    def left(self, epochs: float, total: int) -> float | None:
+    def estimate(self, epochs: float, total: int) -> float | None:
         """Seconds until `total` epochs are done; None before this process has trained anything."""
         if self.started is None:
             return None
@@ -174,10 +176,10 @@ def _done(trainer: pl.Trainer, batches: int) -> float:
     return trainer.current_epoch + batches / trainer.num_training_batches
 
 
-def _left(trainer: pl.Trainer, clock: _Clock, epochs: float) -> float | None:
+def _remaining_s(trainer: pl.Trainer, remaining: _RemainingTime, epochs: float) -> float | None:
     """Seconds until all epochs are done or `max_time` is over; None if neither is known."""
     total = _total(trainer)
-    limits = [clock.left(epochs, total) if isinstance(total, int) else None]
+    limits = [remaining.estimate(epochs, total) if isinstance(total, int) else None]
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, Timer):
             limits.append(callback.time_remaining())

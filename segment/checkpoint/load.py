@@ -118,7 +118,7 @@ def _reason_and_remedy(error: Exception) -> str:
             "it holds Python objects, which could run code, and no checkpoint of `segment train` does; "
             f"give a run's own <run folder>/{BEST}"
         )
-    return "it is no PyTorch file, or damaged or cut off; copy it again, or give another checkpoint"
+    return "it is not a PyTorch file, or it is damaged or incomplete; copy it again, or give another checkpoint"
 
 
 def _contents(content: object) -> str:

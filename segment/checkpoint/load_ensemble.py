@@ -94,7 +94,7 @@ def load(ckpt: str | Sequence[str], trust: Sequence[str] = ()) -> Ensemble:
         for key in sorted(first.keys() | other.keys()):
             if first.get(key) != other.get(key):
                 msg = (
-                    f"{paths[0]} and {path} cannot segment as one: {key} is {first.get(key)} in the first and "
+                    f"{paths[0]} and {path} cannot form an ensemble: {key} is {first.get(key)} in the first and "
                     f"{other.get(key)} in the other; give checkpoints of runs that differ in split or seed only"
                 )
                 raise UserError(msg)

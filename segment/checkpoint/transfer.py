@@ -12,15 +12,15 @@ class Transfer:
     """Which tensors were copied.
 
     Attributes:
-        share: Copied share of the values of the network's parameters, in [0, 1].
+        share: Share of the network's parameters that were copied, counted by their values, in [0, 1].
         loaded: Names of the copied tensors.
-        left: Tensors of the network that were not copied, each with the reason.
-        unused: Tensors that the network does not have.
+        skipped: Tensors of the network that were not copied, each with the reason.
+        unused: Names of weights that the network does not have.
     """
 
     share: float
     loaded: list[str]
-    left: list[str]
+    skipped: list[str]
     unused: list[str]
 
 
@@ -46,21 +46,21 @@ def transfer(
     """
     axes = _class_axes(make_net, len(organs) + 1)
     target_rows, source_rows = zip(*_shared([None, *organs], [None, *organs_before]), strict=True)
-    state, loaded, left = net.state_dict(), [], []
+    state, loaded, skipped = net.state_dict(), [], []
     for name, value in state.items():
         class_axes = axes.get(name, ())
         expected = tuple(len(organs_before) + 1 if axis in class_axes else n for axis, n in enumerate(value.shape))
         found = tuple(weights[name].shape) if name in weights else None
         if found is None:
-            left.append(f"{name} (not in the checkpoint)")
+            skipped.append(f"{name} (not in the checkpoint)")
         elif found != expected:
-            left.append(f"{name} (shape {found} in the checkpoint, {expected} in the network)")
+            skipped.append(f"{name} (shape {found} in the checkpoint, {expected} in the network)")
         else:
             _copy(value, weights[name], class_axes, target_rows, source_rows)
             loaded.append(name)
     sizes = {name: parameter.numel() for name, parameter in net.named_parameters()}
     share = sum(sizes.get(name, 0) for name in loaded) / max(1, sum(sizes.values()))
-    return Transfer(share, loaded, left, sorted(weights.keys() - state.keys()))
+    return Transfer(share, loaded, skipped, sorted(weights.keys() - state.keys()))
 
 
 def _class_axes(make_net: Callable[..., nn.Module], classes: int) -> dict[str, tuple[int, ...]]:

@@ -54,7 +54,8 @@ def check_config(node: Any, trust: Sequence[str] = ()) -> Any:  # noqa: ANN401
         raise UserError(msg)
     if node is None or isinstance(node, bool | int | float | str):
         return node
-    msg = f"the checkpoint's configuration holds a {type(node).__name__}, which is no plain value; do not use this file"
+    kind = type(node).__name__
+    msg = f"the checkpoint's configuration holds a {kind}, which is not a plain value; do not use this file"
     raise UserError(msg)
 
 

@@ -162,7 +162,7 @@ def _remedy(error: OSError) -> str | None:
     """What the user can do about an error of the operating system; None if it is a bug."""
     if error.errno in (errno.ENOENT, errno.EINVAL) and traceback.extract_tb(error.__traceback__)[-1].name == "mkdir":
         # Some places do not allow new folders, for example /proc. Without mkdir, a missing file is a bug.
-        return "no folder can be made there, choose another one"
+        return "a folder cannot be created there; choose another one"
     for remedy, numbers in REMEDIES.items():
         if error.errno in numbers:
             return remedy

@@ -72,6 +72,19 @@ def _write(comparison: Comparison, output: Path) -> None:
 
 def _summary(comparison: Comparison) -> dict[str, object]:
     """Content of comparison.json: what is not in the tables, for other programs."""
+    arms = []
+    for arm in comparison.arms:
+        runs = [{"name": run.name, "seed": run.seed, "code": run.code} for run in arm.runs]
+        arms.append(
+            {
+                "arm": arm.letter,
+                "recipe": arm.label,
+                "differs": arm.differs,
+                "parameters": arm.parameters,
+                "hours": arm.hours,
+                "runs": runs,
+            }
+        )
     return {
         "overview": overview(comparison),
         "verdicts": [asdict(verdict) for verdict in verdicts(comparison)],
@@ -80,17 +93,7 @@ def _summary(comparison: Comparison) -> dict[str, object]:
         "settings": {name: getattr(comparison.settings, name) for name in ("alpha", "resamples", "seed")},
         "cases": list(comparison.cases),
         "patients": len(comparison.patients),
-        "arms": [
-            {
-                "arm": arm.letter,
-                "recipe": arm.label,
-                "differs": arm.differs,
-                "parameters": arm.parameters,
-                "hours": arm.hours,
-                "runs": [{"name": run.name, "seed": run.seed, "code": run.code} for run in arm.runs],
-            }
-            for arm in comparison.arms
-        ],
+        "arms": arms,
     }
 
 

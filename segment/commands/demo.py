@@ -108,15 +108,21 @@ def _print_summary(folder: Path, scores: dict[str, Path], seconds: float) -> Non
 
 def _dice_table(scores: dict[str, Path]) -> Table:
     """Mean Dice of each organ (rows) on each set of CTs (columns)."""
-    columns = [[score for _, score in read_cases(path)] for path in scores.values()]
-    organs = dict.fromkeys(score.organ for column in columns for score in column)
+    columns: list[dict[str, list[float]]] = []  # Dice of every case by organ
+    organs: dict[str, None] = {}  # a dictionary keeps the order
+    for path in scores.values():
+        dice: dict[str, list[float]] = {}
+        for _, score in read_cases(path):
+            dice.setdefault(score.organ, []).append(score.dice)
+        columns.append(dice)
+        organs |= dict.fromkeys(dice)
     table = Table(title="Dice, means over patients")
     table.add_column("organ")
     for title in scores:
         table.add_column(title, justify="right")
     means = []
     for organ in organs:
-        row = [nan_mean(score.dice for score in column if score.organ == organ) for column in columns]
+        row = [nan_mean(dice.get(organ, [])) for dice in columns]
         table.add_row(organ, *(f"{mean:.3f}" for mean in row))
         means.append(row)
     table.add_section()

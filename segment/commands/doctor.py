@@ -1,7 +1,9 @@
 """`segment doctor`: check a data set for errors before training."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import cast
 
@@ -67,7 +69,9 @@ def doctor(cfg: DictConfig) -> None:
     with open_run(cfg, "doctor.log") as run:
         part_of, findings = _parts(cfg, cases)
         findings += [refusal(name, "unusable", error) for name, error in refused]
-        split = {part: [name for name in part_of if part_of[name] == part] for part in PARTS}
+        split: dict[str, list[str]] = {part: [] for part in PARTS}
+        for name, part in part_of.items():
+            split[part].append(name)
         record(run, cfg, split, {})
         inspected = _inspect(cfg, cases, anatomy, part_of)
         for summary in inspected.summaries.values():
@@ -86,7 +90,7 @@ def doctor(cfg: DictConfig) -> None:
 def _inspect(cfg: DictConfig, cases: Sequence[Case], anatomy: Anatomy, part_of: Mapping[str, str]) -> InspectedSet:
     """Inspect each case."""
     annotated = {case.id: annotated_structures(case.label) for case in cases if is_declared(case.label)}
-    known = {structure for structures in annotated.values() for structure in structures}
+    known = set().union(*annotated.values())
     organs = [organ for organ in anatomy.volume_ml if organ in known]
     summaries = inspect_all(Inspection(cases, organs, anatomy), cfg.num_workers)
     return InspectedSet(cases, part_of, annotated, organs, summaries)
@@ -156,7 +160,10 @@ def _parts(cfg: DictConfig, cases: Sequence[Case]) -> tuple[dict[str, str], list
         split = instantiate(cfg.split)(cases)
     except UserError as error:
         return {}, [refusal("split", "split", error)]
-    return {name: part for part, names in split.ids().items() for name in names}, []
+    part_of = {}
+    for part, names in split.ids().items():
+        part_of.update(dict.fromkeys(names, part))
+    return part_of, []
 
 
 def _print(
@@ -167,7 +174,7 @@ def _print(
     for finding in code_findings:
         print(f"{finding.what}: {finding.remedy}")  # on one line, because users copy an option from it
     print_findings(findings, Console())
-    known = {structure for structures in inspected.annotated.values() for structure in structures}
+    known = set().union(*inspected.annotated.values())
     unchecked = sorted(known - set(inspected.organs))
     if unchecked:
         print(f"not checked, because anatomy.volume_ml does not name them: {', '.join(unchecked)}")
@@ -181,14 +188,14 @@ def _write_sheets(folder: Path, findings: Sequence[Finding], inspected: Inspecte
 
 
 def _entry(name: str, summary: CaseSummary, own: Sequence[Finding]) -> Entry:
-    words = ", ".join(str(finding) for group in group_findings(own) for finding in group) or "nothing found"
-    return Entry(name, summary.thumbnail, worst(own), words)
+    findings = [str(finding) for finding in chain.from_iterable(group_findings(own))]
+    return Entry(name, summary.thumbnail, worst(own), ", ".join(findings) or "nothing found")
 
 
 def _conclude(cases: int, findings: Sequence[Finding], strict: bool) -> None:
-    counts = [sum(f.severity == severity for f in findings) for severity in ("error", "warning", "note")]
-    summary = f"{counts[0]} error(s), {counts[1]} warning(s), {counts[2]} note(s) in {cases} case(s)"
-    if counts[0] or (strict and counts[1]):
+    counts = Counter(finding.severity for finding in findings)
+    summary = f"{counts['error']} error(s), {counts['warning']} warning(s), {counts['note']} note(s) in {cases} case(s)"
+    if counts["error"] or (strict and counts["warning"]):
         raise UserError(summary)
     print(summary)
 

@@ -30,6 +30,11 @@ def table(jobs: Sequence[Job]) -> str:
     for job in jobs:
         own = " ".join(override for override in job.overrides if override not in shared)
         rows.append((str(job.number), own, job.result, job.folder))
-    cells = [[" ".join(cell.split()) for cell in row] for row in rows]
+    cells = [[_one_line(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in cells)
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
+    return "\n".join(lines)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -67,7 +67,7 @@ def _obtain(cfg: DictConfig) -> None:
 
 def _export_folder(cfg: DictConfig) -> Path:
     if not cfg.export_to:
-        msg = "export=nnunet needs a folder; name it by export_to=<folder>/Dataset123_Abdomen"
+        msg = "export=nnunet needs a folder; name it with export_to=<folder>/Dataset123_Abdomen"
         raise UserError(msg)
     return Path(cfg.export_to)
 

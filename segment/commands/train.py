@@ -30,7 +30,7 @@ from segment.run.processes import refuse_parallel_sweep
 from segment.run.record import record, record_use
 from segment.run.repeat import compare_scores, environment_differences, repeated_config, resume_differences
 from segment.run.resume import Facts, recorded_facts
-from segment.run.training_use import TrainingUse
+from segment.run.training_resources import TrainingResources
 
 log = logging.getLogger(__name__)
 
@@ -114,13 +114,13 @@ def _record(cfg: DictConfig, parts: build.Parts, run: Run, facts: Facts) -> None
 @contextmanager
 def _measured(trainer: pl.Trainer, run: Run) -> Iterator[None]:
     """Record time and memory of a block that trains, also when it fails, before the loggers are closed."""
-    use = TrainingUse()
+    use = TrainingResources()
     trainer.callbacks.append(use)  # type: ignore[attr-defined]
     try:
         yield
     finally:
         if trainer.is_global_zero:
-            record_use(run, use.so_far())
+            record_use(run, use.measured())
 
 
 def _fit_and_test(cfg: DictConfig, parts: build.Parts, run: Run) -> None:

@@ -160,7 +160,8 @@ class _Checker:
         node: Any = self.written
         for depth, key in enumerate(path):
             node = node[key]
-            if isinstance(node, str) and (reference := REFERENCE.fullmatch(node)):
+            reference = REFERENCE.fullmatch(node) if isinstance(node, str) else None
+            if reference:
                 name = reference[1].lstrip(".")
                 dots = len(reference[1]) - len(name)  # `${.a}` is a key of the same node, `${..a}` of its parent
                 parent = path[: depth + 1 - dots] if dots else ()

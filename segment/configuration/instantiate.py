@@ -9,12 +9,12 @@ from omegaconf import DictConfig, OmegaConf
 def instantiate(node: DictConfig | None, **late: Any) -> Any:  # noqa: ANN401
     """Build the object of a node with a `_target_`; lists and dictionaries of its arguments are plain Python.
 
-    Hydra resolves references in place, also in other nodes, which a read-only configuration refuses. So it gets the
-    resolved values.
+    Hydra would resolve references in place, also in other nodes, which a read-only configuration refuses. It is
+    therefore given the resolved values.
 
     Args:
         node: A node of a composed configuration; None gives None.
-        late: Arguments that are no configuration.
+        late: Arguments that are not in the configuration.
     """
     if node is None:
         return None

@@ -69,8 +69,8 @@ def locate(dotted: str) -> tuple[Path | None, str, list[str]]:
         if (folder / rest[0]).is_dir():
             folder, module = folder / rest[0], f"{module}.{rest[0]}"
             rest = rest[1:]
-        elif (path := folder / f"{rest[0]}.py").is_file():
-            return path, f"{module}.{rest[0]}", rest[1:]
+        elif (folder / f"{rest[0]}.py").is_file():
+            return folder / f"{rest[0]}.py", f"{module}.{rest[0]}", rest[1:]
         else:
             break
     path = folder / "__init__.py"

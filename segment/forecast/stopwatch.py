@@ -11,7 +11,7 @@ import torch
 from segment.errors import UserError
 from segment.forecast.forecast import TrialTimes
 from segment.memory import measure as memory
-from segment.run.use import peak
+from segment.run.resource_use import peak
 
 
 class Stopwatch(pl.Callback):

@@ -43,9 +43,10 @@ def rare_organs(
         foreground_share: Share of the patches that are placed around an organ.
     """
     num_cases = len(classes_by_case)
-    cases = Counter(index for classes in classes_by_case for index in classes)
+    cases: Counter[int] = Counter()
     expected = [0.0] * (1 + len(organs))  # patches per epoch around each class
     for classes in classes_by_case:
+        cases.update(classes)
         for index in classes:
             expected[index] += patches / num_cases * foreground_share / len(classes)
     found = []

@@ -37,7 +37,7 @@ def tables(folder: Path) -> dict[str, Any]:
         if rows:
             rows.sort(key=lambda row: math.inf if row["dice"] is None else row["dice"])
             found[key] = _table(rows)
-    # The confusion of the validation is a substitute for that of the test.
+    # Without a test, the confusion of the validation is shown instead.
     confusion = _read(folder / "confusion.csv") or _read(folder / "validation/confusion.csv")
     if confusion:
         found["confusion"] = _table(confusion)
@@ -102,8 +102,11 @@ def _read(path: Path) -> list[dict[str, Any]]:
     """Rows of a CSV file with numbers; empty without the file. NaN becomes None, which W&B shows as an empty cell."""
     if not path.exists():
         return []
+    rows = []
     with path.open(encoding="utf-8", newline="") as file:
-        return [{name: _cell(name, text) for name, text in row.items()} for row in csv.DictReader(file)]
+        for row in csv.DictReader(file):
+            rows.append({name: _cell(name, text) for name, text in row.items()})
+    return rows
 
 
 def _cell(name: str, text: str) -> float | str | None:

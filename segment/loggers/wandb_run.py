@@ -33,7 +33,7 @@ def _warn_on_failure(method: Callable[Concatenate["WandbRun", P], None]) -> Call
             method(self, *args, **kwargs)
         except Exception as error:
             self.mode = "disabled"
-            log.warning("Weights & Biases logs no more in this run: %s: %s", type(error).__name__, error)
+            log.warning("Weights & Biases is disabled for the rest of this run: %s: %s", type(error).__name__, error)
 
     return guarded
 

@@ -75,18 +75,20 @@ def load_initial_weights(cfg: DictConfig, module: SegmentationModule, datamodule
     if known:
         warn_trained_on(name, known)
     untrained_net = instantiate(cfg.model.net)
-    done = transfer(module.net, untrained_net, organs, _network_weights(checkpoint), config["organs"])
-    if done.share < MIN_SHARE:
-        msg = f"{name} holds another network: {done.left[0]}; choose the same model/net, or init_from=null"
+    transferred = transfer(module.net, untrained_net, organs, _network_weights(checkpoint), config["organs"])
+    if transferred.share < MIN_SHARE:
+        first = transferred.skipped[0]
+        msg = f"{name} holds another network: {first}; choose the same model/net, or init_from=null"
         raise UserError(msg)
-    log.info("%s: %d tensors loaded, %.0f %% of the weights", name, len(done.loaded), 100 * done.share)
-    _log_names("not loaded", done.left)
-    _log_names("in the checkpoint, but not used", done.unused)
+    loaded, percent = len(transferred.loaded), 100 * transferred.share
+    log.info("%s: %d tensors loaded, %.0f %% of the weights", name, loaded, percent)
+    _log_names("not loaded", transferred.skipped)
+    _log_names("in the checkpoint, but not used", transferred.unused)
     new_organs = [organ for organ in organs if organ not in config["organs"]]
     if new_organs:
         log.info("organs that start untrained: %s", ", ".join(new_organs))
     if config["preprocess"] != module.checkpoint_metadata["config"]["preprocess"]:
-        log.warning("%s was trained with other preprocessing: its weights were fitted to other images", name)
+        log.warning("%s was trained with other preprocessing, so its weights expect different images", name)
 
 
 def _network_weights(checkpoint: dict[str, Any]) -> dict[str, Any]:
@@ -112,7 +114,7 @@ def warn_trained_on(name: str, cases: Sequence[str]) -> None:
         name: The checkpoint or run that was trained on them, e.g. `init_from=a.ckpt`.
         cases: Ids of the cases.
     """
-    log.warning("%s was trained on %s: their validation scores also measure memory", name, ", ".join(cases))
+    log.warning("%s was trained on %s; as validation cases, they will score too high", name, ", ".join(cases))
 
 
 def seen_hashes(path: Path, name: str, datamodule: CTDataModule) -> list[str]:
@@ -130,8 +132,8 @@ def seen_hashes(path: Path, name: str, datamodule: CTDataModule) -> list[str]:
     leaked = _known(split.test, before, datamodule)
     if leaked and not split.shared:
         msg = (
-            f"{name} was trained or selected on {leaked[0]}, which the split has in test; leave it "
-            "out by data.exclude, or use the split of that run (split=file split.path=<run>/split.json)"
+            f"{name} was trained or selected on {leaked[0]}, which is a test case of this split; leave it "
+            "out with data.exclude, or use the split of that run (split=file split.path=<run>/split.json)"
         )
         raise UserError(msg)
     return sorted(before | set(datamodule.voxel_hashes()))

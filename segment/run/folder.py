@@ -16,8 +16,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from segment.configuration.values import with_values
 from segment.errors import UserError
+from segment.run.resource_use import ResourceUse
 from segment.run.resume import Facts, find_run, last_checkpoint
-from segment.run.use import Use
 
 ENVIRONMENT = "environment.json"
 
@@ -36,7 +36,7 @@ class Run:
     folder: Path
     checkpoint: Path | None
     resumed: bool
-    use: Use = field(default_factory=Use.start, compare=False)
+    use: ResourceUse = field(default_factory=ResourceUse.start, compare=False)
 
     def to_json(self) -> str:
         """Serialise the run, without `use`, for the other processes of the run."""
@@ -91,7 +91,7 @@ def refresh_run(run: Run) -> Run:
 
 def _refuse_taken(folder: Path) -> None:
     if (folder / "config.yaml").exists():
-        msg = f"{folder} holds a run already; choose another folder, or resume it by resume={folder}"
+        msg = f"{folder} holds a run already; choose another folder, or resume this one with resume={folder}"
         raise UserError(msg)
 
 

@@ -43,12 +43,14 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 def _acquire_soon(path: Path) -> int:
     end = time.monotonic() + PATIENCE_S
-    while (descriptor := acquire(path)) is None:
+    while True:
+        descriptor = acquire(path)
+        if descriptor is not None:
+            return descriptor
         if time.monotonic() > end:
             msg = f"{path.parent} is being written by another process; wait for it, or choose another folder"
             raise UserError(msg)
         time.sleep(LOOK_S)
-    return descriptor
 
 
 def _close_in_child() -> None:

@@ -1,4 +1,4 @@
-"""Compare configurations of runs: which keys make up the recipe, and which only say where a run writes."""
+"""The recipe of a run: the part of its configuration that affects the result, apart from seed and split."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,8 +14,8 @@ from segment.run.resume import recorded_facts
 
 
 def recipe(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The seed, and the dotted keys of a configuration that are equal in all repeats of a training."""
-    return {key: value for key, value in dotted(config).items() if key == "seed" or not is_free(key)}
+    """The seed, and every key that repeats of a training must share; values by dotted key."""
+    return {key: value for key, value in flatten_with_lists(config).items() if key == "seed" or not is_free(key)}
 
 
 def shared_config(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -31,12 +31,12 @@ def shared_config(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     differing: set[str] = set()
     for name, other in others:
         changed = {key for key in one.keys() | other.keys() if json.dumps(one.get(key)) != json.dumps(other.get(key))}
-        of_recipe = [key for key in changed if role(key).recipe == "part"]
-        if of_recipe:
-            key = min(of_recipe, key=lambda key: (key.count("."), key))  # the outermost one says most
+        in_recipe = [key for key in changed if role(key).recipe == "part"]
+        if in_recipe:
+            key = min(in_recipe, key=lambda key: (key.count("."), key))  # the outermost key explains the most
             msg = (
-                f"{first} and {name} are of different recipes, not folds of one: {key} is {one.get(key)} in the first "
-                f"and {other.get(key)} in the other; merge the folds of each recipe by themselves: 'runs=[a,b]'"
+                f"{first} and {name} have different recipes, so they are not folds of one: {key} is {one.get(key)} in "
+                f"the first and {other.get(key)} in the other; merge the folds of each recipe separately: 'runs=[a,b]'"
             )
             raise UserError(msg)
         differing |= changed
@@ -44,7 +44,7 @@ def shared_config(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def read_config(run: Path) -> dict[str, Any]:
-    """What a run was configured with and found out, by dotted key, e.g. `augment.transforms[1].p`.
+    """The configuration of a run and the facts it recorded, by dotted key, e.g. `augment.transforms[1].p`.
 
     Empty if there is no config.yaml.
 
@@ -59,10 +59,10 @@ def read_config(run: Path) -> dict[str, Any]:
     except (OSError, ValueError, yaml.YAMLError) as error:
         msg = f"cannot read {path}: {' '.join(str(error).split())}; name a whole run folder"
         raise UserError(msg) from error
-    return dotted(content) | dotted(recorded_facts(run))
+    return flatten_with_lists(content) | flatten_with_lists(recorded_facts(run))
 
 
-def dotted(content: Any) -> dict[str, Any]:  # noqa: ANN401  # whatever a file holds
+def flatten_with_lists(content: Any) -> dict[str, Any]:  # noqa: ANN401  # whatever a file holds
     """Flatten nested dictionaries, and lists of dictionaries, to one level of dotted keys.
 
     For example, `{"a": [{"p": 1}], "b": [1, 2]}` becomes `{"a[0].p": 1, "b": [1, 2]}`.

@@ -73,6 +73,6 @@ def record_use(run: Run, more: Mapping[str, float] | None = None) -> None:
     """
     path = run.folder / ENVIRONMENT
     content = json.loads(path.read_text(encoding="utf-8"))
-    process_records(content)[-1] |= {**run.use.so_far(), **(more or {})}
+    process_records(content)[-1] |= {**run.use.measured(), **(more or {})}
     with suppress(OSError):  # on a full disk, the error that ended the run is the more useful one
         write_text(path, json.dumps(content, indent=1))

@@ -1,4 +1,4 @@
-"""`from_run`: repeat the configuration of an earlier run, and compare environment and scores of the two."""
+"""`from_run`: repeat an earlier run with its configuration, and compare the environments and scores of both."""
 
 import json
 import logging
@@ -73,8 +73,8 @@ def _undo_changes_of_conf(result: DictConfig, first: DictConfig, folder: Path, o
             continue
         if any(key == name or key.startswith(f"{name}.") for name in overridden):
             continue
-        values = recorded.get(key), folder, composed_now.get(key)
-        log.warning("conf/ has changed: %s is %s, from %s, where conf/ now has %s", key, *values)
+        values = recorded.get(key), composed_now.get(key)
+        log.warning("conf/ has changed since %s: %s stays %s, although conf/ now has %s", folder, key, *values)
         present = flatten(portable(result))
         if key in present and key not in recorded:
             _remove(result, key)
@@ -154,7 +154,7 @@ def _case_differences(before: Mapping[str, str], now: Mapping[str, str]) -> list
 
 
 def compare_scores(before: Path, after: Path) -> str:
-    """Sentence that says whether the scores of two runs are equal.
+    """Compare the Dice scores of two runs, and return the result as a sentence.
 
     Args:
         before: cases.csv of the first run.
@@ -169,13 +169,13 @@ def compare_scores(before: Path, after: Path) -> str:
     differences = {key: _difference(one[key], other[key]) for key in one}
     worst = max(differences, key=lambda key: differences[key])
     if before.read_text(encoding="utf-8") == after.read_text(encoding="utf-8"):
-        return f"the scores agree: all numbers of {len(one)} rows are equal, to the last digit"
+        return f"the scores are equal: all numbers in {len(one)} rows, to the last digit"
     if differences[worst] == 0:
-        return f"Dice of all {len(one)} rows agrees, to the last digit, but other columns do not"
+        return f"Dice is equal in all {len(one)} rows, to the last digit, but other columns differ"
     changed = sum(difference > 0 for difference in differences.values())
     return (
-        f"the scores do not agree: Dice differs in {changed} of {len(one)} rows, by {differences[worst]:.4f} at most, "
-        f"of {worst[1]} in {worst[0]}"
+        f"the scores differ: Dice differs in {changed} of {len(one)} rows, by at most {differences[worst]:.4f} "
+        f"({worst[1]} in {worst[0]})"
     )
 
 

@@ -172,7 +172,8 @@ def _refuse_other_steps(cfg: DictConfig, folder: Path) -> None:
 
 def _repeats(key: str, unresolved: Mapping[str, Any], differing: Collection[str]) -> bool:
     """Whether a key refers by `${...}` to another key that differs."""
-    return any(_is_within(other, node) for node in referenced_keys(key, unresolved) for other in differing)
+    nodes = referenced_keys(key, unresolved)
+    return any(_is_within_any(other, nodes) for other in differing)
 
 
 def _is_within(key: str, node: str) -> bool:
@@ -188,4 +189,4 @@ def _describe(changed: Mapping[str, tuple[Any, Any]]) -> str:
     listed = [f"{key} was {before}, is {now}" for key, (before, now) in list(changed.items())[:MAX_LISTED]]
     rest = f" and {len(changed) - MAX_LISTED} more" if len(changed) > MAX_LISTED else ""
     allow = f"allow_changed=[{','.join(changed)}]"
-    return f"{', '.join(listed)}{rest}; give the options of that run again, or allow it by {allow}"
+    return f"{', '.join(listed)}{rest}; repeat the options of that run, or allow the change with {allow}"

@@ -1,14 +1,14 @@
-"""Checks of the trainer's options: what the code sets itself, and what Lightning cannot resume exactly."""
+"""Refuse options of the trainer that this package sets itself, and lengths that Lightning cannot resume exactly."""
 
 from omegaconf import DictConfig
 
 from segment.errors import UserError
 
-# Exact resume and training with several processes rely on these values. Each comes with what another value would do.
-NEEDED = {
+# Exact resume and training with several processes rely on these values. Beside each is what another value would do.
+FIXED = {
     "reload_dataloaders_every_n_epochs": (1, "would train every epoch on the same patches"),
     "use_distributed_sampler": (False, "would split each process's share of the cases a second time"),
-    "num_sanity_val_steps": (0, "would validate before the first epoch; preflight=true tries everything once"),
+    "num_sanity_val_steps": (0, "would validate before the first epoch, as preflight=true already does"),
 }
 
 
@@ -24,7 +24,7 @@ def check_length(trainer: DictConfig) -> None:
     if trainer.get("max_steps") not in (None, -1):
         msg = (
             f"trainer.max_steps={trainer.max_steps} ends a run within an epoch, where it cannot be resumed exactly; "
-            "remove it, and give trainer.max_epochs, and data.patches_per_epoch as the length of an epoch"
+            "remove it; set trainer.max_epochs, and the length of an epoch with data.patches_per_epoch"
         )
         raise UserError(msg)
     interval = trainer.get("val_check_interval")
@@ -33,13 +33,13 @@ def check_length(trainer: DictConfig) -> None:
         raise UserError(msg)
 
 
-def check_needed(trainer: DictConfig) -> None:
-    """Refuse other values of the options in `NEEDED`.
+def check_fixed(trainer: DictConfig) -> None:
+    """Refuse other values of the options in `FIXED`.
 
     Raises:
         UserError: With what the value would do.
     """
-    for name, (value, consequence) in NEEDED.items():
+    for name, (value, consequence) in FIXED.items():
         if trainer.get(name, value) != value:
             msg = f"trainer.{name}={trainer[name]} {consequence}; remove it"
             raise UserError(msg)

@@ -30,7 +30,7 @@ def read_direction(monitor: str, direction: str | None, checkpoint_monitor: str 
         UserError: When the metric is a test score, or its direction is missing or unknown.
     """
     if monitor.startswith("test/"):
-        msg = f"monitor={monitor} would choose by the test set; choose a score of the validation, e.g. val/dice/mean"
+        msg = f"monitor={monitor} would select trials by the test set; choose a validation score, e.g. val/dice/mean"
         raise UserError(msg)
     if direction is None and monitor != checkpoint_monitor:
         msg = f"monitor={monitor} does not show whether more is better; give direction=maximize or direction=minimize"

@@ -79,8 +79,10 @@ class Process:
 
     def wait(self) -> int:
         """Wait until it has ended, and return its exit code."""
-        while (code := self.poll()) is None:
+        code = self.poll()
+        while code is None:
             time.sleep(0.02)
+            code = self.poll()
         return code
 
     def _signal_group(self, number: int) -> None:

@@ -71,7 +71,9 @@ class Report:
 
 def _columns_of_one_kind(table: list[dict[str, Any]]) -> list[list[Any]]:
     """Rows in which every column holds only numbers or only text, as W&B requires."""
-    text_columns = {key for key in table[0] if any(isinstance(row[key], str) for row in table)}
+    text_columns: set[str] = set()
+    for row in table:
+        text_columns.update(key for key, value in row.items() if isinstance(value, str))
     converted = []
     for row in table:
         converted.append([str(value) if key in text_columns else value for key, value in row.items()])

@@ -110,7 +110,7 @@ def changed_config(**changes):
 def test_members_that_differ_in_a_shared_setting_are_refused(tmp_path, config, difference):
     tiny.write_checkpoint(tmp_path / "a.ckpt")
     tiny.write_checkpoint(tmp_path / "b.ckpt", config)
-    with pytest.raises(UserError, match=f"a.ckpt and b.ckpt cannot segment as one: {difference}"):
+    with pytest.raises(UserError, match=f"a.ckpt and b.ckpt cannot form an ensemble: {difference}"):
         ensemble.load(["a.ckpt", "b.ckpt"])
 
 

@@ -65,11 +65,11 @@ def damaged(path, kind, mark):
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("empty", r"cannot read .*best\.ckpt: it is no PyTorch file, or damaged or cut off; copy it again"),
-        ("cut", "it is no PyTorch file, or damaged or cut off; copy it again"),
-        ("text", "it is no PyTorch file, or damaged or cut off; copy it again"),
+        ("empty", r"cannot read .*best\.ckpt: it is not a PyTorch file, or it is damaged or incomplete; copy it again"),
+        ("cut", "it is not a PyTorch file, or it is damaged or incomplete; copy it again"),
+        ("text", "it is not a PyTorch file, or it is damaged or incomplete; copy it again"),
         ("code", "it holds Python objects, which could run code, .*; give a run's own"),
-        ("pickle", "it is no PyTorch file, or damaged or cut off; copy it again"),
+        ("pickle", "it is not a PyTorch file, or it is damaged or incomplete; copy it again"),
         ("tensor", r"was not written by `segment train` \(it holds one Tensor\); give a run's own"),
         ("foreign", r"was not written by `segment train` \(it holds state_dict, hyper_parameters\); give a run's own"),
         ("metadata", r"was not written by `segment train` \(it holds segment, state_dict\); give a run's own"),

@@ -30,7 +30,7 @@ def test_classes_are_copied_by_name_and_other_tensors_unchanged(make):
     net, other = one_and_other(make)
     fresh = {name: value.clone() for name, value in net.state_dict().items()}
     done = transfer(net, make, ORGANS, other.state_dict(), ORGANS_BEFORE)
-    assert (done.share, done.left, done.unused) == (1.0, [], [])
+    assert (done.share, done.skipped, done.unused) == (1.0, [], [])
     theirs = other.state_dict()
     for name, value in net.state_dict().items():
         if value.shape == theirs[name].shape:
@@ -67,12 +67,12 @@ def test_organs_are_matched_by_name_if_their_number_is_equal():
 def test_tensors_that_do_not_fit_are_listed():
     net, other = one_and_other(partial(deep, kernel_size=3))[0], one_and_other(vnet)[1]
     done = transfer(net, deep, ORGANS, {**other.state_dict(), "extra": torch.zeros(1)}, ORGANS_BEFORE)
-    assert done.left == ["heads.1.weight (not in the checkpoint)", "heads.1.bias (not in the checkpoint)"]
+    assert done.skipped == ["heads.1.weight (not in the checkpoint)", "heads.1.bias (not in the checkpoint)"]
     assert done.unused == ["extra"]
     wide = partial(vnet, base_channels=8)
     done = transfer(wide(out_channels=4), wide, ORGANS, other.state_dict(), ORGANS_BEFORE)
     assert done.share < 0.1
-    assert done.left[0] == "stem.0.weight (shape (4, 1, 2, 2, 2) in the checkpoint, (8, 1, 2, 2, 2) in the network)"
+    assert done.skipped[0] == "stem.0.weight (shape (4, 1, 2, 2, 2) in the checkpoint, (8, 1, 2, 2, 2) in the network)"
 
 
 def test_transfer_does_not_change_the_random_state():

@@ -109,7 +109,7 @@ def test_interpolations_are_refused(node):
 
 @pytest.mark.parametrize("value", [torch.zeros(1), {1, 2}, b"x", 1j, OmegaConf.create({"a": 1})])
 def test_objects_that_are_not_plain_values_are_refused(value):
-    with pytest.raises(UserError, match="no plain value"):
+    with pytest.raises(UserError, match="not a plain value"):
         check_config({"a": [value]})
 
 

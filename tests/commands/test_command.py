@@ -74,7 +74,7 @@ def test_system_errors_have_a_remedy(run, number, remedy):
 @pytest.mark.parametrize(
     ("folder", "message"),
     [
-        ("/proc/masks", "No such file or directory: /proc/masks; no folder can be made there, choose another one"),
+        ("/proc/masks", "No such file or directory: /proc/masks; a folder cannot be created there; choose another one"),
         ("file/masks", "Not a directory: file/masks; choose another folder, or move this one away"),
         ("m" * 300, f"File name too long: {'m' * 300}; choose a shorter name"),
         ("loop/masks", "Too many levels of symbolic links: loop/masks; choose a shorter name, without links"),

@@ -252,8 +252,8 @@ def test_a_merged_table_of_several_recipes_is_refused(compare, tmp_path):
     code, _, err = compare("grid", "folds", "output=out")
     assert code == 2
     assert err == (
-        "error: grid/0 and grid/2 are of different recipes, not folds of one: model.net.base_channels is 16 in the "
-        "first and 2 in the other; merge the folds of each recipe by themselves: 'runs=[a,b]'\n"
+        "error: grid/0 and grid/2 have different recipes, so they are not folds of one: model.net.base_channels is "
+        "16 in the first and 2 in the other; merge the folds of each recipe separately: 'runs=[a,b]'\n"
     )
 
 

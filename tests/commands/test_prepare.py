@@ -101,7 +101,7 @@ def test_the_store_is_listed_explained_and_pruned(tmp_path, capsys):
 
 
 def test_an_export_without_a_folder_is_refused():
-    with pytest.raises(UserError, match="export=nnunet needs a folder; name it by export_to="):
+    with pytest.raises(UserError, match="export=nnunet needs a folder; name it with export_to="):
         run("export=nnunet", "data=phantom_small")
 
 

@@ -116,7 +116,7 @@ def test_a_sweep_is_resumed_by_its_whole_command(command, tmp_path):
         (["trials=null"], "trials and hours are both null"),
         (["direction=up"], "direction must be maximize or minimize or max or min or null, got up"),
         (["monitor=val/loss"], "monitor=val/loss does not show whether more is better; give direction="),
-        (["monitor=test/dice/mean", "direction=max"], "monitor=test/dice/mean would choose by the test set"),
+        (["monitor=test/dice/mean", "direction=max"], "monitor=test/dice/mean would select trials by the test set"),
         (["resume=outputs/quick"], "resume=outputs/quick is not a sweep's folder; name one"),
         (["resume=true"], "resume=true does not name a sweep; give hydra.run.dir=<folder>, or resume=<folder>"),
         (["sampler._partial_=false"], "sampler must be _partial_ and take a seed: 'TPESampler' object is not callable"),

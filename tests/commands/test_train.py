@@ -128,10 +128,10 @@ def test_a_killed_and_resumed_run_equals_an_uninterrupted_one(tmp_path, cache, f
 def test_a_run_is_repeated_from_its_record(tmp_path, cache, finished):
     done = train(tmp_path, cache, f"from_run={finished}")
     assert done.returncode == 0, done.stderr
-    assert "the scores agree: all numbers of 8 rows are equal" in done.stdout
+    assert "the scores are equal: all numbers in 8 rows" in done.stdout
     assert_same(only_run(tmp_path), finished)
     other = train(tmp_path / "other", cache, f"from_run={finished}", "trainer.max_epochs=1")
-    assert "the scores do not agree: Dice differs in" in other.stdout
+    assert "the scores differ: Dice differs in" in other.stdout
 
 
 def test_jobs_of_a_sweep_write_separate_complete_folders(tmp_path, cache, finished):
@@ -241,7 +241,7 @@ def data_of(train, test, shared=False):
 def test_hashes_of_seen_cases_are_kept_when_training_continues_on_other_data(tmp_path):
     ckpt = tiny.write_checkpoint(tmp_path / "last.ckpt", voxel_hashes=["a", "b"])
     assert seen_hashes(ckpt, "it", data_of(["b", "c"], ["d"])) == ["a", "b", "c"]
-    with pytest.raises(UserError, match=r"it was trained or selected on a, which the split has in test"):
+    with pytest.raises(UserError, match=r"it was trained or selected on a, which is a test case of this split"):
         seen_hashes(ckpt, "it", data_of(["b", "c"], ["d", "a"]))
     assert seen_hashes(ckpt, "it", data_of(["a"], ["a"], shared=True)) == ["a", "b"]
 

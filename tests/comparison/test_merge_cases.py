@@ -55,7 +55,7 @@ def test_runs_of_different_recipes_are_not_merged(tmp_path):
     for fold, lr in enumerate((0.1, 0.2)):
         run = table(tmp_path / str(fold), **{f"case{fold}": [score("liver", 0.5)]})
         (run / "config.yaml").write_text(f"data: {{fold: {fold}}}\nlr: {lr}\n")
-    with pytest.raises(UserError, match=r"0 and .*1 are of different recipes, not folds of one: lr is 0\.1 "):
+    with pytest.raises(UserError, match=r"0 and .*1 have different recipes, so they are not folds of one: lr is 0\.1 "):
         find_tables([tmp_path])
 
 

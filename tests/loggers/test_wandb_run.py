@@ -244,7 +244,7 @@ def test_a_folder_that_cannot_be_written_is_only_a_warning(tmp_path, caplog):
     (tmp_path / "wandb").write_text("a file in place of the folder")
     log_through(WandbRun(tmp_path, project="segment"))
     assert levels(caplog) == [logging.WARNING]
-    assert "Weights & Biases logs no more in this run: " in caplog.text
+    assert "Weights & Biases is disabled for the rest of this run: " in caplog.text
 
 
 class Silent:

@@ -7,7 +7,7 @@ import torch
 from segment.errors import UserError
 from segment.memory import measure as memory
 from segment.memory.measure import check_memory
-from segment.run.use import peak
+from segment.run.resource_use import peak
 
 SIZE = 200_000_000
 CPU = torch.device("cpu")

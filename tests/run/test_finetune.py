@@ -83,12 +83,14 @@ def test_other_network_is_refused_with_the_first_difference(tmp_path):
 def test_test_case_that_the_checkpoint_was_trained_on_is_refused(tmp_path, caplog):
     tiny.write_checkpoint(tmp_path / "a.ckpt", voxel_hashes=["p", "q"])
     cfg, module = setting()
-    with pytest.raises(UserError, match="was trained or selected on q, which the split has in test; leave it out"):
+    with pytest.raises(
+        UserError, match="was trained or selected on q, which is a test case of this split; leave it out"
+    ):
         load_initial_weights(cfg, module, data(test="xq"))
     load_initial_weights(cfg, module, data(test="xq", shared=True))  # overfitting one case on purpose
     assert "validation scores" not in caplog.text
     load_initial_weights(cfg, module, data(val="p", test="x"))
-    assert "init_from=a.ckpt was trained on p: their validation scores also measure memory" in caplog.text
+    assert "init_from=a.ckpt was trained on p; as validation cases, they will score too high" in caplog.text
 
 
 def test_the_checkpoint_is_identified_by_its_content(tmp_path, monkeypatch):

@@ -167,7 +167,8 @@ def test_named_folder_with_a_run_is_refused_and_unchanged(command, tmp_path, cap
         command("hydra.run.dir=mine")
     assert end.value.code == 2
     assert (
-        "error: mine holds a run already; choose another folder, or resume it by resume=mine" in capsys.readouterr().err
+        "error: mine holds a run already; choose another folder, or resume this one with resume=mine"
+        in capsys.readouterr().err
     )
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 

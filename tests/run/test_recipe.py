@@ -2,7 +2,7 @@ import pytest
 
 from segment.configuration.roles import is_free
 from segment.errors import UserError
-from segment.run.recipe import dotted, read_config, recipe, shared_config
+from segment.run.recipe import flatten_with_lists, read_config, recipe, shared_config
 
 COMMON = {"seed": 0, "split": {"fold": 0, "path": "a"}, "model": {"width": 8}, "output_dir": "x"}
 
@@ -14,7 +14,7 @@ def test_recipe_has_the_seed_and_the_keys_that_affect_results():
 
 def test_folds_share_all_other_keys():
     other = {"seed": 1, "split": {"fold": 1, "path": "b"}, "model": {"width": 8}, "output_dir": "y"}
-    assert shared_config({"0": dotted(COMMON), "1": dotted(other)}) == {"model.width": 8}
+    assert shared_config({"0": flatten_with_lists(COMMON), "1": flatten_with_lists(other)}) == {"model.width": 8}
 
 
 def test_evaluations_of_the_folds_checkpoints_have_one_recipe():
@@ -24,8 +24,8 @@ def test_evaluations_of_the_folds_checkpoints_have_one_recipe():
 
 def test_other_recipe_among_the_folds_is_refused_with_its_outermost_key():
     wide = {**COMMON, "split": {"fold": 1}, "data": {"net": {"width": 16}}, "model": {"width": 16}}
-    with pytest.raises(UserError, match=r"^0 and 2 are of different recipes, .*: model\.width is 8 .* and 16 in the"):
-        shared_config({"0": dotted(COMMON), "1": dotted(COMMON), "2": dotted(wide)})
+    with pytest.raises(UserError, match=r"^0 and 2 have different recipes, .*: model\.width is 8 .* and 16 in the"):
+        shared_config({"0": flatten_with_lists(COMMON), "1": flatten_with_lists(COMMON), "2": flatten_with_lists(wide)})
 
 
 def test_extra_key_makes_another_recipe():
@@ -34,7 +34,11 @@ def test_extra_key_makes_another_recipe():
 
 
 def test_dictionaries_within_lists_are_flattened():
-    assert dotted({"a": [{"p": 1}, {"q": [{"r": 2}]}], "b": [1, 2]}) == {"a[0].p": 1, "a[1].q[0].r": 2, "b": [1, 2]}
+    assert flatten_with_lists({"a": [{"p": 1}, {"q": [{"r": 2}]}], "b": [1, 2]}) == {
+        "a[0].p": 1,
+        "a[1].q[0].r": 2,
+        "b": [1, 2],
+    }
 
 
 @pytest.mark.parametrize(("key", "free"), [("data.num_workers", True), ("logger.csv", True), ("split.seed", True)])

@@ -88,7 +88,7 @@ def test_values_that_changed_in_conf_are_restored(first, command, capsys):
     assert cfg.model.scheduler.epochs == 77
     assert cfg.callbacks.removed == {"_target_": "pytorch_lightning.callbacks.DeviceStatsMonitor"}
     assert "_target_" not in (cfg.callbacks.get("confusion") or {})
-    assert "conf/ has changed: trainer.max_epochs is 77" in capsys.readouterr().err
+    assert "trainer.max_epochs stays 77, although conf/ now has" in capsys.readouterr().err
 
 
 def test_override_wins_even_if_it_equals_the_present_conf(first, command):
@@ -149,12 +149,12 @@ def scores(path, *dice, hd95_mm=1.0):
 
 def test_scores_are_compared(tmp_path):
     first = scores(tmp_path / "1.csv", 0.9, float("nan"))
-    assert "the scores agree: all numbers of 2 rows" in compare_scores(
+    assert "the scores are equal: all numbers in 2 rows" in compare_scores(
         first, scores(tmp_path / "2.csv", 0.9, float("nan"))
     )
-    assert "Dice differs in 1 of 2 rows, by 0.1000 at most, of liver in case0" in compare_scores(
+    assert "Dice differs in 1 of 2 rows, by at most 0.1000 (liver in case0)" in compare_scores(
         first, scores(tmp_path / "3.csv", 0.8, float("nan"))
     )
-    assert "by 1.0000 at most, of liver in case1" in compare_scores(first, scores(tmp_path / "4.csv", 0.9, 0.5))
-    assert "other columns do not" in compare_scores(first, scores(tmp_path / "5.csv", 0.9, float("nan"), hd95_mm=2.0))
+    assert "by at most 1.0000 (liver in case1)" in compare_scores(first, scores(tmp_path / "4.csv", 0.9, 0.5))
+    assert "other columns differ" in compare_scores(first, scores(tmp_path / "5.csv", 0.9, float("nan"), hd95_mm=2.0))
     assert "cannot be compared" in compare_scores(first, scores(tmp_path / "6.csv", 0.9))

@@ -72,7 +72,7 @@ def test_changed_configuration_is_refused_with_the_difference(make_run, tmp_path
     fresh = tmp_path / "fresh" if how == "by name" else folder
     message = (
         r"the configuration is not that of .*quick/1: trainer\.max_epochs was 5, is 9; "
-        r"give the options of that run again, or allow it by allow_changed=\[trainer\.max_epochs\]"
+        r"repeat the options of that run, or allow the change with allow_changed=\[trainer\.max_epochs\]"
     )
     with pytest.raises(UserError, match=message):
         find_run(cfg, fresh)

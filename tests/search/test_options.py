@@ -33,7 +33,7 @@ def test_unknown_direction_is_refused(direction, mode):
 
 
 def test_test_scores_are_refused():
-    with pytest.raises(UserError, match="monitor=test/dice/mean would choose by the test set"):
+    with pytest.raises(UserError, match="monitor=test/dice/mean would select trials by the test set"):
         read_direction("test/dice/mean", "maximize", "test/dice/mean", "max")
 
 

@@ -4,8 +4,8 @@ import sys
 import numpy as np
 import pytest
 
-from segment.run.training_use import TrainingUse
-from segment.run.use import Use, peak
+from segment.run.resource_use import ResourceUse, peak
+from segment.run.training_resources import TrainingResources
 
 SIZE = 200_000_000
 
@@ -23,15 +23,15 @@ def test_job_does_not_report_the_peak_of_an_earlier_one():
     with mmap.mmap(-1, SIZE) as block:
         block.write(bytes(SIZE))
         before = peak()
-    use = Use.start()
+    use = ResourceUse.start()
     assert peak() < before - SIZE // 2
-    assert use.so_far()["peak_memory_gib"] == pytest.approx(peak() / 2**30, abs=0.01)
+    assert use.measured()["peak_memory_gib"] == pytest.approx(peak() / 2**30, abs=0.01)
 
 
 def test_only_whole_epochs_are_timed():
-    use = TrainingUse()
-    assert use.so_far() == {}
+    use = TrainingResources()
+    assert use.measured() == {}
     use.starts = [10.0]  # one epoch started and was stopped
-    assert use.so_far() == {}
+    assert use.measured() == {}
     use.starts = [10.0, 13.0, 15.0]
-    assert use.so_far() == {"epoch_s": 2.5}
+    assert use.measured() == {"epoch_s": 2.5}

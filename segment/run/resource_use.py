@@ -12,7 +12,7 @@ GIB = 2**30
 
 
 @dataclass(frozen=True)
-class Use:
+class ResourceUse:
     """Time and memory used since `start`.
 
     Attributes:
@@ -24,13 +24,13 @@ class Use:
     started_core_s: float
 
     @classmethod
-    def start(cls) -> "Use":
+    def start(cls) -> "ResourceUse":
         """Start the clocks and reset the peak memory of earlier jobs of this process."""
         with suppress(OSError):  # only Linux can reset it
             Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
         return cls(time.monotonic(), _core_seconds())
 
-    def so_far(self) -> Mapping[str, float]:
+    def measured(self) -> Mapping[str, float]:
         """`hours`, `core_hours` and `peak_memory_gib` since the start.
 
         `core_hours` includes child processes that have ended. `peak_memory_gib` is the peak of this process without
@@ -44,7 +44,7 @@ class Use:
 
 
 def peak() -> int:
-    """Peak resident memory of this process in bytes; on Linux since the last `Use.start`."""
+    """Peak resident memory of this process in bytes; on Linux since the last `ResourceUse.start`."""
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else 1024 * most
 

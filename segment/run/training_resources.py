@@ -5,10 +5,10 @@ import time
 import pytorch_lightning as pl
 import torch
 
-from segment.run.use import GIB
+from segment.run.resource_use import GIB
 
 
-class TrainingUse(pl.Callback):
+class TrainingResources(pl.Callback):
     """Measure the time of whole epochs, including validation and checkpoints, and the peak memory of the GPU.
 
     Must be the last callback, after those that write checkpoints.
@@ -18,7 +18,7 @@ class TrainingUse(pl.Callback):
         self.starts: list[float] = []  # start of each epoch, and the end of the last one
         self.device = torch.device("cpu")
 
-    def so_far(self) -> dict[str, float]:
+    def measured(self) -> dict[str, float]:
         """`epoch_s`, the mean over epochs run by this process, and `peak_gpu_memory_gib`, the tensors on the GPU.
 
         `epoch_s` is missing before the first whole epoch, `peak_gpu_memory_gib` without a GPU.
