@@ -58,7 +58,7 @@ def _score(path: str, cases: list[Case], table: Table) -> None:
         for index, score in enumerate(scores, start=1):
             far = _far_ml(pred == index, reference == index, edges_mm)
             numbers = (f"{score.dice:.3f}", f"{score.hd95_mm:.1f}", f"{score.volume_ml_pred:.0f}")
-            table.add_row(path, case.id, score.organ, *numbers, f"{score.volume_ml_true:.0f}", f"{far:.1f}")
+            table.add_row(path, case.id, score.organ, *numbers, f"{score.volume_ml_reference:.0f}", f"{far:.1f}")
         dice = np.nanmean([score.dice for score, organ in zip(scores, trained.organs, strict=True) if organ in known])
         table.add_row(path, case.id, "mean", f"{dice:.3f}", end_section=True)
 
