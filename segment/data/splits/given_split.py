@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from segment.bounds import Whole, in_range
-from segment.data.splits.split import OrgansOf, Split, build_split
+from segment.data.splits.split import OrgansOf, Split, build_split, not_made
 from segment.datasets.cases import PARTS, Case
 from segment.errors import UserError
 from segment.io.json_file import read_json
@@ -20,11 +20,12 @@ class GivenSplit:
         Raises:
             UserError: When a case has no part, or no case is left to train or validate.
         """
+        every, cases = cases, not_made(cases)
         without = [case.id for case in cases if not case.part]
         if without:
             msg = f"{len(without)} case(s) have no part, first {without[0]}; choose split=random or split=file"
             raise UserError(msg)
-        return build_split({part: tuple(case for case in cases if case.part == part) for part in PARTS})
+        return build_split({part: tuple(case for case in cases if case.part == part) for part in PARTS}, every)
 
 
 class NNUNetSplit:
@@ -51,6 +52,7 @@ class NNUNetSplit:
             UserError: When the file cannot be read, does not have the fold, or names a case that the data lacks, that
                 is in two sources, or that is in the part `test`.
         """
+        every, cases = cases, not_made(cases)
         chosen = self._chosen_fold()
         by_name: dict[str, Case] = {}
         for case in cases:
@@ -71,7 +73,7 @@ class NNUNetSplit:
             )
             raise UserError(msg)
         parts = {part: tuple(by_name[name] for name in names) for part, names in chosen.items()}
-        return build_split({**parts, "test": tuple(case for case in cases if case.part == "test")})
+        return build_split({**parts, "test": tuple(case for case in cases if case.part == "test")}, every)
 
     def _chosen_fold(self) -> Mapping[str, list[str]]:
         folds: Any = read_json(self.path)

@@ -8,7 +8,7 @@ from typing import Any
 
 from segment.bounds import Count, RealShare, ShareBelowOne, Whole, in_range
 from segment.data.splits.assign import Patient, assign_folds, assign_parts
-from segment.data.splits.split import OrgansOf, Split, build_split
+from segment.data.splits.split import OrgansOf, Split, build_split, not_made
 from segment.datasets.cases import PARTS, Case
 from segment.errors import UserError
 from segment.files import write_text
@@ -83,6 +83,7 @@ class RandomSplit:
                 "own split: split=file split.path=<run folder>/split.json"
             )
             raise UserError(msg)
+        every, cases = cases, not_made(cases)
         folds = None if self.fold is None else self.folds
         settings = {"seed": self.seed, "val": self.val, "test": self.test, "folds": folds}
         fixed = _read_frozen(self.frozen, settings)
@@ -94,7 +95,8 @@ class RandomSplit:
             write_text(self.frozen, json.dumps({"settings": settings, "patients": fixed | assigned}, indent=1))
         part_of = {patient: self._part(value) for patient, value in assigned.items()}
         ordered = sorted(cases, key=lambda case: case.id)
-        return build_split({part: tuple(case for case in ordered if part_of[case.patient] == part) for part in PARTS})
+        parts = {part: tuple(case for case in ordered if part_of[case.patient] == part) for part in PARTS}
+        return build_split(parts, every)
 
     def _assign_parts(self, patients: Sequence[Patient], fixed: Mapping[str, str]) -> dict[str, str]:
         """Part of every patient. Test patients are chosen first, so they do not depend on the share of validation."""
