@@ -239,7 +239,7 @@ class LabelMaps:
         check_memory(VOXEL_BYTES * scan.data.size, f"filling the label map of {origin.id}", "use a smaller CT")
         structure = origin.label.read(scan, origin.image, list(recipe.made_of))
         if not structure.any():
-            msg = f"{origin.id} has an empty label map; leave it out by data.exclude=[{origin.id}]"
+            msg = f"{origin.id} has an empty label map; annotate it, or leave the case out"
             raise UserError(msg)
         spacing_mm = _canonical_spacing(scan)
         hu = _canonical(scan.data, scan) if has_ct else None

@@ -14,6 +14,7 @@ FLAT = 0.4  # a piece that is less high than this share of its width is a table
 LUNG_ML = 60.0  # a region of low HU that is larger is lung, a smaller one gas
 BONE_ML = 0.3  # a dense region that is smaller is a vessel or a calcification
 GAS_HU, FAT_HU, SOFT_HU, DENSE_HU = -400, -160, -30, 150  # gas and lung below; fat from, soft tissue from, dense from
+SPINE_ML, MARROW_MM = 5.0, 5.0  # least size of a piece of the spine; half the width of marrow that bone encloses
 CORTEX_HU = 330  # bone has voxels above it, vessels with contrast medium hardly
 POOL_MM, POOL_HU = 6.0, 240  # half the width of a pool of blood with contrast medium, and the HU that it exceeds
 IN_BOWEL_HU = 22  # fluid is below
@@ -145,14 +146,15 @@ def _add_dense(
     size_ml = np.bincount(pieces.ravel(), minlength=count + 1) * voxel_ml
     hard = ndimage.mean(smooth > CORTEX_HU, pieces, numbers)
     inside = ndimage.mean(deep, pieces, numbers)
-    is_bone = (size_ml > BONE_ML) & (hard > 0.04) & (inside < 0.8)
+    # Between the organs, only the spine is large and has marrow darker than its cortex.
+    is_bone = (size_ml > BONE_ML) & (hard > 0.04) & ((inside < 0.8) | ((size_ml > SPINE_ML) & (hard < 0.8)))
     is_bone[0] = False
     bone: np.ndarray = is_bone[pieces]
     vessel = dense & ~bone
     filling[vessel] = CODES["portal_vein"]
     filling[vessel & ~deep] = CODES["superior_vena_cava"]
     filling[vessel & (size_ml < BONE_ML)[pieces] & (hard > 0.5)[pieces]] = CODES["calcification"]
-    return bone
+    return np.asarray(ndimage.binary_closing(bone, iterations=max(1, round(MARROW_MM / float(spacing_mm.mean())))))
 
 
 def _deeper_than(mask: np.ndarray, depth_mm: float, spacing_mm: np.ndarray) -> np.ndarray:

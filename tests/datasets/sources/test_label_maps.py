@@ -200,7 +200,7 @@ def empty(path):
         (damage, "damaged"),
         (short, "damaged"),
         (unknown_code, "codes that label_codes does not name: 77"),
-        (empty, "empty label map; leave it out by"),
+        (empty, "empty label map; annotate it, or leave"),
     ],
 )
 def test_a_spoilt_map_is_refused_by_name_and_the_others_are_used(root, spoil, message):
@@ -210,3 +210,23 @@ def test_a_spoilt_map_is_refused_by_name_and_the_others_are_used(root, spoil, me
     ((name, error),) = refused
     assert name == "maps/set_a"
     assert message in str(error)
+
+
+def test_more_structures_than_indices_are_refused(root):
+    codes = {**labelled_body.CODES, **{f"rib_{n}": n for n in range(10, 300)}}
+    with pytest.raises(
+        UserError, match=r"set/a has 295 structures, but at most 250 can be drawn; make some unlabelled"
+    ):
+        list_cases({"set": folder(root, label_codes=codes), "maps": maps(root)})
+
+
+def test_a_cache_that_cannot_be_written_is_an_error_with_its_reason(root):
+    (root / "made").write_text("a file where the folder should be")
+    with pytest.raises(UserError, match=r"cannot write to .*made: .*; free space or choose another cache_dir"):
+        list_cases({"set": folder(root), "maps": maps(root)})
+
+
+def test_options_out_of_range_are_refused(root):
+    for option, message in (({"variants": 0}, "variants must be"), ({"deformation": 1.5}, "deformation must be")):
+        with pytest.raises(UserError, match=message):
+            maps(root, **option)
