@@ -90,3 +90,13 @@ def test_the_map_of_a_ct_that_validates_under_another_name_is_refused(tmp_path):
     ]
     with pytest.raises(UserError, match=r"labelmaps/folder_a_0 \(train\) was made .* same voxels as manifest/x"):
         _ = datamodule(tmp_path, *overrides).volumes
+
+
+def test_the_option_that_an_unknown_structure_asks_for_can_be_given(tmp_path):
+    labelled_body.write(tmp_path / "set", *"abcdef")
+    codes = CODES.replace("aorta", "psoas")
+    options = ["data=[folder,labelmaps]", f"data.sources.folder.label_codes={codes}"]
+    with pytest.raises(UserError, match=r"'data.sources.labelmaps.tissues=\{psoas: muscle\}'"):
+        _ = datamodule(tmp_path, *options).cases
+    data = datamodule(tmp_path, *options, "data.sources.labelmaps.tissues={psoas: muscle}")
+    assert len(data.cases) == 6 + 12

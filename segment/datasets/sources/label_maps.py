@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 # Raise it with every change that changes voxels. New CTs are then not mixed with those of older versions.
 VERSION = 1
-VOXEL_BYTES = 20  # measured peak memory per voxel of a CT whose map is filled
+VOXEL_BYTES = 25  # measured peak memory per voxel of a CT whose map is filled
 MOST_STRUCTURES = 250  # indices are uint8, and the filling adds a few
 
 
@@ -236,7 +236,8 @@ class LabelMaps:
         origin = recipe.origin
         has_ct = origin.image not in origin.label.files
         scan = origin.read() if has_ct else read_label(origin.image)
-        check_memory(VOXEL_BYTES * scan.data.size, f"filling the label map of {origin.id}", "use a smaller CT")
+        what = f"filling the label map of {origin.id}, {self.workers} maps at once,"
+        check_memory(VOXEL_BYTES * scan.data.size * self.workers, what, "use fewer data.sources.labelmaps.workers")
         structure = origin.label.read(scan, origin.image, list(recipe.made_of))
         if not structure.any():
             msg = f"{origin.id} has an empty label map; annotate it, or leave the case out"
