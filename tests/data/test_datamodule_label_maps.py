@@ -13,14 +13,14 @@ from segment.io.read import read_ct
 CODES = "{liver: 1, right_kidney: 2, left_kidney: 3, spleen: 4, aorta: 5}"
 
 
-def datamodule(root, *overrides):
+def datamodule(root, *overrides, codes=CODES):
     cfg = config(
         "train",
         f"run_dir={root}",
         f"cache_dir={root}/cache",
         "spacing_mm=[8,8,8]",
         f"data.sources.folder.root={root}/set",
-        f"data.sources.folder.label_codes={CODES}",
+        f"data.sources.folder.label_codes={codes}",
         "data.sources.labelmaps.variants=2",
         "data.sources.labelmaps.spacing_mm=[7,7,7]",
         "data.num_workers=0",
@@ -95,8 +95,8 @@ def test_the_map_of_a_ct_that_validates_under_another_name_is_refused(tmp_path):
 def test_the_option_that_an_unknown_structure_asks_for_can_be_given(tmp_path):
     labelled_body.write(tmp_path / "set", *"abcdef")
     codes = CODES.replace("aorta", "psoas")
-    options = ["data=[folder,labelmaps]", f"data.sources.folder.label_codes={codes}"]
+    option = "data=[folder,labelmaps]"
     with pytest.raises(UserError, match=r"'data.sources.labelmaps.tissues=\{psoas: muscle\}'"):
-        _ = datamodule(tmp_path, *options).cases
-    data = datamodule(tmp_path, *options, "data.sources.labelmaps.tissues={psoas: muscle}")
+        _ = datamodule(tmp_path, option, codes=codes).cases
+    data = datamodule(tmp_path, option, "data.sources.labelmaps.tissues={psoas: muscle}", codes=codes)
     assert len(data.cases) == 6 + 12
