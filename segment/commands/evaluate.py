@@ -13,6 +13,7 @@ from segment.commands.command import hydra_command
 from segment.commands.each_case import process_each, raise_failures
 from segment.configuration.instantiate import instantiate
 from segment.data.scan_cache import ScanCache
+from segment.data.splits.split import not_made
 from segment.data.store.content import ContentRecord
 from segment.data.store.fingerprint import VERSION, voxel_hash
 from segment.data.store.store import CONTENT
@@ -38,7 +39,7 @@ def evaluate(cfg: DictConfig) -> None:
     """
     trained = ensemble.load(cfg.ckpt, cfg.trust)
     trained.to(build.device(cfg.device))
-    cases = build.cases(cfg.data)
+    cases = not_made(build.cases(cfg.data))
     if cfg.get("split"):
         cases = list(instantiate(cfg.split)(cases).test)
     _check_organs(cases, trained.organs)

@@ -15,7 +15,7 @@ from segment.data.augment.subjects import needs_tissue
 from segment.data.loader_workers import ignore_job_signals
 from segment.data.patches import EpochSampler, PatchDataset, PatchLoader
 from segment.data.splits.split import Split, Splitter
-from segment.data.splits.volume_checks import check_leaks, check_organs
+from segment.data.splits.volume_checks import check_leaks, check_organs, check_origins
 from segment.data.store.store import Store
 from segment.data.store.volume import StoredVolume
 from segment.data.volumes import LabelledScan, ScanDataset, ScanStream, VolumeDataset
@@ -126,7 +126,9 @@ class CTDataModule(pl.LightningDataModule):
             )
             raise UserError(msg)
         volumes = self.store.prepare(list(cases.values()), self.num_workers)
-        check_leaks(self.split, {case: volume.meta["voxel_hash"] for case, volume in volumes.items()})
+        hashes = {case: volume.meta["voxel_hash"] for case, volume in volumes.items()}
+        check_leaks(self.split, hashes)
+        check_origins(self.split, hashes, self._origin_hashes())
         check_organs(self.split, self.organs, {case: volume.meta["classes"] for case, volume in volumes.items()})
         return volumes
 
@@ -136,9 +138,22 @@ class CTDataModule(pl.LightningDataModule):
         return {case: volume.meta["classes"] for case, volume in volumes.items()}
 
     def voxel_hashes(self) -> list[str]:
-        """Hashes of the CTs that train or validate, so that a later evaluation can leave them out."""
+        """Hashes of the CTs that train or validate, so that a later evaluation can leave them out.
+
+        A CT of which only the label map trains is among them.
+        """
         cases = (*self.split.train, *self.split.val)
-        return sorted({self.volumes[case.id].meta["voxel_hash"] for case in cases})
+        own = {self.volumes[case.id].meta["voxel_hash"] for case in cases}
+        return sorted(own | set(self._origin_hashes().values()))
+
+    def _origin_hashes(self) -> dict[str, str]:
+        """Hashes of the CTs whose label maps became synthetic cases, by the ids of these."""
+        hashes = {}
+        for case in self.split.train:
+            origin = case.made_from
+            if origin is not None and origin.image not in origin.label.files:  # otherwise there is no CT
+                hashes[case.id] = self.store.voxel_hash(origin)
+        return hashes
 
     def content(self) -> dict[str, dict[str, str]]:
         """Identify the cases of all parts by content, without names of patients.

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -36,6 +36,8 @@ class Case:
         part: The part to which the data set's authors assign the case, one of `PARTS`; empty if they assign none.
         tissues: File of its tissue map: the tissue of every voxel of the CT, by the codes of
             `segment.phantom.tissues`. None: there is none, as for every real CT.
+        made_from: The case from whose label map this synthetic one was made; the patient is the same. Such a case only
+            trains, and only if the patient neither validates nor tests. None: it was not made from a label map.
     """
 
     id: str
@@ -46,6 +48,7 @@ class Case:
     part: str = ""
     series: str | None = None
     tissues: Path | None = None
+    made_from: "Case | None" = None
 
     def read(self) -> Scan:
         """Read the CT in HU.
@@ -90,6 +93,20 @@ class Source(Protocol):
         """Files in the source's folders that belong neither to one of these cases nor to a refused case."""
 
 
+@runtime_checkable
+class DerivingSource(Source, Protocol):
+    """A source that makes cases from those of the other sources of the experiment."""
+
+    def derive(self, source: str, cases: Sequence[Case], refused: Refused | None = None) -> list[Case]:
+        """Return the cases to use: the given ones, perhaps without some, and those made from them.
+
+        Args:
+            source: The name that the configuration gives this source.
+            cases: The cases of all sources, without those that the user excludes.
+            refused: As in `Source.cases`.
+        """
+
+
 def list_cases(sources: Mapping[str, Source], exclude: Sequence[str] = ()) -> list[Case]:
     """List the cases of every source, in the order of the configuration, and log the files that belong to no case.
 
@@ -110,6 +127,8 @@ def list_cases(sources: Mapping[str, Source], exclude: Sequence[str] = ()) -> li
         for group in group_by_reason(source.left_out(cases_of_source)):
             level = logging.INFO if group[0].is_expected else logging.WARNING
             log.log(level, "%s: %s", name, describe_group(group))
+    for name, source in sources.items():
+        cases = _derive(name, source, cases, exclude, refused)
     cases, refused = _without(exclude, cases, refused)
     if refused:
         reasons = [str(error) for _, error in refused[:SHOWN]]
@@ -133,6 +152,11 @@ def list_usable_cases(sources: Mapping[str, Source], exclude: Sequence[str] = ()
     for name, source in sources.items():
         try:
             cases += source.cases(name, refused)
+        except UserError as error:
+            refused.append((name, error))
+    for name, source in sources.items():
+        try:
+            cases = _derive(name, source, cases, exclude, refused)
         except UserError as error:
             refused.append((name, error))
     return _without(exclude, cases, refused)
@@ -163,6 +187,14 @@ def _check_sources(sources: Mapping[str, Source]) -> None:
             options = ", ".join(f"data.sources.{name}.{key}" for key in source)
             msg = f"{options} set, but the data set {name} is not chosen; add it to data=[…] or leave its options out"
             raise UserError(msg)
+
+
+def _derive(name: str, source: Source, cases: list[Case], exclude: Sequence[str], refused: Refused) -> list[Case]:
+    """The cases after a source has made others from those that are not excluded."""
+    if not isinstance(source, DerivingSource):
+        return cases
+    excluded = [case for case in cases if case.id in exclude]
+    return [*excluded, *source.derive(name, [case for case in cases if case.id not in exclude], refused)]
 
 
 def _without(exclude: Sequence[str], cases: Sequence[Case], refused: Refused) -> tuple[list[Case], Refused]:

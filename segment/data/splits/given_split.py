@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from segment.bounds import NonNegativeInt, in_range
-from segment.data.splits.split import OrgansOf, Split, build_split
+from segment.data.splits.split import OrgansOf, Split, build_split, not_made
 from segment.datasets.cases import PARTS, Case
 from segment.errors import UserError
 from segment.io.json_file import read_json
@@ -20,6 +20,7 @@ class GivenSplit:
         Raises:
             UserError: When a case has no part, or no case is left to train or validate.
         """
+        every, cases = cases, not_made(cases)
         without = [case.id for case in cases if not case.part]
         if without:
             msg = f"{len(without)} case(s) have no part, first {without[0]}; choose split=random or split=file"
@@ -27,7 +28,7 @@ class GivenSplit:
         parts: dict[str, list[Case]] = {part: [] for part in PARTS}
         for case in cases:
             parts[case.part].append(case)
-        return build_split(parts)
+        return build_split(parts, every)
 
 
 class NNUNetSplit:
@@ -54,6 +55,7 @@ class NNUNetSplit:
             UserError: When the file cannot be read, does not have the fold, or names a case that the data lacks, that
                 is in two sources, or that is in the part `test`.
         """
+        every, cases = cases, not_made(cases)
         chosen = self._chosen_fold()
         by_name: dict[str, Case] = {}
         for case in cases:
@@ -76,7 +78,7 @@ class NNUNetSplit:
         parts = {"test": [case for case in cases if case.part == "test"]}
         for part, names in chosen.items():
             parts[part] = [by_name[name] for name in names]
-        return build_split(parts)
+        return build_split(parts, every)
 
     def _chosen_fold(self) -> Mapping[str, list[str]]:
         folds: Any = read_json(self.path)

@@ -8,7 +8,7 @@ from typing import Any
 
 from segment.bounds import NonNegativeInt, OpenShare, PositiveInt, ShareBelowOne, in_range
 from segment.data.splits.assign import Patient, assign_folds, assign_parts
-from segment.data.splits.split import OrgansOf, Split, build_split
+from segment.data.splits.split import OrgansOf, Split, build_split, not_made
 from segment.datasets.cases import PARTS, Case
 from segment.errors import UserError
 from segment.files import write_text
@@ -83,6 +83,7 @@ class RandomSplit:
                 "own split: split=file split.path=<run folder>/split.json"
             )
             raise UserError(msg)
+        every, cases = cases, not_made(cases)
         folds = None if self.fold is None else self.folds
         settings = {"seed": self.seed, "val": self.val, "test": self.test, "folds": folds}
         fixed = _read_frozen(self.frozen, settings)
@@ -96,7 +97,7 @@ class RandomSplit:
         parts: dict[str, list[Case]] = {part: [] for part in PARTS}
         for case in sorted(cases, key=lambda case: case.id):
             parts[part_of[case.patient]].append(case)
-        return build_split(parts)
+        return build_split(parts, every)
 
     def _assign_parts(self, patients: Sequence[Patient], fixed: Mapping[str, str]) -> dict[str, str]:
         """Part of every patient. Test patients are chosen first, so they do not depend on the share of validation."""

@@ -52,7 +52,8 @@ class Splitter(Protocol):
 class FileSplit:
     """Read the split from a JSON file of case ids: `{"train": [...], "val": [...], "test": [...]}`.
 
-    The split.json of a run has this form. Cases that the file does not name are left out.
+    The split.json of a run has this form. Cases that the file does not name are left out. Synthetic cases from label
+    maps are used as the file names them; if it names none, they join the training as in every other split.
 
     Args:
         path: The file.
@@ -86,7 +87,8 @@ class FileSplit:
         parts = {}
         for part, names in named.items():
             parts[part] = [by_id[name] for name in names]
-        return build_split(parts)
+        names_made = any(case.made_from is not None for part in parts.values() for case in part)
+        return build_split(parts, () if names_made else cases)
 
 
 class SharedSplit:
@@ -105,6 +107,7 @@ class SharedSplit:
         Raises:
             UserError: When the data has no such case.
         """
+        cases = not_made(cases)
         chosen = tuple(case for case in cases if self.case in (None, case.id))[:1]
         if not chosen:
             msg = f"split.case={self.case} is not a case; choose one of {', '.join(case.id for case in cases[:5])} …"
@@ -112,13 +115,33 @@ class SharedSplit:
         return Split(chosen, chosen, chosen, shared=True)
 
 
-def build_split(parts: Mapping[str, Sequence[Case]]) -> Split:
+def not_made(cases: Sequence[Case]) -> list[Case]:
+    """The cases that were not made from the label map of another one; these alone are assigned to parts."""
+    return [case for case in cases if case.made_from is None]
+
+
+def build_split(parts: Mapping[str, Sequence[Case]], cases: Sequence[Case] = ()) -> Split:
     """Build a split from its parts, and check it.
 
+    Cases that were made from a label map join the training if their patient trains, or if no other case of this patient
+    is used in the experiment. Those of patients who validate, test or are left out of the split are left out.
+
+    Args:
+        parts: The assigned cases by part.
+        cases: All cases of the experiment.
+
     Raises:
-        UserError: When no case is left to train or validate, a case occurs twice, or a patient is in two parts.
+        UserError: When no case is left to train or validate, a case occurs twice, a patient is in two parts, or a case
+            that was made from a label map validates or tests.
     """
+    elsewhere = {case.patient for case in not_made(cases)} - {case.patient for case in parts["train"]}
+    joining = [case for case in cases if case.made_from is not None and case.patient not in elsewhere]
+    parts = {**parts, "train": (*parts["train"], *joining)}
     split = Split(tuple(parts["train"]), tuple(parts["val"]), tuple(parts["test"]))
+    made = [case.id for case in (*split.val, *split.test) if case.made_from is not None]
+    if made:
+        msg = f"{made[0]} is synthetic, made from a label map: it can only train; take it out of val and test"
+        raise UserError(msg)
     for part, purpose in (("train", "train"), ("val", "validate")):
         if not parts[part]:
             counts = f"{len(split.train)} train, {len(split.val)} val, {len(split.test)} test"

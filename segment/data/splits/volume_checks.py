@@ -31,6 +31,27 @@ def check_leaks(split: Split, voxel_hashes: Mapping[str, str]) -> None:
                 raise UserError(msg)
 
 
+def check_origins(split: Split, voxel_hashes: Mapping[str, str], origin_hashes: Mapping[str, str]) -> None:
+    """Check that no synthetic case was made from the label map of a CT that validates or tests under another name.
+
+    Args:
+        split: The split.
+        voxel_hashes: `voxel_hash` of each CT, by case id.
+        origin_hashes: `voxel_hash` of the CT to which the label map belongs, by id of the synthetic case.
+
+    Raises:
+        UserError: When there is such a case.
+    """
+    held_out = {voxel_hashes[case.id]: case.id for case in (*split.val, *split.test)}
+    for name, origin in origin_hashes.items():
+        if origin in held_out:
+            msg = (
+                f"{name} (train) was made from the label map of a CT with the same voxels as {held_out[origin]}, which "
+                "validates or tests; leave one of them out by data.exclude"
+            )
+            raise UserError(msg)
+
+
 def check_organs(split: Split, organs: Sequence[str], classes: Mapping[str, Collection[int]]) -> None:
     """Check that the training cases show every organ and the validation cases at least one.
 

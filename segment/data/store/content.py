@@ -29,8 +29,8 @@ class ContentRecord:
         root: Folder with a small file for each path. It can be deleted; values are then computed again.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
 
     def hash(self, path: Path) -> str:
         """`content_hash` of a file or folder.

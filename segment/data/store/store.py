@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 from segment.anatomy.structure import measure_structures
 from segment.data.loader_workers import ignore_job_signals
 from segment.data.store.content import ContentRecord
-from segment.data.store.fingerprint import fingerprint, identity, voxel_hash
+from segment.data.store.fingerprint import VERSION, fingerprint, identity, voxel_hash
 from segment.data.store.volume import StoredVolume, discard, write_volume
 from segment.datasets.annotation import known_classes
 from segment.datasets.cases import Case
@@ -81,6 +81,15 @@ class Store:
             count = f"{len(failed)} of {len(cases)} cases cannot be used:\n  " if len(failed) > 1 else ""
             raise UserError(count + "\n  ".join(failed))
         return ready
+
+    def voxel_hash(self, case: Case) -> str:
+        """`voxel_hash` of a CT, which need not be in the store; recorded, so that an unchanged CT is read once.
+
+        Raises:
+            UserError: When the CT cannot be read.
+        """
+        what = f"voxels {VERSION} {case.series}"
+        return self.content.get_or_compute(case.image, lambda: voxel_hash(case.read().data), what)
 
     def add(self, case: Case) -> Path:
         """Preprocess a case if it is not in the store, and return the folder of its volume.

@@ -1,0 +1,1 @@
+"""Synthetic CTs from the label maps of real ones."""
