@@ -70,6 +70,12 @@ def _restore_locale():
 
 
 @pytest.fixture(scope="session")
+def smoke_cache(tmp_path_factory):
+    """A cache for trainings, whose synthetic CTs and stored volumes are made once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
 def folder(tmp_path_factory):
     """A data set of six cases; tests must not change it."""
     root = tmp_path_factory.mktemp("folder")
