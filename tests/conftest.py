@@ -19,6 +19,18 @@ settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put slow tests first, so that none is left for one worker when the other has finished.
+
+    Groups stay in their order; pytest-xdist starts with them, because they have the most tests.
+    """
+
+    def comes_later(item: pytest.Item) -> bool:
+        return item.get_closest_marker("slow") is None or item.get_closest_marker("xdist_group") is not None
+
+    items.sort(key=comes_later)
+
+
 @pytest.fixture
 def invoke(monkeypatch, capsys):
     """Call a command in this process: `invoke(main, "a=1")` returns exit code, stdout and stderr."""
@@ -55,6 +67,12 @@ def _restore_locale():
     before = locale.setlocale(locale.LC_ALL)
     yield
     locale.setlocale(locale.LC_ALL, before)
+
+
+@pytest.fixture(scope="session")
+def smoke_cache(tmp_path_factory):
+    """A cache for trainings, whose synthetic CTs and stored volumes are made once."""
+    return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture(scope="session")

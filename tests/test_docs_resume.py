@@ -14,8 +14,8 @@ QUICK = ["data.patches_per_epoch=2", "data.batch_size=1", "callbacks.progress=nu
 
 
 @pytest.mark.slow
-def test_the_commands_do_what_the_page_says(tmp_path):
-    env = environment(PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+def test_the_commands_do_what_the_page_says(tmp_path, smoke_cache):
+    env = environment(SEGMENT_CACHE=smoke_cache, PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     blocks = re.findall(r"```sh\n(.*?)```", PAGE.read_text(), re.DOTALL)
     lines = [line.split("  ")[0] for line in "".join(blocks).splitlines()]
     assert len(lines) == 5

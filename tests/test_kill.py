@@ -24,17 +24,27 @@ pytestmark = pytest.mark.xdist_group("kill")
 
 
 @pytest.fixture(scope="module")
-def env(tmp_path_factory) -> dict[str, str]:
-    return run_commands.environment(SEGMENT_CACHE=tmp_path_factory.mktemp("cache"))
+def env(smoke_cache) -> dict[str, str]:
+    return run_commands.environment(SEGMENT_CACHE=smoke_cache)
 
 
-def train(folder: Path, env: dict[str, str], *overrides: str) -> subprocess.CompletedProcess[str]:
-    return run_commands.run("train", *RUN, f"hydra.run.dir={folder}", *overrides, env=env)
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory, env) -> Path:
+    """An uninterrupted run, by an interpreter of its own, in which sets have another order than in the others."""
+    folder = tmp_path_factory.mktemp("reference")
+    done = train(folder, env, cold=True)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def train(folder: Path, env: dict[str, str], *overrides: str, cold: bool = False) -> subprocess.CompletedProcess[str]:
+    return run_commands.run("train", *RUN, f"hydra.run.dir={folder}", *overrides, env=env, cold=cold)
 
 
 @pytest.mark.slow
 def test_runs_killed_at_random_times_end_like_runs_that_were_not(env):
-    command = [sys.executable, str(ROOT / "benchmarks" / "kill.py"), "3", "data.num_workers=1"]
+    short = ["data.num_workers=1", "data.patches_per_epoch=6", "trainer.max_epochs=2"]
+    command = [sys.executable, str(ROOT / "benchmarks" / "kill.py"), "3", *short]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "3 kills" in done.stdout
@@ -66,10 +76,8 @@ def test_a_run_that_is_stopped_during_its_test_is_not_marked_as_finished(tmp_pat
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 143), (signal.SIGUSR1, 143), (signal.SIGINT, 130)]
 )
-def test_after_a_signal_a_run_saves_its_step_and_resumes_with_the_next(tmp_path, env, number, code):
-    reference, run = tmp_path / "reference", tmp_path / "run"
-    done = train(reference, env)
-    assert done.returncode == 0, done.stderr
+def test_after_a_signal_a_run_saves_its_step_and_resumes_with_the_next(tmp_path, env, reference, number, code):
+    run = tmp_path / "run"
     process = run_commands.start("train", *RUN, f"hydra.run.dir={run}", "callbacks.interrupt.minutes=0", env=env)
     last = run / "checkpoints" / "last.ckpt"
     wait_until(last.exists, process)

@@ -6,7 +6,6 @@ import json
 import math
 import os
 import shlex
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -26,18 +25,17 @@ ORGANS = ["liver", "right_kidney", "left_kidney", "spleen"]
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory) -> Path:
-    """Synthetic CTs and stored volumes, shared by the runs of this file."""
-    return tmp_path_factory.mktemp("cache")
+def cache(smoke_cache) -> Path:
+    return smoke_cache
 
 
-def start(cache: Path, *overrides: str) -> subprocess.Popen[str]:
-    return run_commands.start("train", *TINY, *overrides, env=environment(SEGMENT_CACHE=cache, HOME=cache))
+def start(cache: Path, *overrides: str, cold: bool = False) -> run_commands.Process:
+    return run_commands.start("train", *TINY, *overrides, env=environment(SEGMENT_CACHE=cache, HOME=cache), cold=cold)
 
 
-def train(cache: Path, *overrides: str) -> str:
+def train(cache: Path, *overrides: str, cold: bool = False) -> str:
     """Train to the end; returns stderr."""
-    process = start(cache, *overrides)
+    process = start(cache, *overrides, cold=cold)
     _, err = process.communicate(timeout=600)
     assert process.returncode == 0, err
     return err
@@ -122,9 +120,9 @@ def test_the_commands_of_the_page_compose():
 
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory, cache) -> Path:
-    """An uninterrupted sweep of two jobs."""
+    """An uninterrupted sweep of two jobs, by an interpreter of its own."""
     folder = tmp_path_factory.mktemp("sweep")
-    train(cache, "-m", "seed=0,1", f"hydra.sweep.dir={folder}", TAGS)
+    train(cache, "-m", "seed=0,1", f"hydra.sweep.dir={folder}", TAGS, cold=True)
     return folder
 
 

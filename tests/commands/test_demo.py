@@ -1,14 +1,14 @@
 from run_commands import environment, run
 
 
-def demo(folder, *overrides):
+def demo(folder, *overrides, **variables):
     # Without a package index the demo uses a synthetic CT.
-    env = {name: value for name, value in environment().items() if not name.startswith("PIP_")}
+    env = {name: value for name, value in environment(**variables).items() if not name.startswith("PIP_")}
     return run("demo", *overrides, cwd=folder, env=env | {"PIP_NO_INDEX": "1"})
 
 
-def test_the_demo_trains_scores_and_segments_without_a_package_index(tmp_path):
-    done = demo(tmp_path, "experiment=smoke", "data=phantom_small")
+def test_the_demo_trains_scores_and_segments_without_a_package_index(tmp_path, smoke_cache):
+    done = demo(tmp_path, "experiment=smoke", "data=phantom_small", SEGMENT_CACHE=smoke_cache)
     assert done.returncode == 0, done.stderr
     assert "a synthetic CT is used instead" in done.stdout
     table = done.stdout[done.stdout.index("Dice, means over patients") :]

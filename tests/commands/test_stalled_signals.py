@@ -1,14 +1,14 @@
 """Signals end a command in each of its phases, even while it waits for something that never happens."""
 
+import functools
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import run_commands
-from run_commands import environment, wait_until
+from run_commands import Process, environment, wait_until
 
 ROOT = Path(__file__).parents[2]
 STALL = """
@@ -33,21 +33,22 @@ PHASES = {
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
-def start(folder: Path, *command: str) -> subprocess.Popen[str]:
-    (folder / "stall.py").write_text(STALL)
-    paths = os.pathsep.join([str(folder), str(ROOT)])
-    env = environment(PYTHONPATH=paths, SEGMENT_CACHE=folder / "cache")
-    return run_commands.start(*command, env=env, cwd=folder, start_new_session=True)
+@pytest.fixture
+def start(tmp_path, smoke_cache):
+    """Start a command with the transform that stalls."""
+    (tmp_path / "stall.py").write_text(STALL)
+    env = environment(PYTHONPATH=os.pathsep.join([str(tmp_path), str(ROOT)]), SEGMENT_CACHE=smoke_cache)
+    return functools.partial(run_commands.start, env=env, cwd=tmp_path, start_new_session=True)
 
 
-def handles_signals(process: subprocess.Popen[str]) -> bool:
+def handles_signals(process: Process) -> bool:
     """Whether the process handles SIGHUP. It does so before it imports torch."""
     status = Path(f"/proc/{process.pid}/status").read_text()
     caught = next(line for line in status.splitlines() if line.startswith("SigCgt"))
     return bool(int(caught.split()[1], 16) >> (signal.SIGHUP - 1) & 1)
 
 
-def check_end(process: subprocess.Popen[str], name: str) -> str:
+def check_end(process: Process, name: str) -> str:
     """Send a signal to all processes of the command, as a terminal does; returns stderr."""
     os.killpg(process.pid, signal.Signals[name])
     err = process.communicate(timeout=90)[1]
@@ -61,16 +62,16 @@ def check_end(process: subprocess.Popen[str], name: str) -> str:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("name", SIGNALS)
-def test_a_signal_during_the_import_of_torch(tmp_path, name):
-    process = start(tmp_path, "train")
+def test_a_signal_during_the_import_of_torch(start, name):
+    process = start("train", cold=True)
     wait_until(lambda: handles_signals(process), process)
     assert check_end(process, name) == f"ended by {name}\n"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("phase", "name"), list(zip(PHASES, SIGNALS, strict=True)))
-def test_a_signal_while_a_worker_stalls(tmp_path, phase, name):
-    process = start(tmp_path, *PHASES[phase])
+def test_a_signal_while_a_worker_stalls(tmp_path, start, phase, name):
+    process = start(*PHASES[phase])
     wait_until((tmp_path / "stalled").exists, process)
     err = check_end(process, name)
     assert ("resume=true" in err) == (phase == "training")

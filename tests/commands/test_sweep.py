@@ -303,15 +303,17 @@ def test_every_resume_of_the_page_runs(command, tmp_path, monkeypatch):
     assert len(table(folder)) == 3
 
 
-def real(folder: Path, *words: str) -> subprocess.Popen[str]:
-    """Start a real command."""
-    return run_commands.start(*words, cwd=folder, env=environment(SEGMENT_CACHE=folder / "cache", COLUMNS=140))
+@pytest.fixture
+def real(tmp_path, smoke_cache):
+    """Start a real command in the folder of the test."""
+    env = environment(SEGMENT_CACHE=smoke_cache, COLUMNS=140)
+    return lambda *words: run_commands.start(*words, cwd=tmp_path, env=env)
 
 
 @pytest.mark.slow
-def test_the_grid_of_the_page_runs(tmp_path):
+def test_the_grid_of_the_page_runs(tmp_path, real):
     (words,) = [words[1:] for words in commands() if words[:2] == ["segment", "train"]]
-    process = real(tmp_path, *words, "preflight=false")
+    process = real(*words, "preflight=false")
     _, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     runs = sorted((tmp_path / "outputs" / "smoke" / "sweeps").glob("*/*/config.yaml"))
@@ -319,10 +321,9 @@ def test_the_grid_of_the_page_runs(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_search_with_real_trainings_is_killed_and_resumed(tmp_path):
+def test_a_search_with_real_trainings_is_killed_and_resumed(tmp_path, real):
     short = '"trainer.max_epochs=12","data.patches_per_epoch=2","callbacks.early_stopping=null"'
     process = real(
-        tmp_path,
         *("sweep", "sweep=smoke", "trials=3", "hydra.run.dir=here", "pruner=none"),
         f'overrides=["experiment=smoke","test=false","preflight=false",{short}]',
     )
@@ -331,7 +332,7 @@ def test_a_search_with_real_trainings_is_killed_and_resumed(tmp_path):
     process.kill()
     process.communicate()
     rows = [row["state"] for row in table(tmp_path / "here")]
-    second = real(tmp_path, "sweep", "resume=here")
+    second = real("sweep", "resume=here")
     out, err = second.communicate(timeout=400)
     assert second.returncode == 0, err
     assert rows == ["complete"]  # the table was last written when the first trial finished

@@ -28,13 +28,13 @@ TINY += ["preflight=false", "callbacks.validation.overlay=false"]
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory) -> Path:
-    """Synthetic CTs and stored volumes, shared by the runs of this file."""
-    return tmp_path_factory.mktemp("cache")
+def cache(smoke_cache) -> Path:
+    return smoke_cache
 
 
-def train(folder: Path, cache: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
-    return run_commands.run("train", *TINY, f"output_dir={folder}", *overrides, env=environment(SEGMENT_CACHE=cache))
+def train(folder: Path, cache: Path, *overrides: str, cold: bool = False) -> subprocess.CompletedProcess[str]:
+    env = environment(SEGMENT_CACHE=cache)
+    return run_commands.run("train", *TINY, f"output_dir={folder}", *overrides, env=env, cold=cold)
 
 
 def only_run(folder: Path) -> Path:
@@ -64,9 +64,9 @@ def scalars(run: Path) -> list[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, cache) -> Path:
-    """An uninterrupted run of three epochs."""
+    """An uninterrupted run of three epochs, by an interpreter of its own."""
     folder = tmp_path_factory.mktemp("finished")
-    done = train(folder, cache, "trainer.max_epochs=3", "preflight=true")
+    done = train(folder, cache, "trainer.max_epochs=3", "preflight=true", cold=True)
     assert done.returncode == 0, done.stderr
     assert "test cases, means over patients" in done.stdout
     return only_run(folder)
@@ -149,9 +149,8 @@ def test_jobs_of_a_sweep_write_separate_complete_folders(tmp_path, cache, finish
 
 @pytest.mark.slow
 def test_two_processes_train_and_test_each_case_once(tmp_path, cache):
-    done = train(
-        tmp_path, cache, "trainer=ddp", "trainer.accelerator=cpu", "trainer.max_epochs=1", "data.patches_per_epoch=4"
-    )
+    two = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.max_epochs=1", "data.patches_per_epoch=4"]
+    done = train(tmp_path, cache, *two, cold=True)
     assert done.returncode == 0, done.stderr
     run = only_run(tmp_path)
     cases = [(case, score.organ) for case, score in read_cases(run / "cases.csv")]
@@ -196,8 +195,9 @@ def test_a_folder_with_another_run_is_not_changed(cache, finished):
 
 
 def test_data_sets_with_different_organs_are_combined(tmp_path, cache, finished):
-    source = cache / "copy"
-    for image in sorted(cache.glob("phantom/*/images/*"))[:4]:
+    source = tmp_path / "copy"
+    (images,) = cache.glob("phantom/*-seed0-*-8cases/images")
+    for image in sorted(images.iterdir())[:4]:
         for kind in ("images", "labels"):
             target = source / kind / image.name
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -120,9 +120,9 @@ TWO = ["trainer=ddp", "trainer.accelerator=cpu", "data.batch_size=1"]
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory):
+def environment(smoke_cache):
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("WANDB", "HYDRA"))}
-    return kept | {"SEGMENT_CACHE": str(tmp_path_factory.mktemp("cache")), "OMP_NUM_THREADS": "1"}
+    return kept | {"SEGMENT_CACHE": str(smoke_cache), "OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture(scope="module")

@@ -25,9 +25,9 @@ BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
 
 
 @pytest.fixture(scope="module")
-def environment(slurm: Cluster, tmp_path_factory) -> dict[str, str]:
+def environment(slurm: Cluster, smoke_cache) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("WANDB", "HYDRA", "SLURM"))}
-    kept |= {"SEGMENT_CACHE": str(tmp_path_factory.mktemp("cache")), "OMP_NUM_THREADS": "1", "WANDB_MODE": "offline"}
+    kept |= {"SEGMENT_CACHE": str(smoke_cache), "OMP_NUM_THREADS": "1", "WANDB_MODE": "offline"}
     return kept | slurm.environment
 
 

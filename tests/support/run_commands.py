@@ -11,10 +11,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import warm_start
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from segment.configuration.values import config_dir
+
+Process = subprocess.Popen[str] | warm_start.Process
 
 
 def config(command: str, *overrides: str) -> DictConfig:
@@ -34,18 +37,25 @@ def environment(**variables: object) -> dict[str, str]:
     return inherited | {"OMP_NUM_THREADS": "1"} | {name: str(value) for name, value in variables.items()}
 
 
-def start(command: str, *overrides: object, env: dict[str, str] | None = None, **options: Any) -> subprocess.Popen[str]:
+def start(
+    command: str, *overrides: object, env: dict[str, str] | None = None, cold: bool = False, **options: Any
+) -> Process:
     """Start `segment <command>`.
 
     Args:
         command: Its name.
         overrides: Its arguments.
         env: Its environment; None: `environment()`.
-        options: Options of `subprocess.Popen`.
+        cold: Start a new interpreter, rather than a process that has imported torch already (see `warm_start`).
+        options: `cwd` and `start_new_session` of `subprocess.Popen`.
     """
+    call = [f"segment.commands.{command}", *map(str, overrides)]
+    env = environment() if env is None else env
+    if not cold:
+        return warm_start.start(*call, env=env, **options)
     return subprocess.Popen(
-        [sys.executable, "-m", f"segment.commands.{command}", *map(str, overrides)],
-        env=environment() if env is None else env,
+        [sys.executable, "-m", *call],
+        env=env,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -70,7 +80,7 @@ def accept_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def wait_until(condition: Callable[[], object], process: subprocess.Popen[str], seconds: float = 300) -> None:
+def wait_until(condition: Callable[[], object], process: Process, seconds: float = 300) -> None:
     """Wait until a condition holds, while a process runs.
 
     Raises:
