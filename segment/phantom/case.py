@@ -1,5 +1,6 @@
 """One synthetic case, from its seed to its voxels."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,7 @@ from segment.phantom import gut, organs, portal
 from segment.phantom.breasts import add_breasts
 from segment.phantom.chest import add_chest
 from segment.phantom.disease import add_disease, sample_findings
-from segment.phantom.field_of_view import FieldOfView, sample_field_of_view
+from segment.phantom.field_of_view import SCANS, FieldOfView, sample_field_of_view
 from segment.phantom.fluids import add_ascites
 from segment.phantom.hips import add_hips
 from segment.phantom.patient import UP, SyntheticPatient, sample_patient
@@ -43,12 +44,19 @@ class SyntheticCase:
     patient: SyntheticPatient
 
 
-def synthesise_case(seed: int, index: int, shape: Shape) -> SyntheticCase:
-    """Synthesise case `index`: a pure function of the arguments. The anatomy does not depend on `shape`."""
+def synthesise_case(seed: int, index: int, shape: Shape, scans: Collection[str] = tuple(SCANS)) -> SyntheticCase:
+    """Synthesise case `index`: a pure function of the arguments. The anatomy does not depend on `shape` and `scans`.
+
+    Args:
+        seed: Seed of the data set.
+        index: Number of the case.
+        shape: Voxels along right, front, head.
+        scans: Parts of the body that may be scanned, keys of `field_of_view.SCANS`.
+    """
     streams = np.random.SeedSequence((seed, index)).spawn(4)
     patient_rng, position_rng, anatomy_rng, scan_rng = (np.random.default_rng(stream) for stream in streams)
     patient = sample_patient(patient_rng)
-    view = sample_field_of_view(patient, shape, position_rng)
+    view = sample_field_of_view(patient, shape, position_rng, scans)
     body = _position_patient(patient, view, shape, position_rng)
     add_table(body, back_mm(patient), position_rng)
     inside = _add_anatomy(body, patient, anatomy_rng)

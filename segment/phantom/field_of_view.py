@@ -1,5 +1,6 @@
 """The field of view of a scan: which part of the body is scanned, in which grid."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,12 +33,23 @@ class FieldOfView:
 
 
 def sample_field_of_view(
-    patient: SyntheticPatient, shape: tuple[int, int, int], rng: np.random.Generator
+    patient: SyntheticPatient,
+    shape: tuple[int, int, int],
+    rng: np.random.Generator,
+    scans: Collection[str] = tuple(SCANS),
 ) -> FieldOfView:
-    """Sample the part of the body and the grid. The number of voxels is given, so a longer scan has thicker slices."""
+    """Sample the part of the body and the grid. The number of voxels is given, so a longer scan has thicker slices.
+
+    Args:
+        patient: Who is scanned.
+        shape: Number of voxels along right, front, head.
+        rng: Random numbers.
+        scans: Keys of SCANS to choose from, at least one. They keep their shares relative to each other.
+    """
     scale = np.array(patient.scale)
-    names = list(SCANS)
-    name = names[int(rng.choice(len(names), p=[share for share, _, _ in SCANS.values()]))]
+    name, again = _sample_scan(rng), rng.spawn(1)[0]  # of its own, so that the patient does not depend on `scans`
+    while name not in scans:
+        name = _sample_scan(again)
     _, low, high = SCANS[name]
     top = float(rng.uniform(*high))
     bottom = top - float(rng.uniform(*SLAB_MM)) if name == "slab" else float(rng.uniform(*low))
@@ -51,3 +63,8 @@ def sample_field_of_view(
     middle = np.array((rng.normal(0, spread), middle_y + rng.normal(0, spread / 2), 0)) * scale
     middle[2] = (top + bottom) / 2 * scale[2]
     return FieldOfView(np.array((side / shape[0], side / shape[1], length / shape[2])), middle)
+
+
+def _sample_scan(rng: np.random.Generator) -> str:
+    names = list(SCANS)
+    return names[int(rng.choice(len(names), p=[share for share, _, _ in SCANS.values()]))]
