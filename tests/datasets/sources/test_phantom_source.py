@@ -1,5 +1,5 @@
 import pytest
-from small_ct import write_case
+from small_ct import write_case, write_tissues
 
 from segment.datasets.sources import phantom as module
 from segment.datasets.sources.phantom import Phantom
@@ -12,6 +12,7 @@ def test_phantoms_are_written_and_then_read_as_files(tmp_path, monkeypatch):
         assert (seed, shape, workers, scans) == (7, (8, 9, 10), 2, ["slab"])
         for number in range(num_cases):
             write_case(root / "made", f"p{number}", shape=shape)
+            write_tissues(root / "made", f"p{number}")
         return root / "made"
 
     monkeypatch.setattr(module, "write_dataset", write_dataset)
@@ -19,6 +20,7 @@ def test_phantoms_are_written_and_then_read_as_files(tmp_path, monkeypatch):
     assert [c.id for c in cases] == ["phantom/p0", "phantom/p1", "phantom/p2"]
     assert read_ct(cases[2].image).data.shape == (8, 9, 10)
     assert cases[0].label.codes == module.LABELS
+    assert all(case.tissues.is_file() for case in cases)
 
 
 @pytest.mark.parametrize("shape", [[64, 64], [64, 64, 64.5], [64, 64, "64"]])
