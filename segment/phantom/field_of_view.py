@@ -24,10 +24,12 @@ class FieldOfView:
     """A grid in the patient, along the axes right, front, head.
 
     Attributes:
+        scan: The part of the body, a key of SCANS.
         spacing_mm: (3,) size of a voxel.
         middle_mm: (3,) middle of the grid in anatomical mm times the patient's scale.
     """
 
+    scan: str
     spacing_mm: np.ndarray
     middle_mm: np.ndarray
 
@@ -62,7 +64,7 @@ def sample_field_of_view(
     middle_y = 18 + rng.normal(0, 8)
     middle = np.array((rng.normal(0, spread), middle_y + rng.normal(0, spread / 2), 0)) * scale
     middle[2] = (top + bottom) / 2 * scale[2]
-    return FieldOfView(np.array((side / shape[0], side / shape[1], length / shape[2])), middle)
+    return FieldOfView(name, np.array((side / shape[0], side / shape[1], length / shape[2])), middle)
 
 
 def _sample_scan(rng: np.random.Generator) -> str:
