@@ -90,7 +90,7 @@ def _measured(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
 
 def _add_streaks(image: np.ndarray, hu: np.ndarray, spacing_mm: np.ndarray, rng: np.random.Generator) -> None:
     """Add a star of streaks around metal and undiluted contrast medium, in the slices that contain it."""
-    strength = 50 * np.exp(rng.normal(0, 0.5))
+    strength = 25 * np.exp(rng.normal(0, 0.4))
     phases = rng.uniform(0, 2 * np.pi, 5)
     weights = rng.normal(0, 1, 5)
     dense = hu > STREAKING_HU
@@ -107,7 +107,7 @@ def _add_streaks(image: np.ndarray, hu: np.ndarray, spacing_mm: np.ndarray, rng:
             for harmonic, phase, weight in zip((1, 3, 5, 8, 12), phases, weights, strict=True):
                 star += weight * np.cos(2 * harmonic * angle + phase)
             area_mm2 = sizes[blob - 1] * spacing_mm[0] * spacing_mm[1]
-            star *= strength * min(area_mm2 / 60, 3) ** 0.5 / (1 + radius / 25)
+            star *= strength * min(area_mm2 / 60, 3) ** 0.5 / (1 + radius / 20)
             image[:, :, k] += star.astype(np.float32)
 
 
