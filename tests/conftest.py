@@ -1,3 +1,4 @@
+import hashlib
 import locale
 import logging
 import sys
@@ -6,9 +7,11 @@ from collections.abc import Callable
 import nibabel as nib
 import numpy as np
 import pytest
+import tiny
 from hypothesis import settings
 from small_ct import CODES, ORGANS, transform, write_case, write_tissues
 
+from segment.checkpoint import starter as starter_module
 from segment.data.store.store import Store
 from segment.datasets.sources.folder import Folder
 
@@ -45,6 +48,15 @@ def invoke(monkeypatch, capsys):
         return code, *capsys.readouterr()
 
     return call
+
+
+@pytest.fixture
+def starter(tmp_path, monkeypatch):
+    """The starter weights: in place of the package's, a small checkpoint with its checksum."""
+    path = tiny.write_checkpoint(tmp_path / "package" / "starter.ckpt")
+    path.with_suffix(".sha256").write_text(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  starter.ckpt\n")
+    monkeypatch.setattr(starter_module, "_FILE", path)
+    return path
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -21,20 +22,36 @@ def epochs_done(checkpoint: Path, steps: int) -> float:
     Args:
         checkpoint: The file.
         steps: Number of batches in an epoch.
+
+    Raises:
+        UserError: When the checkpoint holds no state of a training.
     """
-    fit = read_checkpoint(checkpoint)["loops"]["fit_loop"]
+    fit = _progress(checkpoint)
     epochs, batches = fit["epoch_progress"]["current"], fit["epoch_loop.batch_progress"]["current"]
     in_epoch = epochs["ready"] > epochs["processed"]
     return float(epochs["processed"] + (batches["completed"] / steps if in_epoch else 0.0))
+
+
+def _progress(checkpoint: Path) -> dict[str, Any]:
+    """The state of Lightning's loop over the epochs."""
+    loops = read_checkpoint(checkpoint).get("loops")
+    if not loops:  # see `segment.checkpoint.compact`
+        msg = (
+            f"{checkpoint} holds weights alone, without the state of the training, so no run can resume from it; start "
+            f"a new run with init_from={checkpoint}"
+        )
+        raise UserError(msg)
+    progress: dict[str, Any] = loops["fit_loop"]
+    return progress
 
 
 def check_epochs(checkpoint: Path, max_epochs: int | None) -> None:
     """Check that a checkpoint does not have more epochs than the run that resumes from it.
 
     Raises:
-        UserError: With both numbers.
+        UserError: With both numbers, or when the checkpoint holds no state of a training.
     """
-    done = read_checkpoint(checkpoint)["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+    done = _progress(checkpoint)["epoch_progress"]["current"]["processed"]
     if max_epochs not in (None, -1) and done > max_epochs:
         msg = f"{checkpoint} was saved after {done} epochs, more than trainer.max_epochs={max_epochs}; raise that"
         raise UserError(msg)

@@ -1,14 +1,12 @@
 """The starter weights: a network that was trained on synthetic CTs only and comes with the package."""
 
 import hashlib
-from functools import cache
 from pathlib import Path
 
 from segment.errors import UserError
 
 STARTER = "starter"  # what ckpt= and init_from= take instead of a path
-_FILE = Path(__file__).parents[1] / "weights" / "starter.ckpt"
-_SHA256 = _FILE.with_suffix(".sha256")  # in the format of sha256sum
+_FILE = Path(__file__).parents[1] / "weights" / "starter.ckpt"  # beside it, .sha256 in the format of sha256sum
 
 
 def checkpoint_path(name: str | Path) -> Path:
@@ -21,18 +19,23 @@ def checkpoint_path(name: str | Path) -> Path:
     """
     if str(name) != STARTER:
         return Path(name)
-    _check()
+    _check(_FILE)
     return _FILE
 
 
-@cache
-def _check() -> None:
-    try:
-        expected = _SHA256.read_text(encoding="utf-8").split()[0]
-        found = hashlib.sha256(_FILE.read_bytes()).hexdigest()
-    except (OSError, IndexError) as error:
-        msg = f"the starter weights are missing from this installation ({error}); reinstall the package, or give ckpt="
-        raise UserError(msg) from error
-    if found != expected:
-        msg = f"the starter weights are damaged: SHA-256 {found}, expected {expected}; reinstall the package"
+def _check(file: Path) -> None:
+    checksum = file.with_suffix(".sha256")
+    missing = [path.name for path in (file, checksum) if not path.is_file()]
+    if missing:
+        msg = (
+            f"this installation has no starter weights: there is no {missing[0]} in the package; reinstall it, or name "
+            "a checkpoint of your own"
+        )
+        raise UserError(msg)
+    expected, found = checksum.read_text(encoding="utf-8").split()[:1], hashlib.sha256(file.read_bytes()).hexdigest()
+    if [found] != expected:
+        msg = (
+            f"the starter weights of this installation are damaged: their SHA-256 is {found}, not "
+            f"{' '.join(expected) or 'in the package'}; reinstall the package"
+        )
         raise UserError(msg)

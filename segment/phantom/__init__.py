@@ -1,4 +1,4 @@
-"""A seeded generator of synthetic abdominal CTs, schematic but anatomically plausible."""
+"""A seeded generator of synthetic CTs of the trunk, from neck to thighs, schematic but anatomically plausible."""
 
 from segment.phantom.region import LABELS
 from segment.phantom.write import write_dataset

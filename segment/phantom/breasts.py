@@ -34,8 +34,8 @@ class Breast:
 def sample_breasts(patient: SyntheticPatient, rng: np.random.Generator) -> tuple[Breast, ...]:
     """Sample both breasts; a mastectomy leaves one. Boys and slim men have none, obese men have small ones of fat.
 
-    Volume: median about 500 mL, 100 to 2000 mL, larger in the obese (MRI and CT of 120 to 400 women, for example
-    Huang et al. 2011, Med Phys 38:6074). The share of glandular tissue falls with age.
+    Volume of a woman's breast: median about 500 mL, from 100 to 2000 mL and larger in the obese, as we estimate. The
+    share of glandular tissue falls with age.
     """
     volume_ml = 330 * np.exp(rng.normal(0, 0.5)) * (1 + patient.subcutaneous_mm / 35)
     if not patient.female:

@@ -1,22 +1,30 @@
 """One synthetic case, from its seed to its voxels."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 
-from segment.phantom import gut, organs, portal
 from segment.phantom.breasts import add_breasts
 from segment.phantom.chest import add_chest
+from segment.phantom.colon import add_colon, sample_colon_first
 from segment.phantom.disease import add_disease, sample_findings
-from segment.phantom.field_of_view import FieldOfView, sample_field_of_view
+from segment.phantom.field_of_view import SCANS, FieldOfView, sample_field_of_view
 from segment.phantom.fluids import add_ascites
 from segment.phantom.hips import add_hips
+from segment.phantom.kidneys import add_kidneys
+from segment.phantom.liver import add_liver
+from segment.phantom.meal import Meal, sample_meal
+from segment.phantom.organs import add_adrenals, add_pancreas, add_spleen
 from segment.phantom.patient import UP, SyntheticPatient, sample_patient
 from segment.phantom.pelvis import add_pelvis
+from segment.phantom.portal import add_mesentery, add_portal_veins
 from segment.phantom.region import Region
 from segment.phantom.scanner import add_table, form_image
 from segment.phantom.shoulder import add_shoulders
 from segment.phantom.skeleton import add_skeleton, sample_frame
+from segment.phantom.small_bowel import add_small_bowel
+from segment.phantom.stomach import add_duodenum, add_hiatus_hernia, add_stomach
 from segment.phantom.trunk import add_trunk, back_mm
 from segment.phantom.urinary import add_ureters
 from segment.phantom.vessels import add_great_vessels
@@ -32,29 +40,41 @@ class SyntheticCase:
         hu: (I,J,K) int16.
         label: (I,J,K) uint8, codes of `region.LABELS`.
         tissue: (I,J,K) uint8, codes of `tissues.CODES`: everything that was drawn, not only the organs.
-        spacing_mm: (3,) size of a voxel.
+        view: The field of view.
         patient: The patient.
     """
 
     hu: np.ndarray
     label: np.ndarray
     tissue: np.ndarray
-    spacing_mm: np.ndarray
+    view: FieldOfView
     patient: SyntheticPatient
 
+    @property
+    def spacing_mm(self) -> np.ndarray:
+        """(3,) size of a voxel."""
+        return self.view.spacing_mm
 
-def synthesise_case(seed: int, index: int, shape: Shape) -> SyntheticCase:
-    """Synthesise case `index`: a pure function of the arguments. The anatomy does not depend on `shape`."""
+
+def synthesise_case(seed: int, index: int, shape: Shape, scans: Collection[str] = tuple(SCANS)) -> SyntheticCase:
+    """Synthesise case `index`: a pure function of the arguments. The anatomy does not depend on `shape` and `scans`.
+
+    Args:
+        seed: Seed of the data set.
+        index: Number of the case.
+        shape: Voxels along right, front, head.
+        scans: Parts of the body that may be scanned, keys of `field_of_view.SCANS`.
+    """
     streams = np.random.SeedSequence((seed, index)).spawn(4)
     patient_rng, position_rng, anatomy_rng, scan_rng = (np.random.default_rng(stream) for stream in streams)
     patient = sample_patient(patient_rng)
-    view = sample_field_of_view(patient, shape, position_rng)
+    view = sample_field_of_view(patient, shape, position_rng, scans)
     body = _position_patient(patient, view, shape, position_rng)
     add_table(body, back_mm(patient), position_rng)
     inside = _add_anatomy(body, patient, anatomy_rng)
     scan = form_image(body.hu, inside, view.spacing_mm, scan_rng)
     label, tissue = (np.where(scan.measured, codes, np.uint8(0)) for codes in (body.label, body.tissue))
-    return SyntheticCase(scan.hu, label, tissue, view.spacing_mm, patient)
+    return SyntheticCase(scan.hu, label, tissue, view, patient)
 
 
 def _position_patient(patient: SyntheticPatient, view: FieldOfView, shape: Shape, rng: np.random.Generator) -> Region:
@@ -92,34 +112,34 @@ def _add_anatomy(body: Region, patient: SyntheticPatient, rng: np.random.Generat
     add_chest(body, trunk, frame, patient, rng)
     findings = sample_findings(rng)
     add_great_vessels(body, patient, rng)
-    portal.add_portal_veins(body, findings.portal_hypertension, rng)
+    add_portal_veins(body, findings.portal_hypertension, rng)
     add_pelvis(body, patient, rng)
     add_ascites(body, trunk, findings.ascites_mm, rng)
-    meal = gut.sample_meal(patient, rng)
+    meal = sample_meal(patient, rng)
     _add_organs(body, patient, meal, rng)
     add_ureters(body, patient, rng)
-    portal.add_mesentery(body, rng)
-    gut.add_small_bowel(body, patient, meal, rng)
+    add_mesentery(body, rng)
+    add_small_bowel(body, patient, meal, rng)
     add_disease(body, trunk, patient, findings, rng)
     return np.asarray(trunk.skin < 0)
 
 
-def _add_organs(body: Region, patient: SyntheticPatient, meal: gut.Meal, rng: np.random.Generator) -> None:
+def _add_organs(body: Region, patient: SyntheticPatient, meal: Meal, rng: np.random.Generator) -> None:
     """Add solid organs, stomach and colon. A colon with high flexures and a full stomach push the liver aside."""
-    colon_first = gut.sample_colon_first(rng)
+    colon_first = sample_colon_first(rng)
     colon_rng, stomach_rng = rng.spawn(2)
-    organs.add_adrenals(body, patient, rng)
-    organs.add_kidneys(body, patient, rng)
+    add_adrenals(body, patient, rng)
+    add_kidneys(body, patient, rng)
     if colon_first:
-        gut.add_colon(body, patient, meal, colon_first, colon_rng)
-    organs.add_spleen(body, patient, rng)
+        add_colon(body, patient, meal, colon_first, colon_rng)
+    add_spleen(body, patient, rng)
     if meal.large:
-        gut.add_stomach(body, patient, meal, stomach_rng)
-    organs.add_liver(body, patient, rng)
-    organs.add_pancreas(body, patient, rng)
+        add_stomach(body, patient, meal, stomach_rng)
+    add_liver(body, patient, rng)
+    add_pancreas(body, patient, rng)
     if not meal.large:
-        gut.add_stomach(body, patient, meal, stomach_rng)
-    gut.add_hiatus_hernia(body, meal, rng)
-    gut.add_duodenum(body, patient, meal, rng)
+        add_stomach(body, patient, meal, stomach_rng)
+    add_hiatus_hernia(body, meal, rng)
+    add_duodenum(body, patient, meal, rng)
     if not colon_first:
-        gut.add_colon(body, patient, meal, colon_first, colon_rng)
+        add_colon(body, patient, meal, colon_first, colon_rng)

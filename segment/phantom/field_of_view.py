@@ -1,5 +1,6 @@
 """The field of view of a scan: which part of the body is scanned, in which grid."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,21 +24,34 @@ class FieldOfView:
     """A grid in the patient, along the axes right, front, head.
 
     Attributes:
+        scan: The part of the body, a key of SCANS.
         spacing_mm: (3,) size of a voxel.
         middle_mm: (3,) middle of the grid in anatomical mm times the patient's scale.
     """
 
+    scan: str
     spacing_mm: np.ndarray
     middle_mm: np.ndarray
 
 
 def sample_field_of_view(
-    patient: SyntheticPatient, shape: tuple[int, int, int], rng: np.random.Generator
+    patient: SyntheticPatient,
+    shape: tuple[int, int, int],
+    rng: np.random.Generator,
+    scans: Collection[str] = tuple(SCANS),
 ) -> FieldOfView:
-    """Sample the part of the body and the grid. The number of voxels is given, so a longer scan has thicker slices."""
+    """Sample the part of the body and the grid. The number of voxels is given, so a longer scan has thicker slices.
+
+    Args:
+        patient: Who is scanned.
+        shape: Number of voxels along right, front, head.
+        rng: Random numbers.
+        scans: Keys of SCANS to choose from, at least one. They keep their shares relative to each other.
+    """
     scale = np.array(patient.scale)
-    names = list(SCANS)
-    name = names[int(rng.choice(len(names), p=[share for share, _, _ in SCANS.values()]))]
+    name, again = _sample_scan(rng), rng.spawn(1)[0]  # of its own, so that the patient does not depend on `scans`
+    while name not in scans:
+        name = _sample_scan(again)
     _, low, high = SCANS[name]
     top = float(rng.uniform(*high))
     bottom = top - float(rng.uniform(*SLAB_MM)) if name == "slab" else float(rng.uniform(*low))
@@ -50,4 +64,9 @@ def sample_field_of_view(
     middle_y = 18 + rng.normal(0, 8)
     middle = np.array((rng.normal(0, spread), middle_y + rng.normal(0, spread / 2), 0)) * scale
     middle[2] = (top + bottom) / 2 * scale[2]
-    return FieldOfView(np.array((side / shape[0], side / shape[1], length / shape[2])), middle)
+    return FieldOfView(name, np.array((side / shape[0], side / shape[1], length / shape[2])), middle)
+
+
+def _sample_scan(rng: np.random.Generator) -> str:
+    names = list(SCANS)
+    return names[int(rng.choice(len(names), p=[share for share, _, _ in SCANS.values()]))]

@@ -61,7 +61,7 @@ def _scatter_liver_cysts(body: Region, polycystic: bool, rng: np.random.Generato
 
 
 def _liver_layers(kind: str, radius: float, phase: str, rng: np.random.Generator) -> list[Layer]:
-    """Layers of a lesion, as in _add_lesion, of a kind of _LIVER."""
+    """Layers of a lesion of a kind of _KINDS, for `add_lesion`."""
     level, rim = float(rng.normal(0, 8)), float(rng.uniform(0.15, 0.5) * radius)
     if kind == "haemangiomas":  # filled from the edge to the middle
         filled = {"unenhanced": 0.0, "arterial": 0.25, "portal": 0.5, "delayed": 0.9}[phase] * radius

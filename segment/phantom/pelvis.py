@@ -7,7 +7,7 @@ from segment.phantom.region import Region
 from segment.phantom.shapes import curve, ellipsoid, smooth_min, tube
 from segment.phantom.urinary import add_bladder, sample_bladder_mm
 
-_COLON_END = (-96.0, 14.0, -190.0)  # where the descending colon of `gut` ends
+_COLON_END = (-96.0, 14.0, -190.0)  # where the descending colon of `colon` ends
 
 
 def add_pelvis(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> None:

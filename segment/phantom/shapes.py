@@ -124,6 +124,14 @@ def plate(region: Region, center: Point, normal: Point, along: Point, size: tupl
     return ellipsoid(region, center, size, np.stack([first, second, np.cross(first, second)]))
 
 
+def axes_along(length: np.ndarray, width: np.ndarray) -> np.ndarray:
+    """Perpendicular unit vectors (3,3), as rows, from a length and an approximate width: thickness, width, length."""
+    length = length / np.linalg.norm(length)
+    width = width - length * (width @ length)
+    width /= np.linalg.norm(width)
+    return np.stack([np.cross(width, length), width, length])
+
+
 def sample(region: Region, values: np.ndarray, points: np.ndarray, outside: float) -> np.ndarray:
     """Values (I,J,K) at points (N,3) in anatomical mm, nearest voxel; `outside` beyond the region."""
     result = np.full(len(points), outside, np.float32)

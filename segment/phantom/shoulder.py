@@ -130,21 +130,20 @@ def _arm_strands(arm: Arm, bulk: float) -> list[np.ndarray]:
 def _sheets(part: Region, wall: np.ndarray, frontal: np.ndarray, lean: np.ndarray, bulk: float) -> list[np.ndarray]:
     """Distances to the flat muscles of both sides, which follow the ribs or lie under the fat of the skin."""
     side, z = np.abs(part.x), part.z
-    thick = bulk
 
     def layer(surface: np.ndarray, near: float, far: float) -> np.ndarray:
         return np.abs(surface - np.float32((near + far) / 2)) - np.float32((far - near) / 2)
 
     front, back = (0.1 - frontal) * 60, (frontal + 0.1) * 60
-    pectoralis = np.maximum(np.maximum(layer(-lean, 1, 2 + 13 * thick), front), np.maximum(8 - side, side - 125))
+    pectoralis = np.maximum(np.maximum(layer(-lean, 1, 2 + 13 * bulk), front), np.maximum(8 - side, side - 125))
     pectoralis = np.maximum(pectoralis, np.maximum(150 + 0.5 * side - z, z - 286))
     minor = np.maximum(np.maximum(layer(wall, 2, 11), (0.25 - frontal) * 60), np.maximum(55 - side, side - 118))
     minor = np.maximum(minor, np.maximum(190 - z, z - 268))
-    serratus = np.maximum(layer(wall, 1, 1.5 + 6 * thick), np.abs(frontal + 0.2) * 60 - 36)
+    serratus = np.maximum(layer(wall, 1, 1.5 + 6 * bulk), np.abs(frontal + 0.2) * 60 - 36)
     serratus = np.maximum(serratus, np.maximum(90 - z, z - 262))
-    latissimus = np.maximum(layer(-lean, 1, 2 + 8 * thick), np.maximum((np.abs(frontal + 0.4) - 0.45) * 60, 40 - side))
+    latissimus = np.maximum(layer(-lean, 1, 2 + 8 * bulk), np.maximum((np.abs(frontal + 0.4) - 0.45) * 60, 40 - side))
     latissimus = np.maximum(latissimus, z - 215)
-    trapezius = np.maximum(np.maximum(layer(-lean, 1, 2 + 8 * thick), back + 20), np.maximum(side - 100, 2 - side))
+    trapezius = np.maximum(np.maximum(layer(-lean, 1, 2 + 8 * bulk), back + 20), np.maximum(side - 100, 2 - side))
     trapezius = np.maximum(trapezius, 125 + 0.9 * side - z)
     erector = np.maximum(np.maximum(1 - wall, side - 52), np.maximum(lean + 11, back + 30))
     rhomboid = np.maximum(np.maximum(layer(wall, 2, 9), back + 30), np.maximum(54 - side, side - 84))

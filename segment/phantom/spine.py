@@ -18,8 +18,7 @@ LEVELS = np.array(
 THORACIC = LEVELS[5:17][::-1]  # T1 to T12
 
 # The curve of the spine of a patient who lies on the back: height z and y of the middle of the vertebrae in mm.
-# Kyphosis: 20 to 45 degrees between T4 and T12 in most adults, increasing with age (Boseker et al. 2000,
-# J Pediatr Orthop 20:796; Fon et al. 1980, AJR 134:979).
+# The kyphosis of the chest increases with age (316 people, Fon et al. 1980, AJR 134:979).
 _CURVE = np.array(
     [
         *((-155, -3), (-136, 2), (-101, 5), (-67, 5), (-33, 3), (0, 0), (30, -4), (58, -9), (100, -15)),
@@ -29,7 +28,6 @@ _CURVE = np.array(
 )
 # Sizes by height, in mm: z, half width and half depth of the body, half thickness of the disc, half width of the
 # canal, and of the transverse process: reach to the side and to the back from the middle of the vertebra.
-# Widths and depths as measured by Panjabi et al. 1991 and 1992, Spine 16:888 and 17:299.
 _SIZES = np.array(
     [
         (-136, 26, 17.5, 5.5, 12, 42, 22),

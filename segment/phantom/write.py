@@ -1,6 +1,8 @@
 """Synthetic data sets: folders of NIfTI files like those from scanners."""
 
 import math
+import re
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,10 +13,12 @@ from segment.errors import UserError
 from segment.files import atomic_write
 from segment.memory.measure import check_memory
 from segment.phantom.case import Shape, synthesise_case
+from segment.phantom.field_of_view import SCANS
 
 TISSUES = "tissues"  # folder of the tissue maps
 
-# Raise it with every change that changes voxels, or codes of tissues. New cases are then not mixed with those of older versions.
+# Raise it with every change that changes voxels, or codes of tissues. New cases are then not mixed with those of older
+# versions.
 VERSION = 6
 MOST_CASES, MOST_THREADS = 100_000, 512
 VOXEL_BYTES = 90  # measured peak memory per voxel of a case that is being synthesised
@@ -23,10 +27,12 @@ VOXEL_BYTES = 90  # measured peak memory per voxel of a case that is being synth
 ORIENTATIONS = {"LPS": 0.35, "LAS": 0.25, "RAS": 0.2, "RPI": 0.05, "PSR": 0.05, "AIL": 0.05, "SLA": 0.05}
 
 
-def write_dataset(root: Path, *, num_cases: int, seed: int, shape: Shape, workers: int = 1) -> Path:
+def write_dataset(
+    root: Path, *, num_cases: int, seed: int, shape: Shape, workers: int = 1, scans: Collection[str] = tuple(SCANS)
+) -> Path:
     """Write the missing cases of a data set: `phantom_0000.nii.gz` in `images`, `labels` and `tissues`, and so on.
 
-    Case i is a pure function of (seed, i, shape) and does not depend on the number of workers. Files are written
+    Case i is a pure function of (seed, i, shape, scans) and does not depend on the number of workers. Files are written
     atomically, so a second call completes an interrupted one, and two processes can write at once.
 
     Args:
@@ -35,12 +41,14 @@ def write_dataset(root: Path, *, num_cases: int, seed: int, shape: Shape, worker
         seed: Seed of the data set, at least 0.
         shape: Voxels along the patient's right-left, back-front and foot-head axes. The files vary in orientation.
         workers: Number of threads.
+        scans: Parts of the body that are scanned, keys of `field_of_view.SCANS`.
 
     Returns:
-        The folder below the root that holds exactly these cases, e.g. `v5-seed0-128x128x75-40cases`.
+        The folder below the root that holds exactly these cases, e.g. `v6-seed0-128x128x96-40cases`.
 
     Raises:
-        UserError: When a number is out of range, or the memory does not suffice for one case per worker.
+        UserError: When a number is out of range, a scan is unknown, or the memory does not suffice for one case per
+            worker.
     """
     if not 1 <= num_cases <= MOST_CASES or seed < 0 or not 1 <= workers <= MOST_THREADS or min(shape) < 16:
         msg = (
@@ -49,7 +57,7 @@ def write_dataset(root: Path, *, num_cases: int, seed: int, shape: Shape, worker
             "least 16 voxels along each axis"
         )
         raise UserError(msg)
-    folder = root / f"v{VERSION}-seed{seed}-{'x'.join(map(str, shape))}-{num_cases}cases"
+    folder = root / (f"v{VERSION}-seed{seed}-{'x'.join(map(str, shape))}-{num_cases}cases" + _suffix(scans))
     missing = []
     for index in range(num_cases):
         if not all(path.exists() for path in _paths(folder, index)):
@@ -58,7 +66,7 @@ def write_dataset(root: Path, *, num_cases: int, seed: int, shape: Shape, worker
     what = f"synthesising CTs of {'x'.join(map(str, shape))} voxels, {at_once} at once,"
     check_memory(VOXEL_BYTES * math.prod(shape) * at_once, what, "choose a smaller shape or fewer workers")
     with ThreadPoolExecutor(workers) as pool:
-        for _ in pool.map(lambda index: _write_case(folder, seed, index, shape), missing):
+        for _ in pool.map(lambda index: _write_case(folder, seed, index, shape, scans), missing):
             pass  # the loop raises the exceptions of the threads
     return folder
 
@@ -68,8 +76,24 @@ def _paths(folder: Path, index: int) -> list[Path]:
     return [folder / kind / f"phantom_{index:04d}.nii.gz" for kind in ("images", "labels", TISSUES)]
 
 
-def _write_case(folder: Path, seed: int, index: int, shape: Shape) -> None:
-    case = synthesise_case(seed, index, shape)
+def _suffix(scans: Collection[str]) -> str:
+    """End of the folder's name: the parts of the body in the order of SCANS; nothing if these are all.
+
+    Raises:
+        UserError: When there is none, or one that is not in SCANS.
+    """
+    unknown = [name for name in scans if name not in SCANS]
+    if unknown or not scans:
+        msg = f"scans has {unknown[0]!r}" if unknown else "scans is empty"
+        msg += f"; choose from {', '.join(map(repr, SCANS))}"
+        raise UserError(msg)
+    if set(scans) == set(SCANS):
+        return ""
+    return "".join("-" + re.sub(r"\W+", "_", name) for name in SCANS if name in scans)
+
+
+def _write_case(folder: Path, seed: int, index: int, shape: Shape, scans: Collection[str]) -> None:
+    case = synthesise_case(seed, index, shape, scans)
     rng = np.random.default_rng((seed, index, 1))  # independent of the random numbers of the case
     codes = nib.orientations.axcodes2ornt(rng.choice(list(ORIENTATIONS), p=list(ORIENTATIONS.values())))
     transform = nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), codes)

@@ -26,16 +26,22 @@ MAX_LISTED = 8  # names of tensors in a log message
 
 
 def checksum(cfg: DictConfig) -> str | None:
-    """SHA-256 of the checkpoint `cfg.init_from`; None without one, or if a resumed run's file no longer exists.
+    """SHA-256 of the checkpoint `cfg.init_from`; None without one, or if a resumed run's file is gone.
 
     Raises:
-        UserError: When a new run's file does not exist.
+        UserError: When a new run's file does not exist, or the starter weights of the package are damaged.
     """
     if not cfg.init_from:
         return None
-    path = checkpoint_path(cfg.init_from)
+    needed = cfg.resume is False and not is_requeued()  # a resumed run has the weights in its own checkpoint
+    try:
+        path = checkpoint_path(cfg.init_from)
+    except UserError:
+        if needed:
+            raise
+        return None
     if not path.is_file():
-        if cfg.resume is not False or is_requeued():  # a resumed run does not need the file
+        if not needed:
             return None
         msg = f"no such checkpoint: init_from={cfg.init_from}; a run's best one is <run folder>/checkpoints/best.ckpt"
         raise UserError(msg)

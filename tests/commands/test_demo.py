@@ -1,4 +1,9 @@
+from pathlib import Path
+
+import pytest
 from run_commands import environment, run
+
+from segment.commands import demo as module
 
 
 def demo(folder, *overrides, **variables):
@@ -18,6 +23,45 @@ def test_the_demo_trains_scores_and_segments_without_a_package_index(tmp_path, s
     kinds = {path.name.split("_", 2)[-1] for path in (folder / "predict").iterdir()}
     assert {"seg.nii.gz", "overlay.png", "organs.mp4", "volumes.csv"} <= kinds
     assert len(list((folder / "evaluate").glob("cases/*/organs.mp4"))) == 2
+
+
+@pytest.fixture
+def steps(tmp_path, monkeypatch):
+    """The steps of a demo with a real CT, in which no command runs."""
+    monkeypatch.chdir(tmp_path)
+    found = []
+    monkeypatch.setattr(module, "_run", lambda command, *arguments: found.append((command, *arguments)))
+    monkeypatch.setattr(module, "_real_ct", lambda cache_dir: Path("real.nii.gz"))
+    monkeypatch.setattr(module, "_print_summary", lambda folder, scores, seconds: found.append(list(scores)))
+    return found
+
+
+def test_a_real_ct_is_segmented_first_by_the_starter_weights(steps, invoke):
+    code, _, _ = invoke(module.main, "experiment=smoke", "cache_dir=there")
+    assert code == 0
+    *commands, columns = steps
+    names = ["predict", "evaluate", "train", "evaluate", "evaluate", "predict"]
+    assert [command for command, *_ in commands] == names
+    first, scored, trained, held_out, real, last = (" ".join(arguments) for _, *arguments in commands)
+    assert "input=real.nii.gz" in first
+    assert "ckpt=" not in first  # as a newcomer calls it
+    assert "ckpt=starter data=lidc" in scored
+    assert "experiment=smoke" in trained
+    assert all("cache_dir=there" in step for step in (scored, trained, held_out, real))
+    assert all("best.ckpt" in step for step in (held_out, real, last))
+    outputs = [step.rpartition("predict")[2] for step in (first, last)]
+    assert outputs == ["_starter", ""]  # in different folders
+    assert columns == ["real CT, starter weights", "synthetic, held out", "real CT"]
+
+
+def test_without_a_real_ct_the_starter_weights_are_not_shown(steps, invoke, monkeypatch):
+    monkeypatch.setattr(module, "_real_ct", lambda cache_dir: None)
+    monkeypatch.setattr(module, "_held_out", lambda config, scores: Path("synthetic.nii.gz"))
+    invoke(module.main, "experiment=smoke")
+    *commands, columns = steps
+    assert [command for command, *_ in commands] == ["train", "evaluate", "predict"]
+    assert "input=synthetic.nii.gz" in commands[-1]
+    assert columns == ["synthetic, held out"]
 
 
 def test_a_wrong_option_ends_the_demo_at_its_first_step(tmp_path):

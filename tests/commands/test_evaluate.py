@@ -322,3 +322,10 @@ def test_the_command_prints_the_means_and_ends_with_0(data, ckpt, tmp_path, monk
     assert f"run folder: {folder.relative_to(tmp_path)}" in out
     names = {path.name for path in folder.iterdir()}
     assert names == {"cases.csv", "config.yaml", "environment.json", "evaluate.log", "split.json"}
+
+
+def test_the_starter_weights_can_be_scored(run, starter, tmp_path):
+    run("ckpt=starter")
+    assert len(scored(tmp_path)) > 0
+    assert all(score.dice == 1 for score in scores(tmp_path).values())
+    assert recorded_facts(tmp_path / "run")["ckpt_sha256"] == starter.with_suffix(".sha256").read_text().split()[0]

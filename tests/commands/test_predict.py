@@ -335,3 +335,27 @@ def test_inputs_can_be_a_list(run, tmp_path):
     one, two = (tiny.save(tmp_path / name / "ct.nii.gz", tiny.body(n)[0]) for n, name in enumerate("ab"))
     run(f"[{one},{two.parent}]")
     assert volumes(tmp_path / "masks") == pytest.approx(expected("a/ct") | expected("b/ct", 1))
+
+
+def test_without_a_checkpoint_the_starter_weights_are_used(starter, tmp_path, capsys):
+    hu, classes = tiny.body()
+    tiny.save(tmp_path / "ct.nii.gz", hu)
+    predict(config("predict", f"input={tmp_path / 'ct.nii.gz'}", f"output={tmp_path / 'masks'}", "pictures=false"))
+    said = [line for line in capsys.readouterr().out.splitlines() if "starter" in line]
+    assert len(said) == 1
+    assert said[0].startswith("ckpt=starter: weights of the package, trained on synthetic CTs only; for research")
+    assert names(tmp_path / "masks") == ["checkpoint.sha256", "ct_seg.nii.gz", "volumes.csv"]
+    assert np.array_equal(np.asarray(nib.load(tmp_path / "masks" / "ct_seg.nii.gz").dataobj), classes)
+    assert volumes(tmp_path / "masks") == pytest.approx(expected("ct"))
+    checksum = starter.with_suffix(".sha256").read_text().split()[0]
+    assert checksum in (tmp_path / "masks" / "checkpoint.sha256").read_text()
+
+
+def test_without_starter_weights_nothing_is_written(starter, tmp_path, invoke):
+    starter.unlink()
+    tiny.save(tmp_path / "ct.nii.gz", tiny.body()[0])
+    code, _, err = invoke(main, f"input={tmp_path / 'ct.nii.gz'}", f"output={tmp_path / 'masks'}")
+    assert code == 1
+    assert "this installation has no starter weights" in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "masks").exists()

@@ -124,3 +124,26 @@ def test_unsafe_file_is_refused(tmp_path):
     cfg, module = setting()
     with pytest.raises(UserError, match=r"cannot read a\.ckpt: "):
         load_initial_weights(cfg, module, data())
+
+
+def test_the_starter_weights_of_the_package_are_taken(starter, caplog):
+    caplog.set_level(logging.INFO)
+    cfg, module = setting()
+    cfg.init_from = "starter"
+    assert checksum(cfg) == starter.with_suffix(".sha256").read_text().split()[0]
+    load_initial_weights(cfg, module, data())
+    assert module.net.bias.tolist() == pytest.approx(tiny.BIAS)
+    assert "init_from=starter: 2 tensors loaded, 100 % of the weights" in caplog.text
+
+
+def test_a_resumed_run_does_not_need_the_starter_weights(starter):
+    cfg, _ = setting()
+    cfg.init_from = "starter"
+    before = checksum(cfg)
+    cfg.resume = True
+    assert checksum(cfg) == before
+    starter.unlink()
+    assert checksum(cfg) is None
+    cfg.resume = False
+    with pytest.raises(UserError, match="this installation has no starter weights"):
+        checksum(cfg)

@@ -8,6 +8,7 @@ from segment.datasets.cases import Case, Refused
 from segment.datasets.sources.folder import Folder
 from segment.io.left_out import LeftOut
 from segment.phantom import LABELS, write_dataset
+from segment.phantom.field_of_view import SCANS
 from segment.phantom.write import TISSUES
 
 
@@ -17,9 +18,11 @@ class Phantom:
     Args:
         root: Folder for the subfolder.
         num_cases: Number of cases.
-        seed: Case i is a pure function of (seed, i).
+        seed: Case i is a pure function of (seed, i, shape, scans).
         shape: Voxels of each CT, before it is stored in a random orientation.
         workers: Threads that synthesise them.
+        scans: Parts of the body that are scanned, keys of `segment.phantom.field_of_view.SCANS`. By default all, in
+            their usual shares.
 
     Raises:
         UserError: When a number is out of its range, or the shape is not three whole numbers.
@@ -27,19 +30,31 @@ class Phantom:
 
     @in_range
     def __init__(
-        self, root: str | Path, num_cases: PositiveInt, seed: int, shape: Voxels, workers: PositiveInt = 1
+        self,
+        root: str | Path,
+        num_cases: PositiveInt,
+        seed: int,
+        shape: Voxels,
+        workers: PositiveInt = 1,
+        scans: Sequence[str] = tuple(SCANS),
     ) -> None:
         self.root = Path(root)
         self.num_cases = num_cases
         self.seed = seed
         self.shape = shape
         self.workers = workers
+        self.scans = scans
 
     def cases(self, source: str, refused: Refused | None = None) -> list[Case]:
         """Write the missing cases, then list all."""
         i, j, k = self.shape
         folder = write_dataset(
-            self.root, num_cases=self.num_cases, seed=self.seed, shape=(i, j, k), workers=self.workers
+            self.root,
+            num_cases=self.num_cases,
+            seed=self.seed,
+            shape=(i, j, k),
+            workers=self.workers,
+            scans=self.scans,
         )
         return Folder(folder, LABELS, tissues=TISSUES).cases(source, refused)
 
