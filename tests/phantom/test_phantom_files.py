@@ -9,7 +9,8 @@ from segment.errors import UserError
 from segment.phantom import LABELS, write_dataset
 from segment.phantom import write as module
 from segment.phantom.case import synthesise_case
-from segment.phantom.write import ORIENTATIONS
+from segment.phantom.field_of_view import SCANS
+from segment.phantom.write import ORIENTATIONS, TISSUES
 
 SHAPE = (40, 36, 32)
 
@@ -27,7 +28,7 @@ def test_the_number_of_workers_does_not_matter(folder, tmp_path):
     other = write_dataset(tmp_path, num_cases=6, seed=3, shape=SHAPE, workers=3)
     assert other.name == folder.name
     assert contents(other) == contents(folder)
-    assert len(contents(other)) == 12
+    assert len(contents(other)) == 18  # image, label and tissue map of each case
 
 
 def test_a_larger_data_set_starts_with_the_same_cases(folder, tmp_path):
@@ -35,19 +36,19 @@ def test_a_larger_data_set_starts_with_the_same_cases(folder, tmp_path):
     assert contents(fewer).items() <= contents(folder).items()
 
 
-def test_image_and_label_have_the_same_grid_in_many_orientations(folder):
+def test_the_files_of_a_case_have_the_same_grid_in_many_orientations(folder):
     seen, offsets = Counter(), set()
     for path in sorted((folder / "images").iterdir()):
-        image, label = nib.load(path), nib.load(folder / "labels" / path.name)
+        image, label, tissue = (nib.load(folder / kind / path.name) for kind in ("images", "labels", TISSUES))
         assert image.get_data_dtype() == np.int16
-        assert label.get_data_dtype() == np.uint8
-        assert image.shape == label.shape
+        assert label.get_data_dtype() == tissue.get_data_dtype() == np.uint8
+        assert image.shape == label.shape == tissue.shape
         assert sorted(image.shape) == [32, 36, 40]
         for form in ("sform", "qform"):
-            for volume in (image, label):
+            for volume in (image, label, tissue):
                 assert int(volume.header[f"{form}_code"]) == 1
                 assert np.allclose(getattr(volume, f"get_{form}")(), image.affine, atol=1e-3)
-        assert image.affine.tobytes() == label.affine.tobytes()
+        assert image.affine.tobytes() == label.affine.tobytes() == tissue.affine.tobytes()
         seen["".join(nib.aff2axcodes(image.affine))] += 1
         offsets.add(image.dataobj.inter)
     assert len(seen) >= 3
@@ -56,10 +57,11 @@ def test_image_and_label_have_the_same_grid_in_many_orientations(folder):
 
 
 def test_files_hold_the_synthesised_volumes(folder):
-    for index, path in enumerate(sorted((folder / "labels").iterdir())):
-        label = nib.load(path)
+    for index, path in enumerate(sorted((folder / "labels").iterdir())[:3]):
         case = synthesise_case(3, index, SHAPE)
-        assert np.array_equal(np.asarray(nib.as_closest_canonical(label).dataobj), case.label)
+        for kind, codes in (("labels", case.label), (TISSUES, case.tissue)):
+            volume = nib.as_closest_canonical(nib.load(folder / kind / path.name))
+            assert np.array_equal(np.asarray(volume.dataobj), codes)
         image = nib.as_closest_canonical(nib.load(folder / "images" / path.name))
         assert np.array_equal(np.asarray(image.dataobj), case.hu)
         assert np.allclose(image.header.get_zooms(), case.spacing_mm, rtol=1e-4)
@@ -67,27 +69,30 @@ def test_files_hold_the_synthesised_volumes(folder):
 
 def test_organs_are_on_the_correct_side(folder):
     """Positions are in RAS+ mm, from the affines of the files only."""
+    seen = Counter(liver=0, right_kidney=0)
     for path in (folder / "labels").iterdir():
         label = nib.load(path)
         codes = np.asarray(label.dataobj)
-        at = {
-            name: (label.affine @ [*np.argwhere(codes == LABELS[name]).mean(axis=0), 1])[:3]
-            for name in ("liver", "spleen", "aorta", "vena_cava", "stomach")
-        }
-        assert at["liver"][0] > at["spleen"][0] + 60
-        assert at["vena_cava"][0] > at["aorta"][0] + 5
-        assert at["stomach"][1] > at["spleen"][1]
-        assert at["liver"][2] > at["aorta"][2] - 60
+        at = {}
+        for name in ("liver", "spleen", "right_kidney", "left_kidney"):
+            voxels = np.argwhere(codes == LABELS[name])
+            if len(voxels):
+                at[name] = (label.affine @ [*voxels.mean(axis=0), 1])[:3]
+        for right, left in (("liver", "spleen"), ("right_kidney", "left_kidney")):
+            if {right, left} <= at.keys():
+                seen[right] += 1
+                assert at[right][0] > at[left][0] + 60
+    assert min(seen.values()) >= 3
 
 
 def test_a_second_call_completes_an_interrupted_one(folder, tmp_path, monkeypatch):
     synthesised = []
 
-    def synthesise_three(seed, index, shape):
+    def synthesise_three(seed, index, shape, scans):
         if len(synthesised) == 3:
             raise KeyboardInterrupt
         synthesised.append(index)
-        return synthesise_case(seed, index, shape)
+        return synthesise_case(seed, index, shape, scans)
 
     arguments = {"num_cases": 6, "seed": 3, "shape": SHAPE}
     monkeypatch.setattr(module, "synthesise_case", synthesise_three)
@@ -96,6 +101,7 @@ def test_a_second_call_completes_an_interrupted_one(folder, tmp_path, monkeypatc
     half = tmp_path / folder.name
     assert contents(half).items() < contents(folder).items()
     (half / "labels" / "phantom_0001.nii.gz").unlink()
+    (half / TISSUES / "phantom_0002.nii.gz").unlink()
     monkeypatch.undo()
     assert contents(write_dataset(tmp_path, **arguments)) == contents(folder)
     monkeypatch.setattr(module, "synthesise_case", None)  # no case is synthesised again
@@ -108,13 +114,29 @@ def test_data_sets_have_different_folders(tmp_path, monkeypatch):
     folders = [write_dataset(tmp_path, num_cases=n, seed=seed, shape=shape) for n, seed, shape in sets]
     monkeypatch.setattr(module, "VERSION", module.VERSION + 1)
     folders.append(write_dataset(tmp_path, num_cases=2, seed=0, shape=(16, 16, 16)))
-    assert len(set(folders)) == 5
+    for scans in (["slab"], ["abdomen"], ["abdomen", "slab"]):
+        folders.append(write_dataset(tmp_path, num_cases=2, seed=0, shape=(16, 16, 16), scans=scans))
+    assert len(set(folders)) == 8
+    assert folders[-1].name.endswith("-2cases-abdomen-slab")
+
+
+def test_all_scans_in_any_order_are_the_default(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_write_case", lambda *_: None)
+    sets = [{}, {"scans": list(SCANS)[::-1]}]
+    assert len({write_dataset(tmp_path, num_cases=1, seed=0, shape=(16, 16, 16), **scans) for scans in sets}) == 1
+
+
+@pytest.mark.parametrize(("scans", "message"), [([], "scans is empty"), (["abdomen", "knee"], "scans has 'knee'")])
+def test_unknown_scans_are_refused_with_the_choices(tmp_path, scans, message):
+    with pytest.raises(UserError, match=f"{message}; choose from 'chest, abdomen and pelvis', 'abdomen and pelvis'"):
+        write_dataset(tmp_path, num_cases=1, seed=0, shape=(16, 16, 16), scans=scans)
 
 
 def test_the_source_lists_its_cases(tmp_path):
     cases = Phantom(tmp_path, num_cases=2, seed=0, shape=[16, 16, 16]).cases("phantom")
     assert [case.id for case in cases] == ["phantom/phantom_0000", "phantom/phantom_0001"]
     assert all(case.image.is_file() and case.label.path.is_file() for case in cases)
+    assert all(case.tissues.is_file() for case in cases)
     assert cases[0].label.codes == LABELS
 
 
