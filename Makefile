@@ -24,6 +24,7 @@ $(ENV)/.segment-installed: pyproject.toml constraints.txt
 
 starter: install  ## train the starter weights again, which takes hours, and put them into the package
 	python -m segment train experiment=starter hydra.run.dir=outputs/starter
+	mkdir -p segment/weights
 	cp outputs/starter/checkpoints/weights.ckpt segment/weights/starter.ckpt
 	cd segment/weights && sha256sum starter.ckpt > starter.sha256
 
