@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
@@ -94,9 +95,11 @@ def test_an_organ_without_a_tolerance_is_refused_before_training():
 
 
 @pytest.mark.parametrize("experiment", options("experiment"))
-def test_every_experiment_can_be_trained(experiment):
+def test_every_experiment_can_be_trained(experiment, monkeypatch):
     cfg = train_config(f"experiment={experiment}")
     module = instantiate(cfg.model, _convert_="all")
+    module.trainer = pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
+    monkeypatch.setattr(pl.Trainer, "estimated_stepping_batches", 100)  # for schedules by steps; there are no data here
     check_patch_size(module.net, cfg.data.patch_size, cfg.data.batch_size)
     assert module.configure_optimizers() is not None
 

@@ -81,7 +81,7 @@ def test_a_command_runs_in_a_process(tmp_path):
 
 @pytest.mark.parametrize(
     ("command", "words"),
-    [("train", "trainer:"), ("evaluate", "ckpt: ???"), ("predict", "ckpt: ???"), ("doctor", "anatomy:")],
+    [("train", "trainer:"), ("evaluate", "ckpt: ???"), ("predict", "ckpt: starter"), ("doctor", "anatomy:")],
 )
 def test_commands_are_modules_too(command, words, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [f"{command}.py", "--cfg", "job"])
@@ -116,7 +116,7 @@ def completed(line):
         ("segment do", ["doctor"]),
         ("segment doctor str", ["strict="]),
         ("segment train exp", ["experiment="]),
-        ("segment train experiment=s", ["experiment=seed", "experiment=smoke"]),
+        ("segment train experiment=s", ["experiment=seed", "experiment=smoke", "experiment=starter"]),
         ("segment evaluate pictures=false data=fl", ["data=flare22"]),
         ("segment  predict overw", ["overwrite="]),
         ("segment demo x", [""]),

@@ -34,7 +34,11 @@ def main() -> None:
     if {"-h", "--help"} & {*overrides}:
         print("usage: segment demo [overrides of segment train]\n\n" + str(__doc__))
         return
-    check_arguments("train", parse_arguments(overrides), (), "segment demo trainer.max_epochs=3")
+    try:
+        check_arguments("train", parse_arguments(overrides), (), "segment demo trainer.max_epochs=3")
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
     started = time.monotonic()
     folder = Path("outputs/demo") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     best = folder / "train" / "checkpoints" / "best.ckpt"

@@ -54,8 +54,9 @@ def explain_unknown_option(command: str, name: str, value: str | None, example: 
 
 def explain_positional(command: str, words: Sequence[str], required: Sequence[str], example: str) -> str:
     """Return how to write words without a key, for example `segment predict best.ckpt scans masks`."""
-    if 0 < len(words) <= len(required):
-        meant = " ".join(f"{key}={word}" for key, word in zip(required, words, strict=False))
+    keys = ("ckpt", *required) if words[0].endswith(".ckpt") and "ckpt" not in required else required
+    if 0 < len(words) <= len(keys):
+        meant = " ".join(f"{key}={word}" for key, word in zip(keys, words, strict=False))
         return f"options are written key=value: instead of {' '.join(words)} write {meant}"
     hint = f"write for example: {example}"
     for group in _groups(command):
