@@ -32,6 +32,8 @@ def write_dataset(
 ) -> Path:
     """Write the missing cases of a data set: `phantom_0000.nii.gz` in `images`, `labels` and `tissues`, and so on.
 
+    With another seed than 0, the names contain it: `phantom_seed1_0000.nii.gz`.
+
     Case i is a pure function of (seed, i, shape, scans) and does not depend on the number of workers. Files are written
     atomically, so a second call completes an interrupted one, and two processes can write at once.
 
@@ -60,7 +62,7 @@ def write_dataset(
     folder = root / (f"v{VERSION}-seed{seed}-{'x'.join(map(str, shape))}-{num_cases}cases" + _suffix(scans))
     missing = []
     for index in range(num_cases):
-        if not all(path.exists() for path in _paths(folder, index)):
+        if not all(path.exists() for path in _paths(folder, seed, index)):
             missing.append(index)
     at_once = min(workers, len(missing))
     what = f"synthesising CTs of {'x'.join(map(str, shape))} voxels, {at_once} at once,"
@@ -71,9 +73,14 @@ def write_dataset(
     return folder
 
 
-def _paths(folder: Path, index: int) -> list[Path]:
-    """Files of a case: image, label and tissue map."""
-    return [folder / kind / f"phantom_{index:04d}.nii.gz" for kind in ("images", "labels", TISSUES)]
+def _paths(folder: Path, seed: int, index: int) -> list[Path]:
+    """Files of a case: image, label and tissue map.
+
+    A case has the same patient for any shape and scan, so its name does not depend on these, but on the seed: an
+    evaluation leaves out cases by their names, and cases of another seed are other patients.
+    """
+    name = f"phantom_{index:04d}" if seed == 0 else f"phantom_seed{seed}_{index:04d}"
+    return [folder / kind / f"{name}.nii.gz" for kind in ("images", "labels", TISSUES)]
 
 
 def _suffix(scans: Collection[str]) -> str:
@@ -100,7 +107,7 @@ def _write_case(folder: Path, seed: int, index: int, shape: Shape, scans: Collec
     affine = _position(case.spacing_mm, shape, rng) @ nib.orientations.inv_ornt_aff(transform, shape)
     padding = 1024 if rng.random() < 0.2 else 0  # some files hold values from 0 on, and HU through scl_inter
     volumes = ((case.hu, padding), (case.label, 0), (case.tissue, 0))
-    for path, (volume, offset) in zip(_paths(folder, index), volumes, strict=True):
+    for path, (volume, offset) in zip(_paths(folder, seed, index), volumes, strict=True):
         stored = nib.orientations.apply_orientation(volume, transform)
         image = nib.Nifti1Image(np.ascontiguousarray(stored + stored.dtype.type(offset)), affine)
         if offset:

@@ -100,12 +100,19 @@ def test_a_second_call_completes_an_interrupted_one(folder, tmp_path, monkeypatc
         write_dataset(tmp_path, **arguments)
     half = tmp_path / folder.name
     assert contents(half).items() < contents(folder).items()
-    (half / "labels" / "phantom_0001.nii.gz").unlink()
-    (half / TISSUES / "phantom_0002.nii.gz").unlink()
+    (half / "labels" / "phantom_seed3_0001.nii.gz").unlink()
+    (half / TISSUES / "phantom_seed3_0002.nii.gz").unlink()
     monkeypatch.undo()
     assert contents(write_dataset(tmp_path, **arguments)) == contents(folder)
     monkeypatch.setattr(module, "synthesise_case", None)  # no case is synthesised again
     write_dataset(tmp_path, **arguments)
+
+
+def test_patients_of_another_seed_have_other_names(tmp_path):
+    names = set()
+    for seed in (0, 1):
+        names |= {case.id for case in Phantom(tmp_path, num_cases=1, seed=seed, shape=[16, 16, 16]).cases("phantom")}
+    assert names == {"phantom/phantom_0000", "phantom/phantom_seed1_0000"}
 
 
 def test_data_sets_have_different_folders(tmp_path, monkeypatch):
