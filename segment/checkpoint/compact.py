@@ -13,8 +13,8 @@ from segment.files import atomic_write
 def write_compact(source: Path, target: Path) -> None:
     """Write the weights of a checkpoint in float16, with its organs, preprocessing and network, atomically.
 
-    The state of the optimizer and of the loops is left out, so a run cannot resume from the file. It has about an eighth
-    of the size. The same checkpoint always gives the same bytes.
+    The state of the optimizer and of the loops is left out, so a run cannot resume from the file. It has about an
+    eighth of the size. The same checkpoint always gives the same bytes.
 
     Args:
         source: A checkpoint of `segment train`.
