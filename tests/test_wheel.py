@@ -42,3 +42,10 @@ def test_commands_find_the_configuration_in_the_wheel(site):
     program = "from segment.configuration.values import config_dir; print(config_dir())"
     assert run(site, "-c", program).strip() == str(site / "segment" / "conf")
     assert "_target_: segment.model.vnet.VNet" in run(site, "-m", "segment", "train", "--cfg", "job")
+
+
+def test_the_wheel_brings_starter_weights_of_at_most_8_mb(site):
+    program = "from segment.checkpoint.starter import checkpoint_path; print(checkpoint_path('starter'))"
+    weights = Path(run(site, "-c", program).strip())  # this checks their SHA-256
+    assert weights == site / "segment" / "weights" / "starter.ckpt"
+    assert weights.stat().st_size <= 8_000_000
