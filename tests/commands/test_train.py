@@ -196,7 +196,7 @@ def test_a_folder_with_another_run_is_not_changed(cache, finished):
 
 def test_data_sets_with_different_organs_are_combined(tmp_path, cache, finished):
     source = tmp_path / "copy"
-    (images,) = cache.glob("phantom/*-seed0-*-8cases/images")
+    (images,) = cache.glob("phantom/*-seed3-*-8cases*/images")
     for image in sorted(images.iterdir())[:4]:
         for kind in ("images", "labels"):
             target = source / kind / image.name
