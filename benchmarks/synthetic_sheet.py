@@ -24,7 +24,7 @@ TILE = 240  # pixels
 WINDOW_HU = (-160, 240)
 FIELD_MM = 400.0  # width of a tile
 PER_PHASE = 2
-SHAPE = (192, 192, 96)
+SHAPE = (256, 256, 96)
 LEVELS = ("left_heart", "top of liver", "portal_vein", "cortex", "bladder_urine")
 
 
