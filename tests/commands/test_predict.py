@@ -355,7 +355,7 @@ def test_without_starter_weights_nothing_is_written(starter, tmp_path, invoke):
     starter.unlink()
     tiny.save(tmp_path / "ct.nii.gz", tiny.body()[0])
     code, _, err = invoke(main, f"input={tmp_path / 'ct.nii.gz'}", f"output={tmp_path / 'masks'}")
-    assert code == 1
+    assert code == 2
     assert "this installation has no starter weights" in err
     assert "Traceback" not in err
     assert not (tmp_path / "masks").exists()

@@ -202,7 +202,7 @@ def test_data_sets_with_different_organs_are_combined(tmp_path, cache, finished)
             target = source / kind / image.name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes((image.parents[1] / kind / image.name).read_bytes())
-    mixed = ["data=[phantom,folder]", f"data.sources.folder.root={source}", "data.sources.phantom.seed=1"]
+    mixed = ["data=[phantom_small,folder]", f"data.sources.folder.root={source}", "data.sources.phantom.seed=1"]
     mixed += ["split.val=0.25", "split.test=0.25"]
     codes = "data.sources.folder.label_codes={spleen: 3, other: [1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]}"
     done = train(tmp_path, cache, *mixed, codes, "trainer.max_epochs=1", "split.val=0.25", "split.test=0.25")

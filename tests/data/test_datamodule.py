@@ -238,7 +238,7 @@ def test_an_organ_without_training_case_is_refused(folder, tmp_path):
     sources = {"set": Folder(folder, CODES | {"pancreas": 30, "kidney": 31})}
     datamodule = build(sources, tmp_path, organs=["liver", "pancreas", "kidney"])
     with pytest.raises(
-        UserError, match="no training case shows pancreas, kidney; check its code or mask, or take it out"
+        UserError, match="no training case shows pancreas, kidney; check its code or mask, or remove it"
     ):
         _ = datamodule.volumes
 
@@ -260,7 +260,7 @@ def test_a_validation_set_without_organs_is_refused(tmp_path):
 def test_an_organ_missing_in_the_only_case_of_a_sanity_check_is_refused(folder, tmp_path):
     sources = {"set": Folder(folder, CODES | {"pancreas": 30})}
     datamodule = build(sources, tmp_path, organs=["liver", "pancreas"], split=SharedSplit())
-    with pytest.raises(UserError, match=r"no training case shows pancreas; choose another one by split\.case="):
+    with pytest.raises(UserError, match=r"no training case shows pancreas; choose another one with split\.case="):
         _ = datamodule.volumes
 
 

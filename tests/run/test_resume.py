@@ -100,14 +100,14 @@ def test_difference_is_listed_where_it_was_made(make_run, tmp_path, then, now, e
     folder = make_run("1", then)
     with pytest.raises(UserError) as info:
         find_run(config(f"resume={folder}", now), tmp_path / "fresh")
-    difference = str(info.value).split("quick/1: ")[1].split("; give the options")[0]
+    difference = str(info.value).split("quick/1: ")[1].split("; repeat the options")[0]
     assert difference.startswith(expected)
     assert difference.count(" was ") == 1
 
 
 def test_many_differences_are_counted(make_run, tmp_path):
     folder = make_run("1")
-    with pytest.raises(UserError, match=r" and \d+ more; give the options"):
+    with pytest.raises(UserError, match=r" and \d+ more; repeat the options"):
         find_run(config(f"resume={folder}", "experiment=seed"), tmp_path / "fresh")
 
 
@@ -117,7 +117,7 @@ def test_nothing_to_resume_lists_differences_to_the_newest_run(make_run, tmp_pat
     ):
         find_run(config("resume=true"), tmp_path / "fresh")
     make_run("1", "seed=1")
-    with pytest.raises(UserError, match=r"in the newest, outputs/quick/1, seed was 1, is 0; give"):
+    with pytest.raises(UserError, match=r"in the newest, outputs/quick/1, seed was 1, is 0; repeat"):
         find_run(config("resume=true"), tmp_path / "fresh")
 
 
