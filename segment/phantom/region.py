@@ -6,6 +6,7 @@ from typing import Self
 
 import numpy as np
 
+from segment.phantom.splines import spline_field, spline_weights
 from segment.phantom.tissues import CODES
 
 Corner = Sequence[float] | np.ndarray
@@ -122,24 +123,8 @@ class Region:
     def field(self, rng: np.random.Generator, cell_mm: float) -> np.ndarray:
         """Smooth random field of mean 0 and standard deviation 1: cubic B-splines on a periodic lattice.
 
-        The value at a position in the body does not depend on the voxel size. The sums use einsum, because the results
-        of BLAS can depend on the number of threads.
+        The value at a position in the body does not depend on the voxel size.
         """
         spread = (151 / 315) ** 1.5  # of a cubic B-spline of white noise, averaged over a cell, for three axes
         lattice = (rng.standard_normal((_LATTICE,) * 3) / spread).astype(np.float32)
-        first, second, third = (_spline_weights(axis / cell_mm) for axis in self.axes)
-        plane = np.einsum("abc,kc->abk", lattice, third)
-        plane = np.einsum("abk,jb->ajk", plane, second)
-        field: np.ndarray = np.einsum("ajk,ia->ijk", plane, first)
-        return field
-
-
-def _spline_weights(position: np.ndarray) -> np.ndarray:
-    """Weights (N, lattice) of uniform cubic B-splines around each position, in cells."""
-    cell = np.floor(position).astype(int)
-    t = position - cell
-    taps = ((1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3)
-    weights = np.zeros((len(position), _LATTICE), np.float32)
-    for step, tap in enumerate(taps):
-        weights[np.arange(len(position)), (cell + step) % _LATTICE] = tap / 6
-    return weights
+        return spline_field(lattice, [spline_weights(axis / cell_mm, _LATTICE) for axis in self.axes])

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from segment.phantom.splines import spline_field, spline_weights
+
 # (distance of the control points, largest displacement), in mm. A sum of cubic B-splines cannot fold if the sum of the
 # ratios displacement / distance is below 0.403 (Choi & Lee, Injectivity conditions of 2D and 3D uniform cubic B-spline
 # functions, Graphical Models 62, 2000); here it is 0.29.
@@ -24,23 +26,12 @@ def smooth_field(shape: Sequence[int], spacing_mm: np.ndarray, cell_mm: float, r
         cell_mm: Distance of the control points.
         rng: Random numbers.
     """
-    weights = [_spline_weights(np.arange(n) * s / cell_mm) for n, s in zip(shape, spacing_mm, strict=True)]
+    weights = []
+    for n, size in zip(shape, spacing_mm, strict=True):
+        position = np.arange(n) * size / cell_mm
+        weights.append(spline_weights(position, math.floor(position.max()) + 4))
     lattice = rng.uniform(-1, 1, [w.shape[1] for w in weights]).astype(np.float32)
-    field = np.einsum("abc,kc->abk", lattice, weights[2])
-    field = np.einsum("abk,jb->ajk", field, weights[1])
-    result: np.ndarray = np.einsum("ajk,ia->ijk", field, weights[0])
-    return result
-
-
-def _spline_weights(position: np.ndarray) -> np.ndarray:
-    """Weights (N, control points) of uniform cubic B-splines at positions in cells, all at least 0."""
-    cell = np.floor(position).astype(int)
-    t = position - cell
-    taps = ((1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3)
-    weights = np.zeros((len(position), math.floor(position.max()) + 4), np.float32)
-    for step, tap in enumerate(taps):
-        weights[np.arange(len(position)), cell + step] = tap / 6
-    return weights
+    return spline_field(lattice, weights)
 
 
 @dataclass(frozen=True)
