@@ -8,11 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from segment.phantom.tissues import CODES, sample_hu, sample_phase, texture_hu
+from segment.phantom.tissues import CODES, HIGHEST_HU, LOWEST_HU, sample_hu, sample_phase, texture_hu
 
 Interval = tuple[float, float]
 
-LOWEST_HU, HIGHEST_HU = -1024, 3071
 VOXEL_SD = 1 / math.sqrt(6)  # of the triangle filter that turns a CT's voxels into those of the training, in voxels
 NOISE_MM = 3.0  # voxel size at which the noise is stated
 COARSE_MM = 11.0  # of a coarse texture, like contrast medium that is not mixed yet

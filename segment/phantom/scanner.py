@@ -6,8 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from segment.phantom.region import Region
-
-LOWEST_HU, HIGHEST_HU = -1024, 3071
+from segment.phantom.tissues import HIGHEST_HU, LOWEST_HU
 
 # Values outside the circle that a scanner reconstructs, as files of several makers hold them, and their shares.
 PADDING_HU = {-1024: 0.4, -2000: 0.25, -3024: 0.25, -1000: 0.1}

@@ -8,6 +8,8 @@ import numpy as np
 # Share of each phase. The columns of the table of HU have the same order.
 PHASES = {"unenhanced": 0.25, "arterial": 0.25, "portal": 0.35, "delayed": 0.15}
 
+LOWEST_HU, HIGHEST_HU = -1024, 3071  # of a CT of 12 bits, as scanners reconstruct it
+
 Values = float | tuple[float, float, float, float]  # the same in every phase, or one per phase
 
 

@@ -108,15 +108,26 @@ def _write_case(folder: Path, seed: int, index: int, shape: Shape, scans: Collec
     padding = 1024 if rng.random() < 0.2 else 0  # some files hold values from 0 on, and HU through scl_inter
     volumes = ((case.hu, padding), (case.label, 0), (case.tissue, 0))
     for path, (volume, offset) in zip(_paths(folder, seed, index), volumes, strict=True):
-        stored = nib.orientations.apply_orientation(volume, transform)
-        image = nib.Nifti1Image(np.ascontiguousarray(stored + stored.dtype.type(offset)), affine)
-        if offset:
-            image.header.set_slope_inter(1, -offset)
-        image.header.set_xyzt_units("mm")
-        image.set_qform(affine, 1)
-        image.set_sform(image.get_qform(), 1)  # the quaternion in float32 rounds the rotation; both forms must agree
-        with atomic_write(path) as temporary:
-            nib.save(image, temporary)
+        save_nifti(path, nib.orientations.apply_orientation(volume, transform), affine, offset)
+
+
+def save_nifti(path: Path, volume: np.ndarray, affine: np.ndarray, offset: int = 0) -> None:
+    """Write a volume as NIfTI in scanner coordinates, with equal qform and sform, atomically.
+
+    Args:
+        path: The file.
+        volume: (I,J,K) integers.
+        affine: (4,4) voxel → mm, without shear.
+        offset: Added to the stored numbers; scl_inter takes it off again.
+    """
+    image = nib.Nifti1Image(np.ascontiguousarray(volume + volume.dtype.type(offset)), affine)
+    if offset:
+        image.header.set_slope_inter(1, -offset)
+    image.header.set_xyzt_units("mm")
+    image.set_qform(affine, 1)
+    image.set_sform(image.get_qform(), 1)  # the quaternion in float32 rounds the rotation; both forms must agree
+    with atomic_write(path) as temporary:
+        nib.save(image, temporary)
 
 
 def _position(spacing_mm: np.ndarray, shape: Shape, rng: np.random.Generator) -> np.ndarray:

@@ -3,8 +3,8 @@ import pytest
 import torch
 from scipy import stats
 
-from segment.phantom.render import HIGHEST_HU, LOWEST_HU, Scanners, render
-from segment.phantom.tissues import CODES, PHASES, TISSUES
+from segment.phantom.render import Scanners, render
+from segment.phantom.tissues import CODES, HIGHEST_HU, LOWEST_HU, PHASES, TISSUES
 
 MM = (3.0, 3.0, 3.0)
 QUIET = Scanners(noise_hu=(0.01, 0.01), texture=(0, 0), shading_hu=(0, 0))

@@ -3,7 +3,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from segment.phantom.scanner import HIGHEST_HU, LOWEST_HU, PADDING_HU, form_image
+from segment.phantom.scanner import PADDING_HU, form_image
+from segment.phantom.tissues import HIGHEST_HU, LOWEST_HU
 
 SHAPE = (24, 24, 6)
 

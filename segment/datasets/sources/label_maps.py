@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import nibabel as nib
 import numpy as np
@@ -17,7 +17,6 @@ from segment.datasets.annotation_files import LabelFile, label_in
 from segment.datasets.cases import Case, Refused
 from segment.datasets.sources.listing import check_declared, find_volumes
 from segment.errors import UserError
-from segment.files import atomic_write
 from segment.io.label_codes import Declared
 from segment.io.left_out import LeftOut
 from segment.io.read import read_label
@@ -25,7 +24,8 @@ from segment.io.scan import Scan
 from segment.memory.measure import check_memory
 from segment.phantom.from_labels.body import LabelledBody, build_body
 from segment.phantom.from_labels.structures import UNLABELLED, tissue_of
-from segment.phantom.from_labels.synthesis import SyntheticScan, synthesise
+from segment.phantom.from_labels.synthesis import synthesise
+from segment.phantom.write import save_nifti
 
 log = logging.getLogger(__name__)
 
@@ -251,7 +251,7 @@ class LabelMaps:
         made = synthesise(body, self.spacing_mm, rng, self.deformation)
         try:
             for path, volume in zip(recipe.paths(variant), (made.hu, made.structure, made.tissue), strict=True):
-                _save(path, volume, made)
+                save_nifti(path, volume, made.affine)
         except OSError as error:
             msg = f"cannot write to {self.root}: {error.strerror}; free space or choose another cache_dir"
             raise UserError(msg) from error
@@ -293,12 +293,3 @@ def _canonical_spacing(scan: Scan) -> np.ndarray:
     spacing_mm = np.empty(3)
     spacing_mm[order] = np.linalg.norm(scan.affine[:3, :3], axis=0)
     return spacing_mm
-
-
-def _save(path: Path, volume: np.ndarray, made: SyntheticScan) -> None:
-    image: Any = nib.Nifti1Image(volume, made.affine)
-    image.header.set_xyzt_units("mm")
-    image.set_sform(made.affine, 1)
-    image.set_qform(made.affine, 1)
-    with atomic_write(path) as temporary:
-        nib.save(image, temporary)

@@ -11,7 +11,6 @@ from segment.phantom.from_labels.fields import Deformation, sample_deformation
 from segment.phantom.render import render
 from segment.phantom.tissues import CODES
 
-LOWEST_HU, HIGHEST_HU = -1024, 3071
 WHOLE = 0.4  # share of the CTs that show all of the body that the map shows; the others are cut at one end or both
 BELLY = 0.85  # share of the CTs that are cut around organs of the belly; the others are cut anywhere
 BELLY_ORGANS = ("liver", "spleen", "kidney", "pancreas", "stomach", "gallbladder", "bladder", "prostate")
@@ -53,7 +52,7 @@ def synthesise(
     structure, tissue, first = _deformed(body, deformation, shape, middle_mm, spacing_mm)
     _draw_structures(structure, tissue, body.made_of, spacing_mm, rng)
     _add_table(tissue, spacing_mm, rng)
-    hu = np.clip(np.rint(render(tissue, spacing_mm.tolist(), rng)), LOWEST_HU, HIGHEST_HU).astype(np.int16)
+    hu = np.rint(render(tissue, spacing_mm.tolist(), rng)).astype(np.int16)
     affine = np.diag([*spacing_mm, 1.0])
     affine[:3, 3] = middle_mm + (np.array((0, 0, first)) - (np.array(shape) - 1) / 2) * spacing_mm
     structure[structure > body.annotated] = 0
