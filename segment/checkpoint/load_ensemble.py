@@ -12,7 +12,7 @@ import torch
 from segment.checkpoint.load import TrainedModel, load_model
 from segment.checkpoint.starter import checkpoint_path
 from segment.configuration.roles import ENSEMBLE_KEYS
-from segment.configuration.values import flatten
+from segment.configuration.values import differing_keys, flatten
 from segment.errors import UserError
 from segment.inference.ensemble import EnsembleSegmenter
 from segment.inference.segmenter import Segmenter
@@ -91,13 +91,14 @@ def load(ckpt: str | Sequence[str], trust: Sequence[str] = ()) -> Ensemble:
     first = _shared(members[0])
     for path, member in zip(paths[1:], members[1:], strict=True):
         other = _shared(member)
-        for key in sorted(first.keys() | other.keys()):
-            if first.get(key) != other.get(key):
-                msg = (
-                    f"{paths[0]} and {path} cannot form an ensemble: {key} is {first.get(key)} in the first and "
-                    f"{other.get(key)} in the other; give checkpoints of runs that differ in split or seed only"
-                )
-                raise UserError(msg)
+        differing = differing_keys(first, other)
+        if differing:
+            key = differing[0]
+            msg = (
+                f"{paths[0]} and {path} cannot form an ensemble: {key} is {first.get(key)} in the first and "
+                f"{other.get(key)} in the other; give checkpoints of runs that differ in split or seed only"
+            )
+            raise UserError(msg)
     return Ensemble(paths, members)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from segment.checkpoint.load import read_checkpoint
+from segment.configuration.values import differing_keys
 from segment.errors import UserError
 from segment.model.module import SegmentationModule
 
@@ -92,10 +93,11 @@ def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
 def _check_shapes(
     checkpoint: Path, before: Mapping[str, tuple[int, ...]], after: Mapping[str, tuple[int, ...]]
 ) -> None:
-    for name in sorted(before.keys() | after.keys()):
-        if before.get(name) != after.get(name):
-            msg = (
-                f"{checkpoint} holds another network: {name} has shape {before.get(name)} in the checkpoint and "
-                f"{after.get(name)} in this run; start a new run"
-            )
-            raise UserError(msg)
+    differing = differing_keys(before, after)
+    if differing:
+        name = differing[0]
+        msg = (
+            f"{checkpoint} holds another network: {name} has shape {before.get(name)} in the checkpoint and "
+            f"{after.get(name)} in this run; start a new run"
+        )
+        raise UserError(msg)

@@ -37,6 +37,11 @@ def portable(cfg: DictConfig) -> dict[str, Any]:
     return result
 
 
+def differing_keys(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Return the keys whose values differ, in alphabetical order; a key that is missing has the value None."""
+    return sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
+
+
 def flatten(node: Any, prefix: str = "") -> dict[str, Any]:  # noqa: ANN401
     """Return nested dictionaries as one dictionary with dotted keys: `{"a": {"b": 1}}` gives `{"a.b": 1}`.
 

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from segment.configuration.check import validate_config
 from segment.configuration.composition import compose_config, spellings
 from segment.configuration.roles import role
-from segment.configuration.values import flatten, portable
+from segment.configuration.values import differing_keys, flatten, portable
 from segment.errors import UserError
 from segment.metrics.cases_csv import read_cases
 from segment.metrics.scores import OrganScore
@@ -65,10 +65,9 @@ def _undo_changes_of_conf(result: DictConfig, first: DictConfig, folder: Path, o
     """
     recorded = flatten(OmegaConf.to_container(OmegaConf.load(folder / "config.yaml")))
     composed_now = flatten(portable(first))
-    all_keys = recorded.keys() | composed_now.keys()
     overridden = [_key(override).replace("/", ".") for override in overrides]
     references = _references(OmegaConf.to_container(first, resolve=False))
-    for key in sorted(key for key in all_keys if recorded.get(key) != composed_now.get(key)):
+    for key in differing_keys(recorded, composed_now):
         if role(key).from_run == "call" or any(key.startswith(f"{node}.") for node in references):
             continue
         if any(key == name or key.startswith(f"{name}.") for name in overridden):
@@ -123,9 +122,8 @@ def _differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
         if one.get(key) != other.get(key):
             sentences.append(f"{key} was {_short(one.get(key))}, is {_short(other.get(key))}")
     packages, packages_now = one.get("packages", {}), other.get("packages", {})
-    for name in sorted(packages.keys() | packages_now.keys()):
-        if packages.get(name) != packages_now.get(name):
-            sentences.append(f"{name} was {packages.get(name)}, is {packages_now.get(name)}")
+    for name in differing_keys(packages, packages_now):
+        sentences.append(f"{name} was {packages.get(name)}, is {packages_now.get(name)}")
     return sentences + _case_differences(one.get("volumes", {}), other.get("volumes", {}))
 
 

@@ -11,7 +11,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from segment.configuration.roles import IN_CHECKPOINT, role
-from segment.configuration.values import flatten, portable, referenced_keys, with_values
+from segment.configuration.values import differing_keys, flatten, portable, referenced_keys, with_values
 from segment.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -138,14 +138,11 @@ def _changed(
     now |= flatten(known)
     for key in facts.keys() - known.keys():
         before.pop(key, None)
-    differing = set()
-    for key in before.keys() | now.keys():
-        if before.get(key) != now.get(key) and role(key).resume != "any":
-            differing.add(key)
+    differing = [key for key in differing_keys(before, now) if role(key).resume != "any"]
     unresolved = flatten(OmegaConf.to_container(cfg, resolve=False))
-    repeatable = differing if origins is None else {key for key in differing if _is_within_any(key, origins)}
+    repeatable = differing if origins is None else [key for key in differing if _is_within_any(key, origins)]
     changed = {}
-    for key in sorted(differing):
+    for key in differing:
         if not _repeats(key, unresolved, repeatable) and not _is_within_any(key, cfg.allow_changed):
             changed[key] = (before.get(key), now.get(key))
     return changed
