@@ -49,26 +49,16 @@ def _score(path: str, cases: list[Case], table: Table) -> None:
     trained = load(path)
     for case in cases:
         scan = case.read()
-        known = [organ for organ in trained.organs if organ in case.label.codes]
-        reference = case.label.read(scan, case.image, known)
+        reference = case.label.read(scan, case.image, trained.organs)
         pred = trained.segmenter(scan)
-        reference = _as_classes(reference, known, trained.organs)
         edges_mm = np.linalg.norm(scan.affine[:3, :3], axis=0)
         scores = score_case(pred, reference, scan.affine, trained.organs, trained.tolerance_mm)
         for index, score in enumerate(scores, start=1):
             far = _far_ml(pred == index, reference == index, edges_mm)
             numbers = (f"{score.dice:.3f}", f"{score.hd95_mm:.1f}", f"{score.volume_ml_pred:.0f}")
             table.add_row(path, case.id, score.organ, *numbers, f"{score.volume_ml_reference:.0f}", f"{far:.1f}")
-        dice = np.nanmean([score.dice for score, organ in zip(scores, trained.organs, strict=True) if organ in known])
+        dice = np.nanmean([score.dice for score in scores if score.organ in case.label.structures])
         table.add_row(path, case.id, "mean", f"{dice:.3f}", end_section=True)
-
-
-def _as_classes(reference: np.ndarray, known: list[str], organs: list[str]) -> np.ndarray:
-    """Renumber a reference of the known organs to the classes of all organs."""
-    lookup = np.zeros(len(known) + 1, np.uint8)
-    for index, organ in enumerate(known, start=1):
-        lookup[index] = organs.index(organ) + 1
-    return lookup[reference]
 
 
 def _far_ml(pred: np.ndarray, reference: np.ndarray, edges_mm: np.ndarray) -> float:

@@ -35,5 +35,10 @@ def _parts(values: Iterable[Any]) -> list[Any]:
     """Values in lists and dictionaries, which hold the transforms of Compose and OneOf."""
     parts = []
     for value in values:
-        parts += [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else [value]
+        if isinstance(value, dict):
+            parts += [*value, *value.values()]
+        elif isinstance(value, list):
+            parts += value
+        else:
+            parts.append(value)
     return parts
