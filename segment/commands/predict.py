@@ -21,6 +21,7 @@ from segment.commands.mask_folder import (
     write_checksums,
 )
 from segment.errors import UserError
+from segment.inference.engines.choose import choose
 from segment.inference.inputs.find_inputs import Input, find_inputs
 from segment.inference.inputs.read_input import read_input
 from segment.io.left_out import LeftOut, describe_group, group_by_reason
@@ -51,6 +52,7 @@ def predict(cfg: DictConfig) -> None:
     Raises:
         UserError: When there is no CT, the output exists or has masks of another checkpoint, or a CT failed.
     """
+    choice = choose(cfg.engine, cfg.device, ensemble.names_exported(cfg.ckpt), build.device)
     output = Path(str(cfg.output))
     given = list(cfg.input) if isinstance(cfg.input, ListConfig) else [cfg.input]
     inputs, left_out = find_inputs(list(map(str, given)), output)
@@ -63,8 +65,8 @@ def predict(cfg: DictConfig) -> None:
     clashing = [item for item in inputs if item.clash]
     sound = [item for item in inputs if not item.clash]
     existing = [item for item in inputs if mask_path(output, item).exists()]
-    trained = ensemble.load(cfg.ckpt, cfg.trust)
-    trained.to(build.device(cfg.device))
+    trained = ensemble.load(cfg.ckpt, cfg.trust, exported=True)
+    trained.to(choice.device)
     if cfg.ckpt == STARTER:
         print("ckpt=starter: weights of the package, trained on synthetic CTs only; for research, see docs/starter.md")
     todo = [item for item in sound if cfg.overwrite or item not in existing]
@@ -74,6 +76,9 @@ def predict(cfg: DictConfig) -> None:
             remove_outputs(output, item)
     table = VolumeTable(output / "volumes.csv", trained.organs)
     _update_table(table, output, todo, kept=[item for item in sound if item not in todo])
+    if todo:
+        engine = choice.equip([member.segmenter for member in trained.members], len(todo))
+        print(f"engine: {engine.describe()}")
     batch = _Batch(cfg, output, trained, table, left_out=left_out)
     failed = process_each({item.display_name: item for item in (*todo, *clashing)}, batch.segment)
     _conclude(output, len(inputs) - batch.not_cts, failed, left_out)

@@ -115,8 +115,20 @@ class Predict(TypedDict):
     series: str | None
     straighten: bool
     device: Text
+    engine: Literal["auto", "torch", "onnx", "openvino"]
     pictures: bool
     resume: bool
+    overwrite: bool
+    trust: list[str]
+
+
+class Export(TypedDict):
+    """`segment export`."""
+
+    ckpt: Text
+    output: Text
+    input: Text | None
+    series: str | None
     overwrite: bool
     trust: list[str]
 
@@ -171,6 +183,7 @@ SCHEMAS: dict[str, Any] = {
     "doctor": Doctor,
     "evaluate": Evaluate,
     "predict": Predict,
+    "export": Export,
     "compare": Compare,
     "merge": Merge,
     "sweep": Sweep,
