@@ -43,7 +43,8 @@ def metadata(model: "onnx.ModelProto") -> str:
     if [key for key, _ in entries] != [KEY]:
         msg = f"it was not written by `segment export`: its metadata has {[key[:40] for key, _ in entries[:5]]}"
         raise UserError(msg)
-    return entries[0][1]
+    text: str = entries[0][1]
+    return text
 
 
 def check_graph(model: "onnx.ModelProto", patch_size: Sequence[int], classes: int) -> None:

@@ -12,7 +12,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import nibabel as nib
 import numpy as np
@@ -21,9 +21,11 @@ from scipy import ndimage
 
 FORMAT, VERSION, KEY = "segment.exported", 1, "segment"
 SLAB_VOXELS = 4_000_000  # voxels of the CT whose logits are in memory at once
-GEOMETRY = ("pixdim", "xyzt_units", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d", "qoffset_x")
-GEOMETRY += ("qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z")  # header fields for the mask; none names a patient
-Session = onnxruntime.InferenceSession
+GEOMETRY = (  # header fields that the mask takes over; none names a patient
+    *("pixdim", "xyzt_units", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d"),
+    *("qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z"),
+)
+Session: TypeAlias = onnxruntime.InferenceSession
 
 
 def load(model: bytes, threads: int | None = None) -> tuple[Session, dict[str, Any]]:
@@ -50,9 +52,11 @@ def segment(hu: np.ndarray, affine: np.ndarray, session: Session, recipe: dict[s
     image = image.astype(np.float16).astype(np.float32)  # training stores volumes in float16
     logits = run_windows(image, session, recipe["patch_size"], recipe["overlap"])
     turn = nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), stored)
-    mask = nib.orientations.apply_orientation(restore(logits, np.linalg.inv(grid) @ own, size), turn)
+    mask: np.ndarray = nib.orientations.apply_orientation(restore(logits, np.linalg.inv(grid) @ own, size), turn)
     clean = recipe["postprocess"]
-    return POSTPROCESS[clean["name"]](mask, clean["min_share"]) if clean else np.ascontiguousarray(mask)
+    if clean:
+        mask = POSTPROCESS[clean["name"]](mask, clean["min_share"])
+    return np.ascontiguousarray(mask)
 
 
 def weights(n: int, positions: np.ndarray, width: float = 1.0) -> np.ndarray:
@@ -102,14 +106,15 @@ def run_windows(image: np.ndarray, session: Session, patch: list[int], overlap: 
         x = np.arange(n, dtype=np.float32) - (n - 1) / 2
         weight = weight[..., None] * np.exp(-0.5 * (x / (n / 8)) ** 2)
     weight = weight.clip(min=1e-3)
-    axes, total, norm = [], None, np.zeros(padded.shape, np.float32)
+    axes, norm = [], np.zeros(padded.shape, np.float32)
+    total: np.ndarray = np.zeros(0)
     for n, p, o in zip(padded.shape, patch, overlap, strict=True):
         steps = -(-(n - p) // (p - o))
         axes.append([round(i * (n - p) / steps) for i in range(steps + 1)] if steps else [0])
     for corner in itertools.product(*axes):
         window = tuple(slice(c, c + p) for c, p in zip(corner, patch, strict=True))
         logits = session.run(None, {"image": np.ascontiguousarray(padded[window])[None, None]})[0][0]
-        total = np.zeros((len(logits), *padded.shape), np.float32) if total is None else total
+        total = total if total.size else np.zeros((len(logits), *padded.shape), np.float32)
         total[(slice(None), *window)] += logits * weight
         norm[window] += weight
     total /= norm
@@ -142,14 +147,14 @@ def keep_largest(mask: np.ndarray, min_share: float) -> np.ndarray:
     return result
 
 
-PREPROCESS = {
+PREPROCESS: dict[str, Any] = {
     "resample": resample,
     "window_hu": lambda image, grid, low, high: (((image - low) / (high - low)).clip(0, 1), grid),
     "standardize": lambda image, grid, mean, std: ((image - mean) / std, grid),
     "rescale": lambda x, grid, low, high: ((x - x.min()) / (x.max() - x.min()) * (high - low) + low, grid),
     "z_normalize": lambda image, grid: ((image - image.mean()) / image.std(ddof=1), grid),
 }
-POSTPROCESS = {"keep_largest": keep_largest}
+POSTPROCESS: dict[str, Any] = {"keep_largest": keep_largest}
 
 
 def main() -> None:

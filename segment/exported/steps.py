@@ -98,7 +98,7 @@ def build_postprocessing(step: Step | None) -> PostProcess | None:
 
 
 def _build(step: Step, known: Mapping[str, Callable[..., Any]]) -> Any:  # noqa: ANN401
-    name = step.get("name")
+    name = str(step.get("name"))
     if name not in known:
         msg = f"it has the step {name!r}, and this version knows {', '.join(known)}; export the checkpoint again"
         raise UserError(msg)

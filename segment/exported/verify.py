@@ -54,13 +54,15 @@ def verify(content: bytes, trained: TrainedModel, scan: Scan, threads: int) -> A
     if not expected.any():
         msg = "the checkpoint finds no organ in this CT, so the masks say nothing; give a CT that shows one with input="
         raise UserError(msg)
-    exported = parse_exported(content)
-    segmenter = exported.segmenter
-    segmenter.run = OnnxEngine(CPU, threads).prepare(segmenter.net, exported.segmenter.inferer.patch_size)
+    segmenter = parse_exported(content).segmenter
+    segmenter.run = OnnxEngine(CPU, threads).prepare(segmenter.net, ())
     session, recipe = segment_onnx.load(content, threads)
-    masks = segmenter(scan), segment_onnx.segment(scan.data, scan.affine, session, recipe)
-    dice = [_dice(mask, expected, trained.organs) for mask in masks]
-    return Agreement(*dice, tuple(int(np.count_nonzero(mask != expected)) for mask in masks))
+    predicted, by_script = segmenter(scan), segment_onnx.segment(scan.data, scan.affine, session, recipe)
+    return Agreement(
+        _dice(predicted, expected, trained.organs),
+        _dice(by_script, expected, trained.organs),
+        (int(np.count_nonzero(predicted != expected)), int(np.count_nonzero(by_script != expected))),
+    )
 
 
 def check(agreement: Agreement) -> None:

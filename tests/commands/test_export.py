@@ -89,7 +89,7 @@ def test_a_network_that_changes_is_refused_and_nothing_is_written(run, monkeypat
 def test_a_ct_without_organs_is_refused(run, tmp_path):
     tiny.save(tmp_path / "empty.nii.gz", np.full((12, 12, 12), -1000, np.int16))
     with pytest.raises(
-        UserError, match="the checkpoint finds no organ in this CT, .*; give a CT that shows one with input="
+        UserError, match=r"the checkpoint finds no organ in this CT, .*; give a CT that shows one with input="
     ):
         run(f"input={tmp_path / 'empty.nii.gz'}")
 

@@ -74,6 +74,22 @@ def test_other_files_end_in_one_line(exported, tmp_path):
     assert not (tmp_path / "mask.nii").exists()
 
 
+def test_the_script_reads_no_weights_outside_the_folder(exported, tmp_path, monkeypatch):
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load_model_from_string(exported.read_bytes())
+    tensor = model.graph.initializer[0]
+    size = len(tensor.raw_data)
+    (tmp_path / "secret").write_bytes(bytes(size))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in (("location", "../secret"), ("offset", "0"), ("length", str(size))):
+        tensor.external_data.add(key=key, value=value)
+    with pytest.raises(Exception, match="External data path"):
+        segment_onnx.load(model.SerializeToString())
+
+
 def test_the_script_knows_the_format_of_the_package():
     for name in ("FORMAT", "VERSION", "KEY"):
         assert getattr(segment_onnx, name) == getattr(description, name)

@@ -20,8 +20,12 @@ log = logging.getLogger(__name__)
 AUTO, CPU = "auto", "cpu"
 ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in (OpenVinoEngine, TorchEngine, OnnxEngine)}
 # Packages that each engine needs, for a checkpoint and for an exported file.
-FOR_CHECKPOINT = {"onnx": ("onnxruntime", "onnx", "onnxscript"), "openvino": ("openvino",), "torch": ()}
-FOR_EXPORTED = {"onnx": ("onnxruntime", "onnx"), "openvino": ("openvino", "onnx")}
+FOR_CHECKPOINT: dict[str, tuple[str, ...]] = {
+    "onnx": ("onnxruntime", "onnx", "onnxscript"),
+    "openvino": ("openvino",),
+    "torch": (),
+}
+FOR_EXPORTED: dict[str, tuple[str, ...]] = {"onnx": ("onnxruntime", "onnx"), "openvino": ("openvino", "onnx")}
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ def choose(name: str, device: str, exported: bool, find_device: Callable[[str], 
     Raises:
         UserError: When a package is missing, or an engine does not run on the device.
     """
-    needed: dict[str, tuple[str, ...]] = FOR_EXPORTED if exported else FOR_CHECKPOINT
+    needed = FOR_EXPORTED if exported else FOR_CHECKPOINT
     if name != AUTO and name not in needed:
         msg = f"engine={name} does not run exported files, which hold no network of PyTorch; use engine=auto"
         raise UserError(msg)

@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -16,9 +17,7 @@ from segment.inference.engines.engine import Network
 def openvino() -> ModuleType:
     """The package, without `openvino_telemetry`, which would report its use to Google Analytics."""
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None: importing it fails
-    import openvino as package
-
-    return package
+    return import_module("openvino")
 
 
 class OpenVinoEngine(ConvertingEngine):
