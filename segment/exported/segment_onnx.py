@@ -63,12 +63,13 @@ def weights(n: int, positions: np.ndarray, width: float = 1.0) -> np.ndarray:
     """Matrix that samples a line of n voxels at positions with a triangle filter; beyond its ends, the ends repeat."""
     positions = positions.clip(0, n - 1)
     distance = positions[:, None] - np.arange(n)[None]
-    matrix = (1 - np.abs(distance) / width).clip(0)
+    matrix: np.ndarray = (1 - np.abs(distance) / width).clip(0)
     if width > 1:  # move the centre of mass back to the position, except where the line's ends cut the triangle off
         slope = (matrix * distance).sum(1) / (matrix * distance**2).sum(1)
         slope[(positions - width < -1) | (positions + width > n)] = 0
         matrix = matrix * (1 - slope[:, None] * distance)
-    return (matrix / matrix.sum(1, keepdims=True)).astype(np.float32)
+    result: np.ndarray = (matrix / matrix.sum(1, keepdims=True)).astype(np.float32)
+    return result
 
 
 def apply_along_axes(volume: np.ndarray, matrices: list[np.ndarray]) -> np.ndarray:

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 import torch
+from torch import nn
 
 from segment.errors import UserError
-from segment.inference.engines.engine import CannotRunError, Engine, Network
+from segment.inference.engines.converted import ConvertingEngine
+from segment.inference.engines.cost import is_worth_converting
+from segment.inference.engines.engine import CannotRunError, Engine, ExportedNetwork, Network
 from segment.inference.engines.onnx_engine import OnnxEngine
 from segment.inference.engines.openvino_engine import OpenVinoEngine
 from segment.inference.engines.torch_engine import TorchEngine
@@ -55,13 +58,14 @@ class Choice:
         """
         threads = min(torch.get_num_threads(), allowed_cores())
         torch.set_num_threads(threads)
-        for number, kind in enumerate(self.engines, start=1):
+        kinds = self._worthwhile([segmenter.net for segmenter in segmenters], segmenters[0].inferer, cts)
+        for number, kind in enumerate(kinds, start=1):
             engine = TorchEngine(self.device, threads, cts) if kind is TorchEngine else kind(self.device, threads)
             try:
                 networks = [_prepare(engine, segmenter) for segmenter in segmenters]
             except CannotRunError as error:
                 msg = f"engine={engine.name} cannot run this network: {error}"
-                if number == len(self.engines):
+                if number == len(kinds):
                     msg = f"{msg}; {_remedy(self.engines)}"
                     raise UserError(msg) from error
                 log.warning("%s; the next engine is used", msg)
@@ -69,14 +73,25 @@ class Choice:
             for segmenter, network in zip(segmenters, networks, strict=True):
                 segmenter.run = network
             return engine
-        raise AssertionError(self.engines)  # there is always one
+        raise AssertionError(kinds)  # there is always one
+
+    def _worthwhile(self, nets: Sequence[nn.Module], inferer: object, cts: int) -> list[type[Engine]]:
+        """The engines, without those that would take longer to convert the networks than they save."""
+        converting = [kind for kind in self.engines if issubclass(kind, ConvertingEngine)]
+        if not converting or len(self.engines) == 1 or any(isinstance(net, ExportedNetwork) for net in nets):
+            return list(self.engines)
+        patch_size = getattr(inferer, "patch_size", None)
+        if patch_size is not None and is_worth_converting(nets, patch_size, cts):
+            return list(self.engines)
+        return [kind for kind in self.engines if kind not in converting]
 
 
 def choose(name: str, device: str, exported: bool, find_device: Callable[[str], torch.device]) -> Choice:
     """The engines for the options `engine` and `device`.
 
-    `auto` is PyTorch on a GPU. On a CPU it is OpenVINO if that is installed, else PyTorch: OpenVINO takes half of its
-    time, ONNX Runtime about the same (docs/predict.md). An exported file runs with OpenVINO or ONNX Runtime.
+    `auto` is PyTorch on a GPU. On a CPU it is OpenVINO if that is installed and the networks are large enough, else
+    PyTorch: OpenVINO takes half of its time, ONNX Runtime about the same (docs/engines.md). An exported file runs with
+    OpenVINO or ONNX Runtime.
 
     Args:
         name: `auto`, `torch`, `onnx` or `openvino`.

@@ -72,8 +72,18 @@ class BySize:
         return self._kept[size]
 
     def __call__(self, patches: Tensor) -> Tensor:
-        """Logits (B,C,I,J,K) of windows (B,1,I,J,K), one after the other: on a CPU, batches are not faster."""
-        return one_by_one(self.get(tuple(patches.shape[2:])), patches)
+        """Logits (B,C,I,J,K) of windows (B,1,I,J,K), one after the other: on a CPU, batches are not faster.
+
+        Raises:
+            UserError: When the network cannot be converted for this size, while it could for the first one.
+        """
+        size = tuple(patches.shape[2:])
+        try:
+            network = self.get(size)
+        except CannotRunError as error:
+            msg = f"the engine cannot run the network on windows of {list(size)} voxels: {error}; use engine=torch"
+            raise UserError(msg) from error
+        return one_by_one(network, patches)
 
 
 def one_by_one(network: Network, patches: Tensor) -> Tensor:

@@ -34,7 +34,9 @@ class OpenVinoEngine(ConvertingEngine):
         """As `ConvertingEngine.convert`, without the way through ONNX, which takes seconds."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # deprecations inside OpenVINO
-            model = openvino().convert_model(net, example_input=example, input=list(example.shape))
+            # OpenVINO's own call would trace twice, to compare.
+            traced = torch.jit.trace(net, example, check_trace=False)  # type: ignore[no-untyped-call]
+            model = openvino().convert_model(traced, example_input=example, input=list(example.shape))
         return self._compiled(model)
 
     def load(self, model: bytes) -> Network:

@@ -4,7 +4,9 @@ from torch import nn
 
 from segment.errors import UserError
 from segment.inference.engines import choose as module
+from segment.inference.engines import cost
 from segment.inference.engines.choose import Choice, choose
+from segment.inference.engines.converted import ConvertingEngine
 from segment.inference.engines.engine import CannotRunError, Engine, ExportedNetwork
 from segment.inference.engines.onnx_engine import OnnxEngine
 from segment.inference.engines.openvino_engine import OpenVinoEngine
@@ -108,6 +110,30 @@ def test_an_engine_that_the_user_named_is_not_replaced(segmenter):
     exported = Segmenter(ExportedNetwork(b"", (8, 8, 8)), None, SlidingWindow((8, 8, 8), 2))
     with pytest.raises(UserError, match=r"engine=torch cannot run .* holds no network of PyTorch; use engine=auto$"):
         Choice((TorchEngine,), CPU).equip([exported])
+
+
+@pytest.mark.parametrize(("cts", "expected"), [(1, "torch"), (3, "faulty")])
+def test_auto_converts_a_network_only_if_that_saves_time(segmenter, monkeypatch, cts, expected):
+    class Converting(Broken, ConvertingEngine):
+        name = "faulty"
+        convert = load = None
+
+        def prepare(self, net, patch_size):
+            return net
+
+    monkeypatch.setattr(cost, "WORTH", 3 * cost.operations(segmenter.net, (8, 8, 8)))
+    assert Choice((Converting, TorchEngine), CPU).equip([segmenter, segmenter], cts).name == expected
+    assert Choice((Converting,), CPU).equip([segmenter], cts).name == "faulty"  # the user named it
+
+
+def test_operations_are_those_of_the_layers():
+    assert cost.operations(nn.Conv3d(1, 3, 2), (9, 9, 9)) == 2 * 8 * 3 * 8**3  # a product and a sum for each weight
+
+    class Odd(nn.Module):
+        def forward(self, image):
+            return image * float(image.max())
+
+    assert cost.operations(Odd(), (8, 8, 8)) == float("inf")
 
 
 def test_another_inferer_runs_with_torch_only(segmenter):

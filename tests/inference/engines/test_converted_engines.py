@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from segment.errors import UserError
 from segment.inference.engines.converted import KEPT, BySize, ConvertingEngine
 from segment.inference.engines.engine import CannotRunError
 from segment.inference.engines.onnx_engine import OnnxEngine
@@ -95,6 +96,15 @@ def test_the_reason_of_a_converter_is_kept_in_one_line():
 
     with pytest.raises(CannotRunError, match=r"^no such layer$"):
         Faulty(CPU, 1).prepare(Odd(), SIZE)
+
+
+def test_a_later_size_that_cannot_be_converted_is_an_error_of_that_ct():
+    def convert(size):
+        msg = "no such size"
+        raise CannotRunError(msg)
+
+    with pytest.raises(UserError, match=r"on windows of \[16, 16, 8\] voxels: no such size; use engine=torch"):
+        BySize(convert)(windows(1))
 
 
 def test_networks_of_the_last_sizes_are_kept():
