@@ -44,11 +44,14 @@ def test_spellings_are_the_values_on_the_command_line():
     assert spellings(line) == {"a": "1e3", "b": "x y", "c.d": "q"}
 
 
-@pytest.mark.parametrize("command", ["train", "prepare", "doctor", "evaluate", "predict", "compare", "merge", "sweep"])
+@pytest.mark.parametrize(
+    "command", ["train", "prepare", "doctor", "evaluate", "predict", "export", "compare", "merge", "sweep"]
+)
 def test_help_shows_every_option_with_its_comment_and_the_groups_of_the_command(command):
     page = help_page(command, "does something", f"segment {command} x=1", [], None)
     assert page.startswith(f"segment {command}: does something\n  segment {command} x=1\n")
-    options = {"predict": "# Keep existing masks", "evaluate": "include_trained: false", "merge": "overwrite: false"}
+    options = {"predict": "# Keep existing masks", "evaluate": "include_trained: false"}
+    options |= dict.fromkeys(("export", "merge"), "overwrite: false")
     assert options.get(command, "seed: 0") in page
     assert "defaults:" not in page
     assert "\nhydra:" not in page
