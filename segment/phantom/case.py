@@ -15,7 +15,7 @@ from segment.phantom.hips import add_hips
 from segment.phantom.kidneys import add_kidneys
 from segment.phantom.liver import add_liver
 from segment.phantom.meal import Meal, sample_meal
-from segment.phantom.organs import add_adrenals, add_pancreas, add_spleen
+from segment.phantom.organs import add_adrenals, add_pancreas
 from segment.phantom.patient import UP, SyntheticPatient, sample_patient
 from segment.phantom.pelvis import add_pelvis
 from segment.phantom.portal import add_mesentery, add_portal_veins
@@ -24,6 +24,7 @@ from segment.phantom.scanner import add_table, form_image
 from segment.phantom.shoulder import add_shoulders
 from segment.phantom.skeleton import add_skeleton, sample_frame
 from segment.phantom.small_bowel import add_small_bowel
+from segment.phantom.spleen import add_spleen
 from segment.phantom.stomach import add_duodenum, add_hiatus_hernia, add_stomach
 from segment.phantom.trunk import add_trunk, back_mm
 from segment.phantom.urinary import add_ureters

@@ -10,11 +10,11 @@ from segment.phantom.patient import SyntheticPatient
 # Part of the body that is scanned, with its share. Heights in mm, L1 at 0: range of the lower end, range of the upper.
 SCANS: dict[str, tuple[float, tuple[float, float], tuple[float, float]]] = {
     "chest, abdomen and pelvis": (0.22, (-335, -265), (290, 350)),
-    "abdomen and pelvis": (0.28, (-325, -240), (95, 150)),
+    "abdomen and pelvis": (0.25, (-325, -240), (95, 150)),
     "abdomen": (0.22, (-190, -115), (100, 140)),
     "chest and upper abdomen": (0.13, (-110, -20), (285, 345)),
     "upper abdomen": (0.07, (-95, -40), (60, 130)),
-    "slab": (0.08, (-90, 60), (-40, 120)),
+    "slab": (0.11, (-90, 60), (-40, 120)),
 }
 SLAB_MM = (30.0, 90.0)  # length of a slab
 
