@@ -37,7 +37,7 @@ def _liver_lobes(part: Region, size: float, rng: np.random.Generator) -> np.ndar
         np.array((70, 16, 30)) + rng.normal(0, (3, 4, 5)),
         np.array((84, 94, 107)) * right_size * rng.normal(1, 0.04),
     )
-    caudate = ellipsoid(part, (16, 34, 42), np.array((20, 16, 30)) * left_size * rng.normal(1, 0.15, 3))
+    caudate = ellipsoid(part, (14, 33, 42), np.array((22, 17, 31)) * left_size * rng.normal(1, 0.2, 3))
     liver = smooth_min(smooth_min(right, _left_lobe(part, left_size, rng), 22), caudate, 10)
     liver = smooth_max(liver, _liver_underside(part, size, rng), 14)
     # Left of the vena cava, the liver does not reach far back.
@@ -52,12 +52,13 @@ def _liver_lobes(part: Region, size: float, rng: np.random.Generator) -> np.ndar
 
 
 def _left_lobe(part: Region, size: float, rng: np.random.Generator) -> np.ndarray:
-    tip = float(np.clip(rng.normal(-76, 24), -120, -8))  # x of its end
+    tip = float(np.clip(rng.normal(-80, 28), -125, -8))  # x of its end
+    height = float(rng.normal(55, 10))  # low lobes hang in front of the stomach
     thick = np.array((48, 46)) * size * rng.normal(1, 0.13, 2)
     rise, back = rng.normal(0.02, 0.12), rng.normal(0.0, 0.12)
     turn = axes_along(np.array((rise, 0.0, 1.0)), np.array((back, 1.0, 0.0)))
-    lobe = ellipsoid(part, ((88 + tip) / 2, 64, 58), ((88 - tip) / 2 * size, *thick), turn)
-    wraps = rng.random() < 0.1  # around the spleen, like a beaver's tail
+    lobe = ellipsoid(part, ((88 + tip) / 2, 64, height), ((88 - tip) / 2 * size, *thick), turn)
+    wraps = rng.random() < 0.15  # around the spleen, like a beaver's tail
     tail = np.array((-74, rng.uniform(28, 44), rng.uniform(50, 66))), np.array((50, 38, 26)) * rng.normal(1, 0.1, 3)
     if wraps:
         lobe = smooth_min(
