@@ -15,7 +15,7 @@ from segment.files import write_text
 from segment.privacy import without_paths
 from segment.search.space import override
 
-UNPRINTED = ("epochs", "seeds", "begun", "ended")  # columns that only trials.csv has
+UNPRINTED = ("epochs", "seeds", "start_time", "end_time")  # columns that only trials.csv has
 
 
 def best_trial(trials: Iterable[FrozenTrial], direction: str) -> FrozenTrial | None:
@@ -42,8 +42,8 @@ def rows(trials: Sequence[FrozenTrial]) -> list[dict[str, Any]]:
             "why": trial.user_attrs.get("why", ""),
             "epochs": len(trial.intermediate_values),
             "seeds": len(trial.user_attrs.get("seeds", {})),
-            "begun": _time(trial.datetime_start),
-            "ended": _time(trial.datetime_complete),
+            "start_time": _time(trial.datetime_start),
+            "end_time": _time(trial.datetime_complete),
         }
         table.append(row)
     return table
