@@ -51,7 +51,7 @@ def test_rare_kidneys_are_planned_at_their_rates(plans):
 
 def test_the_halves_of_a_horseshoe_kidney_are_joined(monkeypatch):
     monkeypatch.setattr(kidneys, "_HORSESHOE", 1.0)
-    for case in trunks(3):
+    for case in trunks(2):
         codes = [LABELS[name] for name in KIDNEYS]
         pieces, _ = ndimage.label(np.isin(case.label, codes))
         largest = np.bincount(pieces.ravel())[1:].argmax() + 1
@@ -61,7 +61,7 @@ def test_the_halves_of_a_horseshoe_kidney_are_joined(monkeypatch):
 
 def test_kidneys_in_the_pelvis_find_room(monkeypatch):
     monkeypatch.setattr(kidneys, "_PELVIC", 1.0)
-    for case in trunks(3):
+    for case in trunks(2):
         for name in KIDNEYS:
             heights = np.argwhere(case.label == LABELS[name])[:, 2] - (SHAPE[2] - 1) / 2
             middle = (heights.mean() * case.spacing_mm[2] + case.view.middle_mm[2]) / case.patient.scale[2]
@@ -71,9 +71,9 @@ def test_kidneys_in_the_pelvis_find_room(monkeypatch):
 
 def test_hydronephrosis_leaves_parenchyma(monkeypatch):
     monkeypatch.setitem(kidney_disease._KIDNEY, "hydronephrosis", 0.0)
-    before = trunks(4)
+    before = trunks(2)
     monkeypatch.setitem(kidney_disease._KIDNEY, "hydronephrosis", 1.0)
-    for healthy, wide in zip(before, trunks(4), strict=True):
+    for healthy, wide in zip(before, trunks(2), strict=True):
         for name in KIDNEYS:
             left_ml = volume_ml(wide, name)
             assert left_ml > 30
