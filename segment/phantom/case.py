@@ -114,6 +114,10 @@ def _add_anatomy(body: Region, patient: SyntheticPatient, rng: np.random.Generat
     findings = sample_findings(rng)
     add_great_vessels(body, patient, rng)
     add_portal_veins(body, findings.portal_hypertension, rng)
+    # What lies behind the peritoneum does not yield to what moves inside it; a kidney in the pelvis displaces bladder
+    # and bowel.
+    add_adrenals(body, patient, rng)
+    add_kidneys(body, patient, rng)
     add_pelvis(body, patient, rng)
     add_ascites(body, trunk, findings.ascites_mm, rng)
     meal = sample_meal(patient, rng)
@@ -126,18 +130,16 @@ def _add_anatomy(body: Region, patient: SyntheticPatient, rng: np.random.Generat
 
 
 def _add_organs(body: Region, patient: SyntheticPatient, meal: Meal, rng: np.random.Generator) -> None:
-    """Add solid organs, stomach and colon. A colon with high flexures and a full stomach push the liver aside."""
+    """Add spleen, pancreas, liver, stomach and colon. High flexures and a full stomach push the liver aside."""
     colon_first = sample_colon_first(rng)
     colon_rng, stomach_rng = rng.spawn(2)
-    add_adrenals(body, patient, rng)
-    add_kidneys(body, patient, rng)
     if colon_first:
         add_colon(body, patient, meal, colon_first, colon_rng)
     add_spleen(body, patient, rng)
+    add_pancreas(body, patient, rng)  # before its neighbours in front, which are soft or mould themselves to it
     if meal.large:
         add_stomach(body, patient, meal, stomach_rng)
     add_liver(body, patient, rng)
-    add_pancreas(body, patient, rng)
     if not meal.large:
         add_stomach(body, patient, meal, stomach_rng)
     add_hiatus_hernia(body, meal, rng)

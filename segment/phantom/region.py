@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
+from scipy import ndimage
 
 from segment.phantom.splines import spline_field, spline_weights
 from segment.phantom.tissues import CODES
@@ -110,9 +111,17 @@ class Region:
         if organ is not None:
             self.label[inside] = LABELS[organ]
 
-    def claim(self, distance: np.ndarray, gap_mm: float) -> np.ndarray:
-        """Claim the part of a structure that is at least `gap_mm` from all structures claimed before, and return it."""
+    def claim(self, distance: np.ndarray, gap_mm: float, whole: bool = False) -> np.ndarray:
+        """Claim the part of a structure that is at least `gap_mm` from all structures claimed before, and return it.
+
+        Args:
+            distance: (I,J,K) signed distance to its surface in mm, negative inside.
+            gap_mm: Width of the fat plane that is kept free.
+            whole: Leave out specks that the others cut off, as of an organ that is one piece.
+        """
         claimed: np.ndarray = np.maximum(distance, np.float32(gap_mm) - self.free)
+        if whole:
+            claimed = _drop_specks(claimed, self.edge_mm)
         self.occupy(claimed)
         return claimed
 
@@ -128,3 +137,21 @@ class Region:
         spread = (151 / 315) ** 1.5  # of a cubic B-spline of white noise, averaged over a cell, for three axes
         lattice = (rng.standard_normal((_LATTICE,) * 3) / spread).astype(np.float32)
         return spline_field(lattice, [spline_weights(axis / cell_mm, _LATTICE) for axis in self.axes])
+
+
+def _drop_specks(distance: np.ndarray, outside_mm: float) -> np.ndarray:
+    """Remove the pieces of a shape of less than 1 % of the largest one, and their soft borders.
+
+    A larger piece is kept, because it may be joined to the others outside the scan.
+
+    Args:
+        distance: (I,J,K) signed distance in mm, negative inside.
+        outside_mm: The distance to put in place of the specks.
+    """
+    pieces, number = ndimage.label(distance < 0)
+    if number < 2:
+        return distance
+    sizes = np.bincount(pieces.ravel())[1:]
+    specks = np.concatenate([[False], sizes < 0.01 * sizes.max()])[pieces]
+    border = ndimage.binary_dilation(specks) & (pieces == 0)
+    return np.where(specks | border, np.float32(outside_mm), distance)
