@@ -48,7 +48,7 @@ def add_spleen(body: Region, patient: SyntheticPatient, rng: np.random.Generator
         along = np.cos(slope) * back + np.sin(slope) * np.array((0, 0, 1))
         frame = (hilum + outward * radii[0], radii, np.stack([-outward, np.cross(along, -outward), along]))
         shape = _notch_spleen(part, shape, frame, surface) + 2 * part.field(surface, 26)
-        spleen = part.claim(shape, 0.4 + 0.45 * patient.gap_mm)
+        spleen = part.claim(shape, 0.4 + 0.45 * patient.gap_mm, whole=True)
         part.paint(spleen, "spleen", _pulp(part, patient.phase, pattern), organ="spleen")
     _add_accessory_spleens(body, hilum, extra)
 
