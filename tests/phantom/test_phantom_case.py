@@ -30,6 +30,8 @@ TISSUES_OF = {
     "stomach": {"stomach_wall", *MEDIA, *OBJECTS},
     "gallbladder": {"gallbladder_wall", "gallstone", "gas", *LESIONS, *OBJECTS},
     "pancreas": {"pancreas", "gas", *LESIONS, *OBJECTS},
+    "aorta": {"aorta", "thrombus", "calcification", *OBJECTS},
+    "vena_cava": {"vena_cava", "lower_cava", "calcification", *OBJECTS},
 }
 
 
@@ -213,6 +215,25 @@ def test_the_tissue_map_fits_the_label(cases, name):
     fits = [np.isin(tissues, allowed).mean() for tissues in found if len(tissues)]
     assert np.mean(np.isin(np.concatenate(found), allowed)) > 0.99
     assert min(fits) > 0.9
+
+
+def test_organs_follow_the_diaphragm(monkeypatch):
+    """After a deep breath the liver is lower by nearly as much as the diaphragm, and a kidney by about half."""
+    moved = {"liver": [], "right_kidney": []}
+    for index in range(4):
+        places = []
+        for breath_mm in (-10.0, 20.0):
+            monkeypatch.setattr(module, "sample_patient", lambda rng, mm=breath_mm: deep(sample_patient(rng), mm))
+            case = synthesise_case(3, index, SMALL, ["chest, abdomen and pelvis"])
+            places.append({name: center(case, name)[2] for name in moved if name not in case.patient.absent})
+        for name in places[0]:
+            moved[name].append(places[0][name] - places[1][name])
+    assert 18 < np.mean(moved["liver"]) < 32
+    assert 8 < np.mean(moved["right_kidney"]) < 22
+
+
+def deep(patient, breath_mm):
+    return replace(patient, breath_mm=breath_mm)
 
 
 def test_the_parenchyma_of_an_organ_is_in_its_label(cases):
