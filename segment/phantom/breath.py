@@ -9,7 +9,7 @@ from segment.phantom.region import Region
 
 # Share of the diaphragm's movement by height in mm: all of it for liver, spleen and stomach, half for the kidneys, and
 # less and less towards the pelvis and the fork of the windpipe. Kidneys move about half as far as the liver.
-_HEIGHTS_MM = (-110.0, -30.0, 30.0, 95.0, 240.0)
+_HEIGHTS_MM = (-200.0, -30.0, 70.0, 100.0, 240.0)  # far apart, so that organs shrink little
 _SHARES = (0.0, 0.5, 1.0, 1.0, 0.0)
 
 
