@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from segment.phantom.breasts import add_breasts
+from segment.phantom.breath import breathe
 from segment.phantom.chest import add_chest
 from segment.phantom.colon import add_colon, sample_colon_first
 from segment.phantom.disease import add_disease, sample_findings
@@ -111,20 +112,21 @@ def _add_anatomy(body: Region, patient: SyntheticPatient, rng: np.random.Generat
     add_breasts(body, trunk.breasts, trunk.lean, rng)
     add_skeleton(body, trunk, frame, patient, rng)
     add_chest(body, trunk, frame, patient, rng)
-    findings = sample_findings(rng)
-    add_great_vessels(body, patient, rng)
-    add_portal_veins(body, findings.portal_hypertension, rng)
+    findings = sample_findings(patient, rng)
+    organs = breathe(body, patient)
+    add_great_vessels(organs, patient, rng)
+    add_portal_veins(organs, findings.portal_hypertension, rng)
     # What lies behind the peritoneum does not yield to what moves inside it; a kidney in the pelvis displaces bladder
     # and bowel.
-    add_adrenals(body, patient, rng)
-    add_kidneys(body, patient, rng)
-    add_pelvis(body, patient, rng)
-    add_ascites(body, trunk, findings.ascites_mm, rng)
+    add_adrenals(organs, patient, rng)
+    add_kidneys(organs, patient, rng)
+    add_pelvis(organs, patient, rng)
+    add_ascites(organs, trunk, findings.ascites_mm, rng)
     meal = sample_meal(patient, rng)
-    _add_organs(body, patient, meal, rng)
-    add_ureters(body, patient, rng)
-    add_mesentery(body, rng)
-    add_small_bowel(body, patient, meal, rng)
+    _add_organs(organs, patient, meal, rng)
+    add_ureters(organs, patient, rng)
+    add_mesentery(organs, rng)
+    add_small_bowel(organs, patient, meal, rng)
     add_disease(body, trunk, patient, findings, rng)
     return np.asarray(trunk.skin < 0)
 

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from segment.phantom.breath import breathe
 from segment.phantom.devices import add_devices, surface_y
 from segment.phantom.fluids import add_fluids
 from segment.phantom.kidney_disease import add_kidney_disease
-from segment.phantom.lesions import add_lesion, sample_centers, sample_number, sample_radii
+from segment.phantom.lesions import add_lesion, sample_centers, sample_in_organ, sample_number, sample_radii
 from segment.phantom.liver_disease import add_gallstones, add_liver_disease
 from segment.phantom.patient import SyntheticPatient
 from segment.phantom.region import LABELS, Region
@@ -15,7 +16,8 @@ from segment.phantom.shapes import FAR_MM, curve, ellipsoid, tube
 from segment.phantom.tissues import CODES
 from segment.phantom.trunk import Trunk
 
-_SPLEEN = (-94.0, -14, 44), (40.0, 48, 62)  # middle and half widths in mm of the box in which it lies
+# Corners in mm of a box that holds every spleen, however large.
+_SPLEEN = (-150.0, -95, -110), (-20.0, 100, 130)
 
 # Share of patients with each disease. What is rare in life is more frequent here: a network must have seen it.
 _SPLENIC = {"cysts": 0.03, "nodules": 0.03, "infarcts": 0.025, "granulomas": 0.05}
@@ -35,26 +37,30 @@ class Findings:
     ascites_mm: float
 
 
-def sample_findings(rng: np.random.Generator) -> Findings:
-    """Sample portal hypertension in 5 % of the patients, and ascites in 5 % of the others but 60 % of those."""
+def sample_findings(patient: SyntheticPatient, rng: np.random.Generator) -> Findings:
+    """Sample portal hypertension in 60 % of cirrhotic patients and 1.5 % of the others, and ascites.
+
+    60 % of the patients with portal hypertension have ascites, and 5 % of the others.
+    """
     portal, fluid = rng.random(2)
     thickness = float(min(40.0, np.exp(rng.normal(np.log(11), 0.65))))
-    portal_hypertension = bool(portal < 0.05)
+    portal_hypertension = bool(portal < (0.6 if patient.cirrhotic else 0.015))
     return Findings(portal_hypertension, thickness if fluid < (0.6 if portal_hypertension else 0.05) else 0.0)
 
 
 def add_disease(
     body: Region, trunk: Trunk, patient: SyntheticPatient, findings: Findings, rng: np.random.Generator
 ) -> None:
-    """Change the finished anatomy."""
+    """Change the finished anatomy: organs move with the breath; fluids and devices follow the wall and the bones."""
+    organs = breathe(body, patient)
     liver, kidneys, spleen, rest, fluids, devices = rng.spawn(6)
     polycystic = bool(rng.random() < _POLYCYSTIC)
-    add_liver_disease(body, patient, polycystic, liver)
-    add_kidney_disease(body, patient, polycystic, kidneys)
-    _add_spleen_disease(body, spleen)
-    add_gallstones(body, rest)
-    _add_adrenal_mass(body, rest)
-    _add_lymph_nodes(body, rest)
+    add_liver_disease(organs, patient, polycystic, liver)
+    add_kidney_disease(organs, patient, polycystic, kidneys)
+    _add_spleen_disease(organs, spleen)
+    add_gallstones(organs, rest)
+    _add_adrenal_mass(organs, rest)
+    _add_lymph_nodes(organs, rest)
     _add_hernias(body, trunk, patient, rest)
     add_fluids(body, trunk, patient, findings.ascites_mm, fluids)
     add_devices(body, trunk, patient, devices)
@@ -70,9 +76,8 @@ def _add_spleen_disease(body: Region, rng: np.random.Generator) -> None:
         own, present = rng.spawn(1)[0], rng.random() < _SPLENIC[name]
         if present:
             number = sample_number(own, mean, most)
-            for center, radius in zip(
-                sample_centers(own, _SPLEEN, number), sample_radii(own, median, spread, largest, number), strict=True
-            ):
+            centers = sample_in_organ(body, "spleen", _SPLEEN, own, number)
+            for center, radius in zip(centers, sample_radii(own, median, spread, largest, number), strict=False):
                 add_lesion(body, "spleen", center, radius, [(0, tissue, 0.0)], own, 0.08)
     if rng.random() < _SPLENIC["infarcts"]:
         _add_infarcts(body, rng)
@@ -80,10 +85,15 @@ def _add_spleen_disease(body: Region, rng: np.random.Generator) -> None:
 
 def _add_infarcts(body: Region, rng: np.random.Generator) -> None:
     """Add wedges without blood at the surface of the spleen."""
-    for _ in range(sample_number(rng, 1.5, 4)):
-        direction = rng.normal(0, 1, 3) * (1, 1, 1.2)
-        edge = np.array(_SPLEEN[0]) + direction / np.linalg.norm(direction) * _SPLEEN[1]
-        inward = (np.array(_SPLEEN[0]) - edge) * rng.uniform(0.4, 0.8)
+    number = sample_number(rng, 1.5, 4)
+    directions = rng.normal(0, 1, (number, 3))
+    points = sample_in_organ(body, "spleen", _SPLEEN, rng, 60)
+    if not len(points):
+        return
+    middle = points.mean(axis=0)
+    for direction in directions:
+        edge = points[np.argmax((points - middle) @ direction)]
+        inward = (middle - edge) * rng.uniform(0.4, 0.8)
         part = body.crop(edge - 45, edge + 45)
         wedge = tube(part, np.array([edge, edge + inward]), np.array((rng.uniform(10, 22), 2.0)))
         part.paint(np.where(part.label == LABELS["spleen"], wedge, FAR_MM), "hypodense_lesion", -14.0)

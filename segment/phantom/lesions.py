@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from segment.phantom.region import LABELS, Region
-from segment.phantom.shapes import FAR_MM, ellipsoid
+from segment.phantom.shapes import FAR_MM, ellipsoid, sample
 from segment.phantom.tissues import CODES
 
 Box = tuple[Sequence[float] | np.ndarray, Sequence[float] | np.ndarray]  # middle and half widths in mm
@@ -28,6 +28,24 @@ def sample_centers(rng: np.random.Generator, box: Box, number: int) -> np.ndarra
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
     distance = rng.random((number, 1)) ** (1 / 3)  # uniform in the volume
     return np.asarray(np.asarray(box[0]) + direction * distance * np.asarray(box[1]))
+
+
+def sample_in_organ(
+    body: Region, organ: str, corners: tuple[Sequence[float], Sequence[float]], rng: np.random.Generator, number: int
+) -> np.ndarray:
+    """At most `number` random points (N,3) in anatomical mm, uniform in an organ as it was drawn.
+
+    Points outside the scan count too, because the organ may be there: a scan of a part shows a part of the lesions.
+
+    Args:
+        body: The region.
+        organ: A key of LABELS.
+        corners: Of a box that holds the organ in every patient, in mm.
+        rng: Random numbers.
+        number: How many.
+    """
+    points = rng.uniform(*corners, (40 * number, 3))
+    return points[sample(body, body.label == LABELS[organ], points, 1) > 0][:number]
 
 
 def sample_radii(rng: np.random.Generator, median_mm: float, spread: float, most_mm: float, number: int) -> np.ndarray:

@@ -15,7 +15,7 @@ def add_liver(body: Region, patient: SyntheticPatient, rng: np.random.Generator)
     size = patient.organ["liver"] * (1 + 0.009 * max(16 - patient.age, 0))  # children: 4 % of the weight, adults: 2.4 %
     gallbladder, lobes, fissures, veins, texture = rng.spawn(5)
     _add_gallbladder(part, gallbladder)
-    liver = _liver_lobes(part, size, lobes)
+    liver = _liver_lobes(part, size, patient.cirrhotic, lobes)
     liver = _cut_fissures(part, liver, fissures)
     liver = part.claim(liver, 0.4 + 0.35 * patient.gap_mm, whole=True)
     uneven = 2.5 * part.field(texture, 8) + texture.uniform(1, 5) * part.field(texture, 40)
@@ -23,14 +23,13 @@ def add_liver(body: Region, patient: SyntheticPatient, rng: np.random.Generator)
     _add_liver_veins(part, liver, patient.phase, veins)
 
 
-def _liver_lobes(part: Region, size: float, rng: np.random.Generator) -> np.ndarray:
+def _liver_lobes(part: Region, size: float, cirrhotic: bool, rng: np.random.Generator) -> np.ndarray:
     """Distance to a liver before it meets its neighbours.
 
     Forms that differ much between people: the left lobe stops at the midline or reaches the spleen, the right lobe is
     flat or bulges, or has a tongue that reaches the iliac crest (Riedel). In cirrhosis the right lobe shrinks, left and
     caudate lobe grow, and the surface is nodular.
     """
-    cirrhotic = rng.random() < 0.06
     right_size, left_size = (0.9 * size, 1.12 * size) if cirrhotic else (size, size)
     right = ellipsoid(
         part,

@@ -28,6 +28,17 @@ LABELS = {
     "left_kidney": 13,
 }
 
+# What may be painted into a vessel without taking its label: its blood, its wall, and devices. Organs keep their label
+# under any tissue, because veins and lesions are part of them; a vessel only passes its neighbours.
+_PARTS_OF_VESSELS = {
+    "aorta": {"aorta", "calcification", "thrombus", "metal", "plastic"},
+    "vena_cava": {"vena_cava", "lower_cava", "calcification", "metal", "plastic"},
+}
+# The label after a tissue was painted without organ: one per code of TISSUES and label before, uint8.
+_LABEL_AFTER = np.tile(np.arange(max(LABELS.values()) + 1, dtype=np.uint8), (len(CODES), 1))
+for _vessel, _parts in _PARTS_OF_VESSELS.items():
+    _LABEL_AFTER[[code for _name, code in CODES.items() if _name not in _parts], LABELS[_vessel]] = 0
+
 # Points of the lattice of a random field, per axis. The field repeats after that many cells.
 _LATTICE = 16
 
@@ -101,8 +112,9 @@ class Region:
             distance: (I,J,K) signed distance to the surface in mm, negative inside.
             tissue: A key of `segment.phantom.tissues.TISSUES`.
             offset: HU added to the patient's mean of this tissue: one value, or one per voxel.
-            organ: A key of LABELS to put into the label; None does not change the label. A vein inside the liver, for
-                example, is painted as its own tissue and keeps the label of the liver.
+            organ: A key of LABELS to put into the label; None does not change the label of an organ. A vein inside the
+                liver, for example, is painted as its own tissue and keeps the label of the liver. The label of aorta
+                and vena cava ends where a tissue is painted that is not part of them.
         """
         hu = np.float32(self.tissue_hu[tissue]) + offset
         self.hu += np.clip(np.float32(0.5) - distance / np.float32(self.edge_mm), 0, 1) * (hu - self.hu)
@@ -110,6 +122,8 @@ class Region:
         self.tissue[inside] = CODES[tissue]
         if organ is not None:
             self.label[inside] = LABELS[organ]
+        else:
+            self.label[inside] = _LABEL_AFTER[CODES[tissue]][self.label[inside]]
 
     def claim(self, distance: np.ndarray, gap_mm: float, whole: bool = False) -> np.ndarray:
         """Claim the part of a structure that is at least `gap_mm` from all structures claimed before, and return it.

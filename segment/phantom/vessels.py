@@ -11,6 +11,7 @@ from segment.phantom.shapes import curve, tube
 Path = Sequence[Sequence[float]]
 
 _FORK_MM = -112.0  # height of the aortic bifurcation; the vena cava forks a little lower
+_CONFLUENCE_MM = -121.0  # below, the iliac veins have separated, and the label of the vena cava ends
 _RENAL_VEINS_MM = -18.0
 
 # Branches: points and radius at both ends, in mm. Iliac vessels are given for the right side.
@@ -126,6 +127,7 @@ def _add_cava(part: Region, patient: SyntheticPatient, shift: np.ndarray, rng: n
     width = np.interp(points[:, 2], (-118, 0, 80), (10.5, 12, 13)) * size * depth**-0.3
     sides = [tube(part, points + np.outer(width * (1 - depth) * k, (1, 0, 0)), width * depth) for k in (-1, 0, 1)]
     cava = np.maximum(np.minimum(np.minimum(*sides[:2]), sides[2]), 1 - part.free)
+    cava = np.maximum(cava, _CONFLUENCE_MM - part.z)
     part.occupy(cava)
     legs, here, kidneys = (part.tissue_hu[name] for name in ("iliac_vein", "vena_cava", "renal_vein"))
     streams = part.field(rng, 9)
@@ -134,7 +136,8 @@ def _add_cava(part: Region, patient: SyntheticPatient, shift: np.ndarray, rng: n
         0.3 * mixing * (1 - 0.7 * np.clip((part.z - 20) / 60, 0, 1)) * (kidneys - legs) * np.clip(streams, -1.5, 1.5)
     )
     part.paint(cava, "vena_cava", (1 - mixing) * (legs - here) + swirl, organ="vena_cava")
-    part.paint(np.maximum(cava, part.z - (_RENAL_VEINS_MM - 22)), "iliac_vein")
+    # Blood of the legs alone is not mixed, so it has less texture.
+    part.paint(np.maximum(cava, part.z - (_RENAL_VEINS_MM - 22)), "lower_cava", legs - part.tissue_hu["lower_cava"])
 
 
 def add_branches(
