@@ -34,7 +34,7 @@ def _liver_lobes(part: Region, size: float, cirrhotic: bool, rng: np.random.Gene
     right = ellipsoid(
         part,
         np.array((70, 16, 30)) + rng.normal(0, (3, 4, 5)),
-        np.array((84, 94, 107)) * right_size * rng.normal(1, 0.04),
+        np.array((85, 95, 109)) * right_size * rng.normal(1, 0.04),
     )
     caudate = ellipsoid(part, (14, 33, 42), np.array((22, 17, 31)) * left_size * rng.normal(1, 0.2, 3))
     liver = smooth_min(smooth_min(right, _left_lobe(part, left_size, rng), 22), caudate, 10)

@@ -19,7 +19,7 @@ TISSUES = "tissues"  # folder of the tissue maps
 
 # Raise it with every change that changes voxels, or codes of tissues. New cases are then not mixed with those of older
 # versions.
-VERSION = 6
+VERSION = 7
 MOST_CASES, MOST_THREADS = 100_000, 512
 VOXEL_BYTES = 90  # measured peak memory per voxel of a case that is being synthesised
 
