@@ -40,7 +40,7 @@ def exit_on_signals() -> Iterator[None]:
 
 
 class Interrupt(Checkpoint):
-    """Write the checkpoint `last` within epochs, so that an interrupted run loses little or no work.
+    """Write a checkpoint within epochs, so that an interrupted run loses little or no work.
 
     The checkpoint is written at the end of a training step: every `minutes`, and when a signal has arrived. After a
     signal, the handler that was installed before this one is called. Without such a handler, the run ends with exit
@@ -52,8 +52,8 @@ class Interrupt(Checkpoint):
     - A step may never end, for example because its batch does not arrive. The run waits for it for at most `STEP_S`
       plus `STEPS` times the longest step so far.
 
-    No checkpoint is written while gradients are accumulated for a step, nor after the last batch of an epoch, because
-    the checkpoint of the epoch follows after its validation.
+    No checkpoint is written while gradients are being accumulated, nor after the last batch of an epoch, because the
+    epoch's own checkpoint follows after its validation.
 
     Args:
         path: The checkpoint file. The checkpoint at the end of an epoch replaces it.
@@ -67,7 +67,7 @@ class Interrupt(Checkpoint):
         self.path = Path(path)
         self.minutes = minutes
         self.saved_at = self.step_ended_at = time.monotonic()
-        self.longest_s = 0.0
+        self.longest_s = 0.0  # duration of the longest step so far
         self.is_first = True  # whether this process has rank 0
         self.received: int | None = None
         self.before: dict[int, Handler] = {}

@@ -10,7 +10,7 @@ _CASES = "training and validation cases"
 _MAX_KEYS = 3  # in a label
 _MAX_VALUE = 40  # characters of a value in a label
 _ABSENT = "not set"
-_MIXED = "several"  # versions of the code within one arm: the code then cannot set arms apart
+_MIXED = "several"  # the code of an arm whose runs used several versions; it then cannot distinguish arms
 
 
 def label_arms(arms: Sequence[Sequence[FinishedRun]], arguments: Sequence[str]) -> list[tuple[str, dict[str, str]]]:

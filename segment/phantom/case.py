@@ -41,7 +41,7 @@ class SyntheticCase:
     Attributes:
         hu: (I,J,K) int16.
         label: (I,J,K) uint8, codes of `region.LABELS`.
-        tissue: (I,J,K) uint8, codes of `tissues.CODES`: everything that was drawn, not only the organs.
+        tissue: (I,J,K) uint8, codes of `tissues.CODES`: all structures, not only the organs.
         view: The field of view.
         patient: The patient.
     """
@@ -80,7 +80,7 @@ def synthesise_case(seed: int, index: int, shape: Shape, scans: Collection[str] 
 
 
 def _position_patient(patient: SyntheticPatient, view: FieldOfView, shape: Shape, rng: np.random.Generator) -> Region:
-    """An empty region for the field of view, in which the patient lies a little bent."""
+    """An empty region for the field of view, with the coordinates of a slightly bent body."""
     axes = []
     for n, step, middle, scale in zip(shape, view.spacing_mm, view.middle_mm, patient.scale, strict=True):
         axes.append((((np.arange(n) - (n - 1) / 2) * step + middle) / scale).astype(np.float32))
@@ -104,7 +104,7 @@ def _position_patient(patient: SyntheticPatient, view: FieldOfView, shape: Shape
 
 
 def _add_anatomy(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> np.ndarray:
-    """Add all structures. Each takes the room that earlier ones have left. Returns the mask of the body."""
+    """Add all structures, each in the room that earlier ones have left, and return the mask of the body."""
     trunk = add_trunk(body, patient, rng)
     add_hips(body, trunk, patient, rng)
     frame = sample_frame(body, trunk, patient, rng)
@@ -116,8 +116,8 @@ def _add_anatomy(body: Region, patient: SyntheticPatient, rng: np.random.Generat
     organs = breathe(body, patient)
     add_great_vessels(organs, patient, rng)
     add_portal_veins(organs, findings.portal_hypertension, rng)
-    # What lies behind the peritoneum does not yield to what moves inside it; a kidney in the pelvis displaces bladder
-    # and bowel.
+    # Organs behind the peritoneum come first, because the bowel does not displace them; a kidney in the pelvis
+    # displaces bladder and bowel.
     add_adrenals(organs, patient, rng)
     add_kidneys(organs, patient, rng)
     add_pelvis(organs, patient, rng)
@@ -138,7 +138,7 @@ def _add_organs(body: Region, patient: SyntheticPatient, meal: Meal, rng: np.ran
     if colon_first:
         add_colon(body, patient, meal, colon_first, colon_rng)
     add_spleen(body, patient, rng)
-    add_pancreas(body, patient, rng)  # before its neighbours in front, which are soft or mould themselves to it
+    add_pancreas(body, patient, rng)  # before the organs in front of it, which adapt to its shape
     if meal.large:
         add_stomach(body, patient, meal, stomach_rng)
     add_liver(body, patient, rng)

@@ -93,7 +93,7 @@ def _measure_mediastinum(
 
 
 def _paint_lungs(box: Region, lung: np.ndarray, patient: SyntheticPatient, rng: np.random.Generator) -> None:
-    """Paint lungs, denser where gravity presses on them, with vessels and sometimes emphysema or tumours."""
+    """Paint lungs, which are denser in their lowest parts, with vessels and sometimes emphysema or tumours."""
     breath = float(rng.normal(0, 12)) - 2.5 * patient.breath_mm  # air makes lungs dark
     emphysema = float(rng.uniform(20, 90)) if rng.random() < 0.25 and patient.age > 50 else 0.0
     patchy = box.field(rng, 9)
@@ -156,7 +156,7 @@ def _paint_tubes(central: Region, tubes: dict[str, np.ndarray], rng: np.random.G
 
 
 def _add_thyroid(central: Region, patient: SyntheticPatient, rng: np.random.Generator) -> None:
-    """Add the thyroid, now and then with a goitre that reaches into the chest."""
+    """Add the thyroid, sometimes with a goitre that reaches into the chest."""
     size = float(np.exp(rng.normal(0, 0.15)))
     if rng.random() < 0.06 and patient.age > 40:
         size *= float(rng.uniform(1.3, 2))

@@ -48,7 +48,7 @@ CHEST_VESSELS = ((-140.0, -45.0, 65.0), (140.0, 110.0, 430.0))  # corners of a b
 
 
 class ChestVessels:
-    """Distances (I,J,K) in mm to the vessels of a patient, by their tissue; `artery` has that of the aorta."""
+    """Distances (I,J,K) in mm to the vessels of a patient, by tissue; `artery` has that of the aorta, but no label."""
 
     def __init__(self, part: Region, heart: Heart, arms: tuple[Arm, Arm], rng: np.random.Generator) -> None:
         self.part = part

@@ -1,4 +1,4 @@
-"""What surgeons and nurses leave in or on a patient: clips, stents, screws, prostheses, ports, tubes, electrodes."""
+"""Medical devices in or on a patient: clips, stents, screws, prostheses, ports, tubes, electrodes."""
 
 import numpy as np
 
@@ -7,14 +7,14 @@ from segment.phantom.region import LABELS, Region
 from segment.phantom.shapes import curve, ellipsoid, sample, tube
 from segment.phantom.trunk import Trunk
 
-# Share of patients with each device, guessed for a hospital that scans many of the ill and the operated.
+# Share of patients with each device: a guess for a hospital with many patients who are severely ill or had surgery.
 _SHARES = {"clips": 0.06, "biliary stent": 0.02, "screws": 0.03, "hip": 0.05, "cement": 0.015, "port": 0.06}
 _SHARES |= {"gastric tube": 0.05, "drain": 0.03, "electrodes": 0.2, "sternal wires": 0.04, "pacemaker": 0.025}
 _CLIPS_AFTER_CHOLECYSTECTOMY = 0.6
 
 
 def add_devices(body: Region, trunk: Trunk, patient: SyntheticPatient, rng: np.random.Generator) -> None:
-    """Add the devices of a patient. Metal is drawn as it is; `scanner` makes streaks from it."""
+    """Add the devices of a patient. The streaks that metal causes are added by `scanner`."""
     present = dict(zip(_SHARES, rng.random(len(_SHARES)), strict=True))
     streams = dict(zip(_SHARES, rng.spawn(len(_SHARES)), strict=True))
     _add_clips(body, patient, present["clips"], streams["clips"])
@@ -32,7 +32,7 @@ def add_devices(body: Region, trunk: Trunk, patient: SyntheticPatient, rng: np.r
 
 
 def surface_y(body: Region, distance: np.ndarray, x: float, z: float, front: int = 1) -> float:
-    """Where (y in mm) a line from the middle to the front (1) or back (-1) leaves a shape; NaN outside the scan."""
+    """The y in mm where a line from the middle to the front (1) or back (-1) leaves a shape; NaN outside the scan."""
     y = np.arange(0, 260, 2.0) * front + 10
     line = np.column_stack([np.full_like(y, x), y, np.full_like(y, z)])
     values = sample(body, distance, line, np.nan)
@@ -41,7 +41,7 @@ def surface_y(body: Region, distance: np.ndarray, x: float, z: float, front: int
 
 
 def _wire(body: Region, points: np.ndarray, radius: float, tissue: str, offset: float = 0.0) -> np.ndarray:
-    """Paint a tube through points (N,3), and return the path; nothing if a point is NaN."""
+    """Paint a tube through points (N,3), and return its path. If a point is NaN, nothing is painted."""
     if np.isnan(points).any():
         return points
     path = curve(np.asarray(points, dtype=float), 8)

@@ -1,4 +1,4 @@
-"""Disease, surgery and devices, drawn into the finished anatomy."""
+"""Disease, surgery and devices, added to the finished anatomy."""
 
 from dataclasses import dataclass
 
@@ -19,14 +19,14 @@ from segment.phantom.trunk import Trunk
 # Corners in mm of a box that holds every spleen, however large.
 _SPLEEN = (-150.0, -95, -110), (-20.0, 100, 130)
 
-# Share of patients with each disease. What is rare in life is more frequent here: a network must have seen it.
+# Share of patients with each disease. Rare diseases are more frequent than in life, so that networks see them.
 _SPLENIC = {"cysts": 0.03, "nodules": 0.03, "infarcts": 0.025, "granulomas": 0.05}
 _POLYCYSTIC, _ADENOMA, _LYMPH_NODES, _UMBILICAL_HERNIA, _INGUINAL_HERNIA = 0.01, 0.05, 0.14, 0.06, 0.05
 
 
 @dataclass(frozen=True)
 class Findings:
-    """Diseases that decide about the anatomy before it is drawn.
+    """Findings that influence the anatomy, so they are sampled before it is generated.
 
     Attributes:
         portal_hypertension: Wide portal veins and varices.
@@ -51,7 +51,7 @@ def sample_findings(patient: SyntheticPatient, rng: np.random.Generator) -> Find
 def add_disease(
     body: Region, trunk: Trunk, patient: SyntheticPatient, findings: Findings, rng: np.random.Generator
 ) -> None:
-    """Change the finished anatomy: organs move with the breath; fluids and devices follow the wall and the bones."""
+    """Add disease to the finished anatomy. Lesions move with the breath, as organs do; fluids and devices do not."""
     organs = breathe(body, patient)
     liver, kidneys, spleen, rest, fluids, devices = rng.spawn(6)
     polycystic = bool(rng.random() < _POLYCYSTIC)
@@ -84,7 +84,7 @@ def _add_spleen_disease(body: Region, rng: np.random.Generator) -> None:
 
 
 def _add_infarcts(body: Region, rng: np.random.Generator) -> None:
-    """Add wedges without blood at the surface of the spleen."""
+    """Add wedges without perfusion at the surface of the spleen."""
     number = sample_number(rng, 1.5, 4)
     directions = rng.normal(0, 1, (number, 3))
     points = sample_in_organ(body, "spleen", _SPLEEN, rng, 60)
@@ -100,7 +100,7 @@ def _add_infarcts(body: Region, rng: np.random.Generator) -> None:
 
 
 def _add_adrenal_mass(body: Region, rng: np.random.Generator) -> None:
-    """Add an adenoma or a metastasis to an adrenal, where there is room."""
+    """Add an adenoma or a metastasis to an adrenal, if there is room."""
     for side in (-1, 1):
         present, radius = rng.random() < _ADENOMA / 2, float(sample_radii(rng, 10, 0.4, 40, 1)[0])
         center = np.array((side * 31, 4, 14 if side > 0 else 6)) + rng.normal(0, 3, 3)
@@ -113,20 +113,21 @@ def _add_adrenal_mass(body: Region, rng: np.random.Generator) -> None:
 
 
 def _add_lymph_nodes(body: Region, rng: np.random.Generator) -> None:
-    """Add a few small nodes to every patient, in the groins above all, and large ones along the vessels to some."""
+    """Add a few small nodes to every patient, mostly in the groins, and large ones along the vessels to some."""
     ill, bulky = rng.random() < _LYMPH_NODES, float(rng.uniform(4, 12))
-    sites = [((0.0, 24, -60), (32.0, 18, 90)), ((0.0, 55, -60), (45.0, 22, 70)), ((46.0, 14, -200), (14.0, 30, 50))]
-    sites += [
+    along_vessels = [
+        ((0.0, 24, -60), (32.0, 18, 90)),
+        ((0.0, 55, -60), (45.0, 22, 70)),
+        ((46.0, 14, -200), (14.0, 30, 50)),
         ((-46.0, 14, -200), (14.0, 30, 50)),
-        ((70.0, 62, -285), (18.0, 14, 26)),
-        ((-70.0, 62, -285), (18.0, 14, 26)),
     ]
-    for site, groin in zip(sites, (False,) * 4 + (True,) * 2, strict=True):
+    in_groins = [((70.0, 62, -285), (18.0, 14, 26)), ((-70.0, 62, -285), (18.0, 14, 26))]
+    for site in (*along_vessels, *in_groins):
+        groin = site in in_groins
         many = 14 if ill and not groin else 3
-        nodes = zip(
-            sample_centers(rng, site, many), sample_radii(rng, bulky if ill else 2.6, 0.35, 30, many), strict=True
-        )
-        for center, radius in nodes:
+        centers = sample_centers(rng, site, many)
+        radii = sample_radii(rng, bulky if ill else 2.6, 0.35, 30, many)
+        for center, radius in zip(centers, radii, strict=True):
             part = body.crop(center - 1.3 * radius, center + 1.3 * radius)
             node = ellipsoid(part, center, radius * rng.uniform(0.7, 1.25, 3))
             fat = (part.label == 0) & np.isin(part.tissue, (CODES["visceral_fat"], CODES["fat"]))
@@ -137,7 +138,7 @@ def _add_lymph_nodes(body: Region, rng: np.random.Generator) -> None:
 
 
 def _add_hernias(body: Region, trunk: Trunk, patient: SyntheticPatient, rng: np.random.Generator) -> None:
-    """Add a hernia at the navel or in a groin: fat of the abdomen, now and then with bowel, outside the wall."""
+    """Add a hernia at the navel or in a groin: fat of the abdomen, sometimes with bowel, outside the wall."""
     navel, groin, wide, bowel = rng.random(4)
     side, shift = int(rng.choice((-1, 1))), rng.normal(0, 4, 3)
     if navel < _UMBILICAL_HERNIA:

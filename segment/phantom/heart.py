@@ -46,7 +46,7 @@ class Heart:
 def sample_heart(patient: SyntheticPatient, rng: np.random.Generator) -> Heart:
     """Sample a heart: one in eight is enlarged, 4 % have a pericardial effusion.
 
-    It lies more across in the obese and more upright in the slim.
+    It lies more horizontally in obese patients and more upright in slim ones.
     """
     scale = float(rng.normal(0.98 if patient.female else 1.02, 0.05))
     if rng.random() < 0.12 and patient.age > 40:
@@ -96,7 +96,7 @@ def _chamber(
 
 
 def paint_heart(part: Region, chambers: dict[str, np.ndarray], rng: np.random.Generator) -> None:
-    """Paint walls and blood. In arterial phase, blood of different contrast mixes in the right heart."""
+    """Paint walls and blood. In the arterial phase, blood with and without contrast medium mixes in the right heart."""
     left, cavity, right, right_atrium, left_atrium = (
         chambers[name] for name in ("left ventricle", "left cavity", "right ventricle", "right atrium", "left atrium")
     )

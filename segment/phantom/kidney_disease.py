@@ -1,4 +1,4 @@
-"""Diseases of the kidneys: cysts, tumours, stones, wide renal pelves. The rule for the label is in `lesions`."""
+"""Diseases of the kidneys: cysts, tumours, stones, dilated renal pelves. `lesions` states what the label includes."""
 
 import numpy as np
 from scipy import ndimage
@@ -12,10 +12,10 @@ from segment.phantom.tissues import CODES
 # Boxes in which the kidneys lie: middle and half widths in mm.
 _KIDNEYS = {"right_kidney": ((60.0, -8, -34), (32.0, 34, 62)), "left_kidney": ((-60.0, -8, -22), (32.0, 34, 62))}
 
-# Share of kidneys with each disease. What is rare in life is more frequent here: a network must have seen it.
+# Share of kidneys with each disease. Rare diseases are more frequent than in life, so that networks see them.
 _KIDNEY = {"tumour": 0.02, "fatty tumour": 0.015, "stones": 0.06, "hydronephrosis": 0.035}
 
-_LEAST_ML = 35.0  # parenchyma that urine does not take
+_LEAST_ML = 35.0  # parenchyma that is always left
 
 
 def add_kidney_disease(body: Region, patient: SyntheticPatient, polycystic: bool, rng: np.random.Generator) -> None:
@@ -46,8 +46,8 @@ def _change_kidney(
 def _add_cysts(body: Region, name: str, places: np.ndarray, rng: np.random.Generator) -> None:
     """Add simple cysts, some of which bulge out; one in ten is dense with blood or protein.
 
-    41 % of patients have any, men more often and both with age (CT of 617 patients, Carrim and Murchison 2003,
-    doi:10.1016/S0009-9260(03)00165-X).
+    41 % of patients have a cyst; the share is higher in men and rises with age (CT of 617 patients, Carrim and
+    Murchison 2003, doi:10.1016/S0009-9260(03)00165-X).
     """
     number = sample_number(rng, 2.0, 9)
     for center, radius in zip(places[:number], sample_radii(rng, 8, 0.65, 60, number), strict=False):
@@ -57,7 +57,7 @@ def _add_cysts(body: Region, name: str, places: np.ndarray, rng: np.random.Gener
 
 
 def _points_in_organ(body: Region, name: str, rng: np.random.Generator, number: int = 60) -> np.ndarray:
-    """Random points (N,3) of the organ, at most `number`; fewer where the organ is small or outside the scan."""
+    """Random points (N,3) of the organ, at most `number`; fewer if the organ is small or partly outside the scan."""
     points = sample_centers(rng, _KIDNEYS[name], number)
     return points[sample(body, body.label == LABELS[name], points, 0) > 0]
 
@@ -90,8 +90,9 @@ def _add_polycystic(body: Region, name: str, rng: np.random.Generator) -> None:
 def _widen_pelvis(body: Region, patient: SyntheticPatient, name: str, rng: np.random.Generator) -> None:
     """Widen the renal pelvis and the calyces, up to a bag of urine in a thin rim of cortex.
 
-    The urine takes the voxels that are deepest in the kidney, so that a given share of the parenchyma is left: a rim in
-    mm would vanish in a small kidney or in large voxels. In end stage, one in ten, less than 45 % is left.
+    The deepest voxels of the kidney become urine, so that a given share of the parenchyma is left; a rim of a given
+    thickness in mm would vanish in a small kidney or in large voxels. In one of ten such kidneys, the end stage, less
+    than 45 % is left.
     """
     rest = float(rng.uniform(0.28, 0.45) if rng.random() < 0.1 else rng.uniform(0.45, 0.85))
     wide, seed = float(rng.uniform(0.5, 1.0)), rng.spawn(1)[0]

@@ -13,7 +13,7 @@ from segment.phantom.shapes import axes_along, curve, ellipsoid, smooth_max, smo
 _KIDNEY_MM = (27.3, 32.0, 58.0)
 
 # How often kidneys vary: guesses. 1 in 400 to 600 people have a horseshoe kidney (PMC5510309) and about 1 in 2000 to
-# 3000 a pelvic one; rare forms are sampled more often than they occur, because a network must have seen them.
+# 3000 a pelvic one; rare forms are sampled more often than they occur, so that networks see them in training.
 _HORSESHOE, _PELVIC, _LOW, _MALROTATED, _SHRUNKEN = 0.008, 0.008, 0.04, 0.05, 0.05
 _LOBULATED, _HUMP, _EXTRARENAL_PELVIS = 0.2, 0.12, 0.12
 
@@ -59,7 +59,7 @@ def add_kidneys(body: Region, patient: SyntheticPatient, rng: np.random.Generato
 
 
 def plan_kidneys(patient: SyntheticPatient, rng: np.random.Generator) -> dict[str, KidneyPlan]:
-    """Sample a plan by name of kidney, even for one that was removed; the other one has grown then."""
+    """Sample a plan for each kidney, by its name, even for one that was removed; the other one is then larger."""
     removed = bool({name for name, _ in _SIDES} & patient.absent)
     fused = not removed and rng.random() < _HORSESHOE
     middle, higher = rng.normal(*_MIDDLE_MM), rng.normal(*_LEFT_HIGHER_MM)
@@ -99,7 +99,11 @@ def _plan_kidney(
 
 def _sample_kind(rng: np.random.Generator) -> str:
     kind = rng.random()
-    return "pelvic" if kind < _PELVIC else "low" if kind < _PELVIC + _LOW else "normal"
+    if kind < _PELVIC:
+        return "pelvic"
+    if kind < _PELVIC + _LOW:
+        return "low"
+    return "normal"
 
 
 def _add_kidney(
@@ -138,7 +142,7 @@ def _add_kidney(
 
 
 def _kidney_surface(part: Region, name: str, plan: KidneyPlan, rng: np.random.Generator) -> np.ndarray:
-    """An ellipsoid with bumps, lobes as in the newborn now and then, and the hump that the spleen may cause."""
+    """An ellipsoid with bumps, sometimes with lobes as in newborns or with the hump that the spleen may cause."""
     lobulated, hump = rng.random(2)
     surface = ellipsoid(part, plan.center, plan.radii, plan.turn)
     surface = surface + (2.8 if lobulated < _LOBULATED else 1.3) * part.field(rng, 20)
@@ -162,7 +166,7 @@ def _join_kidneys(body: Region, plans: list[KidneyPlan]) -> None:
 
 
 def _front_of_vessels(body: Region, z: float) -> float:
-    """The y in mm of the front of aorta and vena cava around a height; that of the average if the scan lacks them."""
+    """The y in mm of the front of aorta and vena cava around a height; at least 40, also if the scan lacks them."""
     part = body.crop((-20, 0, z), (20, 60, z))
     vessels = np.isin(part.label, (LABELS["aorta"], LABELS["vena_cava"]))
     return float(part.y[vessels].max(initial=40.0))

@@ -1,4 +1,4 @@
-"""Balls of another tissue in an organ: where they lie, how many and how large they are, and how they are drawn.
+"""Lesions, roughly spherical parts of another tissue in an organ: their positions, number, size and layers.
 
 Rule for the label: a lesion inside an organ keeps the organ's label, as the annotators of public sets of liver, kidney
 and spleen do. The part of a lesion that bulges out of the organ has no label, except in polycystic kidneys, whose cysts
@@ -33,9 +33,10 @@ def sample_centers(rng: np.random.Generator, box: Box, number: int) -> np.ndarra
 def sample_in_organ(
     body: Region, organ: str, corners: tuple[Sequence[float], Sequence[float]], rng: np.random.Generator, number: int
 ) -> np.ndarray:
-    """At most `number` random points (N,3) in anatomical mm, uniform in an organ as it was drawn.
+    """At most `number` random points (N,3) in anatomical mm, uniform in an organ that was added.
 
-    Points outside the scan count too, because the organ may be there: a scan of a part shows a part of the lesions.
+    Points outside the scan are kept, because the organ may be there. So a scan that shows a part of an organ shows only
+    some of its lesions.
 
     Args:
         body: The region.
@@ -73,7 +74,7 @@ def add_lesion(
         layers: From the surface to the middle: depth in mm, tissue, offset in HU.
         rng: Random numbers for its form.
         bumpy: Deviation from a ball as a share of the radius.
-        outside: It also displaces the fat around the organ, without label.
+        outside: Whether the lesion also displaces fat around the organ; that part gets no label.
     """
     radii, seed = radius * rng.normal(1, 0.1, 3), rng.spawn(1)[0]
     part = body.crop(center - 1.4 * radius, center + 1.4 * radius)

@@ -24,10 +24,10 @@ def add_liver(body: Region, patient: SyntheticPatient, rng: np.random.Generator)
 
 
 def _liver_lobes(part: Region, size: float, cirrhotic: bool, rng: np.random.Generator) -> np.ndarray:
-    """Distance to a liver before it meets its neighbours.
+    """Distance to a liver before its neighbours indent it.
 
-    Forms that differ much between people: the left lobe stops at the midline or reaches the spleen, the right lobe is
-    flat or bulges, or has a tongue that reaches the iliac crest (Riedel). In cirrhosis the right lobe shrinks, left and
+    The form differs much between people: the left lobe stops at the midline or reaches the spleen; the right lobe is
+    flat, bulges, or has a tongue that reaches the iliac crest (Riedel). In cirrhosis the right lobe shrinks, left and
     caudate lobe grow, and the surface is nodular.
     """
     right_size, left_size = (0.9 * size, 1.12 * size) if cirrhotic else (size, size)
@@ -76,7 +76,7 @@ def _liver_underside(part: Region, size: float, rng: np.random.Generator) -> np.
 
 
 def _cut_fissures(part: Region, liver: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Cut the clefts, which contain fat: falciform and venous ligament, and folds of the diaphragm now and then."""
+    """Cut the clefts, which contain fat: falciform and venous ligament, and in some livers folds of the diaphragm."""
     wide, deep, venous = rng.uniform(2.5, 8), rng.uniform(20, 50), rng.uniform(0.8, 3)
     x = rng.normal(10, 6)
     notch = ellipsoid(part, (x, 108, 14), (wide, deep, 40)) + 1.5 * part.field(rng, 30)
@@ -97,9 +97,9 @@ def _cut_fissures(part: Region, liver: np.ndarray, rng: np.random.Generator) -> 
 
 
 def _add_gallbladder(part: Region, rng: np.random.Generator) -> None:
-    """Add the gallbladder, from contracted to hydrops (more than 40 mm wide); one in eight has none.
+    """Add the gallbladder, from contracted to hydrops (more than 40 mm wide); one patient in eight has none.
 
-    Normal: 70 to 100 mm long, 20 to 40 mm wide, 30 to 50 mL when fasting.
+    A normal one is 70 to 100 mm long and 20 to 40 mm wide, and holds 30 to 50 mL when fasting.
     """
     removed = rng.random() < 0.12
     wide = float(np.clip(np.exp(rng.normal(0, 0.33)), 0.35, 1.9))

@@ -1,4 +1,4 @@
-"""Diseases of the liver and the gallbladder. The rule for the label is in `lesions`."""
+"""Diseases of the liver and the gallbladder. `lesions` states what the label includes."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ _LIVER_CORNERS = (-110.0, -80, -130), (145.0, 130, 135)  # in mm, of a box that 
 _GALLBLADDER = (48.0, 58, -14), (24.0, 34, 40)
 
 # Share of patients with each disease. 18 % have cysts (CT of 617 patients, Carrim and Murchison 2003,
-# doi:10.1016/S0009-9260(03)00165-X). What is rare in life is more frequent here: a network must have seen it.
+# doi:10.1016/S0009-9260(03)00165-X). Rare diseases are more frequent than in life, so that networks see them.
 _LIVER = {"cysts": 0.18, "haemangiomas": 0.07, "metastases": 0.09, "hypervascular": 0.03, "tumour": 0.04}
 _LIVER |= {"uneven fat": 0.06, "granulomas": 0.05, "bile ducts": 0.03}
 _GALLSTONES = 0.15
@@ -26,7 +26,7 @@ _KINDS = {  # lesions: mean number, most, median radius, spread, largest radius
 
 
 def add_liver_disease(body: Region, patient: SyntheticPatient, polycystic: bool, rng: np.random.Generator) -> None:
-    """Change the finished liver; `polycystic`: with many cysts, as in polycystic kidney disease."""
+    """Add disease to the finished liver; `polycystic` adds many cysts, as in polycystic kidney disease."""
     has = dict(zip(_LIVER, rng.random(len(_LIVER)), strict=True))
     streams = dict(zip(_LIVER, rng.spawn(len(_LIVER)), strict=True))
     old = min(2.0, max(0.1, patient.age / 55))
@@ -87,7 +87,7 @@ def _add_uneven_liver(body: Region, cirrhosis: bool, rng: np.random.Generator) -
 
 
 def _widen_bile_ducts(body: Region, rng: np.random.Generator) -> None:
-    """Add dilated bile ducts beside the portal veins; now and then they contain gas."""
+    """Add dilated bile ducts beside the portal veins; in a quarter of the patients they contain gas."""
     content = "gas" if rng.random() < 0.25 else "bile"
     root = np.array((30.0, 50, 30))
     part = body.crop((-80, -60, -60), (140, 110, 120))

@@ -22,7 +22,7 @@ ARMS = {"up": 0.72, "down": 0.16, "belly": 0.07, "absent": 0.05}
 # kidneys: parenchyma by MRI of 1815 adults, medians of women and men, J Clin Med 2024;13:769.
 VOLUME_SPREAD = {"liver": 0.18, "spleen": 0.4, "kidney": 0.16}
 
-# Share of patients of 55 years with a cirrhotic liver; more often than in life, because a network must have seen it.
+# Share of patients of 55 years with a cirrhotic liver. It is larger than in life, so that networks see cirrhosis.
 _CIRRHOTIC = 0.06
 
 
@@ -34,7 +34,7 @@ class SyntheticPatient:
         phase: Contrast phase, a key of `tissues.PHASES`.
         hu: Mean HU of each tissue.
         female: Sex.
-        age: In years; children are smaller, bones of the old are less dense and their vessels calcified.
+        age: In years. Children are smaller; old patients have less dense bones and calcified vessels.
         position: A key of POSITIONS: supine, prone, or lying on the right or left side.
         arms: A key of ARMS; absent: outside the field of view.
         scale: Size of the body along x, y, z relative to the average.
@@ -62,7 +62,7 @@ class SyntheticPatient:
 
     @property
     def gap_mm(self) -> float:
-        """Thickness of the fat plane between two organs: those of thin patients and children touch."""
+        """Thickness of the fat plane between two organs; 0 in thin patients and children, whose organs touch."""
         return max(0.0, 6.5 * self.visceral - 0.8)
 
 

@@ -28,13 +28,13 @@ LABELS = {
     "left_kidney": 13,
 }
 
-# What may be painted into a vessel without taking its label: its blood, its wall, and devices. Organs keep their label
-# under any tissue, because veins and lesions are part of them; a vessel only passes its neighbours.
+# Tissues that may be painted into a vessel without removing its label: its blood, its wall, and devices. Organs keep
+# their label under any tissue, because veins and lesions are part of them.
 _PARTS_OF_VESSELS = {
     "aorta": {"aorta", "calcification", "thrombus", "metal", "plastic"},
     "vena_cava": {"vena_cava", "lower_cava", "calcification", "metal", "plastic"},
 }
-# The label after a tissue was painted without organ: one per code of TISSUES and label before, uint8.
+# The label of a voxel after a tissue was painted without `organ`, by the tissue's code and the label before; uint8.
 _LABEL_AFTER = np.tile(np.arange(max(LABELS.values()) + 1, dtype=np.uint8), (len(CODES), 1))
 for _vessel, _parts in _PARTS_OF_VESSELS.items():
     _LABEL_AFTER[[code for _name, code in CODES.items() if _name not in _parts], LABELS[_vessel]] = 0
@@ -78,7 +78,7 @@ class Region:
 
     @property
     def height(self) -> np.ndarray:
-        """(I,J,K) height above the table's direction in mm: gas rises to where it is large. For a supine patient, y."""
+        """(I,J,K) position in mm against gravity, e.g. y for a supine patient. Gas collects where it is large."""
         right, front = self.up
         if right == 0:
             return self.y if front > 0 else -self.y
@@ -131,7 +131,7 @@ class Region:
         Args:
             distance: (I,J,K) signed distance to its surface in mm, negative inside.
             gap_mm: Width of the fat plane that is kept free.
-            whole: Leave out specks that the others cut off, as of an organ that is one piece.
+            whole: Remove specks that other structures cut off, for an organ that is one piece.
         """
         claimed: np.ndarray = np.maximum(distance, np.float32(gap_mm) - self.free)
         if whole:

@@ -59,7 +59,7 @@ _BASIN = np.array(
     ]
 )
 
-# Fat of a lowered arm in mm up to which it is as thick as on the trunk, and the share of what exceeds it.
+# Up to this thickness in mm, the fat of a lowered arm is as thick as on the trunk; of the rest, it has only this share.
 _ARM_FAT_MM, _ARM_SHARE = 13.0, 0.25
 
 # Exponent n of the trunk's cross-section, a superellipse |x/a|^n + |y/b|^n = 1.

@@ -68,10 +68,11 @@ def _hardening(patient: SyntheticPatient) -> float:
 def _add_aorta(
     part: Region, patient: SyntheticPatient, size: float, shift: np.ndarray, rng: np.random.Generator
 ) -> None:
-    """Add the aorta: straight in the young, winding, wide and calcified in the old, now and then an aneurysm.
+    """Add the aorta: straight in young patients, winding, wide and calcified in old ones, sometimes with an aneurysm.
 
-    Infrarenal diameter about 15 to 20 mm, an aneurysm is 30 mm and more; it is found in about 1 to 5 % of men over 65
-    (screening studies quoted in the guideline of the Society for Vascular Surgery, doi:10.1016/j.jvs.2017.10.044).
+    The infrarenal diameter is about 15 to 20 mm; an aneurysm has 30 mm or more and is found in about 1 to 5 % of men
+    over 65 (screening studies quoted in the guideline of the Society for Vascular Surgery,
+    doi:10.1016/j.jvs.2017.10.044).
     """
     path = np.array([(-14.0, 8, 190), (-11, 22, 90), (-7, 28, 30), (-6, 29, -30), (-5, 30, -75), (-2, 28, _FORK_MM)])
     winding = 1 + 0.14 * max(0.0, patient.age - 50)
@@ -113,8 +114,8 @@ def _add_plaques(part: Region, vessel: np.ndarray, amount: float, rng: np.random
 def _add_cava(part: Region, patient: SyntheticPatient, shift: np.ndarray, rng: np.random.Generator) -> None:
     """Add the vena cava: a flat slit in some patients, round and wide in others.
 
-    Below the renal veins its blood comes from the legs and enhances late. In arterial phase, bright blood of the renal
-    veins mixes with it in streams.
+    Below the renal veins its blood comes from the legs and enhances late. In the arterial phase, bright blood from the
+    renal veins mixes with it in streams.
     """
     flat = float(rng.uniform(0.35, 1.05))
     size = float(rng.uniform(0.9, 1.1)) * (0.8 if patient.age < 12 else 1)
@@ -149,7 +150,7 @@ def add_branches(
     side: int = 1,
     plaque: float = -1.0,
 ) -> None:
-    """Add vessels that take the room which is left. Paths are mirrored for side -1; `plaque` as in _add_plaques."""
+    """Add vessels in the room that is left. Paths are mirrored for side -1; `plaque` is the amount for _add_plaques."""
     for points, ends in branches:
         path = np.array(points, dtype=float) * (side, 1, 1)
         if side < 0:

@@ -159,8 +159,9 @@ def refuse_parallel_sweep(trainer: DictConfig) -> None:
         devices = trainer.get("devices", 1)
         if devices not in (1, "1", [0]):
             msg = (
-                f"trainer.devices={devices} needs as many processes for each job of a sweep; add hydra/launcher=slurm, "
-                f"or hydra/launcher=submitit_local hydra.launcher.tasks_per_node={devices} without a cluster"
+                f"trainer.devices={devices} needs several processes for each job of a sweep, so it needs a launcher; "
+                "add hydra/launcher=slurm on a cluster, or hydra/launcher=submitit_local "
+                f"hydra.launcher.tasks_per_node={devices} on one machine"
             )
             raise UserError(msg)
 

@@ -4,7 +4,7 @@ from omegaconf import DictConfig
 
 from segment.errors import UserError
 
-# Exact resume and training with several processes rely on these values. Beside each is what another value would do.
+# Resuming exactly and training with several processes rely on these values. The text says what another value would do.
 FIXED = {
     "reload_dataloaders_every_n_epochs": (1, "would train every epoch on the same patches"),
     "use_distributed_sampler": (False, "would split each process's share of the cases a second time"),

@@ -19,7 +19,7 @@ UNPRINTED = ("epochs", "seeds", "start_time", "end_time")  # columns that only t
 
 
 def best_trial(trials: Iterable[FrozenTrial], direction: str) -> FrozenTrial | None:
-    """The finished trial with the best value, the first one of equals; None if none has finished."""
+    """The finished trial with the best value, the first of several equal ones; None if none has finished."""
     done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     sign = -1 if direction == "maximize" else 1
     return min(done, key=lambda trial: sign * (trial.value or 0), default=None)
@@ -66,11 +66,11 @@ def write_best(path: Path, trial: FrozenTrial, overrides: Sequence[str]) -> None
 
 
 def write_yaml(path: Path, content: dict[str, Any]) -> None:
-    """Write plain values without absolute paths, and a comment if there was one."""
+    """Write plain values. Absolute paths are shortened, and a comment at the top says so."""
     private = without_paths(content)
     text = yaml.safe_dump(private, sort_keys=False)
     if private != content:
-        text = "# Absolute paths are shortened to their last name: complete them before use.\n" + text
+        text = "# Absolute paths are shortened to their last part; complete them before use.\n" + text
     write_text(path, text)
 
 

@@ -630,7 +630,7 @@ def test_more_than_a_thousand_tests_need_a_reference(compare, tmp_path):
     code, _, err = compare("sweep", "output=out")
     assert code == 2
     assert err.startswith(
-        "error: 16 arms make 1080 tests, too many to find anything; name the arm to compare with: ref"
+        "error: 16 arms make 1080 tests, too many to detect differences; compare all arms with one of them: ref"
     )
     code, out, _ = compare("sweep", "reference=A", "output=out", "metrics=[dice]")
     assert code == 0

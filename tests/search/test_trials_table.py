@@ -68,7 +68,7 @@ def test_best_trial_is_written_as_overrides_without_absolute_paths(tmp_path):
     assert "#" not in path.read_text()
     write_best(path, TRIALS[2], ["data.sources.x.root=/home/me/cts"])
     assert yaml.safe_load(path.read_text())["overrides"][0] == "data.sources.x.root=cts"
-    assert path.read_text().startswith("# Absolute paths are shortened to their last name")
+    assert path.read_text().startswith("# Absolute paths are shortened to their last part")
 
 
 def test_printed_table_starts_with_the_best(capsys, monkeypatch):

@@ -1,4 +1,4 @@
-"""Fill what a label map leaves unlabelled, without a CT, with typical anatomy around and between the organs."""
+"""Fill the unlabelled voxels of a label map without a CT: with typical anatomy around and between the organs."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from segment.phantom.tissues import CODES
 
 Filling = tuple[np.ndarray, dict[str, np.ndarray]]
 
-_WALL = ("bone", "muscle")  # with these in the map, the hull of the labels nearly reaches the fat below the skin
+
 _BELLY = ("liver", "spleen", "stomach", "kidney", "pancreas", "gallbladder")
 SKIN_MM = 2.0
 BOWEL = 0.45  # share of the free room in the belly that bowel takes
@@ -116,18 +116,20 @@ def _above_diaphragm(structure: np.ndarray, kinds: Sequence[str], spacing_mm: np
 
 
 def _middle_mm(structure: np.ndarray, kinds: Sequence[str], spacing_mm: np.ndarray) -> tuple[float, float]:
-    """Middle of the vertebrae from the right-left and back-front axes, by the organs in front of them."""
+    """Position (x, y) in mm of the middle of the vertebrae, estimated from the organs in front of them."""
     vessels = _mask_of(structure, kinds, ("aorta", "vena_cava"))
     kidneys = _mask_of(structure, kinds, ("kidney",))
     known = structure > 0
-    across = vessels if vessels.any() else kidneys if kidneys.any() else known
-    i = np.argwhere(across.any(axis=(1, 2)))
-    x = float(i.min() + i.max()) / 2 * float(spacing_mm[0])
     if vessels.any():
-        y = float(np.argwhere(vessels.any(axis=(0, 2))).min()) * float(spacing_mm[1]) - 12
+        landmark, behind_mm = vessels, 12
+    elif kidneys.any():
+        landmark, behind_mm = kidneys, -12
     else:
-        j = np.argwhere((kidneys if kidneys.any() else known).any(axis=(0, 2)))
-        y = float(j.min()) * float(spacing_mm[1]) + 12
+        landmark, behind_mm = known, -12
+    i = np.argwhere(landmark.any(axis=(1, 2)))
+    j = np.argwhere(landmark.any(axis=(0, 2)))
+    x = float(i.min() + i.max()) / 2 * float(spacing_mm[0])
+    y = float(j.min()) * float(spacing_mm[1]) - behind_mm
     return x, y
 
 
@@ -155,7 +157,7 @@ def _heart(chest: np.ndarray, structure: np.ndarray, kinds: Sequence[str], spaci
 def _spine(
     filling: np.ndarray, inside: np.ndarray, structure: np.ndarray, kinds: Sequence[str], spacing_mm: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Draw discs, canal and the muscles beside the spine, and return the mask of the vertebrae."""
+    """Add discs, canal and the muscles beside the spine, and return the mask of the vertebrae."""
     x_mm, y_mm = _middle_mm(structure, kinds, spacing_mm)
     i, j, k = np.ogrid[tuple(map(slice, filling.shape))]
     x, y, z = i * spacing_mm[0] - x_mm, j * spacing_mm[1] - y_mm, k * spacing_mm[2]
