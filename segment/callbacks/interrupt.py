@@ -17,7 +17,7 @@ from segment.runtime.signals import SIGNALS, STOPPED, STOPPED_BY_HAND, Handler, 
 
 log = logging.getLogger(__name__)
 
-REQUEUE_S = 120  # time for the first process to requeue the job, in which the others wait
+REQUEUE_S = 120  # the other processes wait this long for the first one to requeue the job
 STEP_S = 30.0  # a step counts as stalled after STEP_S plus STEPS times the longest step so far
 STEPS = 4
 
@@ -76,7 +76,7 @@ class Interrupt(Checkpoint):
         """Store the current signal handlers, before Lightning installs its own, which save nothing."""
         self.is_first = trainer.is_global_zero
         self.before = {number: signal.getsignal(number) for number in SIGNALS}
-        # These are ignored in the background of a script and under `nohup`, and must stay so.
+        # A process in the background of a script, or under `nohup`, ignores these two, and must continue to do so.
         for number in (signal.SIGINT, signal.SIGHUP):
             if self.before[number] == signal.SIG_IGN:
                 del self.before[number]

@@ -55,7 +55,7 @@ class Cases:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run has to do.
+    """The epochs, steps and cases of a run, and its limits.
 
     Attributes:
         patches: Patches of an epoch, over all processes.

@@ -17,8 +17,8 @@ def shift_schedules(epoch: int, criterion: nn.Module, callbacks: Iterable[pl.Cal
 
     Args:
         epoch: The epoch of the run that epoch 0 of the trial shall be like.
-        criterion: The loss, whose `Ramp` modules are modified in place.
-        callbacks: The callbacks, of which those of type `Freeze` are modified in place.
+        criterion: The loss; its `Ramp` modules are modified in place.
+        callbacks: The callbacks; those of type `Freeze` are modified in place.
     """
     for part in criterion.modules():
         if isinstance(part, Ramp):

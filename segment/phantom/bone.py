@@ -1,4 +1,4 @@
-"""What all bones have in common: a cortex around marrow."""
+"""Bones: a cortex around marrow."""
 
 import numpy as np
 

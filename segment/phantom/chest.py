@@ -105,12 +105,12 @@ def _paint_lungs(box: Region, lung: np.ndarray, patient: SyntheticPatient, rng: 
     _add_lung_vessels(box, lung, rng)
     lumps = int(rng.integers(1, 5)) if rng.random() < 0.12 else 0
     for _ in range(lumps):
-        place = np.array((rng.choice((-1, 1)) * rng.uniform(45, 115), rng.uniform(-55, 90), rng.uniform(70, 270)))
+        center = np.array((rng.choice((-1, 1)) * rng.uniform(45, 115), rng.uniform(-55, 90), rng.uniform(70, 270)))
         radius = float(np.clip(np.exp(rng.normal(2.0, 0.6)), 3, 40))
-        low, high = place - radius - 5, place + radius + 5
+        low, high = center - radius - 5, center + radius + 5
         near, around = box.crop(low, high), cut(box, lung, low, high)
         rough = 0.18 * radius * near.field(rng, max(radius, 4))
-        near.paint(np.maximum(ellipsoid(near, place, (radius,) * 3) + rough, around), "lung_mass")
+        near.paint(np.maximum(ellipsoid(near, center, (radius,) * 3) + rough, around), "lung_mass")
 
 
 def _add_lung_vessels(box: Region, lung: np.ndarray, rng: np.random.Generator) -> None:

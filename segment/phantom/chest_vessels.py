@@ -12,7 +12,7 @@ from segment.phantom.shapes import FAR_MM, curve, tube
 Path = list[tuple[float, float, float]]
 
 # Points in mm with the radius at both ends.
-_ROOT: Path = [(-12, 60, 160), (-7, 60, 172), (4, 62, 190)]  # of the aorta, moves with the heart
+_ROOT: Path = [(-12, 60, 160), (-7, 60, 172), (4, 62, 190)]  # root of the aorta, which moves with the heart
 _ARCH: Path = [(10, 56, 212), (8, 40, 236), (-4, 20, 243), (-17, 2, 232), (-20, -3, 212), (-15, 6, 190), (-13, 11, 168)]
 _PULMONARY: list[tuple[Path, tuple[float, float]]] = [
     ([(-17, 78, 172), (-22, 68, 190), (-23, 50, 205)], (13.5, 13)),

@@ -66,11 +66,12 @@ def _colon_path(patient: SyntheticPatient, high: bool, rng: np.random.Generator)
 
 def _colon_radii(number: int, rng: np.random.Generator) -> np.ndarray:
     """Half width at every point: sections are wide or collapsed, haustra are about 30 mm long."""
-    place = np.linspace(0, 1, number)
+    position = np.linspace(0, 1, number)
     sections = rng.normal(0, 0.2, 9)
     empty = rng.random(9) < (0.08, 0.1, 0.15, 0.25, 0.3, 0.3, 0.4, 0.5, 0.5)
     sections += np.where(empty, np.log(0.5), 0)
-    width = np.interp(place, *np.array(_COLON_WIDTH).T) * np.exp(np.interp(place, np.linspace(0, 1, 9), sections))
+    width = np.interp(position, *np.array(_COLON_WIDTH).T)
+    width = width * np.exp(np.interp(position, np.linspace(0, 1, 9), sections))
     phase = np.cumsum(2 * np.pi * 8 / rng.uniform(24, 40, number))
     return np.asarray(width * rng.uniform(0.8, 1.2) * (1 + rng.uniform(0.08, 0.22) * np.sin(phase)))
 

@@ -45,7 +45,8 @@ def sample_findings(patient: SyntheticPatient, rng: np.random.Generator) -> Find
     portal, fluid = rng.random(2)
     thickness = float(min(40.0, np.exp(rng.normal(np.log(11), 0.65))))
     portal_hypertension = bool(portal < (0.6 if patient.cirrhotic else 0.015))
-    return Findings(portal_hypertension, thickness if fluid < (0.6 if portal_hypertension else 0.05) else 0.0)
+    has_ascites = fluid < (0.6 if portal_hypertension else 0.05)
+    return Findings(portal_hypertension, thickness if has_ascites else 0.0)
 
 
 def add_disease(

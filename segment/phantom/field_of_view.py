@@ -44,7 +44,7 @@ def sample_field_of_view(
     """Sample the part of the body and the grid. The number of voxels is given, so a longer scan has thicker slices.
 
     Args:
-        patient: Who is scanned.
+        patient: The patient.
         shape: Number of voxels along right, front, head.
         rng: Random numbers.
         scans: Keys of SCANS to choose from, at least one. They keep their shares relative to each other.

@@ -8,7 +8,7 @@ from segment.phantom.patient import SyntheticPatient
 from segment.phantom.region import Region
 from segment.phantom.shapes import ellipsoid, smooth_max, smooth_min, tube
 
-_MIDDLE = np.array((-16.0, 58.0, 136.0))  # about which it is scaled and turned, in mm
+_MIDDLE = np.array((-16.0, 58.0, 136.0))  # in mm; the heart is scaled and turned about this point
 _LONG_AXIS = np.array((-0.70, 0.52, -0.49))  # of the left ventricle, from base to apex
 # Middle and half axes in mm of an average heart; ventricles along their long axes.
 _LEFT_VENTRICLE = ((-46.0, 66.0, 124.0), (46.0, 28.0, 28.0))

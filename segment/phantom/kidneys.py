@@ -27,7 +27,7 @@ _SIDES = (("right_kidney", 1), ("left_kidney", -1))
 
 @dataclass(frozen=True)
 class KidneyPlan:
-    """Where a kidney lies and how it looks.
+    """Position, size and form of a kidney.
 
     Attributes:
         center: Centre in anatomical mm.

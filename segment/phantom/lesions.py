@@ -41,9 +41,9 @@ def sample_in_organ(
     Args:
         body: The region.
         organ: A key of LABELS.
-        corners: Of a box that holds the organ in every patient, in mm.
+        corners: Two corners of a box that contains the organ in every patient, in mm.
         rng: Random numbers.
-        number: How many.
+        number: Number of points.
     """
     points = rng.uniform(*corners, (40 * number, 3))
     return points[sample(body, body.label == LABELS[organ], points, 1) > 0][:number]

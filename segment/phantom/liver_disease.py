@@ -30,7 +30,11 @@ def add_liver_disease(body: Region, patient: SyntheticPatient, polycystic: bool,
     has = dict(zip(_LIVER, rng.random(len(_LIVER)), strict=True))
     streams = dict(zip(_LIVER, rng.spawn(len(_LIVER)), strict=True))
     old = min(2.0, max(0.1, patient.age / 55))
-    present = {name for name, share in _LIVER.items() if has[name] < share * (old if name != "uneven fat" else 1)}
+    present = set()
+    for name, share in _LIVER.items():
+        by_age = 1 if name == "uneven fat" else old
+        if has[name] < share * by_age:
+            present.add(name)
     if "uneven fat" in present or patient.cirrhotic:
         _add_uneven_liver(body, patient.cirrhotic, streams["uneven fat"])
     if "cysts" in present or polycystic:

@@ -30,7 +30,7 @@ class Scan:
 
 
 def add_table(body: Region, back_mm: float, rng: np.random.Generator) -> None:
-    """Add mattress and table below the patient; they are straight, unlike the bent patient. Some scans show no table.
+    """Add mattress and table below the patient. They are straight, the patient is bent. Some scans show no table.
 
     Tables differ in width, in how far their edges rise, and in thickness; some have rails at the edges.
     """

@@ -24,7 +24,8 @@ def ellipsoid(region: Region, center: Point, radii: Point, turn: np.ndarray | No
     """
     offset = [value - np.float32(c) for value, c in zip((region.x, region.y, region.z), center, strict=True)]
     if turn is not None:
-        offset = [sum(np.float32(w) * o for w, o in zip(row, offset, strict=True)) for row in turn]  # type: ignore[misc]
+        x, y, z = offset
+        offset = [row[0] * x + row[1] * y + row[2] * z for row in turn.astype(np.float32)]
     scaled = [o / np.float32(r) for o, r in zip(offset, radii, strict=True)]
     level = np.sqrt(sum(s * s for s in scaled))
     slope = np.sqrt(sum((s / np.float32(r)) ** 2 for s, r in zip(scaled, radii, strict=True)))

@@ -108,7 +108,7 @@ def _measure(body: Region, patient: SyntheticPatient, rng: np.random.Generator) 
     column = smooth_max(column, -315 - body.z, 30)
     arms, breasts = sample_arms(patient, rng), sample_breasts(patient, rng)
     lean = smooth_min(column, limb_surface(body, arms, 1.3 * patient.subcutaneous_mm + 12), 18)
-    table = back_mm(patient) - body.height  # the table flattens what lies on it
+    table = back_mm(patient) - body.height  # the table flattens the parts that lie on it
     lean = smooth_max(lean, table + 5, 30)
     cage, _ = _section(body, _CAGE)
     cage = np.where(body.z > _CAGE[0, 0], np.maximum(cage, column + 2), column)
@@ -143,7 +143,7 @@ def _thin_arm_fat(body: Region, arms: tuple[Arm, Arm], column: np.ndarray, fat: 
             continue
         low, high = arm.path.min(0) - reach, arm.path.max(0) + reach
         part = lowered.crop(low, (*high[:2], 200))  # the shoulder above is wide in the obese
-        near = tube(part, arm.path, ARM_RADII + most) + most  # exact as far away as the skin
+        near = tube(part, arm.path, ARM_RADII + most) + most  # exact up to the skin
         nearer = np.clip((part.hu - near) / 40 + np.float32(0.5), 0, 1)
         nearer *= np.clip((200 - part.z) / 60, 0, 1)
         excess = np.maximum(part.free - np.float32(_ARM_FAT_MM), 0)

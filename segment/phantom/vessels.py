@@ -83,7 +83,8 @@ def _add_aorta(
     radii = radii * float(np.exp(rng.normal(0, 0.09)))
     old = max(0.0, patient.age - 55) / 30
     aneurysm, ectasia = rng.random(2)
-    bulge = float(rng.uniform(6, 24)) if aneurysm < (0.02 if patient.female else 0.06) * old * 2 else 0.0
+    aneurysm_share = (0.02 if patient.female else 0.06) * old * 2
+    bulge = float(rng.uniform(6, 24)) if aneurysm < aneurysm_share else 0.0
     bulge += float(rng.uniform(0, 4)) * (ectasia < old)
     middle, length = rng.uniform(-85, -45), rng.uniform(14, 28)
     radii += bulge * np.exp(-(((points[:, 2] - middle) / length) ** 2)).astype(float)

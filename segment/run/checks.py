@@ -18,7 +18,7 @@ def check_memory(datamodule: CTDataModule, module: SegmentationModule, trainer: 
     """Check that batches, training steps and masks fit into memory, and that the network accepts the patch size.
 
     Raises:
-        UserError: With the first size that is too large, or that the network does not accept.
+        UserError: When a size is too large, or the network does not accept it.
     """
     device, dtype = trainer.strategy.root_device, activations(str(trainer.precision))
     check_batch(datamodule.batch_size, datamodule.patch_size, datamodule.num_workers)

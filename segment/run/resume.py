@@ -154,7 +154,7 @@ def _refuse_other_steps(cfg: DictConfig, folder: Path) -> None:
     Changes that only follow from another number of epochs are accepted.
 
     Raises:
-        UserError: With the first key that changed.
+        UserError: When there is such a change; the message names the first key.
     """
     copy = with_values(cfg, allow_changed=[])
     changed = _changed(copy, {}, folder, origins=(*IN_CHECKPOINT, "trainer.max_epochs"))

@@ -19,7 +19,7 @@ def check_length(trainer: DictConfig) -> None:
     with a length in steps would log some of them twice.
 
     Raises:
-        UserError: With what to set instead.
+        UserError: When there is one; the message states what to set instead.
     """
     if trainer.get("max_steps") not in (None, -1):
         msg = (
@@ -37,7 +37,7 @@ def check_fixed(trainer: DictConfig) -> None:
     """Refuse other values of the options in `FIXED`.
 
     Raises:
-        UserError: With what the value would do.
+        UserError: When one of them has another value; the message states what this value would do.
     """
     for name, (value, consequence) in FIXED.items():
         if trainer.get(name, value) != value:

@@ -122,7 +122,10 @@ class Worker:
         finished = [trial.user_attrs for trial in self.search.trials() if trial.state.is_finished()]
         if len(finished) < min(MAX_SAME_ERRORS, self.limit or MAX_SAME_ERRORS):
             return
-        errors = {attributes["why"] if attributes.get("exit") == USER_ERROR else None for attributes in finished}
+        errors = set()
+        for attributes in finished:
+            is_user_error = attributes.get("exit") == USER_ERROR
+            errors.add(attributes["why"] if is_user_error else None)
         if len(errors) == 1 and None not in errors:
             msg = f"every training fails: {errors.pop()}"
             raise UserError(msg)

@@ -18,7 +18,7 @@ TURN_DEGREES = 5.0  # standard deviation of the rotation about each axis
 
 
 def smooth_field(shape: Sequence[int], spacing_mm: np.ndarray, cell_mm: float, rng: np.random.Generator) -> np.ndarray:
-    """Smooth random field (I,J,K) float32: cubic B-splines of uniform control values in -1 … 1, which bound the field.
+    """Smooth random field (I,J,K) float32 in -1 … 1: cubic B-splines with uniform random control values.
 
     Args:
         shape: Voxels of the field.

@@ -45,7 +45,7 @@ def synthesise(
         body: The body.
         spacing_mm: (3,) size of a voxel.
         rng: Random numbers.
-        strength: Of the deformation, in 0 … 1.
+        strength: Strength of the deformation, in 0 … 1.
     """
     deformation = sample_deformation(rng, strength)
     shape, middle_mm = _field_of_view(body, deformation.matrix, spacing_mm, rng)
