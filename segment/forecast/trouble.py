@@ -34,9 +34,9 @@ def small_volumes(shapes: Sequence[Sequence[int]], patch_size: Sequence[int]) ->
 def rare_organs(
     classes_by_case: Sequence[Sequence[int]], organs: Sequence[str], patches: int, foreground_share: float
 ) -> list[str]:
-    """Warn of organs that few training cases show, and of organs around which few patches are placed.
+    """Warn of organs that few training cases show, or around which few patches are placed.
 
-    Few are less than a tenth of the training cases, and less than one patch per epoch.
+    Few means less than a tenth of the training cases, or less than one patch per epoch.
 
     Args:
         classes_by_case: Class indices that each training case shows, without background.
