@@ -114,11 +114,17 @@ class Predict(TypedDict):
     output: Text
     series: str | None
     straighten: bool
+    organs: list[Text] | None
+    organ_files: bool
+    dicom_seg: bool
     device: Text
     pictures: bool
     resume: bool
     overwrite: bool
+    watch: bool
+    settle_s: PositiveFloat
     trust: list[str]
+    anatomy: TargetNode
 
 
 class Compare(TypedDict):

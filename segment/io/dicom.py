@@ -120,7 +120,8 @@ class SeriesFolder:
         if not regular:
             values, affine = straighten_stack(values, stack)
         header = geometry_header(values.shape, affine)
-        return as_ct(self.path, Scan(values, affine, header, values.shape, is_straightened=not regular))
+        ordered = tuple(one.path for one in stack.slices)
+        return as_ct(self.path, Scan(values, affine, header, values.shape, is_straightened=not regular, files=ordered))
 
 
 def _group_headers(paths: Iterable[Path]) -> Groups:

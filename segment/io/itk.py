@@ -9,7 +9,7 @@ from segment.errors import UserError
 from segment.io.decoding import decoding
 from segment.io.grid import Grid, check_geometry, check_shape
 from segment.io.scan import Scan, geometry_header
-from segment.io.text_header import TextHeader, read_text_header
+from segment.io.text_header import LPS, TextHeader, read_text_header
 
 
 def read_itk(path: Path) -> Scan:
@@ -62,10 +62,23 @@ def _open(path: Path) -> tuple[TextHeader, SimpleITK.ImageFileReader]:
 
 def _affine(path: Path, reader: SimpleITK.ImageFileReader, header: TextHeader) -> np.ndarray:
     """Return the affine (4,4), voxel → RAS+ mm."""
-    count = reader.GetDimension()
-    affine = np.eye(4)
-    affine[:3, :3] = np.reshape(reader.GetDirection(), (count, count))[:3, :3] * reader.GetSpacing()[:3]
-    affine[:3, 3] = reader.GetOrigin()[:3]
-    affine[:3] *= np.reshape(header.to_ras, (3, 1))
+    affine = affine_of(reader, header.to_ras)
     check_geometry(path, affine, header.spacing_mm)
+    return affine
+
+
+def affine_of(
+    image: SimpleITK.Image | SimpleITK.ImageFileReader, to_ras: tuple[float, float, float] = LPS
+) -> np.ndarray:
+    """Return the affine (4,4), voxel → RAS+ mm, of an image or of a file whose header was read.
+
+    Args:
+        image: At least three dimensions.
+        to_ras: Signs that convert its world to RAS+.
+    """
+    count = image.GetDimension()
+    affine = np.eye(4)
+    affine[:3, :3] = np.reshape(image.GetDirection(), (count, count))[:3, :3] * image.GetSpacing()[:3]
+    affine[:3, 3] = image.GetOrigin()[:3]
+    affine[:3] *= np.reshape(to_ras, (3, 1))
     return affine

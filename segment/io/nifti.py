@@ -35,13 +35,19 @@ def read_nifti(path: Path) -> Scan:
         # Read to the end, where a gzip stream has its checksum. Otherwise a file without its last bytes is accepted.
         while stream.read(1 << 20):
             pass
-    header = type(image.header)()
-    header.set_data_shape(image.shape)
+    header, is_oriented = geometry_of(image.header)
+    values = _scaled(raw, image.dataobj.slope, image.dataobj.inter).reshape(image.shape[:3])
+    return Scan(values, image.affine, header, image.shape, is_oriented=is_oriented)
+
+
+def geometry_of(stored: nib.Nifti1Header) -> tuple[nib.Nifti1Header, bool]:
+    """Return the geometry of a header as a header for a mask, and whether it states which way the axes run."""
+    header = type(stored)()
+    header.set_data_shape(stored.get_data_shape())
     header.set_data_dtype(np.uint8)
     for field in _GEOMETRY_FIELDS:
-        header[field] = image.header[field]
-    values = _scaled(raw, image.dataobj.slope, image.dataobj.inter).reshape(image.shape[:3])
-    return Scan(values, image.affine, header, image.shape, is_oriented=_is_oriented(image.header))
+        header[field] = stored[field]
+    return header, _is_oriented(stored)
 
 
 def read_nifti_grid(path: Path) -> Grid:
