@@ -19,6 +19,7 @@ COMMANDS = {
     "compare": ("show which runs are better, and how sure that is", "segment compare outputs/quick/sweeps/<date_time>"),
     "merge": ("one table of several runs, e.g. folds", "segment merge runs=outputs/quick/sweeps/<date_time>"),
     "predict": ("segment CTs", "segment predict input=ct.nii.gz output=masks"),
+    "export": ("write a checkpoint as one file for ONNX", "segment export ckpt=best.ckpt output=organs.onnx"),
     "demo": ("train on synthetic CTs, then segment a real one", "segment demo"),
 }
 # Commands with a conf/<command>.yaml, and their required keys.
@@ -27,6 +28,7 @@ CONFIGURED = {
     "evaluate": ("ckpt",),
     "merge": ("runs",),
     "predict": ("input", "output"),
+    "export": ("output",),
 }
 POSITIONAL = {"compare": "runs"}  # the key for words without one: `segment compare a b` means `runs=[a,b]`
 # Hydra handles these options.

@@ -26,6 +26,7 @@ def load(
     ckpt: PathLike | Sequence[PathLike] = "starter",
     *,
     device: str = "auto",
+    engine: str = "auto",
     organs: Sequence[str] | None = None,
     trust: Sequence[str] = (),
 ) -> "Predictor":
@@ -34,24 +35,28 @@ def load(
     Loading never runs code from a checkpoint.
 
     Args:
-        ckpt: A file of `segment train`, a glob, or a list of them. `starter` loads the weights of the package, which
-            were trained on synthetic CTs only and are for research.
+        ckpt: A file of `segment train` or `segment export`, a glob, or a list of them. `starter` loads the weights of
+            the package, which were trained on synthetic CTs only and are for research.
         device: `auto`, `cpu`, `cuda` or `cuda:<n>`.
+        engine: `auto`, `torch`, `onnx` or `openvino`, as in `segment predict` for a single CT.
         organs: Organs to segment, with their usual values in the mask. None: all organs of the checkpoint.
         trust: Modules whose classes the checkpoint may use, in addition to those of this package.
 
     Raises:
         UserError: When a checkpoint is missing or damaged or names a class that is not trusted, the checkpoints differ
-            in more than their training, an organ is not one of the checkpoint, or there is no such device.
+            in more than their training, an organ is not one of the checkpoint, or there is no such device or engine.
     """
     from segment.build import device as find_device
     from segment.checkpoint import load_ensemble
+    from segment.inference.engines.choose import choose
     from segment.inference.outputs.organ_numbers import organ_numbers
 
     given = str(ckpt) if isinstance(ckpt, str | Path) else list(map(str, ckpt))
-    trained = load_ensemble.load(given, trust)
+    choice = choose(engine, device, load_ensemble.names_exported(given), find_device)
+    trained = load_ensemble.load(given, trust, exported=True)
     numbers = organ_numbers(trained.organs, organs)
-    trained.to(find_device(device))
+    trained.to(choice.device)
+    choice.equip([member.segmenter for member in trained.members])
     return Predictor(trained, numbers)
 
 

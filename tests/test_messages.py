@@ -48,8 +48,9 @@ SHOWN_BY = {
     "segment.run.ending": ("train",),
     "segment.run": ("train", "evaluate", "doctor", "sweep"),
     "segment.checkpoint.resumable": ("train",),
-    "segment.checkpoint.load": ("train", "evaluate", "predict"),
-    "segment.checkpoint.trust": ("evaluate", "predict"),
+    "segment.checkpoint.load": ("train", "evaluate", "predict", "export"),
+    "segment.checkpoint.trust": ("evaluate", "predict", "export"),
+    "segment.inference.engines": ("predict",),
 }
 # Options that a text names, but not as options of the command that shows it, and the reason.
 NAMED_ONLY = {

@@ -126,6 +126,8 @@ WRONG = {
     "train callbacks.progress=off": "callbacks.progress must be keys with values or null, got off",
     "train +trainer.fast_dev_run=maybe": "trainer.fast_dev_run must be a whole number or true or false, got maybe",
     "predict ckpt=a input=b output=c overwrite=nope": "overwrite must be true or false, got nope",
+    "predict input=b output=c engine=onxx": "engine must be auto or torch or onnx or openvino, got onxx",
+    "export otput=a.onnx": "did you mean output=a.onnx?",
     "predict ckpt=a input=b output=c overwrite=1": "overwrite must be true or false, got 1",
     "evaluate ckpt=a pictures=2": "pictures must be true or false, got 2",
     "prepare cache=lst": "cache must be list or explain or prune or null, got lst",

@@ -38,6 +38,15 @@ class TrainedModel:
         """Maps a CT to its mask."""
         return self.module.segmenter
 
+    @property
+    def tolerance_mm(self) -> dict[str, float]:
+        """Tolerance of surface scores per organ."""
+        return self.module.tolerance_mm
+
+    def to(self, device: torch.device) -> None:
+        """Move the network to a device."""
+        self.module.to(device)
+
 
 def load_model(path: str | Path, trust: Sequence[str] = ()) -> TrainedModel:
     """Load a trained network from its checkpoint alone.

@@ -14,6 +14,7 @@ from segment.checkpoint.starter import checkpoint_path
 from segment.configuration.roles import ENSEMBLE_KEYS
 from segment.configuration.values import differing_keys, flatten
 from segment.errors import UserError
+from segment.exported.read import ExportedModel, is_exported, read_exported
 from segment.inference.ensemble import EnsembleSegmenter
 from segment.inference.segmenter import Segmenter
 
@@ -23,12 +24,12 @@ class Ensemble:
     """One or more trained networks.
 
     Attributes:
-        paths: Their checkpoints.
+        paths: Their checkpoints or exported files.
         members: The networks.
     """
 
     paths: list[Path]
-    members: list[TrainedModel]
+    members: Sequence[TrainedModel | ExportedModel]
 
     @property
     def organs(self) -> list[str]:
@@ -38,7 +39,7 @@ class Ensemble:
     @property
     def tolerance_mm(self) -> dict[str, float]:
         """Tolerance of surface scores per organ."""
-        return self.members[0].module.tolerance_mm
+        return self.members[0].tolerance_mm
 
     @property
     def segmenter(self) -> Segmenter:
@@ -72,22 +73,32 @@ class Ensemble:
     def to(self, device: torch.device) -> None:
         """Move all networks to a device."""
         for member in self.members:
-            member.module.to(device)
+            member.to(device)
 
 
-def load(ckpt: str | Sequence[str], trust: Sequence[str] = ()) -> Ensemble:
+def names_exported(ckpt: str | Sequence[str]) -> bool:
+    """Whether `ckpt` names an exported file, judged by its name."""
+    return any(map(is_exported, [ckpt] if isinstance(ckpt, str) else list(ckpt)))
+
+
+def load(ckpt: str | Sequence[str], trust: Sequence[str] = (), exported: bool = False) -> Ensemble:
     """Load the networks of one or several checkpoints.
 
     Args:
         ckpt: A file, a glob, `starter`, or a list of them.
         trust: More modules to allow; see `segment.checkpoint.load.load_model`.
+        exported: Whether files of `segment export` are accepted. They do not name the cases of the training.
 
     Raises:
         UserError: When a file is missing or not a checkpoint, or when the networks differ in organs, preprocessing or
             another of `ENSEMBLE_KEYS`.
     """
     paths = _paths([ckpt] if isinstance(ckpt, str) else list(ckpt))
-    members = [load_model(path, trust) for path in paths]
+    refused = [path for path in paths if is_exported(path) and not exported]
+    if refused:
+        msg = f"{refused[0]} is an exported file, which does not name the cases it was trained on; give its checkpoint"
+        raise UserError(msg)
+    members = [read_exported(path) if is_exported(path) else load_model(path, trust) for path in paths]
     first = _shared(members[0])
     for path, member in zip(paths[1:], members[1:], strict=True):
         other = _shared(member)
@@ -114,7 +125,7 @@ def _paths(patterns: Sequence[str]) -> list[Path]:
     return paths
 
 
-def _shared(member: TrainedModel) -> dict[str, Any]:
+def _shared(member: TrainedModel | ExportedModel) -> dict[str, Any]:
     """The settings that all members of an ensemble must share, by dotted keys."""
     config = member.metadata["config"]
     return flatten({key: config.get(key, config["model"].get(key)) for key in ENSEMBLE_KEYS})

@@ -17,12 +17,15 @@ from segment.commands.predict_batch import Batch
 from segment.commands.predict_watch import check_watch, watch
 from segment.configuration.instantiate import instantiate
 from segment.errors import UserError
+from segment.inference.engines.choose import Choice, choose
 from segment.inference.inputs.find_inputs import Input, find_inputs
 from segment.inference.outputs.manifest import Manifest
 from segment.inference.outputs.names import mask_path
 from segment.inference.outputs.organ_numbers import organ_numbers
 from segment.io.left_out import LeftOut, describe_group, group_by_reason
 from segment.io.write_dicom_seg import has_highdicom
+
+MANY = 1000  # CTs for which an engine is chosen where their number is not known
 
 
 def predict(cfg: DictConfig) -> None:
@@ -46,6 +49,7 @@ def predict(cfg: DictConfig) -> None:
     Raises:
         UserError: When there is no CT, the output exists or has masks of another checkpoint, or a CT failed.
     """
+    choice = choose(cfg.engine, cfg.device, ensemble.names_exported(cfg.ckpt), build.device)
     output = Path(str(cfg.output))
     given = list(map(str, cfg.input)) if isinstance(cfg.input, ListConfig) else [str(cfg.input)]
     if cfg.dicom_seg and not has_highdicom():
@@ -57,16 +61,20 @@ def predict(cfg: DictConfig) -> None:
         check_watch(cfg, given, output)
     else:
         inputs, left_out = find_inputs(given, output)
-    batch = _prepare(cfg, output, inputs, left_out)
+    batch = _prepare(cfg, choice, output, inputs, left_out)
     with _recorded(batch) as failed:
         if cfg.watch:
+            _equip(batch, choice, MANY)
             watch(batch, given, failed)
         else:
-            failed += process_each({item.display_name: item for item in batch.plan(inputs)}, batch.segment)
+            todo = batch.plan(inputs)
+            if todo:
+                _equip(batch, choice, len(todo))
+            failed += process_each({item.display_name: item for item in todo}, batch.segment)
     _conclude(batch, len(batch.manifest.cases) if cfg.watch else len(inputs) - batch.not_cts, failed)
 
 
-def _prepare(cfg: DictConfig, output: Path, inputs: Sequence[Input], left_out: list[LeftOut]) -> Batch:
+def _prepare(cfg: DictConfig, choice: Choice, output: Path, inputs: Sequence[Input], left_out: list[LeftOut]) -> Batch:
     """Load the network, and check that the output may be written to.
 
     Raises:
@@ -80,10 +88,9 @@ def _prepare(cfg: DictConfig, output: Path, inputs: Sequence[Input], left_out: l
             "missing, or overwrite=true"
         )
         raise UserError(msg)
-    trained = ensemble.load(cfg.ckpt, cfg.trust)
+    trained = ensemble.load(cfg.ckpt, cfg.trust, exported=True)
     numbers = organ_numbers(trained.organs, cfg.organs)
-    device = build.device(cfg.device)
-    trained.to(device)
+    trained.to(choice.device)
     if cfg.ckpt == STARTER:
         print("ckpt=starter: weights of the package, trained on synthetic CTs only; for research, see docs/starter.md")
     sound = [item for item in inputs if not item.clash]
@@ -93,10 +100,17 @@ def _prepare(cfg: DictConfig, output: Path, inputs: Sequence[Input], left_out: l
     options.pop("anatomy")  # a report states the ranges that it flags
     pairs = zip(trained.paths, trained.sha256, strict=True)
     checkpoints = [{"name": path.name, "sha256": sha256} for path, sha256 in pairs]
-    manifest = Manifest(output, options, checkpoints, numbers, str(device))
+    manifest = Manifest(output, options, checkpoints, numbers, str(choice.device))
     if not cfg.overwrite or kept_masks(output, sound):
         check_options(output, manifest.decided_by)
     return Batch(cfg, output, trained, numbers, instantiate(cfg.anatomy), manifest, left_out)
+
+
+def _equip(batch: Batch, choice: Choice, cts: int) -> None:
+    """Make the networks run with an engine, which is named."""
+    engine = choice.equip([member.segmenter for member in batch.trained.members], cts)
+    batch.manifest.engine = engine.describe()
+    print(f"engine: {batch.manifest.engine}")
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from segment.files import write_text
 from segment.privacy import without_paths
 from segment.run.open_run import open_run
 from segment.run.processes import clear_launcher_variables
+from segment.runtime.cores import allowed_cores
 from segment.search.options import check_budget, check_not_reserved, read_direction
 from segment.search.propose import Method
 from segment.search.report import Report
@@ -122,10 +123,9 @@ def _group(train: DictConfig, folder: Path) -> str:
 
 def _run_trials(cfg: DictConfig, report: Report, training: Training) -> bool:
     """Run trials until the budget is used up; return whether a signal stopped them."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     visible = os.environ.get(DEVICES)
     devices = [str(i) for i in range(torch.cuda.device_count())] if visible is None else visible.split(",")
-    shares = slots(cfg.workers, cores, devices, os.environ)
+    shares = slots(cfg.workers, allowed_cores(), devices, os.environ)
     clock = Clock(report.search.folder / "clock.json", cfg.hours)
     return Worker(report.search, training, shares, cfg.trials, clock, report.on_trial_end).run()
 

@@ -118,6 +118,7 @@ class Predict(TypedDict):
     organ_files: bool
     dicom_seg: bool
     device: Text
+    engine: Literal["auto", "torch", "onnx", "openvino"]
     pictures: bool
     resume: bool
     overwrite: bool
@@ -125,6 +126,17 @@ class Predict(TypedDict):
     settle_s: PositiveFloat
     trust: list[str]
     anatomy: TargetNode
+
+
+class Export(TypedDict):
+    """`segment export`."""
+
+    ckpt: Text
+    output: Text
+    input: Text | None
+    series: str | None
+    overwrite: bool
+    trust: list[str]
 
 
 class Compare(TypedDict):
@@ -177,6 +189,7 @@ SCHEMAS: dict[str, Any] = {
     "doctor": Doctor,
     "evaluate": Evaluate,
     "predict": Predict,
+    "export": Export,
     "compare": Compare,
     "merge": Merge,
     "sweep": Sweep,

@@ -12,6 +12,7 @@ from segment.memory.network import pass_bytes
 
 FLOAT = 4  # bytes
 WIDE = 256  # upper limit for the memory of a forward pass, as a multiple of its patches
+UNKNOWN = 64  # the same for a network of usual width, for example of 16 channels at full resolution
 
 
 def check_volume(net: nn.Module, inferer: object, size: Sequence[int], classes: int, networks: int = 1) -> None:
@@ -29,13 +30,16 @@ def check_volume(net: nn.Module, inferer: object, size: Sequence[int], classes: 
     """
     if not isinstance(inferer, SlidingWindow):
         return
-    device = next(net.parameters()).device
+    weight = next(net.parameters(), None)
+    device = measure.CPU if weight is None else weight.device
     windows = min(inferer.batch_size, inferer.windows(size))
     needed = inferer.sum_bytes(size, classes)
     if networks > 1:
         needed += FLOAT * classes * math.prod(size)
     window = FLOAT * windows * math.prod(inferer.patch_size)
-    if needed + WIDE * window > measure.free(device):  # otherwise it fits, and tracing would take a second
+    if weight is None:  # an exported file, which cannot be traced
+        needed += UNKNOWN * window
+    elif needed + WIDE * window > measure.free(device):  # otherwise it fits, and tracing would take a second
         needed += pass_bytes(net, windows, inferer.patch_size) or window
     what = f"segmenting a volume of {'x'.join(map(str, size))} voxels, in patches of {list(inferer.patch_size)},"
     remedy = (

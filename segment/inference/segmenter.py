@@ -14,6 +14,8 @@ from segment.preprocess.preprocess import preprocess
 
 PostProcess = Callable[[np.ndarray], np.ndarray]
 
+NO_WEIGHT = torch.zeros(0)  # the type and device of networks in exported files, which have no weights of PyTorch
+
 
 class Segmenter:
     """Segment CTs with a trained network, on their own grids.
@@ -26,6 +28,9 @@ class Segmenter:
         inferer: Runs the network over a whole volume; see `SlidingWindow`.
         postprocess: Maps class indices (I,J,K) to class indices, on the CT's grid; None leaves the mask as it is.
         classes: Number of classes of the logits, including background, to estimate the memory.
+
+    Attributes:
+        run: The network in the form of an engine; see `segment.inference.engines`. At first the network itself.
     """
 
     def __init__(
@@ -37,6 +42,7 @@ class Segmenter:
         classes: int = 2,
     ) -> None:
         self.net = net
+        self.run: Callable[[Tensor], Tensor] = net
         self.transform = transform
         self.inferer = inferer
         self.postprocess = postprocess
@@ -49,7 +55,7 @@ class Segmenter:
         Mixed precision is disabled. `segment predict` does not use it, and interpolation in half precision would shift
         the borders of organs.
         """
-        weight = next(self.net.parameters())
+        weight = next(self.net.parameters(), NO_WEIGHT)
         training = self.net.training
         with torch.autocast(weight.device.type, enabled=False):
             volume = preprocess(self.transform, scan)
@@ -72,4 +78,4 @@ class Segmenter:
 
     def logits(self, image: Tensor) -> Tensor:
         """Logits (1,C,I,J,K), float32, of a preprocessed volume (1,1,I,J,K) on the network's device."""
-        return self.inferer(self.net, image)
+        return self.inferer(self.run, image)

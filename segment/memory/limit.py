@@ -1,8 +1,10 @@
 """Memory limits of a job besides the machine's own: control groups (as in a container) and SLURM."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+
+from segment.runtime.control_groups import MEMBERSHIP, MOUNT, groups
 
 # File of the limit, file of the usage, and prefix of the keys in memory.stat, for versions 2 and 1 of control groups.
 # See Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst of Linux.
@@ -12,23 +14,15 @@ LEGACY = "memory.limit_in_bytes", "memory.usage_in_bytes", "total_"
 Names = tuple[str, str, str]
 
 
-def free_in_groups(membership: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> float:
+def free_in_groups(membership: Path = MEMBERSHIP, root: Path = MOUNT) -> float:
     """Bytes that are free within this process's control groups and their parents; infinite without a limit.
 
     Args:
-        membership: Lists the groups of the process, one line `number:controllers:path` each.
-        root: Where control groups are mounted.
+        membership: As in `groups`.
+        root: As in `groups`.
     """
-    if not membership.is_file():
-        return math.inf
-    free = math.inf
-    for line in membership.read_text().splitlines():
-        _, controllers, path = line.split(":", 2)
-        if not controllers:
-            free = min(free, *(_free(group, UNIFIED) for group in _with_parents(root, path)))
-        elif "memory" in controllers.split(","):
-            free = min(free, *(_free(group, LEGACY) for group in _with_parents(root / "memory", path)))
-    return free
+    found = groups("memory", membership, root)
+    return min((_free(group, UNIFIED if is_unified else LEGACY) for group, is_unified in found), default=math.inf)
 
 
 def slurm_limit(environment: Mapping[str, str]) -> float:
@@ -44,15 +38,6 @@ def _slurm_number(environment: Mapping[str, str], name: str) -> int:
     """The value of `SLURM_<name>`; 0 if it is missing or no number."""
     value = environment.get(f"SLURM_{name}", "")
     return int(value) if value.isdecimal() else 0
-
-
-def _with_parents(root: Path, path: str) -> Iterator[Path]:
-    """A group and its parents. A container may see only the mount point, which is then its own group."""
-    group = root / path.lstrip("/")
-    while group != root and root in group.parents:
-        yield group
-        group = group.parent
-    yield root
 
 
 def _free(group: Path, names: Names) -> float:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK
 import tiny
+import torch
 from dicom_files import slice_file, stack_positions, write
 from run_commands import config
 from small_ct import touch
@@ -13,6 +14,7 @@ from small_ct import touch
 from segment.commands import predict_batch as module
 from segment.commands.predict import main, predict
 from segment.errors import UserError
+from segment.inference.engines import choose
 from segment.io.read import read_ct
 
 
@@ -26,7 +28,8 @@ def run(ckpt, tmp_path):
     """Run `segment predict` with the output `masks`, without pictures."""
 
     def call(given, *overrides):
-        arguments = [f"ckpt={ckpt}", f"input={given}", f"output={tmp_path / 'masks'}", "pictures=false", *overrides]
+        output = tmp_path / "masks"
+        arguments = [f"ckpt={ckpt}", f"input={given}", f"output={output}", "pictures=false", "engine=torch", *overrides]
         predict(config("predict", *arguments))
 
     return call
@@ -315,6 +318,7 @@ def test_the_output_has_the_folders_of_the_input_and_other_files_are_named(run, 
     assert made == ["p1/ct_seg.nii.gz", "p2/DICOM_seg.nii.gz", "p3/CT_seg.nii.gz"]
     assert volumes(masks) == pytest.approx(expected("p1/ct") | expected("p2/DICOM", 1) | expected("p3/CT", 2))
     assert capsys.readouterr().out.splitlines() == [
+        f"engine: torch {torch.__version__} on {torch.get_num_threads()} thread{'s' * (torch.get_num_threads() > 1)}",
         f"3 of 3 masks are in {masks}",
         "60 left out (p2/AUTORUN/0.dll, p2/AUTORUN/1.dll, p2/AUTORUN/10.dll and 57 more): neither a volume nor DICOM",
         "1 left out (p1/label.nii.gz): a label map, not a CT",
@@ -345,7 +349,8 @@ def test_inputs_can_be_a_list(run, tmp_path):
 def test_without_a_checkpoint_the_starter_weights_are_used(starter, tmp_path, capsys):
     hu, classes = tiny.body()
     tiny.save(tmp_path / "ct.nii.gz", hu)
-    predict(config("predict", f"input={tmp_path / 'ct.nii.gz'}", f"output={tmp_path / 'masks'}", "pictures=false"))
+    given = [f"input={tmp_path / 'ct.nii.gz'}", f"output={tmp_path / 'masks'}"]
+    predict(config("predict", *given, "pictures=false", "engine=torch"))
     said = [line for line in capsys.readouterr().out.splitlines() if "starter" in line]
     assert len(said) == 1
     assert said[0].startswith("ckpt=starter: weights of the package, trained on synthetic CTs only; for research")
@@ -364,3 +369,21 @@ def test_without_starter_weights_nothing_is_written(starter, tmp_path, invoke):
     assert "this installation has no starter weights" in err
     assert "Traceback" not in err
     assert not (tmp_path / "masks").exists()
+
+
+def test_an_engine_that_is_not_installed_is_refused_before_anything_is_read(tmp_path, monkeypatch, invoke):
+    monkeypatch.setattr(choose, "find_spec", lambda name: None)
+    for option, missing in (("engine=openvino", "engine=openvino needs openvino"), ("ckpt=a.onnx", "an exported file")):
+        code, _, err = invoke(main, f"input={tmp_path / 'none'}", f"output={tmp_path / 'masks'}", option)
+        assert code == 2
+        assert err.startswith(f"error: {missing}")
+        assert "; install with `pip install " in err
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_resumed_call_without_a_new_ct_converts_no_network(run, tmp_path, capsys):
+    tiny.save(tmp_path / "cts" / "a.nii.gz", tiny.body()[0])
+    run(tmp_path / "cts")
+    assert "engine: " in capsys.readouterr().out
+    run(tmp_path / "cts", "resume=true")
+    assert "engine: " not in capsys.readouterr().out

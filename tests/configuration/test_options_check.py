@@ -15,7 +15,12 @@ from segment.configuration.schema import SCHEMAS
 from segment.configuration.values import config_dir
 from segment.errors import UserError
 
-GIVEN = {"evaluate": ["ckpt=a"], "predict": ["ckpt=a", "input=b", "output=c"], "merge": ["runs=a"]}
+GIVEN = {
+    "evaluate": ["ckpt=a"],
+    "predict": ["ckpt=a", "input=b", "output=c"],
+    "merge": ["runs=a"],
+    "export": ["output=a.onnx"],
+}
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -19,7 +19,19 @@ from segment.io.left_out import LeftOut
 from segment.privacy import without_paths, without_paths_in_log
 
 MANIFEST = "manifest.json"
-PACKAGES = ("torch", "torchio", "monai", "numpy", "scipy", "nibabel", "SimpleITK", "pydicom", "highdicom")
+PACKAGES = (
+    "torch",
+    "torchio",
+    "monai",
+    "numpy",
+    "scipy",
+    "nibabel",
+    "SimpleITK",
+    "pydicom",
+    "highdicom",
+    "onnxruntime",
+    "openvino",
+)
 # Options that decide what is in a mask, beside the organs. Masks of other values are not kept beside new ones.
 DECIDING: tuple[str, ...] = ()
 # The description of a DICOM series in a message, as typed at the scanner, which may name the patient.
@@ -40,7 +52,8 @@ class Manifest:
         options: The options of the call.
         checkpoints: Name and SHA-256 of each checkpoint.
         organs: Value in the mask of every organ.
-        device: What the network ran on.
+        device: Where the network runs.
+        engine: What runs it, with its version; empty if no CT is left to segment.
         cases: What became of every input so far, by the name that messages use: `case`, the name of its outputs;
             `state` (done, kept or failed); for failed ones `reason`.
         started: When the call started.
@@ -51,6 +64,7 @@ class Manifest:
     checkpoints: Sequence[Mapping[str, str]]
     organs: Mapping[str, int]
     device: str
+    engine: str = ""
     cases: dict[str, dict[str, str]] = field(default_factory=dict)
     started: datetime = field(default_factory=lambda: datetime.now().astimezone())
     _clock: float = field(default_factory=time.monotonic)
@@ -77,6 +91,7 @@ class Manifest:
             "packages": _versions(),
             "platform": platform.platform(),
             "device": self.device,
+            "engine": self.engine,
             "checkpoints": list(self.checkpoints),
             "organs": dict(self.organs),
             "decided_by": self.decided_by,

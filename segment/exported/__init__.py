@@ -1,0 +1,1 @@
+"""Exported files: a network as ONNX that carries everything else a mask needs as metadata."""

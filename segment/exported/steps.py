@@ -1,0 +1,109 @@
+"""The steps before and after the network in plain values: from a checkpoint's objects, and back to objects.
+
+An exported file can only name the steps of this module, so it cannot make a program import or call anything else.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torchio as tio
+
+from segment.errors import UserError
+from segment.inference.postprocess import KeepLargest
+from segment.inference.segmenter import PostProcess
+from segment.preprocess.normalize import Standardize, WindowHU
+from segment.preprocess.resample import Resample
+
+Step = dict[str, Any]  # its name and its arguments
+
+# The same names are in segment_onnx.py.
+_BUILD: Mapping[str, Callable[..., Any]] = {
+    "resample": lambda spacing_mm=None, size=None: Resample(spacing_mm=spacing_mm, size=size),
+    "window_hu": lambda low, high: WindowHU((low, high)),
+    "standardize": lambda mean, std: Standardize(mean, std),
+    "rescale": lambda low, high: tio.RescaleIntensity((low, high)),
+    "z_normalize": lambda: tio.ZNormalization(),
+}
+_BUILD_POSTPROCESSING: Mapping[str, Callable[..., Any]] = {"keep_largest": lambda min_share: KeepLargest(min_share)}
+
+
+def describe_preprocessing(transform: tio.Transform) -> list[Step]:
+    """The steps of a transform in plain values. The reorientation to RAS+, which comes first, is left out.
+
+    Raises:
+        UserError: When a step cannot be exported.
+    """
+    if isinstance(transform, tio.Compose):
+        steps = []
+        for part in transform.transforms:
+            steps += describe_preprocessing(part)
+        return steps
+    if isinstance(transform, tio.ToCanonical):
+        return []
+    step = _describe(transform) if transform.probability == 1 else None
+    if step is None:
+        known = "Resample, WindowHU, Standardize, RescaleIntensity and ZNormalization without masks"
+        msg = f"the preprocessing has {type(transform).__name__}, which cannot be exported; exported files know {known}"
+        raise UserError(msg)
+    return [step]
+
+
+def _describe(transform: tio.Transform) -> Step | None:
+    """One step in plain values, or None if it is of another kind. Subclasses are other kinds."""
+    kind = type(transform)
+    if kind is Resample:
+        chosen = ("spacing_mm", transform.spacing_mm) if transform.spacing_mm else ("size", transform.size)
+        return {"name": "resample", chosen[0]: list(chosen[1])}
+    if kind is WindowHU:
+        return {"name": "window_hu", "low": transform.window_hu[0], "high": transform.window_hu[1]}
+    if kind is Standardize:
+        return {"name": "standardize", "mean": transform.mean, "std": transform.std}
+    if getattr(transform, "masking_method", None) is not None:
+        return None
+    if kind is tio.RescaleIntensity and transform.percentiles == (0, 100) and transform.in_min_max is None:
+        return {"name": "rescale", "low": float(transform.out_min), "high": float(transform.out_max)}
+    return {"name": "z_normalize"} if kind is tio.ZNormalization else None
+
+
+def describe_postprocessing(postprocess: PostProcess | None) -> Step | None:
+    """The post-processing in plain values.
+
+    Raises:
+        UserError: When it cannot be exported.
+    """
+    if postprocess is None:
+        return None
+    if type(postprocess) is KeepLargest:
+        return {"name": "keep_largest", "min_share": float(postprocess.min_share)}
+    msg = f"the post-processing is {type(postprocess).__name__}; exported files know KeepLargest only"
+    raise UserError(msg)
+
+
+def build_preprocessing(steps: Sequence[Step]) -> tio.Compose:
+    """The transform of these steps.
+
+    Raises:
+        UserError: When a step is unknown or has wrong arguments.
+    """
+    return tio.Compose([_build(step, _BUILD) for step in steps])
+
+
+def build_postprocessing(step: Step | None) -> PostProcess | None:
+    """The post-processing of a step; None for none.
+
+    Raises:
+        UserError: As `build_preprocessing`.
+    """
+    return None if step is None else _build(step, _BUILD_POSTPROCESSING)
+
+
+def _build(step: Step, known: Mapping[str, Callable[..., Any]]) -> Any:  # noqa: ANN401
+    name = str(step.get("name"))
+    if name not in known:
+        msg = f"it has the step {name!r}, and this version knows {', '.join(known)}; export the checkpoint again"
+        raise UserError(msg)
+    try:
+        return known[name](**{key: value for key, value in step.items() if key != "name"})
+    except (TypeError, ValueError) as error:
+        msg = f"its step {name} has wrong arguments ({error}); export the checkpoint again"
+        raise UserError(msg) from error

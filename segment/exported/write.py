@@ -1,0 +1,71 @@
+"""Turn a checkpoint into an exported file."""
+
+import hashlib
+from dataclasses import replace
+from importlib import metadata as installed
+from pathlib import Path
+
+import torch
+
+from segment import __version__
+from segment.checkpoint.load import TrainedModel
+from segment.errors import UserError
+from segment.exported import graph
+from segment.exported.description import KEY, Description
+from segment.exported.steps import describe_postprocessing, describe_preprocessing
+from segment.inference.engines.to_onnx import to_onnx
+from segment.inference.sliding_window import SlidingWindow
+
+
+def describe(trained: TrainedModel, checkpoint: Path) -> Description:
+    """Everything but the network and its agreement.
+
+    Raises:
+        UserError: When a step or the inferer cannot be exported.
+    """
+    segmenter = trained.segmenter
+    inferer = segmenter.inferer
+    if not isinstance(inferer, SlidingWindow):
+        msg = f"{checkpoint} has the inferer {type(inferer).__name__}; exported files know SlidingWindow only"
+        raise UserError(msg)
+    versions = {name: installed.version(name) for name in ("torch", "onnx", "onnxscript")}
+    digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    return Description(
+        organs=trained.organs,
+        preprocess=describe_preprocessing(segmenter.transform),
+        patch_size=list(inferer.patch_size),
+        overlap=list(inferer.overlap),
+        postprocess=describe_postprocessing(segmenter.postprocess),
+        tolerance_mm={organ: float(trained.module.tolerance_mm[organ]) for organ in trained.organs},
+        source={"checkpoint_sha256": digest, "segment": __version__, **versions},
+        agreement={},
+    )
+
+
+def network(trained: TrainedModel, description: Description) -> bytes:
+    """The network as an ONNX model for one window.
+
+    Raises:
+        UserError: When it has an operation without a counterpart in ONNX.
+    """
+    example = torch.zeros(1, 1, *description.patch_size)
+    try:
+        model = graph.parse(to_onnx(trained.module.net, example))
+    except Exception as error:  # the exporter raises errors of many types
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        msg = (
+            f"the network {type(trained.module.net).__name__} cannot be converted to ONNX: {reason}; use its checkpoint"
+        )
+        raise UserError(msg) from error
+    graph.clean(model)
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content
+
+
+def with_description(model: bytes, description: Description, agreement: dict[str, float | None]) -> bytes:
+    """The content of an exported file."""
+    parsed = graph.parse(model)
+    entry = parsed.metadata_props.add()
+    entry.key, entry.value = KEY, replace(description, agreement=agreement).to_json()
+    content: bytes = parsed.SerializeToString(deterministic=True)
+    return content

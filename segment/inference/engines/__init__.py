@@ -1,0 +1,1 @@
+"""Programs that run a network on windows: PyTorch, ONNX Runtime, OpenVINO."""

@@ -1,0 +1,60 @@
+"""Run a network with OpenVINO."""
+
+import sys
+import warnings
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from segment.inference.engines.converted import ConvertingEngine
+from segment.inference.engines.engine import Network
+
+
+def openvino() -> ModuleType:
+    """The package, without `openvino_telemetry`, which would report its use to Google Analytics."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None: importing it fails
+    return import_module("openvino")
+
+
+class OpenVinoEngine(ConvertingEngine):
+    """OpenVINO on a CPU."""
+
+    name = "openvino"
+
+    def describe(self) -> str:
+        """As `Engine.describe`."""
+        version = openvino().__version__.partition("-")[0]
+        return f"openvino {version} on {self.threads} thread{'s' * (self.threads != 1)}"
+
+    def convert(self, net: nn.Module, example: Tensor) -> Network:
+        """As `ConvertingEngine.convert`, without the way through ONNX, which takes seconds."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # deprecations inside OpenVINO
+            # OpenVINO's own call would trace twice, to compare.
+            traced = torch.jit.trace(net, example, check_trace=False)  # type: ignore[no-untyped-call]
+            model = openvino().convert_model(traced, example_input=example, input=list(example.shape))
+        return self._compiled(model)
+
+    def load(self, model: bytes) -> Network:
+        """As `ConvertingEngine.load`."""
+        return self._compiled(openvino().Core().read_model(model))
+
+    def _compiled(self, model: Any) -> Network:  # noqa: ANN401  # openvino.Model, which is imported later
+        settings = {
+            "INFERENCE_NUM_THREADS": self.threads,
+            "NUM_STREAMS": 1,
+            "PERFORMANCE_HINT": "LATENCY",
+            "ENABLE_CPU_PINNING": False,  # another program may use the core that a thread is pinned to
+            "INFERENCE_PRECISION_HINT": "f32",  # by default bfloat16 on CPUs that have it
+        }
+        request = openvino().Core().compile_model(model, "CPU", settings).create_infer_request()
+
+        def run(window: Tensor) -> Tensor:
+            result = request.infer({0: np.ascontiguousarray(window.numpy())}, share_inputs=True)
+            return torch.from_numpy(np.array(result[0]))  # a copy: the next window overwrites the result
+
+        return run

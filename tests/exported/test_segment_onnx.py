@@ -1,0 +1,134 @@
+"""The stand-alone script gives the masks of the checkpoint, in a process that can import neither torch nor segment."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import tiny
+from scipy import ndimage
+
+from segment.checkpoint.load import load_model
+from segment.exported import description, read, segment_onnx, write
+from segment.io.read import read_ct_file
+
+SCRIPT = Path(write.__file__).with_name("segment_onnx.py")
+# Importing torch, or anything of this package, fails as if it were not installed.
+WITHOUT_TORCH = (
+    "import runpy, sys; sys.modules.update(dict.fromkeys(('torch', 'segment', 'torchio', 'monai'))); "
+    "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+)
+
+
+def run(*arguments):
+    command = [sys.executable, "-I", "-c", WITHOUT_TORCH, str(SCRIPT), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.fixture(scope="module")
+def segmenter(checkpoint):
+    return load_model(checkpoint).segmenter
+
+
+def test_the_script_gives_the_mask_of_the_checkpoint(exported, segmenter, tmp_path):
+    """A scaled 4D file in another orientation, whose header names a patient, with noise in the CT."""
+    hu, _ = tiny.body(1)
+    noisy = hu + np.random.default_rng(0).integers(-60, 60, hu.shape)
+    turned = noisy[::-1].transpose(2, 0, 1)[..., None].astype(np.int16)
+    affine = np.array([[0, -2.0, 0.1, 20], [0, 0.1, 3.0, -15], [5.0, 0, 0, 100], [0, 0, 0, 1]])
+    image = nib.Nifti1Image(turned + 1000, affine)
+    image.header.set_slope_inter(1.0, -1000.0)
+    image.header["descrip"] = b"Jane Doe"
+    image.set_qform(None, 0)
+    nib.save(image, tmp_path / "ct.nii.gz")
+    ended = run(exported, tmp_path / "ct.nii.gz", tmp_path / "mask.nii.gz", "--threads", 1)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    mask = nib.load(tmp_path / "mask.nii.gz")
+    expected = segmenter(read_ct_file(tmp_path / "ct.nii.gz"))
+    assert {*np.unique(expected)} == {0, 1, 2}
+    assert np.array_equal(np.asarray(mask.dataobj)[..., 0], expected)
+    source = nib.load(tmp_path / "ct.nii.gz")
+    assert mask.shape == source.shape
+    assert mask.get_data_dtype() == np.uint8
+    for form in ("sform", "qform"):
+        (ours, code), (theirs, its_code) = (getattr(i, f"get_{form}")(coded=True) for i in (mask, source))
+        assert code == its_code
+        assert (ours is None and theirs is None) or np.array_equal(ours, theirs)
+    assert mask.header["descrip"] == b""
+    voxel_ml = abs(np.linalg.det(affine[:3, :3])) / 1000
+    assert ended.stdout.splitlines() == [
+        f"{organ}: {np.count_nonzero(expected == i) * voxel_ml:.1f} mL" for i, organ in enumerate(tiny.ORGANS, start=1)
+    ]
+
+
+def test_other_files_end_in_one_line(exported, tmp_path):
+    tiny.save(tmp_path / "4d.nii", np.zeros((4, 4, 4, 2), np.int16))
+    ended = run(exported, tmp_path / "4d.nii", tmp_path / "mask.nii")
+    assert ended.returncode == 1
+    assert (
+        ended.stderr
+        == f"error: {tmp_path / '4d.nii'} has the shape (4, 4, 4, 2), or NaN; give one 3D volume of finite HU\n"
+    )
+    assert not (tmp_path / "mask.nii").exists()
+
+
+def test_the_script_reads_no_weights_outside_the_folder(exported, tmp_path, monkeypatch):
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load_model_from_string(exported.read_bytes())
+    tensor = model.graph.initializer[0]
+    size = len(tensor.raw_data)
+    (tmp_path / "secret").write_bytes(bytes(size))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in (("location", "../secret"), ("offset", "0"), ("length", str(size))):
+        tensor.external_data.add(key=key, value=value)
+    with pytest.raises(Exception, match="External data path"):
+        segment_onnx.load(model.SerializeToString())
+
+
+def test_the_script_knows_the_format_of_the_package():
+    for name in ("FORMAT", "VERSION", "KEY"):
+        assert getattr(segment_onnx, name) == getattr(description, name)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [{"name": "resample", "spacing_mm": [3.0, 2.0, 7.0]}, {"name": "window_hu", "low": -160.0, "high": 240.0}],
+        [{"name": "resample", "size": [16, 20, 9]}, {"name": "standardize", "mean": 40.0, "std": 150.0}],
+        [{"name": "rescale", "low": 0.0, "high": 1.0}, {"name": "z_normalize"}],
+    ],
+)
+@pytest.mark.parametrize("shear", [0, 0.2])
+def test_every_step_equals_that_of_the_package(exported, steps, shear):
+    """Smooth noise, whose logits are near each other everywhere, on oblique and sheared grids."""
+
+    class Session:
+        def run(self, names, inputs):
+            image = inputs["image"]
+            return [np.concatenate([image, 0.9 * image, 1.1 * image], axis=1)]
+
+    read_back = read.read_exported(exported).segmenter
+    read_back.run = lambda patch: patch * patch.new_tensor([1, 0.9, 1.1]).reshape(1, 3, 1, 1, 1)
+    read_back.transform = read.build_preprocessing(steps)
+    noise = ndimage.gaussian_filter(np.random.default_rng(0).normal(0, 1, (25, 30, 20)), 1.5)
+    affine = np.array([[1.4, -0.5, shear, 3], [0.5, 1.6, shear, -7], [0, 0, 3.1, 11], [0, 0, 0, 1]])
+    scan = read_back_scan(noise, affine)
+    recipe = {"preprocess": steps, "patch_size": [8, 8, 8], "overlap": [2, 2, 2], "postprocess": None}
+    read_back.postprocess = None
+    expected = read_back(scan)
+    ours = segment_onnx.segment(scan.data, scan.affine, Session(), recipe)
+    assert ours.dtype == np.uint8
+    assert np.count_nonzero(ours != expected) <= 2e-4 * expected.size  # where logits are equal but for rounding
+    assert len(np.unique(expected)) > 1
+
+
+def read_back_scan(noise, affine):
+    from segment.io.scan import Scan
+
+    hu = (noise * 2000).round().astype(np.int16)
+    return Scan(hu, affine, nib.Nifti1Header(), hu.shape)
