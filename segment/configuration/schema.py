@@ -18,6 +18,7 @@ class Recipe(TypedDict):
     """`conf/recipe.yaml` and its groups, which `segment train` and `segment prepare` share."""
 
     preprocess: TargetNode
+    postprocess: TargetNodes
     augment: TargetNode | None
     split: TargetNode
     data: TargetNode
