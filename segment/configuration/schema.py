@@ -102,6 +102,8 @@ class Evaluate(Inspection):
 
     ckpt: Text | list[Text]
     include_trained: bool
+    postprocess: TargetNodes
+    tune_postprocessing: bool
     pictures: bool
     device: Text
     trust: list[str]

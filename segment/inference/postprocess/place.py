@@ -1,8 +1,8 @@
 """Remove pieces that lie where their organ cannot be, given where the other organs are.
 
 Only the mask is known, not the body. So the step looks for the position of the body that most of the mask supports:
-every piece of a fair size proposes one, from the usual position of its organ, and all pieces vote. A piece is removed if
-the positions for which its place is possible have less than half of the most votes.
+every piece of a fair size proposes one, from the usual position of its organ, and all pieces vote. A piece is removed
+if the positions for which its place is possible have less than half of the most votes.
 
 What is possible is wide on purpose. A kidney may lie in the pelvis, as after a transplantation, or on the other side; a
 spleen may wander; a liver may reach the iliac crest. No abdominal organ lies in the neck or the shoulders. And a single

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -92,7 +93,7 @@ def set_runs(mask: np.ndarray, runs: Runs, which: np.ndarray, values: np.ndarray
     while cuts[-1] < len(which):  # at least one run at a time
         done = ends[cuts[-1] - 1] if cuts[-1] else 0
         cuts.append(max(cuts[-1] + 1, int(np.searchsorted(ends, done + SLAB_VOXELS, side="right"))))
-    for a, b in zip(cuts[:-1], cuts[1:], strict=True):
+    for a, b in pairwise(cuts):
         flat[_ranges(first[a:b], lengths[a:b])] = np.repeat(values[a:b], lengths[a:b])
 
 

@@ -44,14 +44,14 @@ def test_kidneys_in_the_shoulders_and_a_bladder_at_once():
     assert np.array_equal(ALL(draw(parts), affine()), draw(usual()))
 
 
-SIDES = (("right", 1), ("left", -1))
+SIDES = (("right", 38), ("left", -38))
 UNUSUAL = {
     "usual": usual(),
     "pelvic kidney": usual(left_kidney=((-15, 40, -150), (26, 24, 50))),
     "transplanted kidney beside the own ones": [*usual(), ("right_kidney", ((85, 60, -180), (26, 24, 50)))],
     "transplanted kidney on the other side": usual(left_kidney=((85, 60, -190), (26, 24, 50))),
     "both kidneys on one side": usual(left_kidney=((50, 10, -90), (26, 24, 45))),
-    "horseshoe kidney": [*usual(), *(((f"{side}_kidney"), ((sign * 38, 5, -40), (38, 18, 18))) for side, sign in SIDES)],
+    "horseshoe kidney": [*usual(), *((f"{side}_kidney", ((x, 5, -40), (38, 18, 18))) for side, x in SIDES)],
     "organs on the other side": usual(liver=((-53, 48, 62), (80, 65, 68)), spleen=((90, 0, 65), (28, 40, 42))),
     "wandering spleen": usual(spleen=((-40, 40, -160), (28, 40, 42))),
     "huge spleen": usual(spleen=((-85, 90, 0), (50, 50, 130))),
