@@ -31,6 +31,7 @@ def options(group: str) -> list[str]:
 GROUPS = [
     "data",
     "preprocess",
+    "postprocess",
     "augment",
     "split",
     "scheduler",

@@ -121,7 +121,7 @@ def completed(line):
         ("segment  predict overw", ["overwrite="]),
         ("segment demo x", [""]),
         ("segment merge augm", [""]),
-        ("segment predict s", ["series=", "straighten="]),
+        ("segment predict s", ["series=", "settle_s=", "straighten="]),
         ("segment sweep sa", ["sampler.", "sampler="]),
         ("segment compare experiment=", [""]),
         ("segment ", list(COMMANDS)),

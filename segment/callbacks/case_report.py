@@ -60,7 +60,7 @@ class CaseReport(pl.Callback):
         self.add(batch, outputs["mask"], outputs["scores"])
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Sort the rows of several processes, which were appended as they finished, in the order of one process."""
+        """Sort the rows of several processes, which were appended as they finished, as one process would write them."""
         if trainer.world_size == 1:
             return
         gathered: list[Any] = [None] * trainer.world_size

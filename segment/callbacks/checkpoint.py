@@ -1,4 +1,4 @@
-"""Checkpoint files that are written atomically and hold no path of this machine."""
+"""Checkpoint files that are written atomically and hold no absolute paths."""
 
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 class RelativeCheckpoint(ModelCheckpoint):
     """Lightning's ModelCheckpoint, with file names instead of absolute paths in its state.
 
-    Absolute paths would reach everyone who gets the checkpoint, and they are wrong after the run folder was moved.
+    Everyone who gets the checkpoint could read absolute paths, and they would be wrong once the run folder is moved.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # the many options of ModelCheckpoint
@@ -61,8 +61,8 @@ class RelativeCheckpoint(ModelCheckpoint):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Save when an epoch is complete.
 
-        Lightning would save after the validation, which comes before the end of the epoch. A resume from such a
-        checkpoint would repeat that end.
+        Lightning would save after the validation, before the hooks at the end of the epoch. A run that is resumed from
+        such a checkpoint would call these hooks again.
         """
         save_after_epoch(self)
         super().setup(trainer, pl_module, stage)

@@ -1,4 +1,4 @@
-"""A small file of the best weights at the end of a training."""
+"""Callback that writes the best weights to a small file at the end of a training."""
 
 from pathlib import Path
 

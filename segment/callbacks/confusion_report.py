@@ -64,10 +64,10 @@ class ConfusionReport(pl.Callback):
 
 
 def render_confusion(path: Path, matrix: np.ndarray, organs: Sequence[str]) -> None:
-    """Render a confusion matrix as a heat map: a row per reference class, in shares of that class.
+    """Render a confusion matrix as a heat map. Each row shows the shares of one reference class, which add up to 1.
 
     Args:
-        path: Where to write the PNG. The file is complete or not there.
+        path: Where to write the PNG, atomically.
         matrix: Voxels by reference class (rows) and predicted class (columns).
         organs: Class i is organs[i-1].
     """

@@ -15,8 +15,9 @@ log = logging.getLogger(__name__)
 class StopEarly(EarlyStopping):
     """Lightning's EarlyStopping, which also stops a resumed run that had stopped before.
 
-    Lightning restores the reason for a stop but ignores it, and it restores the patience. Here the patience is that of
-    the configuration. For example, a run that stopped with `patience=5` trains again when resumed with `patience=10`.
+    Lightning restores the reason of a stop but ignores it, and it overwrites the patience by the saved one. Here the
+    patience of the configuration counts. For example, a run that stopped with `patience=5` trains again when it is
+    resumed with `patience=10`.
     """
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ def epoch_lines(
 ) -> tuple[str, str]:
     """Header and line of an epoch.
 
-    Without enough room for the Dice of every organ, the line shows the lowest Dice and its organ instead.
+    If there is no room for the Dice of every organ, the line shows the lowest Dice and its organ instead.
 
     Args:
         epoch: Number of the epoch and of all epochs, e.g. `3/100`.

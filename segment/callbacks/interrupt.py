@@ -17,7 +17,7 @@ from segment.runtime.signals import SIGNALS, STOPPED, STOPPED_BY_HAND, Handler, 
 
 log = logging.getLogger(__name__)
 
-REQUEUE_S = 120  # time for the first process to requeue the job, in which the others wait
+REQUEUE_S = 120  # the other processes wait this long for the first one to requeue the job
 STEP_S = 30.0  # a step counts as stalled after STEP_S plus STEPS times the longest step so far
 STEPS = 4
 
@@ -40,7 +40,7 @@ def exit_on_signals() -> Iterator[None]:
 
 
 class Interrupt(Checkpoint):
-    """Write the checkpoint `last` within epochs, so that an interrupted run loses little or no work.
+    """Write a checkpoint within epochs, so that an interrupted run loses little or no work.
 
     The checkpoint is written at the end of a training step: every `minutes`, and when a signal has arrived. After a
     signal, the handler that was installed before this one is called. Without such a handler, the run ends with exit
@@ -52,8 +52,8 @@ class Interrupt(Checkpoint):
     - A step may never end, for example because its batch does not arrive. The run waits for it for at most `STEP_S`
       plus `STEPS` times the longest step so far.
 
-    No checkpoint is written while gradients are accumulated for a step, nor after the last batch of an epoch, because
-    the checkpoint of the epoch follows after its validation.
+    No checkpoint is written while gradients are being accumulated, nor after the last batch of an epoch, because the
+    epoch's own checkpoint follows after its validation.
 
     Args:
         path: The checkpoint file. The checkpoint at the end of an epoch replaces it.
@@ -67,7 +67,7 @@ class Interrupt(Checkpoint):
         self.path = Path(path)
         self.minutes = minutes
         self.saved_at = self.step_ended_at = time.monotonic()
-        self.longest_s = 0.0
+        self.longest_s = 0.0  # duration of the longest step so far
         self.is_first = True  # whether this process has rank 0
         self.received: int | None = None
         self.before: dict[int, Handler] = {}
@@ -76,7 +76,7 @@ class Interrupt(Checkpoint):
         """Store the current signal handlers, before Lightning installs its own, which save nothing."""
         self.is_first = trainer.is_global_zero
         self.before = {number: signal.getsignal(number) for number in SIGNALS}
-        # These are ignored in the background of a script and under `nohup`, and must stay so.
+        # A process in the background of a script, or under `nohup`, ignores these two, and must continue to do so.
         for number in (signal.SIGINT, signal.SIGHUP):
             if self.before[number] == signal.SIG_IGN:
                 del self.before[number]

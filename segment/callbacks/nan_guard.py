@@ -20,9 +20,9 @@ log = logging.getLogger(__name__)
 class NaNGuard(pl.Callback):
     """Stop before the step that would make the weights NaN, and save the batch and the weights before it.
 
-    Checks the loss of every batch and, before the step, the norm of all gradients. Each check is one number, so the
-    run waits for the GPU once or twice a batch. With 16-mixed only the loss is checked, because infinite gradients are
-    normal there.
+    The guard checks the loss of every batch and, before the step, the norm of all gradients. Each check reads one
+    number from the GPU, so the run waits for the GPU once or twice per batch. With 16-mixed only the loss is checked,
+    because infinite gradients are normal there.
 
     The file loads with `weights_only=True`. It holds `batch` (image, label, annotated and case ids, as training got
     them), `state_dict`, `epoch`, `batch_idx`, `step` and `what`. With patches of `PatchDataset`, the run's seed, the
@@ -87,8 +87,7 @@ class NaNGuard(pl.Callback):
         cases = ", ".join(batch.get("case", [])) or "unknown cases"
         msg = (
             f"the {what} of epoch {epoch}, batch {self.batch_idx} (step {step}, {cases}) is not finite; the batch and "
-            f"the weights before it are in {path}; try a lower learning rate or look at these cases, and start a new "
-            "run"
+            f"the weights before it are in {path}; look at these cases or lower the learning rate, then start a new run"
         )
         raise UserError(msg)
 

@@ -27,5 +27,5 @@ class Reseed(pl.Callback):
         batch_idx: int,
     ) -> None:
         """Seed this batch."""
-        words = (self.seed, trainer.current_epoch, batch_idx, trainer.global_rank)
-        pl.seed_everything(int(np.random.SeedSequence(words).generate_state(1)[0]), verbose=False)
+        numbers = (self.seed, trainer.current_epoch, batch_idx, trainer.global_rank)
+        pl.seed_everything(int(np.random.SeedSequence(numbers).generate_state(1)[0]), verbose=False)

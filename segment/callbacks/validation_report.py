@@ -1,4 +1,4 @@
-"""Callback that writes the scores of the best epoch's validation, and pictures of two of its cases."""
+"""Callback that writes the validation scores of the best epoch, and pictures of two of its cases."""
 
 import csv
 import shutil
@@ -35,7 +35,7 @@ class ValidationReport(pl.Callback):
         folder: The run folder.
         organs: Class i is organs[i-1].
         overlay: Whether to write the pictures.
-        split: Returns the split, whose validation cases the pictures show. Called when training has ended.
+        split: Returns the split; the pictures show two of its validation cases. Called when training has ended.
     """
 
     def __init__(self, folder: str | Path, organs: Sequence[str], overlay: bool, split: Callable[[], Split]) -> None:

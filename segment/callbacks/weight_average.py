@@ -15,7 +15,7 @@ from segment.model.lightning_internals import averaged_model
 
 
 class _Average(WeightAveraging):
-    """Base class of both averages.
+    """Base class of `EMA` and `SWA`.
 
     In a checkpoint, `state_dict` holds the average and `current_model_state` holds the weights to resume from. Running
     statistics of normalisation layers are averaged like weights; counters are copied.

@@ -9,6 +9,7 @@ import torch
 from hydra.errors import HydraException
 from hydra.utils import instantiate
 
+from segment.checkpoint.claims import check_not_packed, check_weights_held
 from segment.checkpoint.trust import check_config
 from segment.configuration.roles import CHECKPOINT_KEYS
 from segment.errors import UserError
@@ -64,6 +65,7 @@ def load_model(path: str | Path, trust: Sequence[str] = ()) -> TrainedModel:
     checkpoint = read_checkpoint(Path(path))
     config = check_config(checkpoint["segment"]["config"], trust)
     try:
+        check_weights_held(Path(path), config, checkpoint["state_dict"])
         module = instantiate(config["model"], _convert_="all")
         if not isinstance(module, SegmentationModule):
             msg = f"its model is a {type(module).__name__}"
@@ -90,6 +92,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not path.is_file():
         msg = f"no such checkpoint: {path}; a run's best one is <run folder>/{BEST}"
         raise UserError(msg)
+    check_not_packed(path)
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except PermissionError as error:

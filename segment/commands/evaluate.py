@@ -11,7 +11,8 @@ from segment.callbacks.case_report import CaseReport
 from segment.checkpoint import load_ensemble as ensemble
 from segment.commands.command import hydra_command
 from segment.commands.each_case import process_each, raise_failures
-from segment.configuration.instantiate import instantiate
+from segment.commands.tuning import Tuning
+from segment.configuration.instantiate import instantiate, plain_values
 from segment.data.scan_cache import ScanCache
 from segment.data.splits.split import not_made
 from segment.data.store.content import ContentRecord
@@ -32,7 +33,8 @@ def evaluate(cfg: DictConfig) -> None:
 
     Cases that the checkpoint was trained or selected on are left out. They are recognised by their voxels. For example,
     on the data set of the training only the test cases are scored. With several checkpoints, a case is left out if any
-    of them has seen it. If a case fails, the others are still scored, and the error is reported at the end.
+    of them has seen it. If a case fails, the others are still scored, and the error is reported at the end. With
+    tune_postprocessing=true, the cases also decide which steps of the post-processing a copy of the checkpoint has.
 
     Raises:
         UserError: When the data has no label for an organ, no case is left, or a case failed.
@@ -63,8 +65,11 @@ def evaluate(cfg: DictConfig) -> None:
             "trained": recipes,
         }
         record(run, cfg, {"test": [case.id for case in cases]}, metadata, facts)
-        failed = _score(cases, trained, cfg.pictures, run.folder, reader)
+        tuning = Tuning(trained, instantiate(cfg.postprocess), run.folder) if cfg.tune_postprocessing else None
+        failed = _score(cases, trained, cfg.pictures, run.folder, reader, tuning)
         print_scores(run.folder / "cases.csv")
+        if tuning:
+            tuning.conclude(plain_values(cfg.postprocess), {case.id: hashes[case.id] for case in cases})
         print(f"run folder: {run.folder}")
         raise_failures(failed, len(cases))
 
@@ -129,7 +134,12 @@ def _data_sha256(cases: Sequence[Case], hashes: Mapping[str, str]) -> str:
 
 
 def _score(
-    cases: Sequence[Case], trained: ensemble.Ensemble, pictures: bool, folder: Path, reader: ScanCache
+    cases: Sequence[Case],
+    trained: ensemble.Ensemble,
+    pictures: bool,
+    folder: Path,
+    reader: ScanCache,
+    tuning: Tuning | None,
 ) -> list[str]:
     """Score the cases that are not in cases.csv yet; return names and errors of the cases that failed."""
     table = folder / "cases.csv"
@@ -143,6 +153,8 @@ def _score(
         labelled = scans[index]
         mask = trained.segmenter(labelled.scan)
         affine, tolerance_mm = labelled.scan.affine, trained.tolerance_mm
+        if tuning:
+            tuning.add(labelled)
         scores = score_case(mask, labelled.reference, affine, trained.organs, tolerance_mm, labelled.annotated)
         report.add(labelled, mask, scores)
         return ", ".join(f"{score.organ} {score.dice:.3f}" for score in scores)

@@ -1,36 +1,76 @@
-"""The folder that `segment predict` writes to: the names of its files, and the checkpoints that made its masks."""
+"""The folder that `segment predict` writes to: what may stay in it, and the checkpoints that made its masks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from segment.checkpoint.load_ensemble import Ensemble
 from segment.errors import UserError
 from segment.files import write_text
-from segment.inference.inputs.find_inputs import ENDING, STRAIGHTENED, Input
+from segment.inference.inputs.find_inputs import ENDING, Input
+from segment.inference.outputs.manifest import recorded
+from segment.inference.outputs.names import (
+    ct_path,
+    dicom_seg_path,
+    mask_path,
+    organ_path,
+    picture_paths,
+    report_path,
+)
+from segment.inference.outputs.report import read_report
 from segment.io.left_out import SHOWN
 
 CHECKSUMS = "checkpoint.sha256"  # the checkpoints that made the masks in a folder, in the format of sha256sum
 
 
-def mask_path(output: Path, item: Input) -> Path:
-    """The mask of a CT."""
-    return output / f"{item.name}{ENDING}.nii.gz"
+def remove_outputs(output: Path, item: Input, organs: Iterable[str]) -> None:
+    """Remove the outputs of an earlier call, which could be mistaken for new ones if this call is interrupted.
 
-
-def ct_path(output: Path, item: Input) -> Path:
-    """The straightened CT, on the grid of its mask."""
-    return output / f"{item.name}{STRAIGHTENED}.nii.gz"
-
-
-def picture_paths(output: Path, item: Input) -> tuple[Path, Path]:
-    """The picture and the video of a CT."""
-    return output / f"{item.name}_overlay.png", output / f"{item.name}_organs.mp4"
-
-
-def remove_outputs(output: Path, item: Input) -> None:
-    """Remove the outputs of an earlier call, which could be mistaken for new ones if this call is interrupted."""
-    for path in (mask_path(output, item), ct_path(output, item), *picture_paths(output, item)):
+    Args:
+        output: The folder.
+        item: The CT.
+        organs: Organs that may have files of their own, in addition to those that the CT's report names.
+    """
+    report = read_report(report_path(output, item)) or {}
+    named = [str(name) for name in report.get("files", []) if ".." not in str(name)]
+    own = [output / name for name in named if name.startswith(f"{item.name}{ENDING}")]
+    organ_files = [organ_path(output, item, organ) for organ in organs]
+    others = (ct_path(output, item), *picture_paths(output, item), dicom_seg_path(output, item))
+    # The report comes last: if the removal is interrupted, it still names the files that remain.
+    for path in (mask_path(output, item), *own, *organ_files, *others, report_path(output, item)):
         path.unlink(missing_ok=True)
+
+
+def kept_masks(output: Path, overwritten: Iterable[Input]) -> set[Path]:
+    """Masks in a folder that a call does not overwrite. Hidden files are what a killed call left of a mask."""
+    found = {path for path in output.rglob(f"*{ENDING}.nii.gz") if not path.name.startswith(".")}
+    return found - {mask_path(output, item) for item in overwritten}
+
+
+def check_options(output: Path, decided_by: Mapping[str, Any]) -> None:
+    """Refuse a folder whose masks were made of other organs, or with other options that decide what is in a mask.
+
+    Args:
+        output: The folder.
+        decided_by: The organs and options of this call; see `Manifest.decided_by`.
+
+    Raises:
+        UserError: With the option and both values.
+    """
+    before = recorded(output)
+    for key, value in decided_by.items():
+        if before and before.get(key) != value:
+            msg = (
+                f"the masks in {output} were made with {key}={_value(before.get(key))}, not {key}={_value(value)}; "
+                "choose another output, or overwrite=true"
+            )
+            raise UserError(msg)
+
+
+def _value(value: object) -> str:
+    if value is None:
+        return "null"
+    return f"[{','.join(map(str, value))}]" if isinstance(value, list) else str(value)
 
 
 def check_checkpoint(output: Path, trained: Ensemble, holds_masks: bool, overwritten: Sequence[Input] | None) -> None:
@@ -54,7 +94,7 @@ def check_checkpoint(output: Path, trained: Ensemble, holds_masks: bool, overwri
     if overwritten is None and (holds_masks or theirs is not None):
         msg = f"the masks in {output} were not made by {names}; choose another output, or overwrite=true"
         raise UserError(msg)
-    kept = {*output.rglob(f"*{ENDING}.nii.gz")} - {mask_path(output, item) for item in overwritten or ()}
+    kept = kept_masks(output, overwritten or ())
     if kept:
         first = ", ".join(sorted(path.relative_to(output).as_posix() for path in kept)[:SHOWN])
         msg = (

@@ -1,4 +1,4 @@
-"""Labels the arms of a comparison by what sets them apart."""
+"""Labels the arms of a comparison by the settings in which they differ."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ _CASES = "training and validation cases"
 _MAX_KEYS = 3  # in a label
 _MAX_VALUE = 40  # characters of a value in a label
 _ABSENT = "not set"
-_MIXED = "several"  # versions of the code within one arm: the code then cannot set arms apart
+_MIXED = "several"  # the code of an arm whose runs used several versions; it then cannot distinguish arms
 
 
 def label_arms(arms: Sequence[Sequence[FinishedRun]], arguments: Sequence[str]) -> list[tuple[str, dict[str, str]]]:
@@ -45,7 +45,7 @@ def label_arms(arms: Sequence[Sequence[FinishedRun]], arguments: Sequence[str]) 
 
 
 def _readable_config(runs: Sequence[FinishedRun]) -> dict[str, str]:
-    """Dotted keys and their values as text. A class stands for its `_target_`: `model.net=VNet`."""
+    """Dotted keys and their values as text. A `_target_` is shown by the name of its class, e.g. `model.net=VNet`."""
     config = {}
     for key, value in runs[0].config.items():
         if is_free(key) or key.endswith("sha256"):  # a hash means nothing to the reader
@@ -64,7 +64,7 @@ def _readable_config(runs: Sequence[FinishedRun]) -> dict[str, str]:
 
 
 def _varying_keys(configs: Sequence[Mapping[str, str]]) -> list[str]:
-    """Keys with different values, those first that all arms set and that are short."""
+    """Keys with different values. Keys that all arms set come first, and among these the short ones."""
     keys = {key for config in configs for key in config}
 
     def order(key: str) -> tuple[bool, bool, int, int, str]:
@@ -80,7 +80,7 @@ def _varying_keys(configs: Sequence[Mapping[str, str]]) -> list[str]:
 
 
 def _distinct_keys(configs: Sequence[Mapping[str, str]], varying: Sequence[str]) -> list[str]:
-    """One key for each pattern of values over the arms, the first in `varying`; others add no information."""
+    """One key for each pattern of values over the arms: the first in `varying`, because others add no information."""
     keys: dict[tuple[str, ...], str] = {}
     for key in reversed(varying):
         keys[tuple(config.get(key, _ABSENT) for config in configs)] = key

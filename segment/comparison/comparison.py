@@ -35,7 +35,7 @@ class Comparison:
         cases: Test cases, sorted.
         patients: The first test case of each patient.
         organs: Organs that all runs score.
-        metrics: Metrics that are defined alike in all runs.
+        metrics: Metrics that all runs define in the same way.
         scores: By arm, then by organ and metric. Columns are `patients`, each the mean over the patient's cases.
         summaries: By arm, then by organ and metric. With several organs also for `MEAN`, which is not tested.
         contrasts: One for every test; none if there is one arm.
@@ -95,14 +95,16 @@ def compare(
     count = len(pairs) * len(organs) * len(metrics)
     if count > MAX_TESTS:
         msg = (
-            f"{len(arms)} arms make {count} tests, too many to find anything; name the arm to compare with: reference="
+            f"{len(arms)} arms make {count} tests, too many to detect differences; compare all arms with one of them: "
+            "reference=<letter>"
         )
         raise UserError(msg)
     cases = sorted(runs[0].cases)
     patients = cases_by_patient(runs, cases)
     if len(patients) < len(cases):
         new_remarks.append(
-            f"the {len(cases)} test cases are of {len(patients)} patients; a patient's score is the mean over the cases"
+            f"the {len(cases)} test cases belong to {len(patients)} patients; a patient's score is the mean over the "
+            "patient's cases"
         )
     scores = {arm.letter: score_patients(arm, list(patients.values()), organs, metrics) for arm in arms}
     return Comparison(

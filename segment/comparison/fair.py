@@ -12,7 +12,7 @@ def check_fair(runs: Sequence[FinishedRun], metrics: Sequence[str]) -> tuple[lis
     """Refuse a comparison that would mislead.
 
     Returns:
-        Organs that all runs score; metrics that are defined alike in all runs; remarks for the reader.
+        Organs that all runs score; metrics that all runs define in the same way; remarks for the reader.
 
     Raises:
         UserError: If test cases differ by name or content, a run was trained or selected on a test case, ground truths
@@ -74,9 +74,9 @@ def _check_voxels(first: FinishedRun, other: FinishedRun) -> None:
 
 
 def _check_unseen(run: FinishedRun, other: FinishedRun) -> None:
-    """Refuse a run that was trained or selected on a case that `other`, possibly the same run, tested.
+    """Refuse a run that was trained or selected on a test case of `other`, which may be the same run.
 
-    CTs are compared by content where it was recorded, so a case is recognised under another name, too.
+    If the runs recorded hashes of the CTs, a case is also recognised under another name.
     """
     for part in run.parts:
         seen_by_hash = {run.voxels[case]: case for case in part.seen if run.voxels.get(case)}

@@ -105,7 +105,7 @@ def _sources(path: Path) -> list[Path]:
 
 
 def _runs_below(folder: Path) -> list[Path]:
-    """Run folders at the highest level that has any; at the third level are the seeds of a search's trials."""
+    """Run folders at the highest level that has any. The third level holds the seeds of the trials of a search."""
     for pattern in ("*/split.json", "*/*/split.json", "*/*/*/split.json"):
         runs = [path.parent for path in folder.glob(pattern)]
         if runs:

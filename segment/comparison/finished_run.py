@@ -34,7 +34,8 @@ class FinishedRun:
         config: Dotted keys and their values; empty if unknown.
         code: Commit of each process, with a mark for uncommitted changes; empty if unknown.
         voxels: Hash of the CT by case id; empty if the run did not record it.
-        patients: First case of the patient by case id, for patients with several cases. Any other case is a patient.
+        patients: First case of the patient by case id, for patients with several cases. Every other case is a patient
+            of its own.
         parameters: Number of parameters of the network; None if unknown, as for evaluations.
         hours: Hours of training and test, summed over folds; None if unknown.
     """
@@ -80,7 +81,10 @@ def read_run(folder: Path, name: str) -> FinishedRun:
     last = processes[-1]
     config = _with_training_recipe(read_config(folder), last.get("trained", []))
     if config.get("include_trained"):
-        msg = f"{name} was scored with include_trained=true, also on cases that it was trained on; evaluate it without"
+        msg = (
+            f"{name} was scored with include_trained=true, so also on cases that it was trained on; evaluate it again "
+            "without this option"
+        )
         raise UserError(msg)
     seen = frozenset(split.get("train", [])) | frozenset(split.get("val", []))
     cases = read_table(table)
@@ -166,10 +170,10 @@ def read_table(path: Path) -> Cases:
 
 
 def _with_training_recipe(config: dict[str, Any], recipes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Configuration of an evaluation in which the checkpoint's recipe and seed replace its file name and hash.
+    """Configuration of an evaluation, with the recipe and seed of the checkpoint in place of its file name and hash.
 
-    Other configurations stay as they are, and so do those of ensembles and of checkpoints that recorded no recipe:
-    these are identified by the hash of their checkpoints.
+    The configuration of a training is returned unchanged. So is that of an evaluation of an ensemble, or of a
+    checkpoint without a recorded recipe: there the hashes of the checkpoints show what was evaluated.
     """
     if len(recipes) != 1 or not recipes[0]:
         return config

@@ -14,13 +14,16 @@ from segment.metrics.scores import OrganScore
 
 
 def cases_by_patient(runs: Sequence[FinishedRun], cases: Sequence[str]) -> dict[str, list[str]]:
-    """Test cases of each patient by the first of them. Two cases are of one patient if any run recorded this."""
+    """Test cases of each patient, by the patient's first case.
+
+    Two cases belong to one patient if any run recorded it.
+    """
     first = {case: case for case in cases}
     for run in runs:
         groups: dict[str, set[str]] = {}
         for case in cases:
             groups.setdefault(run.patients.get(case, case), set()).add(first[case])
-        for group in groups.values():
+        for group in groups.values():  # the cases of one patient, and those that earlier runs joined with them
             for case, current in first.items():
                 if current in group:
                     first[case] = min(group)

@@ -19,7 +19,7 @@ def check_consistency(config: Mapping[str, Any]) -> None:
         UserError: When an organ is misspelt or has no tolerance, when a class weight has no class, or when `monitor` is
             not a validation score or `monitor_mode` would keep the worst epoch.
     """
-    if "organs" in config:
+    if "organs" in config and "tolerance_mm" in config:
         check_organs(config["organs"], config["tolerance_mm"], config["data"]["sources"].values())
     if config.get("class_weights"):
         check_class_weights(config["class_weights"], config["organs"])

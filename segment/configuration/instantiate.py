@@ -18,4 +18,10 @@ def instantiate(node: DictConfig | None, **late: Any) -> Any:  # noqa: ANN401
     """
     if node is None:
         return None
-    return hydra.utils.instantiate(OmegaConf.to_container(node, resolve=True), _convert_="all", **late)
+    return hydra.utils.instantiate(plain_values(node), _convert_="all", **late)
+
+
+def plain_values(node: DictConfig) -> dict[str, Any]:
+    """The values of a node with references resolved."""
+    values: dict[str, Any] = OmegaConf.to_container(node, resolve=True)  # type: ignore[assignment]
+    return values

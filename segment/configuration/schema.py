@@ -18,6 +18,7 @@ class Recipe(TypedDict):
     """`conf/recipe.yaml` and its groups, which `segment train` and `segment prepare` share."""
 
     preprocess: TargetNode
+    postprocess: TargetNodes
     augment: TargetNode | None
     split: TargetNode
     data: TargetNode
@@ -101,6 +102,8 @@ class Evaluate(Inspection):
 
     ckpt: Text | list[Text]
     include_trained: bool
+    postprocess: TargetNodes
+    tune_postprocessing: bool
     pictures: bool
     device: Text
     trust: list[str]
@@ -114,12 +117,18 @@ class Predict(TypedDict):
     output: Text
     series: str | None
     straighten: bool
+    organs: list[Text] | None
+    organ_files: bool
+    dicom_seg: bool
     device: Text
     engine: Literal["auto", "torch", "onnx", "openvino"]
     pictures: bool
     resume: bool
     overwrite: bool
+    watch: bool
+    settle_s: PositiveFloat
     trust: list[str]
+    anatomy: TargetNode
 
 
 class Export(TypedDict):

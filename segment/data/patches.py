@@ -1,7 +1,8 @@
 """Training patches, read from the store."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import blosc2
@@ -162,10 +163,9 @@ class PatchLoader(tio.SubjectsLoader):  # type: ignore[misc]
 
     batches = 0  # of the epoch so far, including those before the run was resumed
 
-    @staticmethod
-    def _collate(subjects: list[tio.Subject]) -> Any:  # noqa: ANN401
-        """The batch, wrapped so that it does not pass through /dev/shm."""
-        return wrap_batch(tio.SubjectsLoader._collate(subjects))
+    def __init__(self, dataset: PatchDataset, **kwargs: Any) -> None:  # noqa: ANN401
+        stack = tio.SubjectsLoader(dataset).collate_fn
+        super().__init__(dataset, collate_fn=partial(_collate, stack), **kwargs)
 
     def __iter__(self) -> Iterator[Any]:
         first = self.sampler.start // self.batch_size + 1
@@ -181,6 +181,11 @@ class PatchLoader(tio.SubjectsLoader):  # type: ignore[misc]
         """Start the next iteration at this position."""
         self.batches = state["batches"]
         self.sampler.start = self.batches * self.batch_size
+
+
+def _collate(stack: Callable[[list[tio.Subject]], Any], subjects: list[tio.Subject]) -> Any:  # noqa: ANN401
+    """The batch, wrapped so that it does not pass through /dev/shm."""
+    return wrap_batch(stack(subjects))
 
 
 def _crop(array: blosc2.NDArray, corner: np.ndarray, size: Sequence[int], fill: float) -> Tensor:

@@ -12,14 +12,14 @@ class TrialTimes:
 
     Attributes:
         steps: Number of steps.
-        once_s: Seconds before the first epoch and after the last one.
+        once_s: Seconds that are spent once: before the first epoch and after the last one.
         step_s: Seconds from one step to the next.
-        waiting: Fraction of `step_s` that is spent waiting for patches, in [0, 1].
+        waiting: Share of `step_s` that is spent waiting for patches, in [0, 1].
         epoch_s: Seconds of an epoch without its steps: starting workers, loading the first patches, checkpoints.
         volume_s: Seconds of one validation volume.
         validation_s: Seconds of a validation without its volumes.
         test_s: Seconds of one test CT, from reading the file to writing the pictures.
-        memory_bytes: Peak memory of the process, and of its loader's workers while it trains.
+        memory_bytes: Peak memory of the process, including its data workers during training.
         gpu_bytes: Peak memory of the GPU; None without a GPU.
     """
 
@@ -42,19 +42,20 @@ class Cases:
     For example, `windows=2.5` means that all cases together have 2.5 times as many windows as the case of the trial.
 
     Attributes:
-        windows: Patches of the sliding window, relative to the case of the trial.
-        voxels: Preprocessed voxels, relative to the case of the trial.
-        tried: Windows of the case of the trial, relative to the validation volume of the trial.
+        windows: Windows of the sliding window in all cases, divided by those in the case of the trial.
+        voxels: Preprocessed voxels of all cases, divided by those of the case of the trial.
+        trial_windows: Windows in the case of the trial, divided by those in the validation volume of the trial. It is 1
+            for the validation set, where both are the same case.
     """
 
     windows: float
     voxels: float
-    tried: float = 1.0
+    trial_windows: float = 1.0
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run has to do.
+    """The epochs, steps and cases of a run, and its limits.
 
     Attributes:
         patches: Patches of an epoch, over all processes.
@@ -91,7 +92,7 @@ class Forecast:
         test_s: Seconds of the test; 0 without one.
         total_s: Seconds of the rest of the run; infinite if nothing ends it.
         at_most: Whether it may end earlier.
-        memory_bytes: Peak memory of a process and of its loader's workers.
+        memory_bytes: Peak memory of a process, including its data workers.
         gpu_bytes: Peak memory of the GPU; None without a GPU.
         warnings: Problems to expect, one sentence each.
     """
@@ -117,9 +118,12 @@ class Forecast:
             parts.append(f"{duration(self.validation_s)} a validation")
         if self.test_s:
             parts.append(f"{duration(self.test_s)} for the test")
-        end = datetime.now() + timedelta(seconds=min(self.total_s, 1e8))
-        bound = "at most " if self.at_most else ""
-        parts.append(f"{bound}{duration(self.total_s)} in all (until {end:%a %H:%M})")
+        if math.isinf(self.total_s):
+            parts.append("no end, because neither epochs nor time are limited")
+        else:
+            end = datetime.now() + timedelta(seconds=min(self.total_s, 1e8))
+            bound = "at most " if self.at_most else ""
+            parts.append(f"{bound}{duration(self.total_s)} in all (until {end:%a %H:%M})")
         parts.append(gigabytes(self.memory_bytes))
         if self.gpu_bytes:
             parts.append(f"{gigabytes(self.gpu_bytes)} on the GPU")
@@ -157,8 +161,12 @@ def _validations(plan: Plan) -> float:
 
 
 def _test_s(trial: TrialTimes, cases: Cases) -> float:
-    """Seconds of the test: the network's share grows with the windows, reading and pictures grow with the voxels."""
-    network_s = min(trial.test_s, trial.volume_s * cases.tried)
+    """Seconds of the test.
+
+    The time of the network grows with the number of windows; the time of reading and of pictures grows with the number
+    of voxels.
+    """
+    network_s = min(trial.test_s, trial.volume_s * cases.trial_windows)
     per_case_s = trial.test_s - network_s
     return network_s * cases.windows + per_case_s * cases.voxels
 
@@ -166,7 +174,7 @@ def _test_s(trial: TrialTimes, cases: Cases) -> float:
 def duration(seconds: float) -> str:
     """Format a duration, e.g. `12 ms`, `1.2 s`, `4 min 20 s`, `3 h 05 min` or `2 d 4 h`."""
     if math.isinf(seconds):
-        return "without end"
+        return "no limit"
     if seconds < 0.1:
         return f"{1000 * seconds:.0f} ms"
     if seconds < 9.95:

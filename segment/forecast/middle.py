@@ -1,4 +1,4 @@
-"""Make the trial cost as much as the middle of the run."""
+"""Shift schedules of the trial, so that its epoch takes as long as one in the middle of the run."""
 
 from collections.abc import Iterable
 
@@ -16,9 +16,9 @@ def shift_schedules(epoch: int, criterion: nn.Module, callbacks: Iterable[pl.Cal
     parameters get no gradient.
 
     Args:
-        epoch: The epoch that the first one imitates.
-        criterion: The loss; its `Ramp` modules are changed.
-        callbacks: The callbacks; those of type `Freeze` are changed.
+        epoch: The epoch of the run that epoch 0 of the trial shall be like.
+        criterion: The loss; its `Ramp` modules are modified in place.
+        callbacks: The callbacks; those of type `Freeze` are modified in place.
     """
     for part in criterion.modules():
         if isinstance(part, Ramp):

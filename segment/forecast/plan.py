@@ -1,4 +1,4 @@
-"""Count what a run has left to do: epochs, steps and cases."""
+"""Count the epochs, steps and cases that a run has left to do."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -46,8 +46,8 @@ def _own_share(cases: Sequence[Case], val: Sequence[Case], sizes: Sizes, world_s
     """Size of this process's share of the cases; None if it has no case.
 
     Args:
-        cases: All cases of the part.
-        val: The validation cases.
+        cases: All validation cases, or all test cases.
+        val: All validation cases.
         sizes: Voxels and windows by case id.
         world_size: Number of processes.
         limit: `limit_val_batches` or `limit_test_batches`.
@@ -58,13 +58,13 @@ def _own_share(cases: Sequence[Case], val: Sequence[Case], sizes: Sizes, world_s
         return None
     voxels = sum(sizes[case.id][0] for case in share)
     windows = sum(sizes[case.id][1] for case in share)
-    tried_voxels, tried_windows = sizes[largest(cases, sizes).id]
+    trial_voxels, trial_windows = sizes[largest(cases, sizes).id]
     _, val_windows = sizes[largest(val, sizes).id]
-    return Cases(windows / tried_windows, voxels / tried_voxels, tried_windows / val_windows)
+    return Cases(windows / trial_windows, voxels / trial_voxels, trial_windows / val_windows)
 
 
 def largest(cases: Sequence[Case], sizes: Sizes) -> Case:
-    """The case with the most voxels; of equals, the one with the most windows."""
+    """The case with the most voxels; if several have as many, the one among them with the most windows."""
     return max(cases, key=lambda case: sizes[case.id])
 
 

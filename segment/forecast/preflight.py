@@ -1,4 +1,4 @@
-"""The pre-flight: try everything once before the first epoch, on copies, and forecast the run."""
+"""The pre-flight: before the first epoch, try every part of the run once on copies, and forecast the run."""
 
 import dataclasses
 import json
@@ -24,15 +24,15 @@ MAX_EPOCH = 10**9  # stands for the middle of an endless run, when all schedules
 
 
 def preflight(cfg: DictConfig, parts: build.Parts, folder: Path, checkpoint: Path | None) -> Forecast:
-    """Try everything once, forecast the run, warn of problems, and write `preflight.json`.
+    """Try every part of the run once, forecast the run, warn of problems, and write `preflight.json`.
 
     The trial is built from the same configuration and starts with the run's weights, seed and patches. It does not
-    change the run's weights or random numbers. It does a few steps, validates the largest volume and tests the largest
-    CT, because these need most memory. Losses that rise over epochs, and parts that are frozen at first, are set as in
-    the middle of the remaining epochs.
+    change the run's weights or random numbers. It trains for a few steps, validates the largest volume and tests the
+    largest CT, because these need the most memory. Losses with a weight that rises over epochs, and parameters that are
+    frozen at first, are set as in the middle of the remaining epochs.
 
-    With several processes only rank 0 runs the trial. The forecast then does not include the exchange of gradients, nor
-    the cores and memory that the processes take from each other.
+    With several processes only rank 0 runs the trial. The forecast then does not include the exchange of gradients, and
+    ignores that the processes share cores and memory.
 
     Args:
         cfg: The composed configuration.

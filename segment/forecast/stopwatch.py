@@ -15,21 +15,21 @@ from segment.run.resource_use import peak
 
 
 class Stopwatch(pl.Callback):
-    """Measure one epoch with its validation, then end training; measure a test, if there is one.
+    """Measure one epoch with its validation, then end training. Measure the test, if there is one.
 
-    Must be the last callback. The first half of the steps is a warm-up, in which the loader's workers fill their queue;
-    `step_s` and `waiting` come from the second half.
+    This must be the last callback. During the first half of the steps the data workers fill their queue, so `step_s`
+    and `waiting` are measured in the second half.
     """
 
     def __init__(self) -> None:
-        self.started = self.epoch_started = self.trained = self.ended = time.perf_counter()
+        self.started = self.epoch_started = self.epoch_ended = self.fit_ended = time.perf_counter()
         self.starts: list[float] = []  # when each batch was loaded
         self.ends: list[float] = []  # when each step was done
         self.validation_s = self.volume_s = self.test_s = 0.0
         self.worker_bytes = self.train_peak = 0
 
     def start(self) -> None:
-        """Start the clock, after data, network and trainer are built: the run has built its own already."""
+        """Start the clock. Call it after data, network and trainer are built: the run has built its own already."""
         self.started = time.perf_counter()
 
     def trial(self, device: torch.device) -> TrialTimes:
@@ -37,10 +37,10 @@ class Stopwatch(pl.Callback):
         in_steps = self.ends[-1] - self.starts[0]
         return TrialTimes(
             steps=len(self.ends),
-            once_s=self.epoch_started - self.started + self.ended - self.trained,
+            once_s=self.epoch_started - self.started + self.fit_ended - self.epoch_ended,
             step_s=self._step_s(),
             waiting=self._waiting(),
-            epoch_s=self.trained - self.epoch_started - in_steps - self.validation_s,
+            epoch_s=self.epoch_ended - self.epoch_started - in_steps - self.validation_s,
             volume_s=self.volume_s,
             validation_s=self.validation_s - self.volume_s,
             test_s=self.test_s,
@@ -56,7 +56,7 @@ class Stopwatch(pl.Callback):
         return (self.ends[-1] - self.ends[half - 1]) / (len(self.ends) - half)
 
     def _waiting(self) -> float:
-        """Fraction of this time that is spent waiting for patches; 0 after a single step."""
+        """Share of the step time that is spent waiting for patches; 0 after a single step."""
         half = len(self.ends) // 2
         if not half:
             return 0.0
@@ -64,7 +64,7 @@ class Stopwatch(pl.Callback):
         return sum(waits) / (self.ends[-1] - self.ends[half - 1])
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note the start of the epoch."""
+        """Record the start of the epoch."""
         self.epoch_started = time.perf_counter()
 
     def on_train_batch_start(
@@ -74,7 +74,7 @@ class Stopwatch(pl.Callback):
         batch: Any,  # noqa: ANN401
         batch_idx: int,
     ) -> None:
-        """Note that a batch is loaded."""
+        """Record the time at which a batch is loaded."""
         self.starts.append(time.perf_counter())
 
     def on_train_batch_end(
@@ -85,7 +85,7 @@ class Stopwatch(pl.Callback):
         batch: Mapping[str, Any],
         batch_idx: int,
     ) -> None:
-        """Note the end of a step, and the memory after the last one.
+        """Record the end of a step, and the memory after the last one.
 
         Raises:
             UserError: When the loss is not finite.
@@ -114,11 +114,11 @@ class Stopwatch(pl.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Note the end of its only volume."""
+        """Record the end of the volume; a trial validates only one."""
         self.volume_s += time.perf_counter()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note the end of the validation, including its scores."""
+        """Record the end of the validation, including its scores."""
         self.validation_s += time.perf_counter()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -126,17 +126,17 @@ class Stopwatch(pl.Callback):
         trainer.should_stop = True
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note the end of the epoch, including its checkpoints."""
-        self.trained = time.perf_counter()
+        """Record the end of the epoch, including its checkpoints."""
+        self.epoch_ended = time.perf_counter()
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note the end of `fit`."""
-        self.ended = time.perf_counter()
+        """Record the end of `fit`."""
+        self.fit_ended = time.perf_counter()
 
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start timing the test."""
         self.test_s -= time.perf_counter()
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note the end of the test."""
+        """Record the end of the test."""
         self.test_s += time.perf_counter()

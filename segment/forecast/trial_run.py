@@ -70,7 +70,8 @@ def trial_data(parts: build.Parts, plan: Plan, sizes: Sizes, steps: int) -> CTDa
     """The run's data, with patches for a few steps and only the largest validation and test case."""
     data = copy.copy(parts.datamodule)
     data.trainer = None
-    # More patches than the trial uses: idle workers would leave their cores to the last steps, which would be faster.
+    # There are more patches than the trial uses, so that the workers are busy until the end. If they were idle, the
+    # last steps would have all cores and be too fast.
     data.patches_per_epoch = data.batch_size * (steps + _queue(data.num_workers))
     split = data.split
     test = (largest(split.test, sizes),) if plan.test else ()
@@ -79,7 +80,7 @@ def trial_data(parts: build.Parts, plan: Plan, sizes: Sizes, steps: int) -> CTDa
 
 
 def run_trial(cfg: DictConfig, run: build.Parts, datamodule: CTDataModule, epoch: int) -> TrialTimes:
-    """Train, validate and test with the run's weights, with schedules as in the given epoch; return the times."""
+    """Train, validate and test with the run's weights and the schedules of the given epoch, and return the times."""
     watch = Stopwatch()
     parts = build.parts(cfg, watch, datamodule)
     trainer, module = parts.trainer, parts.module

@@ -1,4 +1,4 @@
-"""Problems that a run will have, one sentence each: what, the value, what to do."""
+"""Problems that a run will have. A sentence for each states the problem, its size, and what to do."""
 
 import math
 from collections import Counter
@@ -25,8 +25,8 @@ def small_volumes(shapes: Sequence[Sequence[int]], patch_size: Sequence[int]) ->
         share = sum(length < patch for length in lengths) / len(lengths)
         if share >= MAX_SMALL:
             found.append(
-                f"a patch has {patch} voxels along {axis}, {share:.0%} of the training volumes have fewer (median "
-                f"{median(lengths):.0f}) and are padded with air; a shorter data.patch_size costs less time"
+                f"a patch has {patch} voxels along {axis}, but {share:.0%} of the training volumes have fewer (median "
+                f"{median(lengths):.0f}) and are padded with air; a smaller data.patch_size saves time"
             )
     return found
 
@@ -34,7 +34,9 @@ def small_volumes(shapes: Sequence[Sequence[int]], patch_size: Sequence[int]) ->
 def rare_organs(
     classes_by_case: Sequence[Sequence[int]], organs: Sequence[str], patches: int, foreground_share: float
 ) -> list[str]:
-    """Warn of organs that few training cases show, and of organs with less than one patch per epoch around them.
+    """Warn of organs that few training cases show, or around which few patches are placed.
+
+    Few means less than a tenth of the training cases, or less than one patch per epoch.
 
     Args:
         classes_by_case: Class indices that each training case shows, without background.
@@ -58,25 +60,26 @@ def rare_organs(
     rare = [organ for organ, count in zip(organs, expected[1:], strict=True) if count < 1]
     if rare and foreground_share:
         found.append(
-            f"fewer than one patch an epoch is placed around {', '.join(rare)} ({min(expected[1:]):.2f} at the least); "
-            "raise data.patches_per_epoch"
+            f"fewer than one patch per epoch is placed around {', '.join(rare)} (only {min(expected[1:]):.2f} around "
+            "the rarest organ); raise data.patches_per_epoch"
         )
     return found
 
 
 def slow_parts(trial: TrialTimes, plan: Plan, forecast: Forecast) -> list[str]:
-    """Warn of a validation that takes longer than the training in between, and of a slow loader."""
+    """Warn if a validation takes longer than the training between two of them, or if patches are made too slowly."""
     found = []
     training_s = forecast.epoch_s * plan.validate_every
     if forecast.validation_s > max(training_s, SHORT_S):
         every = math.ceil(forecast.validation_s / forecast.epoch_s)
         found.append(
-            f"a validation takes {duration(forecast.validation_s)}, the training in between {duration(training_s)}; "
-            f"trainer.check_val_every_n_epoch={every} would spend less than half of the time on it"
+            f"a validation takes {duration(forecast.validation_s)}, but the training between two validations only "
+            f"{duration(training_s)}; set trainer.check_val_every_n_epoch={every} to spend most of the time on training"
         )
     if trial.waiting > MAX_WAITING and trial.steps >= MIN_STEPS:
         found.append(
-            f"training waits for patches {trial.waiting:.0%} of its time; raise data.num_workers, or augment less"
+            f"training waits for patches during {trial.waiting:.0%} of its time; raise data.num_workers, or use a "
+            "lighter augment="
         )
     return found
 

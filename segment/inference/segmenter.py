@@ -12,7 +12,8 @@ from segment.inference.restore import restore
 from segment.io.scan import Scan
 from segment.preprocess.preprocess import preprocess
 
-PostProcess = Callable[[np.ndarray], np.ndarray]
+# Maps class indices (I,J,K) uint8, which it may overwrite, and the affine (4,4) to class indices.
+PostProcess = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 NO_WEIGHT = torch.zeros(0)  # the type and device of networks in exported files, which have no weights of PyTorch
 
@@ -26,7 +27,7 @@ class Segmenter:
         net: Maps (B,1,I,J,K) to logits (B,C,I,J,K).
         transform: The preprocessing that the network was trained with.
         inferer: Runs the network over a whole volume; see `SlidingWindow`.
-        postprocess: Maps class indices (I,J,K) to class indices, on the CT's grid; None leaves the mask as it is.
+        postprocess: Cleans class indices (I,J,K) on the CT's grid, given its affine; None leaves the mask as it is.
         classes: Number of classes of the logits, including background, to estimate the memory.
 
     Attributes:
@@ -66,7 +67,7 @@ class Segmenter:
             finally:
                 self.net.train(training)
             mask = restore(logits, volume.affine, scan.data.shape, scan.affine)
-        return self.postprocess(mask) if self.postprocess else mask
+        return self.postprocess(mask, scan.affine) if self.postprocess else mask
 
     def check(self, size: Sequence[int]) -> None:
         """Refuse a preprocessed volume of (I,J,K) voxels that does not fit into memory.

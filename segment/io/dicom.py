@@ -1,6 +1,7 @@
 """Read a CT from a folder of DICOM files: list its series, choose one, and stack the slices into a volume."""
 
 import logging
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +14,11 @@ from segment.errors import UserError
 from segment.io.advice import FOR_DATA_SETS, Advice
 from segment.io.dicom_file import CT, ENHANCED, is_axial, kind, read_header, read_hu, read_slice
 from segment.io.grid import check_geometry
+from segment.io.printable import printable
 from segment.io.scan import Scan, as_ct, geometry_header
 from segment.io.series import check_regular, is_regular, stack_slices
 from segment.io.straighten import straighten_stack
+from segment.memory.measure import check_memory
 
 log = logging.getLogger(__name__)
 
@@ -113,14 +116,18 @@ class SeriesFolder:
         check_geometry(self.path, stack.affine)
         if not straighten:
             check_regular(stack, self.path, self.advice.straighten)
-        values = np.empty((*stack.slices[0].shape, len(stack.slices)), np.float32, order="F")
+        shape = (*stack.slices[0].shape, len(stack.slices))
+        what = f"{self.path} has {'x'.join(map(str, shape))} voxels, and reading it"
+        check_memory(8 * math.prod(shape), what, "check the headers of its slices")  # float32, and a copy in HU
+        values = np.empty(shape, np.float32, order="F")
         for k, ct_slice in enumerate(stack.slices):
             values[..., k] = read_hu(ct_slice)
         affine, regular = stack.affine, is_regular(stack)
         if not regular:
             values, affine = straighten_stack(values, stack)
         header = geometry_header(values.shape, affine)
-        return as_ct(self.path, Scan(values, affine, header, values.shape, is_straightened=not regular))
+        ordered = tuple(one.path for one in stack.slices)
+        return as_ct(self.path, Scan(values, affine, header, values.shape, is_straightened=not regular, files=ordered))
 
 
 def _group_headers(paths: Iterable[Path]) -> Groups:
@@ -142,7 +149,7 @@ def _list_series(groups: Groups) -> list[Series]:
     for (uid, group_kind), files in groups.items():
         if group_kind == CT:
             group_kind = AXIAL if any(is_axial(header) for _, header in files) else OTHER_PLANE
-        description = str(files[0][1].get("SeriesDescription", ""))
+        description = printable(files[0][1].get("SeriesDescription", ""))
         series.append(Series(uid, description, len(files), group_kind))
     return sorted(series, key=lambda s: (-s.slices, s.uid))
 

@@ -14,8 +14,10 @@ from pydicom.dataset import Dataset
 
 from segment.errors import UserError
 from segment.io.decoding import DecodingError, decoding
+from segment.io.dicom_elements import check_elements
 from segment.io.grid import check_spacing
 from segment.io.padding import padding_as_air, padding_hu
+from segment.io.printable import printable
 from segment.io.series import Slice
 
 CT, ENHANCED = "CT", "enhanced CT"
@@ -69,12 +71,12 @@ def kind(header: Dataset) -> str:
     if "Secondary Capture" in storage.name or "SCREEN SAVE" in image_type:
         return "secondary capture"
     if header.Modality != "CT":
-        return str(header.Modality)
+        return printable(header.Modality)
     if "LOCALIZER" in image_type:
         return "localizer"
     if storage in _ENHANCED_STORAGES:
         return ENHANCED
-    return CT if storage in ("", uid.CTImageStorage) else storage.name
+    return CT if storage in ("", uid.CTImageStorage) else printable(storage.name)
 
 
 def _storage(header: Dataset) -> uid.UID:
@@ -106,7 +108,7 @@ def read_slice(path: Path, header: Dataset) -> Slice:
             raise UserError(msg)
     unit, colours = header.get("RescaleType") or "HU", header.get("PhotometricInterpretation", "MONOCHROME2")
     if not unit.startswith(("HU", "US")) or colours != "MONOCHROME2":  # US is "unspecified"
-        msg = f"{path} holds {colours} values in {unit}; give a series in HU"
+        msg = f"{path} holds {printable(colours)} values in {printable(unit)}; give a series in HU"
         raise UserError(msg)
     try:
         check_spacing(path, _numbers(header.PixelSpacing, 2))
@@ -137,6 +139,7 @@ def read_hu(ct_slice: Slice) -> np.ndarray:
     reader.SetImageIO("GDCMImageIO")
     reader.SetFileName(str(ct_slice.path))
     try:
+        check_elements(ct_slice.path)
         with decoding(ct_slice.path):
             image = reader.Execute()
         hu: np.ndarray = SimpleITK.GetArrayFromImage(image).reshape(ct_slice.shape[::-1]).T

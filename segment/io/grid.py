@@ -18,7 +18,6 @@ from segment.memory.measure import check_memory
 GRID_TOLERANCE = 0.1
 VOXEL_MM = (0.01, 100.0)  # wider than for any body CT, but excludes metres and microns that are read as mm
 SIZES_APART = 0.01  # relative difference between the voxel size that a header states and the length of the axes
-VOXEL_BYTES = 4  # at least: int16 as stored, and a copy in HU
 COPLANAR = 1e-3  # volume of the box spanned by three unit vectors
 CONVERT_AGAIN = "copy or convert it again from its original"  # remedy for a CT or a label in any format
 
@@ -111,8 +110,13 @@ def _sizes(lengths_mm: Sequence[float] | np.ndarray) -> str:
     return "x".join(f"{mm:.4g}" for mm in lengths_mm)
 
 
-def check_shape(path: Path, shape: Sequence[int]) -> None:
+def check_shape(path: Path, shape: Sequence[int], item_bytes: int = 2) -> None:
     """Refuse anything but one volume. Further axes are allowed if their length is 1, for example one time frame.
+
+    Args:
+        path: The file.
+        shape: As stored.
+        item_bytes: Bytes of a stored voxel.
 
     Raises:
         UserError: When the shape is not that of one volume, or the voxels do not fit into memory.
@@ -121,7 +125,8 @@ def check_shape(path: Path, shape: Sequence[int]) -> None:
         msg = f"{path} has shape {tuple(shape)}; give one 3D volume per file"
         raise UserError(msg)
     voxels = "x".join(map(str, shape))
-    check_memory(VOXEL_BYTES * math.prod(shape), f"{path} has {voxels} voxels, and reading it", "check its header")
+    copies = max(4, 2 * item_bytes)  # a voxel as stored, and a copy in HU
+    check_memory(copies * math.prod(shape), f"{path} has {voxels} voxels, and reading it", "check its header")
 
 
 def find_placement(label: Grid, image: Grid) -> Placement:

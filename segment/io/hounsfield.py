@@ -76,6 +76,9 @@ def check_possible(hu: np.ndarray) -> Fault | None:
     """
     low, high = float(hu.min()), float(hu.max())
     span = f"{low:.4g} to {high:.4g}"
+    if high <= AIR_BELOW_HU:
+        what = f"numbers from {span} are all those of air"
+        return Fault("only air", "error", what, "give a CT that shows a body")
     if is_label_map(hu):
         what = f"numbers from {span} are codes of a label map, not HU"
         return Fault(LABEL_MAP, "error", what, "give the CT that it annotates")

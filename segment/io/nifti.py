@@ -1,6 +1,7 @@
 """Read CTs and label maps stored as NIfTI-1 or NIfTI-2, compressed or not, in either byte order."""
 
 import gzip
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedIOBase
@@ -11,8 +12,11 @@ import numpy as np
 from nibabel import imageglobals
 
 from segment.errors import UserError
-from segment.io.grid import CONVERT_AGAIN, Grid, check_geometry, check_shape
+from segment.io.grid import CONVERT_AGAIN, GRID_TOLERANCE, Grid, check_geometry, check_shape, corners
 from segment.io.scan import Scan
+from segment.io.stored_size import PADDING, check_end
+
+log = logging.getLogger(__name__)
 
 # A mask copies only these fields from its CT's header: geometry and units, but no text, which may name the patient.
 _GEOMETRY_FIELDS = (
@@ -32,16 +36,23 @@ def read_nifti(path: Path) -> Scan:
     with _open(path) as stream:
         image = _image(path, stream)
         raw = image.dataobj.get_unscaled()
-        # Read to the end, where a gzip stream has its checksum. Otherwise a file without its last bytes is accepted.
-        while stream.read(1 << 20):
-            pass
-    header = type(image.header)()
-    header.set_data_shape(image.shape)
+        # This reads to the end, where a gzip stream has its checksum.
+        stream.seek(int(image.dataobj.offset) + raw.nbytes)
+        check_end(path, stream.read(PADDING + 1))
+    _warn_if_contradictory(path, image.header)
+    header, is_oriented = geometry_of(image.header)
+    values = _scaled(raw, image.dataobj.slope, image.dataobj.inter).reshape(image.shape[:3])
+    return Scan(values, image.affine, header, image.shape, is_oriented=is_oriented)
+
+
+def geometry_of(stored: nib.Nifti1Header) -> tuple[nib.Nifti1Header, bool]:
+    """Return the geometry of a header as a header for a mask, and whether it states which way the axes run."""
+    header = type(stored)()
+    header.set_data_shape(stored.get_data_shape())
     header.set_data_dtype(np.uint8)
     for field in _GEOMETRY_FIELDS:
-        header[field] = image.header[field]
-    values = _scaled(raw, image.dataobj.slope, image.dataobj.inter).reshape(image.shape[:3])
-    return Scan(values, image.affine, header, image.shape, is_oriented=_is_oriented(image.header))
+        header[field] = stored[field]
+    return header, _is_oriented(stored)
 
 
 def read_nifti_grid(path: Path) -> Grid:
@@ -92,7 +103,11 @@ def _image(path: Path, stream: BufferedIOBase) -> nib.Nifti1Image:
         dtype = image.get_data_dtype()
         msg = f"{path} holds {dtype.names or dtype} per voxel; give one number per voxel"
         raise UserError(msg)
-    check_shape(path, image.shape)
+    if stored["bitpix"] != 8 * image.get_data_dtype().itemsize:
+        dtype = image.get_data_dtype()
+        msg = f"{path} states {stored['bitpix']} bits per voxel, but its type {dtype} has others; {CONVERT_AGAIN}"
+        raise UserError(msg)
+    check_shape(path, image.shape, image.get_data_dtype().itemsize)
     check_geometry(path, image.affine, None if _form(stored) == "sform" else stored["pixdim"][1:4].astype(float))
     if image.header["xyzt_units"] % 8 in _METRES_OR_MICRONS:
         msg = f"{path} states its geometry in metres or microns; convert its affine and units to mm"
@@ -118,6 +133,42 @@ def _check_pixdim(path: Path, stored: nib.Nifti1Header) -> None:
     except ValueError as error:
         msg = f"{path} has a qform whose quaternion is longer than 1; {CONVERT_AGAIN}"
         raise UserError(msg) from error
+
+
+def _warn_if_contradictory(path: Path, header: nib.Nifti1Header) -> None:
+    """Log a warning if sform and qform, which state the geometry twice, differ; the sform is used.
+
+    Different codes mean different worlds, for example the scanner's and an atlas's, so only forms with one code are
+    compared. A qform cannot state a shear, so it is compared with what it can state of the sform.
+
+    Raises:
+        UserError: When the forms disagree on which way an axis runs, so that left and right may be swapped.
+    """
+    if _form(header) != "sform" or header["sform_code"] != header["qform_code"]:
+        return
+    try:
+        sform, qform = header.get_sform(), header.get_qform()
+    except ValueError:  # a quaternion longer than 1
+        log.warning("%s has a qform that is no rotation; the sform is used; check it", path)
+        return
+    if nib.aff2axcodes(sform) != nib.aff2axcodes(qform):
+        axes = ["".join(nib.aff2axcodes(form)) for form in (sform, qform)]
+        msg = (
+            f"{path} states its axes twice, as {axes[0]} in its sform and {axes[1]} in its qform, so left and right "
+            f"are unknown; {CONVERT_AGAIN}"
+        )
+        raise UserError(msg)
+    unsheared = header.copy()
+    unsheared.set_qform(sform, code="scanner")
+    apart = np.linalg.inv(sform) @ (unsheared.get_qform() - qform)  # in voxels
+    offset = np.abs(corners(header.get_data_shape()[:3]) @ apart.T).max()
+    if offset > GRID_TOLERANCE:
+        log.warning(
+            "%s states its geometry twice, and differently: its sform and qform are up to %.2g voxels apart; the sform "
+            "is used; check it",
+            path,
+            offset,
+        )
 
 
 def _form(header: nib.Nifti1Header) -> str:

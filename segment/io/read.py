@@ -49,7 +49,7 @@ def read_ct_file(path: Path) -> Scan:
     Raises:
         UserError: As `read_ct`.
     """
-    return as_ct(path, _read(path, read_nifti, read_itk))
+    return replace(as_ct(path, _read(path, read_nifti, read_itk)), files=(path,))
 
 
 def is_folder(path: Path) -> bool:

@@ -30,6 +30,8 @@ class Scan:
         shape: Stored shape, for example (I,J,K,1) for a 4D file with one frame.
         is_straightened: Whether the slices were resampled because of a gantry tilt or uneven distances.
         is_oriented: Whether the file states which way its axes run in the body. Otherwise left and right are a guess.
+        files: The files it was read from; those of a DICOM series in the order of the slices. Empty for a volume that
+            was not read from a file.
     """
 
     data: np.ndarray
@@ -38,6 +40,7 @@ class Scan:
     shape: tuple[int, ...]
     is_straightened: bool = False
     is_oriented: bool = True
+    files: tuple[Path, ...] = ()
 
     @property
     def grid(self) -> Grid:

@@ -8,12 +8,13 @@ Formats: teem.sourceforge.net/nrrd/format.html, itk.org/Wiki/MetaIO/Documentatio
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from segment.errors import UserError
+from segment.io.printable import printable
 
 MAX_HEADER_BYTES = 1 << 20
 LPS = (-1.0, -1.0, 1.0)  # signs that convert ITK's world to RAS+
@@ -38,12 +39,21 @@ class TextHeader:
         spacing_mm: (3,) voxel sizes, with their signs.
         is_oriented: Whether the file's world is related to the body.
         to_ras: Signs that convert the world, as ITK gives it, to RAS+.
+        fields: All fields by name in lower case.
+        end: Where the header ends, in bytes.
     """
 
     axes_mm: np.ndarray | None = None
     spacing_mm: np.ndarray | None = None
     is_oriented: bool = False
     to_ras: tuple[float, float, float] = LPS
+    fields: Mapping[str, str] = field(default_factory=dict)
+    end: int = 0
+
+    @property
+    def is_nrrd(self) -> bool:
+        """Whether it is the header of an NRRD file, which states its encoding."""
+        return "encoding" in self.fields
 
 
 def read_text_header(path: Path) -> TextHeader:
@@ -55,8 +65,11 @@ def read_text_header(path: Path) -> TextHeader:
     with path.open("rb") as file:
         content = file.read(MAX_HEADER_BYTES)
     if content.startswith(b"NRRD"):
-        return _parse_nrrd(path, _fields(content, b"\n\n", ":"))
-    return _parse_metaimage(path, _fields(content, b"ElementDataFile", "="))
+        fields, parse, end = _fields(content, b"\n\n", ":"), _parse_nrrd, re.search(rb"\n\r?\n", content)
+    else:
+        fields, parse = _fields(content, b"ElementDataFile", "="), _parse_metaimage
+        end = re.search(rb"ElementDataFile *= *LOCAL *\r?\n", content)
+    return replace(parse(path, fields), fields=fields, end=end.end() if end else 0)
 
 
 def _fields(content: bytes, end: bytes, separator: str) -> Mapping[str, str]:
@@ -105,7 +118,7 @@ def _parse_metaimage(path: Path, fields: Mapping[str, str]) -> TextHeader:
 def _check_units(path: Path, units: Sequence[str]) -> None:
     for unit in units:
         if _OTHER_UNITS.match(unit.strip()):
-            msg = f"{path} states its geometry in {unit!r}; convert its spacing, origin and units to mm"
+            msg = f"{path} states its geometry in {printable(unit)!r}; convert its spacing, origin and units to mm"
             raise UserError(msg)
 
 

@@ -20,14 +20,23 @@ def write_mask(path: Path, mask: np.ndarray, like: Scan) -> None:
     Raises:
         ValueError: When the mask is not uint8 or has another shape than the scan.
     """
+    image = mask_image(mask, like)
+    with atomic_write(path) as temporary:
+        nib.save(image, temporary)
+
+
+def mask_image(mask: np.ndarray, like: Scan) -> nib.Nifti1Image:
+    """An image of class indices with the shape, affine, forms, codes and units of a scan; arguments as `write_mask`.
+
+    Raises:
+        ValueError: When the mask is not uint8 or has another shape than the scan.
+    """
     if mask.dtype != np.uint8 or mask.shape != like.data.shape:
         msg = f"mask must be uint8 of shape {like.data.shape}, got {mask.dtype} of shape {mask.shape}"
         raise ValueError(msg)
     image_class = nib.Nifti2Image if isinstance(like.header, nib.Nifti2Header) else nib.Nifti1Image
-    # With an affine, nibabel may overwrite both forms and their codes. With None it keeps those of the header.
-    image = image_class(mask.reshape(like.shape), None, like.header)
-    with atomic_write(path) as temporary:
-        nib.save(image, temporary)
+    # With another affine than the header's own, nibabel would overwrite both forms and their codes.
+    return image_class(mask.reshape(like.shape), like.header.get_best_affine(), like.header)
 
 
 def write_ct(path: Path, scan: Scan) -> None:

@@ -58,7 +58,7 @@ class TensorBoardRun(MetricsCSV):
         return self.board
 
     def _send(self, count: int) -> None:
-        """Send those of the first `count` rows that were not sent yet."""
+        """Send the rows before index `count` that were not sent yet."""
         for row in self.rows[self.sent : max(count, 0)]:
             self._open_board().log_metrics(row_values(row), step=int(row["step"]))  # type: ignore[arg-type]
         self.sent = max(self.sent, count)

@@ -40,7 +40,7 @@ def facts_at_end(folder: Path) -> dict[str, float]:
     """Facts that are known when a run ends, under the keys `run/<name>`.
 
     These are the hours of all processes that were not killed, the seconds per epoch of the last process that trained
-    an epoch, and the memory peaks. What no process has measured is missing.
+    an epoch, and the memory peaks. A value that no process has measured is left out.
     """
     processes = _processes(folder)
     found: dict[str, float] = {}

@@ -5,7 +5,7 @@ wandb has no public way to do these things. When you upgrade it, check this file
 
 from typing import Any
 
-# By default wandb records facts about the machine. Settings that start with `x_` are experimental.
+# By default wandb records facts about the machine. Settings whose names start with `x_` are experimental.
 NO_MACHINE_FACTS = {"x_disable_meta": True, "x_disable_stats": True}
 
 

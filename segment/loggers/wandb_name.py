@@ -16,7 +16,7 @@ from segment.configuration.roles import is_free
 from segment.run.folder import ENVIRONMENT
 
 MAX_LENGTH = 100  # characters; W&B allows 128
-# Last parts of keys that stay in the name. A comparison ignores these keys, but they distinguish runs.
+# Last parts of keys that are kept in the name although comparisons ignore them, because they distinguish runs.
 _KEPT = {"from_run", "seed"}
 _DATE = re.compile(r"(\d{4}-\d\d-\d\d_\d\d-\d\d)-\d\d")
 _FOLDERS = re.compile(r"[^\s\"'\[\](){},:]*[/\\]+")
@@ -78,7 +78,10 @@ def _is_kept(key: str) -> bool:
 
 
 def _shorten(key: str, keys: Sequence[str], config: Collection[str]) -> str:
-    """The fewest last parts of a key that are not the last parts of another one, nor a top-level key of the config."""
+    """The shortest end of a key that is neither the end of another key nor a top-level key of the configuration.
+
+    For example, `optimizer.lr` becomes `lr` if no other key ends in `lr`.
+    """
     parts = key.split(".")
     for count in range(1, len(parts)):
         short = ".".join(parts[-count:])

@@ -30,7 +30,7 @@ PICTURES = {
 
 
 def tables(folder: Path) -> dict[str, Any]:
-    """Scores per case and organ of the test and the validation, the lowest Dice first; and the confusion of organs."""
+    """Scores of the test and validation cases, the lowest Dice first, and the confusion of organs, as W&B tables."""
     found: dict[str, Any] = {}
     for key, name in (("cases", "cases.csv"), ("validation/cases", "validation/cases.csv")):
         rows = _read(folder / name)
@@ -78,7 +78,7 @@ def save_files(run: Any, folder: Path) -> None:  # noqa: ANN401
         if (folder / name).exists():
             copy = target / name_in_wandb
             copy.parent.mkdir(parents=True, exist_ok=True)
-            # Copied here, because wandb prints a message about links and copies that it makes.
+            # We copy the file, because wandb prints a message when it links or copies one itself.
             shutil.copyfile(folder / name, copy)
             run.save(str(copy), base_path=str(target), policy="now")
 

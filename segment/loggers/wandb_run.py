@@ -50,7 +50,7 @@ class WandbRun(MetricsCSV):
     - online, it sends the rows after the last step on the server;
     - rows that are only in the run's metrics.csv, for example after a failure of W&B, are sent, too.
 
-    An error of W&B is a warning. If the server cannot be reached, the run is logged offline.
+    An error of W&B only causes a warning. If the server cannot be reached, the run is logged offline.
 
     Args:
         folder: The run folder; W&B's files go to `<folder>/wandb/`.
@@ -176,7 +176,7 @@ class WandbRun(MetricsCSV):
             )
 
     def _send(self, count: int, media: Mapping[str, Any] | None = None) -> None:
-        """Send those of the first `count` rows that were not sent yet, and `media` with the last of them."""
+        """Send the rows before index `count` that were not sent yet, and `media` with the last of them."""
         new = self.rows[self.sent : max(count, 0)]
         for index, row in enumerate(new, start=1):
             step = int(row["step"])

@@ -1,4 +1,4 @@
-"""Start and end a Weights & Biases run: without a prompt, facts about the machine, or files outside the run folder."""
+"""Start and end a Weights & Biases run without prompts, facts about the machine, or files outside the run folder."""
 
 import logging
 import netrc
@@ -49,9 +49,10 @@ def choose_mode(offline: bool | None) -> str:
 
 @contextmanager
 def caches_in(folder: Path) -> Iterator[None]:
-    """Put wandb's caches, and the log of its service, in a run folder, unless the environment names another place.
+    """Put wandb's caches and the log of its service into a run folder, unless environment variables name another one.
 
-    By default they are in the home folder. The service reads the environment once and runs as long as this process.
+    By default they are in the home folder. The service reads the variables when it starts, and runs as long as this
+    process.
     """
     names = [name for name in ("WANDB_CACHE_DIR", "WANDB_DATA_DIR") if name not in os.environ]
     os.environ.update(dict.fromkeys(names, str((folder / "wandb" / "cache").resolve())))
@@ -98,7 +99,7 @@ def start_session(folder: Path, mode: str, about: Mapping[str, Any]) -> Any:  # 
 def end_run(run: Any, folder: Path, exit_code: int) -> None:  # noqa: ANN401
     """End a run, and remove wandb's own logs, which contain paths of this machine.
 
-    If a run did not end, the next job of a sweep would log into it.
+    Call this even after an error: the next job of a sweep would log into a run that is still open.
     """
     logs = run.settings.log_dir
     if not run.offline:

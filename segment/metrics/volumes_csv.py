@@ -1,59 +1,61 @@
-"""volumes.csv, with the volume of each organ: one row per CT and organ."""
+"""volumes.csv, with the measurements of each organ: one row per CT and organ."""
 
 import csv
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from segment.files import write_text
 from segment.metrics.cases_csv import csv_text
 
-COLUMNS = ("case", "organ", "volume_ml")
+COLUMNS = ("case", "organ", "volume_ml", "hu_mean", "hu_sd", "surface_cm2", "cut_by", "pieces", "flags")
 
 
 class VolumeTable:
     """The table of a folder of masks. Several calls of `segment predict` may add to it.
 
     Args:
-        path: The file, created with the first case.
-        organs: Class i is organs[i-1].
+        path: The file, created with the first case. A table with other columns, of another version, counts as empty.
     """
 
-    def __init__(self, path: Path, organs: Sequence[str]) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self.organs = list(organs)
 
     def cases(self) -> set[str]:
         """Names of the cases in the table."""
-        return {row[0] for row in self._rows()}
+        return {row[0] for row in self._rows()[1:]}
 
     def remove(self, cases: Collection[str]) -> None:
-        """Remove the rows of cases that will be segmented again."""
+        """Remove the rows of cases that will be segmented again, and a table with other columns."""
         rows = self._rows()
-        kept = [row for row in rows if row[0] not in cases]
-        if len(kept) < len(rows):
+        kept = [row for row in rows[1:] if row[0] not in cases]
+        if len(kept) < len(rows[1:]) or (not rows and self.path.exists()):
             write_text(self.path, csv_text([COLUMNS, *kept]))
 
-    def add(self, case: str, mask: np.ndarray, affine: np.ndarray) -> None:
+    def add(self, case: str, organs: Sequence[Mapping[str, Any]]) -> None:
         """Append the rows of a case in one write, because several processes may share the file.
 
         Args:
             case: Name of the case.
-            mask: Class indices (I,J,K).
-            affine: Voxel → mm of the mask's grid.
+            organs: The organs of its report; see `segment.inference.outputs.report`.
         """
-        voxel_ml = abs(np.linalg.det(affine[:3, :3])) / 1000
-        # Plane by plane, because bincount takes 8 bytes a voxel.
-        counts = np.sum([np.bincount(plane.ravel(), minlength=1 + len(self.organs)) for plane in mask], axis=0)
-        rows = [(case, organ, f"{n * voxel_ml:.2f}") for organ, n in zip(self.organs, counts[1:], strict=True)]
         if not self.path.exists():
             write_text(self.path, csv_text([COLUMNS]))
+        text = csv_text(_row(case, organ) for organ in organs)
         with self.path.open("ab", buffering=0) as file:
-            file.write(csv_text(rows).encode())
+            file.write(text.encode())
 
     def _rows(self) -> list[list[str]]:
+        """Header and rows; empty if there is no table with these columns."""
         if not self.path.exists():
             return []
         with self.path.open(encoding="utf-8", newline="") as file:
-            return [row for row in csv.reader(file) if row][1:]
+            rows = [row for row in csv.reader(file) if row]
+        return rows if rows and tuple(rows[0]) == COLUMNS else []
+
+
+def _row(case: str, organ: Mapping[str, Any]) -> list[object]:
+    """A row from an entry of a report: lists as text, and an empty cell for None."""
+    cells = {**organ, "case": case, "pieces": len(organ["pieces_ml"])}
+    values = [cells[name] for name in COLUMNS]
+    return ["; ".join(value) if isinstance(value, list) else value for value in values]

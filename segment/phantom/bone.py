@@ -1,4 +1,4 @@
-"""What all bones have in common: a cortex around marrow."""
+"""Bones: a cortex around marrow."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from segment.phantom.region import Region
 
 
 def add_bone(region: Region, distance: np.ndarray, marrow: np.ndarray | float, cortex_mm: float) -> None:
-    """Add and claim a bone: a cortex of this thickness around marrow, whose HU vary by `marrow`."""
+    """Add and claim a bone: a cortex of `cortex_mm` around marrow, whose HU deviate from the mean by `marrow`."""
     region.paint(distance, "cortical")
     region.paint(distance + np.float32(cortex_mm), "spongiosa", marrow)
     region.occupy(distance)

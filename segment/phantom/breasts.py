@@ -11,7 +11,7 @@ from segment.phantom.shapes import FAR_MM, ellipsoid
 from segment.phantom.subset import cut
 
 _CENTER = np.array((84.0, 102.0, 172.0))  # of the right breast, on the muscles of the chest, in mm
-_NORMAL = np.array((0.42, 0.9, -0.12))  # direction in which it stands out
+_NORMAL = np.array((0.42, 0.9, -0.12))  # direction in which it points
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Breast:
 def sample_breasts(patient: SyntheticPatient, rng: np.random.Generator) -> tuple[Breast, ...]:
     """Sample both breasts; a mastectomy leaves one. Boys and slim men have none, obese men have small ones of fat.
 
-    Volume of a woman's breast: median about 500 mL, from 100 to 2000 mL and larger in the obese, as we estimate. The
-    share of glandular tissue falls with age.
+    A woman's breast has a median volume of about 500 mL, from 100 to 2000 mL; it is larger in obese women. These are
+    our estimates. The share of glandular tissue falls with age.
     """
     volume_ml = 330 * np.exp(rng.normal(0, 0.5)) * (1 + patient.subcutaneous_mm / 35)
     if not patient.female:

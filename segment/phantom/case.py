@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from segment.phantom.breasts import add_breasts
+from segment.phantom.breath import breathe
 from segment.phantom.chest import add_chest
 from segment.phantom.colon import add_colon, sample_colon_first
 from segment.phantom.disease import add_disease, sample_findings
@@ -15,7 +16,7 @@ from segment.phantom.hips import add_hips
 from segment.phantom.kidneys import add_kidneys
 from segment.phantom.liver import add_liver
 from segment.phantom.meal import Meal, sample_meal
-from segment.phantom.organs import add_adrenals, add_pancreas, add_spleen
+from segment.phantom.organs import add_adrenals, add_pancreas
 from segment.phantom.patient import UP, SyntheticPatient, sample_patient
 from segment.phantom.pelvis import add_pelvis
 from segment.phantom.portal import add_mesentery, add_portal_veins
@@ -24,6 +25,7 @@ from segment.phantom.scanner import add_table, form_image
 from segment.phantom.shoulder import add_shoulders
 from segment.phantom.skeleton import add_skeleton, sample_frame
 from segment.phantom.small_bowel import add_small_bowel
+from segment.phantom.spleen import add_spleen
 from segment.phantom.stomach import add_duodenum, add_hiatus_hernia, add_stomach
 from segment.phantom.trunk import add_trunk, back_mm
 from segment.phantom.urinary import add_ureters
@@ -39,7 +41,7 @@ class SyntheticCase:
     Attributes:
         hu: (I,J,K) int16.
         label: (I,J,K) uint8, codes of `region.LABELS`.
-        tissue: (I,J,K) uint8, codes of `tissues.CODES`: everything that was drawn, not only the organs.
+        tissue: (I,J,K) uint8, codes of `tissues.CODES`: all structures, not only the organs.
         view: The field of view.
         patient: The patient.
     """
@@ -78,7 +80,7 @@ def synthesise_case(seed: int, index: int, shape: Shape, scans: Collection[str] 
 
 
 def _position_patient(patient: SyntheticPatient, view: FieldOfView, shape: Shape, rng: np.random.Generator) -> Region:
-    """An empty region for the field of view, in which the patient lies a little bent."""
+    """An empty region for the field of view, with the coordinates of a slightly bent body."""
     axes = []
     for n, step, middle, scale in zip(shape, view.spacing_mm, view.middle_mm, patient.scale, strict=True):
         axes.append((((np.arange(n) - (n - 1) / 2) * step + middle) / scale).astype(np.float32))
@@ -102,7 +104,7 @@ def _position_patient(patient: SyntheticPatient, view: FieldOfView, shape: Shape
 
 
 def _add_anatomy(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> np.ndarray:
-    """Add all structures. Each takes the room that earlier ones have left. Returns the mask of the body."""
+    """Add all structures, each in the room that earlier ones have left, and return the mask of the body."""
     trunk = add_trunk(body, patient, rng)
     add_hips(body, trunk, patient, rng)
     frame = sample_frame(body, trunk, patient, rng)
@@ -110,33 +112,36 @@ def _add_anatomy(body: Region, patient: SyntheticPatient, rng: np.random.Generat
     add_breasts(body, trunk.breasts, trunk.lean, rng)
     add_skeleton(body, trunk, frame, patient, rng)
     add_chest(body, trunk, frame, patient, rng)
-    findings = sample_findings(rng)
-    add_great_vessels(body, patient, rng)
-    add_portal_veins(body, findings.portal_hypertension, rng)
-    add_pelvis(body, patient, rng)
-    add_ascites(body, trunk, findings.ascites_mm, rng)
+    findings = sample_findings(patient, rng)
+    organs = breathe(body, patient)
+    add_great_vessels(organs, patient, rng)
+    add_portal_veins(organs, findings.portal_hypertension, rng)
+    # Organs behind the peritoneum come first, because the bowel does not displace them; a kidney in the pelvis
+    # displaces bladder and bowel.
+    add_adrenals(organs, patient, rng)
+    add_kidneys(organs, patient, rng)
+    add_pelvis(organs, patient, rng)
+    add_ascites(organs, trunk, findings.ascites_mm, rng)
     meal = sample_meal(patient, rng)
-    _add_organs(body, patient, meal, rng)
-    add_ureters(body, patient, rng)
-    add_mesentery(body, rng)
-    add_small_bowel(body, patient, meal, rng)
+    _add_organs(organs, patient, meal, rng)
+    add_ureters(organs, patient, rng)
+    add_mesentery(organs, rng)
+    add_small_bowel(organs, patient, meal, rng)
     add_disease(body, trunk, patient, findings, rng)
     return np.asarray(trunk.skin < 0)
 
 
 def _add_organs(body: Region, patient: SyntheticPatient, meal: Meal, rng: np.random.Generator) -> None:
-    """Add solid organs, stomach and colon. A colon with high flexures and a full stomach push the liver aside."""
+    """Add spleen, pancreas, liver, stomach and colon. High flexures and a full stomach push the liver aside."""
     colon_first = sample_colon_first(rng)
     colon_rng, stomach_rng = rng.spawn(2)
-    add_adrenals(body, patient, rng)
-    add_kidneys(body, patient, rng)
     if colon_first:
         add_colon(body, patient, meal, colon_first, colon_rng)
     add_spleen(body, patient, rng)
+    add_pancreas(body, patient, rng)  # before the organs in front of it, which adapt to its shape
     if meal.large:
         add_stomach(body, patient, meal, stomach_rng)
     add_liver(body, patient, rng)
-    add_pancreas(body, patient, rng)
     if not meal.large:
         add_stomach(body, patient, meal, stomach_rng)
     add_hiatus_hernia(body, meal, rng)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from segment.phantom.breath import breathe
 from segment.phantom.chest_vessels import CHEST_VESSELS, ChestVessels
 from segment.phantom.heart import HEART, measure_heart, paint_heart, sample_heart
 from segment.phantom.patient import SyntheticPatient
@@ -38,7 +39,7 @@ _HILA = {1: np.array((46.0, 22, 184)), -1: np.array((-50.0, 18, 188))}
 def add_chest(body: Region, trunk: Trunk, frame: Frame, patient: SyntheticPatient, rng: np.random.Generator) -> None:
     """Add everything inside the rib cage above the diaphragm, and the organs of the neck."""
     heart_rng, vessel_rng, tube_rng, lung_rng = rng.spawn(4)
-    box = frame.cage.box
+    box = breathe(frame.cage.box, patient)
     heart = sample_heart(patient, heart_rng)
     vessels = ChestVessels(box.crop(*CHEST_VESSELS), heart, trunk.arms, vessel_rng)
     near_heart = box.crop(*HEART)
@@ -92,8 +93,8 @@ def _measure_mediastinum(
 
 
 def _paint_lungs(box: Region, lung: np.ndarray, patient: SyntheticPatient, rng: np.random.Generator) -> None:
-    """Paint lungs, denser where gravity presses on them, with vessels and sometimes emphysema or tumours."""
-    breath = float(rng.normal(0, 20)) + (60 if rng.random() < 0.1 else 0)  # scans in expiration
+    """Paint lungs, which are denser in their lowest parts, with vessels and sometimes emphysema or tumours."""
+    breath = float(rng.normal(0, 12)) - 2.5 * patient.breath_mm  # air makes lungs dark
     emphysema = float(rng.uniform(20, 90)) if rng.random() < 0.25 and patient.age > 50 else 0.0
     patchy = box.field(rng, 9)
     offset = (25 + 0.4 * emphysema) * patchy - np.float32(0.4) * (box.height - 20) + np.float32(breath - emphysema / 2)
@@ -104,12 +105,12 @@ def _paint_lungs(box: Region, lung: np.ndarray, patient: SyntheticPatient, rng: 
     _add_lung_vessels(box, lung, rng)
     lumps = int(rng.integers(1, 5)) if rng.random() < 0.12 else 0
     for _ in range(lumps):
-        place = np.array((rng.choice((-1, 1)) * rng.uniform(45, 115), rng.uniform(-55, 90), rng.uniform(70, 270)))
+        center = np.array((rng.choice((-1, 1)) * rng.uniform(45, 115), rng.uniform(-55, 90), rng.uniform(70, 270)))
         radius = float(np.clip(np.exp(rng.normal(2.0, 0.6)), 3, 40))
-        low, high = place - radius - 5, place + radius + 5
+        low, high = center - radius - 5, center + radius + 5
         near, around = box.crop(low, high), cut(box, lung, low, high)
         rough = 0.18 * radius * near.field(rng, max(radius, 4))
-        near.paint(np.maximum(ellipsoid(near, place, (radius,) * 3) + rough, around), "lung_mass")
+        near.paint(np.maximum(ellipsoid(near, center, (radius,) * 3) + rough, around), "lung_mass")
 
 
 def _add_lung_vessels(box: Region, lung: np.ndarray, rng: np.random.Generator) -> None:
@@ -155,7 +156,7 @@ def _paint_tubes(central: Region, tubes: dict[str, np.ndarray], rng: np.random.G
 
 
 def _add_thyroid(central: Region, patient: SyntheticPatient, rng: np.random.Generator) -> None:
-    """Add the thyroid, now and then with a goitre that reaches into the chest."""
+    """Add the thyroid, sometimes with a goitre that reaches into the chest."""
     size = float(np.exp(rng.normal(0, 0.15)))
     if rng.random() < 0.06 and patient.age > 40:
         size *= float(rng.uniform(1.3, 2))

@@ -12,7 +12,7 @@ from segment.phantom.shapes import FAR_MM, curve, tube
 Path = list[tuple[float, float, float]]
 
 # Points in mm with the radius at both ends.
-_ROOT: Path = [(-12, 60, 160), (-7, 60, 172), (4, 62, 190)]  # of the aorta, moves with the heart
+_ROOT: Path = [(-12, 60, 160), (-7, 60, 172), (4, 62, 190)]  # root of the aorta, which moves with the heart
 _ARCH: Path = [(10, 56, 212), (8, 40, 236), (-4, 20, 243), (-17, 2, 232), (-20, -3, 212), (-15, 6, 190), (-13, 11, 168)]
 _PULMONARY: list[tuple[Path, tuple[float, float]]] = [
     ([(-17, 78, 172), (-22, 68, 190), (-23, 50, 205)], (13.5, 13)),
@@ -48,7 +48,7 @@ CHEST_VESSELS = ((-140.0, -45.0, 65.0), (140.0, 110.0, 430.0))  # corners of a b
 
 
 class ChestVessels:
-    """Distances (I,J,K) in mm to the vessels of a patient, by their tissue; `artery` has that of the aorta."""
+    """Distances (I,J,K) in mm to the vessels of a patient, by tissue; `artery` has that of the aorta, but no label."""
 
     def __init__(self, part: Region, heart: Heart, arms: tuple[Arm, Arm], rng: np.random.Generator) -> None:
         self.part = part

@@ -12,22 +12,22 @@ from segment.phantom.shapes import FAR_MM, curve, tube, winding_tube
 _COLON_WIDTH = ((0, 27), (0.1, 25), (0.25, 22), (0.5, 19), (0.72, 17), (0.8, 14), (1, 12))
 
 # How often the colon lies in front of liver or spleen. Published for the liver (Chilaiditi's sign): 0.025 to 0.28 %
-# (Weng et al. 2014, doi:10.3892/ol.2014.1903). More often here, because a network must have seen it.
+# (Weng et al. 2014, doi:10.3892/ol.2014.1903). It is more frequent here, so that networks see it in training.
 _COLON_FIRST = 0.07
 
 
 def sample_colon_first(rng: np.random.Generator) -> bool:
-    """Whether the flexures rise in front of liver and spleen, so that the colon takes its room before they do."""
+    """Whether the flexures rise in front of liver and spleen; the colon is then added before these organs."""
     return bool(rng.random() < _COLON_FIRST)
 
 
 def add_colon(body: Region, patient: SyntheticPatient, meal: Meal, high: bool, rng: np.random.Generator) -> None:
-    """Add the large bowel: haustra, stool, fluid and gas, or collapsed.
+    """Add the colon with its haustra: filled with stool, fluid and gas, or collapsed.
 
     Args:
         body: The region to add it to.
         patient: The patient.
-        meal: What is in it.
+        meal: What the colon contains.
         high: Whether the flexures rise in front of liver and spleen.
         rng: Random numbers.
     """
@@ -65,12 +65,13 @@ def _colon_path(patient: SyntheticPatient, high: bool, rng: np.random.Generator)
 
 
 def _colon_radii(number: int, rng: np.random.Generator) -> np.ndarray:
-    """Half width at every point: wide or collapsed by section, with haustra about 30 mm long."""
-    place = np.linspace(0, 1, number)
+    """Half width at every point: sections are wide or collapsed, haustra are about 30 mm long."""
+    position = np.linspace(0, 1, number)
     sections = rng.normal(0, 0.2, 9)
     empty = rng.random(9) < (0.08, 0.1, 0.15, 0.25, 0.3, 0.3, 0.4, 0.5, 0.5)
     sections += np.where(empty, np.log(0.5), 0)
-    width = np.interp(place, *np.array(_COLON_WIDTH).T) * np.exp(np.interp(place, np.linspace(0, 1, 9), sections))
+    width = np.interp(position, *np.array(_COLON_WIDTH).T)
+    width = width * np.exp(np.interp(position, np.linspace(0, 1, 9), sections))
     phase = np.cumsum(2 * np.pi * 8 / rng.uniform(24, 40, number))
     return np.asarray(width * rng.uniform(0.8, 1.2) * (1 + rng.uniform(0.08, 0.22) * np.sin(phase)))
 
@@ -90,7 +91,7 @@ def _fill_colon(
     tagged = rng.random() < (0.45 if meal.positive else 0.04)
     contrast = (_drift(number, 6, 1, rng) > rng.uniform(-0.5, 1)) & tagged
     fluid = _drift(number, 7, 1, rng) > 1.1
-    sections = np.cumsum(rng.random(number) < 0.08)  # between folds that keep the gas apart
+    sections = np.cumsum(rng.random(number) < 0.08)  # folds divide the gas into sections
     gas_level = gas_levels(heights_of(part, points), radii, sections, rng)
     lumps, grain = part.field(rng, 5), rng.uniform(15, 50)
     part.paint(lumen, "stool", np.clip(stool[station] + grain * lumps, -210, 140))

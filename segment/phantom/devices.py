@@ -1,4 +1,4 @@
-"""What surgeons and nurses leave in or on a patient: clips, stents, screws, prostheses, ports, tubes, electrodes."""
+"""Medical devices in or on a patient: clips, stents, screws, prostheses, ports, tubes, electrodes."""
 
 import numpy as np
 
@@ -7,32 +7,32 @@ from segment.phantom.region import LABELS, Region
 from segment.phantom.shapes import curve, ellipsoid, sample, tube
 from segment.phantom.trunk import Trunk
 
-# Share of patients with each device, guessed for a hospital that scans many of the ill and the operated.
+# Share of patients with each device: a guess for a hospital with many patients who are severely ill or had surgery.
 _SHARES = {"clips": 0.06, "biliary stent": 0.02, "screws": 0.03, "hip": 0.05, "cement": 0.015, "port": 0.06}
 _SHARES |= {"gastric tube": 0.05, "drain": 0.03, "electrodes": 0.2, "sternal wires": 0.04, "pacemaker": 0.025}
 _CLIPS_AFTER_CHOLECYSTECTOMY = 0.6
 
 
 def add_devices(body: Region, trunk: Trunk, patient: SyntheticPatient, rng: np.random.Generator) -> None:
-    """Add the devices of a patient. Metal is drawn as it is; `scanner` makes streaks from it."""
-    present = dict(zip(_SHARES, rng.random(len(_SHARES)), strict=True))
+    """Add the devices of a patient. The streaks that metal causes are added by `scanner`."""
+    numbers = dict(zip(_SHARES, rng.random(len(_SHARES)), strict=True))  # a device is present below its share
     streams = dict(zip(_SHARES, rng.spawn(len(_SHARES)), strict=True))
-    _add_clips(body, patient, present["clips"], streams["clips"])
-    age = {"screws": 0.4 + patient.age / 100, "hip": max(0.0, patient.age - 45) / 20, "cement": patient.age / 60}
-    tubes = {"biliary stent": _add_biliary_stent, "screws": _add_screws, "hip": _add_hip, "cement": _add_cement}
-    tubes |= {"gastric tube": _add_gastric_tube}
-    for name, add in tubes.items():
-        if present[name] < _SHARES[name] * age.get(name, 1):
+    _add_clips(body, patient, numbers["clips"] < _SHARES["clips"], streams["clips"])
+    by_age = {"screws": 0.4 + patient.age / 100, "hip": max(0.0, patient.age - 45) / 20, "cement": patient.age / 60}
+    inside = {"biliary stent": _add_biliary_stent, "screws": _add_screws, "hip": _add_hip, "cement": _add_cement}
+    inside |= {"gastric tube": _add_gastric_tube}
+    for name, add in inside.items():
+        if numbers[name] < _SHARES[name] * by_age.get(name, 1):
             add(body, streams[name])
-    surface = {"port": _add_port, "drain": _add_drain, "electrodes": _add_electrodes, "pacemaker": _add_pacemaker}
-    surface |= {"sternal wires": _add_sternal_wires}
-    for name, place in surface.items():
-        if present[name] < _SHARES[name]:
-            place(body, trunk, streams[name])
+    near_skin = {"port": _add_port, "drain": _add_drain, "electrodes": _add_electrodes, "pacemaker": _add_pacemaker}
+    near_skin |= {"sternal wires": _add_sternal_wires}
+    for name, add_near_skin in near_skin.items():
+        if numbers[name] < _SHARES[name]:
+            add_near_skin(body, trunk, streams[name])
 
 
 def surface_y(body: Region, distance: np.ndarray, x: float, z: float, front: int = 1) -> float:
-    """Where (y in mm) a line from the middle to the front (1) or back (-1) leaves a shape; NaN outside the scan."""
+    """The y in mm where a line from the middle to the front (1) or back (-1) leaves a shape; NaN outside the scan."""
     y = np.arange(0, 260, 2.0) * front + 10
     line = np.column_stack([np.full_like(y, x), y, np.full_like(y, z)])
     values = sample(body, distance, line, np.nan)
@@ -41,7 +41,7 @@ def surface_y(body: Region, distance: np.ndarray, x: float, z: float, front: int
 
 
 def _wire(body: Region, points: np.ndarray, radius: float, tissue: str, offset: float = 0.0) -> np.ndarray:
-    """Paint a tube through points (N,3), and return the path; nothing if a point is NaN."""
+    """Paint a tube through points (N,3), and return its path. If a point is NaN, nothing is painted."""
     if np.isnan(points).any():
         return points
     path = curve(np.asarray(points, dtype=float), 8)
@@ -51,8 +51,8 @@ def _wire(body: Region, points: np.ndarray, radius: float, tissue: str, offset: 
     return path
 
 
-def _add_clips(body: Region, patient: SyntheticPatient, chance: float, rng: np.random.Generator) -> None:
-    """Add clips where an organ was removed, and along vessels after other operations."""
+def _add_clips(body: Region, patient: SyntheticPatient, along_vessels: bool, rng: np.random.Generator) -> None:
+    """Add clips where an organ was removed, and `along_vessels` after another operation."""
     beds = {"right_kidney": (46, 6, -28), "left_kidney": (-46, 6, -18), "spleen": (-72, 4, 36)}
     places = [(beds[name], 5) for name in sorted(patient.absent) if name in beds]
     bed = body.crop((30, 35, -30), (62, 75, 12))
@@ -60,7 +60,7 @@ def _add_clips(body: Region, patient: SyntheticPatient, chance: float, rng: np.r
     if rng.random() < _CLIPS_AFTER_CHOLECYSTECTOMY and removed:
         places.append(((38, 44, 2), 4))
     site = ((0, 30, -80), (40, 20, -200), (-40, 20, -200), (0, 60, 40), (-60, 40, 60))[int(rng.integers(5))]
-    if chance < _SHARES["clips"]:
+    if along_vessels:
         places.append((site, 12))
     for place, number in places:
         for _ in range(number):

@@ -1,13 +1,14 @@
-"""Disease, surgery and devices, drawn into the finished anatomy."""
+"""Disease, surgery and devices, added to the finished anatomy."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from segment.phantom.breath import breathe
 from segment.phantom.devices import add_devices, surface_y
 from segment.phantom.fluids import add_fluids
 from segment.phantom.kidney_disease import add_kidney_disease
-from segment.phantom.lesions import add_lesion, sample_centers, sample_number, sample_radii
+from segment.phantom.lesions import add_lesion, sample_centers, sample_in_organ, sample_number, sample_radii
 from segment.phantom.liver_disease import add_gallstones, add_liver_disease
 from segment.phantom.patient import SyntheticPatient
 from segment.phantom.region import LABELS, Region
@@ -15,16 +16,17 @@ from segment.phantom.shapes import FAR_MM, curve, ellipsoid, tube
 from segment.phantom.tissues import CODES
 from segment.phantom.trunk import Trunk
 
-_SPLEEN = (-94.0, -14, 44), (40.0, 48, 62)  # middle and half widths in mm of the box in which it lies
+# Corners in mm of a box that holds every spleen, however large.
+_SPLEEN = (-150.0, -95, -110), (-20.0, 100, 130)
 
-# Share of patients with each disease. What is rare in life is more frequent here: a network must have seen it.
+# Share of patients with each disease. Rare diseases are more frequent than in life, so that networks see them.
 _SPLENIC = {"cysts": 0.03, "nodules": 0.03, "infarcts": 0.025, "granulomas": 0.05}
 _POLYCYSTIC, _ADENOMA, _LYMPH_NODES, _UMBILICAL_HERNIA, _INGUINAL_HERNIA = 0.01, 0.05, 0.14, 0.06, 0.05
 
 
 @dataclass(frozen=True)
 class Findings:
-    """Diseases that decide about the anatomy before it is drawn.
+    """Findings that influence the anatomy, so they are sampled before it is generated.
 
     Attributes:
         portal_hypertension: Wide portal veins and varices.
@@ -35,26 +37,31 @@ class Findings:
     ascites_mm: float
 
 
-def sample_findings(rng: np.random.Generator) -> Findings:
-    """Sample portal hypertension in 5 % of the patients, and ascites in 5 % of the others but 60 % of those."""
+def sample_findings(patient: SyntheticPatient, rng: np.random.Generator) -> Findings:
+    """Sample portal hypertension in 60 % of cirrhotic patients and 1.5 % of the others, and ascites.
+
+    60 % of the patients with portal hypertension have ascites, and 5 % of the others.
+    """
     portal, fluid = rng.random(2)
     thickness = float(min(40.0, np.exp(rng.normal(np.log(11), 0.65))))
-    portal_hypertension = bool(portal < 0.05)
-    return Findings(portal_hypertension, thickness if fluid < (0.6 if portal_hypertension else 0.05) else 0.0)
+    portal_hypertension = bool(portal < (0.6 if patient.cirrhotic else 0.015))
+    has_ascites = fluid < (0.6 if portal_hypertension else 0.05)
+    return Findings(portal_hypertension, thickness if has_ascites else 0.0)
 
 
 def add_disease(
     body: Region, trunk: Trunk, patient: SyntheticPatient, findings: Findings, rng: np.random.Generator
 ) -> None:
-    """Change the finished anatomy."""
+    """Add disease to the finished anatomy. Lesions move with the breath, as organs do; fluids and devices do not."""
+    organs = breathe(body, patient)
     liver, kidneys, spleen, rest, fluids, devices = rng.spawn(6)
     polycystic = bool(rng.random() < _POLYCYSTIC)
-    add_liver_disease(body, patient, polycystic, liver)
-    add_kidney_disease(body, patient, polycystic, kidneys)
-    _add_spleen_disease(body, spleen)
-    add_gallstones(body, rest)
-    _add_adrenal_mass(body, rest)
-    _add_lymph_nodes(body, rest)
+    add_liver_disease(organs, patient, polycystic, liver)
+    add_kidney_disease(organs, patient, polycystic, kidneys)
+    _add_spleen_disease(organs, spleen)
+    add_gallstones(organs, rest)
+    _add_adrenal_mass(organs, rest)
+    _add_lymph_nodes(organs, rest)
     _add_hernias(body, trunk, patient, rest)
     add_fluids(body, trunk, patient, findings.ascites_mm, fluids)
     add_devices(body, trunk, patient, devices)
@@ -70,27 +77,31 @@ def _add_spleen_disease(body: Region, rng: np.random.Generator) -> None:
         own, present = rng.spawn(1)[0], rng.random() < _SPLENIC[name]
         if present:
             number = sample_number(own, mean, most)
-            for center, radius in zip(
-                sample_centers(own, _SPLEEN, number), sample_radii(own, median, spread, largest, number), strict=True
-            ):
+            centers = sample_in_organ(body, "spleen", _SPLEEN, own, number)
+            for center, radius in zip(centers, sample_radii(own, median, spread, largest, number), strict=False):
                 add_lesion(body, "spleen", center, radius, [(0, tissue, 0.0)], own, 0.08)
     if rng.random() < _SPLENIC["infarcts"]:
         _add_infarcts(body, rng)
 
 
 def _add_infarcts(body: Region, rng: np.random.Generator) -> None:
-    """Add wedges without blood at the surface of the spleen."""
-    for _ in range(sample_number(rng, 1.5, 4)):
-        direction = rng.normal(0, 1, 3) * (1, 1, 1.2)
-        edge = np.array(_SPLEEN[0]) + direction / np.linalg.norm(direction) * _SPLEEN[1]
-        inward = (np.array(_SPLEEN[0]) - edge) * rng.uniform(0.4, 0.8)
+    """Add wedges without perfusion at the surface of the spleen."""
+    number = sample_number(rng, 1.5, 4)
+    directions = rng.normal(0, 1, (number, 3))
+    points = sample_in_organ(body, "spleen", _SPLEEN, rng, 60)
+    if not len(points):
+        return
+    middle = points.mean(axis=0)
+    for direction in directions:
+        edge = points[np.argmax((points - middle) @ direction)]
+        inward = (middle - edge) * rng.uniform(0.4, 0.8)
         part = body.crop(edge - 45, edge + 45)
         wedge = tube(part, np.array([edge, edge + inward]), np.array((rng.uniform(10, 22), 2.0)))
         part.paint(np.where(part.label == LABELS["spleen"], wedge, FAR_MM), "hypodense_lesion", -14.0)
 
 
 def _add_adrenal_mass(body: Region, rng: np.random.Generator) -> None:
-    """Add an adenoma or a metastasis to an adrenal, where there is room."""
+    """Add an adenoma or a metastasis to an adrenal, if there is room."""
     for side in (-1, 1):
         present, radius = rng.random() < _ADENOMA / 2, float(sample_radii(rng, 10, 0.4, 40, 1)[0])
         center = np.array((side * 31, 4, 14 if side > 0 else 6)) + rng.normal(0, 3, 3)
@@ -103,20 +114,21 @@ def _add_adrenal_mass(body: Region, rng: np.random.Generator) -> None:
 
 
 def _add_lymph_nodes(body: Region, rng: np.random.Generator) -> None:
-    """Add a few small nodes to every patient, in the groins above all, and large ones along the vessels to some."""
+    """Add a few small nodes to every patient, mostly in the groins, and large ones along the vessels to some."""
     ill, bulky = rng.random() < _LYMPH_NODES, float(rng.uniform(4, 12))
-    sites = [((0.0, 24, -60), (32.0, 18, 90)), ((0.0, 55, -60), (45.0, 22, 70)), ((46.0, 14, -200), (14.0, 30, 50))]
-    sites += [
+    along_vessels = [
+        ((0.0, 24, -60), (32.0, 18, 90)),
+        ((0.0, 55, -60), (45.0, 22, 70)),
+        ((46.0, 14, -200), (14.0, 30, 50)),
         ((-46.0, 14, -200), (14.0, 30, 50)),
-        ((70.0, 62, -285), (18.0, 14, 26)),
-        ((-70.0, 62, -285), (18.0, 14, 26)),
     ]
-    for site, groin in zip(sites, (False,) * 4 + (True,) * 2, strict=True):
+    in_groins = [((70.0, 62, -285), (18.0, 14, 26)), ((-70.0, 62, -285), (18.0, 14, 26))]
+    for site in (*along_vessels, *in_groins):
+        groin = site in in_groins
         many = 14 if ill and not groin else 3
-        nodes = zip(
-            sample_centers(rng, site, many), sample_radii(rng, bulky if ill else 2.6, 0.35, 30, many), strict=True
-        )
-        for center, radius in nodes:
+        centers = sample_centers(rng, site, many)
+        radii = sample_radii(rng, bulky if ill else 2.6, 0.35, 30, many)
+        for center, radius in zip(centers, radii, strict=True):
             part = body.crop(center - 1.3 * radius, center + 1.3 * radius)
             node = ellipsoid(part, center, radius * rng.uniform(0.7, 1.25, 3))
             fat = (part.label == 0) & np.isin(part.tissue, (CODES["visceral_fat"], CODES["fat"]))
@@ -127,7 +139,7 @@ def _add_lymph_nodes(body: Region, rng: np.random.Generator) -> None:
 
 
 def _add_hernias(body: Region, trunk: Trunk, patient: SyntheticPatient, rng: np.random.Generator) -> None:
-    """Add a hernia at the navel or in a groin: fat of the abdomen, now and then with bowel, outside the wall."""
+    """Add a hernia at the navel or in a groin: fat of the abdomen, sometimes with bowel, outside the wall."""
     navel, groin, wide, bowel = rng.random(4)
     side, shift = int(rng.choice((-1, 1))), rng.normal(0, 4, 3)
     if navel < _UMBILICAL_HERNIA:

@@ -7,14 +7,15 @@ import numpy as np
 
 from segment.phantom.patient import SyntheticPatient
 
-# Part of the body that is scanned, with its share. Heights in mm, L1 at 0: range of the lower end, range of the upper.
+# Parts of the body that are scanned: share of the scans, range of the lower end and range of the upper end. Heights are
+# in mm, with L1 at 0.
 SCANS: dict[str, tuple[float, tuple[float, float], tuple[float, float]]] = {
     "chest, abdomen and pelvis": (0.22, (-335, -265), (290, 350)),
-    "abdomen and pelvis": (0.28, (-325, -240), (95, 150)),
+    "abdomen and pelvis": (0.25, (-325, -240), (95, 150)),
     "abdomen": (0.22, (-190, -115), (100, 140)),
     "chest and upper abdomen": (0.13, (-110, -20), (285, 345)),
     "upper abdomen": (0.07, (-95, -40), (60, 130)),
-    "slab": (0.08, (-90, 60), (-40, 120)),
+    "slab": (0.11, (-90, 60), (-40, 120)),
 }
 SLAB_MM = (30.0, 90.0)  # length of a slab
 
@@ -43,15 +44,16 @@ def sample_field_of_view(
     """Sample the part of the body and the grid. The number of voxels is given, so a longer scan has thicker slices.
 
     Args:
-        patient: Who is scanned.
+        patient: The patient.
         shape: Number of voxels along right, front, head.
         rng: Random numbers.
         scans: Keys of SCANS to choose from, at least one. They keep their shares relative to each other.
     """
     scale = np.array(patient.scale)
-    name, again = _sample_scan(rng), rng.spawn(1)[0]  # of its own, so that the patient does not depend on `scans`
+    # `own` repeats the choice, so that all other random numbers are independent of `scans`.
+    name, own = _sample_scan(rng), rng.spawn(1)[0]
     while name not in scans:
-        name = _sample_scan(again)
+        name = _sample_scan(own)
     _, low, high = SCANS[name]
     top = float(rng.uniform(*high))
     bottom = top - float(rng.uniform(*SLAB_MM)) if name == "slab" else float(rng.uniform(*low))

@@ -1,4 +1,4 @@
-"""Fluid and gas in the wrong place: ascites, free air, pleural effusions, collapsed and inflamed lung, pneumothorax."""
+"""Abnormal fluid and gas: ascites, free air, pleural effusions, collapsed and inflamed lung, pneumothorax."""
 
 import numpy as np
 
@@ -14,8 +14,8 @@ _AIRY = [CODES[name] for name in ("lung", "lung_vessel", "airway")]
 def add_ascites(body: Region, trunk: Trunk, thickness_mm: float, rng: np.random.Generator) -> None:
     """Add and claim ascites before the organs, which it keeps away from the wall of the abdomen.
 
-    The layer is thick where gravity takes the fluid, and at the bottom of the pelvis. There is none behind the
-    peritoneum, where the kidneys lie.
+    The layer is thick in the lowest parts, where the fluid collects, and at the bottom of the pelvis. There is none
+    behind the peritoneum, where the kidneys lie.
 
     Args:
         body: The region to add it to.
@@ -41,7 +41,10 @@ def add_ascites(body: Region, trunk: Trunk, thickness_mm: float, rng: np.random.
 def add_fluids(
     body: Region, trunk: Trunk, patient: SyntheticPatient, ascites_mm: float, rng: np.random.Generator
 ) -> None:
-    """Add the rest to the finished anatomy. About 14 % of the patients have an effusion, 8 % inflamed lung."""
+    """Add everything except ascites at the wall to the finished anatomy.
+
+    About 14 % of the patients have an effusion, 8 % inflamed lung.
+    """
     inflamed, air, thorax = rng.random(3)
     lung_rng, air_rng = rng.spawn(2)
     upper = body.crop((-1e3, -1e3, -14), (1e3, 1e3, 1e3))

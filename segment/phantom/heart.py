@@ -8,7 +8,7 @@ from segment.phantom.patient import SyntheticPatient
 from segment.phantom.region import Region
 from segment.phantom.shapes import ellipsoid, smooth_max, smooth_min, tube
 
-_MIDDLE = np.array((-16.0, 58.0, 136.0))  # about which it is scaled and turned, in mm
+_MIDDLE = np.array((-16.0, 58.0, 136.0))  # in mm; the heart is scaled and turned about this point
 _LONG_AXIS = np.array((-0.70, 0.52, -0.49))  # of the left ventricle, from base to apex
 # Middle and half axes in mm of an average heart; ventricles along their long axes.
 _LEFT_VENTRICLE = ((-46.0, 66.0, 124.0), (46.0, 28.0, 28.0))
@@ -46,7 +46,7 @@ class Heart:
 def sample_heart(patient: SyntheticPatient, rng: np.random.Generator) -> Heart:
     """Sample a heart: one in eight is enlarged, 4 % have a pericardial effusion.
 
-    It lies more across in the obese and more upright in the slim.
+    It lies more horizontally in obese patients and more upright in slim ones.
     """
     scale = float(rng.normal(0.98 if patient.female else 1.02, 0.05))
     if rng.random() < 0.12 and patient.age > 40:
@@ -96,7 +96,7 @@ def _chamber(
 
 
 def paint_heart(part: Region, chambers: dict[str, np.ndarray], rng: np.random.Generator) -> None:
-    """Paint walls and blood. In arterial phase, blood of different contrast mixes in the right heart."""
+    """Paint walls and blood. In the arterial phase, blood with and without contrast medium mixes in the right heart."""
     left, cavity, right, right_atrium, left_atrium = (
         chambers[name] for name in ("left ventricle", "left cavity", "right ventricle", "right atrium", "left atrium")
     )

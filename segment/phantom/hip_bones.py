@@ -12,7 +12,7 @@ from segment.phantom.region import Region
 from segment.phantom.shapes import FAR_MM, ellipsoid, smooth_min, tube
 from segment.phantom.subset import cut
 
-# The right iliac wing is a sheet: side x in mm of its middle, by height (rows) and y (columns).
+# The right iliac wing is a sheet: x in mm of its middle, by height (rows) and y (columns).
 _WING_Z = (-235.0, -200.0, -170.0, -140.0, -105.0)
 _WING_Y = (-75.0, -50.0, -30.0, 0.0, 30.0, 70.0)
 _WING_X = np.array(
@@ -51,7 +51,7 @@ _BEAMS = {  # rows x, y, z and radius, in mm
 
 
 def add_hip_bones(body: Region, patient: SyntheticPatient, marrow: np.ndarray, rng: np.random.Generator) -> None:
-    """Add and claim the bones of pelvis and hips on both sides, the disc between the pubic bones included.
+    """Add and claim the bones of pelvis and hips on both sides, and the disc between the pubic bones.
 
     Args:
         body: The body.

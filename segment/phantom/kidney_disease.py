@@ -1,4 +1,4 @@
-"""Diseases of the kidneys: cysts, tumours, stones, wide renal pelves. The rule for the label is in `lesions`."""
+"""Diseases of the kidneys: cysts, tumours, stones, dilated renal pelves. `lesions` states what the label includes."""
 
 import numpy as np
 from scipy import ndimage
@@ -12,8 +12,10 @@ from segment.phantom.tissues import CODES
 # Boxes in which the kidneys lie: middle and half widths in mm.
 _KIDNEYS = {"right_kidney": ((60.0, -8, -34), (32.0, 34, 62)), "left_kidney": ((-60.0, -8, -22), (32.0, 34, 62))}
 
-# Share of kidneys with each disease. What is rare in life is more frequent here: a network must have seen it.
+# Share of kidneys with each disease. Rare diseases are more frequent than in life, so that networks see them.
 _KIDNEY = {"tumour": 0.02, "fatty tumour": 0.015, "stones": 0.06, "hydronephrosis": 0.035}
+
+_LEAST_ML = 35.0  # parenchyma that is always left
 
 
 def add_kidney_disease(body: Region, patient: SyntheticPatient, polycystic: bool, rng: np.random.Generator) -> None:
@@ -36,7 +38,7 @@ def _change_kidney(
         if has[kind] < _KIDNEY[kind] and len(places):
             _add_kidney_tumour(body, name, places[-1], kind, own[kind])
     if has["hydronephrosis"] < _KIDNEY["hydronephrosis"]:
-        _widen_pelvis(body, name, own["hydronephrosis"])
+        _widen_pelvis(body, patient, name, own["hydronephrosis"])
     if has["stones"] < _KIDNEY["stones"]:
         _add_stones(body, name, own["stones"])
 
@@ -44,8 +46,8 @@ def _change_kidney(
 def _add_cysts(body: Region, name: str, places: np.ndarray, rng: np.random.Generator) -> None:
     """Add simple cysts, some of which bulge out; one in ten is dense with blood or protein.
 
-    41 % of patients have any, men more often and both with age (CT of 617 patients, Carrim and Murchison 2003,
-    doi:10.1016/S0009-9260(03)00165-X).
+    41 % of patients have a cyst; the share is higher in men and rises with age (CT of 617 patients, Carrim and
+    Murchison 2003, doi:10.1016/S0009-9260(03)00165-X).
     """
     number = sample_number(rng, 2.0, 9)
     for center, radius in zip(places[:number], sample_radii(rng, 8, 0.65, 60, number), strict=False):
@@ -55,7 +57,7 @@ def _add_cysts(body: Region, name: str, places: np.ndarray, rng: np.random.Gener
 
 
 def _points_in_organ(body: Region, name: str, rng: np.random.Generator, number: int = 60) -> np.ndarray:
-    """Random points (N,3) of the organ, at most `number`; fewer where the organ is small or outside the scan."""
+    """Random points (N,3) of the organ, at most `number`; fewer if the organ is small or partly outside the scan."""
     points = sample_centers(rng, _KIDNEYS[name], number)
     return points[sample(body, body.label == LABELS[name], points, 0) > 0]
 
@@ -85,22 +87,40 @@ def _add_polycystic(body: Region, name: str, rng: np.random.Generator) -> None:
         part.paint(cyst + 1.2, "cyst", float(rng.choice((0, 5, 40), p=(0.5, 0.35, 0.15))))
 
 
-def _widen_pelvis(body: Region, name: str, rng: np.random.Generator) -> None:
-    """Widen the renal pelvis and the calyces, up to a bag of urine in a thin rim of cortex."""
-    middle = np.array(_KIDNEYS[name][0])
-    part = body.crop(middle - 85, middle + 85)
-    rim_mm, wide, lumps = float(rng.uniform(3, 13)), float(rng.uniform(0.5, 1.1)), part.field(rng, 11)
+def _widen_pelvis(body: Region, patient: SyntheticPatient, name: str, rng: np.random.Generator) -> None:
+    """Widen the renal pelvis and the calyces, up to a bag of urine in a thin rim of cortex.
+
+    The deepest voxels of the kidney become urine, so that a given share of the parenchyma is left; a rim of a given
+    thickness in mm would vanish in a small kidney or in large voxels. In one of ten such kidneys, the end stage, less
+    than 45 % is left.
+    """
+    rest = float(rng.uniform(0.28, 0.45) if rng.random() < 0.1 else rng.uniform(0.45, 0.85))
+    wide, seed = float(rng.uniform(0.5, 1.0)), rng.spawn(1)[0]
+    part = _crop_to_organ(body, name)
     kidney = part.label == LABELS[name]
     if not kidney.any():
         return
     step = [float(axis[1] - axis[0]) if len(axis) > 1 else 1.0 for axis in part.axes]
+    volume_ml = float(kidney.sum() * np.prod(step) * np.prod(patient.scale)) / 1000
     filled = ndimage.binary_closing(kidney, iterations=max(1, round(8 / min(step[:2]))))
     depth = ndimage.distance_transform_edt(filled, sampling=step).astype(np.float32)
-    inside = np.where(filled, rim_mm + 3 * (1 - wide) * np.maximum(lumps, 0) - depth, FAR_MM)
-    owned = kidney | np.isin(part.tissue, (CODES["urine"], CODES["visceral_fat"]))
-    pelvis = np.where(owned, inside, FAR_MM)
+    depth -= 3 * (1.2 - np.float32(wide)) * part.field(seed, 11)  # columns of cortex between the calyces
+    rim_mm = np.quantile(depth[kidney], min(1.0, max(rest, _LEAST_ML / volume_ml)))
+    owned = kidney | (filled & np.isin(part.tissue, (CODES["urine"], CODES["visceral_fat"])))
+    pelvis = np.where(owned, np.float32(rim_mm) - depth, FAR_MM)
     part.paint(pelvis, "urine")
     part.label[(pelvis < 0) & kidney] = 0
+
+
+def _crop_to_organ(body: Region, name: str) -> Region:
+    """The box around an organ, wherever it lies, with a margin; empty if there is no such organ."""
+    mask = body.label == LABELS[name]
+    low, high = np.zeros(3), np.full(3, -1e3)
+    for n, axis in enumerate(body.axes):
+        planes = np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {n})))
+        if len(planes):
+            low[n], high[n] = axis[planes[0]], axis[planes[-1]]
+    return body.crop(low, high)
 
 
 def _add_stones(body: Region, name: str, rng: np.random.Generator) -> None:

@@ -1,4 +1,4 @@
-"""Balls of another tissue in an organ: where they lie, how many and how large they are, and how they are drawn.
+"""Lesions, roughly spherical parts of another tissue in an organ: their positions, number, size and layers.
 
 Rule for the label: a lesion inside an organ keeps the organ's label, as the annotators of public sets of liver, kidney
 and spleen do. The part of a lesion that bulges out of the organ has no label, except in polycystic kidneys, whose cysts
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from segment.phantom.region import LABELS, Region
-from segment.phantom.shapes import FAR_MM, ellipsoid
+from segment.phantom.shapes import FAR_MM, ellipsoid, sample
 from segment.phantom.tissues import CODES
 
 Box = tuple[Sequence[float] | np.ndarray, Sequence[float] | np.ndarray]  # middle and half widths in mm
@@ -28,6 +28,25 @@ def sample_centers(rng: np.random.Generator, box: Box, number: int) -> np.ndarra
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
     distance = rng.random((number, 1)) ** (1 / 3)  # uniform in the volume
     return np.asarray(np.asarray(box[0]) + direction * distance * np.asarray(box[1]))
+
+
+def sample_in_organ(
+    body: Region, organ: str, corners: tuple[Sequence[float], Sequence[float]], rng: np.random.Generator, number: int
+) -> np.ndarray:
+    """At most `number` random points (N,3) in anatomical mm, uniform in an organ that was added.
+
+    Points outside the scan are kept, because the organ may be there. So a scan that shows a part of an organ shows only
+    some of its lesions.
+
+    Args:
+        body: The region.
+        organ: A key of LABELS.
+        corners: Two corners of a box that contains the organ in every patient, in mm.
+        rng: Random numbers.
+        number: Number of points.
+    """
+    points = rng.uniform(*corners, (40 * number, 3))
+    return points[sample(body, body.label == LABELS[organ], points, 1) > 0][:number]
 
 
 def sample_radii(rng: np.random.Generator, median_mm: float, spread: float, most_mm: float, number: int) -> np.ndarray:
@@ -55,7 +74,7 @@ def add_lesion(
         layers: From the surface to the middle: depth in mm, tissue, offset in HU.
         rng: Random numbers for its form.
         bumpy: Deviation from a ball as a share of the radius.
-        outside: It also displaces the fat around the organ, without label.
+        outside: Whether the lesion also displaces fat around the organ; that part gets no label.
     """
     radii, seed = radius * rng.normal(1, 0.1, 3), rng.spawn(1)[0]
     part = body.crop(center - 1.4 * radius, center + 1.4 * radius)

@@ -16,8 +16,8 @@ _ARM = {
     "belly": [(174, -12, 262), (212, -6, 30), (70, 148, -30), (-10, 150, -10)],
     "up": [(148, -8, 300), (168, 12, 420), (110, 30, 640), (60, 30, 740)],
 }
-ARM_RADII = np.array((44.0, 36, 24, 20))  # there, without fat
-_THIGH = np.array([(86.0, -4, -275), (88, 4, -360), (90, 8, -460)])  # right
+ARM_RADII = np.array((44.0, 36, 24, 20))  # radii at these points, without fat
+_THIGH = np.array([(86.0, -4, -275), (88, 4, -360), (90, 8, -460)])  # the right one
 _THIGH_RADII = np.array((76.0, 72, 66))
 _ONE_ARM_DOWN = 0.04  # share of patients who can raise only one arm
 
@@ -59,7 +59,7 @@ def limb_surface(body: Region, arms: Sequence[Arm], fat_mm: float) -> np.ndarray
     Args:
         body: The body.
         arms: Both arms.
-        fat_mm: The distance is needed as far from the muscles as the skin can be.
+        fat_mm: Largest distance from the muscles to the skin, up to which the result has to be right.
     """
     limbs = np.full_like(body.x, FAR_MM)
     scratch = replace(body, free=limbs)

@@ -15,29 +15,28 @@ def add_liver(body: Region, patient: SyntheticPatient, rng: np.random.Generator)
     size = patient.organ["liver"] * (1 + 0.009 * max(16 - patient.age, 0))  # children: 4 % of the weight, adults: 2.4 %
     gallbladder, lobes, fissures, veins, texture = rng.spawn(5)
     _add_gallbladder(part, gallbladder)
-    liver = _liver_lobes(part, size, lobes)
+    liver = _liver_lobes(part, size, patient.cirrhotic, lobes)
     liver = _cut_fissures(part, liver, fissures)
-    liver = part.claim(liver, 0.4 + 0.35 * patient.gap_mm)
+    liver = part.claim(liver, 0.4 + 0.35 * patient.gap_mm, whole=True)
     uneven = 2.5 * part.field(texture, 8) + texture.uniform(1, 5) * part.field(texture, 40)
     part.paint(liver, "liver", uneven, organ="liver")
     _add_liver_veins(part, liver, patient.phase, veins)
 
 
-def _liver_lobes(part: Region, size: float, rng: np.random.Generator) -> np.ndarray:
-    """Distance to a liver before it meets its neighbours.
+def _liver_lobes(part: Region, size: float, cirrhotic: bool, rng: np.random.Generator) -> np.ndarray:
+    """Distance to a liver before its neighbours indent it.
 
-    Forms that differ much between people: the left lobe stops at the midline or reaches the spleen, the right lobe is
-    flat or bulges, or has a tongue that reaches the iliac crest (Riedel). In cirrhosis the right lobe shrinks, left and
+    The form differs much between people: the left lobe stops at the midline or reaches the spleen; the right lobe is
+    flat, bulges, or has a tongue that reaches the iliac crest (Riedel). In cirrhosis the right lobe shrinks, left and
     caudate lobe grow, and the surface is nodular.
     """
-    cirrhotic = rng.random() < 0.06
     right_size, left_size = (0.9 * size, 1.12 * size) if cirrhotic else (size, size)
     right = ellipsoid(
         part,
         np.array((70, 16, 30)) + rng.normal(0, (3, 4, 5)),
-        np.array((84, 94, 107)) * right_size * rng.normal(1, 0.04),
+        np.array((85, 95, 109)) * right_size * rng.normal(1, 0.04),
     )
-    caudate = ellipsoid(part, (16, 34, 42), np.array((20, 16, 30)) * left_size * rng.normal(1, 0.15, 3))
+    caudate = ellipsoid(part, (14, 33, 42), np.array((22, 17, 31)) * left_size * rng.normal(1, 0.2, 3))
     liver = smooth_min(smooth_min(right, _left_lobe(part, left_size, rng), 22), caudate, 10)
     liver = smooth_max(liver, _liver_underside(part, size, rng), 14)
     # Left of the vena cava, the liver does not reach far back.
@@ -52,12 +51,13 @@ def _liver_lobes(part: Region, size: float, rng: np.random.Generator) -> np.ndar
 
 
 def _left_lobe(part: Region, size: float, rng: np.random.Generator) -> np.ndarray:
-    tip = float(np.clip(rng.normal(-76, 24), -120, -8))  # x of its end
+    tip = float(np.clip(rng.normal(-80, 28), -125, -8))  # x of its end
+    height = float(rng.normal(55, 10))  # low lobes hang in front of the stomach
     thick = np.array((48, 46)) * size * rng.normal(1, 0.13, 2)
     rise, back = rng.normal(0.02, 0.12), rng.normal(0.0, 0.12)
     turn = axes_along(np.array((rise, 0.0, 1.0)), np.array((back, 1.0, 0.0)))
-    lobe = ellipsoid(part, ((88 + tip) / 2, 64, 58), ((88 - tip) / 2 * size, *thick), turn)
-    wraps = rng.random() < 0.1  # around the spleen, like a beaver's tail
+    lobe = ellipsoid(part, ((88 + tip) / 2, 64, height), ((88 - tip) / 2 * size, *thick), turn)
+    wraps = rng.random() < 0.15  # around the spleen, like a beaver's tail
     tail = np.array((-74, rng.uniform(28, 44), rng.uniform(50, 66))), np.array((50, 38, 26)) * rng.normal(1, 0.1, 3)
     if wraps:
         lobe = smooth_min(
@@ -76,7 +76,7 @@ def _liver_underside(part: Region, size: float, rng: np.random.Generator) -> np.
 
 
 def _cut_fissures(part: Region, liver: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Cut the clefts, which contain fat: falciform and venous ligament, and folds of the diaphragm now and then."""
+    """Cut the clefts, which contain fat: falciform and venous ligament, and in some livers folds of the diaphragm."""
     wide, deep, venous = rng.uniform(2.5, 8), rng.uniform(20, 50), rng.uniform(0.8, 3)
     x = rng.normal(10, 6)
     notch = ellipsoid(part, (x, 108, 14), (wide, deep, 40)) + 1.5 * part.field(rng, 30)
@@ -97,9 +97,9 @@ def _cut_fissures(part: Region, liver: np.ndarray, rng: np.random.Generator) -> 
 
 
 def _add_gallbladder(part: Region, rng: np.random.Generator) -> None:
-    """Add the gallbladder, from contracted to hydrops (more than 40 mm wide); one in eight has none.
+    """Add the gallbladder, from contracted to hydrops (more than 40 mm wide); one patient in eight has none.
 
-    Normal: 70 to 100 mm long, 20 to 40 mm wide, 30 to 50 mL when fasting.
+    A normal one is 70 to 100 mm long and 20 to 40 mm wide, and holds 30 to 50 mL when fasting.
     """
     removed = rng.random() < 0.12
     wide = float(np.clip(np.exp(rng.normal(0, 0.33)), 0.35, 1.9))

@@ -1,22 +1,20 @@
-"""Diseases of the liver and the gallbladder. The rule for the label is in `lesions`."""
+"""Diseases of the liver and the gallbladder. `lesions` states what the label includes."""
 
 import numpy as np
 
-from segment.phantom.lesions import Layer, add_lesion, sample_centers, sample_number, sample_radii
+from segment.phantom.lesions import Layer, add_lesion, sample_centers, sample_in_organ, sample_number, sample_radii
 from segment.phantom.patient import SyntheticPatient
 from segment.phantom.region import LABELS, Region
 from segment.phantom.shapes import FAR_MM, ellipsoid, sample, tube
 from segment.phantom.tissues import CODES
 
-# Middle and half widths in mm of the parts of the liver in which lesions are sampled.
-_RIGHT_LOBE = (70.0, 16, 28), (72.0, 78, 90)
-_LEFT_LOBE = (6.0, 64, 56), (60.0, 40, 36)
+_LIVER_CORNERS = (-110.0, -80, -130), (145.0, 130, 135)  # in mm, of a box that holds most livers
 _GALLBLADDER = (48.0, 58, -14), (24.0, 34, 40)
 
 # Share of patients with each disease. 18 % have cysts (CT of 617 patients, Carrim and Murchison 2003,
-# doi:10.1016/S0009-9260(03)00165-X). What is rare in life is more frequent here: a network must have seen it.
+# doi:10.1016/S0009-9260(03)00165-X). Rare diseases are more frequent than in life, so that networks see them.
 _LIVER = {"cysts": 0.18, "haemangiomas": 0.07, "metastases": 0.09, "hypervascular": 0.03, "tumour": 0.04}
-_LIVER |= {"uneven fat": 0.06, "granulomas": 0.05, "bile ducts": 0.03, "cirrhosis": 0.06}
+_LIVER |= {"uneven fat": 0.06, "granulomas": 0.05, "bile ducts": 0.03}
 _GALLSTONES = 0.15
 _KINDS = {  # lesions: mean number, most, median radius, spread, largest radius
     "haemangiomas": (1.6, 6, 9.0, 0.5, 45.0),
@@ -28,13 +26,17 @@ _KINDS = {  # lesions: mean number, most, median radius, spread, largest radius
 
 
 def add_liver_disease(body: Region, patient: SyntheticPatient, polycystic: bool, rng: np.random.Generator) -> None:
-    """Change the finished liver; `polycystic`: with many cysts, as in polycystic kidney disease."""
+    """Add disease to the finished liver; `polycystic` adds many cysts, as in polycystic kidney disease."""
     has = dict(zip(_LIVER, rng.random(len(_LIVER)), strict=True))
     streams = dict(zip(_LIVER, rng.spawn(len(_LIVER)), strict=True))
     old = min(2.0, max(0.1, patient.age / 55))
-    present = {name for name, share in _LIVER.items() if has[name] < share * (old if name != "uneven fat" else 1)}
-    if "uneven fat" in present or "cirrhosis" in present:
-        _add_uneven_liver(body, "cirrhosis" in present, streams["uneven fat"])
+    present = set()
+    for name, share in _LIVER.items():
+        by_age = 1 if name == "uneven fat" else old
+        if has[name] < share * by_age:
+            present.add(name)
+    if "uneven fat" in present or patient.cirrhotic:
+        _add_uneven_liver(body, patient.cirrhotic, streams["uneven fat"])
     if "cysts" in present or polycystic:
         _scatter_liver_cysts(body, polycystic, streams["cysts"])
     for name, (mean, most, median, spread, largest) in _KINDS.items():
@@ -43,20 +45,20 @@ def add_liver_disease(body: Region, patient: SyntheticPatient, polycystic: bool,
         stream = streams[name]
         number = sample_number(stream, mean, most)
         radii = sample_radii(stream, median, spread, largest, number)
-        for center, radius in zip(_liver_centers(stream, number), radii, strict=True):
+        for center, radius in zip(_liver_centers(body, stream, number), radii, strict=False):
             add_lesion(body, "liver", center, radius, _liver_layers(name, radius, patient.phase, stream), stream)
     if "bile ducts" in present:
         _widen_bile_ducts(body, streams["bile ducts"])
 
 
-def _liver_centers(rng: np.random.Generator, number: int) -> np.ndarray:
-    left = rng.random((number, 1)) < 0.25
-    return np.where(left, sample_centers(rng, _LEFT_LOBE, number), sample_centers(rng, _RIGHT_LOBE, number))
+def _liver_centers(body: Region, rng: np.random.Generator, number: int) -> np.ndarray:
+    return sample_in_organ(body, "liver", _LIVER_CORNERS, rng, number)
 
 
 def _scatter_liver_cysts(body: Region, polycystic: bool, rng: np.random.Generator) -> None:
     number = 45 if polycystic else sample_number(rng, 2.5, 15)
-    for center, radius in zip(_liver_centers(rng, number), sample_radii(rng, 7, 0.7, 55, number), strict=True):
+    centers = _liver_centers(body, rng, number)
+    for center, radius in zip(centers, sample_radii(rng, 7, 0.7, 55, number), strict=False):
         add_lesion(body, "liver", center, radius, [(0, "cyst", float(rng.uniform(-2, 6)))], rng, 0.06)
 
 
@@ -89,12 +91,12 @@ def _add_uneven_liver(body: Region, cirrhosis: bool, rng: np.random.Generator) -
 
 
 def _widen_bile_ducts(body: Region, rng: np.random.Generator) -> None:
-    """Add dilated bile ducts beside the portal veins; now and then they contain gas."""
+    """Add dilated bile ducts beside the portal veins; in a quarter of the patients they contain gas."""
     content = "gas" if rng.random() < 0.25 else "bile"
     root = np.array((30.0, 50, 30))
     part = body.crop((-80, -60, -60), (140, 110, 120))
     ducts = np.full_like(part.x, FAR_MM)
-    for center in _liver_centers(rng, 14):
+    for center in _liver_centers(body, rng, 14):
         path = np.array([root, (root + center) / 2 + rng.normal(0, 8, 3), center])
         ducts = np.minimum(
             ducts,

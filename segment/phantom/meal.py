@@ -1,4 +1,4 @@
-"""What is in stomach and bowel: the meal before the scan, and the levels of the gas."""
+"""The content of stomach and bowel: the meal before the scan, and the levels of the gas."""
 
 from dataclasses import dataclass
 
@@ -14,8 +14,8 @@ class Meal:
     """What the patient drank before the scan.
 
     Attributes:
-        positive: Whether it was positive oral contrast medium. It is then in some of stomach, small bowel and colon.
-        water: Whether it was much water or another negative contrast medium, which distends the small bowel.
+        positive: Whether it was positive oral contrast medium, which is then in stomach, small bowel or colon.
+        water: Whether it was a lot of water or another negative contrast medium, which distends the small bowel.
         large: Whether the stomach is distended and pushes the liver aside.
         hu: HU of the contrast medium in the stomach.
     """
@@ -42,7 +42,7 @@ def heights_of(region: Region, points: np.ndarray) -> np.ndarray:
 def gas_levels(
     heights: np.ndarray, radii: np.ndarray | np.float32, sections: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Height above which there is gas at every point of a bowel: level in each section, which may be full or empty.
+    """Height above which a bowel contains gas, at every point. It is constant in each section of the bowel.
 
     Args:
         heights: (N,) height of the points; NaN between two pieces.

@@ -22,6 +22,9 @@ ARMS = {"up": 0.72, "down": 0.16, "belly": 0.07, "absent": 0.05}
 # kidneys: parenchyma by MRI of 1815 adults, medians of women and men, J Clin Med 2024;13:769.
 VOLUME_SPREAD = {"liver": 0.18, "spleen": 0.4, "kidney": 0.16}
 
+# Share of patients of 55 years with a cirrhotic liver. It is larger than in life, so that networks see cirrhosis.
+_CIRRHOTIC = 0.06
+
 
 @dataclass(frozen=True)
 class SyntheticPatient:
@@ -31,14 +34,16 @@ class SyntheticPatient:
         phase: Contrast phase, a key of `tissues.PHASES`.
         hu: Mean HU of each tissue.
         female: Sex.
-        age: In years; children are smaller, bones of the old are less dense and their vessels calcified.
+        age: In years. Children are smaller; old patients have less dense bones and calcified vessels.
         position: A key of POSITIONS: supine, prone, or lying on the right or left side.
         arms: A key of ARMS; absent: outside the field of view.
         scale: Size of the body along x, y, z relative to the average.
         subcutaneous_mm: Mean thickness of the fat under the skin.
         visceral: Fat between the organs, from 0 (none) to 1.
+        breath_mm: How far the diaphragm lies below its mean height: most scans are made after a deep breath.
         organ: Length of liver, spleen, right_kidney and left_kidney relative to the average.
         absent: Organs that were removed by surgery.
+        cirrhotic: Whether the liver is cirrhotic: it has nodules, and portal hypertension is frequent.
     """
 
     phase: str
@@ -50,12 +55,14 @@ class SyntheticPatient:
     scale: tuple[float, float, float]
     subcutaneous_mm: float
     visceral: float
+    breath_mm: float
     organ: dict[str, float]
     absent: frozenset[str]
+    cirrhotic: bool
 
     @property
     def gap_mm(self) -> float:
-        """Thickness of the fat plane between two organs: those of thin patients and children touch."""
+        """Thickness of the fat plane between two organs; 0 in thin patients and children, whose organs touch."""
         return max(0.0, 6.5 * self.visceral - 0.8)
 
 
@@ -85,6 +92,8 @@ def sample_patient(rng: np.random.Generator) -> SyntheticPatient:
         visceral=float(np.clip(habitus + rng.normal(0, 0.2), 0, 1)) * (0.3 if age < 16 else 1),
         organ=_organ_scales(rng, width),
         absent=_sample_absent(rng),
+        breath_mm=_sample_breath(rng),
+        cirrhotic=bool(rng.random() < _CIRRHOTIC * min(2.0, max(0.1, age / 55))),
     )
 
 
@@ -103,6 +112,12 @@ def _sample_absent(rng: np.random.Generator) -> frozenset[str]:
     if spleen < 0.04:
         absent.add("spleen")
     return frozenset(absent)
+
+
+def _sample_breath(rng: np.random.Generator) -> float:
+    """Sample `SyntheticPatient.breath_mm`: one scan in ten is made in expiration, and the depth of a breath varies."""
+    deep, expired, high = rng.normal(5, 9), rng.random() < 0.1, rng.uniform(-20, -8)
+    return float(high if expired else np.clip(deep, -18, 20))
 
 
 def _organ_scales(rng: np.random.Generator, width: float) -> dict[str, float]:

@@ -120,7 +120,9 @@ def _add_uterus(part: Region, patient: SyntheticPatient, radius: float, rng: np.
     Uterus of 7.5 x 5 x 4 cm before and 4 to 6 cm long after menopause: usual values of textbooks of ultrasound.
     """
     fertile = 14 < patient.age < 52
-    size = float(rng.normal(1, 0.14)) * (1 if fertile else 0.66 if patient.age > 20 else 0.45)
+    size = float(rng.normal(1, 0.14))
+    if not fertile:
+        size *= 0.66 if patient.age > 20 else 0.45  # after menopause, or before puberty
     vagina = tube(part, np.array([(0, 2, -262), (0, 0, -280), (0, -2, -306)]), np.array((9, 8, 8)) * size**0.3)
     vagina = part.claim(vagina, 0.8)
     part.paint(vagina, "uterus", -22)
@@ -158,9 +160,10 @@ def _add_womb(
     places = center + rng.normal(0, 24, (4, 3)) * size
     sizes = np.exp(rng.normal(np.log(14), 0.55, 4)).clip(4, 55)
     kinds = rng.random(4)
-    lumps = (
-        [ellipsoid(part, place, (r, r, 0.9 * r)) for place, r in zip(places, sizes, strict=True)] if fibroids else []
-    )
+    lumps = []
+    if fibroids:
+        for place, radius_mm in zip(places, sizes, strict=True):
+            lumps.append(ellipsoid(part, place, (radius_mm, radius_mm, 0.9 * radius_mm)))
     for lump in lumps:
         womb = smooth_min(womb, lump, 5)
     womb = part.claim(womb + part.field(rng, 18), 1)

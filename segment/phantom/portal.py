@@ -1,4 +1,4 @@
-"""The portal system with the detours of its blood in cirrhosis, and the small vessels of the mesentery."""
+"""The portal veins, varices in portal hypertension, and the small vessels of the mesentery."""
 
 import numpy as np
 
@@ -28,7 +28,7 @@ def add_portal_veins(body: Region, hypertension: bool, rng: np.random.Generator)
 
 
 def _add_varices(body: Region, rng: np.random.Generator) -> None:
-    """Add the winding detours of portal blood past a cirrhotic liver."""
+    """Add varices, the winding veins through which portal blood bypasses a cirrhotic liver."""
     for route in _VARICES:
         path = curve(np.array(route, dtype=float), 12)
         path[1:-1] += rng.normal(0, 4.5, (len(path) - 2, 3))

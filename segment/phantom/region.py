@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
+from scipy import ndimage
 
 from segment.phantom.splines import spline_field, spline_weights
 from segment.phantom.tissues import CODES
@@ -26,6 +27,17 @@ LABELS = {
     "stomach": 11,
     "left_kidney": 13,
 }
+
+# Tissues that may be painted into a vessel without removing its label: its blood, its wall, and devices. Organs keep
+# their label under any tissue, because veins and lesions are part of them.
+_PARTS_OF_VESSELS = {
+    "aorta": {"aorta", "calcification", "thrombus", "metal", "plastic"},
+    "vena_cava": {"vena_cava", "lower_cava", "calcification", "metal", "plastic"},
+}
+# The label of a voxel after a tissue was painted without `organ`, by the tissue's code and the label before; uint8.
+_LABEL_AFTER = np.tile(np.arange(max(LABELS.values()) + 1, dtype=np.uint8), (len(CODES), 1))
+for _vessel, _parts in _PARTS_OF_VESSELS.items():
+    _LABEL_AFTER[[code for _name, code in CODES.items() if _name not in _parts], LABELS[_vessel]] = 0
 
 # Points of the lattice of a random field, per axis. The field repeats after that many cells.
 _LATTICE = 16
@@ -66,7 +78,7 @@ class Region:
 
     @property
     def height(self) -> np.ndarray:
-        """(I,J,K) height above the table's direction in mm: gas rises to where it is large. For a supine patient, y."""
+        """(I,J,K) position in mm against gravity, e.g. y for a supine patient. Gas collects where it is large."""
         right, front = self.up
         if right == 0:
             return self.y if front > 0 else -self.y
@@ -100,8 +112,9 @@ class Region:
             distance: (I,J,K) signed distance to the surface in mm, negative inside.
             tissue: A key of `segment.phantom.tissues.TISSUES`.
             offset: HU added to the patient's mean of this tissue: one value, or one per voxel.
-            organ: A key of LABELS to put into the label; None does not change the label. A vein inside the liver, for
-                example, is painted as its own tissue and keeps the label of the liver.
+            organ: A key of LABELS to put into the label; None does not change the label of an organ. A vein inside the
+                liver, for example, is painted as its own tissue and keeps the label of the liver. The label of aorta
+                and vena cava ends where a tissue is painted that is not part of them.
         """
         hu = np.float32(self.tissue_hu[tissue]) + offset
         self.hu += np.clip(np.float32(0.5) - distance / np.float32(self.edge_mm), 0, 1) * (hu - self.hu)
@@ -109,10 +122,20 @@ class Region:
         self.tissue[inside] = CODES[tissue]
         if organ is not None:
             self.label[inside] = LABELS[organ]
+        else:
+            self.label[inside] = _LABEL_AFTER[CODES[tissue]][self.label[inside]]
 
-    def claim(self, distance: np.ndarray, gap_mm: float) -> np.ndarray:
-        """Claim the part of a structure that is at least `gap_mm` from all structures claimed before, and return it."""
+    def claim(self, distance: np.ndarray, gap_mm: float, whole: bool = False) -> np.ndarray:
+        """Claim the part of a structure that is at least `gap_mm` from all structures claimed before, and return it.
+
+        Args:
+            distance: (I,J,K) signed distance to its surface in mm, negative inside.
+            gap_mm: Width of the fat plane that is kept free.
+            whole: Remove specks that other structures cut off, for an organ that is one piece.
+        """
         claimed: np.ndarray = np.maximum(distance, np.float32(gap_mm) - self.free)
+        if whole:
+            claimed = _drop_specks(claimed, self.edge_mm)
         self.occupy(claimed)
         return claimed
 
@@ -128,3 +151,21 @@ class Region:
         spread = (151 / 315) ** 1.5  # of a cubic B-spline of white noise, averaged over a cell, for three axes
         lattice = (rng.standard_normal((_LATTICE,) * 3) / spread).astype(np.float32)
         return spline_field(lattice, [spline_weights(axis / cell_mm, _LATTICE) for axis in self.axes])
+
+
+def _drop_specks(distance: np.ndarray, outside_mm: float) -> np.ndarray:
+    """Remove the pieces of a shape of less than 1 % of the largest one, and their soft borders.
+
+    A larger piece is kept, because it may be joined to the others outside the scan.
+
+    Args:
+        distance: (I,J,K) signed distance in mm, negative inside.
+        outside_mm: The distance to put in place of the specks.
+    """
+    pieces, number = ndimage.label(distance < 0)
+    if number < 2:
+        return distance
+    sizes = np.bincount(pieces.ravel())[1:]
+    specks = np.concatenate([[False], sizes < 0.01 * sizes.max()])[pieces]
+    border = ndimage.binary_dilation(specks) & (pieces == 0)
+    return np.where(specks | border, np.float32(outside_mm), distance)

@@ -1,4 +1,4 @@
-"""CTs drawn from tissue maps: another patient's enhancement, another scanner and another dose at every call."""
+"""Render CTs from tissue maps, with a random contrast phase, scanner and dose at every call."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ Interval = tuple[float, float]
 
 VOXEL_SD = 1 / math.sqrt(6)  # of the triangle filter that turns a CT's voxels into those of the training, in voxels
 NOISE_MM = 3.0  # voxel size at which the noise is stated
-COARSE_MM = 11.0  # of a coarse texture, like contrast medium that is not mixed yet
+COARSE_MM = 11.0  # scale of a coarse texture, like that of contrast medium that is not mixed yet
 COARSE_SHARE = 0.4  # of the variance of a tissue's texture
 SHADING_MM = 60.0
 STREAK_MM = np.array((25.0, 2.0, 2.0))
@@ -53,7 +53,7 @@ def render(
     scanners: Scanners = ALL_SCANNERS,
     phase: str | None = None,
 ) -> np.ndarray:
-    """Draw a CT of a tissue map.
+    """Render a CT from a tissue map.
 
     A contrast phase, the patient's HU of every tissue and a scanner are sampled. Each tissue gets its mean HU and a
     texture. Blur then mixes neighbouring voxels, as partial volumes, kernel and slice thickness do, and makes white

@@ -8,7 +8,7 @@ from scipy import ndimage
 from segment.phantom.region import Region
 from segment.phantom.tissues import HIGHEST_HU, LOWEST_HU
 
-# Values outside the circle that a scanner reconstructs, as files of several makers hold them, and their shares.
+# Values that files of several makers hold outside the circle that the scanner reconstructed, with their shares.
 PADDING_HU = {-1024: 0.4, -2000: 0.25, -3024: 0.25, -1000: 0.1}
 
 # HU above which material casts streaks: metal, and undiluted contrast medium in a vein.
@@ -30,7 +30,7 @@ class Scan:
 
 
 def add_table(body: Region, back_mm: float, rng: np.random.Generator) -> None:
-    """Add mattress and table below the patient; they are straight, unlike the bent patient. Some scans show no table.
+    """Add mattress and table below the patient. They are straight, the patient is bent. Some scans show no table.
 
     Tables differ in width, in how far their edges rise, and in thickness; some have rails at the edges.
     """
@@ -80,7 +80,7 @@ def form_image(hu: np.ndarray, inside: np.ndarray, spacing_mm: np.ndarray, rng: 
 
 
 def _measured(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Mask (I,J,1) of the reconstructed circle: in a quarter of the scans the inscribed circle, or all."""
+    """Mask (I,J,1) of the reconstructed part: the inscribed circle in a quarter of the scans, else all voxels."""
     if rng.random() >= 0.25:
         return np.ones((shape[0], shape[1], 1), bool)
     i, j = (np.linspace(-1, 1, n) for n in shape[:2])

@@ -24,7 +24,8 @@ def ellipsoid(region: Region, center: Point, radii: Point, turn: np.ndarray | No
     """
     offset = [value - np.float32(c) for value, c in zip((region.x, region.y, region.z), center, strict=True)]
     if turn is not None:
-        offset = [sum(np.float32(w) * o for w, o in zip(row, offset, strict=True)) for row in turn]  # type: ignore[misc]
+        x, y, z = offset
+        offset = [row[0] * x + row[1] * y + row[2] * z for row in turn.astype(np.float32)]
     scaled = [o / np.float32(r) for o, r in zip(offset, radii, strict=True)]
     level = np.sqrt(sum(s * s for s in scaled))
     slope = np.sqrt(sum((s / np.float32(r)) ** 2 for s, r in zip(scaled, radii, strict=True)))
@@ -142,9 +143,10 @@ def sample(region: Region, values: np.ndarray, points: np.ndarray, outside: floa
     for _ in range(2):  # the second pass corrects for the bend of the patient
         cells = []
         for axis, wanted in zip(region.axes, straight.T, strict=True):
-            step = axis[1] - axis[0] if len(axis) > 1 else np.float32(1)
-            cells.append(np.rint((np.nan_to_num(wanted) - axis[0]) / step).astype(int))
-            inside &= (cells[-1] > -2) & (cells[-1] <= len(axis))
+            first, last = (axis[1] - axis[0], axis[-1] - axis[-2]) if len(axis) > 1 else (1, 1)
+            near = np.nan_to_num(wanted)
+            cells.append(np.rint(np.interp(near, axis, np.arange(len(axis)))).astype(int))  # breath stretches an axis
+            inside &= (near > axis[0] - 1.5 * first) & (near < axis[-1] + 1.5 * last)
         i, j, k = (np.clip(cell, 0, len(axis) - 1) for cell, axis in zip(cells, region.axes, strict=True))
         bent = np.stack([region.x[i, j, k], region.y[i, j, k], region.z[i, j, k]], 1)
         grid = np.stack([axis[cell] for axis, cell in zip(region.axes, (i, j, k), strict=True)], 1)

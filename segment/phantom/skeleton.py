@@ -16,7 +16,7 @@ from segment.phantom.trunk import Trunk
 
 @dataclass(frozen=True)
 class Frame:
-    """What muscles and organs need to know about the bones, before these are added.
+    """The shape of spine and rib cage, which muscles and organs need before the bones are added.
 
     Attributes:
         spine: The curve of the spine.

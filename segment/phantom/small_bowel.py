@@ -29,8 +29,8 @@ class _Loops:
 def add_small_bowel(body: Region, patient: SyntheticPatient, meal: Meal, rng: np.random.Generator) -> None:
     """Fill the rest of the cavity with loops: collapsed, or with fluid, gas or oral contrast medium.
 
-    The mesentery of obese patients keeps the loops apart. Normal loops are less than 30 mm wide, those of an ileus,
-    which 4 % have, 30 to 50 mm.
+    The mesentery of obese patients keeps the loops apart. Normal loops are less than 30 mm wide. In an ileus, which 4 %
+    of the patients have, they are 30 to 50 mm wide.
     """
     shape_rng, fill_rng, texture_rng = rng.spawn(3)
     ileus = shape_rng.random() < 0.04

@@ -8,7 +8,7 @@ from segment.phantom.region import Region
 from segment.phantom.shapes import FAR_MM, curve, ellipsoid, smooth_max, tube
 from segment.phantom.tissues import CODES
 
-# Points from the fundus to the pylorus, how far each sinks in a stomach of the shape of a J, and its half width.
+# Points from the fundus to the pylorus, how far each sinks in a J-shaped stomach, and the half width there.
 _STOMACH = np.array(
     [
         (-52, -6, 78, 0, 29),
@@ -26,8 +26,13 @@ _STOMACH = np.array(
 def add_stomach(body: Region, patient: SyntheticPatient, meal: Meal, rng: np.random.Generator) -> None:
     """Add fundus, body and antrum, from collapsed to distended: less than 50 mL to more than 1 L."""
     empty, fills = bool(rng.random() < 0.22), rng.uniform((0.35, 0.7, 1.3), (0.7, 1.4, 2.1))
-    fill = float(fills[2] if meal.large else fills[0] if empty else fills[1])
-    # A steer's horn lies higher, a J reaches the pelvis of a slim patient, and much content sinks.
+    if meal.large:
+        fill = float(fills[2])
+    elif empty:
+        fill = float(fills[0])
+    else:
+        fill = float(fills[1])
+    # A steer-horn stomach lies high, a J-shaped one reaches the pelvis in slim patients, and a full one sinks.
     sink = float(1.4 * rng.beta(1.2, 3) - 0.2 + max(fill - 1.2, 0))
     path = _STOMACH[:, :3] - _STOMACH[:, 3:4] * (0, 0, 1) * sink + rng.normal(0, 4, (len(_STOMACH), 3))
     if "spleen" in patient.absent:
@@ -48,7 +53,7 @@ def add_stomach(body: Region, patient: SyntheticPatient, meal: Meal, rng: np.ran
 
 
 def _fill_stomach(part: Region, lumen: np.ndarray, heights: np.ndarray, meal: Meal, rng: np.random.Generator) -> None:
-    """Fill it with fluid, food or contrast medium; what is dense sinks, and gas is above it."""
+    """Fill the stomach with fluid, food or contrast medium. Dense content sinks, gas is above it."""
     food_share, sediment_share, gas_share = rng.uniform(0.2, 1), rng.uniform(0.05, 0.6), rng.beta(1.3, 2.2)
     kind = rng.random()
     lowest, highest = heights.min() - 12, heights.max() + 14
@@ -83,7 +88,12 @@ def add_hiatus_hernia(body: Region, meal: Meal, rng: np.random.Generator) -> Non
     bag = smooth_max(bag, 34 - part.y, 6)  # in front of the aorta
     bag = np.where(np.isin(part.tissue, room), bag, FAR_MM)
     part.paint(bag, "stomach_wall", organ="stomach")
-    content = "oral_contrast" if meal.positive and filled < 0.5 else "food" if filled < 0.75 else "stomach_fluid"
+    if meal.positive and filled < 0.5:
+        content = "oral_contrast"
+    elif filled < 0.75:
+        content = "food"
+    else:
+        content = "stomach_fluid"
     part.paint(bag + 4.5, content, 6 * part.field(rng, 6))
     part.paint(np.maximum(bag + 4.5, np.float32(level) - part.height), "gas")
 

@@ -1,4 +1,4 @@
-"""Work on scattered voxels of a region: those of a thin sheet such as the rib cage, a small part of its box."""
+"""Work on some voxels of a region only, e.g. on those of the rib cage, a thin sheet that is a small part of its box."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

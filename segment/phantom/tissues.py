@@ -120,6 +120,7 @@ TISSUES: dict[str, Tissue] = {
     "consolidation": _tissue((36, 75, 92, 80), 14, 10),
     "lymph_node": _tissue((36, 68, 84, 76), 14, 6),
     "lung_mass": _tissue((36, 62, 74, 68), (8, 20, 18, 15), 8),
+    "lower_cava": _tissue((42, 48, 105, 100), (5, 10, 30, 14), (4, 6, 12, 4), least=30),  # below the renal veins
 }
 
 CODES: dict[str, int] = {name: code for code, name in enumerate(TISSUES)}  # in tissue maps, uint8; 0 is air

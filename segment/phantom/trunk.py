@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from segment.phantom.breasts import Breast, breast_surface, sample_breasts
-from segment.phantom.limbs import Arm, limb_surface, sample_arms
+from segment.phantom.breath import breathe
+from segment.phantom.limbs import ARM_RADII, Arm, limb_surface, sample_arms
 from segment.phantom.patient import UP, SyntheticPatient
 from segment.phantom.region import Region
 from segment.phantom.shapes import ellipsoid, smooth_max, smooth_min, tube
@@ -58,6 +59,9 @@ _BASIN = np.array(
     ]
 )
 
+# Up to this thickness in mm, the fat of a lowered arm is as thick as on the trunk; of the rest, it has only this share.
+_ARM_FAT_MM, _ARM_SHARE = 13.0, 0.25
+
 # Exponent n of the trunk's cross-section, a superellipse |x/a|^n + |y/b|^n = 1.
 _SQUARENESS = 2.5
 
@@ -104,7 +108,7 @@ def _measure(body: Region, patient: SyntheticPatient, rng: np.random.Generator) 
     column = smooth_max(column, -315 - body.z, 30)
     arms, breasts = sample_arms(patient, rng), sample_breasts(patient, rng)
     lean = smooth_min(column, limb_surface(body, arms, 1.3 * patient.subcutaneous_mm + 12), 18)
-    table = back_mm(patient) - body.height  # the table flattens what lies on it
+    table = back_mm(patient) - body.height  # the table flattens the parts that lie on it
     lean = smooth_max(lean, table + 5, 30)
     cage, _ = _section(body, _CAGE)
     cage = np.where(body.z > _CAGE[0, 0], np.maximum(cage, column + 2), column)
@@ -118,9 +122,33 @@ def _measure(body: Region, patient: SyntheticPatient, rng: np.random.Generator) 
     lower = np.clip((110 - body.z) / 160, 0.4, 1)
     fat = patient.subcutaneous_mm * lower * (0.85 + 0.3 * frontal + 0.25 * sideways)
     fat = fat * (1 + 0.12 * body.field(rng, 60)) + 3
+    fat = _thin_arm_fat(body, arms, column, fat)
     skin = smooth_min(lean - fat, breast_surface(body, breasts), 16)
     skin = smooth_max(skin, table, 40)
-    return Trunk(skin, lean, cage, cavity, _diaphragm(body, rng), frontal, arms, breasts)
+    return Trunk(skin, lean, cage, cavity, _diaphragm(breathe(body, patient), rng), frontal, arms, breasts)
+
+
+def _thin_arm_fat(body: Region, arms: tuple[Arm, Arm], column: np.ndarray, fat: np.ndarray) -> np.ndarray:
+    """Limit the fat (mm) of lowered arms: obesity thickens the arms less than the trunk.
+
+    Where the trunk is as near as the arm, the limit ends smoothly.
+    """
+    most = np.float32(fat.max())
+    if most <= _ARM_FAT_MM:
+        return fat
+    reach = ARM_RADII.max() + most
+    lowered = replace(body, free=fat, hu=column)
+    for arm in arms:
+        if arm.raised:
+            continue
+        low, high = arm.path.min(0) - reach, arm.path.max(0) + reach
+        part = lowered.crop(low, (*high[:2], 200))  # the shoulder above is wide in the obese
+        near = tube(part, arm.path, ARM_RADII + most) + most  # exact up to the skin
+        nearer = np.clip((part.hu - near) / 40 + np.float32(0.5), 0, 1)
+        nearer *= np.clip((200 - part.z) / 60, 0, 1)
+        excess = np.maximum(part.free - np.float32(_ARM_FAT_MM), 0)
+        part.free[:] -= np.float32(1 - _ARM_SHARE) * nearer * excess
+    return fat
 
 
 def _section(body: Region, table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -158,8 +186,7 @@ def _add_wall(body: Region, trunk: Trunk, patient: SyntheticPatient, rng: np.ran
 
 def _diaphragm(body: Region, rng: np.random.Generator) -> np.ndarray:
     """Distance to the diaphragm, negative in the abdomen."""
-    breath = rng.normal(0, 6)  # a deep breath lowers both domes
-    right, left = rng.normal(84, 5) + breath, rng.normal(76, 5) + breath
+    right, left = rng.normal(84, 5), rng.normal(76, 5)
     upper = body.crop((-160, -120, -5), (160, 140, 130))
     shape = ellipsoid(upper, (64, 19, 20), (66, 82, right))
     shape = smooth_min(shape, ellipsoid(upper, (-62, 18, 17), (64, 80, left)), 14)

@@ -43,8 +43,8 @@ def _fill_bladder(
 ) -> None:
     """Fill the bladder with urine. Excreted contrast medium is heavy: it lies below a level that is more or less sharp.
 
-    The table of tissues gives the mean of a delayed phase; here it varies from first traces to dense everywhere, and
-    contrast of an earlier injection appears in the other phases now and then.
+    The table of tissues gives the mean of a delayed phase; here it varies from first traces to dense everywhere. In the
+    other phases, contrast medium of an earlier injection appears in some patients.
     """
     mean = part.tissue_hu["bladder_urine"]
     excreting, earlier, share, dense, sharp = rng.random(5)

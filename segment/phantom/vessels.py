@@ -11,6 +11,7 @@ from segment.phantom.shapes import curve, tube
 Path = Sequence[Sequence[float]]
 
 _FORK_MM = -112.0  # height of the aortic bifurcation; the vena cava forks a little lower
+_CONFLUENCE_MM = -121.0  # below, the iliac veins have separated, and the label of the vena cava ends
 _RENAL_VEINS_MM = -18.0
 
 # Branches: points and radius at both ends, in mm. Iliac vessels are given for the right side.
@@ -67,10 +68,11 @@ def _hardening(patient: SyntheticPatient) -> float:
 def _add_aorta(
     part: Region, patient: SyntheticPatient, size: float, shift: np.ndarray, rng: np.random.Generator
 ) -> None:
-    """Add the aorta: straight in the young, winding, wide and calcified in the old, now and then an aneurysm.
+    """Add the aorta: straight in young patients, winding, wide and calcified in old ones, sometimes with an aneurysm.
 
-    Infrarenal diameter about 15 to 20 mm, an aneurysm is 30 mm and more; it is found in about 1 to 5 % of men over 65
-    (screening studies quoted in the guideline of the Society for Vascular Surgery, doi:10.1016/j.jvs.2017.10.044).
+    The infrarenal diameter is about 15 to 20 mm; an aneurysm has 30 mm or more and is found in about 1 to 5 % of men
+    over 65 (screening studies quoted in the guideline of the Society for Vascular Surgery,
+    doi:10.1016/j.jvs.2017.10.044).
     """
     path = np.array([(-14.0, 8, 190), (-11, 22, 90), (-7, 28, 30), (-6, 29, -30), (-5, 30, -75), (-2, 28, _FORK_MM)])
     winding = 1 + 0.14 * max(0.0, patient.age - 50)
@@ -81,7 +83,8 @@ def _add_aorta(
     radii = radii * float(np.exp(rng.normal(0, 0.09)))
     old = max(0.0, patient.age - 55) / 30
     aneurysm, ectasia = rng.random(2)
-    bulge = float(rng.uniform(6, 24)) if aneurysm < (0.02 if patient.female else 0.06) * old * 2 else 0.0
+    aneurysm_share = (0.02 if patient.female else 0.06) * old * 2
+    bulge = float(rng.uniform(6, 24)) if aneurysm < aneurysm_share else 0.0
     bulge += float(rng.uniform(0, 4)) * (ectasia < old)
     middle, length = rng.uniform(-85, -45), rng.uniform(14, 28)
     radii += bulge * np.exp(-(((points[:, 2] - middle) / length) ** 2)).astype(float)
@@ -112,8 +115,8 @@ def _add_plaques(part: Region, vessel: np.ndarray, amount: float, rng: np.random
 def _add_cava(part: Region, patient: SyntheticPatient, shift: np.ndarray, rng: np.random.Generator) -> None:
     """Add the vena cava: a flat slit in some patients, round and wide in others.
 
-    Below the renal veins its blood comes from the legs and enhances late. In arterial phase, bright blood of the renal
-    veins mixes with it in streams.
+    Below the renal veins its blood comes from the legs and enhances late. In the arterial phase, bright blood from the
+    renal veins mixes with it in streams.
     """
     flat = float(rng.uniform(0.35, 1.05))
     size = float(rng.uniform(0.9, 1.1)) * (0.8 if patient.age < 12 else 1)
@@ -126,6 +129,7 @@ def _add_cava(part: Region, patient: SyntheticPatient, shift: np.ndarray, rng: n
     width = np.interp(points[:, 2], (-118, 0, 80), (10.5, 12, 13)) * size * depth**-0.3
     sides = [tube(part, points + np.outer(width * (1 - depth) * k, (1, 0, 0)), width * depth) for k in (-1, 0, 1)]
     cava = np.maximum(np.minimum(np.minimum(*sides[:2]), sides[2]), 1 - part.free)
+    cava = np.maximum(cava, _CONFLUENCE_MM - part.z)
     part.occupy(cava)
     legs, here, kidneys = (part.tissue_hu[name] for name in ("iliac_vein", "vena_cava", "renal_vein"))
     streams = part.field(rng, 9)
@@ -134,7 +138,8 @@ def _add_cava(part: Region, patient: SyntheticPatient, shift: np.ndarray, rng: n
         0.3 * mixing * (1 - 0.7 * np.clip((part.z - 20) / 60, 0, 1)) * (kidneys - legs) * np.clip(streams, -1.5, 1.5)
     )
     part.paint(cava, "vena_cava", (1 - mixing) * (legs - here) + swirl, organ="vena_cava")
-    part.paint(np.maximum(cava, part.z - (_RENAL_VEINS_MM - 22)), "iliac_vein")
+    # Blood of the legs alone is not mixed, so it has less texture.
+    part.paint(np.maximum(cava, part.z - (_RENAL_VEINS_MM - 22)), "lower_cava", legs - part.tissue_hu["lower_cava"])
 
 
 def add_branches(
@@ -146,7 +151,7 @@ def add_branches(
     side: int = 1,
     plaque: float = -1.0,
 ) -> None:
-    """Add vessels that take the room which is left. Paths are mirrored for side -1; `plaque` as in _add_plaques."""
+    """Add vessels in the room that is left. Paths are mirrored for side -1; `plaque` is the amount for _add_plaques."""
     for points, ends in branches:
         path = np.array(points, dtype=float) * (side, 1, 1)
         if side < 0:

@@ -17,9 +17,8 @@ from segment.phantom.field_of_view import SCANS
 
 TISSUES = "tissues"  # folder of the tissue maps
 
-# Raise it with every change that changes voxels, or codes of tissues. New cases are then not mixed with those of older
-# versions.
-VERSION = 6
+# Increase it with every change of voxels or of the codes of tissues, so that new cases are not mixed with older ones.
+VERSION = 7
 MOST_CASES, MOST_THREADS = 100_000, 512
 VOXEL_BYTES = 90  # measured peak memory per voxel of a case that is being synthesised
 
@@ -46,7 +45,7 @@ def write_dataset(
         scans: Parts of the body that are scanned, keys of `field_of_view.SCANS`.
 
     Returns:
-        The folder below the root that holds exactly these cases, e.g. `v6-seed0-128x128x96-40cases`.
+        The folder below the root that holds exactly these cases, e.g. `v7-seed0-128x128x96-40cases`.
 
     Raises:
         UserError: When a number is out of range, a scan is unknown, or the memory does not suffice for one case per
@@ -76,8 +75,8 @@ def write_dataset(
 def _paths(folder: Path, seed: int, index: int) -> list[Path]:
     """Files of a case: image, label and tissue map.
 
-    A case has the same patient for any shape and scan, so its name does not depend on these, but on the seed: an
-    evaluation leaves out cases by their names, and cases of another seed are other patients.
+    A case has the same patient for any shape and scan, so its name does not depend on these. It depends on the seed,
+    because cases of another seed are other patients, and an evaluation leaves out cases by their names.
     """
     name = f"phantom_{index:04d}" if seed == 0 else f"phantom_seed{seed}_{index:04d}"
     return [folder / kind / f"{name}.nii.gz" for kind in ("images", "labels", TISSUES)]
@@ -118,7 +117,7 @@ def save_nifti(path: Path, volume: np.ndarray, affine: np.ndarray, offset: int =
         path: The file.
         volume: (I,J,K) integers.
         affine: (4,4) voxel → mm, without shear.
-        offset: Added to the stored numbers; scl_inter takes it off again.
+        offset: Added to the stored numbers; scl_inter subtracts it again.
     """
     image = nib.Nifti1Image(np.ascontiguousarray(volume + volume.dtype.type(offset)), affine)
     if offset:

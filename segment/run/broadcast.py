@@ -60,7 +60,7 @@ def _broadcast(store: TCPStore, info: RankInfo, key: str, choose: Callable[[], s
 
 
 def _publish(store: TCPStore, info: RankInfo, key: str, answer: str) -> None:
-    """Store the answer and wait until all ranks have read it; if rank 0 exited earlier, they would time out."""
+    """Store the answer and wait until all ranks have read it: without rank 0, which runs the store, they time out."""
     store.set(key, answer)
     store.wait([f"{key}/{rank}" for rank in range(1, info.world_size)])
 

@@ -15,10 +15,10 @@ from segment.run.finetune import seen_hashes, warn_trained_on
 
 
 def check_memory(datamodule: CTDataModule, module: SegmentationModule, trainer: pl.Trainer) -> None:
-    """Check that batches, training steps and masks fit into memory, and that the network takes the patches.
+    """Check that batches, training steps and masks fit into memory, and that the network accepts the patch size.
 
     Raises:
-        UserError: With the first size that is too large, or that the network does not take.
+        UserError: When a size is too large, or the network does not accept it.
     """
     device, dtype = trainer.strategy.root_device, activations(str(trainer.precision))
     check_batch(datamodule.batch_size, datamodule.patch_size, datamodule.num_workers)

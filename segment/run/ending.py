@@ -72,7 +72,7 @@ def _why_unscored(trainer: pl.Trainer, monitor: str) -> str:
         return "trainer.limit_val_batches=0 skips every validation"
     if every > trainer.current_epoch:
         return f"trainer.check_val_every_n_epoch={every}, and only {trainer.current_epoch} epochs were trained"
-    return f"no epoch has a score {monitor}"
+    return f"no epoch has the score {monitor}"
 
 
 def why_untested(trainer: pl.Trainer, split: Split) -> str | None:

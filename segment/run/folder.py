@@ -136,7 +136,7 @@ def code_name(record: Mapping[str, Any]) -> str:
     """Short name of the code that ran, equal for equal code: `5363fa5`, or `5363fa5 with changes 9a3e`.
 
     Args:
-        record: What environment.json holds of one process.
+        record: The record of one process in environment.json.
     """
     git = record.get("git")
     if not git:

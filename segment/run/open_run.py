@@ -72,7 +72,7 @@ def _logged(run: Run, log_name: str) -> Iterator[None]:
     before = written_at(run)
     os.environ[RUN_VARIABLE] = run.to_json()
     try:
-        if is_first:  # before the file handler is added: to the terminal only
+        if is_first:  # logged before the file handler is added, so that only the terminal shows it
             resuming = ", resuming from its last checkpoint" if run.checkpoint else ""
             log.info("run folder: %s%s", run.folder, resuming)
         with _log_in(run.folder / log_name) if is_first else _only_warnings():
@@ -80,9 +80,9 @@ def _logged(run: Run, log_name: str) -> Iterator[None]:
     except SystemExit:  # stopped by a signal, not failed
         raise
     except BaseException as error:
-        # Rank zero removes the folder of a refused run; a log by another process would bring it back.
+        # Rank 0 removes the folder of a refused run; a log written by another process would create it again.
         if is_first or not isinstance(error, (UserError, HydraException)):
-            # Into the file only: the command decides what the terminal shows.
+            # Only the file gets the traceback: the command decides what the terminal shows.
             with (run.folder / log_name).open("a", encoding="utf-8") as file:
                 file.write(without_paths_in_log(traceback.format_exc()))
         raise

@@ -135,7 +135,7 @@ def check_world_size(trainer: pl.Trainer) -> None:
     """Check that as many processes were started as are configured.
 
     Raises:
-        UserError: With both numbers, when they differ.
+        UserError: When the numbers differ.
     """
     info, configured = rank_info(), trainer.num_devices * trainer.num_nodes
     if info is not None and info.world_size != configured:
@@ -153,14 +153,15 @@ def refuse_parallel_sweep(trainer: DictConfig) -> None:
     Each process that Lightning starts for a job would run the whole sweep again (hydra #2070).
 
     Raises:
-        UserError: With a launcher to use.
+        UserError: When there are several devices; the message names launchers to use.
     """
     if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN and rank_info() is None:
         devices = trainer.get("devices", 1)
         if devices not in (1, "1", [0]):
             msg = (
-                f"trainer.devices={devices} needs as many processes for each job of a sweep; add hydra/launcher=slurm, "
-                f"or hydra/launcher=submitit_local hydra.launcher.tasks_per_node={devices} without a cluster"
+                f"trainer.devices={devices} needs several processes for each job of a sweep, so it needs a launcher; "
+                "add hydra/launcher=slurm on a cluster, or hydra/launcher=submitit_local "
+                f"hydra.launcher.tasks_per_node={devices} on one machine"
             )
             raise UserError(msg)
 

@@ -1,4 +1,4 @@
-"""Describe what a run was made with: code, versions and hardware."""
+"""Describe the code, the versions and the hardware of a run."""
 
 import hashlib
 import logging
@@ -77,7 +77,8 @@ def _git(root: Path) -> dict[str, Any] | None:
         }
     except (OSError, subprocess.CalledProcessError) as error:  # no git, no commit yet, or another user's checkout
         output = getattr(error, "stderr", None) or str(error).encode()
-        log.warning("the code's state is not recorded: %s", output.decode(errors="replace").strip().partition("\n")[0])
+        reason = output.decode(errors="replace").strip().partition("\n")[0]
+        log.warning("the version of the code is not recorded: %s", reason)
         return None
 
 

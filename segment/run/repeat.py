@@ -29,8 +29,8 @@ MAX_LISTED = 4  # cases in a message
 def repeated_config(cfg: DictConfig) -> DictConfig:
     """The configuration of the run `cfg.from_run`, changed by the overrides of this call.
 
-    It is composed from the overrides in environment.json, which gives the paths of this machine. If the result differs
-    from config.yaml because `conf/` has changed since, the values in config.yaml are used.
+    It is composed again from the overrides in environment.json, so that its paths are those of this machine. If the
+    result differs from config.yaml because `conf/` has changed since, the values in config.yaml are used.
 
     Raises:
         UserError: When `from_run` is not a run folder, or there is no command line.
@@ -120,10 +120,10 @@ def _differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     sentences = []
     for key in COMPARED:
         if one.get(key) != other.get(key):
-            sentences.append(f"{key} was {_short(one.get(key))}, is {_short(other.get(key))}")
+            sentences.append(f"{key} was {_short(one.get(key))}, is now {_short(other.get(key))}")
     packages, packages_now = one.get("packages", {}), other.get("packages", {})
     for name in differing_keys(packages, packages_now):
-        sentences.append(f"{name} was {packages.get(name)}, is {packages_now.get(name)}")
+        sentences.append(f"{name} was {packages.get(name)}, is now {packages_now.get(name)}")
     return sentences + _case_differences(one.get("volumes", {}), other.get("volumes", {}))
 
 

@@ -1,4 +1,4 @@
-"""Find the run to resume by its configuration."""
+"""Find the run to resume, and check that its configuration is the same."""
 
 import json
 import logging
@@ -46,7 +46,7 @@ def recorded_facts(folder: Path) -> dict[str, Any]:
 
 
 def find_run(cfg: DictConfig, fresh: Path, facts: Facts | None = None) -> Path | None:
-    """The folder of the run that `cfg.resume` means; None for a job of a sweep that had not started.
+    """The folder of the run that `cfg.resume` names; None for a job of a sweep that has not started before.
 
     Args:
         cfg: The composed configuration. `resume` is a run folder or true. True means `fresh` if that holds a run, and
@@ -73,7 +73,7 @@ def find_run(cfg: DictConfig, fresh: Path, facts: Facts | None = None) -> Path |
 
 
 def _find_by_configuration(cfg: DictConfig, facts: Facts) -> Path | None:
-    """The newest run with this configuration; None for a job of a sweep that had not started.
+    """The newest run with this configuration; None for a job of a sweep that has not started before.
 
     Raises:
         UserError: When there is none.
@@ -98,7 +98,7 @@ def _find_by_configuration(cfg: DictConfig, facts: Facts) -> Path | None:
 
 
 def _is_damaged(run: Path) -> bool:
-    """Whether the record of a run cannot be read, so that it is not the one to resume."""
+    """Whether the record of a run cannot be read; such a run cannot be resumed."""
     try:
         recorded_facts(run)
     except UserError:
@@ -123,14 +123,14 @@ def _changed(
 ) -> dict[str, tuple[Any, Any]]:
     """Keys whose value differs from that of an earlier run, with the earlier and the present value.
 
-    Leaves out keys that `allow_changed` names, keys that belong to the call, and keys that only repeat another changed
-    key: with `model.lr: ${lr}`, a change of `lr` is listed once.
+    Left out are keys that `allow_changed` names, keys that belong to the call, and keys that only repeat another
+    changed key. For example, with `model.lr: ${lr}` a change of `lr` is listed once.
 
     Args:
         cfg: The configuration.
         facts: As in `find_run`; a fact that is None is not compared.
         folder: Folder of the earlier run.
-        origins: Only repetitions of keys within these are left out; None: of any key.
+        origins: If given, a repeated key is left out only if the key that it repeats is one of these or below one.
     """
     before, now = flatten(OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))), flatten(portable(cfg))
     before |= flatten(recorded_facts(folder))
@@ -154,15 +154,15 @@ def _refuse_other_steps(cfg: DictConfig, folder: Path) -> None:
     Changes that only follow from another number of epochs are accepted.
 
     Raises:
-        UserError: With the first key that changed.
+        UserError: When there is such a change; the message names the first key.
     """
     copy = with_values(cfg, allow_changed=[])
     changed = _changed(copy, {}, folder, origins=(*IN_CHECKPOINT, "trainer.max_epochs"))
     fixed = [key for key in changed if _is_within_any(key, IN_CHECKPOINT)]
     if fixed and last_checkpoint(folder) is not None:
         msg = (
-            f"{fixed[0]} cannot change in a run that is resumed, since it comes from the checkpoint; start a new run "
-            "with it"
+            f"{fixed[0]} cannot change in a resumed run, because it is restored from the checkpoint; start a new run "
+            "to change it"
         )
         raise UserError(msg)
 
@@ -183,7 +183,7 @@ def _is_within_any(key: str, nodes: Collection[str]) -> bool:
 
 def _describe(changed: Mapping[str, tuple[Any, Any]]) -> str:
     """List the first changes and how to allow them all."""
-    listed = [f"{key} was {before}, is {now}" for key, (before, now) in list(changed.items())[:MAX_LISTED]]
+    listed = [f"{key} was {before}, is now {now}" for key, (before, now) in list(changed.items())[:MAX_LISTED]]
     rest = f" and {len(changed) - MAX_LISTED} more" if len(changed) > MAX_LISTED else ""
     allow = f"allow_changed=[{','.join(changed)}]"
     return f"{', '.join(listed)}{rest}; repeat the options of that run, or allow the change with {allow}"

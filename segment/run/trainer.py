@@ -4,7 +4,7 @@ from omegaconf import DictConfig
 
 from segment.errors import UserError
 
-# Exact resume and training with several processes rely on these values. Beside each is what another value would do.
+# Resuming exactly and training with several processes rely on these values. The text says what another value would do.
 FIXED = {
     "reload_dataloaders_every_n_epochs": (1, "would train every epoch on the same patches"),
     "use_distributed_sampler": (False, "would split each process's share of the cases a second time"),
@@ -19,7 +19,7 @@ def check_length(trainer: DictConfig) -> None:
     with a length in steps would log some of them twice.
 
     Raises:
-        UserError: With what to set instead.
+        UserError: When there is one; the message states what to set instead.
     """
     if trainer.get("max_steps") not in (None, -1):
         msg = (
@@ -37,7 +37,7 @@ def check_fixed(trainer: DictConfig) -> None:
     """Refuse other values of the options in `FIXED`.
 
     Raises:
-        UserError: With what the value would do.
+        UserError: When one of them has another value; the message states what this value would do.
     """
     for name, (value, consequence) in FIXED.items():
         if trainer.get(name, value) != value:

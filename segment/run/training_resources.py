@@ -11,7 +11,7 @@ from segment.run.resource_use import GIB
 class TrainingResources(pl.Callback):
     """Measure the time of whole epochs, including validation and checkpoints, and the peak memory of the GPU.
 
-    Must be the last callback, after those that write checkpoints.
+    This must be the last callback, after those that write checkpoints.
     """
 
     def __init__(self) -> None:
@@ -19,9 +19,9 @@ class TrainingResources(pl.Callback):
         self.device = torch.device("cpu")
 
     def measured(self) -> dict[str, float]:
-        """`epoch_s`, the mean over epochs run by this process, and `peak_gpu_memory_gib`, the tensors on the GPU.
+        """`epoch_s`, the mean over the epochs of this process, and `peak_gpu_memory_gib`, the peak of all tensors.
 
-        `epoch_s` is missing before the first whole epoch, `peak_gpu_memory_gib` without a GPU.
+        `epoch_s` is left out before the end of the first whole epoch, and `peak_gpu_memory_gib` without a GPU.
         """
         measured = {}
         if len(self.starts) > 1:
@@ -37,10 +37,10 @@ class TrainingResources(pl.Callback):
             torch.cuda.reset_peak_memory_stats(self.device)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note the time; Lightning does not call this for an epoch that is resumed in the middle."""
+        """Record the time. Lightning does not call this for an epoch that is resumed in the middle."""
         self.starts.append(time.monotonic())
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note the end of the last epoch."""
+        """Record the end of the last epoch."""
         if self.starts:
             self.starts.append(time.monotonic())

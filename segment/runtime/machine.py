@@ -4,8 +4,8 @@ import ctypes
 import os
 import sys
 
-# Rounds that an idle thread of libgomp spins before it sleeps. Without any, the pauses within a training step are too
-# short to sleep (a step takes 5 % longer); with 10,000, two trainings side by side take three times as long as one.
+# Rounds that an idle thread of libgomp spins before it sleeps. With 0, threads sleep even in the short pauses within a
+# training step, which then takes 5 % longer. With 10,000, two trainings side by side take three times as long as one.
 SPIN_COUNT = "2000"
 
 # Parameters of mallopt, from <malloc.h>, and the sizes in bytes that we set.

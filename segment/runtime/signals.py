@@ -19,8 +19,8 @@ NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
 SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
 STOPPED = 128 + signal.SIGTERM  # exit code for all signals but Ctrl+C, as a shell would report it
 STOPPED_BY_HAND = 128 + signal.SIGINT
-GRACE_S = 40.0  # to close files, workers and loggers; W&B takes the longest
-AGAIN_S = 0.05  # delay before the signal is sent again, when Python ignored the exception
+GRACE_S = 40.0  # time to close files, workers and loggers; W&B takes the longest
+AGAIN_S = 0.05  # delay before the signal is sent again if Python ignored the exception
 
 
 def listen(numbers: Sequence[int] = SIGNALS) -> dict[int, Handler]:
@@ -43,9 +43,9 @@ def listen(numbers: Sequence[int] = SIGNALS) -> dict[int, Handler]:
 class Ending:
     """A signal handler that ends the process.
 
-    It raises `SystemExit`, which closes files, loggers and workers. Where Python ignores exceptions, for example in a
+    It raises `SystemExit`, which closes files, loggers and workers. If Python ignores the exception, for example in a
     destructor or during a fork, it sends the signal again. After `GRACE_S` it kills the process and its workers, in
-    case a worker, a server or a lock does not respond. A second Ctrl+C does so at once.
+    case a worker, a server or a lock does not respond. A second Ctrl+C kills them at once.
     """
 
     def __init__(self) -> None:

@@ -10,8 +10,8 @@ import torch
 def one_thread() -> Iterator[None]:
     """Run a block with one torch thread, as in a loader's worker, and restore the number afterwards.
 
-    Each thread sums its own part of a volume, so the last bits of a mean depend on the number of threads. Patches are
-    not slower for it: they are made in pieces too small to be split between threads.
+    Each thread sums its own part of a volume, so the last bits of a mean depend on the number of threads. With one
+    thread, patches are made as fast as with several, because their arrays are too small to be split between threads.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -18,14 +18,14 @@ def hold(path: Path, wait: bool = False) -> int | None:
         UserError: When the operating system or the file system has no locks.
     """
     if not HAS_LOCKS:
-        msg = "segment sweep needs locks that Windows lacks; use WSL, or grids by `segment train -m`"
+        msg = "segment sweep needs file locks, which Windows lacks; use WSL, or run a grid with `segment train -m`"
         raise UserError(msg)
     try:
         return acquire(path, wait)
     except NoLocksError as error:
         msg = (
             f"{path.parent} cannot hold a sweep: its file system has no locks ({error.strerror}); "
-            "put the sweep on another one by hydra.run.dir=<folder>"
+            "put the sweep on another one with hydra.run.dir=<folder>"
         )
         raise UserError(msg) from error
 
@@ -42,9 +42,9 @@ def held(path: Path) -> Iterator[None]:
 
 
 class JournalLock:
-    """Keeps writers of a journal apart, and removes a line that one of them wrote only in part.
+    """Lets only one process at a time write to a journal, and removes a last line that is incomplete.
 
-    Optuna's own locks are files that outlive a killed process. This lock ends with the process.
+    Optuna's own locks are files that remain when a process is killed. This lock ends with the process.
 
     Args:
         journal: The journal's path.
@@ -73,7 +73,7 @@ def open_journal(path: Path) -> JournalStorage:
 
 
 def _drop_partial_line(path: Path) -> None:
-    """Remove an incomplete last line, left for example by a full disk. Optuna cannot read a journal with one."""
+    """Remove an incomplete last line, for example after the disk was full. Optuna cannot read a journal with one."""
     content = path.read_bytes()
     if content and not content.endswith(b"\n"):
         os.truncate(path, content.rfind(b"\n") + 1)

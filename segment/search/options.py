@@ -22,8 +22,8 @@ def read_direction(monitor: str, direction: str | None, checkpoint_monitor: str 
 
     Args:
         monitor: The metric that the search optimises.
-        direction: maximize or minimize, max or min; None: that of the best checkpoint, if it has the same metric.
-        checkpoint_monitor: The metric that selects the best checkpoint of a training; None without such a checkpoint.
+        direction: maximize or minimize, max or min; None: use `mode`, if `checkpoint_monitor` is the same metric.
+        checkpoint_monitor: The metric that selects the best checkpoint of a training; None if no metric selects it.
         mode: max or min, the direction of `checkpoint_monitor`.
 
     Raises:
@@ -54,10 +54,10 @@ def check_budget(trials: int | None, hours: float | None) -> None:
 
 
 def check_not_reserved(arguments: Iterable[str]) -> None:
-    """Refuse overrides and keys that a search sets itself.
+    """Refuse overrides and keys that a search sets itself, e.g. `seed=3`.
 
     Raises:
-        UserError: With the first of them.
+        UserError: When there is one; the message names the first.
     """
     for argument in arguments:
         key = argument.partition("=")[0].lstrip("+~")

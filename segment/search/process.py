@@ -17,14 +17,14 @@ TAIL = 65536  # bytes
 class Process:
     """A command that runs in its own process group.
 
-    On Linux the kernel kills it when this process dies, even by `kill -9`. Elsewhere it continues then, and the lock
-    that it inherits shows that it is still running.
+    On Linux the kernel kills it when this process dies, even by `kill -9`. On other systems it keeps running, and the
+    lock that it inherits shows other processes that it does.
 
     Args:
         command: Program and arguments.
         output: File to which its output is appended.
         environment: Its environment variables.
-        lock: File descriptor that it inherits.
+        lock: File descriptor of a lock, which it inherits.
         grace_s: Seconds between `stop` and the kill.
     """
 
@@ -56,7 +56,7 @@ class Process:
             if self.deadline is not None and time.monotonic() > self.deadline:
                 self.kill()
             if self.process.poll() is not None:
-                # Kill the children that it left behind. Later the group's number may belong to another process.
+                # Kill the children that it left behind at once: later, another group may have the same number.
                 self._signal_group(signal.SIGKILL)
         return self.process.returncode
 
@@ -70,7 +70,8 @@ class Process:
         """Ask it to save a checkpoint and exit; it is killed if it takes longer than `grace_s`."""
         if self.deadline is None:
             self.deadline = time.monotonic() + self.grace_s
-            self.process.terminate()  # not the group: a loader's worker that gets the signal looks crashed
+            # Only this process gets the signal: to the training, a data worker that ends by a signal has crashed.
+            self.process.terminate()
 
     def kill(self) -> None:
         """Kill it and all processes that it has started."""
@@ -91,8 +92,8 @@ class Process:
 
 
 def _die_with(parent: int) -> Callable[[], None]:
-    """Function for a child to call between fork and exec; the kernel then kills the child when its parent dies."""
-    library = ctypes.CDLL(None)  # loaded before the fork, because little is safe between fork and exec
+    """Function that a child calls between fork and exec, so that the kernel kills it when its parent dies."""
+    library = ctypes.CDLL(None)  # loaded here, because few calls are safe between fork and exec
 
     def before_exec() -> None:
         library.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

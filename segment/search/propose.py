@@ -15,8 +15,8 @@ from segment.search.options import Direction
 from segment.search.space import Space, configurations, count
 
 STUDY = "sweep"  # Hyperband computes a trial's bracket from this name and the trial's number
-ATTEMPTS = 10  # of a sampler to propose an untried configuration
-ENUMERABLE = 100_000  # configurations; in a larger space, a random one is taken to be untried
+ATTEMPTS = 10  # how often a sampler is asked for an untried configuration
+ENUMERABLE = 100_000  # configurations; in a larger space, a random one is assumed to be untried
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Method:
         direction: maximize or minimize.
         make_sampler: Creates the sampler for one trial; called with `seed`.
         pruner: Decides which trials to stop early.
-        seed: With the trials so far, it determines the next trial.
+        seed: Together with the trials so far, it determines the next trial.
     """
 
     space: Space
@@ -74,8 +74,8 @@ def _running(params: dict[str, Any], method: Method, system_attrs: dict[str, Any
     )
 
 
-def _seed(*words: int) -> int:
-    return int(np.random.SeedSequence(words).generate_state(1)[0])
+def _seed(*numbers: int) -> int:
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
 
 
 def _key(params: dict[str, Any]) -> tuple[tuple[str, str], ...]:

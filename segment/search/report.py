@@ -1,4 +1,4 @@
-"""Report the trials of a sweep: log, table, pictures, and a run of Weights & Biases."""
+"""Report the trials of a sweep in the log, in a table, in pictures and in a run of Weights & Biases."""
 
 import logging
 from collections.abc import Sequence

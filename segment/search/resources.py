@@ -9,7 +9,7 @@ from segment.files import write_text
 from segment.search.lock import held
 
 TICK_S = 5.0  # between two writes of the time; a killed process loses at most this much
-GAP_S = 60.0  # after a longer gap between two writes, no process was working
+GAP_S = 60.0  # a longer gap between two writes means that no process was working
 THREADS = "OMP_NUM_THREADS"
 DEVICES = "CUDA_VISIBLE_DEVICES"
 
@@ -29,7 +29,7 @@ class Clock:
         self.noted_at = -TICK_S
 
     def over(self) -> bool:
-        """Whether the budget is used up; must be called at least every few seconds to keep the count."""
+        """Whether the budget is used up. Call this every few seconds: it also counts the time."""
         if time.monotonic() - self.noted_at >= TICK_S:
             self.worked_s = self._note()
             self.noted_at = time.monotonic()
@@ -38,7 +38,7 @@ class Clock:
     def _note(self) -> float:
         """Add the time since the last write by any process, and return the sum in seconds."""
         with held(self.path.with_name(f".{self.path.name}.lock")):
-            now = time.time()  # differs by some seconds between machines, which does not matter
+            now = time.time()  # the clocks of two machines may differ by some seconds, which does not matter
             before = json.loads(self.path.read_text()) if self.path.exists() else {"worked_s": 0.0, "last": now}
             gap = now - before["last"]
             worked = float(before["worked_s"]) + (gap if 0 < gap <= GAP_S else 0)

@@ -20,7 +20,7 @@ FACTS = "sweep.json"  # what a search records when it starts
 
 @contextmanager
 def sweep_in_named_folder() -> Iterator[str | bool]:
-    """Yield the value of `resume` that resume=true stands for: the named folder if it holds a sweep, else false.
+    """Yield what resume=true means here: the folder of hydra.run.dir if it holds a sweep, else false.
 
     No other process starts a sweep in this folder while the block runs.
     """
@@ -38,13 +38,16 @@ def _is_sweep(folder: Path) -> bool:
 
 
 def resumed(cfg: DictConfig) -> tuple[DictConfig, dict[str, Any]]:
-    """Configuration and facts of a search: those of the resumed one if the command names only its folder and a budget.
+    """Configuration and facts of a search.
 
-    The facts are `searchpath`, the folders of configuration beside `conf/`, and `is_complete`, whether config.yaml is
-    enough to resume the search. It is not if the command has absolute paths, because they are not recorded.
+    If the command only names the folder of an earlier search and new limits (`allow_changed`), they are those of the
+    earlier search. The facts are `searchpath`, the folders of configuration beside `conf/`, and `is_complete`, whether
+    config.yaml is enough to resume the search. If the command has absolute paths, it is not, because these are not
+    recorded.
 
     Raises:
-        UserError: When `resume` is not the folder of a search, it is not complete, or other folders are given.
+        UserError: When `resume` is not the folder of a search, when config.yaml is not enough to resume it, or when
+            the command names other folders of configuration.
     """
     whole = with_values(cfg, run_dir=".", resume=False)
     searchpath = _searchpath()

@@ -48,13 +48,13 @@ def override(key: str, value: Any) -> str:  # noqa: ANN401
 
 def quoted(text: str) -> str:
     """Quote any text as the value of a Hydra override."""
-    # For Hydra, backslashes escape only if a quote follows them, so only these are doubled.
+    # Hydra reads a backslash as an escape only if a quote follows, so only these backslashes are doubled.
     doubled = re.sub(r"(\\+)(?='|$)", r"\1\1", text)
     return "'" + doubled.replace("'", r"\'") + "'"
 
 
 def examples(space: Space) -> Iterator[dict[str, Any]]:
-    """A few configurations that contain every choice of every list, to find choices that are misspelt."""
+    """A few configurations that together contain every choice of every list, to find misspelt choices."""
     first = {key: _first(distribution) for key, distribution in space.items()}
     yield first
     for key, distribution in space.items():

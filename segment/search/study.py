@@ -91,7 +91,7 @@ class Search:
             proposed = propose(trials, self.method)
             if proposed is None:
                 return None
-            self.study.add_trial(proposed)  # one line of the journal: no trial is without its parameters
+            self.study.add_trial(proposed)  # a single line of the journal, so every trial in it has its parameters
             return self._claim(len(trials), is_new=True)
 
     def _claim(self, number: int, is_new: bool) -> Claim | None:

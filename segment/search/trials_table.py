@@ -15,11 +15,11 @@ from segment.files import write_text
 from segment.privacy import without_paths
 from segment.search.space import override
 
-UNPRINTED = ("epochs", "seeds", "begun", "ended")  # columns that only trials.csv has
+UNPRINTED = ("epochs", "seeds", "start_time", "end_time")  # columns that only trials.csv has
 
 
 def best_trial(trials: Iterable[FrozenTrial], direction: str) -> FrozenTrial | None:
-    """The finished trial with the best value, the first one of equals; None if none has finished."""
+    """The finished trial with the best value, the first of several equal ones; None if none has finished."""
     done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     sign = -1 if direction == "maximize" else 1
     return min(done, key=lambda trial: sign * (trial.value or 0), default=None)
@@ -42,8 +42,8 @@ def rows(trials: Sequence[FrozenTrial]) -> list[dict[str, Any]]:
             "why": trial.user_attrs.get("why", ""),
             "epochs": len(trial.intermediate_values),
             "seeds": len(trial.user_attrs.get("seeds", {})),
-            "begun": _time(trial.datetime_start),
-            "ended": _time(trial.datetime_complete),
+            "start_time": _time(trial.datetime_start),
+            "end_time": _time(trial.datetime_complete),
         }
         table.append(row)
     return table
@@ -66,11 +66,11 @@ def write_best(path: Path, trial: FrozenTrial, overrides: Sequence[str]) -> None
 
 
 def write_yaml(path: Path, content: dict[str, Any]) -> None:
-    """Write plain values without absolute paths, and a comment if there was one."""
+    """Write plain values. Absolute paths are shortened, and a comment at the top says so."""
     private = without_paths(content)
     text = yaml.safe_dump(private, sort_keys=False)
     if private != content:
-        text = "# Absolute paths are shortened to their last name: complete them before use.\n" + text
+        text = "# Absolute paths are shortened to their last part; complete them before use.\n" + text
     write_text(path, text)
 
 

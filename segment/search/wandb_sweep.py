@@ -1,4 +1,4 @@
-"""Write the same search as a sweep of Weights & Biases, for its own agents."""
+"""Write a search as a sweep of Weights & Biases, to be run by its agents."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +18,7 @@ def wandb_sweep(
         overrides: Arguments of every training.
         monitor: The metric that the search optimises.
         direction: maximize or minimize.
-        limit: Number of trainings; None: until an agent is stopped.
+        limit: Number of trainings; None: unlimited.
     """
     config: dict[str, Any] = {
         "program": "segment",

@@ -18,8 +18,8 @@ from segment.search.trial import USER_ERROR, Training, Trial
 log = logging.getLogger(__name__)
 
 MAX_SAME_ERRORS = 3  # the search ends after this many trials if all of them failed with the same user error
-LOOK_S = 2.0  # between two searches for a trial to run
-PATIENCE_S = 10.0  # for trials of other processes: the children of a killed training may take seconds to end
+LOOK_S = 2.0  # time between two looks for a trial to run
+PATIENCE_S = 10.0  # how long to wait for trials of other processes: a killed training may take seconds to end
 TICK_S = 0.2
 # Ctrl-C, the end of a terminal, and the signals by which SLURM announces the end of a job.
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
@@ -71,7 +71,8 @@ class Worker:
             try:
                 while self._start_trials() or self.running or self._may_become_free():
                     time.sleep(TICK_S)
-                    if self.signals:  # before `_step`: trainings that got the signal, too, have not failed
+                    # Checked before `_step`, which would record trainings that got the same signal as failed.
+                    if self.signals:
                         self._stop()
                         return True
                     self._step()
@@ -105,8 +106,9 @@ class Worker:
         """Whether to wait for a trial that another process holds, because that process may be about to end."""
         if self.idle_since is None:
             self.idle_since = time.monotonic()
-        is_patient = time.monotonic() - self.idle_since < PATIENCE_S
-        return is_patient and any(not trial.state.is_finished() for trial in self.search.trials())
+        if time.monotonic() - self.idle_since >= PATIENCE_S:
+            return False
+        return any(not trial.state.is_finished() for trial in self.search.trials())
 
     def _step(self) -> None:
         for slot, trial in list(self.running.items()):
@@ -120,14 +122,17 @@ class Worker:
         finished = [trial.user_attrs for trial in self.search.trials() if trial.state.is_finished()]
         if len(finished) < min(MAX_SAME_ERRORS, self.limit or MAX_SAME_ERRORS):
             return
-        errors = {attributes["why"] if attributes.get("exit") == USER_ERROR else None for attributes in finished}
+        errors = set()
+        for attributes in finished:
+            is_user_error = attributes.get("exit") == USER_ERROR
+            errors.add(attributes["why"] if is_user_error else None)
         if len(errors) == 1 and None not in errors:
             msg = f"every training fails: {errors.pop()}"
             raise UserError(msg)
 
     def _stop(self) -> None:
         log.warning(
-            "stopping %d trials, which continue when the sweep is resumed; interrupt again to kill them",
+            "stopping %d trials; they continue when the sweep is resumed; interrupt again to kill them",
             len(self.running),
         )
         for trial in self.running.values():

@@ -528,7 +528,7 @@ def test_a_damaged_fold_beside_a_merged_table_is_named(compare, tmp_path):
         (["a", "b", "seed=-1"], "seed must be a whole number from 0"),
         (["a", "b", "output=a"], "output=a is not an empty folder; choose another one"),
         ([], "0 run(s) to compare; name two or more: segment compare RUN RUN"),
-        (["a", "c"], "c was scored with include_trained=true, also on cases that it was trained on"),
+        (["a", "c"], "c was scored with include_trained=true, so also on cases that it was trained on"),
         (["a", "none.csv"], "none.csv has no case; compare a run that was tested"),
         (["a", "half.csv"], "half.csv scores liver, spleen, but not for y; score its checkpoint again with segment"),
         (["a", "bad.csv"], "cannot read bad.csv (KeyError: "),
@@ -630,7 +630,7 @@ def test_more_than_a_thousand_tests_need_a_reference(compare, tmp_path):
     code, _, err = compare("sweep", "output=out")
     assert code == 2
     assert err.startswith(
-        "error: 16 arms make 1080 tests, too many to find anything; name the arm to compare with: ref"
+        "error: 16 arms make 1080 tests, too many to detect differences; compare all arms with one of them: ref"
     )
     code, out, _ = compare("sweep", "reference=A", "output=out", "metrics=[dice]")
     assert code == 0

@@ -20,8 +20,10 @@ def test_the_demo_trains_scores_and_segments_without_a_package_index(tmp_path, s
     assert all(organ in table for organ in ("liver", "right_kidney", "left_kidney", "spleen", "mean"))
     (folder,) = (tmp_path / "outputs" / "demo").iterdir()
     assert {path.name for path in folder.iterdir()} == {"train", "evaluate", "predict"}
-    kinds = {path.name.split("_", 2)[-1] for path in (folder / "predict").iterdir()}
-    assert {"seg.nii.gz", "overlay.png", "organs.mp4", "volumes.csv"} <= kinds
+    (mask,) = (folder / "predict").glob("*_seg.nii.gz")
+    case = mask.name.removesuffix("_seg.nii.gz")
+    for name in (f"{case}_overlay.png", f"{case}_organs.mp4", "volumes.csv"):
+        assert (folder / "predict" / name).exists()
     assert len(list((folder / "evaluate").glob("cases/*/organs.mp4"))) == 2
 
 

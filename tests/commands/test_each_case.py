@@ -26,6 +26,19 @@ def test_the_other_items_are_processed_after_a_failure(caplog):
     assert not any(record.exc_info for record in caplog.records)
 
 
+def test_every_line_but_the_last_shows_the_time_left_for_all(caplog, monkeypatch):
+    clock = iter([0, 30, 60, 150, 160])
+    monkeypatch.setattr("segment.commands.each_case.time.monotonic", lambda: next(clock))
+    caplog.set_level(logging.INFO)
+    process_each({"a": 2, "b": "bad", "c": 4, "d": 1}, work)
+    assert [record.message for record in caplog.records] == [
+        "1/4 a: 0.5 s (1 min 30 s left)",
+        "2/4 b: the CT is truncated (1 min 00 s left)",
+        "3/4 c: 0.2 s (50 s left)",
+        "4/4 d: 1.0 s",
+    ]
+
+
 def test_tracebacks_are_logged_at_debug_level(caplog):
     caplog.set_level(logging.DEBUG)
     process_each({"c.nii": 0}, work)

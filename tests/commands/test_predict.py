@@ -11,7 +11,7 @@ from dicom_files import slice_file, stack_positions, write
 from run_commands import config
 from small_ct import touch
 
-from segment.commands import predict as module
+from segment.commands import predict_batch as module
 from segment.commands.predict import main, predict
 from segment.errors import UserError
 from segment.inference.engines import choose
@@ -39,12 +39,17 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
+def outputs(*cases, more=()):
+    """Names of the files of a call."""
+    of_cases = [f"{case}{end}" for case in cases for end in ("_report.json", "_seg.nii.gz")]
+    return sorted(["checkpoint.sha256", "manifest.json", "volumes.csv", *of_cases, *more])
+
+
 def volumes(folder):
     with (folder / "volumes.csv").open(newline="") as file:
-        header, *rows = csv.reader(file)
-    assert header == ["case", "organ", "volume_ml"]
-    assert len({tuple(row[:2]) for row in rows}) == len(rows)
-    return {(case, organ): float(ml) for case, organ, ml in rows}
+        rows = list(csv.DictReader(file))
+    assert len({(row["case"], row["organ"]) for row in rows}) == len(rows)
+    return {(row["case"], row["organ"]): float(row["volume_ml"]) for row in rows}
 
 
 def expected(name, seed=0):
@@ -56,7 +61,7 @@ def test_a_mask_has_the_grid_of_its_ct(run, tmp_path):
     hu, classes = tiny.body()
     source = nib.load(tiny.save(tmp_path / "ct.nii.gz", hu))
     run(tmp_path / "ct.nii.gz")
-    assert names(tmp_path / "masks") == ["checkpoint.sha256", "ct_seg.nii.gz", "volumes.csv"]
+    assert names(tmp_path / "masks") == outputs("ct")
     mask = nib.load(tmp_path / "masks" / "ct_seg.nii.gz")
     assert np.array_equal(np.asarray(mask.dataobj), classes)
     assert mask.get_data_dtype() == np.uint8
@@ -83,7 +88,7 @@ def test_a_folder_of_all_formats_is_segmented(run, tmp_path):
     (folder / "._mac.nii.gz").write_bytes(b"no CT")
     run(folder)
     cases = ["mha", "nifti4", "nifti7", "nrrd"]
-    assert names(tmp_path / "masks") == ["checkpoint.sha256", *(f"{name}_seg.nii.gz" for name in cases), "volumes.csv"]
+    assert names(tmp_path / "masks") == outputs(*cases)
     for name in cases:
         mask = nib.load(tmp_path / "masks" / f"{name}_seg.nii.gz")
         assert np.array_equal(np.asarray(mask.dataobj), classes)
@@ -124,7 +129,7 @@ def test_existing_masks_are_refused_kept_or_overwritten(run, tmp_path):
     tiny.save(folder / "b.nii.gz", tiny.body(1)[0])
     with pytest.raises(UserError, match=r"masks exists; choose another folder, or resume=true"):
         run(folder)
-    assert names(masks) == ["a_seg.nii.gz", "checkpoint.sha256", "volumes.csv"]
+    assert names(masks) == outputs("a")
     run(folder, "resume=true")
     assert (masks / "a_seg.nii.gz").stat().st_mtime_ns == first
     assert volumes(masks) == pytest.approx(expected("a") | expected("b", 1))
@@ -150,7 +155,7 @@ def test_after_an_interrupt_the_table_matches_the_masks(run, tmp_path, monkeypat
     monkeypatch.setattr(module, "write_mask", stopped)
     with pytest.raises(KeyboardInterrupt):
         run(folder)
-    assert names(masks) == ["a_seg.nii.gz", "checkpoint.sha256", "volumes.csv"]
+    assert names(masks) == outputs("a", more=["b_report.json"])
     assert ("b", "liver") in volumes(masks)
     if lost:
         (masks / "volumes.csv").unlink()
@@ -174,7 +179,7 @@ def test_bad_files_are_named_and_the_others_segmented(ckpt, tmp_path, monkeypatc
     assert last[0] == "2 of 4 failed:"
     assert last[1].startswith("  b.nii.gz: cannot read cts/b.nii.gz: it is damaged, incomplete")
     assert last[2].startswith("  c.nii.gz: cts/c.nii.gz has shape (4, 4)")
-    assert names(masks) == ["a_seg.nii.gz", "checkpoint.sha256", "d_seg.nii.gz", "volumes.csv"]
+    assert names(masks) == outputs("a", "d")
     assert volumes(masks) == pytest.approx(expected("a") | expected("d", 1))
     assert names(tmp_path) == ["best.ckpt", "cts", "masks"]
 
@@ -184,11 +189,11 @@ def test_pictures_are_made_of_every_ct(run, tmp_path, monkeypatch):
     tiny.save(tmp_path / "ct.nii.gz", tiny.body()[0])
     run(tmp_path / "ct.nii.gz", "pictures=true")
     made = tmp_path / "masks"
-    assert names(made) == ["checkpoint.sha256", "ct_organs.mp4", "ct_overlay.png", "ct_seg.nii.gz", "volumes.csv"]
+    assert names(made) == outputs("ct", more=["ct_organs.mp4", "ct_overlay.png"])
     assert (made / "ct_overlay.png").read_bytes().startswith(b"\x89PNG")
     assert (made / "ct_organs.mp4").read_bytes() == b"video"
     run(tmp_path / "ct.nii.gz", "overwrite=true")  # pictures of the old mask must not remain
-    assert names(made) == ["checkpoint.sha256", "ct_seg.nii.gz", "volumes.csv"]
+    assert names(made) == outputs("ct")
 
 
 def test_masks_of_another_checkpoint_are_not_kept(run, ckpt, tmp_path):
@@ -201,7 +206,7 @@ def test_masks_of_another_checkpoint_are_not_kept(run, ckpt, tmp_path):
         message = r"^the masks in .* were not made by .*best\.ckpt; choose another output, or overwrite=true"
         with pytest.raises(UserError, match=message):
             run(given, "resume=true")
-    assert names(masks) == ["a_seg.nii.gz", "checkpoint.sha256", "volumes.csv"]
+    assert names(masks) == outputs("a")
     run(folder, "overwrite=true")
     run(folder, "resume=true")
     (masks / "checkpoint.sha256").unlink()
@@ -221,7 +226,7 @@ def test_masks_of_another_checkpoint_that_are_not_overwritten_are_refused(run, c
     (masks / "b_seg.nii.gz").rename(tmp_path / "b_seg.nii.gz")
     run(folder / "a.nii.gz", "overwrite=true")
     run(folder, "resume=true")
-    assert names(masks) == ["a_seg.nii.gz", "b_seg.nii.gz", "checkpoint.sha256", "volumes.csv"]
+    assert names(masks) == outputs("a", "b")
 
 
 def test_inputs_with_the_same_name_fail_and_the_others_are_segmented(run, tmp_path):
@@ -232,7 +237,7 @@ def test_inputs_with_the_same_name_fail_and_the_others_are_segmented(run, tmp_pa
             UserError, match=r"2 of 3 failed:\n  a\.nii: .*same mask, a_seg.*\n  a\.nii\.gz: .*rename one"
         ):
             run(tmp_path / "cts", *more)
-        assert names(tmp_path / "masks") == ["b_seg.nii.gz", "checkpoint.sha256", "volumes.csv"]
+        assert names(tmp_path / "masks") == outputs("b")
 
 
 def test_an_interrupted_overwrite_leaves_no_old_mask(run, ckpt, tmp_path, monkeypatch):
@@ -255,7 +260,7 @@ def test_dicom_series_are_segmented(run, tmp_path):
     tiny.save(tmp_path / "cts" / "c.nii.gz", tiny.body(2)[0])
     run(tmp_path / "cts")
     masks = tmp_path / "masks"
-    assert names(masks) == [*(f"{n}_seg.nii.gz" for n in ("a", "b.1", "c")), "checkpoint.sha256", "volumes.csv"]
+    assert names(masks) == outputs("a", "b.1", "c")
     assert volumes(masks) == pytest.approx(expected("a") | expected("b.1", 1) | expected("c", 2))
     mask = nib.load(masks / "a_seg.nii.gz")
     assert np.array_equal(np.asarray(mask.dataobj), tiny.body()[1])
@@ -280,7 +285,7 @@ def test_a_tilted_series_is_straightened_on_request(run, tmp_path):
         run(tmp_path / "ct")
     run(tmp_path / "ct", "straighten=true", "overwrite=true")
     assert volumes(tmp_path / "masks") == {("ct", "liver"): 0, ("ct", "spleen"): 0}
-    assert names(tmp_path / "masks") == ["checkpoint.sha256", "ct_seg.nii.gz", "ct_straightened.nii.gz", "volumes.csv"]
+    assert names(tmp_path / "masks") == outputs("ct", more=["ct_straightened.nii.gz"])
     mask, ct = (nib.load(tmp_path / "masks" / f"ct_{what}.nii.gz") for what in ("seg", "straightened"))
     expected = read_ct(tmp_path / "ct", straighten=True)
     assert np.array_equal(np.asarray(ct.dataobj), expected.data)
@@ -296,7 +301,7 @@ def test_an_old_straightened_ct_is_removed_with_its_mask(run, tmp_path):
     tiny.write_dicom(tmp_path / "cts" / "a")
     tiny.save(tmp_path / "masks" / "a_straightened.nii.gz", tiny.body()[0])
     run(tmp_path / "cts", "straighten=true", "overwrite=true")
-    assert names(tmp_path / "masks") == ["a_seg.nii.gz", "checkpoint.sha256", "volumes.csv"]
+    assert names(tmp_path / "masks") == outputs("a")
 
 
 def test_the_output_has_the_folders_of_the_input_and_other_files_are_named(run, tmp_path, capsys):
@@ -349,7 +354,7 @@ def test_without_a_checkpoint_the_starter_weights_are_used(starter, tmp_path, ca
     said = [line for line in capsys.readouterr().out.splitlines() if "starter" in line]
     assert len(said) == 1
     assert said[0].startswith("ckpt=starter: weights of the package, trained on synthetic CTs only; for research")
-    assert names(tmp_path / "masks") == ["checkpoint.sha256", "ct_seg.nii.gz", "volumes.csv"]
+    assert names(tmp_path / "masks") == outputs("ct")
     assert np.array_equal(np.asarray(nib.load(tmp_path / "masks" / "ct_seg.nii.gz").dataobj), classes)
     assert volumes(tmp_path / "masks") == pytest.approx(expected("ct"))
     checksum = starter.with_suffix(".sha256").read_text().split()[0]

@@ -33,7 +33,8 @@ def test_cases_of_one_patient_count_as_one():
     assert found.scores["A"]["liver", "dice"].values == pytest.approx(np.array([[0.6, 0.9, 1.0]]))
     assert found.scores["B"]["liver", "dice"].values == pytest.approx(np.array([[0.6, 0.8, 1.0]]))
     assert found.summaries["A"]["liver", "dice"].patients == 3
-    assert "the 4 test cases are of 3 patients; a patient's score is the mean over the cases" in found.remarks
+    remark = "the 4 test cases belong to 3 patients; a patient's score is the mean over the patient's cases"
+    assert remark in found.remarks
 
 
 def test_cases_that_different_runs_assign_to_one_patient_are_joined():

@@ -125,4 +125,4 @@ def test_the_listing_has_medians_and_one_row_for_many_codes():
     assert cells[1] == ["liver", "-", "other"]
     assert cells[2] == ["3", "3", "1"]
     assert cells[3] == ["1000", "274", "200"]
-    assert cells[4] == ["53 mm right", "90 mm left", "10 mm left"]
+    assert cells[4] == ["58 mm right", "80 mm left", "10 mm left"]

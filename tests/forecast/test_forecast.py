@@ -26,7 +26,7 @@ PLAN = Plan(
     epochs=10.0,
     validate_every=1,
     validation=Cases(windows=2.0, voxels=1.9),
-    test=Cases(windows=2.0, voxels=1.5, tried=0.5),
+    test=Cases(windows=2.0, voxels=1.5, trial_windows=0.5),
     fit_s=math.inf,
     at_most=False,
 )
@@ -42,7 +42,7 @@ def test_run_is_the_sum_of_its_parts():
 
 
 def test_test_time_of_the_network_alone_grows_with_the_windows():
-    plan = dataclasses.replace(PLAN, test=Cases(windows=3.0, voxels=7.0, tried=2.0))
+    plan = dataclasses.replace(PLAN, test=Cases(windows=3.0, voxels=7.0, trial_windows=2.0))
     assert forecast(TRIAL, plan).test_s == 4 * 3
 
 
@@ -68,7 +68,7 @@ def test_time_limit_bounds_training_but_not_the_test():
     endless = dataclasses.replace(PLAN, epochs=math.inf)
     assert forecast(TRIAL, endless).total_s == math.inf
     assert forecast(TRIAL, dataclasses.replace(endless, fit_s=60.0)).total_s == 1 + 60 + 6.75
-    assert "without end" in str(forecast(TRIAL, endless))
+    assert "no end, because neither epochs nor time are limited" in str(forecast(TRIAL, endless))
 
 
 def test_without_validation_and_test_only_training_is_forecast():
@@ -114,7 +114,7 @@ def test_forecast_is_printed_in_one_line():
         (3599.6, "1 h 00 min"),
         (11100, "3 h 05 min"),
         (187300, "2 d 4 h"),
-        (math.inf, "without end"),
+        (math.inf, "no limit"),
     ],
 )
 def test_durations_are_formatted(seconds, text):

@@ -12,8 +12,8 @@ ORGANS = ["liver", "spleen"]
 def test_axes_with_many_volumes_shorter_than_a_patch_are_named():
     shapes = [(80, 64, 40), (64, 70, 30), (50, 64, 50), (90, 64, 70)]
     along_i, along_k = small_volumes(shapes, (64, 64, 64))
-    assert "64 voxels along I, 25% of the training volumes have fewer (median 72)" in along_i
-    assert "64 voxels along K, 75% of the training volumes have fewer (median 45)" in along_k
+    assert "64 voxels along I, but 25% of the training volumes have fewer (median 72)" in along_i
+    assert "64 voxels along K, but 75% of the training volumes have fewer (median 45)" in along_k
     assert len(small_volumes(shapes, (100, 100, 100))) == 3
     assert small_volumes(shapes, (50, 64, 30)) == []
     one_short = [(40, 64, 64)]
@@ -33,7 +33,7 @@ def test_organs_with_less_than_one_patch_per_epoch_are_named():
     classes_by_case = [[1], [1, 2]]
     assert rare_organs(classes_by_case, ORGANS, patches=8, foreground_share=0.5) == []
     (found,) = rare_organs(classes_by_case, ORGANS, patches=7, foreground_share=0.5)
-    assert "fewer than one patch an epoch is placed around spleen (0.88 at the least)" in found
+    assert "fewer than one patch per epoch is placed around spleen (only 0.88 around the rarest organ)" in found
     assert rare_organs(classes_by_case, ORGANS, patches=1, foreground_share=0.0) == []  # none is placed on purpose
 
 
@@ -53,7 +53,7 @@ def test_short_validation_is_accepted():
 def test_slow_loader_is_reported():
     trial = dataclasses.replace(TRIAL, waiting=0.45)
     (found,) = slow_parts(trial, PLAN, forecast(trial, PLAN))
-    assert "waits for patches 45% of its time; raise data.num_workers" in found
+    assert "waits for patches during 45% of its time; raise data.num_workers" in found
     short = dataclasses.replace(trial, steps=7)  # too few steps to measure
     assert slow_parts(short, PLAN, forecast(short, PLAN)) == []
 

@@ -99,7 +99,7 @@ def test_steps_run_in_order(hu):
             return torch.cat([torch.zeros_like(image), image - self.threshold], dim=1)
 
     net = Above().train()
-    segmenter = Segmenter(net, lambda subject: subject, SlidingWindow((9, 9, 9), 0), postprocess=lambda mask: mask * 7)
+    segmenter = Segmenter(net, lambda subject: subject, SlidingWindow((9, 9, 9), 0), lambda mask, affine: mask * 7)
     mask = segmenter(Scan(hu, np.eye(4), nib.Nifti1Header(), hu.shape))
     assert np.array_equal(mask, 7 * (hu > 0.5))
     assert net.training  # the mode is restored

@@ -1,11 +1,13 @@
 import csv
 import os
 
-import numpy as np
+from segment.metrics.volumes_csv import COLUMNS, VolumeTable
 
-from segment.metrics.volumes_csv import VolumeTable
 
-AFFINE = np.array([[0, -2.0, 0, 5], [3.0, 0, 0, 6], [0.5, 0, 5.0, 7], [0, 0, 0, 1]])  # rotated and sheared; 30 mm³
+def entry(organ="liver", volume_ml=3.0, **more):
+    """An organ of a report."""
+    measured = {"hu_mean": 101.5, "hu_sd": 9.0, "surface_cm2": 12.25, "cut_by": [], "pieces_ml": [3.0], "flags": []}
+    return {"organ": organ, "number": 1, "volume_ml": volume_ml, **measured, **more}
 
 
 def rows(path):
@@ -13,46 +15,49 @@ def rows(path):
         return list(csv.reader(file))
 
 
-def mask(*counts):
-    """A mask with these numbers of voxels of class 1, 2, …"""
-    flat = np.repeat(np.arange(len(counts) + 1, dtype=np.uint8), [400 - sum(counts), *counts])
-    return np.random.default_rng(0).permutation(flat).reshape(10, 8, 5)
-
-
-def test_volumes_are_voxel_counts_times_voxel_volume(tmp_path):
-    path = tmp_path / "volumes.csv"
-    table = VolumeTable(path, ["liver", "spleen"])
+def test_a_row_has_the_measurements_of_an_organ(tmp_path):
+    table = VolumeTable(tmp_path / "volumes.csv")
     assert table.cases() == set()
-    table.add("one", mask(100, 3), AFFINE)
-    table.add('two, "late"', mask(1, 0), AFFINE)
-    assert rows(path) == [
-        ["case", "organ", "volume_ml"],
-        ["one", "liver", "3.00"],
-        ["one", "spleen", "0.09"],
-        ['two, "late"', "liver", "0.03"],
-        ['two, "late"', "spleen", "0.00"],
+    flags = ["cut: by the upper and left end of the scan", "pieces: 2, the second of 1 mL"]
+    table.add("one", [entry(cut_by=["upper", "left"], pieces_ml=[3.0, 1.0], flags=flags)])
+    table.add('two, "late"', [entry("spleen", 0.0, hu_mean=None, hu_sd=None, surface_cm2=0.0, pieces_ml=[])])
+    assert rows(table.path) == [
+        ["case", "organ", "volume_ml", "hu_mean", "hu_sd", "surface_cm2", "cut_by", "pieces", "flags"],
+        ["one", "liver", "3.0", "101.5", "9.0", "12.25", "upper; left", "2", "; ".join(flags)],
+        ['two, "late"', "spleen", "0.0", "", "", "0.0", "", "0", ""],
     ]
     assert table.cases() == {"one", 'two, "late"'}
 
 
 def test_a_case_that_is_segmented_again_has_only_its_new_rows(tmp_path):
-    path = tmp_path / "volumes.csv"
-    table = VolumeTable(path, ["liver"])
+    table = VolumeTable(tmp_path / "volumes.csv")
     for name in ("one", "two", "three"):
-        table.add(name, mask(100), AFFINE)
+        table.add(name, [entry()])
     table.remove({"two", "four"})
-    table.add("two", mask(200), AFFINE)
-    assert rows(path)[1:] == [["one", "liver", "3.00"], ["three", "liver", "3.00"], ["two", "liver", "6.00"]]
+    table.add("two", [entry(volume_ml=6.0)])
+    assert [row[:3] for row in rows(table.path)[1:]] == [
+        ["one", "liver", "3.0"],
+        ["three", "liver", "3.0"],
+        ["two", "liver", "6.0"],
+    ]
+
+
+def test_a_table_with_other_columns_is_replaced(tmp_path):
+    table = VolumeTable(tmp_path / "volumes.csv")
+    table.path.write_text("case,organ,volume_ml\none,liver,3.00\n")
+    assert table.cases() == set()
+    table.remove(set())
+    assert rows(table.path) == [list(COLUMNS)]
 
 
 def test_processes_can_share_a_volume_table(tmp_path):
-    table = VolumeTable(tmp_path / "volumes.csv", ["liver"])
-    table.add("first", mask(1), AFFINE)
+    table = VolumeTable(tmp_path / "volumes.csv")
+    table.add("first", [entry()])
     children = []
     for number in range(3):
         if (child := os.fork()) == 0:
             for index in range(30):
-                table.add(f"{number}-{index}", mask(1), AFFINE)
+                table.add(f"{number}-{index}", [entry()])
             os._exit(0)
         children.append(child)
     assert all(os.waitpid(child, 0)[1] == 0 for child in children)

@@ -30,6 +30,8 @@ TISSUES_OF = {
     "stomach": {"stomach_wall", *MEDIA, *OBJECTS},
     "gallbladder": {"gallbladder_wall", "gallstone", "gas", *LESIONS, *OBJECTS},
     "pancreas": {"pancreas", "gas", *LESIONS, *OBJECTS},
+    "aorta": {"aorta", "thrombus", "calcification", *OBJECTS},
+    "vena_cava": {"vena_cava", "lower_cava", "calcification", *OBJECTS},
 }
 
 
@@ -181,7 +183,7 @@ def test_organ_volumes_are_realistic(cases):
     """Means of adults are within about one published standard deviation; sources are in segment/phantom/patient.py."""
     published = {
         "liver": (1200, 1750, 600, 2700),
-        "spleen": (120, 260, 30, 600),
+        "spleen": (120, 260, 30, 1500),
         "right_kidney": (115, 195, 0, 400),
         "left_kidney": (120, 205, 0, 400),
     }
@@ -213,6 +215,25 @@ def test_the_tissue_map_fits_the_label(cases, name):
     fits = [np.isin(tissues, allowed).mean() for tissues in found if len(tissues)]
     assert np.mean(np.isin(np.concatenate(found), allowed)) > 0.99
     assert min(fits) > 0.9
+
+
+def test_organs_follow_the_diaphragm(monkeypatch):
+    """After a deep breath the liver is lower by nearly as much as the diaphragm, and a kidney by about half."""
+    moved = {"liver": [], "right_kidney": []}
+    for index in range(4):
+        places = []
+        for breath_mm in (-10.0, 20.0):
+            monkeypatch.setattr(module, "sample_patient", lambda rng, mm=breath_mm: deep(sample_patient(rng), mm))
+            case = synthesise_case(3, index, SMALL, ["chest, abdomen and pelvis"])
+            places.append({name: center(case, name)[2] for name in moved if name not in case.patient.absent})
+        for name in places[0]:
+            moved[name].append(places[0][name] - places[1][name])
+    assert 18 < np.mean(moved["liver"]) < 32
+    assert 8 < np.mean(moved["right_kidney"]) < 22
+
+
+def deep(patient, breath_mm):
+    return replace(patient, breath_mm=breath_mm)
 
 
 def test_the_parenchyma_of_an_organ_is_in_its_label(cases):
@@ -279,13 +300,14 @@ def test_patients_are_diverse():
 def test_gas_rises_and_the_table_is_below(position, monkeypatch):
     monkeypatch.setattr(module, "sample_patient", lambda rng: replace(sample_patient(rng), position=position))
     upright, beneath = [], []
-    for index in range(4):
+    for index in range(6):
         case = synthesise_case(0, index, SMALL, ["abdomen"])
         up = np.array((*UP[position], 0))
         stomach = case.label == LABELS["stomach"]
         gas = stomach & (case.tissue == CODES["gas"])
         content = stomach & np.isin(case.tissue, [CODES[name] for name in MEDIA - {"gas"}])
-        if gas.sum() > 4 and content.sum() > 4:
+        food = stomach & (case.tissue == CODES["food"])  # holds bubbles
+        if gas.sum() > 4 and content.sum() > 4 and not food.any():
             upright.append(np.mean(positions(case, gas) @ up) - np.mean(positions(case, content) @ up))
         foam = case.tissue == CODES["foam"]
         if foam.any():

@@ -59,7 +59,7 @@ def test_run_that_trains_nothing_reports_why(changed, before, why):
     [
         ({"limit_val_batches": 0}, "trainer.limit_val_batches=0 skips every validation"),
         ({"check_val_every_n_epoch": 9}, "trainer.check_val_every_n_epoch=9, and only 4 epochs were trained"),
-        ({}, f"no epoch has a score {MONITOR}"),
+        ({}, f"no epoch has the score {MONITOR}"),
     ],
 )
 def test_run_without_validation_has_no_best_epoch(changed, why):

@@ -278,7 +278,7 @@ def test_requeued_job_is_refused_if_its_configuration_changed(command, monkeypat
     with pytest.raises(SystemExit) as end:
         command("seed=1")
     assert end.value.code == 2
-    assert "trainer.gradient_clip_val was 13, is 12" in capsys.readouterr().err
+    assert "trainer.gradient_clip_val was 13, is now 12" in capsys.readouterr().err
 
 
 def test_requeued_sweep_resumes_in_its_folder(command, monkeypatch):

@@ -67,7 +67,7 @@ def test_git_settings_of_the_user_do_not_change_the_record(checkout):
 def test_no_git_record_without_a_commit_or_a_checkout(checkout, tmp_path, monkeypatch, caplog):
     git(checkout, "update-ref", "-d", "HEAD")
     assert environment(0, [])["git"] is None
-    assert "the code's state is not recorded: fatal: " in caplog.text  # git's own reason
+    assert "the version of the code is not recorded: fatal: " in caplog.text  # git's own reason
     monkeypatch.setattr(provenance, "__file__", str(tmp_path / "site-packages" / "segment" / "run" / "provenance.py"))
     assert environment(0, [])["git"] is None
 

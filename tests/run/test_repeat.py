@@ -112,7 +112,7 @@ def test_differences_since_the_run_was_stopped_are_listed(first):
     assert resume_differences(first) == []
     now = {**recorded, "packages": {**recorded["packages"], "torch": "1.0"}}
     path.write_text(json.dumps({**recorded, "resumed": [now]}))
-    assert resume_differences(first) == [f"torch was {recorded['packages']['torch']}, is 1.0"]
+    assert resume_differences(first) == [f"torch was {recorded['packages']['torch']}, is now 1.0"]
     path.write_text(json.dumps({**recorded, "resumed": [now, now]}))
     assert resume_differences(first) == []
 
@@ -130,8 +130,8 @@ def test_differences_in_versions_code_and_cases_are_listed(first, tmp_path):
     recorded["volumes"] = {"a": "03", "c": "02"}
     (tmp_path / "environment.json").write_text(json.dumps(recorded))
     differences = environment_differences(tmp_path, first)
-    assert any(sentence.startswith("git was 0123456789 with changes, is ") for sentence in differences)
-    assert any(sentence.startswith("torch was 1.0, is ") for sentence in differences)
+    assert any(sentence.startswith("git was 0123456789 with changes, is now ") for sentence in differences)
+    assert any(sentence.startswith("torch was 1.0, is now ") for sentence in differences)
     assert differences[-3:] == [
         "cases missing now: c",
         "cases new: b",

@@ -71,7 +71,7 @@ def test_changed_configuration_is_refused_with_the_difference(make_run, tmp_path
     cfg = config(f"resume={folder}" if how == "by name" else "resume=true", "trainer.max_epochs=9", "seed=1")
     fresh = tmp_path / "fresh" if how == "by name" else folder
     message = (
-        r"the configuration is not that of .*quick/1: trainer\.max_epochs was 5, is 9; "
+        r"the configuration is not that of .*quick/1: trainer\.max_epochs was 5, is now 9; "
         r"repeat the options of that run, or allow the change with allow_changed=\[trainer\.max_epochs\]"
     )
     with pytest.raises(UserError, match=message):
@@ -81,7 +81,7 @@ def test_changed_configuration_is_refused_with_the_difference(make_run, tmp_path
     cfg.allow_changed = ["trainer"]  # all keys below it
     assert find_run(cfg, fresh) == folder
     cfg.allow_changed = ["trainer.max"]  # no such key
-    with pytest.raises(UserError, match="was 5, is 9"):
+    with pytest.raises(UserError, match="was 5, is now 9"):
         find_run(cfg, fresh)
 
 
@@ -89,11 +89,11 @@ def test_changed_configuration_is_refused_with_the_difference(make_run, tmp_path
     ("then", "now", "expected"),
     [
         # A value that other keys repeat is listed once.
-        ("spacing_mm=[3,3,3]", "spacing_mm=[2,2,2]", "spacing_mm was [3, 3, 3], is [2, 2, 2]"),
+        ("spacing_mm=[3,3,3]", "spacing_mm=[2,2,2]", "spacing_mm was [3, 3, 3], is now [2, 2, 2]"),
         ("preprocess=ct", "preprocess=cube", "preprocess.transforms was "),
-        ("seed=0", "data.seed=1", "data.seed was 0, is 1"),
-        ("data.seed=1", "seed=0", "data.seed was 1, is 0"),  # `data.seed` refers to `seed`, which is equal
-        ("seed=0", "+model.net.extra=1", "model.net.extra was None, is 1"),
+        ("seed=0", "data.seed=1", "data.seed was 0, is now 1"),
+        ("data.seed=1", "seed=0", "data.seed was 1, is now 0"),  # `data.seed` refers to `seed`, which is equal
+        ("seed=0", "+model.net.extra=1", "model.net.extra was None, is now 1"),
     ],
 )
 def test_difference_is_listed_where_it_was_made(make_run, tmp_path, then, now, expected):
@@ -117,7 +117,7 @@ def test_nothing_to_resume_lists_differences_to_the_newest_run(make_run, tmp_pat
     ):
         find_run(config("resume=true"), tmp_path / "fresh")
     make_run("1", "seed=1")
-    with pytest.raises(UserError, match=r"in the newest, outputs/quick/1, seed was 1, is 0; repeat"):
+    with pytest.raises(UserError, match=r"in the newest, outputs/quick/1, seed was 1, is now 0; repeat"):
         find_run(config("resume=true"), tmp_path / "fresh")
 
 
@@ -137,7 +137,7 @@ def test_config_yaml_of_wandb_is_ignored(make_run, tmp_path):
     found = find_run(config("resume=true"), tmp_path / "fresh")
     assert found is not None
     assert found.resolve() == wanted
-    with pytest.raises(UserError, match="in the newest, outputs/quick/1, seed was 0, is 1;"):
+    with pytest.raises(UserError, match="in the newest, outputs/quick/1, seed was 0, is now 1;"):
         find_run(config("resume=true", "seed=1"), tmp_path / "fresh")
 
 

@@ -63,7 +63,7 @@ def test_a_killed_writer_blocks_no_other(tmp_path):
 
 def test_a_system_without_locks_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(lock, "HAS_LOCKS", False)
-    with pytest.raises(UserError, match="needs locks that Windows lacks"):
+    with pytest.raises(UserError, match="needs file locks, which Windows lacks"):
         hold(tmp_path / ".lock")
 
 

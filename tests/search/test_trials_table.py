@@ -44,12 +44,12 @@ def test_every_trial_has_a_row(tmp_path):
     write_table(tmp_path / "trials.csv", TRIALS)
     with (tmp_path / "trials.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["trial", "state", "value", "lr", "net", "why", "epochs", "seeds", "begun", "ended"]
+    assert list(rows[0]) == ["trial", "state", "value", "lr", "net", "why", "epochs", "seeds", "start_time", "end_time"]
     assert [row["state"] for row in rows] == ["complete", "fail", "complete", "pruned", "complete", "running"]
     assert [row["value"] for row in rows] == ["0.6", "", "0.8", "0.9", "0.8", ""]
     assert (rows[1]["why"], rows[1]["lr"], rows[1]["epochs"], rows[1]["seeds"]) == ("no, really", "0.2", "2", "1")
-    assert rows[0]["ended"]
-    assert not rows[5]["ended"]
+    assert rows[0]["end_time"]
+    assert not rows[5]["end_time"]
 
 
 def test_table_without_trials_is_empty(tmp_path):
@@ -68,7 +68,7 @@ def test_best_trial_is_written_as_overrides_without_absolute_paths(tmp_path):
     assert "#" not in path.read_text()
     write_best(path, TRIALS[2], ["data.sources.x.root=/home/me/cts"])
     assert yaml.safe_load(path.read_text())["overrides"][0] == "data.sources.x.root=cts"
-    assert path.read_text().startswith("# Absolute paths are shortened to their last name")
+    assert path.read_text().startswith("# Absolute paths are shortened to their last part")
 
 
 def test_printed_table_starts_with_the_best(capsys, monkeypatch):

@@ -22,7 +22,7 @@ _WIDTH = 4.6  # inches for one metric
 _ARM_HEIGHT, _ORGAN_HEIGHT = 0.26, 0.42  # inches for a line of scores and a line of differences
 _PANEL_EXTRA = 0.95  # inches of a panel for its axis and margins
 _OFFSET = 0.14  # patients are this far below the middle of a line and intervals above, so that they do not overlap
-# Okabe & Ito, those that stand out on white.
+# The colours of Okabe & Ito that are easy to see on white.
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666")
 _INK, _FAINT, _NOT_SIGNIFICANT = "#222222", "#BBBBBB", "#777777"
 
@@ -60,7 +60,7 @@ def _color(comparison: Comparison, letter: str) -> str:
 
 
 def _plot_scores(axes: Axes, comparison: Comparison, metric: str) -> None:
-    """Patients, mean and interval of every arm; the arms of an organ are below each other."""
+    """Plot the patients, mean and interval of every arm. The arms of an organ are one below the other."""
     count = len(comparison.arms)
     spacing = count + 0.6  # lines from one organ to the next
     for block, organ in enumerate(comparison.organs):
@@ -84,7 +84,7 @@ def _plot_scores(axes: Axes, comparison: Comparison, metric: str) -> None:
 
 
 def _plot_differences(axes: Axes, comparison: Comparison, pair: tuple[str, str], metric: str) -> None:
-    """Difference of each patient, with mean and interval."""
+    """Plot the difference of each patient, with mean and interval."""
     first, second = pair
     axes.axvline(0, color=_INK, linewidth=0.8, zorder=1)
     for line, contrast in enumerate(comparison.contrasts_of(pair, metric)):

@@ -43,7 +43,7 @@ def verdicts(comparison: Comparison) -> list[Verdict]:
 
 
 def notes(comparison: Comparison) -> list[str]:
-    """Reasons why differences are not claimed, and limits of single seeds, without repetitions."""
+    """Reasons why differences are not claimed, and the limits of a single seed; each note once."""
     reasons = [reason(contrast, comparison) for contrast in comparison.contrasts if not contrast.better]
     result = list(dict.fromkeys(filter(None, reasons)))
     seeds = _seed_counts(comparison)
@@ -111,7 +111,7 @@ def reason(contrast: Contrast, comparison: Comparison) -> str:
     if contrast.p_holm <= alpha and _excludes_failures_of_better(contrast, comparison):
         return f"{_failures(contrast)}, which the difference over {difference.patients} patients leaves out"
     if difference.p_patients <= alpha < difference.p_seeds:
-        return "significant over patients, but seeds alone differ as much"
+        return "significant over patients, but not larger than the variation between seeds"
     if difference.p <= alpha < contrast.p_holm:
         return f"p is {format_p(difference.p)}, but {format_p(contrast.p_holm)} corrected for {tests} tests"
     if contrast.p_holm <= alpha:
@@ -120,7 +120,7 @@ def reason(contrast: Contrast, comparison: Comparison) -> str:
 
 
 def _sentence(comparison: Comparison, pair: tuple[str, str], metric: str, all_notes: Sequence[str]) -> str:
-    """Verdict on a pair for one metric: claims first, then organs without a significant difference by their note."""
+    """Verdict on a pair for one metric: first the claims, then the other organs, grouped by note."""
     contrasts = comparison.contrasts_of(pair, metric)
     first, second = pair
     parts = []

@@ -15,7 +15,9 @@ _MOST_EXACT = 50  # nonzero differences up to which the exact p is computed
 
 @dataclass(frozen=True)
 class Difference:
-    """Scores of the second recipe minus those of the first. All but the counts is NaN for fewer than two patients.
+    """Scores of the second recipe minus those of the first.
+
+    With fewer than two patients, the interval, the errors and the p-values are NaN.
 
     Attributes:
         patients: Number of patients with a score in both.
@@ -147,8 +149,8 @@ def _exact(each: np.ndarray) -> float:
 def _seed_test(mean: float, error_patients: StandardError, error_seeds: StandardError) -> float:
     """The alpha at which the t interval over patients and seeds just reaches zero.
 
-    A t test with Satterthwaite's degrees of freedom would use the many of the patients for the few seeds. At the small
-    alphas of Holm's correction it would claim a difference several times too often.
+    A t test with Satterthwaite's degrees of freedom would give the few seeds some of the many degrees of freedom of the
+    patients. At the small alphas of Holm's correction it would claim a difference several times too often.
     """
     tiny = 1e-12
     if error_patients.value == error_seeds.value == 0:

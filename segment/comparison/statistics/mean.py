@@ -7,7 +7,7 @@ from scipy import stats
 
 
 def nan_means(values: np.ndarray, axis: int) -> np.ndarray:
-    """Means along an axis, NaN left out; NaN, without numpy's warning, if all values along the axis are NaN."""
+    """Means along an axis, ignoring NaN. If all values along the axis are NaN, so is the mean, without a warning."""
     known = ~np.isnan(values)
     count = known.sum(axis=axis)
     total = np.where(known, values, 0.0).sum(axis=axis)
@@ -53,7 +53,7 @@ def _bootstrap(values: np.ndarray, confidence: float, resamples: int, seed: int)
         vectorized=True,
         confidence_level=confidence,
         n_resamples=resamples,
-        batch=max(1, 2_000_000 // len(values)),  # bounds the memory, which else grows with patients times resamples
+        batch=max(1, 2_000_000 // len(values)),  # without it, the memory would grow with patients times resamples
         method="BCa",
         rng=np.random.default_rng(seed),
     ).confidence_interval

@@ -108,13 +108,15 @@ class _Search:
 
     def without_own_masks(self) -> list[Input]:
         """The inputs sorted by name, without the files that this command wrote beside them."""
-        written = {f"{candidate.name}{ending}" for candidate in self.inputs for ending in (ENDING, STRAIGHTENED)}
+        names = {candidate.name for candidate in self.inputs}
+        written = {f"{name}{ending}" for name in names for ending in (ENDING, STRAIGHTENED)}
         # The output may be a folder that the user named. Names are then not relative to it.
         written_paths = {absolute_path(self.output / f"{name}.nii.gz") for name in written}
         reason = "has the name of a mask or straightened CT of the CT beside it"
         kept = []
         for candidate in sorted(self.inputs, key=lambda candidate: (candidate.name, candidate.display_name)):
-            is_written = candidate.name in written or absolute_path(candidate.path) in written_paths
+            beside = candidate.name.rpartition(f"{ENDING}_")[0]  # of the mask of one organ
+            is_written = candidate.name in written or absolute_path(candidate.path) in written_paths or beside in names
             if is_written and not candidate.is_named:
                 self.left_out.append(LeftOut(candidate.display_name, reason, is_expected=True))
             else:

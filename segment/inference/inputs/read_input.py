@@ -28,7 +28,8 @@ def read_input(candidate: Input, series: str | None, straighten: bool) -> tuple[
         The CT and the other series of its folder, which are left out; or None and the reason why the input is left out.
 
     Raises:
-        UserError: As in `read_ct`, and when the values cannot be HU, or the user named a label map.
+        UserError: As in `read_ct`, and when the CT is one slice, its values cannot be HU, or the user named a
+            label map.
     """
     left_out: list[LeftOut] = []
     if candidate.path.is_dir():
@@ -40,6 +41,9 @@ def read_input(candidate: Input, series: str | None, straighten: bool) -> tuple[
         scan = folder.read(chosen.uid, straighten)
     else:
         scan = read_ct_file(candidate.path)
+    if min(scan.data.shape) < 2:
+        msg = f"{candidate.path} has {'x'.join(map(str, scan.data.shape))} voxels, one slice; give a whole volume"
+        raise UserError(msg)
     fault = check_possible(scan.data)
     if fault is not None and fault.check == LABEL_MAP and not candidate.is_named:
         return None, [LeftOut(candidate.display_name, "a label map, not a CT", is_expected=True)]

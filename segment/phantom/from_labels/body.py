@@ -1,4 +1,4 @@
-"""A real body as its label map shows it, with everything filled that the map leaves unlabelled."""
+"""A real body from its label map, with tissues filled in where the map has no label."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,25 +10,12 @@ from segment.phantom.from_labels.filling_from_ct import fill_from_ct
 from segment.phantom.from_labels.filling_from_labels import fill_from_labels
 from segment.phantom.from_labels.structures import UNLABELLED
 
-FINEST_MM = 1.4  # finer maps are thinned out to about this size of a voxel
-# Structures within the walls of belly and chest, from which their insides are recognised.
-_INNER = frozenset(
-    (
-        *(
-            "liver",
-            "spleen",
-            "stomach",
-            "duodenum",
-            "small_bowel",
-            "colon",
-            "pancreas",
-            "gallbladder",
-            "kidney",
-            "adrenal",
-        ),
-        *("bladder", "prostate", "uterus", "aorta", "vena_cava", "portal_vein", "heart", "lung", "oesophagus"),
-    )
-)
+FINEST_MM = 1.4  # finer maps are reduced to about this size of a voxel
+_ABDOMEN = ("liver", "spleen", "stomach", "duodenum", "small_bowel", "colon", "pancreas", "gallbladder")
+_BEHIND = ("kidney", "adrenal", "aorta", "vena_cava", "portal_vein")
+_CHEST_AND_PELVIS = ("heart", "lung", "oesophagus", "bladder", "prostate", "uterus")
+# Structures inside the walls of abdomen and chest; they show where the cavities are.
+_INNER = frozenset((*_ABDOMEN, *_BEHIND, *_CHEST_AND_PELVIS))
 
 
 @dataclass(frozen=True)
@@ -37,8 +24,9 @@ class LabelledBody:
 
     Attributes:
         structure: (I,J,K) uint8, indices into `made_of`; 0 where `filling` holds.
-        made_of: Tissue or organ of every structure. The first is not used.
-        annotated: Number of structures that the map names, which come first; the others were found between them.
+        made_of: Tissue or organ of every structure; entry 0 is not used.
+        annotated: Number of structures that the map names, which come first. The others, e.g. bones, were found where
+            the map has no label.
         filling: (I,J,K) uint8, codes of tissues; air around the body.
         spacing_mm: (3,) size of a voxel.
     """
@@ -53,7 +41,7 @@ class LabelledBody:
 def build_body(
     structure: np.ndarray, made_of: Mapping[str, str], hu: np.ndarray | None, spacing_mm: np.ndarray, seed: int
 ) -> LabelledBody:
-    """Fill what a label map leaves unlabelled: from the CT if there is one, otherwise from typical anatomy.
+    """Fill the unlabelled voxels of a label map: from the CT if there is one, otherwise with typical anatomy.
 
     Args:
         structure: (I,J,K) uint8 in RAS+ orientation: i for the i-th structure, from 1; 0 unlabelled.
@@ -82,7 +70,7 @@ def build_body(
 
 
 def _thinned(hu: np.ndarray, steps: Sequence[int], shape: tuple[int, ...]) -> np.ndarray:
-    """Means over blocks of voxels, without the noise that single voxels have; float32."""
+    """Reduce a CT to every n-th voxel, after averaging over n voxels to reduce the noise; float32."""
     thin = hu.astype(np.float32)
     for axis, step in enumerate(steps):
         if step > 1:

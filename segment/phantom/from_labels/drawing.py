@@ -1,6 +1,6 @@
-"""Draw the parts of organs that a label map shows as one: cortex and marrow, wall and content, vessels, chambers."""
+"""Add the parts of organs that a label map does not distinguish: cortex and marrow, wall and content, vessels."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ class Part:
 
     Attributes:
         mask: (I,J,K) bool, RAS+.
-        tissue: (I,J,K) uint8, codes of tissues; a view, which drawing changes.
+        tissue: (I,J,K) uint8, codes of tissues; a view of the whole tissue map, which is modified in place.
         spacing_mm: (3,) size of a voxel.
         rng: Random numbers.
     """
@@ -27,11 +27,11 @@ class Part:
     rng: np.random.Generator
 
     def fill(self, mask: np.ndarray, tissue: str) -> None:
-        """Draw a tissue where both masks are True."""
+        """Set the tissue where both masks are True."""
         self.tissue[self.mask & mask] = CODES[tissue]
 
     def fill_all(self, tissue: str) -> None:
-        """Draw a tissue in the whole structure."""
+        """Set the tissue of the whole structure."""
         self.tissue[self.mask] = CODES[tissue]
 
     def depth_mm(self) -> np.ndarray:
@@ -73,20 +73,27 @@ class Part:
             return found
         bumps = 0.3 * self.field(12)
         for center in self.rng.choice(candidates, number):
-            at = np.unravel_index(center, self.mask.shape)
-            offsets = [
-                (index - middle) * s
-                for index, middle, s in zip(
-                    np.ogrid[tuple(map(slice, self.mask.shape))], at, self.spacing_mm, strict=True
-                )
-            ]
+            offsets = self.offsets_mm(np.unravel_index(center, self.mask.shape))
             radius = self.rng.uniform(*radii_mm)
             found |= sum(o**2 for o in offsets) < (radius * (1 + bumps)) ** 2
         return found
 
+    def offsets_mm(self, center: Sequence[float] | np.ndarray) -> list[np.ndarray]:
+        """Distances from a point along I, J and K, three arrays that broadcast to (I,J,K).
+
+        Args:
+            center: (3,) position of the point in voxels.
+        """
+        offsets = []
+        for index, middle, size in zip(
+            np.ogrid[tuple(map(slice, self.mask.shape))], center, self.spacing_mm, strict=True
+        ):
+            offsets.append((index - middle) * size)
+        return offsets
+
 
 def draw(made_of: str, part: Part) -> None:
-    """Draw a structure that is made of one tissue, or of the parts of an organ.
+    """Fill a structure with one tissue, or with the parts of an organ.
 
     Args:
         made_of: A key of `segment.phantom.tissues.TISSUES` or of ORGANS.
@@ -105,7 +112,7 @@ def _bone(part: Part) -> None:
 
 
 def _vertebra(part: Part) -> None:
-    """Marrow in a cortex thinner than a voxel, of which therefore only some voxels are drawn."""
+    """Marrow in a cortex that is thinner than a voxel, so only some of its voxels are set."""
     part.fill_all("spongiosa")
     shell = part.depth_mm() < part.spacing_mm.min()
     part.fill(shell & (part.rng.random(part.mask.shape) < part.rng.uniform(0.15, 0.4)), "cortical")
@@ -160,11 +167,7 @@ def _heart(part: Part) -> None:
     positions = np.argwhere(part.mask)
     if not len(positions):
         return
-    center = positions.mean(axis=0)
-    i, j, k = (
-        (index - c) * s
-        for index, c, s in zip(np.ogrid[tuple(map(slice, part.mask.shape))], center, part.spacing_mm, strict=True)
-    )
+    i, j, k = part.offsets_mm(positions.mean(axis=0))
     turn = np.radians(part.rng.uniform(35, 60))
     across = i * np.cos(turn) + j * np.sin(turn) - 0.15 * k + 15 * part.field(30)  # grows towards the right heart
     right = across > part.rng.uniform(-6, 6)
@@ -220,12 +223,12 @@ def _colon(part: Part) -> None:
 
 
 def _bowel(part: Part, collapsed: float, contents: Mapping[str, float], gas: float) -> None:
-    """Draw a bowel.
+    """Fill a bowel: wall, content and gas.
 
     Args:
         part: The box around it.
         collapsed: Share of its length without content.
-        contents: What patients' bowels hold, with the share of patients.
+        contents: Possible contents, each with the share of patients who have it.
         gas: Share of the height of the lumen that is gas, on average.
     """
     part.fill_all("bowel_wall")

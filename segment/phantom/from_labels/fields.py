@@ -1,4 +1,4 @@
-"""Smooth random fields, and the deformation that they make of a body."""
+"""Smooth random fields, and the deformation of a body that is built from them."""
 
 import math
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ from segment.phantom.splines import spline_field, spline_weights
 # ratios displacement / distance is below 0.403 (Choi & Lee, Injectivity conditions of 2D and 3D uniform cubic B-spline
 # functions, Graphical Models 62, 2000); here it is 0.29.
 LEVELS = ((90.0, 18.0), (40.0, 3.5))
-SCALE = 0.1  # standard deviation of the logarithm of the body's size; each axis varies by a third of that in addition
+SCALE = 0.1  # standard deviation of the logarithm of the body's size; each axis also varies by a third of that
 LARGEST_SCALE = 0.22  # largest logarithm of the change along an axis
 TURN_DEGREES = 5.0  # standard deviation of the rotation about each axis
 
 
 def smooth_field(shape: Sequence[int], spacing_mm: np.ndarray, cell_mm: float, rng: np.random.Generator) -> np.ndarray:
-    """Smooth random field (I,J,K) float32: cubic B-splines of uniform control values in -1 … 1, which bound the field.
+    """Smooth random field (I,J,K) float32 in -1 … 1: cubic B-splines with uniform random control values.
 
     Args:
         shape: Voxels of the field.

@@ -1,4 +1,4 @@
-"""Fill what a label map leaves unlabelled with the tissues that the CT shows there."""
+"""Fill the unlabelled voxels of a label map with the tissues that the CT shows there."""
 
 from collections.abc import Sequence
 
@@ -8,12 +8,13 @@ from scipy import ndimage
 from segment.phantom.from_labels.hull import depth_mm, extents_mm
 from segment.phantom.tissues import CODES
 
-BODY_HU = -300  # the body and its table are above
-OPEN_MM = 7.0  # what is thinner in a slice, like a table or a blanket, does not belong to the body
-FLAT = 0.4  # a piece that is less high than this share of its width is a table
+BODY_HU = -300  # the body and the table are above
+OPEN_MM = 7.0  # anything thinner in a slice, like a table or a blanket, does not belong to the body
+FLAT = 0.4  # a piece whose height is less than this share of its width is a table
 LUNG_ML = 60.0  # a region of low HU that is larger is lung, a smaller one gas
 BONE_ML = 0.3  # a dense region that is smaller is a vessel or a calcification
-GAS_HU, FAT_HU, SOFT_HU, DENSE_HU = -400, -160, -30, 150  # gas and lung below; fat from, soft tissue from, dense from
+GAS_HU = -400  # gas and lung are below
+SOFT_HU, DENSE_HU = -30, 150  # soft tissue is from the first to the second, fat below, bone and contrast medium above
 SPINE_ML, MARROW_MM = 5.0, 5.0  # least size of a piece of the spine; half the width of marrow that bone encloses
 CORTEX_HU = 330  # bone has voxels above it, vessels with contrast medium hardly
 POOL_MM, POOL_HU = 6.0, 240  # half the width of a pool of blood with contrast medium, and the HU that it exceeds
@@ -120,7 +121,7 @@ def _is_belly(structure: np.ndarray, kinds: Sequence[str]) -> np.ndarray:
 def _add_discs(
     filling: np.ndarray, soft: np.ndarray, structure: np.ndarray, kinds: Sequence[str], spacing_mm: np.ndarray
 ) -> None:
-    """Between two vertebrae there is a disc."""
+    """Add discs between the vertebrae."""
     spine = _mask_of(structure, kinds, ("vertebra",))
     if spine.any():
         reach = max(1, round(6 / float(spacing_mm[2])))
@@ -131,7 +132,7 @@ def _add_discs(
 def _add_dense(
     filling: np.ndarray, dense: np.ndarray, smooth: np.ndarray, deep: np.ndarray, spacing_mm: np.ndarray
 ) -> np.ndarray:
-    """Tell vessels with contrast medium and calcifications from bone, of which the mask is returned."""
+    """Separate vessels with contrast medium and calcifications from bone, and return the mask of the bone."""
     # Bone is thin or has darker marrow inside; a large bright pool is blood in the heart or a great vessel.
     core = _deeper_than(dense & (smooth > POOL_HU), POOL_MM, spacing_mm)
     pool = ndimage.binary_dilation(core, iterations=max(1, round((POOL_MM + 5) / float(spacing_mm.mean()))))
@@ -170,14 +171,14 @@ def _deeper_than(mask: np.ndarray, depth_mm: float, spacing_mm: np.ndarray) -> n
 def _add_gas(
     filling: np.ndarray, low: np.ndarray, structure: np.ndarray, kinds: Sequence[str], spacing_mm: np.ndarray
 ) -> None:
-    """Tell lung and gas apart."""
+    """Distinguish lung from gas."""
     pieces, count = ndimage.label(low)
     if not count:
         return
     size_ml = np.bincount(pieces.ravel(), minlength=count + 1) * float(np.prod(spacing_mm)) / 1000
     lungs = _mask_of(structure, kinds, ("lung",))
     is_lung = size_ml > LUNG_ML
-    if lungs.any():  # what the map leaves of them is a thin layer
+    if lungs.any():  # only a thin layer of them is unlabelled
         near = ndimage.binary_dilation(lungs, iterations=max(1, round(5 / float(spacing_mm.mean()))))
         is_lung = ndimage.mean(near, pieces, np.arange(count + 1)) > 0.5
     is_lung[0] = False

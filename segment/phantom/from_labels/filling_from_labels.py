@@ -1,4 +1,4 @@
-"""Fill what a label map leaves unlabelled, without a CT, with typical anatomy around and between the organs."""
+"""Fill the unlabelled voxels of a label map without a CT: with typical anatomy around and between the organs."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,6 @@ from segment.phantom.tissues import CODES
 
 Filling = tuple[np.ndarray, dict[str, np.ndarray]]
 
-_WALL = ("bone", "muscle")  # with these in the map, the hull of the labels nearly reaches the fat below the skin
 _BELLY = ("liver", "spleen", "stomach", "kidney", "pancreas", "gallbladder")
 SKIN_MM = 2.0
 BOWEL = 0.45  # share of the free room in the belly that bowel takes
@@ -63,8 +62,8 @@ def fill_from_labels(
     if not present & {"small_bowel", "colon"}:
         taken = np.logical_or.reduce([known, chest, *found.values()])
         field = smooth_field(shape, spacing_mm, 22, rng)
-        near = ndimage.binary_dilation(taken, iterations=max(1, round(3 / float(spacing_mm.mean()))))  # fat between
-        room = inside & ~near & (filling == CODES["visceral_fat"])
+        margin = max(1, round(3 / float(spacing_mm.mean())))  # fat between the bowel and its neighbours, in voxels
+        room = inside & ~ndimage.binary_dilation(taken, iterations=margin) & (filling == CODES["visceral_fat"])
         if room.any():
             found["small_bowel"] = room & (field > np.quantile(field[room], 1 - BOWEL))
     return filling, found
@@ -73,7 +72,7 @@ def fill_from_labels(
 def _body_depth(known: np.ndarray, spacing_mm: np.ndarray, has_wall: bool, layers_mm: float) -> np.ndarray:
     """Distance to the skin, inside a smooth body around the labels."""
     extents = extents_mm(known, spacing_mm)
-    # Slices that show little, for example the aorta alone, get the extent of their neighbours.
+    # A slice with few labels, for example with the aorta only, gets the extent of its neighbours.
     least = 0.75 if has_wall else 0.95
     overall = extents.max(axis=1, keepdims=True)
     across, front = directions()
@@ -81,13 +80,13 @@ def _body_depth(known: np.ndarray, spacing_mm: np.ndarray, has_wall: bool, layer
     middle = [0.5 * (overall[at] - overall[at + 2 * quarter]) for at in (0, quarter)]
     half = [0.5 * (overall[at] + overall[at + 2 * quarter]) for at in (0, quarter)]
     center = (middle[0] * across + middle[1] * front)[:, None].astype(np.float32)
-    # A body is about as wide on both sides, and round where the labels leave corners.
+    # A body is about equally wide on both sides, and round even if the hull of the labels has corners.
     mirrored = extents[(2 * quarter - np.arange(len(extents))) % len(extents)] + 2 * (middle[0] * across)[:, None]
     radii = np.maximum(extents, mirrored) - center
     ellipse = np.hypot(half[0] * across, half[1] * front)[:, None]
     radii = np.maximum(radii, least * np.maximum(ellipse, overall - center))
     radii = ndimage.gaussian_filter1d(radii, 25 / spacing_mm[2], axis=1, mode="nearest")
-    # Behind organs of the belly there are the spine and the muscles of the back.
+    # The spine and the muscles of the back lie behind the organs of the belly.
     padding = layers_mm + (0 if has_wall else 38) * np.clip(-front, 0, 1) ** 2
     return depth_mm(center + radii + padding[:, None].astype(np.float32), known.shape, spacing_mm)
 
@@ -105,7 +104,7 @@ def _above_diaphragm(structure: np.ndarray, kinds: Sequence[str], spacing_mm: np
     columns = organs.any(axis=2)
     tops = np.where(columns, organs.shape[2] - 1 - organs[..., ::-1].argmax(axis=2), 0).astype(np.float32)
     highest = tops.max()
-    columns &= tops > highest - 110 / spacing_mm[2]  # not the lower edge of the liver
+    columns &= tops > highest - 110 / spacing_mm[2]  # leaves out the lower edge of the liver
     sigma = 22 / spacing_mm[:2]
     weight = ndimage.gaussian_filter(columns.astype(np.float32), sigma)
     dome = ndimage.gaussian_filter(np.where(columns, tops, 0), sigma) / np.maximum(weight, 1e-4)
@@ -116,18 +115,20 @@ def _above_diaphragm(structure: np.ndarray, kinds: Sequence[str], spacing_mm: np
 
 
 def _middle_mm(structure: np.ndarray, kinds: Sequence[str], spacing_mm: np.ndarray) -> tuple[float, float]:
-    """Middle of the vertebrae from the right-left and back-front axes, by the organs in front of them."""
+    """Position (x, y) in mm of the middle of the vertebrae, estimated from the organs in front of them."""
     vessels = _mask_of(structure, kinds, ("aorta", "vena_cava"))
     kidneys = _mask_of(structure, kinds, ("kidney",))
     known = structure > 0
-    across = vessels if vessels.any() else kidneys if kidneys.any() else known
-    i = np.argwhere(across.any(axis=(1, 2)))
-    x = float(i.min() + i.max()) / 2 * float(spacing_mm[0])
     if vessels.any():
-        y = float(np.argwhere(vessels.any(axis=(0, 2))).min()) * float(spacing_mm[1]) - 12
+        landmark, behind_mm = vessels, 12
+    elif kidneys.any():
+        landmark, behind_mm = kidneys, -12
     else:
-        j = np.argwhere((kidneys if kidneys.any() else known).any(axis=(0, 2)))
-        y = float(j.min()) * float(spacing_mm[1]) + 12
+        landmark, behind_mm = known, -12
+    i = np.argwhere(landmark.any(axis=(1, 2)))
+    j = np.argwhere(landmark.any(axis=(0, 2)))
+    x = float(i.min() + i.max()) / 2 * float(spacing_mm[0])
+    y = float(j.min()) * float(spacing_mm[1]) - behind_mm
     return x, y
 
 
@@ -155,7 +156,7 @@ def _heart(chest: np.ndarray, structure: np.ndarray, kinds: Sequence[str], spaci
 def _spine(
     filling: np.ndarray, inside: np.ndarray, structure: np.ndarray, kinds: Sequence[str], spacing_mm: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Draw discs, canal and the muscles beside the spine, and return the mask of the vertebrae."""
+    """Add discs, canal and the muscles beside the spine, and return the mask of the vertebrae."""
     x_mm, y_mm = _middle_mm(structure, kinds, spacing_mm)
     i, j, k = np.ogrid[tuple(map(slice, filling.shape))]
     x, y, z = i * spacing_mm[0] - x_mm, j * spacing_mm[1] - y_mm, k * spacing_mm[2]

@@ -137,9 +137,8 @@ def _pattern(name: str) -> str | None:
 
 def _unknown(structure: str, own: Mapping[str, str], option: str) -> str:
     choices = f"a tissue ({', '.join(list(TISSUES)[:4])} …), an organ ({', '.join(ORGANS)}) or {UNLABELLED}"
-    what = (
-        f"{option} makes {structure} of {own[structure]!r}, which is unknown"
-        if structure in own
-        else (f"it is unknown what the structure {structure!r} is made of")
-    )
-    return f"{what}; name {choices}, e.g. '{option}={{{structure}: muscle}}'"
+    if structure in own:
+        problem = f"{option} states that {structure} is made of {own[structure]!r}, which is unknown"
+    else:
+        problem = f"it is unknown what the structure {structure!r} is made of"
+    return f"{problem}; name {choices}, e.g. '{option}={{{structure}: muscle}}'"

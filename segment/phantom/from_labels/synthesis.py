@@ -14,8 +14,8 @@ from segment.phantom.tissues import CODES
 WHOLE = 0.4  # share of the CTs that show all of the body that the map shows; the others are cut at one end or both
 BELLY = 0.85  # share of the CTs that are cut around organs of the belly; the others are cut anywhere
 BELLY_ORGANS = ("liver", "spleen", "kidney", "pancreas", "stomach", "gallbladder", "bladder", "prostate")
-SHORTEST_MM = 110.0  # of a CT that is cut, unless the map is shorter
-BEYOND, BEYOND_MM = 0.1, 5.0  # a slice is left out if more than this share is further than this beyond the map
+SHORTEST_MM = 110.0  # least length of a CT that is cut, unless the map is shorter
+BEYOND, BEYOND_MM = 0.1, 5.0  # a slice is left out if more than this share of it lies further than this beyond the map
 MARGIN = 3  # voxels around a structure in which its surface is recognised
 
 
@@ -39,13 +39,13 @@ class SyntheticScan:
 def synthesise(
     body: LabelledBody, spacing_mm: np.ndarray, rng: np.random.Generator, strength: float = 1.0
 ) -> SyntheticScan:
-    """Deform a body, choose what the scan shows of it, draw its tissues and render the CT.
+    """Deform a body, choose a field of view, add the tissues and render the CT.
 
     Args:
         body: The body.
         spacing_mm: (3,) size of a voxel.
         rng: Random numbers.
-        strength: Of the deformation, in 0 … 1.
+        strength: Strength of the deformation, in 0 … 1.
     """
     deformation = sample_deformation(rng, strength)
     shape, middle_mm = _field_of_view(body, deformation.matrix, spacing_mm, rng)
@@ -102,7 +102,7 @@ def _deformed(
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Structure and filling at the voxels of the new grid, and the number of slices left out at its lower end.
 
-    Slices that lie mostly beyond the ends of the map are left out. In the others its last voxels go on.
+    Slices that lie mostly beyond the ends of the map are left out. The others repeat the last voxels of the map.
     """
     flat = np.zeros(shape, np.intp)
     for axis, position in enumerate(deformation.positions_mm(shape, spacing_mm)):
@@ -126,7 +126,7 @@ def _draw_structures(
     spacing_mm: np.ndarray,
     rng: np.random.Generator,
 ) -> None:
-    """Draw every structure into the tissue map."""
+    """Add every structure to the tissue map."""
     seeds = rng.integers(2**32, size=256)  # a structure looks the same whatever else is in the map
     for index, box in enumerate(ndimage.find_objects(structure), start=1):
         if box is None:
@@ -137,7 +137,7 @@ def _draw_structures(
 
 
 def _add_table(tissue: np.ndarray, spacing_mm: np.ndarray, rng: np.random.Generator) -> None:
-    """Draw mattress and table behind the patient, in the air only."""
+    """Add mattress and table behind the patient, in the air only."""
     occupied = np.any(tissue > 0, axis=2)
     rows = np.flatnonzero(occupied.any(axis=0))
     if not len(rows) or rng.random() < 0.1:

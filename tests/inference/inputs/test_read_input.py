@@ -41,6 +41,8 @@ def test_a_label_map_is_refused_if_named_and_otherwise_left_out(tmp_path, dtype,
         (lambda hu: ((hu - hu.mean()) / hu.std()).astype(np.float32), "are normalised, not HU"),
         (lambda hu: (np.clip((hu + 160) / 400, 0, 1) * 255).astype(np.uint8), "from 0 to 255 are grey levels"),
         (lambda hu: (hu + 1024).clip(0), "the rescale intercept is missing"),
+        (lambda hu: np.full_like(hu, -1000), "from -1000 to -1000 are all those of air"),
+        (lambda hu: hu.clip(-1024, -950) - (hu % 9), "are all those of air"),
     ],
 )
 def test_values_that_cannot_be_hu_are_refused(tmp_path, hu, change, reason):
@@ -91,3 +93,8 @@ def test_subfolders_of_a_series_are_not_read(tmp_path):
     tiny.write_dicom(tmp_path / "ct")
     tiny.write_dicom(tmp_path / "ct" / "other", seed=1)
     assert read(tmp_path / "ct") == (True, [])
+
+
+def test_a_single_slice_is_refused(tmp_path, hu):
+    with pytest.raises(UserError, match=rf"ct.nii has {hu.shape[0]}x{hu.shape[1]}x1 voxels, one slice"):
+        read(tiny.save(tmp_path / "ct.nii", hu[:, :, 20:21]))

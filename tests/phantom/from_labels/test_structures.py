@@ -63,5 +63,5 @@ def test_the_user_can_say_what_a_structure_is_made_of(own):
 
 
 def test_a_tissue_that_does_not_exist_is_refused():
-    with pytest.raises(UserError, match=r"x makes psoas of 'meat', which is unknown; name a tissue"):
+    with pytest.raises(UserError, match=r"x states that psoas is made of 'meat', which is unknown; name a tissue"):
         tissue_of(["psoas"], {"psoas": "meat"}, "x")

@@ -1,0 +1,200 @@
+"""Segment CTs from Python: `segment.load` and what it returns.
+
+torch and the packages of images are imported when a checkpoint is loaded, so that `import segment` is fast.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
+
+from segment.errors import UserError
+
+if TYPE_CHECKING:
+    import nibabel
+    import numpy as np
+    import SimpleITK
+
+    from segment.checkpoint.load_ensemble import Ensemble
+    from segment.io.scan import Scan
+
+Mask = TypeVar("Mask")
+PathLike: TypeAlias = str | Path
+
+
+def load(
+    ckpt: PathLike | Sequence[PathLike] = "starter",
+    *,
+    device: str = "auto",
+    engine: str = "auto",
+    organs: Sequence[str] | None = None,
+    trust: Sequence[str] = (),
+) -> "Predictor":
+    """Load a checkpoint, or several whose probabilities are averaged.
+
+    Loading never runs code from a checkpoint.
+
+    Args:
+        ckpt: A file of `segment train` or `segment export`, a glob, or a list of them. `starter` loads the weights of
+            the package, which were trained on synthetic CTs only and are for research.
+        device: `auto`, `cpu`, `cuda` or `cuda:<n>`.
+        engine: `auto`, `torch`, `onnx` or `openvino`, as in `segment predict` for a single CT.
+        organs: Organs to segment, with their usual values in the mask. None: all organs of the checkpoint.
+        trust: Modules whose classes the checkpoint may use, in addition to those of this package.
+
+    Raises:
+        UserError: When a checkpoint is missing or damaged or names a class that is not trusted, the checkpoints differ
+            in more than their training, an organ is not one of the checkpoint, or there is no such device or engine.
+    """
+    from segment.build import device as find_device
+    from segment.checkpoint import load_ensemble
+    from segment.inference.engines.choose import choose
+    from segment.inference.outputs.organ_numbers import organ_numbers
+
+    given = str(ckpt) if isinstance(ckpt, str | Path) else list(map(str, ckpt))
+    choice = choose(engine, device, load_ensemble.names_exported(given), find_device)
+    trained = load_ensemble.load(given, trust, exported=True)
+    numbers = organ_numbers(trained.organs, organs)
+    trained.to(choice.device)
+    choice.equip([member.segmenter for member in trained.members])
+    return Predictor(trained, numbers)
+
+
+class Predictor:
+    """Segments CTs; `segment.load` makes one. A call at a time.
+
+    Attributes:
+        numbers: Value in the mask of every organ.
+    """
+
+    def __init__(self, trained: "Ensemble", numbers: Mapping[str, int]) -> None:
+        self._trained = trained
+        self.numbers = dict(numbers)
+
+    @property
+    def organs(self) -> list[str]:
+        """Names of the organs."""
+        return list(self.numbers)
+
+    @overload
+    def __call__(
+        self, ct: PathLike, *, series: str | None = None, straighten: bool = False
+    ) -> "Prediction[nibabel.Nifti1Image]": ...
+    @overload
+    def __call__(self, ct: "np.ndarray", affine: "np.ndarray") -> "Prediction[np.ndarray]": ...
+    @overload
+    def __call__(self, ct: "nibabel.spatialimages.SpatialImage | SimpleITK.Image") -> "Prediction[Any]": ...
+    def __call__(
+        self, ct: Any, affine: "np.ndarray | None" = None, *, series: str | None = None, straighten: bool = False
+    ) -> "Prediction[Any]":
+        """Segment a CT, as `segment predict` does. Other arguments than the CT are refused where they mean nothing.
+
+        Args:
+            ct: A path (NIfTI, NRRD, MetaImage, or a folder with a DICOM series), an image of nibabel or SimpleITK, or
+                an array (I,J,K). Its values are HU.
+            affine: (4,4) voxel → mm in RAS+, as in nibabel; needed for an array, and only for one.
+            series: UID of the DICOM series to read from a folder. None reads the axial CT with the most slices.
+            straighten: Whether to resample a DICOM series with a gantry tilt or uneven slice distances. The mask is
+                then on the grid of the resampled CT, `Prediction.affine`.
+
+        Raises:
+            UserError: When the CT cannot be read, cannot be in HU, is not one 3D volume or has no usable geometry.
+        """
+        from segment.inference.inputs.from_memory import read_path, scan_of
+        from segment.inference.outputs.organ_numbers import keep_organs
+        from segment.inference.outputs.to_memory import mask_like
+
+        _check_arguments(ct, affine, series is not None or straighten)
+        is_path = isinstance(ct, str | Path)
+        scan = read_path(Path(ct), series, straighten) if is_path else scan_of(ct, affine)
+        classes = keep_organs(self._trained.segmenter(scan), self.numbers)
+        return Prediction(mask_like(ct, classes, scan), classes, self.numbers, scan)
+
+
+@dataclass(frozen=True)
+class Prediction(Generic[Mask]):
+    """The mask of a CT.
+
+    Attributes:
+        mask: The mask in the kind of the CT: an image of SimpleITK, an array, and otherwise an image of nibabel. It has
+            the shape and the geometry of the CT; its values are those of `numbers`, and 0 elsewhere.
+        classes: The same values as an array (I,J,K), uint8.
+        numbers: Value in the mask of every organ.
+    """
+
+    mask: Mask
+    classes: "np.ndarray"
+    numbers: Mapping[str, int]
+    _scan: "Scan"
+
+    def __repr__(self) -> str:
+        volumes = ", ".join(f"{organ} {ml:.1f} mL" for organ, ml in self.volumes_ml.items())
+        return f"Prediction({volumes})"
+
+    @property
+    def organs(self) -> list[str]:
+        """Names of the organs, also of those that the mask does not have."""
+        return list(self.numbers)
+
+    @property
+    def affine(self) -> "np.ndarray":
+        """(4,4) voxel → mm in RAS+ of `classes`."""
+        return self._scan.affine
+
+    @property
+    def volumes_ml(self) -> dict[str, float]:
+        """Volume of every organ in mL: the number of its voxels times the volume of a voxel."""
+        from segment.metrics.organ_measures import organ_volumes_ml
+
+        return organ_volumes_ml(self.classes, self.affine, self.numbers)
+
+    def organ(self, name: str) -> "np.ndarray":
+        """The mask of one organ: bool (I,J,K).
+
+        Raises:
+            UserError: When there is no such organ.
+        """
+        from segment.inference.outputs.organ_numbers import organ_numbers
+
+        organ_numbers(self.organs, [name])  # refuses an unknown name
+        mask: np.ndarray = self.classes == self.numbers[name]
+        return mask
+
+    def report(self) -> dict[str, Any]:
+        """What `segment predict` writes into report.json about the organs: docs/predict.md lists the fields."""
+        from segment.inference.outputs.default_anatomy import default_anatomy
+        from segment.inference.outputs.report import measure
+
+        return measure(self._scan, self.classes, self.numbers, default_anatomy())
+
+    def save(self, path: PathLike) -> None:
+        """Write the mask with the geometry of the CT. The write is atomic, and replaces a file.
+
+        Args:
+            path: `.nii.gz`, `.nii`, `.nrrd` or `.mha`; or `.dcm` for a DICOM segmentation of a CT that was read from a
+                folder, with the patient's name, as the standard demands. That needs `pip install 'segment[dicom]'`.
+
+        Raises:
+            UserError: When the name has none of these endings, or the CT cannot have a mask in this format.
+        """
+        from segment.inference.outputs.to_memory import save_mask
+
+        save_mask(Path(path), self.classes, self._scan, self.numbers)
+
+
+def _check_arguments(ct: Any, affine: Any, of_series: bool) -> None:  # noqa: ANN401
+    """Refuse an array without an affine, and arguments that do not belong to the CT.
+
+    Raises:
+        UserError: With the argument.
+    """
+    is_array = type(ct).__name__ == "ndarray"
+    if is_array and affine is None:
+        msg = "an array needs affine=, its (4,4) matrix from voxels to mm (RAS+, as in nibabel)"
+        raise UserError(msg)
+    if not is_array and affine is not None:
+        msg = f"affine= belongs to an array, but the CT is a {type(ct).__name__}, which has its own; leave it out"
+        raise UserError(msg)
+    if of_series and not isinstance(ct, str | Path):
+        msg = f"series= and straighten= belong to a folder, but the CT is a {type(ct).__name__}; leave them out"
+        raise UserError(msg)

@@ -1,0 +1,281 @@
+"""The files that `segment predict` writes beside the masks."""
+
+import csv
+import hashlib
+import json
+
+import nibabel as nib
+import numpy as np
+import psutil
+import pytest
+import tiny
+from dicom_files import PATIENT
+from run_commands import config
+
+from segment.commands import predict as module
+from segment.commands.predict import predict
+from segment.commands.predict_batch import Batch
+from segment.errors import UserError
+from segment.io.dicom_seg import read_dicom_seg
+from segment.io.read import read_ct
+
+# Type 2 attributes, as a scanner writes them.
+STUDY = {"StudyDate": "20200102", "StudyTime": "1200", "AccessionNumber": "A-4711", "SeriesDescription": "Doe^Jane"}
+
+
+@pytest.fixture
+def ckpt(tmp_path):
+    return tiny.write_checkpoint(tmp_path / "best.ckpt")
+
+
+@pytest.fixture
+def run(ckpt, tmp_path):
+    """Run `segment predict` with the output `masks`, without pictures."""
+
+    def call(given, *overrides):
+        arguments = [f"ckpt={ckpt}", f"input={given}", f"output={tmp_path / 'masks'}", "pictures=false", *overrides]
+        predict(config("predict", *arguments))
+
+    return call
+
+
+def read(path):
+    return json.loads(path.read_text())
+
+
+def classes(path):
+    return np.asarray(nib.load(path).dataobj)
+
+
+def names(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_report_has_the_measurements_of_every_organ(run, tmp_path):
+    hu, _ = tiny.body()
+    source = tiny.save(tmp_path / "cts" / "p1" / "ct.nii.gz", hu)
+    tiny.save(tmp_path / "cts" / "p2" / "ct.nii.gz", tiny.body(1)[0])
+    run(tmp_path / "cts")
+    report = read(tmp_path / "masks" / "p1" / "ct_report.json")
+    assert report["case"] == "p1/ct"
+    assert report["input"] == {
+        "path": "p1/ct.nii.gz",
+        "files": 1,
+        "bytes": source.stat().st_size,
+        "sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
+    }
+    assert (report["shape"], report["spacing_mm"]) == ([24, 14, 12], [2.0, 3.0, 5.0])
+    liver, spleen = report["organs"]
+    assert (liver["organ"], liver["number"], spleen["organ"], spleen["number"]) == ("liver", 1, "spleen", 2)
+    assert (liver["volume_ml"], liver["hu_mean"], liver["hu_sd"]) == pytest.approx((5.4, tiny.LIVER, 0))
+    assert liver["surface_cm2"] > 10
+    assert liver["flags"] == ["volume: 5.4 mL, plausible are 500 to 4500 mL"]
+    with (tmp_path / "masks" / "volumes.csv").open(newline="") as file:
+        rows = {(row["case"], row["organ"]): row for row in csv.DictReader(file)}
+    assert set(rows) == {(case, organ) for case in ("p1/ct", "p2/ct") for organ in ("liver", "spleen")}
+    assert float(rows["p1/ct", "liver"]["surface_cm2"]) == liver["surface_cm2"]
+    assert rows["p1/ct", "liver"]["flags"] == liver["flags"][0]
+
+
+def test_plausible_volumes_are_options(run, tmp_path):
+    tiny.save(tmp_path / "ct.nii.gz", tiny.body()[0])
+    run(tmp_path / "ct.nii.gz", "anatomy.volume_ml.liver=[1,10]")
+    assert read(tmp_path / "masks" / "ct_report.json")["organs"][0]["flags"] == []
+
+
+def test_organs_can_be_chosen_and_keep_their_numbers(run, tmp_path):
+    hu, expected = tiny.body()
+    tiny.save(tmp_path / "ct.nii.gz", hu)
+    run(tmp_path / "ct.nii.gz", "organs=[spleen]", "organ_files=true")
+    masks = tmp_path / "masks"
+    assert np.array_equal(classes(masks / "ct_seg.nii.gz"), np.where(expected == 2, 2, 0))
+    assert [organ["organ"] for organ in read(masks / "ct_report.json")["organs"]] == ["spleen"]
+    assert read(masks / "manifest.json")["organs"] == {"spleen": 2}
+    assert not (masks / "ct_seg_liver.nii.gz").exists()
+
+
+@pytest.mark.parametrize(
+    ("organs", "message"),
+    [
+        ("[liver,splen]", r"^the checkpoint does not segment 'splen'; did you mean spleen\?$"),
+        ("[femur]", r"^the checkpoint does not segment 'femur'; choose some of liver, spleen$"),
+        ("[]", r"^organs=\[\] chooses no organ; choose some of liver, spleen"),
+    ],
+)
+def test_unknown_organs_are_refused_before_anything_is_written(run, tmp_path, organs, message):
+    tiny.save(tmp_path / "ct.nii.gz", tiny.body()[0])
+    with pytest.raises(UserError, match=message):
+        run(tmp_path / "ct.nii.gz", f"organs={organs}")
+    assert not (tmp_path / "masks").exists()
+
+
+def test_masks_of_other_organs_are_not_mixed(run, tmp_path):
+    for name in "ab":
+        tiny.save(tmp_path / "cts" / f"{name}.nii.gz", tiny.body()[0])
+    run(tmp_path / "cts" / "a.nii.gz", "organs=[liver]")
+    with pytest.raises(UserError, match=r"were made with organs=\[liver\], not organs=\[liver,spleen\]; choose"):
+        run(tmp_path / "cts", "resume=true")
+    run(tmp_path / "cts", "organs=[liver]", "resume=true")
+    with pytest.raises(UserError, match=r"were made with organs=\[liver\], not organs=\[liver,spleen\]"):
+        run(tmp_path / "cts" / "a.nii.gz", "overwrite=true")  # the mask of b would stay
+    run(tmp_path / "cts", "overwrite=true")
+    run(tmp_path / "cts", "organs=[spleen,liver]", "resume=true")
+    assert set(np.unique(classes(tmp_path / "masks" / "a_seg.nii.gz"))) == {0, 1, 2}
+
+
+def test_every_organ_has_its_own_file_on_the_grid_of_the_ct(run, tmp_path):
+    hu, expected = tiny.body()
+    source = nib.load(tiny.save(tmp_path / "cts" / "ct.nii.gz", hu))
+    run(tmp_path / "cts", "organ_files=true")
+    masks = tmp_path / "masks"
+    for number, organ in enumerate(tiny.ORGANS, start=1):
+        one = nib.load(masks / f"ct_seg_{organ}.nii.gz")
+        assert np.array_equal(np.asarray(one.dataobj), expected == number)
+        assert np.array_equal(one.affine, source.affine)
+    assert read(masks / "ct_report.json")["files"] == [
+        "ct_seg.nii.gz",
+        "ct_seg_liver.nii.gz",
+        "ct_seg_spleen.nii.gz",
+    ]
+    run(tmp_path / "cts", "overwrite=true")  # without organ_files, so that no old file stays
+    assert not list(masks.glob("ct_seg_*"))
+
+
+def test_files_of_organs_beside_their_ct_are_no_inputs(run, tmp_path, capsys):
+    tiny.save(tmp_path / "masks" / "ct.nii.gz", tiny.body()[0])
+    run(tmp_path / "masks", "organ_files=true", "resume=true")
+    run(tmp_path / "masks", "organ_files=true", "overwrite=true")
+    line = "3 left out (ct_seg.nii.gz, ct_seg_liver.nii.gz, ct_seg_spleen.nii.gz): has the name of a mask or"
+    assert line in capsys.readouterr().out
+
+
+def test_a_later_call_adds_what_is_missing_to_kept_masks(run, tmp_path, monkeypatch):
+    """The network does not run again."""
+    tiny.write_dicom(tmp_path / "cts" / "a", **STUDY)
+    tiny.save(tmp_path / "cts" / "b.nii.gz", tiny.body(1)[0])
+    run(tmp_path / "cts")
+    masks = tmp_path / "masks"
+    before = (masks / "a_seg.nii.gz").stat().st_mtime_ns
+    monkeypatch.setattr(module.ensemble.Ensemble, "segmenter", None)
+    (masks / "b_report.json").unlink()
+    (masks / "volumes.csv").write_text("case,organ,volume_ml\na,liver,1\n")  # of an older version
+    run(tmp_path / "cts", "organ_files=true", "dicom_seg=true", "resume=true")
+    assert (masks / "a_seg.nii.gz").stat().st_mtime_ns == before
+    added = ["a_seg.dcm", "a_seg_liver.nii.gz", "a_seg_spleen.nii.gz", "b_report.json", "b_seg_liver.nii.gz"]
+    assert set(added) <= set(names(masks))
+    assert np.array_equal(classes(masks / "b_seg_liver.nii.gz"), tiny.body(1)[1] == 1)
+    with (masks / "volumes.csv").open(newline="") as file:
+        assert sorted(row["case"] for row in csv.DictReader(file)) == ["a", "a", "b", "b"]
+    run(tmp_path / "cts", "organ_files=true", "dicom_seg=true", "resume=true")
+    assert {case["state"] for case in read(masks / "manifest.json")["cases"]} == {"kept"}
+
+
+def test_dicom_series_have_segmentations(run, tmp_path, caplog):
+    folder = tiny.write_dicom(tmp_path / "cts" / "a", **STUDY)
+    tiny.save(tmp_path / "cts" / "b.nii.gz", tiny.body()[0])
+    run(tmp_path / "cts", "dicom_seg=true", "organs=[spleen]")
+    masks = tmp_path / "masks"
+    (found,) = read_dicom_seg(masks / "a_seg.dcm", read_ct(folder)).items()
+    assert found[0] == "spleen"
+    assert np.array_equal(found[1], tiny.body()[1] == 2)
+    assert not (masks / "b_seg.dcm").exists()
+    reasons = {case["case"]: case["not_written"] for case in read(masks / "manifest.json")["cases"]}
+    assert reasons == {"a": {}, "b": {"dicom_seg": "not a DICOM series"}}
+    assert "b.nii.gz has no DICOM segmentation: not a DICOM series" in caplog.text
+
+
+def test_without_highdicom_a_segmentation_is_refused_at_once(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "has_highdicom", lambda: False)
+    with pytest.raises(UserError, match=r"dicom_seg=true needs the package highdicom; install it with pip install"):
+        run(tmp_path / "nothing", "dicom_seg=true")
+
+
+def test_the_manifest_says_what_became_of_every_input(run, ckpt, tmp_path):
+    folder, masks = tmp_path / "cts", tmp_path / "masks"
+    tiny.write_dicom(folder / "a", **STUDY)
+    tiny.write_dicom(tmp_path / "other", SeriesInstanceUID="1.2.3.5", count=4, **STUDY)
+    for path in (tmp_path / "other").iterdir():
+        path.rename(folder / "a" / f"other{path.name}")
+    (folder / "b.nii.gz").write_bytes(b"damaged")
+    (folder / "notes.txt").touch()
+    with pytest.raises(UserError, match="1 of 2 failed"):
+        run(folder, "dicom_seg=true")
+    manifest = read(masks / "manifest.json")
+    assert (manifest["command"], manifest["state"], manifest["device"]) == ("segment predict", "failed", "cpu")
+    assert manifest["checkpoints"] == [
+        {"name": "best.ckpt", "sha256": hashlib.sha256(ckpt.read_bytes()).hexdigest()},
+    ]
+    assert manifest["options"]["dicom_seg"] is True
+    assert {"torch", "nibabel", "highdicom"} <= set(manifest["packages"])
+    one, two = manifest["cases"]
+    assert (one["case"], one["state"], one["input"]["files"]) == ("a", "done", 12)
+    hashes = sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in (folder / "a").glob("0*"))
+    assert one["input"]["sha256"] == hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+    assert 0 < one["seconds"] <= manifest["seconds"] + 0.1
+    assert (two["case"], two["state"], two["input"]) == ("b", "failed", {"path": "b.nii.gz"})
+    assert two["reason"].startswith("cannot read b.nii.gz: it is damaged")
+    left_out = {entry["name"]: entry for entry in manifest["left_out"]}
+    assert left_out["notes.txt"]["expected"] is True
+    assert any(name.startswith("a: 1.2.3.5 (4 slices") for name in left_out)
+
+
+def test_the_manifest_and_the_reports_name_no_patient_and_no_folder_of_the_machine(run, tmp_path):
+    tiny.write_dicom(tmp_path / "cts" / "a", **STUDY)
+    tiny.write_dicom(tmp_path / "cts" / "b", **STUDY)
+    for number, path in enumerate(tiny.write_dicom(tmp_path / "more", SeriesInstanceUID="1.2.3.5", **STUDY).iterdir()):
+        path.rename(tmp_path / "cts" / "b" / f"more{number}")
+    with pytest.raises(UserError, match="2 axial CT series of the same size"):  # with their descriptions
+        run(tmp_path / "cts", "dicom_seg=true")
+    for name in names(tmp_path / "masks"):
+        if not name.endswith(".dcm"):
+            content = (tmp_path / "masks" / name).read_bytes()
+            for secret in (*PATIENT.values(), str(tmp_path), STUDY["AccessionNumber"]):
+                assert secret.encode() not in content, name
+
+
+def test_an_interrupted_call_says_so(run, tmp_path, monkeypatch):
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    for name in "ab":
+        tiny.save(tmp_path / "cts" / f"{name}.nii.gz", tiny.body()[0])
+    run(tmp_path / "cts" / "a.nii.gz")
+    monkeypatch.setattr("segment.commands.predict_batch.write_mask", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "cts", "resume=true")
+    manifest = read(tmp_path / "masks" / "manifest.json")
+    assert manifest["state"] == "interrupted"
+    assert [(case["case"], case["state"]) for case in manifest["cases"]] == [("a", "kept")]
+
+
+def test_a_mask_whose_ct_was_replaced_is_not_completed(run, tmp_path):
+    tiny.save(tmp_path / "ct.nii.gz", tiny.body()[0])
+    run(tmp_path / "ct.nii.gz")
+    tiny.save(tmp_path / "ct.nii.gz", tiny.body()[0][:, 1:])
+    with pytest.raises(UserError, match="resample the label onto the CT's grid"):
+        run(tmp_path / "ct.nii.gz", "resume=true", "organ_files=true")
+
+
+def _all_liver(scan):
+    return np.ones(scan.data.shape, np.uint8)
+
+
+def test_memory_does_not_grow_with_the_number_of_scans(run, tmp_path, monkeypatch):
+    """Scan and mask have 8 MB; ten of them would be more than what is allowed. The network is left out."""
+    hu = np.tile(tiny.body()[0], (8, 10, 8))
+    monkeypatch.setattr(module.ensemble.Ensemble, "segmenter", staticmethod(_all_liver))
+    for number in range(24):
+        (tmp_path / "cts").mkdir(exist_ok=True)
+        path = tmp_path / "cts" / f"{number:02d}.nii"
+        path.hardlink_to(tmp_path / "cts" / "00.nii") if number else tiny.save(path, hu)
+    memory = []
+
+    def segment(batch, item, work=Batch.segment):
+        text = work(batch, item)
+        memory.append(psutil.Process().memory_info().rss / 2**20)
+        return text
+
+    monkeypatch.setattr(Batch, "segment", segment)
+    run(tmp_path / "cts")
+    assert len(memory) == 24
+    assert max(memory[4:]) - max(memory[:4]) < 80
