@@ -1,6 +1,5 @@
 """`segment export`: write a checkpoint as one file that runs without PyTorch."""
 
-import shutil
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,16 +11,15 @@ from segment.checkpoint.load import load_model
 from segment.checkpoint.starter import checkpoint_path
 from segment.commands.command import hydra_command
 from segment.errors import UserError
-from segment.exported import write
+from segment.exported import script, write
 from segment.exported.read import SUFFIX, is_exported
-from segment.files import atomic_write
+from segment.files import atomic_write, write_text
 from segment.inference.engines.choose import FOR_CHECKPOINT
 from segment.io.read import read_ct
 from segment.io.scan import Scan, geometry_header
 from segment.phantom.case import synthesise_case
 from segment.runtime.cores import allowed_cores
 
-SCRIPT = "segment_onnx.py"  # written beside the file
 # The default CT: an upper abdomen that the starter weights have not seen.
 SEED, INDEX, SHAPE, VIEW = 1, 0, (112, 112, 80), "abdomen"
 
@@ -47,13 +45,13 @@ def export(cfg: DictConfig) -> None:
     verify.check(agreement)
     with atomic_write(output) as temporary:
         temporary.write_bytes(write.with_description(network, description, agreement.least))
-    with atomic_write(output.parent / SCRIPT) as temporary:
-        shutil.copyfile(_script(), temporary)
+    for name, text in script.files().items():
+        write_text(output.parent / name, text)
     print(f"agreement with the checkpoint on {cfg.input or 'a synthetic CT'}, {scan.data.size:,} voxels:")
     _print_agreement("segment predict", agreement.predict, agreement.voxels[0])
-    _print_agreement(SCRIPT, agreement.script, agreement.voxels[1])
+    _print_agreement(script.SCRIPT, agreement.script, agreement.voxels[1])
     print(f"{output} has {output.stat().st_size / 1e6:.1f} MB; run it by `segment predict ckpt={output}`,")
-    print(f"or without segment and PyTorch by `python {output.parent / SCRIPT} {output} ct.nii.gz mask.nii.gz`")
+    print(f"or without segment and PyTorch by `python {output.parent / script.SCRIPT} {output} ct.nii.gz mask.nii.gz`")
 
 
 def _print_agreement(name: str, scores: Mapping[str, float | None], differing: int) -> None:
@@ -73,17 +71,14 @@ def _check(cfg: DictConfig, output: Path) -> None:
     if is_exported(cfg.ckpt):
         msg = f"ckpt={cfg.ckpt} is an exported file already; give a checkpoint"
         raise UserError(msg)
-    script = output.parent / SCRIPT
     existing = [output] * output.exists()
-    if script.exists() and script.read_bytes() != _script().read_bytes():
-        existing.append(script)
+    for name, text in script.files().items():
+        beside = output.parent / name
+        if beside.exists() and beside.read_text(encoding="utf-8") != text:
+            existing.append(beside)
     if existing and not cfg.overwrite:
         msg = f"{existing[0]} exists; choose another output, or overwrite=true"
         raise UserError(msg)
-
-
-def _script() -> Path:
-    return Path(write.__file__).with_name(SCRIPT)
 
 
 def _synthetic() -> Scan:

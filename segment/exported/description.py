@@ -12,6 +12,7 @@ from segment.exported.steps import Step
 FORMAT, VERSION, KEY = "segment.exported", 1, "segment"  # as in segment_onnx.py; KEY is that of the metadata
 LONGEST = 1_000_000  # characters
 MOST_ORGANS = 255  # masks are uint8
+MOST_STEPS = 20
 # Organs become parts of file names and tables.
 _ORGAN = re.compile(r"[A-Za-z0-9][\w .()+-]{0,63}")
 
@@ -102,6 +103,33 @@ def _is_step(step: Any) -> bool:  # noqa: ANN401
     return all(_is_plain(value) for key, value in step.items() if key != "name")
 
 
+def _is_postprocessing(value: Any) -> bool:  # noqa: ANN401
+    """Whether a value is None, a step, or the steps of `CleanUp` with plain arguments."""
+    if value is None or _is_step(value):
+        return True
+    if not isinstance(value, dict) or value.keys() != {"name", "steps", "left_out"} or value["name"] != "clean_up":
+        return False
+    steps = value["steps"]
+    if not isinstance(steps, list) or len(steps) > MOST_STEPS or not _is_nested(value["left_out"]):
+        return False
+    for step in steps:
+        if not isinstance(step, dict) or step.keys() != {"name", "kind", "arguments"}:
+            return False
+        if not all(isinstance(step[key], str) for key in ("name", "kind")) or not _is_nested(step["arguments"]):
+            return False
+    return True
+
+
+def _is_nested(value: Any, depth: int = 3) -> bool:  # noqa: ANN401
+    """Whether a value consists of numbers, names of organs, and lists and dictionaries of these."""
+    if isinstance(value, str):
+        return _ORGAN.fullmatch(value) is not None
+    if isinstance(value, list | dict):
+        items = [*value.keys(), *value.values()] if isinstance(value, dict) else value
+        return depth > 0 and len(items) <= 2 * MOST_ORGANS and all(_is_nested(item, depth - 1) for item in items)
+    return _is_number(value)
+
+
 def _are_organs(value: Any) -> bool:  # noqa: ANN401
     if not isinstance(value, list) or not all(isinstance(organ, str) and _ORGAN.fullmatch(organ) for organ in value):
         return False
@@ -114,10 +142,10 @@ def _are_numbers(value: Any) -> bool:  # noqa: ANN401
 
 _VALID: dict[str, Any] = {
     "organs": _are_organs,
-    "preprocess": lambda value: isinstance(value, list) and len(value) <= 20 and all(map(_is_step, value)),
+    "preprocess": lambda value: isinstance(value, list) and len(value) <= MOST_STEPS and all(map(_is_step, value)),
     "patch_size": lambda value: _is_size(value) and 0 not in value,
     "overlap": _is_size,
-    "postprocess": lambda value: value is None or _is_step(value),
+    "postprocess": _is_postprocessing,
     "tolerance_mm": _are_numbers,
     "source": lambda value: isinstance(value, dict) and all(isinstance(text, str) for text in value.values()),
     "agreement": lambda value: isinstance(value, dict) and all(v is None or _is_number(v) for v in value.values()),

@@ -67,7 +67,7 @@ def parse_exported(content: bytes) -> ExportedModel:
         ExportedNetwork(content, description.patch_size),
         build_preprocessing(description.preprocess),
         _inferer(description),
-        build_postprocessing(description.postprocess),
+        build_postprocessing(description.postprocess, description.organs),
         1 + len(description.organs),
     )
     config = {

@@ -53,10 +53,7 @@ def segment(hu: np.ndarray, affine: np.ndarray, session: Session, recipe: dict[s
     logits = run_windows(image, session, recipe["patch_size"], recipe["overlap"])
     turn = nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), stored)
     mask: np.ndarray = nib.orientations.apply_orientation(restore(logits, np.linalg.inv(grid) @ own, size), turn)
-    clean = recipe["postprocess"]
-    if clean:
-        mask = POSTPROCESS[clean["name"]](mask, clean["min_share"])
-    return np.ascontiguousarray(mask)
+    return np.ascontiguousarray(postprocess(mask, affine, recipe["organs"], recipe["postprocess"]))
 
 
 def weights(n: int, positions: np.ndarray, width: float = 1.0) -> np.ndarray:
@@ -136,6 +133,21 @@ def restore(logits: np.ndarray, mapping: np.ndarray, size: tuple[int, ...]) -> n
     return mask
 
 
+def postprocess(mask: np.ndarray, affine: np.ndarray, organs: list[str], recipe: dict[str, Any] | None) -> np.ndarray:
+    """Clean a mask (I,J,K) on the CT's grid as the recipe says."""
+    if recipe is None:
+        return mask
+    if recipe["name"] == "keep_largest":
+        return keep_largest(mask, recipe["min_share"])
+    import segment_clean_up as parts  # the file beside this script
+
+    kinds = {kind.__name__: kind for kind in (parts.RemoveMisplaced, parts.RemoveFragments)}
+    kinds |= {kind.__name__: kind for kind in (parts.RemoveSmall, parts.FillHoles)}
+    steps = {step["name"]: kinds[step["kind"]](**step["arguments"]) for step in recipe["steps"]}
+    result: np.ndarray = parts.CleanUp(organs, steps, recipe["left_out"])(mask, affine)
+    return result
+
+
 def keep_largest(mask: np.ndarray, min_share: float) -> np.ndarray:
     """Keep the largest connected piece of each organ, and pieces of at least this share of its voxels."""
     result = np.zeros_like(mask)
@@ -155,7 +167,6 @@ PREPROCESS: dict[str, Any] = {
     "rescale": lambda x, grid, low, high: ((x - x.min()) / (x.max() - x.min()) * (high - low) + low, grid),
     "z_normalize": lambda image, grid: ((image - image.mean()) / image.std(ddof=1), grid),
 }
-POSTPROCESS: dict[str, Any] = {"keep_largest": keep_largest}
 
 
 def main() -> None:

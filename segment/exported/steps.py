@@ -4,12 +4,14 @@ An exported file can only name the steps of this module, so it cannot make a pro
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torchio as tio
 
 from segment.errors import UserError
-from segment.inference.postprocess import KeepLargest
+from segment.inference.postprocess.clean_up import CleanUp, KeepLargest
+from segment.inference.postprocess.place import WIDER, RemoveMisplaced
+from segment.inference.postprocess.steps import FillHoles, RemoveFragments, RemoveSmall
 from segment.inference.segmenter import PostProcess
 from segment.preprocess.normalize import Standardize, WindowHU
 from segment.preprocess.resample import Resample
@@ -24,7 +26,7 @@ _BUILD: Mapping[str, Callable[..., Any]] = {
     "rescale": lambda low, high: tio.RescaleIntensity((low, high)),
     "z_normalize": lambda: tio.ZNormalization(),
 }
-_BUILD_POSTPROCESSING: Mapping[str, Callable[..., Any]] = {"keep_largest": lambda min_share: KeepLargest(min_share)}
+_KINDS = {kind.__name__: kind for kind in (RemoveMisplaced, RemoveFragments, RemoveSmall, FillHoles)}  # of `CleanUp`
 
 
 def describe_preprocessing(transform: tio.Transform) -> list[Step]:
@@ -69,14 +71,41 @@ def describe_postprocessing(postprocess: PostProcess | None) -> Step | None:
     """The post-processing in plain values.
 
     Raises:
-        UserError: When it cannot be exported.
+        UserError: When it, or one of its steps, cannot be exported.
     """
     if postprocess is None:
         return None
     if type(postprocess) is KeepLargest:
         return {"name": "keep_largest", "min_share": float(postprocess.min_share)}
-    msg = f"the post-processing is {type(postprocess).__name__}; exported files know KeepLargest only"
-    raise UserError(msg)
+    if type(postprocess) is not CleanUp:
+        msg = f"the post-processing is {type(postprocess).__name__}; exported files know CleanUp and KeepLargest"
+        raise UserError(msg)
+    steps = []
+    for name, step in postprocess.steps.items():
+        kind = type(step).__name__
+        if _KINDS.get(kind) is not type(step):
+            msg = f"the post-processing has {kind}, which cannot be exported; exported files know {', '.join(_KINDS)}"
+            raise UserError(msg)
+        steps.append({"name": name, "kind": kind, "arguments": _plain(_arguments(step))})
+    left_out = {name: organs for name, organs in postprocess.left_out.items() if name in postprocess.steps}
+    return {"name": "clean_up", "steps": steps, "left_out": _plain(left_out)}
+
+
+def _arguments(step: Any) -> Step:  # noqa: ANN401
+    """The arguments of a step of `CleanUp`, which it keeps under their names."""
+    arguments = dict(vars(step))
+    if isinstance(step, RemoveMisplaced):
+        arguments["spread_mm"] = step.spread_mm / WIDER
+    return arguments
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    """Dictionaries, lists and numbers for JSON."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if hasattr(value, "tolist"):  # NumPy
+        return value.tolist()
+    return [_plain(item) for item in value] if isinstance(value, Sequence) and not isinstance(value, str) else value
 
 
 def build_preprocessing(steps: Sequence[Step]) -> tio.Compose:
@@ -88,13 +117,20 @@ def build_preprocessing(steps: Sequence[Step]) -> tio.Compose:
     return tio.Compose([_build(step, _BUILD) for step in steps])
 
 
-def build_postprocessing(step: Step | None) -> PostProcess | None:
+def build_postprocessing(step: Step | None, organs: Sequence[str]) -> PostProcess | None:
     """The post-processing of a step; None for none.
 
     Raises:
         UserError: As `build_preprocessing`.
     """
-    return None if step is None else _build(step, _BUILD_POSTPROCESSING)
+    if step is None:
+        return None
+    if step["name"] != "clean_up":
+        return cast(PostProcess, _build(step, {"keep_largest": lambda min_share: KeepLargest(min_share)}))
+    built = {}
+    for part in step["steps"]:
+        built[part["name"]] = _build({"name": part["kind"], **part["arguments"]}, _KINDS)
+    return CleanUp(organs, built, step["left_out"])
 
 
 def _build(step: Step, known: Mapping[str, Callable[..., Any]]) -> Any:  # noqa: ANN401
@@ -104,6 +140,6 @@ def _build(step: Step, known: Mapping[str, Callable[..., Any]]) -> Any:  # noqa:
         raise UserError(msg)
     try:
         return known[name](**{key: value for key, value in step.items() if key != "name"})
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, AttributeError) as error:
         msg = f"its step {name} has wrong arguments ({error}); export the checkpoint again"
         raise UserError(msg) from error

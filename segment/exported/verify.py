@@ -8,6 +8,7 @@ from segment.checkpoint.load import TrainedModel
 from segment.errors import UserError
 from segment.exported import segment_onnx
 from segment.exported.read import parse_exported
+from segment.exported.script import import_clean_up
 from segment.inference.engines.onnx_engine import OnnxEngine
 from segment.io.scan import Scan
 from segment.memory.measure import CPU
@@ -56,6 +57,7 @@ def verify(content: bytes, trained: TrainedModel, scan: Scan, threads: int) -> A
         raise UserError(msg)
     segmenter = parse_exported(content).segmenter
     segmenter.run = OnnxEngine(CPU, threads).prepare(segmenter.net, ())
+    import_clean_up()
     session, recipe = segment_onnx.load(content, threads)
     predicted, by_script = segmenter(scan), segment_onnx.segment(scan.data, scan.affine, session, recipe)
     return Agreement(

@@ -35,7 +35,7 @@ def run(ckpt, tmp_path):
 
 def test_the_exported_file_gives_the_masks_of_its_checkpoint(run, ckpt, tmp_path, capsys):
     path = run()
-    assert sorted(p.name for p in path.parent.iterdir()) == ["organs.onnx", "segment_onnx.py"]
+    assert sorted(p.name for p in path.parent.iterdir()) == ["organs.onnx", "segment_clean_up.py", "segment_onnx.py"]
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"agreement with the checkpoint on {tmp_path / 'ct.nii.gz'}, 4,032 voxels:"
     assert lines[1:3] == [

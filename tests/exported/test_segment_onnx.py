@@ -1,8 +1,8 @@
 """The stand-alone script gives the masks of the checkpoint, in a process that can import neither torch nor segment."""
 
+import functools
 import subprocess
 import sys
-from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -11,19 +11,28 @@ import tiny
 from scipy import ndimage
 
 from segment.checkpoint.load import load_model
-from segment.exported import description, read, segment_onnx, write
+from segment.exported import description, read, script, segment_onnx
 from segment.io.read import read_ct_file
 
-SCRIPT = Path(write.__file__).with_name("segment_onnx.py")
 # Importing torch, or anything of this package, fails as if it were not installed.
 WITHOUT_TORCH = (
     "import runpy, sys; sys.modules.update(dict.fromkeys(('torch', 'segment', 'torchio', 'monai'))); "
-    "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    "sys.argv = sys.argv[1:]; sys.path.insert(0, sys.argv[0].rpartition('/')[0]); "
+    "runpy.run_path(sys.argv[0], run_name='__main__')"
 )
 
 
-def run(*arguments):
-    command = [sys.executable, "-I", "-c", WITHOUT_TORCH, str(SCRIPT), *map(str, arguments)]
+@pytest.fixture
+def run(tmp_path):
+    """Run the script from a folder with nothing but its files."""
+    for name, text in script.files().items():
+        (tmp_path / "script").mkdir(exist_ok=True)
+        (tmp_path / "script" / name).write_text(text)
+    return functools.partial(_run, tmp_path / "script" / script.SCRIPT)
+
+
+def _run(path, *arguments):
+    command = [sys.executable, "-I", "-c", WITHOUT_TORCH, str(path), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
@@ -32,7 +41,7 @@ def segmenter(checkpoint):
     return load_model(checkpoint).segmenter
 
 
-def test_the_script_gives_the_mask_of_the_checkpoint(exported, segmenter, tmp_path):
+def test_the_script_gives_the_mask_of_the_checkpoint(exported, segmenter, run, tmp_path):
     """A scaled 4D file in another orientation, whose header names a patient, with noise in the CT."""
     hu, _ = tiny.body(1)
     noisy = hu + np.random.default_rng(0).integers(-60, 60, hu.shape)
@@ -63,7 +72,7 @@ def test_the_script_gives_the_mask_of_the_checkpoint(exported, segmenter, tmp_pa
     ]
 
 
-def test_other_files_end_in_one_line(exported, tmp_path):
+def test_other_files_end_in_one_line(exported, run, tmp_path):
     tiny.save(tmp_path / "4d.nii", np.zeros((4, 4, 4, 2), np.int16))
     ended = run(exported, tmp_path / "4d.nii", tmp_path / "mask.nii")
     assert ended.returncode == 1
@@ -118,7 +127,13 @@ def test_every_step_equals_that_of_the_package(exported, steps, shear):
     noise = ndimage.gaussian_filter(np.random.default_rng(0).normal(0, 1, (25, 30, 20)), 1.5)
     affine = np.array([[1.4, -0.5, shear, 3], [0.5, 1.6, shear, -7], [0, 0, 3.1, 11], [0, 0, 0, 1]])
     scan = read_back_scan(noise, affine)
-    recipe = {"preprocess": steps, "patch_size": [8, 8, 8], "overlap": [2, 2, 2], "postprocess": None}
+    recipe = {
+        "organs": ["liver", "spleen"],
+        "preprocess": steps,
+        "patch_size": [8, 8, 8],
+        "overlap": [2, 2, 2],
+        "postprocess": None,
+    }
     read_back.postprocess = None
     expected = read_back(scan)
     ours = segment_onnx.segment(scan.data, scan.affine, Session(), recipe)
