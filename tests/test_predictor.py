@@ -24,7 +24,9 @@ HU, CLASSES = tiny.body()
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    return segment.load(tiny.write_checkpoint(tmp_path_factory.mktemp("model") / "best.ckpt"), device="cpu")
+    return segment.load(
+        tiny.write_checkpoint(tmp_path_factory.mktemp("model") / "best.ckpt"), device="cpu", engine="torch"
+    )
 
 
 def itk_image(values=HU):

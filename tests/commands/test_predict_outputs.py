@@ -33,7 +33,14 @@ def run(ckpt, tmp_path):
     """Run `segment predict` with the output `masks`, without pictures."""
 
     def call(given, *overrides):
-        arguments = [f"ckpt={ckpt}", f"input={given}", f"output={tmp_path / 'masks'}", "pictures=false", *overrides]
+        arguments = [
+            f"ckpt={ckpt}",
+            f"input={given}",
+            f"output={tmp_path / 'masks'}",
+            "pictures=false",
+            "engine=torch",
+            *overrides,
+        ]
         predict(config("predict", *arguments))
 
     return call
