@@ -35,7 +35,7 @@ from race_child import MODULES
 from race_data import Scored, write_cases
 from race_job import Job
 from real_ct import add_arguments, real_cases
-from results import Row, draw_curves, facts, print_table, read_rows, score, write_facts, write_rows
+from results import Row, draw_curves, open_record, print_table, read_rows, score, write_json, write_rows
 
 HERE = Path(__file__).parent
 
@@ -44,8 +44,7 @@ def main() -> None:
     """Train, predict, score, and print the table."""
     args = parse(sys.argv[1:])
     out = args.out.resolve()
-    given = {key: value for key, value in vars(args).items() if key not in ("contenders", "case", "cache")}
-    state = check_settings(out / "race.json", facts(given))
+    record = open_record(out / "race.json", vars(args), free=("contenders",))
     real = real_cases(args.cache, args.case)
     data, scored = write_cases(out / "data", args.cache, args.data_seed, args.cases, args.shape, real)
     rows: list[Row] = []
@@ -55,9 +54,9 @@ def main() -> None:
             continue
         job = a_job(name, out, data, args)
         run_training(job)
-        state.setdefault("marks", {})[name] = job.passed()
-        state.setdefault("plans", {})[name] = describe(job)
-        write_facts(out / "race.json", state)
+        record.setdefault("marks", {})[name] = job.passed()
+        record.setdefault("plans", {})[name] = describe(job)
+        write_json(out / "race.json", record)
         for minutes in job.minutes:
             rows += scores_at(job, minutes, scored)
             write_rows(out / "race.csv", rows)
@@ -86,20 +85,6 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     args = parser.parse_args(arguments)
     args.minutes.sort()
     return args
-
-
-def check_settings(path: Path, state: dict) -> dict:
-    """The record of an earlier start with the same settings, or the new one.
-
-    Exits if the settings differ, because their results would be mixed.
-    """
-    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else state
-    changed = [key for key, value in state["settings"].items() if before["settings"].get(key) != value]
-    if changed:
-        key = changed[0]
-        old, new = before["settings"].get(key), state["settings"][key]
-        sys.exit(f"{path.parent} holds a race with {key}={old}, not {new}; give another --out, or the same settings")
-    return before
 
 
 def a_job(name: str, out: Path, data: Path, args: argparse.Namespace) -> Job:

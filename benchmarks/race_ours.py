@@ -15,7 +15,7 @@ from segment.checkpoint.load_ensemble import load
 from segment.io.read import read_ct
 from segment.phantom.write import save_nifti
 
-RECIPES = {"segment": ["experiment=quick"], "segment from starter": ["experiment=finetune"]}
+RECIPES = {"segment": ["experiment=quick"], "segment from starter": ["experiment=finetune", "init_from=starter"]}
 ENDLESS = 100_000  # epochs; the clock ends the training
 # The learning rate follows the clock, so there is no scheduler. No contender validates within its time.
 FIXED = ["scheduler=none", f"trainer.max_epochs={ENDLESS}", f"trainer.check_val_every_n_epoch={ENDLESS}"]

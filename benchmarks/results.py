@@ -8,8 +8,9 @@ import csv
 import json
 import os
 import platform
+import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -29,25 +30,49 @@ from segment.metrics.scores import nan_mean, score_case
 
 ORGANS = ("liver", "right_kidney", "left_kidney", "spleen")
 HELD_OUT = "held-out"
+TEXT = ("contender", "start", "row", "set", "case", "organ")  # columns that hold no number
 PACKAGES = ("torch", "pytorch-lightning", "monai", "nnunetv2", "numpy")
 
 Row = dict[str, Any]
 Key = tuple[Any, ...]
 
 
-def facts(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Machine, versions and settings of a benchmark, for its JSON file."""
+def open_record(path: Path, settings: Mapping[str, Any], free: Collection[str]) -> dict[str, Any]:
+    """Write machine, versions and settings of a benchmark to its JSON file, and return the content.
+
+    Exits if the file records other settings, because their results would be mixed.
+
+    Args:
+        path: The file.
+        settings: Options of the command.
+        free: Options that may change between two starts, apart from where files are.
+    """
+    plain = {key: str(value) if isinstance(value, Path) else value for key, value in settings.items()}
+    record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"settings": plain, "starts": []}
+    for key, new in plain.items():
+        old = record["settings"].get(key)
+        if old != new and key not in {"out", "cache", "case", *free}:
+            sys.exit(f"{path.parent} holds results with {key}={old}, not {new}; give another --out, or {key}={old}")
+    record["settings"] = plain
+    record["starts"].append({"date": time.strftime("%Y-%m-%d"), "machine": _machine(), "versions": _versions()})
+    write_json(path, record)
+    return record
+
+
+def _versions() -> dict[str, str]:
     versions = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             versions[name] = "not installed"
+    return versions
+
+
+def _machine() -> dict[str, Any]:
     names = [line.partition(":")[2].strip() for line in _cpu_info() if line.startswith("model name")]
-    machine = {"processor": names[0] if names else platform.machine(), "cores": os.cpu_count()}
-    machine |= {"system": platform.system(), "load_at_start": round(os.getloadavg()[0], 1)}
-    plain = {key: str(value) if isinstance(value, Path) else value for key, value in settings.items()}
-    return {"date": time.strftime("%Y-%m-%d"), "machine": machine, "versions": versions, "settings": plain}
+    processor = names[0] if names else platform.machine()
+    return {"processor": processor, "cores": os.cpu_count(), "load_at_start": round(os.getloadavg()[0], 1)}
 
 
 def _cpu_info() -> list[str]:
@@ -98,17 +123,11 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
 def read_rows(path: Path) -> list[Row]:
     """Read the rows of `write_rows`; numbers are floats."""
     with path.open(newline="", encoding="utf-8") as file:
-        return [{key: _number(value) for key, value in row.items()} for row in csv.DictReader(file)]
+        rows = list(csv.DictReader(file))
+    return [{key: value if key in TEXT else float(value) for key, value in row.items()} for row in rows]
 
 
-def _number(value: str) -> float | str:
-    try:
-        return float(value)
-    except ValueError:
-        return value
-
-
-def write_facts(path: Path, content: Mapping[str, Any]) -> None:
+def write_json(path: Path, content: Any) -> None:
     """Write JSON, atomically."""
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
