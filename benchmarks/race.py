@@ -152,11 +152,8 @@ def scores_at(job: Job, minutes: float, scored: list[Scored]) -> list[Row]:
     masks.mkdir(exist_ok=True)
     cts = {one.name: str(one.image) for one in missing}
     (job.folder / "cts.json").write_text(json.dumps(cts), encoding="utf-8")
-    run_child(
-        job,
-        [sys.executable, str(HERE / "race.py"), "--child", f"{minutes:g}", str(job.file)],
-        f"predict_{minutes:g}.log",
-    )
+    command = [sys.executable, str(HERE / "race_child.py"), f"{minutes:g}", str(job.file)]
+    run_child(job, command, f"predict_{minutes:g}.log")
     passed = job.passed()[f"{minutes:g}"]
     names = {"contender": job.contender, "mark": minutes, **{key: round(value, 2) for key, value in passed.items()}}
     for one in missing:

@@ -31,7 +31,8 @@ from segment.metrics.scores import nan_mean, score_case
 ORGANS = ("liver", "right_kidney", "left_kidney", "spleen")
 HELD_OUT = "held-out"
 TEXT = ("contender", "start", "row", "set", "case", "organ")  # columns that hold no number
-PACKAGES = ("torch", "pytorch-lightning", "monai", "nnunetv2", "numpy")
+PACKAGES = ("segment", "torch", "pytorch-lightning", "monai", "nnunetv2", "numpy")
+PLACES = ("out", "cache", "case")  # options that say where files are
 
 Row = dict[str, Any]
 Key = tuple[Any, ...]
@@ -45,13 +46,13 @@ def open_record(path: Path, settings: Mapping[str, Any], free: Collection[str]) 
     Args:
         path: The file.
         settings: Options of the command.
-        free: Options that may change between two starts, apart from where files are.
+        free: Options that may change between two starts. Places of files may always; they are not recorded.
     """
-    plain = {key: str(value) if isinstance(value, Path) else value for key, value in settings.items()}
+    plain = {key: value for key, value in settings.items() if key not in PLACES}
     record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"settings": plain, "starts": []}
     for key, new in plain.items():
         old = record["settings"].get(key)
-        if old != new and key not in {"out", "cache", "case", *free}:
+        if old != new and key not in free:
             sys.exit(f"{path.parent} holds results with {key}={old}, not {new}; give another --out, or {key}={old}")
     record["settings"] = plain
     record["starts"].append({"date": time.strftime("%Y-%m-%d"), "machine": _machine(), "versions": _versions()})

@@ -85,7 +85,7 @@ def form_ideal_image(hu: np.ndarray) -> Scan:
 
 
 def _in_file(hu: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint(hu), LOWEST_HU, HIGHEST_HU).astype(np.int16)
+    return np.asarray(np.clip(np.rint(hu), LOWEST_HU, HIGHEST_HU).astype(np.int16))
 
 
 def _measured(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
