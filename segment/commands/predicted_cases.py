@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from segment.commands.mask_folder import CHECKSUMS
 from segment.errors import UserError
 from segment.inference.inputs.find_inputs import ENDING, STRAIGHTENED, Input, find_inputs
 from segment.inference.inputs.read_input import read_input
@@ -150,10 +149,12 @@ def check_organs(codes: Collection[str], organs: Sequence[str]) -> None:
 
 def checkpoint_words(folder: Path) -> str:
     """The checkpoints that made the masks, in words."""
-    path = folder / CHECKSUMS
-    if not path.exists():
+    lines: list[str] = []
+    for path in sorted(folder.glob("*.sha256")):  # written by segment predict, in the format of sha256sum
+        lines += path.read_text(encoding="utf-8").splitlines()
+    pairs = [line.split(maxsplit=1) for line in lines if len(line.split()) > 1]
+    if not pairs:
         return "the checkpoint is not recorded"
-    pairs = [line.split(maxsplit=1) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     return "; ".join(f"{name} (SHA-256 {sha[:12]}…)" for sha, name in pairs)
 
 

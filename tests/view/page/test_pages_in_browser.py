@@ -54,7 +54,7 @@ def page_file(tmp_path_factory):
 
 def hide_lines(page):
     for label in ("prediction (solid)", "reference (white, dashed)", "crosshair"):
-        page.get_by_label(label).uncheck()
+        page.get_by_role("checkbox", name=label).uncheck()
     settle(page)
 
 
@@ -164,14 +164,14 @@ def test_windows_change_the_grays(browser, page_file):
 def test_toggles_hide_contours_in_the_colour_of_the_organ(browser, page_file):
     liver = [round(255 * share) for share in organ_colors(ORGANS)[0]]
     with chromium.opened(browser, page_file) as page:
-        page.get_by_label("crosshair").uncheck()
+        page.get_by_role("checkbox", name="crosshair").uncheck()
         settle(page)
         assert page.evaluate(COUNT, liver) > 100
         assert page.evaluate(COUNT, [255, 255, 255]) > 100
-        page.get_by_label("reference (white, dashed)").uncheck()
+        page.get_by_role("checkbox", name="reference (white, dashed)").uncheck()
         settle(page)
         assert page.evaluate(COUNT, [255, 255, 255]) < 100  # the scale bar stays
-        page.get_by_role("group", name="organs").get_by_label("liver").uncheck()
+        page.get_by_role("group", name="organs").get_by_role("checkbox", name="liver").uncheck()
         settle(page)
         assert page.evaluate(COUNT, liver) == 0
 
@@ -179,9 +179,9 @@ def test_toggles_hide_contours_in_the_colour_of_the_organ(browser, page_file):
 def test_zoom_enlarges_around_the_middle_and_comes_back(browser, page_file):
     with chromium.opened(browser, page_file) as page:
         canvas = page.locator(".plane canvas").nth(0)
+        canvas.focus()  # its outline is in the picture
         settle(page)
         before = canvas.screenshot()
-        canvas.focus()
         page.keyboard.press("+")
         settle(page)
         assert canvas.screenshot() != before
@@ -213,7 +213,7 @@ def test_hostile_names_are_text(browser, tmp_path):
         with chromium.opened(browser, path, viewport={"width": 390, "height": 800}) as page:
             assert page.locator("h2 .name").text_content() == text
             assert page.locator(".organs .name").nth(0).text_content() == text
-            assert page.locator("script").count() == 6  # the data, the script, three volumes and pictures: no other
+            assert page.locator("script").count() == 5  # the data, the script, two volumes and the sheet of pictures
             assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 

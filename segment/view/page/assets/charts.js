@@ -105,9 +105,20 @@ function scoreChart(organs, cases, metric, open) {
   const chart = svg('svg', { viewBox: `0 0 ${CHART.width} ${CHART.height}`, role: 'img', 'aria-label': metric.title },
     axes.filter((part) => part.tagName === 'line' || part.getAttribute('text-anchor') === 'end'), names, dots);
   chart.addEventListener('click', (event) => {
-    if (event.target.dataset.case !== undefined) open(Number(event.target.dataset.case));
+    const dot = nearestDot(chart, dots, event);
+    if (dot) open(Number(dot.dataset.case));
   });
   return element('figure', { class: 'chart' }, element('figcaption', {}, metric.title), chart);
+}
+
+/** The dot that is nearest to a click, at most 12 units of the chart away; dots may cover each other. */
+function nearestDot(chart, dots, event) {
+  const box = chart.getBoundingClientRect();
+  const x = ((event.clientX - box.left) / box.width) * CHART.width;
+  const y = ((event.clientY - box.top) / box.height) * CHART.height;
+  const distance = (dot) => Math.hypot(dot.getAttribute('cx') - x, dot.getAttribute('cy') - y);
+  const nearest = dots.reduce((best, dot) => (distance(dot) < distance(best) ? dot : best));
+  return distance(nearest) <= 12 ? nearest : null;
 }
 
 function shortened(text, length) {

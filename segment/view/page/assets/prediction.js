@@ -31,14 +31,15 @@ async function showCase(place, data, one) {
   place.viewer?.close();
   const status = element('p', { class: 'faint', role: 'status' }, 'Reading the scan …');
   const title = element('h2', {}, name(one.name));
-  place.replaceChildren(title, organTable(data.organs, one.organs), one.scan ? status : notesOf(one.notes));
+  const notes = notesOf(one.notes) ?? '';
+  place.replaceChildren(title, organTable(data.organs, one.organs), one.scan ? status : notes);
   if (!one.scan) return;
   place.shown = one;
   try {
     const viewer = await Viewer.open(one.scan, one.turntable, data.organs);
     if (place.shown !== one) return; // another case was chosen meanwhile
     place.viewer = viewer;
-    status.replaceWith(viewer.element, notesOf(one.notes));
+    status.replaceWith(viewer.element, notes);
     viewer.drawAll();
     document.documentElement.dataset.ready = 'viewer';
   } catch (error) {
