@@ -181,4 +181,4 @@ def _classes(stored: np.ndarray, numbers: dict[str, int], organs: Sequence[str],
             "give reference_codes={<organ>: <code>, …}"
         )
         raise UserError(msg)
-    return table[stored]
+    return np.asarray(table[stored])

@@ -36,7 +36,8 @@ def opened(browser, path, ready="viewer", script=None, **options):
     if script:
         page.add_init_script(script)
     complaints, requests = [], []
-    page.on("console", lambda message: complaints.append(message.text))
+    # The tests read pixels back, about which Chromium gives an advice on speed.
+    page.on("console", lambda message: "willReadFrequently" in message.text or complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
     page.on("request", lambda request: requests.append(request.url))

@@ -36,7 +36,7 @@ def _row(scan: Scan, mask: np.ndarray, organ: str, index: int, box: Box | None, 
         "range_hu": _range(anatomy.median_hu.get(organ)),
     }
     if box is None:
-        absent = {"volume_ml": 0.0, "hu_mean": None, "hu_sd": None, "cut": []}
+        absent: dict[str, Any] = {"volume_ml": 0.0, "hu_mean": None, "hu_sd": None, "cut": []}
         return {"organ": organ, **absent, **ranges, "remarks": ["Not found."]}
     hu = scan.data[box][mask[box] == index]
     cut = [] if organ in anatomy.running_through else [_ENDS[face] for face in cut_faces(scan, box)]

@@ -66,7 +66,7 @@ def reduce_ct(ct: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     for index, weights in enumerate(along):
         used = np.flatnonzero(weights)
         slab = ct[:, :, used[0] : used[-1] + 1].astype(np.float32)
-        plane = across @ (slab @ weights[used]) @ down.T
+        plane = np.asarray(across @ (slab @ weights[used]) @ down.T)
         whole = np.rint(plane.clip(-(2**15), 2**15 - 1)).astype(np.int32)
         result[:, :, index] = table[whole + 2**15]
     return result
@@ -75,7 +75,7 @@ def reduce_ct(ct: np.ndarray, shape: Sequence[int]) -> np.ndarray:
 def reduce_mask(mask: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     """A mask (I,J,K), uint8, on a smaller grid: each voxel has the class at its centre."""
     picked = [_nearest(count, fewer) for count, fewer in zip(mask.shape, shape, strict=True)]
-    return mask[np.ix_(*picked)].astype(np.uint8)
+    return np.asarray(mask[np.ix_(*picked)], np.uint8)
 
 
 def page_affine(affine: np.ndarray, shape: Sequence[int], reduced: Sequence[int]) -> np.ndarray:
@@ -103,8 +103,8 @@ def _coverage(count: int, fewer: int) -> np.ndarray:
     edges = np.arange(fewer + 1)[:, None] * (count / fewer)
     voxels = np.arange(count)
     shared = np.minimum(edges[1:], voxels + 1) - np.maximum(edges[:-1], voxels)
-    return (shared.clip(0) * (fewer / count)).astype(np.float32)
+    return np.asarray(shared.clip(0) * (fewer / count), np.float32)
 
 
 def _nearest(count: int, fewer: int) -> np.ndarray:
-    return ((np.arange(fewer) + 0.5) * count / fewer).astype(int).clip(0, count - 1)
+    return np.asarray(((np.arange(fewer) + 0.5) * count / fewer).astype(int).clip(0, count - 1))
