@@ -56,9 +56,9 @@ function organTable(organs, rows) {
     row.hu_mean === null ? '–' : `${row.hu_mean.toFixed(0)} ± ${row.hu_sd.toFixed(0)}`,
     row.range_hu ? `${row.range_hu[0]} to ${row.range_hu[1]}` : '–',
     row.cut.length ? row.cut.join(', ') : 'no',
-    row.remarks.length ? element('span', { class: 'warning' }, row.remarks.join(' ')) : '',
+    row.remarks.length ? element('span', { class: 'warning' }, row.remarks.join('; ')) : '',
   ]);
-  const headings = ['organ', '>volume', 'plausible mL', '>mean HU ± SD', '>plausible HU', 'cut by the scan', 'remarks'];
+  const headings = ['organ', '>volume', 'plausible mL', '>mean HU ± SD', '>plausible median HU', 'cut by the scan', 'remarks'];
   return table(headings, cells, { class: 'organs' });
 }
 
