@@ -29,19 +29,32 @@ def main() -> None:
     """Score and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoints", nargs="+")
-    parser.add_argument("--cache", type=Path, default=Path("outputs/cache"))
-    parser.add_argument("--case", nargs=3, action="append", default=[], metavar=("CT", "LABEL", "CODES"))
+    add_arguments(parser)
     args = parser.parse_args()
-    others = sorted({*range(1, 119)} - {*LIDC_CODES.values()})
-    cases = Lidc(args.cache / "lidc", {**LIDC_CODES, "other": others}).cases("lidc")
-    for ct, label, codes in args.case:
-        declared = {name: int(code) for name, _, code in (item.partition("=") for item in codes.split(","))}
-        other = sorted({*range(1, 256)} - {*declared.values()})
-        cases.append(Case(Path(ct).name, ct, Path(ct), LabelFile(Path(label), {**declared, "other": other})))
+    cases = real_cases(args.cache, args.case)
     table = Table("checkpoint", "CT", "organ", "Dice", "HD95 mm", "mL", "reference mL", f"mL beyond {FAR_MM:.0f} mm")
     for path in args.checkpoints:
         _score(path, cases, table)
     Console(width=140).print(table)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that `real_cases` takes."""
+    parser.add_argument("--cache", type=Path, default=Path("outputs/cache"), help="folder of the data sets")
+    parser.add_argument(
+        "--case", nargs=3, action="append", default=[], metavar=("CT", "LABEL", "CODES"), help="one more real CT"
+    )
+
+
+def real_cases(cache: Path, more: list[list[str]]) -> list[Case]:
+    """The CT of `data=lidc`, and each further CT given by its file or folder, its label map and the organs' codes."""
+    others = sorted({*range(1, 119)} - {*LIDC_CODES.values()})
+    cases = Lidc(cache / "lidc", {**LIDC_CODES, "other": others}).cases("lidc")
+    for ct, label, codes in more:
+        declared = {name: int(code) for name, _, code in (item.partition("=") for item in codes.split(","))}
+        other = sorted({*range(1, 256)} - {*declared.values()})
+        cases.append(Case(Path(ct).name, ct, Path(ct), LabelFile(Path(label), {**declared, "other": other})))
+    return cases
 
 
 def _score(path: str, cases: list[Case], table: Table) -> None:

@@ -20,6 +20,7 @@ COMMANDS = {
     "merge": ("one table of several runs, e.g. folds", "segment merge runs=outputs/quick/sweeps/<date_time>"),
     "predict": ("segment CTs", "segment predict input=ct.nii.gz output=masks"),
     "export": ("write a checkpoint as one file for ONNX", "segment export ckpt=best.ckpt output=organs.onnx"),
+    "view": ("one page of a prediction or a run, for a browser", "segment view masks input=scans"),
     "demo": ("train on synthetic CTs, then segment a real one", "segment demo"),
 }
 # Commands with a conf/<command>.yaml, and their required keys.
@@ -29,8 +30,10 @@ CONFIGURED = {
     "merge": ("runs",),
     "predict": ("input", "output"),
     "export": ("output",),
+    "view": ("path",),
 }
-POSITIONAL = {"compare": "runs"}  # the key for words without one: `segment compare a b` means `runs=[a,b]`
+# The key for words without one: `segment compare a b` means `runs=[a,b]`.
+POSITIONAL = {"compare": "runs", "view": "path"}
 # Hydra handles these options.
 HYDRA_OPTIONS = ("--hydra-help", "--version", "--cfg", "--info", "-sc", "--shell-completion")
 

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from run_commands import config
 from torch import nn
 
-from segment.configuration.values import config_dir
+from segment.configuration.values import config_dir, flatten
 from segment.datasets.sources.folder import Folder
 from segment.memory.patch_size import check_patch_size
 from segment.model.module import SegmentationModule
@@ -103,6 +103,14 @@ def test_every_experiment_can_be_trained(experiment, monkeypatch):
     monkeypatch.setattr(pl.Trainer, "estimated_stepping_batches", 100)  # for schedules by steps; there are no data here
     check_patch_size(module.net, cfg.data.patch_size, cfg.data.batch_size)
     assert module.configure_optimizers() is not None
+
+
+@pytest.mark.parametrize("experiment", options("experiment"))
+def test_every_value_of_an_experiment_takes_effect(experiment):
+    written = flatten(OmegaConf.to_container(OmegaConf.load(CONF / "experiment" / f"{experiment}.yaml")))
+    composed = flatten(OmegaConf.to_container(train_config(f"experiment={experiment}")))
+    written.pop("defaults", None)
+    assert {key: composed.get(key) for key in written} == written
 
 
 @pytest.mark.parametrize("experiment", options("experiment"))

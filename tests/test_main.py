@@ -123,6 +123,7 @@ def completed(line):
         ("segment merge augm", [""]),
         ("segment predict s", ["series=", "settle_s=", "straighten="]),
         ("segment sweep sa", ["sampler.", "sampler="]),
+        ("segment view re", ["reference=", "reference_codes="]),
         ("segment compare experiment=", [""]),
         ("segment ", list(COMMANDS)),
     ],

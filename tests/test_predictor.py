@@ -24,7 +24,9 @@ HU, CLASSES = tiny.body()
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    return segment.load(tiny.write_checkpoint(tmp_path_factory.mktemp("model") / "best.ckpt"), device="cpu")
+    return segment.load(
+        tiny.write_checkpoint(tmp_path_factory.mktemp("model") / "best.ckpt"), device="cpu", engine="torch"
+    )
 
 
 def itk_image(values=HU):
@@ -219,6 +221,12 @@ def test_a_tilted_series_is_straightened_on_request(model, tmp_path):
         (HU, {"affine": np.diag([1, 1, 0, 1])}, "the image states a voxel size of 1x1x0 mm"),
         (HU, {"affine": tiny.AFFINE, "series": "1"}, "series= and straighten= belong to a folder, but the CT is a nd"),
         (HU[0], {"affine": tiny.AFFINE}, r"the image has shape \(14, 12\); give one 3D volume per file"),
+        (HU[..., :1], {"affine": tiny.AFFINE}, "the image has 24x14x1 voxels, one slice; give a whole volume"),
+        (
+            np.full_like(HU, -1000),
+            {"affine": tiny.AFFINE},
+            "the image cannot be a CT: numbers from -1000 to -1000 are al",
+        ),
         (HU.astype(complex), {"affine": tiny.AFFINE}, "the image holds complex128 per voxel; give HU as whole numbers"),
         (np.where(HU > 0, np.nan, HU), {"affine": tiny.AFFINE}, r"the image holds \d+ voxels that are NaN or infinite"),
         (CLASSES, {"affine": tiny.AFFINE}, "the image cannot be a CT: numbers from 0 to 2 are codes of a label map"),

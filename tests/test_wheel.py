@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+KINDS = ("*.py", "*.yaml", "*.html", "*.css", "*.js")
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def run(site, *arguments):
 
 def test_the_wheel_has_every_file_of_the_package_and_the_configuration(site):
     for folder, installed in (("segment", "segment"), ("conf", "segment/conf")):
-        ours = {p.relative_to(ROOT / folder) for kind in ("*.py", "*.yaml") for p in (ROOT / folder).rglob(kind)}
+        ours = {p.relative_to(ROOT / folder) for kind in KINDS for p in (ROOT / folder).rglob(kind)}
         assert ours <= {p.relative_to(site / installed) for p in (site / installed).rglob("*")}
     assert not (site / "tests").exists()
 

@@ -164,6 +164,19 @@ class Merge(TypedDict):
     overwrite: bool
 
 
+class View(TypedDict):
+    """`segment view`."""
+
+    anatomy: TargetNode
+    path: Text | list[Text]
+    output: Text | None
+    input: Text | list[Text] | None
+    series: str | None
+    reference: Text | None
+    reference_codes: dict[str, Any] | None
+    max_mb: PositiveFloat
+
+
 class Sweep(TypedDict):
     """`segment sweep`."""
 
@@ -196,4 +209,5 @@ SCHEMAS: dict[str, Any] = {
     "compare": Compare,
     "merge": Merge,
     "sweep": Sweep,
+    "view": View,
 }

@@ -1,5 +1,6 @@
 """Write a mask as a DICOM segmentation (PS3.3, A.51) that opens with the series that it was made of."""
 
+import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
@@ -101,6 +102,7 @@ def _segmentation(slices: Sequence[Dataset], frames: np.ndarray, organs: Sequenc
     """The segmentation of frames (K,J,I), whose values are the numbers of the segments."""
     from highdicom.seg import Segmentation
 
+    logging.getLogger("highdicom").setLevel(logging.WARNING)  # it would log every module that it copies
     segmentation: Dataset = Segmentation(
         source_images=slices,
         pixel_array=frames,

@@ -1,7 +1,7 @@
 """One synthetic case, from its seed to its voxels."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from segment.phantom.breasts import add_breasts
 from segment.phantom.breath import breathe
 from segment.phantom.chest import add_chest
 from segment.phantom.colon import add_colon, sample_colon_first
-from segment.phantom.disease import add_disease, sample_findings
+from segment.phantom.disease import Findings, add_disease, sample_findings
 from segment.phantom.field_of_view import SCANS, FieldOfView, sample_field_of_view
 from segment.phantom.fluids import add_ascites
 from segment.phantom.hips import add_hips
@@ -21,7 +21,7 @@ from segment.phantom.patient import UP, SyntheticPatient, sample_patient
 from segment.phantom.pelvis import add_pelvis
 from segment.phantom.portal import add_mesentery, add_portal_veins
 from segment.phantom.region import Region
-from segment.phantom.scanner import add_table, form_image
+from segment.phantom.scanner import add_table, form_ideal_image, form_image
 from segment.phantom.shoulder import add_shoulders
 from segment.phantom.skeleton import add_skeleton, sample_frame
 from segment.phantom.small_bowel import add_small_bowel
@@ -32,6 +32,10 @@ from segment.phantom.urinary import add_ureters
 from segment.phantom.vessels import add_great_vessels
 
 Shape = tuple[int, int, int]
+
+# What can be left out, to measure what it is worth. disease: whatever a healthy patient without surgery does not have,
+# devices included. scanner: blur, noise, streaks, beam hardening and padding.
+LEAVABLE = ("disease", "scanner")
 
 
 @dataclass(frozen=True)
@@ -58,23 +62,32 @@ class SyntheticCase:
         return self.view.spacing_mm
 
 
-def synthesise_case(seed: int, index: int, shape: Shape, scans: Collection[str] = tuple(SCANS)) -> SyntheticCase:
+def synthesise_case(
+    seed: int, index: int, shape: Shape, scans: Collection[str] = tuple(SCANS), without: Collection[str] = ()
+) -> SyntheticCase:
     """Synthesise case `index`: a pure function of the arguments. The anatomy does not depend on `shape` and `scans`.
+
+    Without disease, a patient has the same organs as with it, unless the disease shapes them: ascites, a cirrhotic
+    liver or an absent organ.
 
     Args:
         seed: Seed of the data set.
         index: Number of the case.
         shape: Voxels along right, front, head.
         scans: Parts of the body that may be scanned, keys of `field_of_view.SCANS`.
+        without: What to leave out, names of LEAVABLE.
     """
     streams = np.random.SeedSequence((seed, index)).spawn(4)
     patient_rng, position_rng, anatomy_rng, scan_rng = (np.random.default_rng(stream) for stream in streams)
+    healthy, ideal = "disease" in without, "scanner" in without
     patient = sample_patient(patient_rng)
+    if healthy:
+        patient = replace(patient, absent=frozenset(), cirrhotic=False)
     view = sample_field_of_view(patient, shape, position_rng, scans)
     body = _position_patient(patient, view, shape, position_rng)
     add_table(body, back_mm(patient), position_rng)
-    inside = _add_anatomy(body, patient, anatomy_rng)
-    scan = form_image(body.hu, inside, view.spacing_mm, scan_rng)
+    inside = _add_anatomy(body, patient, healthy, anatomy_rng)
+    scan = form_ideal_image(body.hu) if ideal else form_image(body.hu, inside, view.spacing_mm, scan_rng)
     label, tissue = (np.where(scan.measured, codes, np.uint8(0)) for codes in (body.label, body.tissue))
     return SyntheticCase(scan.hu, label, tissue, view, patient)
 
@@ -103,7 +116,7 @@ def _position_patient(patient: SyntheticPatient, view: FieldOfView, shape: Shape
     return body
 
 
-def _add_anatomy(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> np.ndarray:
+def _add_anatomy(body: Region, patient: SyntheticPatient, healthy: bool, rng: np.random.Generator) -> np.ndarray:
     """Add all structures, each in the room that earlier ones have left, and return the mask of the body."""
     trunk = add_trunk(body, patient, rng)
     add_hips(body, trunk, patient, rng)
@@ -113,6 +126,8 @@ def _add_anatomy(body: Region, patient: SyntheticPatient, rng: np.random.Generat
     add_skeleton(body, trunk, frame, patient, rng)
     add_chest(body, trunk, frame, patient, rng)
     findings = sample_findings(patient, rng)
+    if healthy:
+        findings = Findings(portal_hypertension=False, ascites_mm=0.0)
     organs = breathe(body, patient)
     add_great_vessels(organs, patient, rng)
     add_portal_veins(organs, findings.portal_hypertension, rng)
@@ -127,7 +142,8 @@ def _add_anatomy(body: Region, patient: SyntheticPatient, rng: np.random.Generat
     add_ureters(organs, patient, rng)
     add_mesentery(organs, rng)
     add_small_bowel(organs, patient, meal, rng)
-    add_disease(body, trunk, patient, findings, rng)
+    if not healthy:
+        add_disease(body, trunk, patient, findings, rng)
     return np.asarray(trunk.skin < 0)
 
 

@@ -73,10 +73,19 @@ def form_image(hu: np.ndarray, inside: np.ndarray, spacing_mm: np.ndarray, rng: 
     image += _hardening(hu, spacing_mm) * np.float32(rng.uniform(0.5, 1.5))
     _add_streaks(image, hu, spacing_mm, rng)
     image += _noise(hu.shape, inside, spacing_mm, rng)
-    image = np.clip(np.rint(image), LOWEST_HU, HIGHEST_HU).astype(np.int16)
+    image = _in_file(image)
     measured = _measured(hu.shape, rng)
     image[~np.broadcast_to(measured, image.shape)] = int(rng.choice(list(PADDING_HU), p=list(PADDING_HU.values())))
     return Scan(image, measured)
+
+
+def form_ideal_image(hu: np.ndarray) -> Scan:
+    """The HU of tissues (I,J,K), only rounded: a scanner without blur, noise and artefacts that measures everything."""
+    return Scan(_in_file(hu), np.ones((*hu.shape[:2], 1), bool))
+
+
+def _in_file(hu: np.ndarray) -> np.ndarray:
+    return np.asarray(np.clip(np.rint(hu), LOWEST_HU, HIGHEST_HU).astype(np.int16))
 
 
 def _measured(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:

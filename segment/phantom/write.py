@@ -12,7 +12,7 @@ import numpy as np
 from segment.errors import UserError
 from segment.files import atomic_write
 from segment.memory.measure import check_memory
-from segment.phantom.case import Shape, synthesise_case
+from segment.phantom.case import LEAVABLE, Shape, synthesise_case
 from segment.phantom.field_of_view import SCANS
 
 TISSUES = "tissues"  # folder of the tissue maps
@@ -27,14 +27,21 @@ ORIENTATIONS = {"LPS": 0.35, "LAS": 0.25, "RAS": 0.2, "RPI": 0.05, "PSR": 0.05, 
 
 
 def write_dataset(
-    root: Path, *, num_cases: int, seed: int, shape: Shape, workers: int = 1, scans: Collection[str] = tuple(SCANS)
+    root: Path,
+    *,
+    num_cases: int,
+    seed: int,
+    shape: Shape,
+    workers: int = 1,
+    scans: Collection[str] = tuple(SCANS),
+    without: Collection[str] = (),
 ) -> Path:
     """Write the missing cases of a data set: `phantom_0000.nii.gz` in `images`, `labels` and `tissues`, and so on.
 
     With another seed than 0, the names contain it: `phantom_seed1_0000.nii.gz`.
 
-    Case i is a pure function of (seed, i, shape, scans) and does not depend on the number of workers. Files are written
-    atomically, so a second call completes an interrupted one, and two processes can write at once.
+    Case i is a pure function of (seed, i, shape, scans, without) and does not depend on the number of workers. Files
+    are written atomically, so a second call completes an interrupted one, and two processes can write at once.
 
     Args:
         root: Folder of all synthetic data sets.
@@ -43,13 +50,14 @@ def write_dataset(
         shape: Voxels along the patient's right-left, back-front and foot-head axes. The files vary in orientation.
         workers: Number of threads.
         scans: Parts of the body that are scanned, keys of `field_of_view.SCANS`.
+        without: What to leave out, names of `case.LEAVABLE`.
 
     Returns:
         The folder below the root that holds exactly these cases, e.g. `v7-seed0-128x128x96-40cases`.
 
     Raises:
-        UserError: When a number is out of range, a scan is unknown, or the memory does not suffice for one case per
-            worker.
+        UserError: When a number is out of range, a scan or something to leave out is unknown, or the memory does not
+            suffice for one case per worker.
     """
     if not 1 <= num_cases <= MOST_CASES or seed < 0 or not 1 <= workers <= MOST_THREADS or min(shape) < 16:
         msg = (
@@ -58,7 +66,7 @@ def write_dataset(
             "least 16 voxels along each axis"
         )
         raise UserError(msg)
-    folder = root / (f"v{VERSION}-seed{seed}-{'x'.join(map(str, shape))}-{num_cases}cases" + _suffix(scans))
+    folder = root / (f"v{VERSION}-seed{seed}-{'x'.join(map(str, shape))}-{num_cases}cases" + _suffix(scans, without))
     missing = []
     for index in range(num_cases):
         if not all(path.exists() for path in _paths(folder, seed, index)):
@@ -67,7 +75,7 @@ def write_dataset(
     what = f"synthesising CTs of {'x'.join(map(str, shape))} voxels, {at_once} at once,"
     check_memory(VOXEL_BYTES * math.prod(shape) * at_once, what, "choose a smaller shape or fewer workers")
     with ThreadPoolExecutor(workers) as pool:
-        for _ in pool.map(lambda index: _write_case(folder, seed, index, shape, scans), missing):
+        for _ in pool.map(lambda index: _write_case(folder, seed, index, shape, scans, without), missing):
             pass  # the loop raises the exceptions of the threads
     return folder
 
@@ -82,24 +90,34 @@ def _paths(folder: Path, seed: int, index: int) -> list[Path]:
     return [folder / kind / f"{name}.nii.gz" for kind in ("images", "labels", TISSUES)]
 
 
-def _suffix(scans: Collection[str]) -> str:
-    """End of the folder's name: the parts of the body in the order of SCANS; nothing if these are all.
+def _suffix(scans: Collection[str], without: Collection[str]) -> str:
+    """End of the folder's name: the parts of the body, unless these are all, and what is left out.
 
     Raises:
-        UserError: When there is none, or one that is not in SCANS.
+        UserError: When a name is unknown, or there is no part of the body.
     """
-    unknown = [name for name in scans if name not in SCANS]
-    if unknown or not scans:
-        msg = f"scans has {unknown[0]!r}" if unknown else "scans is empty"
-        msg += f"; choose from {', '.join(map(repr, SCANS))}"
+    _check_names("scans", scans, tuple(SCANS))
+    _check_names("without", without, LEAVABLE)
+    if not scans:
+        msg = f"scans is empty; choose from {', '.join(map(repr, SCANS))}"
         raise UserError(msg)
-    if set(scans) == set(SCANS):
-        return ""
-    return "".join("-" + re.sub(r"\W+", "_", name) for name in SCANS if name in scans)
+    suffix = ""
+    if set(scans) != set(SCANS):
+        suffix = "".join("-" + re.sub(r"\W+", "_", name) for name in SCANS if name in scans)
+    return suffix + "".join(f"-no_{name}" for name in LEAVABLE if name in without)
 
 
-def _write_case(folder: Path, seed: int, index: int, shape: Shape, scans: Collection[str]) -> None:
-    case = synthesise_case(seed, index, shape, scans)
+def _check_names(option: str, names: Collection[str], known: Collection[str]) -> None:
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        msg = f"{option} has {unknown[0]!r}; choose from {', '.join(map(repr, known))}"
+        raise UserError(msg)
+
+
+def _write_case(
+    folder: Path, seed: int, index: int, shape: Shape, scans: Collection[str], without: Collection[str]
+) -> None:
+    case = synthesise_case(seed, index, shape, scans, without)
     rng = np.random.default_rng((seed, index, 1))  # independent of the random numbers of the case
     codes = nib.orientations.axcodes2ornt(rng.choice(list(ORIENTATIONS), p=list(ORIENTATIONS.values())))
     transform = nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), codes)

@@ -33,7 +33,14 @@ def run(ckpt, tmp_path):
     """Run `segment predict` with the output `masks`, without pictures."""
 
     def call(given, *overrides):
-        arguments = [f"ckpt={ckpt}", f"input={given}", f"output={tmp_path / 'masks'}", "pictures=false", *overrides]
+        arguments = [
+            f"ckpt={ckpt}",
+            f"input={given}",
+            f"output={tmp_path / 'masks'}",
+            "pictures=false",
+            "engine=torch",
+            *overrides,
+        ]
         predict(config("predict", *arguments))
 
     return call
@@ -173,6 +180,7 @@ def test_a_later_call_adds_what_is_missing_to_kept_masks(run, tmp_path, monkeypa
 def test_dicom_series_have_segmentations(run, tmp_path, caplog):
     folder = tiny.write_dicom(tmp_path / "cts" / "a", **STUDY)
     tiny.save(tmp_path / "cts" / "b.nii.gz", tiny.body()[0])
+    caplog.set_level("INFO")
     run(tmp_path / "cts", "dicom_seg=true", "organs=[spleen]")
     masks = tmp_path / "masks"
     (found,) = read_dicom_seg(masks / "a_seg.dcm", read_ct(folder)).items()
@@ -182,6 +190,7 @@ def test_dicom_series_have_segmentations(run, tmp_path, caplog):
     reasons = {case["case"]: case["not_written"] for case in read(masks / "manifest.json")["cases"]}
     assert reasons == {"a": {}, "b": {"dicom_seg": "not a DICOM series"}}
     assert "b.nii.gz has no DICOM segmentation: not a DICOM series" in caplog.text
+    assert "copy attributes" not in caplog.text  # which highdicom logs
 
 
 def test_without_highdicom_a_segmentation_is_refused_at_once(run, tmp_path, monkeypatch):

@@ -333,3 +333,18 @@ def test_no_hu_interval_segments_an_organ(cases):
                 best = max(best, 2 * tp / (mask.sum() + tp + fp))
             dice[name].append(best)
     assert all(np.mean(values) < 0.6 for values in dice.values()), {n: np.mean(v) for n, v in dice.items()}
+
+
+def test_without_disease_there_are_no_lesions_devices_or_absent_organs():
+    found = [synthesise_case(0, index, SMALL, ["abdomen"], without=["disease"]) for index in range(8)]
+    drawn = {int(code) for case in found for code in np.unique(case.tissue)}
+    assert drawn.isdisjoint(CODES[name] for name in ("ascites", "effusion", "metal", "lymph_node", "cyst"))
+    assert all((case.label == LABELS[organ]).any() for case in found for organ in ORGANS)
+    assert not any(case.patient.absent or case.patient.cirrhotic for case in found)
+
+
+def test_without_scanner_the_image_holds_the_hu_of_tissues():
+    plain, scanned = (synthesise_case(0, 3, SMALL, without=without) for without in (["scanner"], []))
+    assert np.array_equal(plain.tissue[scanned.tissue > 0], scanned.tissue[scanned.tissue > 0])
+    shares = [np.mean(case.hu[plain.tissue == CODES["air"]] == -1000) for case in (plain, scanned)]
+    assert shares[0] > 0.9 > 0.5 > shares[1]

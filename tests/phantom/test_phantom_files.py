@@ -88,11 +88,11 @@ def test_organs_are_on_the_correct_side(folder):
 def test_a_second_call_completes_an_interrupted_one(folder, tmp_path, monkeypatch):
     synthesised = []
 
-    def synthesise_three(seed, index, shape, scans):
+    def synthesise_three(seed, index, shape, scans, without):
         if len(synthesised) == 3:
             raise KeyboardInterrupt
         synthesised.append(index)
-        return synthesise_case(seed, index, shape, scans)
+        return synthesise_case(seed, index, shape, scans, without)
 
     arguments = {"num_cases": 6, "seed": 3, "shape": SHAPE}
     monkeypatch.setattr(module, "synthesise_case", synthesise_three)
@@ -137,6 +137,15 @@ def test_all_scans_in_any_order_are_the_default(tmp_path, monkeypatch):
 def test_unknown_scans_are_refused_with_the_choices(tmp_path, scans, message):
     with pytest.raises(UserError, match=f"{message}; choose from 'chest, abdomen and pelvis', 'abdomen and pelvis'"):
         write_dataset(tmp_path, num_cases=1, seed=0, shape=(16, 16, 16), scans=scans)
+
+
+def test_what_is_left_out_names_the_folder_and_must_be_known(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_write_case", lambda *_: None)
+    one = {"num_cases": 1, "seed": 0, "shape": (16, 16, 16)}
+    folder = write_dataset(tmp_path, **one, scans=["slab"], without=["scanner", "disease"])
+    assert folder.name.endswith("-1cases-slab-no_disease-no_scanner")
+    with pytest.raises(UserError, match="without has 'noise'; choose from 'disease', 'scanner'"):
+        write_dataset(tmp_path, **one, without=["noise"])
 
 
 def test_the_source_lists_its_cases(tmp_path):

@@ -18,11 +18,12 @@ class Phantom:
     Args:
         root: Folder for the subfolder.
         num_cases: Number of cases.
-        seed: Case i is a pure function of (seed, i, shape, scans).
+        seed: Case i is a pure function of (seed, i, shape, scans, without).
         shape: Voxels of each CT, before it is stored in a random orientation.
         workers: Threads that synthesise them.
         scans: Parts of the body that are scanned, keys of `segment.phantom.field_of_view.SCANS`. By default all, in
             their usual shares.
+        without: What to leave out: `disease` (with surgery and devices), `scanner` (blur, noise, artefacts, padding).
 
     Raises:
         UserError: When a number is out of its range, or the shape is not three whole numbers.
@@ -37,6 +38,7 @@ class Phantom:
         shape: Voxels,
         workers: PositiveInt = 1,
         scans: Sequence[str] = tuple(SCANS),
+        without: Sequence[str] = (),
     ) -> None:
         self.root = Path(root)
         self.num_cases = num_cases
@@ -44,6 +46,7 @@ class Phantom:
         self.shape = shape
         self.workers = workers
         self.scans = scans
+        self.without = without
 
     def cases(self, source: str, refused: Refused | None = None) -> list[Case]:
         """Write the missing cases, then list all."""
@@ -55,6 +58,7 @@ class Phantom:
             shape=(i, j, k),
             workers=self.workers,
             scans=self.scans,
+            without=self.without,
         )
         return Folder(folder, LABELS, tissues=TISSUES).cases(source, refused)
 

@@ -9,7 +9,7 @@ import SimpleITK
 
 from segment.errors import UserError
 from segment.inference.inputs.find_inputs import Input
-from segment.inference.inputs.read_input import read_input
+from segment.inference.inputs.read_input import check_slices, read_input
 from segment.io.grid import check_geometry, check_shape
 from segment.io.hounsfield import check_possible
 from segment.io.itk import affine_of
@@ -56,6 +56,7 @@ def scan_of(ct: Any, affine: np.ndarray | None) -> Scan:  # noqa: ANN401
         )
         raise UserError(msg)
     scan = as_ct(_IMAGE, scan)
+    check_slices(_IMAGE, scan)
     fault = check_possible(scan.data)
     if fault is not None:
         msg = f"{_IMAGE} cannot be a CT: {fault.what}; {fault.remedy}"

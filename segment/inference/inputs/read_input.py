@@ -1,6 +1,7 @@
 """Read an input of `segment predict`, and check that it is a CT."""
 
 import logging
+from pathlib import Path
 
 from segment.errors import UserError
 from segment.inference.inputs.find_inputs import Input
@@ -41,9 +42,7 @@ def read_input(candidate: Input, series: str | None, straighten: bool) -> tuple[
         scan = folder.read(chosen.uid, straighten)
     else:
         scan = read_ct_file(candidate.path)
-    if min(scan.data.shape) < 2:
-        msg = f"{candidate.path} has {'x'.join(map(str, scan.data.shape))} voxels, one slice; give a whole volume"
-        raise UserError(msg)
+    check_slices(candidate.path, scan)
     fault = check_possible(scan.data)
     if fault is not None and fault.check == LABEL_MAP and not candidate.is_named:
         return None, [LeftOut(candidate.display_name, "a label map, not a CT", is_expected=True)]
@@ -55,6 +54,17 @@ def read_input(candidate: Input, series: str | None, straighten: bool) -> tuple[
         if finding.check != NO_AIR:  # logged by `warn_if_suspicious` already
             log.warning("%s: %s; %s", candidate.display_name, finding.what, finding.remedy)
     return scan, left_out
+
+
+def check_slices(path: Path, scan: Scan) -> None:
+    """Refuse a CT that is one slice along any axis.
+
+    Raises:
+        UserError: With its size.
+    """
+    if min(scan.data.shape) < 2:
+        msg = f"{path} has {'x'.join(map(str, scan.data.shape))} voxels, one slice; give a whole volume"
+        raise UserError(msg)
 
 
 def _other(candidate: Input, other: Series, chosen: Series) -> LeftOut:

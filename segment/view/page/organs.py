@@ -1,0 +1,45 @@
+"""Rows of the organ table of a page."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from segment.anatomy.anatomy import Anatomy
+from segment.io.scan import Scan
+from segment.metrics.organ_flags import organ_flags
+from segment.metrics.organ_measures import OrganMeasures, measure_organs
+
+
+def organ_rows(scan: Scan, mask: np.ndarray, organs: Sequence[str], anatomy: Anatomy) -> list[dict[str, Any]]:
+    """Measure every organ of a mask and compare it with the ranges of the anatomy.
+
+    Args:
+        scan: The CT.
+        mask: (I,J,K) class indices on its grid.
+        organs: Class i is organs[i-1].
+        anatomy: Plausible volumes and HU.
+
+    Returns:
+        For each organ `volume_ml`, `hu_mean` and `hu_sd` (None if it is absent), `cut` (ends of the scan that cut it),
+        `range_ml` and `range_hu` (None if the anatomy has none), and `remarks` (its flags, see `organ_flags`).
+    """
+    numbers = {organ: index for index, organ in enumerate(organs, start=1)}
+    return [_row(measures, anatomy) for measures in measure_organs(scan, mask, numbers)]
+
+
+def _row(measures: OrganMeasures, anatomy: Anatomy) -> dict[str, Any]:
+    return {
+        "organ": measures.organ,
+        "volume_ml": measures.volume_ml,
+        "hu_mean": measures.hu_mean,
+        "hu_sd": measures.hu_sd,
+        "cut": list(measures.cut_by),
+        "range_ml": _range(anatomy.volume_ml.get(measures.organ)),
+        "range_hu": _range(anatomy.median_hu.get(measures.organ)),
+        "remarks": organ_flags(measures, anatomy),
+    }
+
+
+def _range(ends: Sequence[float] | None) -> list[float] | None:
+    return None if ends is None else list(ends)

@@ -1,0 +1,50 @@
+"""A headless Chromium that opens pages from files and notes what they request and complain about."""
+
+import shutil
+from contextlib import contextmanager
+
+import pytest
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@contextmanager
+def started():
+    """The browser; the test is skipped where there is none."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium: apt-get install chromium")
+    playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install playwright")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def opened(browser, path, ready="viewer", script=None, **options):
+    """A page of a file once it is ready; afterwards it must have requested and complained about nothing.
+
+    Args:
+        browser: The browser.
+        path: The file.
+        ready: What the page announces when it is ready; None does not wait.
+        script: JavaScript that runs before the page's own.
+        options: Options of the browser's context, e.g. the size of the window.
+    """
+    context = browser.new_context(**options)
+    page = context.new_page()
+    if script:
+        page.add_init_script(script)
+    complaints, requests = [], []
+    # The tests read pixels back, about which Chromium gives an advice on speed.
+    page.on("console", lambda message: "willReadFrequently" in message.text or complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(path.resolve().as_uri())
+    if ready:
+        page.wait_for_selector(f"html[data-ready={ready}]", timeout=60_000)
+    yield page
+    context.close()
+    assert complaints == []
+    assert [url for url in requests if not url.startswith("data:")] == [path.resolve().as_uri()]
