@@ -83,7 +83,7 @@ class CleanUp:
                     piece_of_run = new_index[piece_of_run]
             if pieces is before:
                 break
-        return pieces.value[piece_of_run]
+        return np.asarray(pieces.value[piece_of_run])
 
     def _without_left_out(self, name: str, before: np.ndarray, after: np.ndarray) -> np.ndarray:
         """Classes after a step, (P,), without its changes to organs that it leaves out."""

@@ -108,7 +108,8 @@ def _box(mask: np.ndarray) -> tuple[slice, slice, slice] | None:
     if not filled.any():
         return None
     parts = []
-    for line in (filled, plane.any(axis=1), plane.any(axis=0)):
+    lines: list[np.ndarray] = [filled, np.asarray(plane.any(axis=1)), np.asarray(plane.any(axis=0))]
+    for line in lines:
         inside = np.flatnonzero(line)
         parts.append(slice(max(0, int(inside[0]) - 1), min(len(line), int(inside[-1]) + 2)))
     return parts[0], parts[1], parts[2]
