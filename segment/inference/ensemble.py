@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from segment.inference.memory import check_volume
-from segment.inference.region import Region, union
+from segment.inference.region import Region, union, within
 from segment.inference.search.organ_search import Search
 from segment.inference.segmenter import Segmenter
 
@@ -59,9 +59,9 @@ class EnsembleSegmenter(Segmenter):
         total = regions[0].logits.new_zeros((self.classes, *(part.stop - part.start for part in outer)))
         total[0] = len(regions)
         for region, box in zip(regions, boxes, strict=True):
-            part = tuple(slice(b.start - o.start, b.stop - o.start) for b, o in zip(box, outer, strict=True))
+            part = within(box, outer)
             total[(slice(None), *part)] += region.logits.softmax(dim=0)
-            total[(0, *part)] -= 1
+            total[0][part] -= 1
         logits = total.div_(len(regions)).clamp_(min=torch.finfo(total.dtype).tiny).log_()
         return Region(logits, tuple(part.start for part in outer)), searches
 

@@ -61,3 +61,8 @@ def _extent(mask: Tensor, axis: int, margin: int) -> slice:
 def union(boxes: Sequence[tuple[slice, ...]]) -> tuple[slice, ...]:
     """The smallest box that holds all boxes."""
     return tuple(slice(min(b[a].start for b in boxes), max(b[a].stop for b in boxes)) for a in range(3))
+
+
+def within(inner: Sequence[slice], outer: Sequence[slice]) -> tuple[slice, ...]:
+    """A box in the coordinates of another one that holds it."""
+    return tuple(slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True))

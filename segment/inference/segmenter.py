@@ -15,6 +15,7 @@ from segment.inference.search.organ_search import Search, search_organs
 from segment.inference.sliding_window import SlidingWindow
 from segment.io.scan import Scan
 from segment.preprocess.preprocess import preprocess
+from segment.runtime.machine import release_freed_memory
 
 # Maps class indices (I,J,K) uint8, which it may overwrite, and the affine (4,4) to class indices.
 PostProcess = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -86,13 +87,17 @@ class Segmenter:
         training = self.net.training
         with torch.autocast(weight.device.type, enabled=False):
             volume = preprocess(self.transform, scan)
+            release_freed_memory()
+            affine = volume.affine
             self.check(volume.image.shape[1:])
             self.net.eval()
             try:
                 region, searches = self.region(volume.image[None].to(weight), exact)
             finally:
                 self.net.train(training)
-            mask = restore(region.logits, region.affine(volume.affine), scan.data.shape, scan.affine)
+            del volume
+            release_freed_memory()
+            mask = restore(region.logits, region.affine(affine), scan.data.shape, scan.affine)
         return Segmented(self.postprocess(mask, scan.affine) if self.postprocess else mask, searches)
 
     def check(self, size: Sequence[int]) -> None:

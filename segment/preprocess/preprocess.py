@@ -136,7 +136,7 @@ def _copied(voxels: np.ndarray, dtype: type) -> Tensor:
     The voxels are copied block by block. Copying from the order of a file (I fastest) to the order of an array (K
     fastest) in one step takes six times as long.
     """
-    result = np.empty(voxels.shape, dtype)
+    result: np.ndarray = np.empty(voxels.shape, dtype)
     for i in range(0, voxels.shape[0], BLOCK):
         for j in range(0, voxels.shape[1], BLOCK):
             for k in range(0, voxels.shape[2], BLOCK):

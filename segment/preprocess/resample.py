@@ -50,7 +50,7 @@ class Resample(tio.SpatialTransform):  # type: ignore[misc]
             image.affine = rescaled_affine(image.affine, size_in, size_out)
         return subject
 
-    def read(
+    def from_slabs(
         self, read: Callable[[Box], Tensor], size_in: Sequence[int], affine: np.ndarray
     ) -> tuple[Tensor, np.ndarray]:
         """Resample an image that is read slab by slab, so that it is never float32 as a whole.

@@ -81,8 +81,8 @@ def _coarse_window(inferer: SlidingWindow, net: Callable[[Tensor], Tensor], size
     small = math.prod(single) <= LARGEST * math.prod(inferer.patch_size)
     if small and isinstance(net, nn.Module) and accepts(net, single):
         return SlidingWindow((single[0], single[1], single[2]), 0)
-    patch = inferer.patch_size
-    return SlidingWindow((patch[0], patch[1], patch[2]), tuple(n // 8 for n in patch), inferer.batch_size)
+    i, j, k = inferer.patch_size
+    return SlidingWindow((i, j, k), (i // 8, j // 8, k // 8), inferer.batch_size)
 
 
 def _padding(box: tuple[slice, ...], size: Sequence[int]) -> list[int]:

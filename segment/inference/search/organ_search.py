@@ -18,6 +18,8 @@ SHARE = 0.02
 # Least Dice of every organ between the coarse mask and the fine one; below, the coarse mask is not trusted. Sound CTs
 # have 0.58 and more, see docs/speed.md.
 AGREEMENT = 0.3
+# An organ that ends at voxels without a window is followed if there are at least so many of these voxels.
+FRONT = 16
 FEW = 4  # so few windows are all run: a coarse pass would not pay
 
 
@@ -44,7 +46,8 @@ def search_organs(inferer: SlidingWindow, net: Callable[[Tensor], Tensor], image
     1. The network looks for the organs at half the resolution.
     2. It runs the windows of the full sliding window that decide about them: those with a share above `SHARE` of the
        relative weight of an organ.
-    3. The shares are computed again from the fine mask, and further windows run, until no window is above `SHARE`.
+    3. The shares are computed again from the fine mask, and further windows run, until no window is above `SHARE`. An
+       organ that reaches voxels without a window is followed there, however small that part may be.
     4. If an organ is missing, or its coarse and its fine mask do not agree, all other windows are run, too. The mask is
        then that of the full sliding window, except that windows of constant intensity (air) are left out.
 
@@ -93,13 +96,21 @@ class _Run:
         self.done.update(todo)
 
     def follow(self, coarse: CoarsePass) -> list[int]:
-        """Run windows until none is left with a share of an organ above `SHARE`; return the doubtful classes."""
+        """Run windows until none is left with a share above `SHARE` of an organ or of what lies beside it.
+
+        Returns:
+            The doubtful classes.
+        """
         organs = range(1, self.classes)
         if not self.done:
             return list(organs)
         while True:
             mask, box = self.sums.mask(), self.sums.box
-            new = self.grid.above((self.grid.shares(mask == index, box) for index in organs), SHARE) - self.done
+            shares = [self.grid.shares(mask == index, box) for index in organs]
+            front, around = self.sums.front(mask, self.grid.size)
+            if front.sum() >= FRONT:
+                shares.append(self.grid.shares(front, around))
+            new = self.grid.above(shares, SHARE) - self.done
             if not new:
                 fine = _on_coarse_grid(mask, box, self.grid.size, coarse.size)
                 return [index for index in organs if _dice(fine, coarse.mask, index) < AGREEMENT]
