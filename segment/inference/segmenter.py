@@ -76,12 +76,12 @@ class Segmenter:
     def segment(self, scan: Scan, exact: bool) -> Segmented:
         """Segment a CT.
 
+        Mixed precision is disabled. `segment predict` does not use it, and interpolation in half precision would shift
+        the borders of organs.
+
         Args:
             scan: The CT in HU.
             exact: Whether to run the network over the whole volume, instead of only where the organs are.
-
-        Mixed precision is disabled. `segment predict` does not use it, and interpolation in half precision would shift
-        the borders of organs.
         """
         weight = next(self.net.parameters(), NO_WEIGHT)
         training = self.net.training

@@ -46,11 +46,6 @@ def fits(net: nn.Module, patch_size: Sequence[int], batch_size: int) -> bool:
     return _problem(copy.deepcopy(net).to("meta").train(), patch_size, batch_size) is None
 
 
-def accepts(net: nn.Module, patch_size: Sequence[int]) -> bool:
-    """Whether a network in evaluation mode can take a patch of this size."""
-    return _problem(copy.deepcopy(net).to("meta").eval(), patch_size, 1) is None
-
-
 def _problem(net: nn.Module, size: Sequence[int], batch_size: int) -> str | None:
     """Why the network does not accept this size; None if it does."""
     try:

@@ -1,15 +1,13 @@
 """Look for the organs at half the resolution."""
 
-import math
 from collections.abc import Callable, Sequence
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from segment.inference.best_class import best_class
 from segment.inference.region import foreground_box
 from segment.inference.sliding_window import SlidingWindow
-from segment.memory.patch_size import accepts
 from segment.preprocess.separable import linear
 
 FACTOR = 2  # edge length of a coarse voxel in fine ones
@@ -18,7 +16,6 @@ FACTOR = 2  # edge length of a coarse voxel in fine ones
 POSSIBLE = 0.1
 TABLE = 2  # half the thickness in coarse voxels of bright things that are not part of the patient
 MARGIN = 6  # coarse voxels around the patient's box, for skin and fat
-LARGEST = 2.5  # voxels of a single window, as a multiple of those of a patch
 
 
 class CoarsePass:
@@ -43,7 +40,10 @@ class CoarsePass:
         small = linear(image[0], self.size)[None].to(image)
         body = _patient_box(small[0, 0])
         small = small[:, :, *body]
-        window = _coarse_window(inferer, net, small.shape[2:])
+        # Windows are never smaller than a patch: with less air around the patient, instance normalisation sees other
+        # statistics, and the network finds nothing. A little overlap is enough for a rough mask.
+        i, j, k = inferer.patch_size
+        window = SlidingWindow((i, j, k), (i // 8, j // 8, k // 8), inferer.batch_size)
         self.windows = window.windows(small.shape[2:])
         logits = window(net, small)[0]
         around = _padding(body, self.size)
@@ -66,23 +66,6 @@ def _patient_box(image: Tensor) -> tuple[slice, ...]:
     if not thick.any():
         return tuple(slice(0, n) for n in image.shape)
     return foreground_box(thick > 0, MARGIN)
-
-
-def _coarse_window(inferer: SlidingWindow, net: Callable[[Tensor], Tensor], size: Sequence[int]) -> SlidingWindow:
-    """A single window for the whole patient if the network takes one that large, else the usual windows.
-
-    A little overlap is enough for a rough mask. The window is never smaller than a patch: with less air around the
-    patient, instance normalisation sees other statistics, and the network finds nothing.
-    """
-    single = []
-    for n, patch in zip(size, inferer.patch_size, strict=True):
-        step = patch & -patch  # the largest power of two that divides the patch: networks halve the grid a few times
-        single.append(max(patch, math.ceil(n / step) * step))
-    small = math.prod(single) <= LARGEST * math.prod(inferer.patch_size)
-    if small and isinstance(net, nn.Module) and accepts(net, single):
-        return SlidingWindow((single[0], single[1], single[2]), 0)
-    i, j, k = inferer.patch_size
-    return SlidingWindow((i, j, k), (i // 8, j // 8, k // 8), inferer.batch_size)
 
 
 def _padding(box: tuple[slice, ...], size: Sequence[int]) -> list[int]:

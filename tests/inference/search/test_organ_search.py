@@ -1,6 +1,5 @@
 import pytest
 import torch
-from torch import nn
 
 from segment.inference.best_class import best_class
 from segment.inference.search.organ_search import FEW, search_organs
@@ -11,15 +10,14 @@ SIZE = (48, 40, 64)
 ONE, TWO = 5.0, 10.0  # intensities of the two organs; the patient has 2, air has 0
 
 
-class Bands(nn.Module):
-    """Finds organs by the absolute value of every voxel, and counts the windows at full resolution."""
+class Bands:
+    """Finds organs by the absolute value of every voxel, and counts the windows."""
 
     def __init__(self):
-        super().__init__()
         self.windows = 0
 
-    def forward(self, image):
-        self.windows += image.shape[2:] == (16, 16, 16) and image.device.type != "meta"
+    def __call__(self, image):
+        self.windows += len(image)
         size = image.abs()
         levels = [torch.full_like(size, 3.0), 4 - (size - ONE - 0.5).abs() / 2, 4 - (size - TWO).abs() / 2]
         return 10 * torch.cat(levels, dim=1)
@@ -49,8 +47,7 @@ def run(image, inferer=INFERER):
     net = Bands()
     region, search = search_organs(inferer, net, image)
     assert search.all_windows == inferer.windows(image.shape[2:])
-    if inferer is INFERER:
-        assert net.windows - (search.coarse_windows > 1) * search.coarse_windows == search.windows
+    assert net.windows == search.windows + search.coarse_windows
     mask = torch.zeros(image.shape[2:], dtype=torch.uint8)
     inside = tuple(slice(s, s + n) for s, n in zip(region.start, region.logits.shape[1:], strict=True))
     mask[inside] = best_class(region.logits)
