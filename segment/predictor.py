@@ -107,7 +107,7 @@ class Predictor:
         _check_arguments(ct, affine, series is not None or straighten)
         is_path = isinstance(ct, str | Path)
         scan = read_path(Path(ct), series, straighten) if is_path else scan_of(ct, affine)
-        classes = keep_organs(self._trained.segmenter(scan), self.numbers)
+        classes = keep_organs(self._trained.segmenter.segment(scan, exact=False).mask, self.numbers)
         return Prediction(mask_like(ct, classes, scan), classes, self.numbers, scan)
 
 

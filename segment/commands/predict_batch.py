@@ -29,6 +29,7 @@ from segment.inference.outputs.names import (
 from segment.inference.outputs.organ_numbers import keep_organs
 from segment.inference.outputs.report import measure, read_report, write_report
 from segment.inference.outputs.source import source_facts
+from segment.inference.search.describe import describe_searches
 from segment.io.left_out import LeftOut
 from segment.io.read import is_folder, read_label
 from segment.io.scan import Scan, on_grid_of
@@ -113,7 +114,7 @@ class Batch:
             self.not_cts += 1
             return f"left out, {left_out[0].reason}"
         kept = mask_path(self.output, item).exists()
-        mask = self._kept_mask(item, scan) if kept else keep_organs(self.trained.segmenter(scan), self.numbers)
+        mask, how = (self._kept_mask(item, scan), "") if kept else self._new_mask(scan)
         if not any(facts["state"] == "done" for facts in self.manifest.cases.values()):  # the first mask of the call
             write_checksums(self.output, self.trained)
             self.manifest.write("running", self.left_out)
@@ -129,7 +130,7 @@ class Batch:
         if not kept:
             write_mask(mask_path(self.output, item), mask, scan)
         self.manifest.add(item, "done")
-        return f"{time.monotonic() - start:.1f} s"
+        return f"{time.monotonic() - start:.1f} s{how}"
 
     def _write_parts(self, item: Input, scan: Scan, mask: np.ndarray) -> dict[str, Any]:
         """Write the files that show the mask in another form, measure it, and return the report."""
@@ -161,6 +162,12 @@ class Batch:
             write_overlay(picture, scan.data, mask, scan.affine, self.trained.organs, title=item.name)
         with failsafe.warn_on_error(video.name):
             write_video(video, scan.data, mask, scan.affine, self.trained.organs)
+
+    def _new_mask(self, scan: Scan) -> tuple[np.ndarray, str]:
+        """The mask of a CT, and how much of the CT was searched, to print."""
+        segmented = self.trained.segmenter.segment(scan, self.cfg.exact)
+        how = describe_searches(segmented.searches, self.trained.organs)
+        return keep_organs(segmented.mask, self.numbers), how
 
     def _kept_mask(self, item: Input, scan: Scan) -> np.ndarray:
         path = mask_path(self.output, item)

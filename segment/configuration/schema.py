@@ -120,6 +120,7 @@ class Predict(TypedDict):
     organs: list[Text] | None
     organ_files: bool
     dicom_seg: bool
+    exact: bool
     device: Text
     engine: Literal["auto", "torch", "onnx", "openvino"]
     pictures: bool

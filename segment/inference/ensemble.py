@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from segment.inference.memory import check_volume
+from segment.inference.region import Region, union, within
+from segment.inference.search.organ_search import Search
 from segment.inference.segmenter import Segmenter
 
 SLAB = 32  # planes of a volume for which the softmax is computed at once
@@ -42,6 +44,31 @@ class EnsembleSegmenter(Segmenter):
             total = _add(total, _softmax(member.logits(image)))
         assert total is not None  # there is always a member
         return total.div_(len(self.members)).clamp_(min=torch.finfo(total.dtype).tiny).log_()
+
+    def region(self, image: Tensor, exact: bool) -> tuple[Region, list[Search]]:
+        """As `Segmenter.region`. Where a member has not looked, its probability of background is 1."""
+        if exact:
+            return super().region(image, exact)
+        regions, searches = [], []
+        for member in self.members:
+            region, search = member.region(image, exact)
+            regions.append(region)
+            searches += search
+        boxes = [_box(region) for region in regions]
+        outer = union(boxes)
+        total = regions[0].logits.new_zeros((self.classes, *(part.stop - part.start for part in outer)))
+        total[0] = len(regions)
+        for region, box in zip(regions, boxes, strict=True):
+            part = within(box, outer)
+            total[(slice(None), *part)] += region.logits.softmax(dim=0)
+            total[0][part] -= 1
+        logits = total.div_(len(regions)).clamp_(min=torch.finfo(total.dtype).tiny).log_()
+        return Region(logits, tuple(part.start for part in outer)), searches
+
+
+def _box(region: Region) -> tuple[slice, ...]:
+    """The voxels of a region in the volume."""
+    return tuple(slice(start, start + n) for start, n in zip(region.start, region.logits.shape[1:], strict=True))
 
 
 def _softmax(logits: Tensor) -> Tensor:

@@ -5,7 +5,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from segment.preprocess.resample import apply_along_axes, linear_weights
+from segment.inference.best_class import best_class
+from segment.preprocess.separable import apply_along_axes, linear_weights
 
 SLAB_VOXELS = 4_000_000  # voxels of the CT with logits in memory at once: 80 MB of float32 for five classes
 EDGE = 1e-4  # tolerance in voxels: rounding may put a voxel at the border slightly outside
@@ -35,27 +36,28 @@ def restore(logits: Tensor, affine: np.ndarray, shape: tuple[int, ...], scan_aff
     size = tuple(shape[a] for a in np.argsort(order))
     aligned = scan_affine @ nib.orientations.inv_ornt_aff(orientation, shape)
     scale, offset = _scale_and_offset(np.linalg.inv(affine) @ aligned)
-    positions = [torch.arange(n, dtype=torch.float64) * scale[a] + offset[a] for a, n in enumerate(size)]
-    weights = [linear_weights(n, p) for n, p in zip(logits.shape[1:], positions, strict=True)]
-    mask = np.empty(size, dtype=np.uint8)
-    slab = max(1, SLAB_VOXELS // (size[1] * size[2]))
-    for start in range(0, size[0], slab):
+    inside, weights = [], []
+    for axis, n in enumerate(logits.shape[1:]):
+        positions = torch.arange(size[axis], dtype=torch.float64) * scale[axis] + offset[axis]
+        first, stop = _inside(positions, n)
+        inside.append(slice(first, stop))
+        weights.append(linear_weights(n, positions[first:stop]))
+    # Zeros that are never written take no memory, and most voxels of a large CT are far from any organ.
+    result = np.zeros(shape, dtype=np.uint8)
+    mask = result[tuple(slice(None, None, int(f)) for f in flip)].transpose(np.argsort(order))[tuple(inside)]
+    if not mask.size:
+        return result
+    slab = max(1, SLAB_VOXELS // (mask.shape[1] * mask.shape[2]))
+    for start in range(0, mask.shape[0], slab):
         part = slice(start, start + slab)
-        mask[part] = _best_class(apply_along_axes(logits, [weights[0][part], weights[1], weights[2]])).cpu().numpy()
-    for axis, (n, position) in enumerate(zip(logits.shape[1:], positions, strict=True)):
-        outside = ((position < -0.5 - EDGE) | (position > n - 0.5 + EDGE)).numpy()
-        mask[(slice(None),) * axis + (outside,)] = 0
-    return np.ascontiguousarray(mask.transpose(order)[tuple(slice(None, None, int(f)) for f in flip)])
+        mask[part] = best_class(apply_along_axes(logits, [weights[0][part], weights[1], weights[2]])).cpu().numpy()
+    return result
 
 
-def _best_class(logits: Tensor) -> Tensor:
-    """`logits.argmax(dim=0)` as uint8. Several times as fast, because torch's argmax is slow along the first axis."""
-    highest = logits[0]
-    best = torch.zeros(highest.shape, dtype=torch.uint8, device=logits.device)
-    for index, values in enumerate(logits[1:], start=1):
-        best.masked_fill_(values > highest, index)
-        highest = torch.maximum(highest, values)
-    return best
+def _inside(positions: torch.Tensor, n: int) -> tuple[int, int]:
+    """First of the ascending positions that lies in a line of n voxels, and the first one behind it."""
+    inside = ((positions >= -0.5 - EDGE) & (positions <= n - 0.5 + EDGE)).nonzero()
+    return (int(inside[0]), int(inside[-1]) + 1) if len(inside) else (0, 0)
 
 
 def _orientation(affine: np.ndarray, scan_affine: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Segment a CT: preprocess it, run the network over it, restore the CT's grid, and clean up the mask."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -8,9 +9,13 @@ import torchio as tio
 from torch import Tensor, nn
 
 from segment.inference.memory import check_volume
+from segment.inference.region import Region
 from segment.inference.restore import restore
+from segment.inference.search.organ_search import Search, search_organs
+from segment.inference.sliding_window import SlidingWindow
 from segment.io.scan import Scan
 from segment.preprocess.preprocess import preprocess
+from segment.runtime.machine import release_freed_memory
 
 # Maps class indices (I,J,K) uint8, which it may overwrite, and the affine (4,4) to class indices.
 PostProcess = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -18,10 +23,24 @@ PostProcess = Callable[[np.ndarray, np.ndarray], np.ndarray]
 NO_WEIGHT = torch.zeros(0)  # the type and device of networks in exported files, which have no weights of PyTorch
 
 
+@dataclass(frozen=True)
+class Segmented:
+    """The result for a CT.
+
+    Attributes:
+        mask: Class indices (I,J,K), uint8, on the CT's own grid.
+        searches: What each network ran; empty if it ran over the whole volume.
+    """
+
+    mask: np.ndarray
+    searches: list[Search]
+
+
 class Segmenter:
     """Segment CTs with a trained network, on their own grids.
 
-    Evaluation and prediction both use this class, so scores describe the masks that `segment predict` writes.
+    Evaluation and prediction both use this class. Evaluation runs the network over whole volumes; so does
+    `segment predict exact=true`. By default, prediction runs it only where the organs are, see `search_organs`.
 
     Args:
         net: Maps (B,1,I,J,K) to logits (B,C,I,J,K).
@@ -49,25 +68,37 @@ class Segmenter:
         self.postprocess = postprocess
         self.classes = classes
 
-    @torch.inference_mode()
     def __call__(self, scan: Scan) -> np.ndarray:
-        """Class indices (I,J,K), uint8, on the CT's own grid.
+        """Class indices (I,J,K), uint8, on the CT's own grid, with the network run over the whole volume."""
+        return self.segment(scan, exact=True).mask
+
+    @torch.inference_mode()
+    def segment(self, scan: Scan, exact: bool) -> Segmented:
+        """Segment a CT.
 
         Mixed precision is disabled. `segment predict` does not use it, and interpolation in half precision would shift
         the borders of organs.
+
+        Args:
+            scan: The CT in HU.
+            exact: Whether to run the network over the whole volume, instead of only where the organs are.
         """
         weight = next(self.net.parameters(), NO_WEIGHT)
         training = self.net.training
         with torch.autocast(weight.device.type, enabled=False):
             volume = preprocess(self.transform, scan)
+            release_freed_memory()
+            affine = volume.affine
             self.check(volume.image.shape[1:])
             self.net.eval()
             try:
-                logits = self.logits(volume.image[None].to(weight))[0]
+                region, searches = self.region(volume.image[None].to(weight), exact)
             finally:
                 self.net.train(training)
-            mask = restore(logits, volume.affine, scan.data.shape, scan.affine)
-        return self.postprocess(mask, scan.affine) if self.postprocess else mask
+            del volume
+            release_freed_memory()
+            mask = restore(region.logits, region.affine(affine), scan.data.shape, scan.affine)
+        return Segmented(self.postprocess(mask, scan.affine) if self.postprocess else mask, searches)
 
     def check(self, size: Sequence[int]) -> None:
         """Refuse a preprocessed volume of (I,J,K) voxels that does not fit into memory.
@@ -76,6 +107,13 @@ class Segmenter:
             UserError: With the size of the volume.
         """
         check_volume(self.net, self.inferer, size, self.classes)
+
+    def region(self, image: Tensor, exact: bool) -> tuple[Region, list[Search]]:
+        """Logits of the part of a preprocessed volume (1,1,I,J,K) with organs, and what was run to find it."""
+        if exact or not isinstance(self.inferer, SlidingWindow):
+            return Region(self.logits(image)[0], (0, 0, 0)).trimmed(), []
+        region, search = search_organs(self.inferer, self.run, image)
+        return region, [search]
 
     def logits(self, image: Tensor) -> Tensor:
         """Logits (1,C,I,J,K), float32, of a preprocessed volume (1,1,I,J,K) on the network's device."""

@@ -52,8 +52,8 @@ class SlidingWindow:
         Returns:
             Logits (1,C,I,J,K), float32, on the image's device.
         """
-        padded, origin = _pad(image, self.patch_size)
-        weight = _gaussian(self.patch_size).to(image.device)
+        padded, origin = pad(image, self.patch_size)
+        weight = gaussian(self.patch_size).to(image.device)
         total: Tensor | None = None
         # With an explicit dtype, because Lightning changes the default one in true half precision.
         norm = torch.zeros(padded.shape[2:], dtype=torch.float32, device=image.device)
@@ -72,7 +72,7 @@ class SlidingWindow:
 
     def windows(self, size: Sequence[int]) -> int:
         """Number of patches for a volume of (I,J,K) voxels."""
-        return math.prod(map(len, self._axes(self._padded(size))))
+        return math.prod(map(len, self.axes(self._padded(size))))
 
     def sum_bytes(self, size: Sequence[int], classes: int) -> int:
         """Peak memory in bytes for the sums, weights and padding of a volume, without that of the network."""
@@ -88,10 +88,10 @@ class SlidingWindow:
 
     def _corners(self, size: Sequence[int]) -> Iterator[tuple[int, ...]]:
         """Corners of evenly spaced windows, as few as the overlap allows."""
-        return product(*self._axes(size))
+        return product(*self.axes(size))
 
-    def _axes(self, size: Sequence[int]) -> list[list[int]]:
-        """First voxels of the windows, for each axis."""
+    def axes(self, size: Sequence[int]) -> list[list[int]]:
+        """First voxels of the windows along each axis of a volume (I,J,K) that is at least as large as a patch."""
         axes = []
         for n, patch, overlap in zip(size, self.patch_size, self.overlap, strict=True):
             steps = -(-(n - patch) // (patch - overlap))  # rounded up
@@ -113,7 +113,7 @@ def _batches(items: Iterator[tuple[int, ...]], size: int) -> Iterator[list[tuple
         yield batch
 
 
-def _gaussian(size: Sequence[int]) -> Tensor:
+def gaussian(size: Sequence[int]) -> Tensor:
     """Weights (I,J,K) in [1e-3, 1]. With the minimum, a voxel in the corner of a single patch still has a weight."""
     weight = torch.ones((), dtype=torch.float32)
     for n in size:
@@ -122,7 +122,7 @@ def _gaussian(size: Sequence[int]) -> Tensor:
     return weight.clamp_(min=1e-3)
 
 
-def _pad(image: Tensor, size: Sequence[int]) -> tuple[Tensor, list[int]]:
+def pad(image: Tensor, size: Sequence[int]) -> tuple[Tensor, list[int]]:
     """Centre a volume in at least `size` voxels; returns it and the new index of its first voxel."""
     missing = [max(0, p - n) for n, p in zip(image.shape[2:], size, strict=True)]
     before = [m // 2 for m in missing]

@@ -1,15 +1,9 @@
-"""Resampling along the axes of a volume by matrices: one definition for images, labels and predictions.
-
-A line of n voxels that is resampled to m voxels keeps its field of view: output voxel j is centred at
-``(j + 0.5) * n / m - 0.5`` in input voxels. Every change of grid in `segment` (to a spacing, a size, or a CT's own
-grid) has this separable form. It therefore also works for oblique and sheared affines, which image libraries refuse.
-"""
+"""Change the voxel size or the number of voxels of a volume along its own axes."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
-import torch
 import torchio as tio
 from torch import Tensor
 
@@ -17,53 +11,7 @@ from segment.bounds import Spacing, Voxels, in_range
 from segment.errors import UserError
 from segment.memory import measure
 from segment.memory.measure import CPU, check_memory
-
-
-def centred_positions(size_in: int, size_out: int) -> Tensor:
-    """Centres of `size_out` voxels over the field of view of `size_in` voxels, in input voxels (float64)."""
-    return (torch.arange(size_out, dtype=torch.float64) + 0.5) * (size_in / size_out) - 0.5
-
-
-def linear_weights(size_in: int, positions: Tensor, width: float = 1.0) -> Tensor:
-    """Matrix (len(positions), size_in) that samples a line of voxels with a triangle filter.
-
-    Args:
-        size_in: Voxels of the line.
-        positions: Positions of the samples in voxels. Outside the line, the border voxel is repeated.
-        width: Half width of the triangle in voxels, at least 1. A width of 1 is linear interpolation. When the line
-            shrinks, the ratio of the spacings averages over all voxels (anti-aliasing), which reduces noise in CT.
-    """
-    positions = positions.clamp(0, size_in - 1)
-    distance = positions[:, None] - torch.arange(size_in, dtype=torch.float64)[None]
-    weights = (1 - distance.abs() / width).clamp(min=0)
-    if width > 1:
-        # The centre of mass of a sampled triangle is off its centre by up to a twelfth of a voxel. This is corrected
-        # unless an end of the line cuts the triangle off. A ramp then keeps its position, as in linear interpolation.
-        slope = (weights * distance).sum(dim=1) / (weights * distance**2).sum(dim=1)
-        slope[(positions - width < -1) | (positions + width > size_in)] = 0
-        weights = weights * (1 - slope[:, None] * distance)
-    return (weights / weights.sum(dim=1, keepdim=True)).float()
-
-
-def apply_along_axes(volume: Tensor, weights: Sequence[Tensor]) -> Tensor:
-    """Apply one matrix per spatial axis to a volume (C,I,J,K), starting with the axis that shrinks most."""
-    shrink = [w.shape[0] / w.shape[1] for w in weights]
-    for axis in sorted(range(3), key=shrink.__getitem__):
-        if is_identity(weights[axis]):
-            continue
-        matrix = weights[axis].to(volume)
-        if axis == 0:
-            volume = (matrix @ volume.flatten(2)).reshape(-1, len(matrix), *volume.shape[2:])
-        elif axis == 1:
-            volume = matrix @ volume
-        else:
-            volume = volume @ matrix.T
-    return volume
-
-
-def is_identity(matrix: Tensor) -> bool:
-    """Whether a weight matrix does not change its axis."""
-    return matrix.shape[0] == matrix.shape[1] and torch.equal(matrix, torch.eye(matrix.shape[0]))
+from segment.preprocess.separable import Box, linear, linear_by_slabs, nearest
 
 
 class Resample(tio.SpatialTransform):  # type: ignore[misc]
@@ -96,36 +44,53 @@ class Resample(tio.SpatialTransform):  # type: ignore[misc]
         for image in self.get_images(subject):
             size_in = image.spatial_shape
             size_out = self.size or _size_for_spacing(size_in, image.affine, self.spacing_mm or ())
-            self._check_memory(image, size_out)
+            self._check_memory(image.shape, image.affine, size_out, labels=isinstance(image, tio.LabelMap))
             resample = nearest if isinstance(image, tio.LabelMap) else linear
             image.set_data(resample(image.data, size_out))
             image.affine = rescaled_affine(image.affine, size_in, size_out)
         return subject
 
-    def _check_memory(self, image: tio.Image, size_out: Sequence[int]) -> None:
-        """Check that resampling an image to `size_out` voxels fits into memory.
+    def from_slabs(
+        self, read: Callable[[Box], Tensor], size_in: Sequence[int], affine: np.ndarray
+    ) -> tuple[Tensor, np.ndarray]:
+        """Resample an image that is read slab by slab, so that it is never float32 as a whole.
+
+        Args:
+            read: Returns a box (1,I,J,K) of the image, float32 and contiguous.
+            size_in: (I,J,K) of the image.
+            affine: Voxel → RAS+ mm of the image.
+
+        Returns:
+            The same image (1,I,J,K) and affine as `apply_transform`.
+        """
+        size_out = self.size or _size_for_spacing(size_in, affine, self.spacing_mm or ())
+        self._check_memory((1, *size_in), affine, size_out, labels=False)
+        return linear_by_slabs(read, size_in, size_out), rescaled_affine(affine, size_in, size_out)
+
+    def _check_memory(self, shape: Sequence[int], affine: np.ndarray, size_out: Sequence[int], labels: bool) -> None:
+        """Check that resampling an image (C,I,J,K) to `size_out` voxels fits into memory.
 
         Raises:
             UserError: When it does not fit. The error names the grid and, if a spacing is set, one that fits.
         """
-        needed = resampled_bytes(image.shape, size_out, labels=isinstance(image, tio.LabelMap))
-        spacing = " x ".join(f"{s:.4g}" for s in image.spacing)
-        before, after = ("x".join(map(str, size)) for size in (image.spatial_shape, size_out))
+        needed = resampled_bytes(shape, size_out, labels)
+        spacing = " x ".join(f"{s:.4g}" for s in np.linalg.norm(affine[:3, :3], axis=0))
+        before, after = ("x".join(map(str, size)) for size in (shape[1:], size_out))
         what = f"resampling a CT of {before} voxels of {spacing} mm to {after} voxels"
         remedy = f"train with a smaller size than {list(size_out)}"
         if self.spacing_mm is not None:
-            fitting = self._fitting(image, self.spacing_mm)
+            fitting = self._fitting(shape, affine, self.spacing_mm)
             remedy = f"check the spacing in its header, or train with a coarser one, e.g. spacing_mm={fitting}"
         check_memory(needed, what, remedy)
 
-    def _fitting(self, image: tio.Image, spacing_mm: Sequence[float]) -> list[float]:
+    def _fitting(self, shape: Sequence[int], affine: np.ndarray, spacing_mm: Sequence[float]) -> list[float]:
         """A coarser spacing at which resampling takes half of the free memory at most, or gives a single voxel."""
         most = measure.free(CPU) / 2
-        size = _size_for_spacing(image.spatial_shape, image.affine, spacing_mm)
+        size = _size_for_spacing(shape[1:], affine, spacing_mm)
         coarser = list(spacing_mm)
-        while resampled_bytes(image.shape, size) > most and max(size) > 1:
+        while resampled_bytes(shape, size) > most and max(size) > 1:
             coarser = [math.ceil(12 * s) / 10 for s in coarser]
-            size = _size_for_spacing(image.spatial_shape, image.affine, coarser)
+            size = _size_for_spacing(shape[1:], affine, coarser)
         return coarser
 
 
@@ -150,24 +115,6 @@ def resampled_bytes(shape: Sequence[int], size_out: Sequence[int], labels: bool 
         peak = max(peak, voxel_bytes * (before + after) + matrix_bytes)
         before = after
     return peak
-
-
-def linear(volume: Tensor, size_out: Sequence[int]) -> Tensor:
-    """Resample (C,I,J,K) to (C,*size_out) float32 by a triangle filter, with anti-aliasing on axes that shrink."""
-    weights = []
-    for n, m in zip(volume.shape[1:], size_out, strict=True):
-        weights.append(linear_weights(n, centred_positions(n, m), width=max(n / m, 1)))
-    return apply_along_axes(volume.float(), weights)
-
-
-def nearest(volume: Tensor, size_out: Sequence[int]) -> Tensor:
-    """Resample (C,I,J,K) to (C,*size_out) by nearest neighbour. Dtype and values are kept."""
-    for axis, (n, m) in enumerate(zip(volume.shape[1:], size_out, strict=True), start=1):
-        if n != m:
-            # Ties, which occur at integer ratios, go to the upper voxel on every axis.
-            index = (centred_positions(n, m) + 0.5).floor().long().clamp(0, n - 1)
-            volume = volume.index_select(axis, index)
-    return volume
 
 
 def rescaled_affine(affine: np.ndarray, size_in: Sequence[int], size_out: Sequence[int]) -> np.ndarray:

@@ -46,3 +46,15 @@ def keep_freed_memory() -> None:
         if name not in os.environ:
             library.mallopt(parameter, ctypes.c_int(min(size, 2**31 - 1)))
             os.environ[name] = str(size)
+
+
+def release_freed_memory() -> None:
+    """Return freed memory to the system; do nothing with another C library than glibc.
+
+    `keep_freed_memory` keeps it for the next tensor. Between two stages that use tensors of other sizes, what is kept
+    would add up.
+    """
+    if sys.platform == "linux":
+        library = ctypes.CDLL(None)
+        if hasattr(library, "malloc_trim"):
+            library.malloc_trim(0)

@@ -16,6 +16,7 @@ from segment.commands import predict as module
 from segment.commands.predict import predict
 from segment.commands.predict_batch import Batch
 from segment.errors import UserError
+from segment.inference.segmenter import Segmented
 from segment.io.dicom_seg import read_dicom_seg
 from segment.io.read import read_ct
 
@@ -265,14 +266,18 @@ def test_a_mask_whose_ct_was_replaced_is_not_completed(run, tmp_path):
         run(tmp_path / "ct.nii.gz", "resume=true", "organ_files=true")
 
 
-def _all_liver(scan):
-    return np.ones(scan.data.shape, np.uint8)
+class AllLiver:
+    """Segments without a network."""
+
+    @staticmethod
+    def segment(scan, exact):
+        return Segmented(np.ones(scan.data.shape, np.uint8), [])
 
 
 def test_memory_does_not_grow_with_the_number_of_scans(run, tmp_path, monkeypatch):
     """Scan and mask have 8 MB; ten of them would be more than what is allowed. The network is left out."""
     hu = np.tile(tiny.body()[0], (8, 10, 8))
-    monkeypatch.setattr(module.ensemble.Ensemble, "segmenter", staticmethod(_all_liver))
+    monkeypatch.setattr(module.ensemble.Ensemble, "segmenter", AllLiver)
     for number in range(24):
         (tmp_path / "cts").mkdir(exist_ok=True)
         path = tmp_path / "cts" / f"{number:02d}.nii"

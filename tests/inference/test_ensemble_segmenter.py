@@ -86,3 +86,20 @@ def test_memory_holds_the_logits_of_one_member_at_a_time():
     with torch.inference_mode():
         EnsembleSegmenter(members).logits(torch.zeros(1, 1, 4, 4, 4))
     assert alive == [0, 1, 1, 1]
+
+
+def test_members_search_for_organs_and_the_mask_is_that_of_the_mean():
+    """The organ of the first member is larger, and where only one member has looked, the other says background."""
+    values = np.zeros((40, 24, 24))
+    values[4:20, 4:16, 4:16] = 1
+    values[8:18, 6:14, 6:14] = 3
+    members = []
+    for threshold in (0.5, 2.0):
+        one = segmenter([0.0, 8.0], [0.0, -8 * threshold], size=8)
+        members.append(Segmenter(one.net, one.transform, SlidingWindow([8] * 3, 4)))
+    ensemble = EnsembleSegmenter(members)
+    found = ensemble.segment(scan(values), exact=False)
+    assert len(found.searches) == 2
+    assert sum(search.windows for search in found.searches) < 2 * found.searches[0].all_windows
+    assert np.array_equal(found.mask, ensemble(scan(values)))
+    assert np.array_equal(found.mask, (values > 1).astype(np.uint8))

@@ -12,6 +12,7 @@ from small_ct import all_48, transform
 from segment.errors import UserError
 from segment.io.read import read_ct, read_label
 from segment.io.scan import Scan
+from segment.preprocess import separable
 from segment.preprocess.preprocess import preprocess
 
 CONF = Path(__file__).parents[2] / "conf" / "preprocess"
@@ -54,6 +55,18 @@ def test_a_ct_in_48_orientations_gives_the_same_bits(tmp_path, oblique):
         assert torch.equal(result.image, results[0].image)
         assert torch.equal(result.label, results[0].label)
         assert np.allclose(result.affine, results[0].affine, atol=1e-4)
+
+
+@pytest.mark.parametrize("axes", ["RAS", "LPS", "SAR", "ILA"])
+def test_a_ct_without_label_is_read_in_slabs_and_gives_the_bits_of_training(monkeypatch, axes):
+    monkeypatch.setattr(separable, "SLAB_VOXELS", 300)
+    turn = nib.orientations.axcodes2ornt(tuple(axes))
+    data = np.asfortranarray(nib.orientations.apply_orientation(noise(), turn))
+    turned = scan(data, nib.orientations.inv_ornt_aff(turn, noise().shape))
+    found = preprocess(transform(), turned)
+    expected = preprocess(transform(), turned, np.zeros_like(data))
+    assert torch.equal(found.image, expected.image)
+    assert np.array_equal(found.affine, expected.affine)
 
 
 @pytest.mark.parametrize("change", [lambda a: a.astype(">i2"), lambda a: a[::-1][::-1], np.asfortranarray, np.float32])

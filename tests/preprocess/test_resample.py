@@ -10,16 +10,9 @@ from scipy import ndimage
 
 from segment.errors import UserError
 from segment.memory import measure
-from segment.preprocess.resample import (
-    Resample,
-    apply_along_axes,
-    centred_positions,
-    linear,
-    linear_weights,
-    nearest,
-    resampled_bytes,
-    rescaled_affine,
-)
+from segment.preprocess import separable as module
+from segment.preprocess.resample import Resample, resampled_bytes, rescaled_affine
+from segment.preprocess.separable import apply_along_axes, centred_positions, linear, linear_weights, nearest
 
 sizes = st.tuples(*[st.integers(1, 24)] * 3)
 affines = st.tuples(
@@ -193,6 +186,23 @@ def test_a_thin_volume_keeps_one_voxel():
 def test_invalid_arguments_are_refused(wrong):
     with pytest.raises(ValueError, match=r"takes either spacing_mm or size; got|must be a list of 3, each"):
         Resample(**wrong)
+
+
+@pytest.mark.parametrize(("size_out", "axis"), [((7, 5, 25), 2), ((24, 5, 3), 0), ((12, 40, 30), 1)])
+def test_a_volume_is_resampled_in_slabs_across_the_axis_that_shrinks_least(monkeypatch, size_out, axis):
+    volume = random_volume((12, 9, 30))
+    whole = linear(volume, size_out)
+    monkeypatch.setattr(module, "SLAB_VOXELS", 4 * volume.numel() // volume.shape[1 + axis])
+    read = []
+
+    def part(box):
+        read.append(box)
+        return volume[(0, *box)][None].contiguous()
+
+    slabs = module.linear_by_slabs(part, (12, 9, 30), size_out)
+    assert torch.allclose(slabs, whole, atol=1e-6)
+    assert all(box[axis].stop - box[axis].start <= 4 for box in read)
+    assert len(read) == -(-volume.shape[1 + axis] // 4)
 
 
 def test_memory_of_resampling_worked_by_hand():

@@ -10,7 +10,7 @@ from segment.data.augment.banded import apply_banded
 from segment.data.augment.intensity import IntensityChange
 from segment.data.augment.sampling import uniform
 from segment.errors import UserError
-from segment.preprocess.resample import centred_positions, linear_weights
+from segment.preprocess.separable import centred_positions, linear_weights
 
 
 class RandomBlur(IntensityChange):

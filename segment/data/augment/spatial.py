@@ -13,7 +13,7 @@ from segment.data.augment.sampling import bernoulli, log_uniform
 from segment.data.augment.subjects import shallow_copy
 from segment.data.augment.warp import Warp, resample
 from segment.errors import UserError
-from segment.preprocess.resample import apply_along_axes
+from segment.preprocess.separable import apply_along_axes
 
 
 class RandomSpatial(tio.SpatialTransform):  # type: ignore[misc]

@@ -17,7 +17,7 @@ from segment.data.augment import (
 )
 from segment.data.augment.sampling import log_uniform, uniform
 from segment.errors import UserError
-from segment.preprocess import resample
+from segment.preprocess import separable
 from segment.runtime.seeding import random_state
 
 SUITE = [
@@ -190,7 +190,7 @@ def test_low_resolution_does_not_change_other_axes(scale, axis):
 @pytest.mark.parametrize("scale", [0.5, 0.73, 0.99])
 def test_low_resolution_is_an_interpolated_coarse_volume(size, scale):
     data = torch.from_numpy(np.random.default_rng(0).normal(size=(1, *size)).astype(np.float32))
-    coarse = resample.linear(data, [max(1, round(n * scale)) for n in size])
+    coarse = separable.linear(data, [max(1, round(n * scale)) for n in size])
     expected = torch.nn.functional.interpolate(coarse[None], size, mode="trilinear")[0, 0]
     assert np.allclose(changed(RandomLowResolution([scale, scale], p=1), data[0]), expected, atol=5e-5)
 

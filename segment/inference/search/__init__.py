@@ -1,0 +1,1 @@
+"""Find the organs, and run the network only where they are."""
