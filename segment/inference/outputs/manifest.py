@@ -33,7 +33,7 @@ PACKAGES = (
     "openvino",
 )
 # Options that decide what is in a mask, beside the organs. Masks of other values are not kept beside new ones.
-DECIDING: tuple[str, ...] = ()
+DECIDING = ("exact",)
 # The description of a DICOM series in a message, as typed at the scanner, which may name the patient.
 _DESCRIPTION = re.compile(r"([\d.]+) \((?:(?!, \d+ slices, ).)*, (\d+ slices, )")
 
