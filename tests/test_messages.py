@@ -74,6 +74,8 @@ NAMED_ONLY = {
     ("segment.configuration.signature", "init"): "part of source code",
     ("segment.callbacks.checkpoint", "callbacks.checkpoint.save_top_k"): "option of Lightning, added with +",
     ("segment.commands.sweep", "logger"): "option of the trials",
+    ("segment.commands.view", "ckpt"): "option of segment evaluate, whose configuration is composed",
+    ("segment.commands.view", "run_dir"): "set as a run sets it, to compose the configuration of its command",
     ("segment.commands.sweep", "logger.wandb.group"): "option of the trials",
 }
 NO_MESSAGES = (
