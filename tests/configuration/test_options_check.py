@@ -16,6 +16,7 @@ from segment.configuration.values import config_dir
 from segment.errors import UserError
 
 GIVEN = {
+    "view": ["path=run"],
     "evaluate": ["ckpt=a"],
     "predict": ["ckpt=a", "input=b", "output=c"],
     "merge": ["runs=a"],
