@@ -254,9 +254,7 @@ def test_a_truncated_file_is_refused_by_name(tmp_path, name, keep):
     content = path.read_bytes()
     path.write_bytes(content[: int(keep) if keep < 0 else int(keep * len(content))])
     for read in (read_ct, read_label):
-        with pytest.raises(
-            UserError, match=rf"cannot read .*{name}: it is damaged, incomplete or not .*; copy or download it again"
-        ):
+        with pytest.raises(UserError, match=rf"cannot read .*{name}: .*; copy or download it again"):
             read(path)
 
 

@@ -45,7 +45,7 @@ def state_at_exit(tmp_path: Path, *arguments: str, **variables: str) -> list[str
     "arguments",
     [
         ("-m", "segment", "--version"),
-        ("-m", "segment.errors"),  # like `python -m segment.commands.train`, but the module is tiny
+        ("-m", "segment.privacy"),  # like `python -m segment.commands.train`, but the module is tiny
         ("-c", "import sys; from segment.__main__ import main; sys.argv = ['segment', '--version']; main()"),
     ],
 )
