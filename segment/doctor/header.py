@@ -23,7 +23,7 @@ LENGTH_MM = (30.0, 2200.0)
 AWAY_MM = 2500.0  # a table travels two metres at most, and its zero is near the volume
 FEW_SLICES = 10
 
-_COPY_FORM = "find out which form is right and write it as both, with nibabel's set_sform and set_qform"
+COPY_FORM = "find out which form is right and write it as both, with nibabel's set_sform and set_qform"
 _SIDES = ("right-left", "front-back", "head-foot")
 _PAIRS = ((0, 1), (0, 2), (1, 2))
 
@@ -54,7 +54,7 @@ def _check_forms(case: str, scan: Scan) -> Iterator[Finding]:
     try:
         qform = header.get_qform(coded=True)[0]
     except (ValueError, HeaderDataError) as error:
-        yield Finding(case, "qform", "warning", f"the qform cannot be used: {error}", _COPY_FORM)
+        yield Finding(case, "qform", "warning", f"the qform cannot be used: {error}", COPY_FORM)
         return
     if sform is None or qform is None:
         return
@@ -66,7 +66,7 @@ def _check_forms(case: str, scan: Scan) -> Iterator[Finding]:
         )
         if turned:
             what += f" ({_codes(qform)} against {_codes(sform)})"
-        yield Finding(case, "forms disagree", "error" if turned else "warning", what, _COPY_FORM)
+        yield Finding(case, "forms disagree", "error" if turned else "warning", what, COPY_FORM)
 
 
 def _check_axes(case: str, affine: np.ndarray, again: str) -> Iterator[Finding]:

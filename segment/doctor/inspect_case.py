@@ -10,13 +10,14 @@ from segment.anatomy.structure import Structure, measure_structures
 from segment.data.store.fingerprint import voxel_hash
 from segment.datasets.cases import Case
 from segment.doctor.finding import Finding, Severity, refusal, worst
-from segment.doctor.header import check_header
+from segment.doctor.header import COPY_FORM, check_header
 from segment.doctor.organ import check_organs
 from segment.doctor.plausibility import check_structures
 from segment.doctor.reference import annotated_structures, read_codes, read_reference
 from segment.errors import UserError
 from segment.io.dicom import AXIAL, Series, SeriesFolder
 from segment.io.hounsfield import check_hu
+from segment.io.nifti import FormsDisagreeError
 from segment.io.read import is_folder
 from segment.io.scan import Scan
 
@@ -55,7 +56,7 @@ def inspect(case: Case, organs: Sequence[str], anatomy: Anatomy) -> Inspected:
             return Inspected(tuple(series_findings))
         scan = folder.read(case.series) if folder else case.read()
     except UserError as error:
-        return Inspected((refusal(case.id, "unreadable", error),))
+        return Inspected((_refused(case, error),))
     findings = [*series_findings, *check_header(case.id, scan, case.image)]
     findings += [Finding(case.id, *fault) for fault in check_hu(scan.data)]
     codes = measure_structures(scan, read_codes(case, scan))
@@ -67,6 +68,13 @@ def inspect(case: Case, organs: Sequence[str], anatomy: Anatomy) -> Inspected:
         named = {organs[index - 1]: structure for index, structure in measure_structures(scan, classes).items()}
         findings += check_structures(case.id, named, anatomy)
     return Inspected(tuple(findings), scan, classes, voxel_hash(scan.data), codes)
+
+
+def _refused(case: Case, error: UserError) -> Finding:
+    """The finding about a CT that cannot be read."""
+    if isinstance(error, FormsDisagreeError):
+        return refusal(case.id, "forms disagree", error, COPY_FORM)
+    return refusal(case.id, "unreadable", error)
 
 
 def _check_series(case: Case, series: Sequence[Series]) -> Iterator[Finding]:

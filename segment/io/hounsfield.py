@@ -11,6 +11,7 @@ _FROM_DICOM = "convert the CT again from its original DICOM series, with rescale
 LABEL_MAP = "label map"  # the check that finds codes instead of HU
 NO_AIR = "no air"
 _SAMPLED = 200  # voxels along an axis; enough to estimate shares
+BELOW_AIR_HU = -1200  # lower than air with noise
 BODY_HU = (-200, 300)  # fat and soft tissue, with contrast
 _SHIFTED_BODY = (824, 1324)  # the same without the rescale intercept of -1024
 NO_AIR_SHARE = 0.01  # of all voxels; every CT in HU has more air around the patient
@@ -76,7 +77,10 @@ def check_possible(hu: np.ndarray) -> Fault | None:
     """
     low, high = float(hu.min()), float(hu.max())
     span = f"{low:.4g} to {high:.4g}"
-    if high <= AIR_BELOW_HU:
+    sample = _sample(hu)
+    # Padding may lie below air, as the lowest number. Other numbers there are not HU.
+    below_air = (sample > low) & (sample < BELOW_AIR_HU)
+    if high <= AIR_BELOW_HU and np.count_nonzero(below_air) < NO_AIR_SHARE * sample.size:
         what = f"numbers from {span} are all those of air"
         return Fault("only air", "error", what, "give a CT that shows a body")
     if is_label_map(hu):
@@ -84,7 +88,6 @@ def check_possible(hu: np.ndarray) -> Fault | None:
         return Fault(LABEL_MAP, "error", what, "give the CT that it annotates")
     if -NORMALISED < low < high < NORMALISED:
         return Fault("no HU", "error", f"numbers from {span} are normalised, not HU", _FROM_DICOM)
-    sample = _sample(hu)
     if _is_picture(sample, low, high):
         return Fault("no HU", "error", f"numbers from {span} are grey levels of a picture, not HU", _FROM_DICOM)
     if low >= 0 and _share(sample, *_SHIFTED_BODY) > BODY_SHARE:
@@ -130,7 +133,7 @@ def _no_rescale(span: str) -> Fault:
 
 def _is_shifted(hu: np.ndarray, sample: np.ndarray) -> bool:
     """Whether air is near 0 and tissue near 1024. A few voxels, for example padding, may be below 0."""
-    has_air = _share(sample, -1200, -700) > NO_AIR_SHARE
+    has_air = _share(sample, BELOW_AIR_HU, -700) > NO_AIR_SHARE
     return not has_air and _share(sample, *_SHIFTED_BODY) > BODY_SHARE and -3100 < _median_of_edges(hu) < 500
 
 

@@ -26,6 +26,10 @@ _GEOMETRY_FIELDS = (
 _METRES_OR_MICRONS = (1, 3)  # xyzt_units
 
 
+class FormsDisagreeError(UserError):
+    """The sform and the qform of a file disagree on which way an axis runs."""
+
+
 def read_nifti(path: Path) -> Scan:
     """Read values, scaled by scl_slope and scl_inter, and geometry.
 
@@ -142,7 +146,7 @@ def _warn_if_contradictory(path: Path, header: nib.Nifti1Header) -> None:
     compared. A qform cannot state a shear, so it is compared with what it can state of the sform.
 
     Raises:
-        UserError: When the forms disagree on which way an axis runs, so that left and right may be swapped.
+        FormsDisagreeError: When the forms disagree on which way an axis runs, so that left and right may be swapped.
     """
     if _form(header) != "sform" or header["sform_code"] != header["qform_code"]:
         return
@@ -157,7 +161,7 @@ def _warn_if_contradictory(path: Path, header: nib.Nifti1Header) -> None:
             f"{path} states its axes twice, as {axes[0]} in its sform and {axes[1]} in its qform, so left and right "
             f"are unknown; {CONVERT_AGAIN}"
         )
-        raise UserError(msg)
+        raise FormsDisagreeError(msg)
     unsheared = header.copy()
     unsheared.set_qform(sform, code="scanner")
     apart = np.linalg.inv(sform) @ (unsheared.get_qform() - qform)  # in voxels

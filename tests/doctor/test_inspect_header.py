@@ -40,7 +40,7 @@ def test_a_qform_that_exchanges_left_and_right_is_an_error(tmp_path):
     mirrored = AFFINE.copy()
     mirrored[0] *= -1
     assert found(write_case(tmp_path, change=lambda image: image.set_qform(mirrored, 1))) == {
-        ("error", "unreadable", "")
+        ("error", "forms disagree", "")
     }
 
 
