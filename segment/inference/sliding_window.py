@@ -1,14 +1,14 @@
 """Run a network that takes patches over whole volumes."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from segment.bounds import NonNegativeInt, PositiveInt, Voxels, in_range
+from segment.inference.window_sum import WindowSum
 
 
 class SlidingWindow:
@@ -53,22 +53,10 @@ class SlidingWindow:
             Logits (1,C,I,J,K), float32, on the image's device.
         """
         padded, origin = pad(image, self.patch_size)
-        weight = gaussian(self.patch_size).to(image.device)
-        total: Tensor | None = None
-        # With an explicit dtype, because Lightning changes the default one in true half precision.
-        norm = torch.zeros(padded.shape[2:], dtype=torch.float32, device=image.device)
-        for corners in _batches(self._corners(padded.shape[2:]), self.batch_size):
-            windows = [self._window(corner) for corner in corners]
-            logits = net(torch.cat([padded[:, :, *w] for w in windows]))  # (B,C,*patch)
-            if total is None:
-                total = norm.new_zeros((logits.shape[1], *padded.shape[2:]))
-            for window, patch_logits in zip(windows, logits, strict=True):
-                total[(slice(None), *window)].addcmul_(patch_logits, weight)
-                norm[window] += weight
-        assert total is not None  # there is always at least one window
-        total /= norm
-        crop = tuple(slice(o, o + n) for o, n in zip(origin, image.shape[2:], strict=True))
-        return total[(slice(None), *crop)][None]
+        sums = WindowSum(self.patch_size, image.device)
+        sums.run(net, padded, list(product(*self.axes(padded.shape[2:]))), self.batch_size)
+        inside = tuple(slice(o, o + n) for o, n in zip(origin, image.shape[2:], strict=True))
+        return sums.mean(inside)[None]
 
     def windows(self, size: Sequence[int]) -> int:
         """Number of patches for a volume of (I,J,K) voxels."""
@@ -83,15 +71,11 @@ class SlidingWindow:
     def _padded(self, size: Sequence[int]) -> list[int]:
         return [max(n, patch) for n, patch in zip(size, self.patch_size, strict=True)]
 
-    def _window(self, corner: Sequence[int]) -> tuple[slice, ...]:
-        return tuple(slice(first, first + patch) for first, patch in zip(corner, self.patch_size, strict=True))
-
-    def _corners(self, size: Sequence[int]) -> Iterator[tuple[int, ...]]:
-        """Corners of evenly spaced windows, as few as the overlap allows."""
-        return product(*self.axes(size))
-
     def axes(self, size: Sequence[int]) -> list[list[int]]:
-        """First voxels of the windows along each axis of a volume (I,J,K) that is at least as large as a patch."""
+        """First voxels of the windows along each axis of a volume (I,J,K) that is at least as large as a patch.
+
+        The windows are evenly spaced, and as few as the overlap allows.
+        """
         axes = []
         for n, patch, overlap in zip(size, self.patch_size, self.overlap, strict=True):
             steps = -(-(n - patch) // (patch - overlap))  # rounded up
@@ -100,26 +84,6 @@ class SlidingWindow:
             else:
                 axes.append([0])
         return axes
-
-
-def _batches(items: Iterator[tuple[int, ...]], size: int) -> Iterator[list[tuple[int, ...]]]:
-    batch: list[tuple[int, ...]] = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def gaussian(size: Sequence[int]) -> Tensor:
-    """Weights (I,J,K) in [1e-3, 1]. With the minimum, a voxel in the corner of a single patch still has a weight."""
-    weight = torch.ones((), dtype=torch.float32)
-    for n in size:
-        x = torch.arange(n, dtype=torch.float32) - (n - 1) / 2
-        weight = weight[..., None] * torch.exp(-0.5 * (x / (n / 8)) ** 2)
-    return weight.clamp_(min=1e-3)
 
 
 def pad(image: Tensor, size: Sequence[int]) -> tuple[Tensor, list[int]]:

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from segment.inference.region import Region, foreground_box
 from segment.inference.search.coarse_pass import CoarsePass
-from segment.inference.search.window_grid import Corner, WindowGrid
-from segment.inference.search.window_sum import BACKGROUND, WindowSum
+from segment.inference.search.window_grid import WindowGrid
 from segment.inference.sliding_window import SlidingWindow, pad
+from segment.inference.window_sum import BACKGROUND, Corner, WindowSum
 from segment.preprocess.separable import centred_positions
 
 # A window is left out if its relative weight, averaged over the voxels of an organ, is at most this for every organ.
@@ -86,13 +86,7 @@ class _Run:
     def add(self, corners: Iterable[Corner]) -> None:
         """Run the windows among these that were not run yet, in the order of the grid."""
         todo = sorted(set(corners) - self.done)
-        for first in range(0, len(todo), self.batch_size):
-            batch = todo[first : first + self.batch_size]
-            logits = self.net(torch.cat([self.image[:, :, *self.sums.window(corner)] for corner in batch]))
-            if first == 0:
-                self.sums.make_room(todo, logits.shape[1])
-            for corner, window_logits in zip(batch, logits, strict=True):
-                self.sums.add(corner, window_logits)
+        self.sums.run(self.net, self.image, todo, self.batch_size)
         self.done.update(todo)
 
     def follow(self, coarse: CoarsePass) -> list[int]:
@@ -132,7 +126,8 @@ class _Run:
         for part, outer, limit in zip(box, self.sums.box, inside, strict=True):
             start = min(max(part.start + outer.start, limit.start), limit.stop - 1)
             parts.append(slice(start, max(start + 1, min(part.stop + outer.start, limit.stop))))
-        return self.sums.region(tuple(parts))
+        logits = self.sums.mean(tuple(parts)).clone()  # without the rest of the sums
+        return Region(logits, tuple(part.start for part in parts))
 
 
 def _cropped(run: _Run, origin: list[int], image: Tensor) -> Region:

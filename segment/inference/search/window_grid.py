@@ -6,10 +6,9 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from segment.inference.sliding_window import SlidingWindow, gaussian
+from segment.inference.sliding_window import SlidingWindow
+from segment.inference.window_sum import Corner, gaussian
 from segment.preprocess.separable import apply_along_axes, centred_positions
-
-Corner = tuple[int, ...]
 
 
 class WindowGrid:

@@ -1,15 +1,15 @@
-"""The weighted sum of the logits of some windows of a volume."""
+"""The weighted sum of the logits of all or some windows of a volume."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from segment.inference.best_class import best_class
-from segment.inference.region import Region, union, within
-from segment.inference.search.window_grid import Corner
-from segment.inference.sliding_window import gaussian
+from segment.inference.region import union, within
+
+Corner = tuple[int, ...]  # first voxel of a window
 
 # Logit of background, and 0 for the organs, where no window was run.
 BACKGROUND = 10.0
@@ -34,7 +34,24 @@ class WindowSum:
         """The box of a window."""
         return tuple(slice(first, first + patch) for first, patch in zip(corner, self.patch_size, strict=True))
 
-    def make_room(self, corners: Iterable[Corner], classes: int) -> None:
+    def run(self, net: Callable[[Tensor], Tensor], image: Tensor, corners: Sequence[Corner], batch_size: int) -> None:
+        """Run a network in windows, and add its logits.
+
+        Args:
+            net: Maps (B,1,*patch_size) to logits (B,C,*patch_size).
+            image: (1,1,I,J,K).
+            corners: Where the windows begin.
+            batch_size: Number of windows in a batch.
+        """
+        for first in range(0, len(corners), batch_size):
+            batch = corners[first : first + batch_size]
+            logits = net(torch.cat([image[:, :, *self.window(corner)] for corner in batch]))
+            if first == 0:
+                self._make_room(corners, logits.shape[1])
+            for corner, window_logits in zip(batch, logits, strict=True):
+                self._add(corner, window_logits)
+
+    def _make_room(self, corners: Sequence[Corner], classes: int) -> None:
         """Enlarge the box for windows that will be added."""
         boxes = [self.window(corner) for corner in corners]
         box = union(boxes if self._total is None else [*boxes, self.box])
@@ -48,9 +65,9 @@ class WindowSum:
             norm[inner] = self._norm
         self.box, self._total, self._norm = box, total, norm
 
-    def add(self, corner: Corner, logits: Tensor) -> None:
+    def _add(self, corner: Corner, logits: Tensor) -> None:
         """Add the logits (C,*patch_size) of a window for which there is room."""
-        assert self._total is not None  # make_room was called
+        assert self._total is not None  # _make_room was called
         part = within(self.window(corner), self.box)
         self._total[(slice(None), *part)].addcmul_(logits, self.weight)
         self._norm[part] += self.weight
@@ -76,11 +93,22 @@ class WindowSum:
         beside = F.max_pool3d(organ[None], 3, 1, 1)[0] > 0
         return beside & ~covered, box
 
-    def region(self, box: tuple[slice, ...]) -> Region:
-        """Mean logits in a part of the sums' box; the sums are used up."""
+    def mean(self, box: tuple[slice, ...]) -> Tensor:
+        """Mean logits (C,I,J,K) in a part of the sums' box, float32: a view of the sums, which are used up."""
         assert self._total is not None
         part = within(box, self.box)
         logits, norm = self._total[(slice(None), *part)], self._norm[part]
-        logits /= norm.clamp(min=torch.finfo(norm.dtype).tiny)
-        logits[0].masked_fill_(norm == 0, BACKGROUND)
-        return Region(logits.clone(), tuple(side.start for side in box))
+        is_bare = norm == 0
+        logits /= norm.clamp_(min=torch.finfo(norm.dtype).tiny)
+        logits[0].masked_fill_(is_bare, BACKGROUND)
+        return logits
+
+
+def gaussian(size: Sequence[int]) -> Tensor:
+    """Weights (I,J,K) in [1e-3, 1]. With the minimum, a voxel in the corner of a single patch still has a weight."""
+    # With an explicit dtype, because Lightning changes the default one in true half precision.
+    weight = torch.ones((), dtype=torch.float32)
+    for n in size:
+        x = torch.arange(n, dtype=torch.float32) - (n - 1) / 2
+        weight = weight[..., None] * torch.exp(-0.5 * (x / (n / 8)) ** 2)
+    return weight.clamp_(min=1e-3)
