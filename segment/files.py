@@ -1,5 +1,6 @@
 """Atomic writes: a file or folder is complete, or it does not exist."""
 
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -32,6 +33,12 @@ def atomic_write(path: Path) -> Iterator[Path]:
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)
         temporary.unlink(missing_ok=True)
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of the content of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,9 +1,9 @@
 """Load one checkpoint, or several whose networks segment together as an ensemble."""
 
 import glob
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from segment.configuration.roles import ENSEMBLE_KEYS
 from segment.configuration.values import differing_keys, flatten
 from segment.errors import UserError
 from segment.exported.read import ExportedModel, is_exported, read_exported
+from segment.files import file_sha256
 from segment.inference.ensemble import EnsembleSegmenter
 from segment.inference.segmenter import Segmenter
 
@@ -65,10 +66,10 @@ class Ensemble:
                 cases.update(split.get(part, []))
         return cases
 
-    @property
+    @cached_property
     def sha256(self) -> list[str]:
         """Hash of every checkpoint."""
-        return [hashlib.sha256(path.read_bytes()).hexdigest() for path in self.paths]
+        return list(map(file_sha256, self.paths))
 
     def to(self, device: torch.device) -> None:
         """Move all networks to a device."""

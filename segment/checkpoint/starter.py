@@ -1,9 +1,9 @@
 """The starter weights: a network that was trained on synthetic CTs only and comes with the package."""
 
-import hashlib
 from pathlib import Path
 
 from segment.errors import UserError
+from segment.files import file_sha256
 
 STARTER = "starter"  # what ckpt= and init_from= take instead of a path
 _FILE = Path(__file__).parents[1] / "weights" / "starter.ckpt"  # beside it, .sha256 in the format of sha256sum
@@ -32,7 +32,7 @@ def _check(file: Path) -> None:
             "a checkpoint of your own"
         )
         raise UserError(msg)
-    expected, found = checksum.read_text(encoding="utf-8").split()[:1], hashlib.sha256(file.read_bytes()).hexdigest()
+    expected, found = checksum.read_text(encoding="utf-8").split()[:1], file_sha256(file)
     if [found] != expected:
         msg = (
             f"the starter weights of this installation are damaged: their SHA-256 is {found}, not "

@@ -10,17 +10,17 @@ from segment.files import write_text
 from segment.inference.inputs.find_inputs import ENDING, Input
 from segment.inference.outputs.manifest import recorded
 from segment.inference.outputs.names import (
+    CHECKSUMS,
     ct_path,
     dicom_seg_path,
     mask_path,
+    masks_in,
     organ_path,
     picture_paths,
     report_path,
 )
 from segment.inference.outputs.report import read_report
 from segment.io.left_out import SHOWN
-
-CHECKSUMS = "checkpoint.sha256"  # the checkpoints that made the masks in a folder, in the format of sha256sum
 
 
 def remove_outputs(output: Path, item: Input, organs: Iterable[str]) -> None:
@@ -31,20 +31,19 @@ def remove_outputs(output: Path, item: Input, organs: Iterable[str]) -> None:
         item: The CT.
         organs: Organs that may have files of their own, in addition to those that the CT's report names.
     """
-    report = read_report(report_path(output, item)) or {}
+    report = read_report(report_path(output, item.name)) or {}
     named = [str(name) for name in report.get("files", []) if ".." not in str(name)]
     own = [output / name for name in named if name.startswith(f"{item.name}{ENDING}")]
-    organ_files = [organ_path(output, item, organ) for organ in organs]
-    others = (ct_path(output, item), *picture_paths(output, item), dicom_seg_path(output, item))
+    organ_files = [organ_path(output, item.name, organ) for organ in organs]
+    others = (ct_path(output, item.name), *picture_paths(output, item.name), dicom_seg_path(output, item.name))
     # The report comes last: if the removal is interrupted, it still names the files that remain.
-    for path in (mask_path(output, item), *own, *organ_files, *others, report_path(output, item)):
+    for path in (mask_path(output, item.name), *own, *organ_files, *others, report_path(output, item.name)):
         path.unlink(missing_ok=True)
 
 
 def kept_masks(output: Path, overwritten: Iterable[Input]) -> set[Path]:
-    """Masks in a folder that a call does not overwrite. Hidden files are what a killed call left of a mask."""
-    found = {path for path in output.rglob(f"*{ENDING}.nii.gz") if not path.name.startswith(".")}
-    return found - {mask_path(output, item) for item in overwritten}
+    """Masks in a folder that a call does not overwrite."""
+    return set(masks_in(output).values()) - {mask_path(output, item.name) for item in overwritten}
 
 
 def check_options(output: Path, decided_by: Mapping[str, Any]) -> None:

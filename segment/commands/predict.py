@@ -94,7 +94,7 @@ def _prepare(cfg: DictConfig, choice: Choice, output: Path, inputs: Sequence[Inp
     if cfg.ckpt == STARTER:
         print("ckpt=starter: weights of the package, trained on synthetic CTs only; for research, see docs/starter.md")
     sound = [item for item in inputs if not item.clash]
-    holds_masks = any(mask_path(output, item).exists() for item in inputs)
+    holds_masks = any(mask_path(output, item.name).exists() for item in inputs)
     check_checkpoint(output, trained, holds_masks, sound if cfg.overwrite else None)
     options: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     options.pop("anatomy")  # a report states the ranges that it flags

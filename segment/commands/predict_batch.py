@@ -113,7 +113,7 @@ class Batch:
         if scan is None:
             self.not_cts += 1
             return f"left out, {left_out[0].reason}"
-        kept = mask_path(self.output, item).exists()
+        kept = mask_path(self.output, item.name).exists()
         mask, how = (self._kept_mask(item, scan), "") if kept else self._new_mask(scan)
         if not any(facts["state"] == "done" for facts in self.manifest.cases.values()):  # the first mask of the call
             write_checksums(self.output, self.trained)
@@ -121,23 +121,23 @@ class Batch:
         if self.cfg.pictures and not kept:
             self._draw(item, scan, mask)
         if scan.is_straightened:
-            write_ct(ct_path(self.output, item), scan)
+            write_ct(ct_path(self.output, item.name), scan)
         report = self._write_parts(item, scan, mask)
         report |= {"segment": __version__, "checkpoints": self.manifest.checkpoints}
-        write_report(report_path(self.output, item), report | {"seconds": round(time.monotonic() - start, 2)})
+        write_report(report_path(self.output, item.name), report | {"seconds": round(time.monotonic() - start, 2)})
         self.table.add(item.name, report["organs"])
         # Last, because a resumed call skips CTs that have a mask.
         if not kept:
-            write_mask(mask_path(self.output, item), mask, scan)
+            write_mask(mask_path(self.output, item.name), mask, scan)
         self.manifest.add(item, "done")
         return f"{time.monotonic() - start:.1f} s{how}"
 
     def _write_parts(self, item: Input, scan: Scan, mask: np.ndarray) -> dict[str, Any]:
         """Write the files that show the mask in another form, measure it, and return the report."""
-        files, not_written = [mask_path(self.output, item)], {}
+        files, not_written = [mask_path(self.output, item.name)], {}
         if self.cfg.organ_files:
             for organ, number in self.numbers.items():
-                files.append(organ_path(self.output, item, organ))
+                files.append(organ_path(self.output, item.name, organ))
                 write_mask(files[-1], (mask == number).view(np.uint8), scan)
         if self.cfg.dicom_seg:
             straightened = "the series was straightened, so its slices are not those of the mask"
@@ -146,7 +146,7 @@ class Batch:
                 not_written["dicom_seg"] = why_not
                 log.warning("%s has no DICOM segmentation: %s", item.display_name, why_not)
             else:
-                files.append(dicom_seg_path(self.output, item))
+                files.append(dicom_seg_path(self.output, item.name))
                 write_dicom_seg(files[-1], mask, scan.files, self.numbers, __version__)
         return {
             "case": item.name,
@@ -157,7 +157,7 @@ class Batch:
         }
 
     def _draw(self, item: Input, scan: Scan, mask: np.ndarray) -> None:
-        picture, video = picture_paths(self.output, item)
+        picture, video = picture_paths(self.output, item.name)
         with failsafe.warn_on_error(picture.name):
             write_overlay(picture, scan.data, mask, scan.affine, self.trained.organs, title=item.name)
         with failsafe.warn_on_error(video.name):
@@ -170,19 +170,19 @@ class Batch:
         return keep_organs(segmented.mask, self.numbers), how
 
     def _kept_mask(self, item: Input, scan: Scan) -> np.ndarray:
-        path = mask_path(self.output, item)
+        path = mask_path(self.output, item.name)
         return np.ascontiguousarray(on_grid_of(read_label(path), scan, path, item.path)).astype(np.uint8)
 
     def _is_complete(self, item: Input) -> bool:
         """Whether the mask, the report and the files that the options ask for exist."""
-        wanted = [mask_path(self.output, item), report_path(self.output, item)]
+        wanted = [mask_path(self.output, item.name), report_path(self.output, item.name)]
         if self.cfg.organ_files:
-            wanted += [organ_path(self.output, item, organ) for organ in self.numbers]
+            wanted += [organ_path(self.output, item.name, organ) for organ in self.numbers]
         if not all(path.exists() for path in wanted):
             return False
-        if not self.cfg.dicom_seg or not is_folder(item.path) or dicom_seg_path(self.output, item).exists():
+        if not self.cfg.dicom_seg or not is_folder(item.path) or dicom_seg_path(self.output, item.name).exists():
             return True
-        report = read_report(report_path(self.output, item)) or {}
+        report = read_report(report_path(self.output, item.name)) or {}
         return "dicom_seg" in report.get("not_written", {})
 
     def _update_table(self, todo: Sequence[Input], kept: Sequence[Input]) -> None:
@@ -191,6 +191,6 @@ class Batch:
         known = self.table.cases()
         for item in kept:
             self.manifest.add(item, "kept")
-            report = read_report(report_path(self.output, item)) if item.name not in known else None
+            report = read_report(report_path(self.output, item.name)) if item.name not in known else None
             if report:
                 self.table.add(item.name, report["organs"])

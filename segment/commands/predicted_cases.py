@@ -1,7 +1,6 @@
 """The masks that `segment predict` wrote, with their CTs and references."""
 
 import csv
-import json
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,8 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from segment.errors import UserError
-from segment.inference.inputs.find_inputs import ENDING, STRAIGHTENED, Input, find_inputs
+from segment.inference.inputs.find_inputs import Input, find_inputs
 from segment.inference.inputs.read_input import read_input
+from segment.inference.outputs.names import CHECKSUMS, ct_path, masks_in, report_path
+from segment.inference.outputs.report import read_report
 from segment.io.label_codes import Codes
 from segment.io.left_out import SHOWN
 from segment.io.read import read_ct_file, read_label
@@ -25,12 +26,14 @@ class PredictedCase:
     Attributes:
         name: Name of the case: the path of the CT below the input.
         mask: File of the mask.
+        report: File of its report; it may be missing.
         ct: The CT; a file if it was straightened.
         reference: File of the reference; None if there is none.
     """
 
     name: str
     mask: Path
+    report: Path
     ct: Input | Path
     reference: Path | None
 
@@ -55,7 +58,7 @@ class PredictedCase:
             UserError: When the mask is not on the grid of the CT, or has a value without an organ.
         """
         stored = on_grid_of(read_label(self.mask), scan, self.mask, "its CT")
-        return _classes(stored, _numbers(self.mask, organs), organs, self.mask)
+        return _classes(stored, _numbers(self.report, organs), organs, self.mask)
 
     def read_reference(self, scan: Scan, organs: Sequence[str], codes: Codes | None) -> np.ndarray | None:
         """Class indices (I,J,K) of the reference on the grid of the CT; None if there is none.
@@ -72,7 +75,7 @@ class PredictedCase:
             return None
         stored = on_grid_of(read_label(self.reference), scan, self.reference, "its CT")
         if codes is None:
-            return _classes(stored, _numbers(self.mask, organs), organs, self.reference)
+            return _classes(stored, _numbers(self.report, organs), organs, self.reference)
         result = np.zeros(stored.shape, np.uint8)
         for organ, code in codes.items():
             result[np.isin(stored, code)] = organs.index(organ) + 1
@@ -92,14 +95,13 @@ def find_cases(folder: Path, given: Sequence[str], reference: Path | None) -> li
     """
     inputs = {item.name: item for item in find_inputs(given, folder)[0]} if given else {}
     cases, missing = [], []
-    for mask in sorted(folder.rglob(f"*{ENDING}.nii.gz")):
-        name = mask.relative_to(folder).as_posix().removesuffix(f"{ENDING}.nii.gz")
-        straightened = mask.with_name(f"{Path(name).name}{STRAIGHTENED}.nii.gz")
+    for name, mask in masks_in(folder).items():
+        straightened = ct_path(folder, name)
         ct = straightened if straightened.exists() else inputs.get(name)
         if ct is None:
             missing.append(name)
         else:
-            cases.append(PredictedCase(name, mask, ct, _find_reference(reference, name)))
+            cases.append(PredictedCase(name, mask, report_path(folder, name), ct, _find_reference(reference, name)))
     if missing:
         names = ", ".join(missing[:SHOWN]) + " …" * (len(missing) > SHOWN)
         msg = f"no CT for {len(missing)} mask(s) in {folder}: {names}; give input=<the same input as segment predict>"
@@ -149,21 +151,20 @@ def check_organs(codes: Collection[str], organs: Sequence[str]) -> None:
 
 def checkpoint_words(folder: Path) -> str:
     """The checkpoints that made the masks, in words."""
-    lines: list[str] = []
-    for path in sorted(folder.glob("*.sha256")):  # written by segment predict, in the format of sha256sum
-        lines += path.read_text(encoding="utf-8").splitlines()
+    record = folder / CHECKSUMS
+    lines = record.read_text(encoding="utf-8").splitlines() if record.exists() else []
     pairs = [line.split(maxsplit=1) for line in lines if len(line.split()) > 1]
     if not pairs:
         return "the checkpoint is not recorded"
     return "; ".join(f"{name} (SHA-256 {sha[:12]}…)" for sha, name in pairs)
 
 
-def _numbers(mask: Path, organs: Sequence[str]) -> dict[str, int]:
-    """Value of each organ in the mask: from its report if it has one, otherwise by the order of the organs."""
-    report = mask.with_name(mask.name.replace(f"{ENDING}.nii.gz", "_report.json"))
+def _numbers(path: Path, organs: Sequence[str]) -> dict[str, int]:
+    """Value of each organ in a mask: from its report if it has one, otherwise by the order of the organs."""
+    report = read_report(path) or {}
     numbers = {organ: index for index, organ in enumerate(organs, start=1)}
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        entries = json.loads(report.read_text(encoding="utf-8"))["organs"]
+    with suppress(ValueError, KeyError, TypeError):
+        entries = report["organs"]
         numbers |= {str(entry["organ"]): int(entry["number"]) for entry in entries if entry["organ"] in numbers}
     return numbers
 

@@ -13,6 +13,7 @@ from segment.configuration.instantiate import instantiate
 from segment.configuration.values import portable
 from segment.errors import UserError
 from segment.inference.inputs.find_inputs import ENDING
+from segment.inference.outputs.names import masks_in
 from segment.io.label_codes import Codes
 from segment.view.page.document import is_page
 from segment.view.page.prediction import PredictionPage
@@ -36,7 +37,7 @@ def view(cfg: DictConfig) -> None:
         raise UserError(msg)
     page = folder / "index.html" if cfg.output is None else Path(str(cfg.output))
     _check_output(page)
-    if any(folder.rglob(f"*{ENDING}.nii.gz")):
+    if masks_in(folder):
         _view_prediction(cfg, folder, page)
     elif any((folder / name).exists() for name in RUN_FILES):
         write_run_page(page, folder, _default(read_config(folder)))

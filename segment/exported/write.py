@@ -1,6 +1,5 @@
 """Turn a checkpoint into an exported file."""
 
-import hashlib
 from dataclasses import replace
 from importlib import metadata as installed
 from pathlib import Path
@@ -13,6 +12,7 @@ from segment.errors import UserError
 from segment.exported import graph
 from segment.exported.description import KEY, Description
 from segment.exported.steps import describe_postprocessing, describe_preprocessing
+from segment.files import file_sha256
 from segment.inference.engines.to_onnx import to_onnx
 from segment.inference.sliding_window import SlidingWindow
 
@@ -29,7 +29,6 @@ def describe(trained: TrainedModel, checkpoint: Path) -> Description:
         msg = f"{checkpoint} has the inferer {type(inferer).__name__}; exported files know SlidingWindow only"
         raise UserError(msg)
     versions = {name: installed.version(name) for name in ("torch", "onnx", "onnxscript")}
-    digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
     return Description(
         organs=trained.organs,
         preprocess=describe_preprocessing(segmenter.transform),
@@ -37,7 +36,7 @@ def describe(trained: TrainedModel, checkpoint: Path) -> Description:
         overlap=list(inferer.overlap),
         postprocess=describe_postprocessing(segmenter.postprocess),
         tolerance_mm={organ: float(trained.module.tolerance_mm[organ]) for organ in trained.organs},
-        source={"checkpoint_sha256": digest, "segment": __version__, **versions},
+        source={"checkpoint_sha256": file_sha256(checkpoint), "segment": __version__, **versions},
         agreement={},
     )
 

@@ -1,6 +1,5 @@
 """`init_from`: start a run with the weights of another one."""
 
-import hashlib
 import logging
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from segment.configuration.instantiate import instantiate
 from segment.data.datamodule import CTDataModule
 from segment.datasets.cases import Case
 from segment.errors import UserError
+from segment.files import file_sha256
 from segment.model.module import SegmentationModule
 from segment.run.folder import is_requeued
 from segment.run.resume import recorded_facts
@@ -45,8 +45,7 @@ def checksum(cfg: DictConfig) -> str | None:
             return None
         msg = f"no such checkpoint: init_from={cfg.init_from}; a run's best one is <run folder>/checkpoints/best.ckpt"
         raise UserError(msg)
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_sha256(path)
 
 
 def check_repeated(cfg: DictConfig, sha256: str | None) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from segment import __version__
 from segment.files import write_text
 from segment.inference.inputs.find_inputs import Input
+from segment.inference.outputs.names import report_path
 from segment.inference.outputs.report import read_report
 from segment.io.left_out import LeftOut
 from segment.privacy import without_paths, without_paths_in_log
@@ -106,7 +107,7 @@ class Manifest:
 
     def _case(self, path: str, facts: Mapping[str, str]) -> dict[str, Any]:
         """What became of an input, with facts of its report: they are also those of earlier calls."""
-        report = read_report(self.output / f"{facts['case']}_report.json") if facts["state"] != "failed" else None
+        report = read_report(report_path(self.output, facts["case"])) if facts["state"] != "failed" else None
         known = {key: report[key] for key in ("input", "not_written", "seconds") if key in report} if report else {}
         return {"input": {"path": path}} | known | dict(facts)
 

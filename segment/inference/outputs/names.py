@@ -1,35 +1,44 @@
-"""Names of the files that `segment predict` writes for a CT."""
+"""Names of the files that `segment predict` writes for a CT. `name` is the path of the CT below the input."""
 
 from pathlib import Path
 
-from segment.inference.inputs.find_inputs import ENDING, STRAIGHTENED, Input
+from segment.inference.inputs.find_inputs import ENDING, STRAIGHTENED
+
+CHECKSUMS = "checkpoint.sha256"  # the checkpoints that made the masks in a folder, in the format of sha256sum
 
 
-def mask_path(output: Path, item: Input) -> Path:
+def mask_path(output: Path, name: str) -> Path:
     """The mask of a CT."""
-    return output / f"{item.name}{ENDING}.nii.gz"
+    return output / f"{name}{ENDING}.nii.gz"
 
 
-def organ_path(output: Path, item: Input, organ: str) -> Path:
+def organ_path(output: Path, name: str, organ: str) -> Path:
     """The mask of one organ. Characters that separate folders are replaced."""
-    return output / f"{item.name}{ENDING}_{organ.replace('/', '_').replace(chr(92), '_')}.nii.gz"
+    return output / f"{name}{ENDING}_{organ.replace('/', '_').replace(chr(92), '_')}.nii.gz"
 
 
-def dicom_seg_path(output: Path, item: Input) -> Path:
+def dicom_seg_path(output: Path, name: str) -> Path:
     """The mask as a DICOM segmentation."""
-    return output / f"{item.name}{ENDING}.dcm"
+    return output / f"{name}{ENDING}.dcm"
 
 
-def report_path(output: Path, item: Input) -> Path:
+def report_path(output: Path, name: str) -> Path:
     """The measurements of a CT, and where its files are."""
-    return output / f"{item.name}_report.json"
+    return output / f"{name}_report.json"
 
 
-def ct_path(output: Path, item: Input) -> Path:
+def ct_path(output: Path, name: str) -> Path:
     """The straightened CT, on the grid of its mask."""
-    return output / f"{item.name}{STRAIGHTENED}.nii.gz"
+    return output / f"{name}{STRAIGHTENED}.nii.gz"
 
 
-def picture_paths(output: Path, item: Input) -> tuple[Path, Path]:
+def picture_paths(output: Path, name: str) -> tuple[Path, Path]:
     """The picture and the video of a CT."""
-    return output / f"{item.name}_overlay.png", output / f"{item.name}_organs.mp4"
+    return output / f"{name}_overlay.png", output / f"{name}_organs.mp4"
+
+
+def masks_in(output: Path) -> dict[str, Path]:
+    """Masks below a folder by name, sorted. Hidden files are what a killed call left of a mask."""
+    end = f"{ENDING}.nii.gz"
+    found = sorted(path for path in output.rglob(f"*{end}") if not path.name.startswith("."))
+    return {path.relative_to(output).as_posix().removesuffix(end): path for path in found}

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from segment.files import file_sha256
 from segment.inference.inputs.find_inputs import Input
 
 
@@ -16,12 +17,7 @@ def source_facts(item: Input, files: Sequence[Path]) -> dict[str, object]:
             of the sorted hashes of its files, in hexadecimal and joined by line feeds, so that neither names nor order
             matter.
     """
-    hashes = sorted(_sha256(path) for path in files)
+    hashes = sorted(map(file_sha256, files))
     joined = hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
     size = sum(path.stat().st_size for path in files)
     return {"path": item.display_name, "files": len(files), "bytes": size, "sha256": joined}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
