@@ -10,10 +10,8 @@ import psutil
 import pytest
 import tiny
 from dicom_files import PATIENT
-from run_commands import config
 
 from segment.commands import predict as module
-from segment.commands.predict import predict
 from segment.commands.predict_batch import Batch
 from segment.errors import UserError
 from segment.inference.segmenter import Segmented
@@ -22,29 +20,6 @@ from segment.io.read import read_ct
 
 # Type 2 attributes, as a scanner writes them.
 STUDY = {"StudyDate": "20200102", "StudyTime": "1200", "AccessionNumber": "A-4711", "SeriesDescription": "Doe^Jane"}
-
-
-@pytest.fixture
-def ckpt(tmp_path):
-    return tiny.write_checkpoint(tmp_path / "best.ckpt")
-
-
-@pytest.fixture
-def run(ckpt, tmp_path):
-    """Run `segment predict` with the output `masks`, without pictures."""
-
-    def call(given, *overrides):
-        arguments = [
-            f"ckpt={ckpt}",
-            f"input={given}",
-            f"output={tmp_path / 'masks'}",
-            "pictures=false",
-            "engine=torch",
-            *overrides,
-        ]
-        predict(config("predict", *arguments))
-
-    return call
 
 
 def read(path):

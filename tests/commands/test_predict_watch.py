@@ -18,11 +18,6 @@ SCANS = 100
 
 
 @pytest.fixture
-def ckpt(tmp_path):
-    return tiny.write_checkpoint(tmp_path / "best.ckpt")
-
-
-@pytest.fixture
 def begin(ckpt, tmp_path):
     """Start `segment predict` from `in` to `masks` in a process of its own."""
 
@@ -116,16 +111,9 @@ def test_a_bad_scan_does_not_end_the_watch_and_is_named_at_the_end(begin, tmp_pa
     assert {name: case["state"] for name, case in cases_of(masks).items()} == {"0": "failed", "a": "done", "b": "done"}
 
 
-def test_a_second_watch_keeps_the_masks_of_the_first(tmp_path, ckpt, monkeypatch, caplog):
+def test_a_second_watch_keeps_the_masks_of_the_first(tmp_path, run, monkeypatch, caplog):
     tiny.save(tmp_path / "in" / "a.nii.gz", tiny.body()[0])
-    arguments = [
-        f"ckpt={ckpt}",
-        f"input={tmp_path / 'in'}",
-        f"output={tmp_path / 'masks'}",
-        "pictures=false",
-        "engine=torch",
-    ]
-    predict(config("predict", *arguments))
+    run(tmp_path / "in")
     before = (tmp_path / "masks" / "a_seg.nii.gz").stat().st_mtime_ns
     tiny.save(tmp_path / "in" / "b.nii.gz", tiny.body()[0])
     naps = []
@@ -136,27 +124,20 @@ def test_a_second_watch_keeps_the_masks_of_the_first(tmp_path, ckpt, monkeypatch
             raise KeyboardInterrupt
 
     monkeypatch.setattr("segment.commands.predict_watch.time.sleep", nap)
-    predict(config("predict", *arguments, "watch=true", "settle_s=0.01"))
+    run(tmp_path / "in", "watch=true", "settle_s=0.01")
     assert (naps[0], naps[-1]) == (1, 2)
     assert (tmp_path / "masks" / "a_seg.nii.gz").stat().st_mtime_ns == before
     assert {name: case["state"] for name, case in cases_of(tmp_path / "masks").items()} == {"a": "kept", "b": "done"}
 
 
-def test_an_interrupted_scan_is_named_and_has_no_mask(tmp_path, ckpt, monkeypatch, caplog):
+def test_an_interrupted_scan_is_named_and_has_no_mask(tmp_path, run, monkeypatch, caplog):
     tiny.save(tmp_path / "in" / "a.nii.gz", tiny.body()[0])
 
     def stopped(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("segment.commands.predict_batch.write_mask", stopped)
-    arguments = [
-        f"ckpt={ckpt}",
-        f"input={tmp_path / 'in'}",
-        f"output={tmp_path / 'masks'}",
-        "pictures=false",
-        "engine=torch",
-    ]
-    predict(config("predict", *arguments, "watch=true", "settle_s=0.01"))
+    run(tmp_path / "in", "watch=true", "settle_s=0.01")
     assert "a.nii.gz was interrupted and has no mask; start again to segment it" in caplog.text
     assert masks_in(tmp_path / "masks") == {}
 
