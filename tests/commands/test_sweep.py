@@ -201,7 +201,7 @@ def test_a_resume_with_another_search_space_is_refused_with_the_difference(comma
     assert command(*QUIET, "trials=1")[0] == 0
     code, _, err = command(*QUIET[:2], "trials=5", "space.optimizer.lr.high=0.5", "resume=here")
     assert code == 2
-    assert "the configuration is not that of here: space.optimizer.lr.high was 0.1, is 0.5" in err
+    assert "the configuration is not that of here: space.optimizer.lr.high was 0.1, is now 0.5" in err
     assert "trials was" not in err
     assert len(table(tmp_path / "here")) == 1
 
