@@ -8,7 +8,7 @@ import torch
 
 from segment import __version__
 from segment.checkpoint.load import TrainedModel
-from segment.errors import UserError
+from segment.errors import UserError, reason_of
 from segment.exported import graph
 from segment.exported.description import KEY, Description
 from segment.exported.steps import describe_postprocessing, describe_preprocessing
@@ -51,10 +51,8 @@ def network(trained: TrainedModel, description: Description) -> bytes:
     try:
         model = graph.parse(to_onnx(trained.module.net, example))
     except Exception as error:  # the exporter raises errors of many types
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        msg = (
-            f"the network {type(trained.module.net).__name__} cannot be converted to ONNX: {reason}; use its checkpoint"
-        )
+        name = type(trained.module.net).__name__
+        msg = f"the network {name} cannot be converted to ONNX: {reason_of(error)}; use its checkpoint"
         raise UserError(msg) from error
     graph.clean(model)
     content: bytes = model.SerializeToString(deterministic=True)

@@ -67,7 +67,7 @@ def test_invalid_values_are_refused_by_name(field, value):
         (GOOD.to_json().replace('"version": 1', '"version": 2'), "it has version 2 of the format, and this version of"),
         (GOOD.to_json().replace('"RAS"', '"LPS"'), "export again"),
         (GOOD.to_json().replace('"source"', '"_target_"'), "lacks, or should not have, _target_, source; export again"),
-        (" " * 1_000_001, "its metadata has 1000001 characters"),
+        (" " * 1_000_001, "its metadata has 1000001 characters, more than 1000000"),
     ],
 )
 def test_other_texts_are_refused(text, message):

@@ -69,7 +69,7 @@ def test_weights_in_other_files_are_refused(model, place):
 
 def test_further_metadata_is_refused(model):
     model.metadata_props.add(key="ort_config", value="{}")  # in which ONNX Runtime can find settings
-    refused(model, r"its metadata has \['segment', 'ort_config'\]")
+    refused(model, r"not written by `segment export`: its metadata has \['segment', 'ort_config'\]")
     del model.metadata_props[:]
     refused(model, "it was not written by `segment export`")
 
@@ -89,6 +89,11 @@ def test_other_files_are_refused_by_name(tmp_path, content):
         read_exported(tmp_path / "a.onnx")
     with pytest.raises(UserError, match=r"^no such file: .*b\.onnx; `segment export` writes it from a checkpoint"):
         read_exported(tmp_path / "b.onnx")
+
+
+def test_a_model_without_operations_is_refused(model):
+    del model.graph.node[:]
+    refused(model, "it is not ONNX, or it is empty; give a file of `segment export`")
 
 
 def test_a_damaged_file_is_refused(exported, tmp_path):

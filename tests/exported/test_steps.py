@@ -53,7 +53,8 @@ class Other(WindowHU):
     ],
 )
 def test_other_steps_are_refused_by_name(transform):
-    with pytest.raises(UserError, match=f"has {type(transform).__name__}, which cannot be exported; exported files"):
+    name = type(transform).__name__
+    with pytest.raises(UserError, match=f"the preprocessing has {name}, which cannot be exported; exported files"):
         steps.describe_preprocessing(tio.Compose([transform]))
 
 

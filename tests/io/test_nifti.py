@@ -72,13 +72,14 @@ def test_a_qfac_of_0_is_read_as_1(tmp_path):
     np.testing.assert_array_equal(read_ct(write(tmp_path / "b.nii", pixdim(0, first=0))).affine, expected)
 
 
-def test_a_quaternion_that_is_not_a_rotation_is_refused(tmp_path):
+def test_a_quaternion_that_is_not_a_rotation_is_refused(tmp_path, caplog):
     def change(header):
         header["quatern_b"], header["quatern_c"] = 0.9, 0.9
 
     with pytest.raises(UserError, match="has a qform whose quaternion is longer than 1"):
         read_ct(write(tmp_path / "ct.nii", change))
     assert read_ct(write(tmp_path / "ct.nii", change, sform=True)).is_oriented
+    assert "has a qform that is no rotation; the sform is used" in caplog.text
 
 
 def test_an_unknown_form_code_is_read_as_0(tmp_path):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from segment.errors import UserError
+from segment.errors import UserError, reason_of
 from segment.inference.engines.engine import CannotRunError, Engine, ExportedNetwork, Network
 
 KEPT = 4  # converted networks in memory at once, each with its own copy of the weights
@@ -25,7 +25,7 @@ class ConvertingEngine(Engine):
     def prepare(self, net: nn.Module, patch_size: Sequence[int]) -> Network:
         """As `Engine.prepare`. A network is converted when a new size of window comes, and compared with PyTorch."""
         if isinstance(net, ExportedNetwork):
-            return _one_size(self.load(net.model), net.patch_size, self.name)
+            return _one_size(self.load(net.model), net.patch_size)
         by_size = BySize(lambda size: self._converted(net, size))
         by_size.get(tuple(patch_size))
         return by_size
@@ -46,8 +46,7 @@ class ConvertingEngine(Engine):
                 converted = self.convert(net, example)
                 difference = compare(net, converted, example)
             except Exception as error:  # converters raise errors of many types
-                reason = " ".join(str(error).split())[:200] or type(error).__name__
-                raise CannotRunError(reason) from error
+                raise CannotRunError(reason_of(error)) from error
         gc.collect()  # converters leave copies of the weights in cycles
         if not difference <= TOLERANCE:
             msg = f"its logits differ from PyTorch's by {difference:.2g} of their range"
@@ -97,7 +96,7 @@ def compare(net: Network, converted: Network, example: Tensor) -> float:
     return float((converted(example) - expected).abs().max() / expected.abs().max().clamp(min=1e-6))
 
 
-def _one_size(network: Network, patch_size: Window, name: str) -> Network:
+def _one_size(network: Network, patch_size: Window) -> Network:
     def run(patches: Tensor) -> Tensor:
         size = tuple(patches.shape[2:])
         if size != patch_size:

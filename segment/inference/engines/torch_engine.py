@@ -8,6 +8,7 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor, nn
 
+from segment.errors import reason_of
 from segment.inference.engines.converted import compare
 from segment.inference.engines.engine import CannotRunError, Engine, ExportedNetwork, Network
 
@@ -88,6 +89,6 @@ def _compiled(net: nn.Module, example: Tensor) -> Network:
         with torch.inference_mode(), torch.autocast(example.device.type, torch.float16):
             compiled(example)
     except Exception as error:  # the compiler raises errors of many types
-        log.warning("the network is not compiled: %s", " ".join(str(error).split())[:200])
+        log.warning("the network is not compiled: %s", reason_of(error))
         return net
     return compiled

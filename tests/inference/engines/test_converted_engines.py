@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from segment.errors import UserError
-from segment.inference.engines.converted import KEPT, BySize, ConvertingEngine
+from segment.inference.engines.converted import KEPT, BySize, ConvertingEngine, _one_size
 from segment.inference.engines.engine import CannotRunError
 from segment.inference.engines.onnx_engine import OnnxEngine
 from segment.inference.engines.openvino_engine import OpenVinoEngine
@@ -104,6 +104,12 @@ def test_the_reason_of_a_converter_is_kept_in_one_line():
 
     with pytest.raises(CannotRunError, match=r"^no such layer$"):
         Faulty(CPU, 1).prepare(Odd(), SIZE)
+
+
+def test_an_exported_network_takes_windows_of_its_size_only():
+    network = _one_size(lambda patch: patch, SIZE)
+    with pytest.raises(UserError, match=r"takes windows of \[16, 16, 8\] voxels, got \[8, 8, 8\]; use its checkpoint"):
+        network(windows(1, (8, 8, 8)))
 
 
 def test_a_later_size_that_cannot_be_converted_is_an_error_of_that_ct():

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from segment.inference.engines import torch_engine
 from segment.inference.engines.torch_engine import TorchEngine, half_precision
 
 EXAMPLE = torch.randn(1, 1, 8, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -43,3 +44,13 @@ def test_a_network_that_changes_in_half_precision_keeps_full_precision(net, capl
 
     assert half_precision(net, other, EXAMPLE) is net
     assert "so full precision is used" in caplog.text
+
+
+def test_a_network_that_cannot_be_compiled_runs_as_it_is(net, caplog, monkeypatch):
+    def fail(*_):
+        msg = "no such\ncompiler"
+        raise RuntimeError(msg)
+
+    monkeypatch.setattr(torch, "compile", lambda net, dynamic: fail)
+    assert torch_engine._compiled(net, EXAMPLE) is net
+    assert "the network is not compiled: no such compiler" in caplog.text

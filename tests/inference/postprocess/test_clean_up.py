@@ -12,7 +12,7 @@ from skimage.measure import label, regionprops
 from segment.errors import UserError
 from segment.inference.postprocess import KeepLargest, clean_up
 from segment.inference.postprocess.clean_up import CleanUp
-from segment.inference.postprocess.steps import FillHoles
+from segment.inference.postprocess.steps import FillHoles, RemoveSmall
 
 MASKS = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=3, max_dims=3, max_side=7), elements=st.integers(0, 4))
 # 1 voxel has 20 mL, so that all steps find something to do in a few voxels.
@@ -140,3 +140,9 @@ def test_noise_is_left_as_it_is(monkeypatch, caplog):
     monkeypatch.setattr(clean_up, "MAX_RUNS", 100)
     assert np.array_equal(DEFAULT(mask.copy(), AFFINE), mask)
     assert "is not cleaned: it is noise" in caplog.text
+
+
+@pytest.mark.parametrize("volume", [0, -1.0, float("nan")])
+def test_the_smallest_volume_must_be_positive(volume):
+    with pytest.raises(UserError, match=r"min_ml\.liver must be a positive number, got"):
+        RemoveSmall({"liver": volume})

@@ -106,3 +106,6 @@ def test_damaged_files_are_named(folder, tmp_path):
     (folder / "config.yaml").write_text("a: [")
     with pytest.raises(UserError, match=r"config\.yaml is not valid YAML"):
         write_run_page(tmp_path / "x.html", folder, {})
+    (folder / "config.yaml").write_text("- a")
+    with pytest.raises(UserError, match=r"config\.yaml has no keys; restore it"):
+        write_run_page(tmp_path / "x.html", folder, {})
