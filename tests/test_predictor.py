@@ -209,7 +209,7 @@ def test_a_tilted_series_is_straightened_on_request(model, tmp_path):
         model(tmp_path)
     result = model(tmp_path, straighten=True)
     assert result.mask.shape == result.classes.shape
-    with pytest.raises(segment.UserError, match="of this CT: the series was straightened; end its name"):
+    with pytest.raises(segment.UserError, match="of this CT: the series was straightened, so its slices are not"):
         result.save(tmp_path / "mask.dcm")
 
 

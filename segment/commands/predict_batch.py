@@ -140,8 +140,7 @@ class Batch:
                 files.append(organ_path(self.output, item.name, organ))
                 write_mask(files[-1], (mask == number).view(np.uint8), scan)
         if self.cfg.dicom_seg:
-            straightened = "the series was straightened, so its slices are not those of the mask"
-            why_not = straightened if scan.is_straightened else why_no_dicom_seg(scan.files)
+            why_not = why_no_dicom_seg(scan)
             if why_not:
                 not_written["dicom_seg"] = why_not
                 log.warning("%s has no DICOM segmentation: %s", item.display_name, why_not)

@@ -16,6 +16,7 @@ from pydicom.uid import generate_uid
 
 from segment.errors import UserError
 from segment.files import atomic_write
+from segment.io.scan import Scan
 
 if TYPE_CHECKING:
     from highdicom.seg import SegmentDescription
@@ -37,15 +38,13 @@ def has_highdicom() -> bool:
     return find_spec("highdicom") is not None
 
 
-def why_no_dicom_seg(files: Sequence[Path]) -> str:
-    """Why a mask on these files cannot be a DICOM segmentation; empty if it can.
-
-    Args:
-        files: The slices of a series that was read without straightening; a single file is no series.
-    """
-    if len(files) < 2:
+def why_no_dicom_seg(scan: Scan) -> str:
+    """Why a mask of this CT cannot be a DICOM segmentation; empty if it can."""
+    if scan.is_straightened:
+        return "the series was straightened, so its slices are not those of the mask"
+    if len(scan.files) < 2:
         return "not a DICOM series"
-    header = pydicom.dcmread(files[0], stop_before_pixels=True, specific_tags=list(_NEEDED))
+    header = pydicom.dcmread(scan.files[0], stop_before_pixels=True, specific_tags=list(_NEEDED))
     missing = [keyword for keyword in _NEEDED if not header.get(keyword)]
     return f"the series has no {' and no '.join(missing)}, to which a segmentation refers" if missing else ""
 

@@ -1,6 +1,7 @@
 """DICOM segmentations that `segment predict` writes, read with our reader and with pydicom alone."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pydicom
@@ -145,12 +146,14 @@ def test_identifiers_of_slices_may_be_in_the_meta_header_alone(tmp_path):
 
 
 def test_a_series_without_identifiers_can_have_no_segmentation(tmp_path):
-    files = sorted(write_ct(tmp_path / "a", FrameOfReferenceUID=None, StudyInstanceUID="").iterdir())
-    assert why_no_dicom_seg(files) == (
+    scan = SeriesFolder(write_ct(tmp_path / "a", FrameOfReferenceUID=None, StudyInstanceUID="")).read("1.2.3.4")
+    assert why_no_dicom_seg(scan) == (
         "the series has no StudyInstanceUID and no FrameOfReferenceUID, to which a segmentation refers"
     )
-    assert why_no_dicom_seg(sorted(write_ct(tmp_path / "b").iterdir())) == ""
-    assert why_no_dicom_seg(files[:1]) == "not a DICOM series"
+    scan = SeriesFolder(write_ct(tmp_path / "b")).read("1.2.3.4")
+    assert why_no_dicom_seg(scan) == ""
+    assert why_no_dicom_seg(replace(scan, files=scan.files[:1])) == "not a DICOM series"
+    assert why_no_dicom_seg(replace(scan, is_straightened=True)).startswith("the series was straightened")
 
 
 def test_errors_and_warnings_do_not_show_the_patient(tmp_path):

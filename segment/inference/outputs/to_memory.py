@@ -70,7 +70,7 @@ def _save_itk(path: Path, classes: np.ndarray, scan: Scan, _: Numbers) -> None:
 
 
 def _save_dicom_seg(path: Path, classes: np.ndarray, scan: Scan, numbers: Numbers) -> None:
-    why_not = "the series was straightened" if scan.is_straightened else why_no_dicom_seg(scan.files)
+    why_not = why_no_dicom_seg(scan)
     if why_not:
         msg = f"{path.name} cannot be a DICOM segmentation of this CT: {why_not}; end its name in .nii.gz"
         raise UserError(msg)
