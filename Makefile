@@ -9,8 +9,9 @@ export PATH := $(BIN):$(PATH)
 demo: install  ## train, evaluate and predict a real CT, in minutes
 	python -m segment.commands.demo
 
+# After a crash of one of its processes, pytest-xdist 3.8 starts another and then waits forever; so it ends instead.
 test: install  ## the whole test suite
-	pytest -n 2 --dist loadgroup
+	pytest -n 2 --dist loadgroup --max-worker-restart 0
 
 lint: install  ## formatting, lint rules, types
 	pre-commit run --all-files

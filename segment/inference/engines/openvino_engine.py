@@ -1,5 +1,6 @@
 """Run a network with OpenVINO."""
 
+import functools
 import sys
 import warnings
 from importlib import import_module
@@ -18,6 +19,16 @@ def openvino() -> ModuleType:
     """The package, without `openvino_telemetry`, which would report its use to Google Analytics."""
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None: importing it fails
     return import_module("openvino")
+
+
+@functools.cache
+def core() -> Any:  # noqa: ANN401  # openvino.Core, which is imported later
+    """The runtime of this process, which lives as long as the process.
+
+    A runtime sets the stack on which Python's signal handlers run, and restores the former one at its end. Of two that
+    end in the order in which they began, the second restores a stack that is gone, and the next signal crashes Python.
+    """
+    return openvino().Core()
 
 
 class OpenVinoEngine(ConvertingEngine):
@@ -41,7 +52,7 @@ class OpenVinoEngine(ConvertingEngine):
 
     def load(self, model: bytes) -> Network:
         """As `ConvertingEngine.load`."""
-        return self._compiled(openvino().Core().read_model(model))
+        return self._compiled(core().read_model(model))
 
     def _compiled(self, model: Any) -> Network:  # noqa: ANN401  # openvino.Model, which is imported later
         settings = {
@@ -51,7 +62,7 @@ class OpenVinoEngine(ConvertingEngine):
             "ENABLE_CPU_PINNING": False,  # another program may use the core that a thread is pinned to
             "INFERENCE_PRECISION_HINT": "f32",  # by default bfloat16 on CPUs that have it
         }
-        request = openvino().Core().compile_model(model, "CPU", settings).create_infer_request()
+        request = core().compile_model(model, "CPU", settings).create_infer_request()
 
         def run(window: Tensor) -> Tensor:
             result = request.infer({0: np.ascontiguousarray(window.numpy())}, share_inputs=True)

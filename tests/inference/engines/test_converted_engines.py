@@ -70,6 +70,24 @@ assert telemetry_utils.tm.__name__ == "openvino.tools.ovc.telemetry_stub"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_signals_are_handled_after_networks_of_openvino_are_dropped():
+    """They were not: each network had a runtime of its own, see `core`."""
+    pytest.importorskip("openvino")
+    code = """
+import gc, os, signal, torch
+from segment.inference.engines.openvino_engine import OpenVinoEngine
+signal.signal(signal.SIGUSR1, lambda *_: print("handled", flush=True))
+net = torch.nn.Conv3d(1, 2, 3, padding=1).eval()
+networks = [OpenVinoEngine(torch.device("cpu"), 1).prepare(net, (8, 8, size)) for size in (8, 16)]
+while networks:
+    del networks[0]
+    gc.collect()
+    os.kill(os.getpid(), signal.SIGUSR1)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "handled\nhandled\n"), done.stderr
+
+
 class Faulty(ConvertingEngine):
     """Multiplies the logits."""
 
