@@ -13,8 +13,10 @@ from segment.checkpoint.starter import STARTER
 from segment.commands.command import hydra_command
 from segment.commands.each_case import process_each, raise_failures
 from segment.commands.mask_folder import check_checkpoint, check_options, kept_masks
+from segment.commands.pages import page_at_end
 from segment.commands.predict_batch import Batch
 from segment.commands.predict_watch import check_watch, watch
+from segment.commands.prediction_page import write_page_of_batch
 from segment.configuration.instantiate import instantiate
 from segment.errors import UserError
 from segment.inference.engines.choose import Choice, choose
@@ -41,10 +43,11 @@ def predict(cfg: DictConfig) -> None:
     - with pictures=true, `<name>_overlay.png` and `<name>_organs.mp4`,
     - `<name>_straightened.nii.gz` if the DICOM series had to be straightened: the CT on the grid of the mask,
 
-    and `manifest.json` for the whole call. `<name>` is the path of the CT below the input, for example `p1/ct`, so
-    `output` has the same folders. If a CT fails, or two CTs would have the same mask file, the others are still
-    segmented, and the errors are reported at the end. Files under `input` that are not segmented are listed with the
-    reason. With watch=true, the call continues with CTs that arrive later, until it is ended by a signal.
+    and for the whole call `manifest.json` and, with page=true, `index.html`. `<name>` is the path of the CT below the
+    input, for example `p1/ct`, so `output` has the same folders. If a CT fails, or two CTs would have the same mask
+    file, the others are still segmented, and the errors are reported at the end. Files under `input` that are not
+    segmented are listed with the reason. With watch=true, the call continues with CTs that arrive later, until it is
+    ended by a signal.
 
     Raises:
         UserError: When there is no CT, the output exists or has masks of another checkpoint, or a CT failed.
@@ -71,6 +74,12 @@ def predict(cfg: DictConfig) -> None:
             if todo:
                 _equip(batch, choice, len(todo))
             failed += process_each({item.display_name: item for item in todo}, batch.segment)
+    has_masks = any(facts["state"] != "failed" for facts in batch.manifest.cases.values())
+    page_at_end(
+        cfg.page and has_masks and not cfg.watch,
+        output,
+        lambda page, folder: write_page_of_batch(page, batch, inputs),
+    )
     _conclude(batch, len(batch.manifest.cases) if cfg.watch else len(inputs) - batch.not_cts, failed)
 
 

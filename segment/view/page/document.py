@@ -25,8 +25,13 @@ _SCRIPTS = (
     "turntable.js",
     "viewer.js",
     "charts.js",
+    "sortable.js",
+    "parallel.js",
     "prediction.js",
     "run.js",
+    "sweep.js",
+    "comparison.js",
+    "dataset.js",
     "start.js",
 )
 
