@@ -13,11 +13,11 @@ from segment.view import failsafe
 from segment.view.curves import write_curves
 from segment.view.page.comparison import COMPARISON, write_comparison_page
 from segment.view.page.data_set import FINDINGS, write_data_set_page
-from segment.view.page.document import is_page
+from segment.view.page.document import PAGE, is_page
 from segment.view.page.grid_folder import MULTIRUN
 from segment.view.page.run import write_run_page
 from segment.view.page.run_folder import VALIDATION, read_config
-from segment.view.page.sweep import PAGE, write_sweep_page
+from segment.view.page.sweep import write_sweep_page
 from segment.view.page.sweep_folder import SEARCH, TRIALS
 
 log = logging.getLogger(__name__)
@@ -55,12 +55,13 @@ def page_at_end(wanted: bool, folder: Path, write: Write) -> None:
     this package stays.
 
     Args:
-        wanted: Whether to write it; the option `page`.
+        wanted: Whether to write it; the option `page`. If not, the page of an earlier call is removed.
         folder: The folder.
         write: Writes the page.
     """
     page = folder / PAGE
     if not wanted:
+        remove_page(folder)
         return
     with failsafe.warn_on_error(PAGE):
         if page.exists() and not is_page(page):
@@ -70,12 +71,18 @@ def page_at_end(wanted: bool, folder: Path, write: Write) -> None:
         print(f"page: {page}")
 
 
+def remove_page(folder: Path) -> None:
+    """Remove the page of an earlier call, which would show other results than the folder."""
+    page = folder / PAGE
+    if page.is_file() and is_page(page):
+        page.unlink()
+
+
 def run_page_at_end(wanted: bool, folder: Path) -> None:
     """Write `curves.png`, if something was logged, and the page of a run."""
-    if not wanted:
-        return
-    with failsafe.warn_on_error("curves.png"):
-        write_curves(folder / "curves.png", folder)
+    if wanted:
+        with failsafe.warn_on_error("curves.png"):
+            write_curves(folder / "curves.png", folder)
     page_at_end(wanted, folder, write_page_of_run)
 
 

@@ -1,12 +1,13 @@
 """The page of a folder of masks, as `segment view` and `segment predict` write it."""
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from segment.anatomy.anatomy import Anatomy
-from segment.commands.predict_batch import Batch
 from segment.commands.predicted_cases import PredictedCase, checkpoint_words, organs_of
 from segment.inference.inputs.find_inputs import Input
 from segment.inference.outputs.names import ct_path, masks_in, report_path
@@ -86,20 +87,35 @@ def _flagged(report: dict[str, Any] | None) -> int:
     return 1000 if report is None else sum(bool(entry.get("flags")) for entry in report["organs"])
 
 
-def write_page_of_batch(path: Path, batch: Batch, inputs: Sequence[Input]) -> None:
+def write_page_of_inputs(
+    path: Path, output: Path, inputs: Sequence[Input], anatomy: Anatomy, series: str | None
+) -> None:
     """Write the page of a call of `segment predict`, with the scans that have most flags.
 
     Args:
         path: The page.
-        batch: The call.
-        inputs: Its inputs; masks of other inputs are listed without their scan.
+        output: The folder of the masks.
+        inputs: The inputs of the call; masks of other inputs are listed without their scan.
+        anatomy: Plausible volumes and HU.
+        series: As in `segment predict`.
     """
     sources = {item.name: item for item in inputs if not item.clash}
     cases = []
-    for name, mask in masks_in(batch.output).items():
-        straightened = ct_path(batch.output, name)
+    for name, mask in masks_in(output).items():
+        straightened = ct_path(output, name)
         ct = straightened if straightened.exists() else sources.get(name)
         if ct is not None:
-            cases.append(PredictedCase(name, mask, report_path(batch.output, name), ct, None))
-    limits = Limits(_MAX_MB, _MAX_SCANS)
-    write_prediction_page(path, batch.output, cases, batch.anatomy, limits, series=batch.cfg.series)
+            cases.append(PredictedCase(name, mask, report_path(output, name), ct, None))
+    with _quiet():  # the CTs were read before
+        write_prediction_page(path, output, cases, anatomy, Limits(_MAX_MB, _MAX_SCANS), series=series)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Turn off warnings."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)

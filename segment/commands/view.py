@@ -13,7 +13,7 @@ from segment.errors import UserError
 from segment.inference.inputs.find_inputs import ENDING
 from segment.inference.outputs.names import masks_in
 from segment.io.label_codes import Codes
-from segment.view.page.document import is_page
+from segment.view.page.document import PAGE, is_page
 
 SHOWN = "an output of segment predict or compare, or a folder of train, evaluate, sweep or doctor"
 
@@ -29,7 +29,7 @@ def view(cfg: DictConfig) -> None:
     if not folder.is_dir():
         msg = f"path={folder} is not a folder; name {SHOWN}"
         raise UserError(msg)
-    page = folder / "index.html" if cfg.output is None else Path(str(cfg.output))
+    page = folder / PAGE if cfg.output is None else Path(str(cfg.output))
     _check_output(page)
     write = page_of(folder)
     if write is not None:

@@ -33,11 +33,11 @@ def write_data_set_page(path: Path, folder: Path) -> None:
         UserError: When a file is missing or damaged.
     """
     blobs = Blobs()
+    found = read_json(folder / FINDINGS)
+    contents = read_json(folder / _CONTENTS) if (folder / _CONTENTS).exists() else {"organs": [], "cases": []}
     title = f"Data set {folder.resolve().name}"
     try:
-        found = read_json(folder / FINDINGS)
         findings = [dict(finding) for finding in found["findings"]]
-        contents = read_json(folder / _CONTENTS) if (folder / _CONTENTS).exists() else {"organs": [], "cases": []}
         cases = _cases(folder, contents["cases"], findings, blobs)
         data = {
             "kind": "dataset",

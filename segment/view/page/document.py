@@ -15,6 +15,7 @@ from segment import __version__
 from segment.files import write_text
 from segment.privacy import without_paths
 
+PAGE = "index.html"  # name of the page in the folder that it shows
 GENERATOR = '<meta name="generator" content="segment view'  # by which `is_page` recognises a page
 _SCRIPTS = (
     "elements.js",

@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from segment.view.page.document import write_page
+from segment.view.page.document import PAGE, write_page
 from segment.view.page.grid_folder import MULTIRUN, read_grid
 from segment.view.page.sweep_folder import Sweep, Trial, read_sweep
-
-PAGE = "index.html"  # of a run folder
 
 
 def write_sweep_page(path: Path, folder: Path) -> None:

@@ -29,12 +29,12 @@ function best(data, open) {
   const trial = bestTrial(data);
   if (!trial) return [element('p', {}, `No ${data.what} has finished yet.`)];
   const words = element('p', {}, trialButton(data, trial, open), `: ${data.metric} `, element('strong', {}, trial.value.toFixed(4)), pageLinks(trial));
-  const again = data.command ? [element('p', { class: 'faint' }, 'To train it again:'), element('pre', {}, data.command)] : [];
+  const again = data.command ? [element('p', { class: 'faint' }, 'To train it again:'), element('pre', { class: 'command' }, data.command)] : [];
   return [words, paramsTable(data, trial), ...again];
 }
 
 function trialButton(data, trial, open) {
-  return element('button', { type: 'button', class: 'link', onclick: () => open(trial) }, `${data.what} ${trial.number}`);
+  return element('button', { type: 'button', class: 'link trial-link', onclick: () => open(trial) }, `${data.what} ${trial.number}`);
 }
 
 /** Links to the pages of the runs of a trial; the run of a trial with one run is called "page". */
