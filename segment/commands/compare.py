@@ -19,7 +19,9 @@ from segment.comparison.statistics.contrasts import Settings
 from segment.errors import UserError
 from segment.files import atomic_write, write_text
 from segment.metrics.definitions import METRICS
+from segment.view import failsafe
 from segment.view.page.comparison import COMPARISON, write_comparison_page
+from segment.view.page.document import PAGE
 
 
 def compare_runs(cfg: DictConfig) -> None:
@@ -67,7 +69,8 @@ def _write(comparison: Comparison, output: Path) -> None:
         write_tables(comparison, temporary)
         (temporary / "figure.png").write_bytes(figure)
         write_text(temporary / COMPARISON, json.dumps(_summary(comparison), indent=1, ensure_ascii=False))
-        write_comparison_page(temporary / "index.html", temporary)
+        with failsafe.warn_on_error(PAGE):
+            write_comparison_page(temporary / PAGE, temporary)
 
 
 def _summary(comparison: Comparison) -> dict[str, object]:

@@ -1,6 +1,6 @@
 // Parallel coordinates: an axis for each parameter and one for the value, and a line for each trial.
 
-const PARALLEL = { height: 330, top: 46, bottom: 24, left: 70, right: 60, axis: 150 };
+const PARALLEL = { height: 330, top: 46, bottom: 24, left: 70, right: 60 };
 const WORST = [0x00, 0x72, 0xb2]; // the palette of segment/view/colors.py
 const MIDDLE = [0x99, 0x99, 0x99];
 const BEST = [0xd5, 0x5e, 0x00];
@@ -41,11 +41,14 @@ class ParallelCoordinates {
     const columns = data.parameters.map(({ name: title, log }, index) => ({ title, log, value: (trial) => trial.params[index] }));
     columns.push({ title: data.metric, log: false, value: (trial) => trial.value });
     this.columns = columns.map((column) => ({ ...column, ...columnScale(this.trials.map(column.value), column.log) }));
-    this.width = PARALLEL.left + PARALLEL.right + PARALLEL.axis * (this.columns.length - 1);
+    this.step = Math.min(300, Math.max(150, 900 / (this.columns.length - 1))); // between two axes
+    this.width = PARALLEL.left + PARALLEL.right + this.step * (this.columns.length - 1);
     this.svg = svg('svg', { viewBox: `0 0 ${this.width} ${PARALLEL.height}`, role: 'img', 'aria-label': 'parallel coordinates' },
       this.drawLines(), this.columns.map((column, index) => this.drawAxis(column, index)));
     this.svg.style.minWidth = `${Math.round(this.width * 0.8)}px`;
     this.svg.style.maxWidth = `${Math.round(this.width * 1.2)}px`;
+    // Many lines are paler, so that they do not hide each other.
+    this.svg.style.setProperty('--opacity', Math.min(0.75, Math.max(0.15, 60 / this.trials.length)));
     this.readout = element('p', { class: 'faint readout' }, ' ');
     this.svg.addEventListener('pointermove', (event) => this.point(event));
     this.svg.addEventListener('pointerleave', () => this.highlight(null));
@@ -54,7 +57,7 @@ class ParallelCoordinates {
     this.element = element('figure', { class: 'parallel' }, element('div', { class: 'scroll' }, this.svg), this.readout, this.clear);
   }
 
-  x(index) { return PARALLEL.left + PARALLEL.axis * index; }
+  x(index) { return PARALLEL.left + this.step * index; }
 
   y(share) { return PARALLEL.height - PARALLEL.bottom - share * (PARALLEL.height - PARALLEL.top - PARALLEL.bottom); }
 
@@ -145,8 +148,8 @@ class ParallelCoordinates {
     const box = this.svg.getBoundingClientRect();
     const x = ((event.clientX - box.left) / box.width) * this.width;
     const y = ((event.clientY - box.top) / box.height) * PARALLEL.height;
-    const left = Math.max(0, Math.min(this.columns.length - 2, Math.floor((x - PARALLEL.left) / PARALLEL.axis)));
-    const part = Math.max(0, Math.min(1, (x - this.x(left)) / PARALLEL.axis));
+    const left = Math.max(0, Math.min(this.columns.length - 2, Math.floor((x - PARALLEL.left) / this.step)));
+    const part = Math.max(0, Math.min(1, (x - this.x(left)) / this.step));
     let found = null;
     let best = 14;
     for (const trial of this.lines.keys()) {
