@@ -51,24 +51,31 @@ def page_of(folder: Path) -> Write | None:
 def page_at_end(wanted: bool, folder: Path, write: Write) -> None:
     """Write `index.html` into the folder of a command that ends, and print where it is.
 
-    An error is logged as a warning, because the folder holds all results. A file of this name that is not a page of
-    this package stays.
-
     Args:
         wanted: Whether to write it; the option `page`. If not, the page of an earlier call is removed.
         folder: The folder.
         write: Writes the page.
     """
-    page = folder / PAGE
     if not wanted:
         remove_page(folder)
-        return
+    elif write_safely(folder, write):
+        print(f"page: {folder / PAGE}")
+
+
+def write_safely(folder: Path, write: Write) -> bool:
+    """Write `index.html` into a folder, and return whether it was written.
+
+    An error is logged as a warning, because the folder holds all results. A file of this name that is not a page of
+    this package stays.
+    """
+    page = folder / PAGE
     with failsafe.warn_on_error(PAGE):
         if page.exists() and not is_page(page):
             log.warning("%s was not made by segment and stays; segment view %s output=… writes another", page, folder)
-            return
+            return False
         write(page, folder)
-        print(f"page: {page}")
+        return True
+    return False
 
 
 def remove_page(folder: Path) -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import torch
 from omegaconf import DictConfig, OmegaConf
+from optuna.trial import FrozenTrial
 
 from segment.commands.command import hydra_command
-from segment.commands.pages import page_at_end
+from segment.commands.pages import page_at_end, write_safely
 from segment.configuration.check import validate_config
 from segment.configuration.composition import compose_config, spellings
 from segment.configuration.instantiate import instantiate
@@ -129,7 +130,13 @@ def _run_trials(cfg: DictConfig, report: Report, training: Training) -> bool:
     devices = [str(i) for i in range(torch.cuda.device_count())] if visible is None else visible.split(",")
     shares = slots(cfg.workers, allowed_cores(), devices, os.environ)
     clock = Clock(report.search.folder / "clock.json", cfg.hours)
-    return Worker(report.search, training, shares, cfg.trials, clock, report.on_trial_end).run()
+
+    def on_trial_end(trial: FrozenTrial) -> None:
+        report.on_trial_end(trial)
+        if cfg.page:  # a search takes hours, and its page shows how far it is
+            write_safely(report.search.folder, write_sweep_page)
+
+    return Worker(report.search, training, shares, cfg.trials, clock, on_trial_end).run()
 
 
 def _finish(report: Report, train: DictConfig, stopped: bool, page: bool) -> float:

@@ -13,6 +13,7 @@ from run_commands import config
 from small_ct import touch
 
 from segment.commands import predict_batch as module
+from segment.commands import prediction_page
 from segment.commands.predict import main, predict
 from segment.errors import UserError
 from segment.inference.engines import choose
@@ -184,6 +185,20 @@ def test_pictures_and_a_page_are_made(run, tmp_path, monkeypatch, capsys):
     assert (made / "ct_organs.mp4").read_bytes() == b"video"
     run(tmp_path / "ct.nii.gz", "overwrite=true")  # pictures of the old mask must not remain
     assert names(made) == outputs("ct")
+
+
+def test_the_page_holds_some_scans_and_lists_the_other_cases(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(page_module, "pack_turntable", lambda *_: None)
+    monkeypatch.setattr(prediction_page, "_MAX_SCANS", 1)
+    for name in "ab":
+        tiny.save(tmp_path / "cts" / f"{name}.nii.gz", tiny.body()[0])
+    run(tmp_path / "cts", "page=true")
+    page = tmp_path / "masks" / "index.html"
+    cases = {case["name"]: case for case in data_of(page)["cases"]}
+    assert [cases[name]["scan"] is None for name in "ab"] == [False, True]
+    assert cases["a"]["organs"] == cases["b"]["organs"]  # measured again, and as reported
+    run(tmp_path / "cts", "overwrite=true")
+    assert not page.exists()  # it would show the old masks
 
 
 def test_masks_of_another_checkpoint_are_not_kept(run, ckpt, tmp_path):
