@@ -26,11 +26,21 @@ function numberScale(known, log) {
   const logarithmic = log && low > 0;
   const of = (value) => (logarithmic ? Math.log(value) : value);
   const place = (value) => (value === null ? null : high === low ? 0.5 : (of(value) - of(low)) / (of(high) - of(low)));
-  const few = [...new Set(known)];
-  if (few.length <= 6) return { place, ticks: few.map((value) => ({ at: place(value), label: tickWords(value) })) };
+  const label = (value) => ({ at: place(value), label: tickWords(Number(value.toPrecision(3))) });
+  const few = [...new Set(known)].sort((a, b) => a - b);
+  if (few.length <= 6) return { place, ticks: apart(few.map(label)) };
   const inner = logarithmic ? [0.25, 0.5, 0.75].map((share) => Number(Math.exp(of(low) + share * (of(high) - of(low))).toPrecision(2)))
     : ticksOf(low, high, 4).filter((tick) => place(tick) > 0.08 && place(tick) < 0.92);
-  return { place, ticks: [low, ...inner, high].map((value) => ({ at: place(value), label: tickWords(Number(value.toPrecision(3))) })) };
+  return { place, ticks: apart([low, ...inner, high].map(label)) };
+}
+
+/** Ticks, from the lowest, without those whose labels would touch another one; both ends stay. */
+function apart(ticks) {
+  const last = ticks.at(-1);
+  return ticks.reduce((kept, tick) => {
+    const isClear = !kept.length || tick === last || (tick.at - kept.at(-1).at > 0.06 && last.at - tick.at > 0.06);
+    return isClear ? [...kept, tick] : kept;
+  }, []);
 }
 
 class ParallelCoordinates {
