@@ -1,13 +1,14 @@
 """Reads the jobs of a grid (`segment train -m`, `segment evaluate -m`) for its page."""
 
+import csv
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from segment.metrics.scores import nan_mean
-from segment.view.page.run_folder import read_config, read_curves, read_environment, read_scores
-from segment.view.page.sweep_folder import Sweep, Trial, parsed
+from segment.view.page.run_folder import read_config, read_environment, read_scores
+from segment.view.page.sweep_folder import Sweep, Trial, finite, parsed
 
 MULTIRUN = "multirun.yaml"  # what Hydra writes into the folder of a grid
 _DICE = "mean Dice of the test"
@@ -44,8 +45,16 @@ def _number(job: Path) -> int:
 
 def _best(job: Path, metric: str, higher: bool) -> float | None:
     """The best value of a metric in metrics.csv; None without one."""
-    values = [value for _, value in read_curves(job).get(metric, [])]
-    return (max if higher else min)(values) if values else None
+    path = job / "metrics.csv"
+    if not path.exists():
+        return None
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = csv.reader(file)
+        header = next(rows, [])
+        column = header.index(metric) if metric in header else len(header)
+        values = [finite(row[column]) for row in rows if column < len(row)]
+    known = [value for value in values if value is not None]
+    return (max if higher else min)(known) if known else None
 
 
 def _mean_dice(job: Path) -> float | None:
