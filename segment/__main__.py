@@ -20,7 +20,7 @@ COMMANDS = {
     "merge": ("one table of several runs, e.g. folds", "segment merge runs=outputs/quick/sweeps/<date_time>"),
     "predict": ("segment CTs", "segment predict input=ct.nii.gz output=masks"),
     "export": ("write a checkpoint as one file for ONNX", "segment export ckpt=best.ckpt output=organs.onnx"),
-    "view": ("one page of a prediction or a run, for a browser", "segment view masks input=scans"),
+    "view": ("one page of a prediction, run, sweep or data set", "segment view masks input=scans"),
     "demo": ("train on synthetic CTs, then segment a real one", "segment demo"),
 }
 # Commands with a conf/<command>.yaml, and their required keys.

@@ -39,6 +39,14 @@ def without_paths(value: Any) -> Any:  # noqa: ANN401
     return _cut(value)
 
 
+def without_paths_in_sentence(text: str) -> str:
+    """Return a sentence with every absolute path in it reduced to the last component.
+
+    Unlike in `without_paths`, a path at the start of the text ends at a space.
+    """
+    return _cut(text)
+
+
 def without_paths_in_log(text: str) -> str:
     """Return a log or traceback without absolute paths.
 

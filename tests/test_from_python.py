@@ -17,7 +17,7 @@ TINY = [
     *("experiment=smoke", "augment=none", "logger=csv", "test=false", "preflight=false", "data.num_workers=0"),
     *("data.batch_size=1", "data.patches_per_epoch=2", "data.patch_size=[16,16,16]", "spacing_mm=[10,10,10]"),
     *("model.inferer.patch_size=[32,32,32]", "callbacks.validation=null", "callbacks.confusion=null"),
-    *("callbacks.progress=null", "callbacks.cases=null"),
+    *("page=false", "callbacks.progress=null", "callbacks.cases=null"),
 ]
 # One pytest worker runs this file, because its runs share stored volumes.
 pytestmark = pytest.mark.xdist_group("from_python")

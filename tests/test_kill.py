@@ -12,7 +12,7 @@ from run_commands import wait_until
 
 ROOT = Path(__file__).parents[1]
 RUN = ["experiment=smoke", "data.patches_per_epoch=6", "data.batch_size=1", "trainer.max_epochs=2", "test=false"]
-RUN += ["callbacks.progress=null", "logger=[csv]", "trainer.accumulate_grad_batches=2", "preflight=false"]
+RUN += ["page=false", "callbacks.progress=null", "logger=[csv]", "trainer.accumulate_grad_batches=2", "preflight=false"]
 LATE = """
 import os, signal
 import pytorch_lightning as pl

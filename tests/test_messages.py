@@ -51,6 +51,7 @@ SHOWN_BY = {
     "segment.checkpoint.load": ("train", "evaluate", "predict", "export"),
     "segment.checkpoint.trust": ("evaluate", "predict", "export"),
     "segment.inference.engines": ("predict",),
+    "segment.commands.predicted_cases": ("view",),
 }
 # Options that a text names, but not as options of the command that shows it, and the reason.
 NAMED_ONLY = {
@@ -74,14 +75,14 @@ NAMED_ONLY = {
     ("segment.configuration.signature", "init"): "part of source code",
     ("segment.callbacks.checkpoint", "callbacks.checkpoint.save_top_k"): "option of Lightning, added with +",
     ("segment.commands.sweep", "logger"): "option of the trials",
-    ("segment.commands.view", "ckpt"): "option of segment evaluate, whose configuration is composed",
-    ("segment.commands.view", "run_dir"): "set as a run sets it, to compose the configuration of its command",
+    ("segment.commands.pages", "ckpt"): "option of segment evaluate, whose configuration is composed",
+    ("segment.commands.pages", "output"): "names segment view",
+    ("segment.commands.pages", "run_dir"): "set as a run sets it, to compose the configuration of its command",
     ("segment.commands.sweep", "logger.wandb.group"): "option of the trials",
 }
 NO_MESSAGES = (
     "segment.__main__",
     "segment.commands.demo",
-    "segment.comparison.report.page",
     "segment.predictor",  # arguments of functions
     "segment.configuration.help",
     "segment.view",

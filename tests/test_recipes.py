@@ -31,6 +31,7 @@ TINY = [
     *("experiment=smoke", "augment=none", "logger=none", "test=false", "++preflight=false", "data.num_workers=0"),
     *("data.batch_size=1", "data.patches_per_epoch=2", "data.patch_size=[16,16,16]", "trainer.max_epochs=1"),
     *("model.inferer.patch_size=[32,32,32]", "spacing_mm=[10,10,10]"),
+    "++page=false",
     "+trainer.enable_progress_bar=false",
 ]
 NEEDED = ("checkpoint", "last", "interrupt", "guard", "average", "freeze", "stop")  # other callbacks are removed

@@ -18,7 +18,7 @@ from segment.loggers.wandb_run import WandbRun
 
 pytestmark = pytest.mark.xdist_group("wandb")
 
-TINY = ["experiment=smoke", "data.batch_size=1", "preflight=false"]
+TINY = ["experiment=smoke", "page=false", "data.batch_size=1", "preflight=false"]
 OWN = ("_runtime", "_timestamp")  # W&B's own columns
 TAGS = "logger.wandb.tags=[first, 'two words']"
 ORGANS = ["liver", "right_kidney", "left_kidney", "spleen"]

@@ -43,6 +43,7 @@ WRONG = {
     "prepare accept_license=true": "did you mean accept_licence=true?",
     "sweep trial=3": "there is no option trial; did you mean trials=3?",
     "compare metric=[dice]": "there is no option metric; did you mean metrics=[dice]?",
+    "view x data=flare22": "for a data set, segment doctor data=flare22 writes the page",
     "merge run=x": "there is no option run; did you mean runs=x?",
     "train gpus=1": "there is no option gpus; `segment train --help` lists them",
     # with a plus, which Hydra would take

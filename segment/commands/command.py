@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,7 @@ def hydra_command(config_name: str) -> Callable[[Callable[[Any], Any]], Callable
             finally:
                 if ended:
                     print(table(ended))
+                    _write_page(ended)
 
         return main
 
@@ -91,7 +92,7 @@ def _job(
                 overrides = HydraConfig.get().overrides.task
                 score = task(validate_config(config_name, cfg, spellings(overrides)))
             if HydraConfig.get().mode == RunMode.MULTIRUN:
-                ended.append(_ended_job(f"{score:.4f}" if isinstance(score, float) else "done"))
+                ended.append(_ended_job(f"{score:.4f}" if isinstance(score, float) else "done", cfg))
             return score
         except Exception as error:
             if HydraConfig.get().mode != RunMode.MULTIRUN:
@@ -100,7 +101,7 @@ def _job(
             failed.append(error)
             print(f"job {HydraConfig.get().job.num} of the sweep failed", file=sys.stderr)
             _show(error, verbose)
-            ended.append(_ended_job(f"failed: {_reason(error) or repr(error)}"))
+            ended.append(_ended_job(f"failed: {_reason(error) or repr(error)}", cfg))
             raise
         finally:
             remove_if_empty(Path(HydraConfig.get().runtime.output_dir), cfg.get("output_dir"))
@@ -108,11 +109,20 @@ def _job(
     return job
 
 
-def _ended_job(result: str) -> Job:
+def _ended_job(result: str, cfg: Any) -> Job:  # noqa: ANN401
     """The current job, with its result."""
     hydra_cfg = HydraConfig.get()
     folder = os.path.relpath(hydra_cfg.runtime.output_dir)
-    return Job(hydra_cfg.job.num, list(hydra_cfg.overrides.task), result, folder)
+    return Job(hydra_cfg.job.num, list(hydra_cfg.overrides.task), result, folder, cfg.get("page") is True)
+
+
+def _write_page(ended: Sequence[Job]) -> None:
+    """Write the page of a grid of runs, unless all its jobs have page=false."""
+    if any(job.page and (Path(job.folder) / "config.yaml").exists() for job in ended):
+        from segment.commands.pages import page_at_end  # importing it takes a second
+        from segment.view.page.sweep import write_sweep_page
+
+        page_at_end(True, Path(ended[0].folder).parent, write_sweep_page)
 
 
 @contextmanager

@@ -13,13 +13,15 @@ from segment.comparison.arms import gather
 from segment.comparison.comparison import Comparison, compare
 from segment.comparison.find_runs import find_runs
 from segment.comparison.report.figure import render_figure
-from segment.comparison.report.page import comparison_page
 from segment.comparison.report.tables import print_comparison, write_tables
 from segment.comparison.report.verdicts import notes, overview, verdicts
 from segment.comparison.statistics.contrasts import Settings
 from segment.errors import UserError
 from segment.files import atomic_write, write_text
 from segment.metrics.definitions import METRICS
+from segment.view import failsafe
+from segment.view.page.comparison import COMPARISON, write_comparison_page
+from segment.view.page.document import PAGE
 
 
 def compare_runs(cfg: DictConfig) -> None:
@@ -66,15 +68,16 @@ def _write(comparison: Comparison, output: Path) -> None:
         temporary.mkdir()
         write_tables(comparison, temporary)
         (temporary / "figure.png").write_bytes(figure)
-        write_text(temporary / "index.html", comparison_page(comparison, figure))
-        write_text(temporary / "comparison.json", json.dumps(_summary(comparison), indent=1, ensure_ascii=False))
+        write_text(temporary / COMPARISON, json.dumps(_summary(comparison), indent=1, ensure_ascii=False))
+        with failsafe.warn_on_error(PAGE):
+            write_comparison_page(temporary / PAGE, temporary)
 
 
 def _summary(comparison: Comparison) -> dict[str, object]:
     """Content of comparison.json: what is not in the tables, for other programs."""
     arms = []
     for arm in comparison.arms:
-        runs = [{"name": run.name, "seed": run.seed, "code": run.code} for run in arm.runs]
+        runs = [{"name": run.name, "seed": run.seed, "code": run.code, "seen": len(run.seen)} for run in arm.runs]
         arms.append(
             {
                 "arm": arm.letter,

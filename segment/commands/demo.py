@@ -100,7 +100,9 @@ def _print_summary(folder: Path, scores: dict[str, Path], seconds: float) -> Non
     Console().print(_dice_table(scores))
     outputs = {
         "checkpoint": "train/checkpoints/best.ckpt",
-        "curves": "train/metrics.csv",
+        "curves": "train/curves.png",
+        "page of the training": "train/index.html",
+        "page of the CT": "predict/index.html",
         "scores of each case": "evaluate/cases.csv",
         "pictures and videos": "evaluate/cases/",
         "mask, picture, video and volumes": "predict/",

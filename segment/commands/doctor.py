@@ -14,6 +14,7 @@ from rich.table import Table
 from segment import build
 from segment.anatomy.anatomy import Anatomy
 from segment.commands.command import hydra_command
+from segment.commands.pages import page_at_end
 from segment.configuration.instantiate import instantiate
 from segment.configuration.values import config_dir
 from segment.data.splits.split import not_made
@@ -34,6 +35,7 @@ from segment.io.label_codes import Codes
 from segment.run.open_run import open_run
 from segment.run.record import record
 from segment.view import failsafe
+from segment.view.page.data_set import FINDINGS, write_data_set_page
 
 SET = "all cases"  # subject of findings that concern no single source
 
@@ -81,10 +83,11 @@ def doctor(cfg: DictConfig) -> None:
         case_names = sorted({*inspected.summaries, *(name for name, _ in refused)} - {*cfg.data.sources})
         findings = _check_set(cfg, inspected, case_names, findings, code_findings)
         count = len(case_names)
-        write_text(run.folder / "findings.json", findings_json(count, findings))
+        write_text(run.folder / FINDINGS, findings_json(count, findings))
         _print(tables, code_findings, findings, inspected)
         _write_sheets(run.folder, findings, inspected)
         print(f"run folder: {run.folder}")
+        page_at_end(cfg.page, run.folder, write_data_set_page)
         _conclude(count, findings, cfg.strict)
 
 

@@ -11,6 +11,7 @@ from segment.callbacks.case_report import CaseReport
 from segment.checkpoint import load_ensemble as ensemble
 from segment.commands.command import hydra_command
 from segment.commands.each_case import process_each, raise_failures
+from segment.commands.pages import page_at_end, write_page_of_run
 from segment.commands.tuning import Tuning
 from segment.configuration.instantiate import instantiate, plain_values
 from segment.data.scan_cache import ScanCache
@@ -71,6 +72,7 @@ def evaluate(cfg: DictConfig) -> None:
         if tuning:
             tuning.conclude(plain_values(cfg.postprocess), {case.id: hashes[case.id] for case in cases})
         print(f"run folder: {run.folder}")
+        page_at_end(cfg.page, run.folder, write_page_of_run)
         raise_failures(failed, len(cases))
 
 

@@ -15,12 +15,14 @@ class Job:
         overrides: All overrides of the job.
         result: The score, or why the job failed.
         folder: Output folder, relative to the current folder if it is below it.
+        page: Whether it was asked for a page, so that the grid gets one, too.
     """
 
     number: int
     overrides: Sequence[str]
     result: str
     folder: str
+    page: bool = False
 
 
 def table(jobs: Sequence[Job]) -> str:

@@ -13,8 +13,10 @@ from segment.checkpoint.starter import STARTER
 from segment.commands.command import hydra_command
 from segment.commands.each_case import process_each, raise_failures
 from segment.commands.mask_folder import check_checkpoint, check_options, kept_masks
+from segment.commands.pages import page_at_end, remove_page
 from segment.commands.predict_batch import Batch
 from segment.commands.predict_watch import check_watch, watch
+from segment.commands.prediction_page import write_page_of_inputs
 from segment.configuration.instantiate import instantiate
 from segment.errors import UserError
 from segment.inference.engines.choose import Choice, choose
@@ -24,6 +26,7 @@ from segment.inference.outputs.names import mask_path
 from segment.inference.outputs.organ_numbers import organ_numbers
 from segment.io.left_out import LeftOut, describe_group, group_by_reason
 from segment.io.write_dicom_seg import has_highdicom
+from segment.view.page.document import PAGE
 
 MANY = 1000  # CTs for which an engine is chosen where their number is not known
 
@@ -41,10 +44,11 @@ def predict(cfg: DictConfig) -> None:
     - with pictures=true, `<name>_overlay.png` and `<name>_organs.mp4`,
     - `<name>_straightened.nii.gz` if the DICOM series had to be straightened: the CT on the grid of the mask,
 
-    and `manifest.json` for the whole call. `<name>` is the path of the CT below the input, for example `p1/ct`, so
-    `output` has the same folders. If a CT fails, or two CTs would have the same mask file, the others are still
-    segmented, and the errors are reported at the end. Files under `input` that are not segmented are listed with the
-    reason. With watch=true, the call continues with CTs that arrive later, until it is ended by a signal.
+    and for the whole call `manifest.json` and, with page=true, `index.html`. `<name>` is the path of the CT below the
+    input, for example `p1/ct`, so `output` has the same folders. If a CT fails, or two CTs would have the same mask
+    file, the others are still segmented, and the errors are reported at the end. Files under `input` that are not
+    segmented are listed with the reason. With watch=true, the call continues with CTs that arrive later, until it is
+    ended by a signal.
 
     Raises:
         UserError: When there is no CT, the output exists or has masks of another checkpoint, or a CT failed.
@@ -67,10 +71,14 @@ def predict(cfg: DictConfig) -> None:
             _equip(batch, choice, MANY)
             watch(batch, given, failed)
         else:
+            if cfg.overwrite:
+                remove_page(output)
             todo = batch.plan(inputs)
             if todo:
                 _equip(batch, choice, len(todo))
             failed += process_each({item.display_name: item for item in todo}, batch.segment)
+    if not cfg.watch:
+        _write_page(batch, inputs)
     _conclude(batch, len(batch.manifest.cases) if cfg.watch else len(inputs) - batch.not_cts, failed)
 
 
@@ -132,6 +140,17 @@ def _recorded(batch: Batch) -> Iterator[list[str]]:
 def _record(batch: Batch, state: Any) -> None:  # noqa: ANN401
     if batch.output.is_dir():
         batch.manifest.write(state, batch.left_out)
+
+
+def _write_page(batch: Batch, inputs: Sequence[Input]) -> None:
+    """Write the page, unless there is no mask, or no new one since the last page."""
+    states = {facts["state"] for facts in batch.manifest.cases.values()}
+    if "done" in states or ("kept" in states and not (batch.output / PAGE).exists()):
+        page_at_end(
+            batch.cfg.page,
+            batch.output,
+            lambda page, output: write_page_of_inputs(page, output, inputs, batch.anatomy, batch.cfg.series),
+        )
 
 
 def _conclude(batch: Batch, cts: int, failed: Sequence[str]) -> None:

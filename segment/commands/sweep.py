@@ -10,8 +10,10 @@ from pathlib import Path
 
 import torch
 from omegaconf import DictConfig, OmegaConf
+from optuna.trial import FrozenTrial
 
 from segment.commands.command import hydra_command
+from segment.commands.pages import page_at_end, write_safely
 from segment.configuration.check import validate_config
 from segment.configuration.composition import compose_config, spellings
 from segment.configuration.instantiate import instantiate
@@ -33,6 +35,7 @@ from segment.search.trial import Training
 from segment.search.trials_table import best_trial, print_table, write_yaml
 from segment.search.wandb_sweep import wandb_sweep
 from segment.search.worker import Worker
+from segment.view.page.sweep import write_sweep_page
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +76,7 @@ def sweep(cfg: DictConfig) -> float:
             startup_lock.close()
             report = Report(Search(run.folder, method), training.monitor, given)
             stopped = _run_trials(cfg, report, training)
-            return _finish(report, train, stopped)
+            return _finish(report, train, stopped, cfg.page)
 
 
 def _trial_overrides(cfg: DictConfig, searchpath: Sequence[str]) -> list[str]:
@@ -127,15 +130,22 @@ def _run_trials(cfg: DictConfig, report: Report, training: Training) -> bool:
     devices = [str(i) for i in range(torch.cuda.device_count())] if visible is None else visible.split(",")
     shares = slots(cfg.workers, allowed_cores(), devices, os.environ)
     clock = Clock(report.search.folder / "clock.json", cfg.hours)
-    return Worker(report.search, training, shares, cfg.trials, clock, report.on_trial_end).run()
+
+    def on_trial_end(trial: FrozenTrial) -> None:
+        report.on_trial_end(trial)
+        if cfg.page:  # a search takes hours, and its page shows how far it is
+            write_safely(report.search.folder, write_sweep_page)
+
+    return Worker(report.search, training, shares, cfg.trials, clock, on_trial_end).run()
 
 
-def _finish(report: Report, train: DictConfig, stopped: bool) -> float:
-    """Write the report, print the trials and return the best value; NaN if no trial has finished."""
+def _finish(report: Report, train: DictConfig, stopped: bool, page: bool) -> float:
+    """Write the report and the page, print the trials and return the best value; NaN if no trial has finished."""
     report.write()
     trials, folder = report.search.trials(), report.search.folder
     print_table(trials, report.monitor, report.search.method.direction)
     print(f"sweep folder: {folder}")
+    page_at_end(page, folder, write_sweep_page)
     if stopped:
         log.warning("stopped; continue by segment sweep resume=%s", folder)
         sys.exit(STOPPED)

@@ -13,6 +13,7 @@ from segment import build
 from segment.callbacks.interrupt import exit_on_signals
 from segment.checkpoint.resumable import steps_of
 from segment.commands.command import hydra_command
+from segment.commands.pages import run_page_at_end
 from segment.configuration.check import validate_config
 from segment.configuration.instantiate import instantiate
 from segment.doctor.stored import check_labels
@@ -64,6 +65,8 @@ def train(cfg: DictConfig) -> float:
             _start_logging(parts.trainer, columns(cfg) | facts, run)
             with _measured(parts.trainer, run):
                 _fit_and_test(cfg, parts, run)
+            if parts.trainer.is_global_zero:
+                run_page_at_end(cfg.page, run.folder)
             return _best_score(parts.trainer)
         finally:
             build.close(parts.trainer)

@@ -135,6 +135,8 @@ def _unknown_key(override: Override, command: str, others: Sequence[str]) -> str
         return f"{key} belongs to the data set {source}, which is not chosen; add data={source}"
     if not override.is_delete() and _can_be_added(command, others, str(override.input_line)):
         return f"{key} is not set in conf/; to add it, write +{key}={value}"
+    if command == "view" and key.split(".")[0] == "data":
+        return f"segment view shows finished folders; for a data set, segment doctor {key}={value} writes the page"
     near = _nearest_option(key, value, command, config)
     if near is None:
         sentence = f"there is no option {key}; `segment {command} --help` lists them"

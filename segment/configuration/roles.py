@@ -46,6 +46,7 @@ _ROLES: Mapping[str, Role] = {
     "cache_dir": Role("same", "call", "free", is_column=False),
     "task": Role(recipe="free"),
     "test": Role(recipe="free"),
+    "page": _HIDDEN_CALL,
     "logger": Role(recipe="free", is_column=False),
     "logger.wandb.group": Role(
         recipe="free",

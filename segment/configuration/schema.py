@@ -48,6 +48,7 @@ class Train(Recipe):
     label_check: Literal["refuse", "warn", "ignore"]
     preflight: bool | Literal["only"]
     test: bool
+    page: bool
     init_from: Text | None
     resume: bool | Text
     from_run: Text | None
@@ -92,6 +93,7 @@ class Doctor(Inspection):
     """`segment doctor`."""
 
     strict: bool
+    page: bool
     num_workers: Workers
     anatomy: TargetNode
     code_tables: dict[str, Any]
@@ -105,6 +107,7 @@ class Evaluate(Inspection):
     postprocess: TargetNodes
     tune_postprocessing: bool
     pictures: bool
+    page: bool
     device: Text
     trust: list[str]
 
@@ -124,6 +127,7 @@ class Predict(TypedDict):
     device: Text
     engine: Literal["auto", "torch", "onnx", "openvino"]
     pictures: bool
+    page: bool
     resume: bool
     overwrite: bool
     watch: bool
@@ -190,6 +194,7 @@ class Sweep(TypedDict):
     trial_hours: PositiveFloat | None
     seeds: PositiveInt
     workers: PositiveInt
+    page: bool
     monitor: Text | None
     direction: Literal["maximize", "minimize", "max", "min"] | None
     seed: Seed

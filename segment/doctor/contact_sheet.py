@@ -1,18 +1,21 @@
 """Write a contact sheet: a coronal and an axial plane of every case in a data set, with the organs' contours."""
 
 import io
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from PIL import Image, ImageDraw, ImageFont
 
 from segment.doctor.thumbnail import HEIGHT, PX_PER_MM, WIDTH
-from segment.files import atomic_write
+from segment.files import atomic_write, write_text
 from segment.view.colors import Color, organ_colors
 
 COLUMNS, ROWS = 5, 8
+CONTENTS = "sheet.json"  # where each case is on the sheets
 _GAP, _CAPTION, _FRAME, _ROW, _PAD = 14, 44, 3, 30, 12
 _PAPER, _INK, _FAINT = (17, 17, 17), (240, 240, 240), (150, 150, 150)
 _TILE_WIDTH, _TILE_HEIGHT = 2 * WIDTH + 2 * _FRAME, HEIGHT + _CAPTION + 2 * _FRAME
@@ -37,7 +40,10 @@ class Entry:
 
 
 def write_sheets(folder: Path, entries: Sequence[Entry], organs: Sequence[str]) -> list[Path]:
-    """Write `sheet.png`, or `sheet_01.png`, `sheet_02.png`, … with `COLUMNS`·`ROWS` cases each.
+    """Write `sheet.png`, or `sheet_01.png`, `sheet_02.png`, … with `COLUMNS`·`ROWS` cases each, and `sheet.json`.
+
+    `sheet.json` names the organs and, for each case, its sheet and the box of its two planes on it: left, top, right,
+    bottom; null if it cannot be shown.
 
     Args:
         folder: The folder to write to.
@@ -45,23 +51,32 @@ def write_sheets(folder: Path, entries: Sequence[Entry], organs: Sequence[str]) 
         organs: Names of the contours, as given to `render_thumbnail`.
 
     Returns:
-        The files. Empty without cases.
+        The pictures. Empty without cases.
     """
     size = COLUMNS * ROWS
     pages = [entries[start : start + size] for start in range(0, len(entries), size)]
-    paths = []
+    paths: list[Path] = []
+    contents: list[dict[str, Any]] = []
     for number, page in enumerate(pages, start=1):
         path = folder / ("sheet.png" if len(pages) == 1 else f"sheet_{number:02d}.png")
         title = "1 case" if len(entries) == 1 else f"{len(entries)} cases"
         if len(pages) > 1:
             title += f", page {number} of {len(pages)}"
+        picture, boxes = _render_page(page, organs, title)
         with atomic_write(path) as temporary:
-            _render_page(page, organs, title).save(temporary, format="PNG")
+            picture.save(temporary, format="PNG")
         paths.append(path)
+        for entry, box in zip(page, boxes, strict=True):
+            shown = {"sheet": path.name, "box": box} if entry.thumbnail else {"sheet": None, "box": None}
+            contents.append({"case": entry.name, **shown})
+    write_text(folder / CONTENTS, json.dumps({"organs": list(organs), "cases": contents}, indent=1))
     return paths
 
 
-def _render_page(entries: Sequence[Entry], organs: Sequence[str], title: str) -> Image.Image:
+def _render_page(
+    entries: Sequence[Entry], organs: Sequence[str], title: str
+) -> tuple[Image.Image, list[tuple[int, int, int, int]]]:
+    """A page, and the box of the planes of each case."""
     columns = min(COLUMNS, max(2, len(entries)))
     rows = -(-len(entries) // columns)
     width = columns * (_TILE_WIDTH + _GAP) + _GAP
@@ -75,11 +90,19 @@ def _render_page(entries: Sequence[Entry], organs: Sequence[str], title: str) ->
         top = _PAD + (line + 1) * _ROW
         draw.rectangle((left, top, left + 15, top + 15), fill=_rgb(color))
         draw.text((left + 22, top + 8), organ.replace("_", " "), font=_font(16), fill=_INK, anchor="lm")
+    boxes = []
     for index, entry in enumerate(entries):
         row, column = divmod(index, columns)
         left, top = _GAP + column * (_TILE_WIDTH + _GAP), header + row * (_TILE_HEIGHT + _GAP)
         _draw_entry(page, entry, left, top)
-    return page
+        x, y = _planes_corner(left, top)
+        boxes.append((x, y, x + 2 * WIDTH, y + HEIGHT))
+    return page, boxes
+
+
+def _planes_corner(left: int, top: int) -> tuple[int, int]:
+    """Where the planes of a tile start."""
+    return left + _FRAME, top + _FRAME + _CAPTION
 
 
 def _lay_out_legend(organs: Sequence[str], width: int) -> tuple[list[tuple[int, int]], int]:
@@ -123,7 +146,7 @@ def _draw_entry(page: Image.Image, entry: Entry, left: int, top: int) -> None:
     draw.text((left + 2 * _FRAME, top + _FRAME + 23), caption, font=_font(14), fill=mark if entry.mark else _FAINT)
     if entry.thumbnail:
         with Image.open(io.BytesIO(entry.thumbnail)) as thumbnail:
-            page.paste(thumbnail, (left + _FRAME, top + _FRAME + _CAPTION))
+            page.paste(thumbnail, _planes_corner(left, top))
     else:
         middle = (left + _TILE_WIDTH // 2, top + _FRAME + _CAPTION + HEIGHT // 2)
         draw.text(middle, "cannot be read", font=_font(20), fill=_FAINT, anchor="mm")

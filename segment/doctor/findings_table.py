@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from segment.doctor.finding import SEVERITIES, Finding
-from segment.privacy import without_paths
+from segment.privacy import without_paths_in_sentence
 
 STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 SHOWN = 3  # findings of a group that the table shows
@@ -56,5 +56,9 @@ def findings_json(cases: int, findings: Sequence[Finding]) -> str:
     content: dict[str, Any] = {"cases": cases}
     for severity in SEVERITIES:
         content[f"{severity}s"] = sum(finding.severity == severity for finding in findings)
-    content["findings"] = [asdict(finding) for group in group_findings(findings) for finding in group]
-    return json.dumps(without_paths(content), indent=1)
+    content["findings"] = [
+        {key: without_paths_in_sentence(text) for key, text in asdict(finding).items()}
+        for group in group_findings(findings)
+        for finding in group
+    ]
+    return json.dumps(content, indent=1)

@@ -6,6 +6,8 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
+from segment.files import write_text
+from segment.metrics.cases_csv import csv_text
 from segment.search.importance import importance
 from segment.search.lock import held
 from segment.search.pictures import write_history, write_importance
@@ -41,7 +43,7 @@ class Report:
         self.write()
 
     def write(self) -> None:
-        """Write trials.csv and history.png, and, if trials have finished, best.yaml and importance.png."""
+        """Write trials.csv and history.png, and, if trials have finished, best.yaml and the importance twice."""
         trials, folder, direction = self.search.trials(), self.search.folder, self.search.method.direction
         write_table(folder / "trials.csv", trials)
         best = best_trial(trials, direction)
@@ -52,6 +54,7 @@ class Report:
             write_history(folder / "history.png", points, self.monitor, direction)
         shares = importance(trials, direction)
         if shares:
+            write_text(folder / "importance.csv", csv_text([("parameter", "share"), *shares.items()]))
             with failsafe.warn_on_error("importance.png"):
                 write_importance(folder / "importance.png", shares, self.monitor)
 

@@ -10,12 +10,12 @@ import re
 import shlex
 import subprocess
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 from omegaconf import OmegaConf
+from page_data import data_of
 from PIL import Image
 from run_folders import ORGANS, Study, write_run
 
@@ -555,48 +555,22 @@ def test_an_error_of_the_user_is_one_sentence(compare, tmp_path, arguments, mess
     assert sorted(tmp_path.rglob("*")) == before
 
 
-class Page(HTMLParser):
-    """Collects the text and links of an HTML page, and checks that its tags match."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.text, self.sources = [], [], []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag, attributes):
-        if tag not in ("meta", "img", "br"):
-            self.open.append(tag)
-        self.sources += [value for name, value in attributes if name in ("src", "href")]
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text.append(data)
-
-
 def test_the_page_needs_no_other_file_and_escapes_names(compare, tmp_path):
     study = Study()
     study.run(tmp_path / "<script>alert(1)<" / "a&b")
     study.run(tmp_path / "plain", channels=2)
     code, _, _ = compare("<script>alert(1)</a&b", "plain", "output=out")
     assert code == 0
-    page = Page((tmp_path / "out" / "index.html").read_text(encoding="utf-8"))
-    assert page.open == []
-    assert len(page.sources) == 1
-    assert page.sources[0].startswith("data:image/png;base64,")
-    picture = base64.b64decode(page.sources[0].partition(",")[2])
-    assert picture == (tmp_path / "out" / "figure.png").read_bytes()
-    shown = " ".join(page.text)
-    for words in (
-        "<script>alert(1)</a&b",
-        "model.net.base_channels=16",
-        "right kidney",
-        "Paired differences",
-        "One seed",
-    ):
-        assert words in shown
+    text = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert "<script>alert" not in text
+    data = data_of(tmp_path / "out" / "index.html")
+    assert [run["name"] for arm in data["arms"] for run in arm["runs"]] == ["<script>alert(1)</a&b", "plain"]
+    assert "model.net.base_channels=16" in data["arms"][0]["recipe"]
+    assert any("One seed" in sentence for sentence in data["verdicts"][0]["sentences"])
+    picture = re.search(rf'id="{data["figure"]}">(.*?)</script>', text)[1]
+    assert base64.b64decode(picture) == (tmp_path / "out" / "figure.png").read_bytes()
+    rows = read(tmp_path / "out" / "differences.csv")
+    assert [row["difference"] for row in data["differences"]] == [float(row["difference"]) for row in rows]
 
 
 def test_the_figure_shows_every_arm_in_its_colour(compare, tmp_path):

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from page_data import data_of
 from run_commands import environment, run
 
 from segment.commands import demo as module
@@ -25,6 +26,9 @@ def test_the_demo_trains_scores_and_segments_without_a_package_index(tmp_path, s
     for name in (f"{case}_overlay.png", f"{case}_organs.mp4", "volumes.csv"):
         assert (folder / "predict" / name).exists()
     assert len(list((folder / "evaluate").glob("cases/*/organs.mp4"))) == 2
+    kinds = {step: data_of(folder / step / "index.html")["kind"] for step in ("train", "evaluate", "predict")}
+    assert kinds == {"train": "run", "evaluate": "run", "predict": "prediction"}
+    assert (folder / "train" / "curves.png").exists()
 
 
 @pytest.fixture

@@ -321,7 +321,7 @@ def test_the_command_prints_the_means_and_ends_with_0(data, ckpt, tmp_path, monk
     (folder,) = (tmp_path / "outputs" / "evaluate").iterdir()
     assert f"run folder: {folder.relative_to(tmp_path)}" in out
     names = {path.name for path in folder.iterdir()}
-    assert names == {"cases.csv", "config.yaml", "environment.json", "evaluate.log", "split.json"}
+    assert names == {"cases.csv", "config.yaml", "environment.json", "evaluate.log", "index.html", "split.json"}
 
 
 def test_the_starter_weights_can_be_scored(run, starter, tmp_path):

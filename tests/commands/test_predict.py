@@ -8,14 +8,17 @@ import SimpleITK
 import tiny
 import torch
 from dicom_files import slice_file, stack_positions, write
+from page_data import data_of
 from run_commands import config
 from small_ct import touch
 
 from segment.commands import predict_batch as module
+from segment.commands import prediction_page
 from segment.commands.predict import main, predict
 from segment.errors import UserError
 from segment.inference.engines import choose
 from segment.io.read import read_ct
+from segment.view.page import prediction as page_module
 
 
 def names(folder):
@@ -167,16 +170,35 @@ def test_bad_files_are_named_and_the_others_segmented(ckpt, tmp_path, monkeypatc
     assert names(tmp_path) == ["best.ckpt", "cts", "masks"]
 
 
-def test_pictures_are_made_of_every_ct(run, tmp_path, monkeypatch):
+def test_pictures_and_a_page_are_made(run, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(module, "write_video", lambda path, *_: path.write_bytes(b"video"))  # a real one takes seconds
+    monkeypatch.setattr(page_module, "pack_turntable", lambda *_: None)  # this, too
     tiny.save(tmp_path / "ct.nii.gz", tiny.body()[0])
     run(tmp_path / "ct.nii.gz", "pictures=true")
     made = tmp_path / "masks"
-    assert names(made) == outputs("ct", more=["ct_organs.mp4", "ct_overlay.png"])
+    assert names(made) == outputs("ct", more=["ct_organs.mp4", "ct_overlay.png", "index.html"])
+    (case,) = data_of(made / "index.html")["cases"]
+    assert case["name"] == "ct"
+    assert case["scan"]["prediction"]
+    assert f"page: {made}/index.html\n" in capsys.readouterr().out
     assert (made / "ct_overlay.png").read_bytes().startswith(b"\x89PNG")
     assert (made / "ct_organs.mp4").read_bytes() == b"video"
     run(tmp_path / "ct.nii.gz", "overwrite=true")  # pictures of the old mask must not remain
     assert names(made) == outputs("ct")
+
+
+def test_the_page_holds_some_scans_and_lists_the_other_cases(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(page_module, "pack_turntable", lambda *_: None)
+    monkeypatch.setattr(prediction_page, "_MAX_SCANS", 1)
+    for name in "ab":
+        tiny.save(tmp_path / "cts" / f"{name}.nii.gz", tiny.body()[0])
+    run(tmp_path / "cts", "page=true")
+    page = tmp_path / "masks" / "index.html"
+    cases = {case["name"]: case for case in data_of(page)["cases"]}
+    assert [cases[name]["scan"] is None for name in "ab"] == [False, True]
+    assert cases["a"]["organs"] == cases["b"]["organs"]  # measured again, and as reported
+    run(tmp_path / "cts", "overwrite=true")
+    assert not page.exists()  # it would show the old masks
 
 
 def test_masks_of_another_checkpoint_are_not_kept(run, ckpt, tmp_path):

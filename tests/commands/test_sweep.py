@@ -14,6 +14,7 @@ import pytest
 import run_commands
 import stand_in
 import yaml
+from page_data import data_of
 from run_commands import config, environment, wait_until
 
 from segment.commands import sweep
@@ -59,7 +60,7 @@ def test_a_sweep_writes_table_best_trial_pictures_and_a_sweep_for_wandb(command,
     names = {path.name for path in here.iterdir() if not path.name.startswith(".")}
     assert names == {
         *("config.yaml", "sweep.log", "journal.log", "trials", "trials.csv", "best.yaml", "clock.json", "sweep.json"),
-        *("history.png", "importance.png", "sweep.json", "wandb_sweep.yaml"),
+        *("history.png", "importance.png", "importance.csv", "index.html", "wandb_sweep.yaml"),
     }
     rows = table(here)
     assert [row["state"] for row in rows] == ["complete"] * 6
@@ -68,7 +69,8 @@ def test_a_sweep_writes_table_best_trial_pictures_and_a_sweep_for_wandb(command,
     recorded = yaml.safe_load((here / "best.yaml").read_text())
     assert (recorded["trial"], recorded["value"]) == (int(best["trial"]), float(best["value"]))
     assert "6 trials, 6 finished" in out
-    assert "sweep folder: here" in out
+    assert "sweep folder: here\npage: here/index.html\n" in out
+    assert len(data_of(here / "index.html")["importance"]) == 2
     assert f"trial {best['trial']} complete: val/dice/mean {float(best['value']):.4f}" in err
     assert config("train", *recorded["overrides"]).optimizer.lr == float(best["optimizer.lr"])
     agents = yaml.safe_load((here / "wandb_sweep.yaml").read_text())

@@ -24,7 +24,7 @@ ORGANS = ["liver", "right_kidney", "left_kidney", "spleen"]
 pytestmark = pytest.mark.xdist_group("train")
 
 TINY = ["experiment=smoke", "callbacks.cases.overlay=false", "data.patches_per_epoch=2", "data.batch_size=1"]
-TINY += ["preflight=false", "callbacks.validation.overlay=false"]
+TINY += ["preflight=false", "page=false", "callbacks.validation.overlay=false"]
 
 
 @pytest.fixture(scope="module")

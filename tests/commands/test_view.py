@@ -4,6 +4,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import small_ct
+from page_data import data_of
 from run_folders import write_run
 
 from segment.commands.view import main
@@ -25,11 +26,6 @@ def masks(tmp_path):
     (folder / "volumes.csv").write_text("\n".join(rows) + "\n")
     (folder / "checkpoint.sha256").write_text(f"{'ab' * 32}  best.ckpt\n")
     return folder
-
-
-def data_of(page):
-    text = page.read_text(encoding="utf-8")
-    return json.loads(text.split('id="data">')[1].split("</script>")[0])
 
 
 def test_the_page_of_a_prediction(masks, tmp_path, invoke):
@@ -110,8 +106,28 @@ def test_the_page_of_a_run_compares_its_configuration_with_the_default(tmp_path,
 def test_a_folder_that_is_neither(tmp_path, invoke):
     code, _, err = invoke(main, f"path={tmp_path}")
     assert code == 2
-    assert "holds neither masks (*_seg.nii.gz) nor a run" in err
+    assert "holds neither masks (*_seg.nii.gz) nor a run, sweep, comparison or findings; name an output of" in err
     code, _, err = invoke(main, f"path={tmp_path}/nowhere")
-    assert "is not a folder; name an output of segment predict" in err
+    assert "is not a folder; name an output of segment predict or compare, or a folder of train" in err
     code, _, err = invoke(main, f"path=[{tmp_path},{tmp_path}]")
     assert "makes the page of one folder, got 2" in err
+
+
+def test_cases_with_flags_come_first_and_reports_stand_in_for_scans(masks, tmp_path, invoke):
+    """b has a flag, so the only scan that fits is its; the row of a is that of its report."""
+    row = {"hu_mean": 50.0, "hu_sd": 9.0, "cut_by": [], "flags": []}
+    for name, flags in (("a", []), ("b", ["absent: the mask does not have it"])):
+        organs = [
+            {"organ": organ, "number": number, "volume_ml": 123.0, **row}
+            for number, organ in ((1, "liver"), (2, "spleen"))
+        ]
+        organs[1]["flags"] = flags
+        (masks / f"{name}_report.json").write_text(json.dumps({"organs": organs}))
+    code, out, err = invoke(main, f"path={masks}", f"input={tmp_path}/images", "max_mb=0.0001")
+    assert code == 0, err
+    assert out.startswith("b: in the page\npage: ")
+    cases = {case["name"]: case for case in data_of(masks / "index.html")["cases"]}
+    assert (cases["b"]["scan"] is None, cases["a"]["scan"] is None) == (False, True)
+    assert cases["b"]["organs"][0]["volume_ml"] != 123.0
+    assert [organ["volume_ml"] for organ in cases["a"]["organs"]] == [123.0, 123.0]
+    assert "is not in the page" in cases["a"]["notes"][0]

@@ -10,7 +10,7 @@ FINDINGS = [
     Finding("set/a", "cut", "note", "liver is cut", "keep it", "liver"),
     Finding("set/a", "volume", "warning", "liver has 1 mL", "look at it", "liver"),
     *(Finding(f"set/{name}", "volume", "warning", "spleen has 2 mL", "look at it", "spleen") for name in "bcde"),
-    Finding("set/b", "no HU", "error", "/home/someone/b.nii holds [0,1]", "convert it"),
+    Finding("set/b", "no HU", "error", "/home/someone/b.nii holds [0,1] in 2/3", "convert it"),
 ]
 
 
@@ -21,7 +21,7 @@ def test_the_worst_findings_come_first_and_long_groups_are_shortened():
     lines = [text.index(word) for word in ("no HU", "set/a: liver has 1 mL", "… 2 more in findings.json", "keep it")]
     assert lines == sorted(lines)
     assert "set/e" not in text
-    assert "set/b: /home/someone/b.nii holds [0,1]" in text  # no markup
+    assert "set/b: /home/someone/b.nii holds [0,1] in 2/3" in text  # no markup
 
 
 def test_without_findings_nothing_is_printed():
@@ -42,7 +42,7 @@ def test_the_json_contains_every_finding_without_paths():
         "case": "set/b",
         "check": "no HU",
         "severity": "error",
-        "what": "b.nii holds [0,1]",
+        "what": "b.nii holds [0,1] in 2/3",
         "remedy": "convert it",
         "organ": "",
     }

@@ -32,6 +32,7 @@ pytestmark = [
 
 TINY = ["experiment=smoke", "callbacks.cases.overlay=false", "data.patches_per_epoch=3", "data.batch_size=1"]
 TINY += ["logger=csv", "callbacks.progress=null", "+trainer.enable_progress_bar=false", "trainer.max_epochs=2"]
+TINY += ["page=false"]
 TRIAL = TrialTimes(8, 1.0, 0.5, 0.0, 2.0, 2.5, 0.5, 2.0, 10**9, None)
 
 

@@ -15,6 +15,7 @@ from segment import __version__
 from segment.files import write_text
 from segment.privacy import without_paths
 
+PAGE = "index.html"  # name of the page in the folder that it shows
 GENERATOR = '<meta name="generator" content="segment view'  # by which `is_page` recognises a page
 _SCRIPTS = (
     "elements.js",
@@ -25,8 +26,13 @@ _SCRIPTS = (
     "turntable.js",
     "viewer.js",
     "charts.js",
+    "sortable.js",
+    "parallel.js",
     "prediction.js",
     "run.js",
+    "sweep.js",
+    "comparison.js",
+    "dataset.js",
     "start.js",
 )
 

@@ -1,6 +1,6 @@
 """Rows of the organ table of a page."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,23 @@ def organ_rows(scan: Scan, mask: np.ndarray, organs: Sequence[str], anatomy: Ana
     """
     numbers = {organ: index for index, organ in enumerate(organs, start=1)}
     return [_row(measures, anatomy) for measures in measure_organs(scan, mask, numbers)]
+
+
+def reported_rows(entries: Sequence[Mapping[str, Any]], anatomy: Anatomy) -> list[dict[str, Any]]:
+    """The same rows from the organs of a report, without measuring again."""
+    return [
+        {
+            "organ": str(entry["organ"]),
+            "volume_ml": entry["volume_ml"],
+            "hu_mean": entry["hu_mean"],
+            "hu_sd": entry["hu_sd"],
+            "cut": list(entry["cut_by"]),
+            "range_ml": _range(anatomy.volume_ml.get(entry["organ"])),
+            "range_hu": _range(anatomy.median_hu.get(entry["organ"])),
+            "remarks": list(entry["flags"]),
+        }
+        for entry in entries
+    ]
 
 
 def _row(measures: OrganMeasures, anatomy: Anatomy) -> dict[str, Any]:

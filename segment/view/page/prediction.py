@@ -1,7 +1,7 @@
 """The page of a prediction: each CT with its organs in the scan viewer."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,16 @@ from segment.anatomy.anatomy import Anatomy
 from segment.io.scan import Scan
 from segment.view.colors import Color, organ_colors
 from segment.view.page.document import write_page
-from segment.view.page.organs import organ_rows
+from segment.view.page.organs import organ_rows, reported_rows
 from segment.view.page.scan import Blobs, pack_scan
 from segment.view.page.turntable import pack_turntable
 
 log = logging.getLogger(__name__)
+
+_NO_SCAN = (
+    "The scan of this case is not in the page, which holds the scans with most remarks as far as its size allows. "
+    "segment view makes a page of one CT, or a larger one (max_mb=…)."
+)
 
 
 def organ_entries(organs: Sequence[str]) -> list[dict[str, str]]:
@@ -37,13 +42,29 @@ class PredictionPage:
         organs: Class i is organs[i-1].
         anatomy: Plausible volumes and HU.
         max_mb: Megabytes that the scans of all cases may take. Later cases are listed with their measurements only.
+        scans: Number of scans in the page.
     """
 
     organs: Sequence[str]
     anatomy: Anatomy
     max_mb: float
+    scans: int = 0
     _cases: list[dict[str, Any]] = field(default_factory=list)
     _blobs: Blobs = field(default_factory=Blobs)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the page takes a further scan."""
+        return self._blobs.size < self.max_mb * 1e6
+
+    def add_listed(self, name: str, entries: Sequence[Mapping[str, Any]]) -> None:
+        """Add a case without its scan.
+
+        Args:
+            name: Its name.
+            entries: The organs of its report, one for each of `organs`.
+        """
+        self._cases.append(self._entry(name, reported_rows(entries, self.anatomy), [_NO_SCAN]))
 
     def add(self, name: str, scan: Scan, mask: np.ndarray, reference: np.ndarray | None = None) -> None:
         """Add a case.
@@ -54,24 +75,19 @@ class PredictionPage:
             mask: (I,J,K) class indices on its grid.
             reference: The same for the reference; None: there is none.
         """
-        entry: dict[str, Any] = {
-            "name": name,
-            "organs": organ_rows(scan, mask, self.organs, self.anatomy),
-            "notes": self._notes(scan),
-            "scan": None,
-            "turntable": None,
-        }
-        if self._blobs.size < self.max_mb * 1e6:
+        entry = self._entry(name, organ_rows(scan, mask, self.organs, self.anatomy), self._notes(scan))
+        if self.has_room:
+            self.scans += 1
             scene, entry["scan"] = pack_scan(
                 scan.data, mask, scan.affine, self.organs, self._blobs, reference=reference
             )
             entry["turntable"] = pack_turntable(scene, self.organs, self._blobs)
         else:
-            entry["notes"].append(
-                f"The scan of this case is not in the page, which stops at {self.max_mb:g} MB. Make a page of this CT "
-                "alone, or a larger one with max_mb=…"
-            )
+            entry["notes"].append(_NO_SCAN)
         self._cases.append(entry)
+
+    def _entry(self, name: str, rows: list[dict[str, Any]], notes: list[str]) -> dict[str, Any]:
+        return {"name": name, "organs": rows, "notes": notes, "scan": None, "turntable": None}
 
     def write(self, path: Path, title: str, subtitle: str, notes: Sequence[str] = ()) -> None:
         """Write the page, cases with remarks first.

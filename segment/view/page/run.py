@@ -157,5 +157,5 @@ def _webp(path: Path) -> str:
     # WebP cannot be higher than 16,383 pixels.
     small.thumbnail((_PICTURE_WIDTH, 16_000))
     file = io.BytesIO()
-    small.save(file, "WEBP", quality=_QUALITY, method=3)
+    small.save(file, "WEBP", quality=_QUALITY, method=2)
     return base64.b64encode(file.getvalue()).decode()

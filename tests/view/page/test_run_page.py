@@ -1,8 +1,6 @@
-import json
-import re
-
 import numpy as np
 import pytest
+from page_data import data_of
 from PIL import Image
 from run_folders import write_run
 
@@ -10,11 +8,6 @@ from segment.errors import UserError
 from segment.view.page import run
 from segment.view.page.run import configuration_rows, write_run_page
 from segment.view.page.run_folder import read_curves, read_scores
-
-
-def data_of(path):
-    text = path.read_text(encoding="utf-8")
-    return json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1])
 
 
 @pytest.fixture

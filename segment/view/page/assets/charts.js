@@ -1,10 +1,10 @@
-// Charts of a run: lines over steps, and a dot for each case and organ.
+// Charts: axes, lines over steps, and a dot for each case and organ.
 
 const CHART = { width: 640, height: 260, left: 56, right: 12, top: 12, bottom: 34 };
 
-/** Round numbers from `low` to `high`, about `count` of them. */
-function ticksOf(low, high, count) {
-  const rough = (high - low) / count || 1;
+/** Round numbers from `low` to `high`, about `count` of them, at least `least` apart. */
+function ticksOf(low, high, count, least = 0) {
+  const rough = Math.max((high - low) / count, least) || 1;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough * 0.999);
   const ticks = [];
@@ -18,8 +18,8 @@ function tickWords(value) {
   return small ? value.toExponential(1) : String(Number(value.toPrecision(4)));
 }
 
-/** Functions from values to places of the chart, and its axes. */
-function axesOf(xRange, yRange, xLabel) {
+/** Functions from values to places of the chart, and its axes; ticks of the horizontal one are at least `least` apart. */
+function axesOf(xRange, yRange, xLabel, least = 0) {
   const { width, height, left, right, top, bottom } = CHART;
   const scale = ([low, high], from, to) => (value) => from + ((value - low) / (high - low || 1)) * (to - from);
   const x = scale(xRange, left, width - right);
@@ -28,7 +28,7 @@ function axesOf(xRange, yRange, xLabel) {
     svg('line', { class: 'grid', x1: left, x2: width - right, y1: y(tick), y2: y(tick) }),
     svg('text', { class: 'tick', x: left - 6, y: y(tick) + 4, 'text-anchor': 'end' }, tickWords(tick)),
   ]);
-  const marks = ticksOf(...xRange, 8).map((tick) => svg(
+  const marks = ticksOf(...xRange, 8, least).map((tick) => svg(
     'text', { class: 'tick', x: x(tick), y: height - bottom + 16, 'text-anchor': 'middle' }, tickWords(tick),
   ));
   const label = svg('text', { class: 'tick', x: (left + width - right) / 2, y: height - 2, 'text-anchor': 'middle' }, xLabel);

@@ -1,0 +1,77 @@
+"""The page of a comparison: verdicts, figure, tables, and the runs behind them."""
+
+import base64
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from segment.errors import UserError
+from segment.io.json_file import read_json
+from segment.metrics.definitions import METRICS
+from segment.view.page.document import write_page
+from segment.view.page.scan import Blobs
+from segment.view.page.sweep_folder import finite
+
+COMPARISON = "comparison.json"
+_TITLE = "Comparison of runs"
+
+
+def write_comparison_page(path: Path, folder: Path) -> None:
+    """Write the page of a comparison from the files that `segment compare` wrote.
+
+    Args:
+        path: The page.
+        folder: Holds comparison.json, summary.csv, differences.csv and figure.png.
+
+    Raises:
+        UserError: When a file is missing or damaged.
+    """
+    blobs = Blobs()
+    comparison = read_json(folder / COMPARISON)
+    summary, differences = _rows(folder / "summary.csv"), _rows(folder / "differences.csv")
+    metrics = list(dict.fromkeys(row["metric"] for row in summary))
+    try:
+        figure = base64.b64encode((folder / "figure.png").read_bytes()).decode()
+        data = {
+            "kind": "comparison",
+            "title": _TITLE,
+            "subtitle": comparison["overview"],
+            "notes": [],
+            "metrics": [_metric(key) for key in metrics],
+            "scores": [_numbers(row, _SCORES) for row in summary],
+            "differences": [_numbers(row, _DIFFERENCES) for row in differences],
+            "figure": blobs.add(figure),
+            "cases": len(comparison["cases"]),
+            **{key: comparison[key] for key in ("arms", "verdicts", "remarks", "settings")},
+            "reasons": comparison["notes"],
+        }
+    except (KeyError, TypeError, OSError) as error:
+        msg = f"{folder} lacks a part of a comparison ({error}); compare the runs again"
+        raise UserError(msg) from error
+    write_page(path, _TITLE, data, blobs.texts)
+
+
+_SCORES = ("mean", "low", "high", "sd_patients", "sd_seeds")
+_DIFFERENCES = ("patients", "difference", "low", "high", "p_wilcoxon", "p_seeds", "p_holm", "detectable")
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+    except OSError as error:
+        msg = f"cannot read {path}: {error.strerror}; compare the runs again"
+        raise UserError(msg) from error
+
+
+def _numbers(row: Mapping[str, str], names: tuple[str, ...]) -> dict[str, Any]:
+    """A row with its numbers as numbers; NaN becomes None, and infinity the word `infinite`."""
+    values = {name: "infinite" if row[name] == "inf" else finite(row[name]) for name in names}
+    return {**row, **values}
+
+
+def _metric(key: str) -> dict[str, Any]:
+    metric = METRICS[key]
+    fields = ("title", "digits", "unit", "scale")
+    return {"key": key, **{name: getattr(metric, name) for name in fields}}
