@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
 
 from segment.errors import UserError
+from segment.inference.confidence.confidence import Confidence
 
 if TYPE_CHECKING:
     import nibabel
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     import SimpleITK
 
     from segment.checkpoint.load_ensemble import Ensemble
+    from segment.inference.confidence.calibration import Calibration
+    from segment.inference.confidence.features import Findings
     from segment.io.scan import Scan
 
 Mask = TypeVar("Mask")
@@ -100,15 +103,30 @@ class Predictor:
         Raises:
             UserError: When the CT cannot be read, cannot be in HU, is not one 3D volume or has no usable geometry.
         """
+        from segment.inference.confidence.features import measure_features
         from segment.inference.inputs.from_memory import read_path, scan_of
+        from segment.inference.outputs.default_anatomy import default_anatomy
         from segment.inference.outputs.organ_numbers import keep_organs
         from segment.inference.outputs.to_memory import mask_like
 
         _check_arguments(ct, affine, series is not None or straighten)
         is_path = isinstance(ct, str | Path)
         scan = read_path(Path(ct), series, straighten) if is_path else scan_of(ct, affine)
-        classes = keep_organs(self._trained.segmenter.segment(scan, exact=False).mask, self.numbers)
-        return Prediction(mask_like(ct, classes, scan), classes, self.numbers, scan)
+        organs = self._trained.organs
+        segmented = self._trained.segmenter.segment(scan, exact=False, doubted=organs)
+        assert segmented.evidence is not None  # it was asked for
+        findings = measure_features(scan, segmented.mask, segmented.evidence, organs, default_anatomy())
+        classes = keep_organs(segmented.mask, self.numbers)
+        judged = _Judged(findings, self._trained.calibrated.calibration)
+        return Prediction(mask_like(ct, classes, scan), classes, self.numbers, scan, judged)
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What the confidence in a mask is made from."""
+
+    findings: "Findings"
+    calibration: "Calibration | None"
 
 
 @dataclass(frozen=True)
@@ -126,6 +144,7 @@ class Prediction(Generic[Mask]):
     classes: "np.ndarray"
     numbers: Mapping[str, int]
     _scan: "Scan"
+    _judged: "_Judged"
 
     def __repr__(self) -> str:
         volumes = ", ".join(f"{organ} {ml:.1f} mL" for organ, ml in self.volumes_ml.items())
@@ -160,12 +179,21 @@ class Prediction(Generic[Mask]):
         mask: np.ndarray = self.classes == self.numbers[name]
         return mask
 
+    @property
+    def confidence(self) -> dict[str, Confidence]:
+        """How far each organ can be trusted: predicted Dice with its interval, a colour, and the reasons in words."""
+        return {entry["organ"]: Confidence.from_plain(entry["confidence"]) for entry in self.report()["organs"]}
+
     def report(self) -> dict[str, Any]:
         """What `segment predict` writes into report.json about the organs: docs/predict.md lists the fields."""
+        from segment.inference.confidence.judge import add_confidences
         from segment.inference.outputs.default_anatomy import default_anatomy
         from segment.inference.outputs.report import measure
 
-        return measure(self._scan, self.classes, self.numbers, default_anatomy())
+        anatomy = default_anatomy()
+        report = measure(self._scan, self.classes, self.numbers, anatomy)
+        add_confidences(report["organs"], self._judged.findings, anatomy, self._judged.calibration)
+        return report
 
     def save(self, path: PathLike) -> None:
         """Write the mask with the geometry of the CT. The write is atomic, and replaces a file.

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from segment.checkpoint.calibrated import Calibrated, find_calibration
 from segment.checkpoint.load import TrainedModel, load_model
 from segment.checkpoint.starter import checkpoint_path
 from segment.configuration.roles import ENSEMBLE_KEYS
@@ -70,6 +71,11 @@ class Ensemble:
     def sha256(self) -> list[str]:
         """Hash of every checkpoint."""
         return list(map(file_sha256, self.paths))
+
+    @cached_property
+    def calibrated(self) -> Calibrated:
+        """The calibration of the confidence, if there is one."""
+        return find_calibration(self.paths, self.sha256)
 
     def to(self, device: torch.device) -> None:
         """Move all networks to a device."""

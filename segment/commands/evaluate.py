@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 from segment import build
 from segment.callbacks.case_report import CaseReport
 from segment.checkpoint import load_ensemble as ensemble
+from segment.commands.calibrating import Calibrating, check_calibrating
 from segment.commands.command import hydra_command
 from segment.commands.each_case import process_each, raise_failures
 from segment.commands.pages import page_at_end, write_page_of_run
@@ -36,11 +37,14 @@ def evaluate(cfg: DictConfig) -> None:
     on the data set of the training only the test cases are scored. With several checkpoints, a case is left out if any
     of them has seen it. If a case fails, the others are still scored, and the error is reported at the end. With
     tune_postprocessing=true, the cases also decide which steps of the post-processing a copy of the checkpoint has.
+    With confidence=, every case is also segmented with provoked faults, to learn to predict the Dice, or to check it.
 
     Raises:
-        UserError: When the data has no label for an organ, no case is left, or a case failed.
+        UserError: When the data has no label for an organ, no case is left, a case failed, or confidence= needs what is
+            not there.
     """
     trained = ensemble.load(cfg.ckpt, cfg.trust)
+    check_calibrating(cfg.confidence, trained)
     trained.to(build.device(cfg.device))
     cases = not_made(build.cases(cfg.data))
     if cfg.get("split"):
@@ -67,10 +71,14 @@ def evaluate(cfg: DictConfig) -> None:
         }
         record(run, cfg, {"test": [case.id for case in cases]}, metadata, facts)
         tuning = Tuning(trained, instantiate(cfg.postprocess), run.folder) if cfg.tune_postprocessing else None
-        failed = _score(cases, trained, cfg.pictures, run.folder, reader, tuning)
+        calibrating = Calibrating(trained, cfg.confidence, cfg.faults, run.folder) if cfg.confidence else None
+        observers = [one for one in (tuning, calibrating) if one]
+        failed = _score(cases, trained, cfg.pictures, run.folder, reader, observers)
         print_scores(run.folder / "cases.csv")
         if tuning:
             tuning.conclude(plain_values(cfg.postprocess), {case.id: hashes[case.id] for case in cases})
+        if calibrating:
+            calibrating.conclude()
         print(f"run folder: {run.folder}")
         page_at_end(cfg.page, run.folder, write_page_of_run)
         raise_failures(failed, len(cases))
@@ -141,7 +149,7 @@ def _score(
     pictures: bool,
     folder: Path,
     reader: ScanCache,
-    tuning: Tuning | None,
+    observers: Sequence[Tuning | Calibrating],
 ) -> list[str]:
     """Score the cases that are not in cases.csv yet; return names and errors of the cases that failed."""
     table = folder / "cases.csv"
@@ -155,8 +163,8 @@ def _score(
         labelled = scans[index]
         mask = trained.segmenter(labelled.scan)
         affine, tolerance_mm = labelled.scan.affine, trained.tolerance_mm
-        if tuning:
-            tuning.add(labelled)
+        for observer in observers:
+            observer.add(labelled)
         scores = score_case(mask, labelled.reference, affine, trained.organs, tolerance_mm, labelled.annotated)
         report.add(labelled, mask, scores)
         return ", ".join(f"{score.organ} {score.dice:.3f}" for score in scores)

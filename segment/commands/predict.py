@@ -11,6 +11,7 @@ from segment import build
 from segment.checkpoint import load_ensemble as ensemble
 from segment.checkpoint.starter import STARTER
 from segment.commands.command import hydra_command
+from segment.commands.confidence_lines import confidence_lines
 from segment.commands.each_case import process_each, raise_failures
 from segment.commands.mask_folder import check_checkpoint, check_options, kept_masks
 from segment.commands.pages import page_at_end, remove_page
@@ -163,6 +164,8 @@ def _conclude(batch: Batch, cts: int, failed: Sequence[str]) -> None:
     if not cts and not batch.cfg.watch:
         msg = "no CT among the inputs:\n  " + "\n  ".join(lines)
         raise UserError(msg)
+    with_mask = [facts["case"] for facts in batch.manifest.cases.values() if facts["state"] != "failed"]
+    lines += confidence_lines(batch.output, with_mask, batch.trained.calibrated.words)
     print(f"{cts - len(failed)} of {cts} masks are in {batch.output}", *lines, sep="\n")
     raise_failures(list(failed), cts)
 

@@ -106,6 +106,8 @@ class Evaluate(Inspection):
     include_trained: bool
     postprocess: TargetNodes
     tune_postprocessing: bool
+    confidence: Literal["calibrate", "check"] | None
+    faults: Annotated[int, Range(0, 100)]
     pictures: bool
     page: bool
     device: Text

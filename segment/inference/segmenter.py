@@ -8,6 +8,8 @@ import torch
 import torchio as tio
 from torch import Tensor, nn
 
+from segment.inference.confidence.evidence import Evidence, gather_evidence
+from segment.inference.confidence.second_look import look_again, mirrored_classes
 from segment.inference.memory import check_volume
 from segment.inference.region import Region
 from segment.inference.restore import restore
@@ -30,10 +32,12 @@ class Segmented:
     Attributes:
         mask: Class indices (I,J,K), uint8, on the CT's own grid.
         searches: What each network ran; empty if it ran over the whole volume.
+        evidence: What the network says about each organ; None if it was not asked for.
     """
 
     mask: np.ndarray
     searches: list[Search]
+    evidence: Evidence | None = None
 
 
 class Segmenter:
@@ -73,7 +77,7 @@ class Segmenter:
         return self.segment(scan, exact=True).mask
 
     @torch.inference_mode()
-    def segment(self, scan: Scan, exact: bool) -> Segmented:
+    def segment(self, scan: Scan, exact: bool, doubted: Sequence[str] | None = None) -> Segmented:
         """Segment a CT.
 
         Mixed precision is disabled. `segment predict` does not use it, and interpolation in half precision would shift
@@ -82,6 +86,7 @@ class Segmenter:
         Args:
             scan: The CT in HU.
             exact: Whether to run the network over the whole volume, instead of only where the organs are.
+            doubted: Names of all organs, class i first, to gather evidence for the confidence; None gathers none.
         """
         weight = next(self.net.parameters(), NO_WEIGHT)
         training = self.net.training
@@ -92,13 +97,16 @@ class Segmenter:
             self.check(volume.image.shape[1:])
             self.net.eval()
             try:
-                region, searches = self.region(volume.image[None].to(weight), exact)
+                image = volume.image[None].to(weight)
+                region, searches = self.region(image, exact)
+                evidence = None if doubted is None else self._evidence(image, region, searches, affine, doubted)
+                del image
             finally:
                 self.net.train(training)
             del volume
             release_freed_memory()
             mask = restore(region.logits, region.affine(affine), scan.data.shape, scan.affine)
-        return Segmented(self.postprocess(mask, scan.affine) if self.postprocess else mask, searches)
+        return Segmented(self.postprocess(mask, scan.affine) if self.postprocess else mask, searches, evidence)
 
     def check(self, size: Sequence[int]) -> None:
         """Refuse a preprocessed volume of (I,J,K) voxels that does not fit into memory.
@@ -114,6 +122,21 @@ class Segmenter:
             return Region(self.logits(image)[0], (0, 0, 0)).trimmed(), []
         region, search = search_organs(self.inferer, self.run, image)
         return region, [search]
+
+    def window_logits(self, window: Tensor) -> Tensor:
+        """Logits (1,C,*patch_size) of one window (1,1,*patch_size), for a second look."""
+        return self.run(window)
+
+    def _evidence(
+        self, image: Tensor, region: Region, searches: Sequence[Search], affine: np.ndarray, organs: Sequence[str]
+    ) -> Evidence:
+        """Second looks, for which the network must take windows, and sums of the probabilities."""
+        looks = {}
+        if isinstance(self.inferer, SlidingWindow):
+            windows = searches[0].windows if searches else self.inferer.windows(image.shape[2:])
+            swapped = mirrored_classes(organs)
+            looks = look_again(self.window_logits, self.inferer.patch_size, image, region, swapped, windows)
+        return gather_evidence(region, affine, looks)
 
     def logits(self, image: Tensor) -> Tensor:
         """Logits (1,C,I,J,K), float32, of a preprocessed volume (1,1,I,J,K) on the network's device."""

@@ -8,7 +8,16 @@ from typing import Any
 from segment.files import write_text
 from segment.metrics.cases_csv import csv_text
 
-COLUMNS = ("case", "organ", "volume_ml", "hu_mean", "hu_sd", "surface_cm2", "cut_by", "pieces", "flags")
+MEASURES = ("case", "organ", "volume_ml", "hu_mean", "hu_sd", "surface_cm2", "cut_by", "pieces", "flags")
+# Columns of the confidence, and its fields; see `segment.inference.confidence.confidence`.
+CONFIDENCE = {
+    "confidence": "color",
+    "predicted_dice": "dice",
+    "dice_low": "low",
+    "dice_high": "high",
+    "reasons": "reasons",
+}
+COLUMNS = (*MEASURES, *CONFIDENCE)
 
 
 class VolumeTable:
@@ -57,5 +66,7 @@ class VolumeTable:
 def _row(case: str, organ: Mapping[str, Any]) -> list[object]:
     """A row from an entry of a report: lists as text, and an empty cell for None."""
     cells = {**organ, "case": case, "pieces": len(organ["pieces_ml"])}
+    confidence = organ.get("confidence") or {}
+    cells |= {column: confidence.get(name) for column, name in CONFIDENCE.items()}
     values = [cells[name] for name in COLUMNS]
     return ["; ".join(value) if isinstance(value, list) else value for value in values]

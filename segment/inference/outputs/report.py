@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from nibabel.affines import voxel_sizes
 
 from segment.anatomy.anatomy import Anatomy
 from segment.files import write_text
+from segment.inference.confidence.confidence import Confidence
 from segment.io.scan import Scan
 from segment.metrics.organ_flags import organ_flags
 from segment.metrics.organ_measures import measure_organs
@@ -41,6 +43,15 @@ def measure(scan: Scan, mask: np.ndarray, numbers: Mapping[str, int], anatomy: A
 def write_report(path: Path, report: Mapping[str, Any]) -> None:
     """Write a report as JSON. The write is atomic."""
     write_text(path, json.dumps(report, indent=2) + "\n")
+
+
+def read_confidences(path: Path) -> dict[str, Confidence]:
+    """The confidence in each organ of a report; empty if the file is missing, or of an earlier version."""
+    report, found = read_report(path) or {}, {}
+    with suppress(KeyError, TypeError):
+        for entry in report["organs"]:
+            found[str(entry["organ"])] = Confidence.from_plain(entry["confidence"])
+    return found
 
 
 def read_report(path: Path) -> Report | None:

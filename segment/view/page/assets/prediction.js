@@ -56,10 +56,19 @@ function organTable(organs, rows) {
     row.hu_mean === null ? '–' : `${row.hu_mean.toFixed(0)} ± ${row.hu_sd.toFixed(0)}`,
     row.range_hu ? `${row.range_hu[0]} to ${row.range_hu[1]}` : '–',
     row.cut.length ? row.cut.join(', ') : 'no',
+    row.confidence ? confidenceWords(row.confidence) : '–',
     row.remarks.length ? element('span', { class: 'warning' }, row.remarks.join('; ')) : '',
   ]);
-  const headings = ['organ', '>volume', 'plausible mL', '>mean HU ± SD', '>plausible median HU', 'cut by the scan', 'remarks'];
+  const headings = ['organ', '>volume', 'plausible mL', '>mean HU ± SD', '>plausible median HU', 'cut by the scan', 'confidence', 'remarks'];
   return table(headings, cells, { class: 'organs' });
+}
+
+/** The colour as a dot and a word, and the predicted Dice with its interval. */
+function confidenceWords(one) {
+  const color = element('span', { class: `confidence ${one.color ?? 'unknown'}` }, one.color ?? 'unknown');
+  if (one.dice === null) return color;
+  const [dice, low, high] = [one.dice, one.low, one.high].map((value) => value.toFixed(2));
+  return element('span', {}, color, ` Dice ${dice} (${low} to ${high})`);
 }
 
 /** The plausible range as a bar over a logarithmic scale, with a mark at the volume. */

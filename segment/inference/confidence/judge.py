@@ -1,0 +1,91 @@
+"""Judge every organ of a mask: predicted Dice, colour, reasons."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from segment.anatomy.anatomy import Anatomy
+from segment.inference.confidence.calibration import Calibration
+from segment.inference.confidence.confidence import Color, Confidence
+from segment.inference.confidence.features import Findings
+from segment.inference.confidence.reasons import ct_reasons, organ_reasons
+
+GOOD_DICE = 0.8  # the lower end of the interval of a green organ
+HARMLESS = ("cut",)  # kinds of reasons that change no colour: the mask may be right
+SEVERE = ("side",)  # kinds that make an organ red, whatever the predicted Dice
+DIGITS = 3
+
+
+def judge(
+    findings: Findings, flags: Mapping[str, Sequence[str]], anatomy: Anatomy, calibration: Calibration | None
+) -> dict[str, Confidence]:
+    """The confidence in each organ.
+
+    Args:
+        findings: What was measured in the mask with all organs of the checkpoint.
+        flags: The organs to judge, with their flags; see `organ_flags`.
+        anatomy: Usual volumes, sides and positions.
+        calibration: That of the checkpoint; without one, no Dice is predicted and nothing is green.
+    """
+    result = {}
+    for organ, own_flags in flags.items():
+        features = findings.features.get(organ)
+        if features is None:
+            result[organ] = _absent(findings.in_view.get(organ), own_flags)
+        else:
+            result[organ] = _present(organ, features, own_flags, anatomy, calibration)
+    return result
+
+
+def add_confidences(
+    entries: Sequence[dict[str, Any]], findings: Findings, anatomy: Anatomy, calibration: Calibration | None
+) -> None:
+    """Add `confidence`, as plain values, to the organs of a report.
+
+    Args:
+        entries: The organs, with their flags.
+        findings: As in `judge`.
+        anatomy: Likewise.
+        calibration: Likewise.
+    """
+    judged = judge(findings, {entry["organ"]: entry["flags"] for entry in entries}, anatomy, calibration)
+    for entry in entries:
+        entry["confidence"] = judged[entry["organ"]].to_plain()
+
+
+def without_network(flags: Sequence[str]) -> Confidence:
+    """The confidence in an organ of a mask that was kept from an earlier call, which did not record one."""
+    return Confidence(_color_of(flags), None, None, None, tuple(flags))
+
+
+def _present(
+    organ: str, features: Mapping[str, float], flags: Sequence[str], anatomy: Anatomy, calibration: Calibration | None
+) -> Confidence:
+    reasons = [*flags, *organ_reasons(organ, features, anatomy)]
+    if calibration is None:
+        return Confidence(_color_of(reasons), None, None, None, tuple(reasons))
+    reasons += ct_reasons(features, calibration.usual)
+    dice, low, high = calibration.predict(features)
+    color = _color_of(reasons) or "green"
+    if color == "green" and low < GOOD_DICE:
+        color = "amber"
+        reasons.append(f"dice: its Dice may be as low as {low:.2f}")
+    if color != "red" and dice < calibration.red_below:
+        color = "red"
+        reasons.append(f"dice: predicted is {dice:.2f}, below {calibration.red_below:.2f}")
+    return Confidence(color, round(dice, DIGITS), round(low, DIGITS), round(high, DIGITS), tuple(reasons))
+
+
+def _absent(in_view: bool | None, flags: Sequence[str]) -> Confidence:
+    """An organ that the mask does not have. Whether the CT shows it is not known."""
+    if in_view is None:
+        return Confidence("amber", None, None, None, tuple(flags))
+    if in_view:
+        return Confidence("red", None, None, None, (*flags, "place: the scan covers its usual place"))
+    return Confidence(None, None, None, None, (*flags, "place: its usual place is outside of the scan"))
+
+
+def _color_of(reasons: Sequence[str]) -> Color | None:
+    kinds = {reason.partition(":")[0] for reason in reasons} - {*HARMLESS}
+    if kinds & {*SEVERE}:
+        return "red"
+    return "amber" if kinds else None
