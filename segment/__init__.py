@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 from segment.errors import UserError
 
 if TYPE_CHECKING:
-    from segment.predictor import Prediction, Predictor, load
+    from segment.predictor import Confidence, Prediction, Predictor, load
 
-__all__ = ["Prediction", "Predictor", "UserError", "__version__", "load"]
+__all__ = ["Confidence", "Prediction", "Predictor", "UserError", "__version__", "load"]
 __version__ = "0.1.0"
 
 if sys.argv[:1] == ["-m"]:

@@ -47,7 +47,9 @@ def test_importing_the_package_imports_nothing_else_and_shows_what_is_public():
     packages, public, torch = re.match(r"(\[.*?\]) (\[.*?\])\n(.*)", done.stdout).groups()
     ours = json.loads(packages.replace("'", '"'))
     assert [name for name in ours if name not in sys.stdlib_module_names] == ["segment"]
-    assert json.loads(public.replace("'", '"')) == ["Prediction", "Predictor", "UserError", "__version__", "load"]
+    assert json.loads(public.replace("'", '"')) == [
+        *("Confidence", "Prediction", "Predictor", "UserError", "__version__", "load"),
+    ]
     assert torch == "False"
 
 
@@ -72,6 +74,19 @@ def test_the_lines_in_the_readme_work(starter, tmp_path, monkeypatch, capsys):
     exec(lines, {})
     assert "'liver': 5.4" in capsys.readouterr().out
     assert np.array_equal(np.asarray(nib.load("mask.nii.gz").dataobj), CLASSES)
+
+
+def test_a_result_carries_its_confidence(model, tmp_path):
+    result = model(HU, affine=tiny.AFFINE)
+    assert set(result.confidence) == {"liver", "spleen"}
+    liver = result.confidence["liver"]
+    assert isinstance(liver, segment.Confidence)
+    assert (liver.dice, liver.low, liver.high) == (None, None, None)  # without a calibration
+    assert liver.color in ("amber", "red")
+    assert liver.reasons[0] == "volume: 5.4 mL, plausible are 500 to 4500 mL"
+    entry = result.report()["organs"][0]
+    assert entry["confidence"] == liver.to_plain()
+    assert segment.Confidence.from_plain(json.loads(json.dumps(entry["confidence"]))) == liver
 
 
 def test_a_file_gives_an_image_of_nibabel_on_its_grid(model, tmp_path):

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from segment import build
 from segment.checkpoint.calibrated import calibration_path
 from segment.checkpoint.load_ensemble import Ensemble
 from segment.data.volumes import LabelledScan
@@ -13,8 +14,10 @@ from segment.inference.confidence.learn import learn
 from segment.inference.confidence.provoke import measure_rows
 from segment.inference.confidence.report_card import card, judge_rows, print_card
 from segment.inference.confidence.table import append_rows, read_rows
+from segment.inference.engines.choose import AUTO, choose
 from segment.inference.outputs.default_anatomy import default_anatomy
 
+MANY = 1000  # masks, for which it is worth to convert the network
 TABLE, CARD = "confidence.csv", "confidence_card.json"
 
 
@@ -48,9 +51,13 @@ class Calibrating:
         mode: `calibrate` or `check`.
         faults: How many faults to provoke in each case.
         folder: The run folder.
+        device: As in `segment predict`. As there, the fastest engine runs the network, from now on for all masks.
     """
 
-    def __init__(self, trained: Ensemble, mode: str, faults: int, folder: Path) -> None:
+    def __init__(self, trained: Ensemble, mode: str, faults: int, folder: Path, device: str) -> None:
+        choice = choose(AUTO, device, exported=False, find_device=build.device)
+        engine = choice.equip([member.segmenter for member in trained.members], cts=MANY)
+        print(f"engine: {engine.describe()}")
         self.trained = trained
         self.mode = mode
         self.faults = faults

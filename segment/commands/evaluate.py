@@ -71,7 +71,9 @@ def evaluate(cfg: DictConfig) -> None:
         }
         record(run, cfg, {"test": [case.id for case in cases]}, metadata, facts)
         tuning = Tuning(trained, instantiate(cfg.postprocess), run.folder) if cfg.tune_postprocessing else None
-        calibrating = Calibrating(trained, cfg.confidence, cfg.faults, run.folder) if cfg.confidence else None
+        calibrating = None
+        if cfg.confidence:
+            calibrating = Calibrating(trained, cfg.confidence, cfg.faults, run.folder, cfg.device)
         observers = [one for one in (tuning, calibrating) if one]
         failed = _score(cases, trained, cfg.pictures, run.folder, reader, observers)
         print_scores(run.folder / "cases.csv")

@@ -165,7 +165,8 @@ def _conclude(batch: Batch, cts: int, failed: Sequence[str]) -> None:
         msg = "no CT among the inputs:\n  " + "\n  ".join(lines)
         raise UserError(msg)
     with_mask = [facts["case"] for facts in batch.manifest.cases.values() if facts["state"] != "failed"]
-    lines += confidence_lines(batch.output, with_mask, batch.trained.calibrated.words)
+    judged = confidence_lines(batch.output, with_mask, batch.trained.calibrated.words)
+    print(*judged, sep="\n", end="\n" if judged else "")
     print(f"{cts - len(failed)} of {cts} masks are in {batch.output}", *lines, sep="\n")
     raise_failures(list(failed), cts)
 

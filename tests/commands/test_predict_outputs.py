@@ -9,11 +9,14 @@ import numpy as np
 import psutil
 import pytest
 import tiny
+import torch
 from dicom_files import PATIENT
 
 from segment.commands import predict as module
 from segment.commands.predict_batch import Batch
 from segment.errors import UserError
+from segment.inference.confidence.evidence import gather_evidence
+from segment.inference.region import Region
 from segment.inference.segmenter import Segmented
 from segment.io.dicom_seg import read_dicom_seg
 from segment.io.read import read_ct
@@ -233,6 +236,31 @@ def test_an_interrupted_call_says_so(run, tmp_path, monkeypatch):
     assert [(case["case"], case["state"]) for case in manifest["cases"]] == [("a", "kept")]
 
 
+def test_reports_have_the_confidence_and_a_kept_mask_keeps_it(run, tmp_path, capsys):
+    tiny.save(tmp_path / "ct.nii.gz", tiny.body()[0])
+    run(tmp_path / "ct.nii.gz")
+    lines = capsys.readouterr().out.splitlines()
+    (counts,) = [line for line in lines if line.startswith("confidence in 2 organs: ")]
+    assert "flags and reasons only: there is no best.confidence.json beside the checkpoint" in counts
+    assert any(line.startswith("  ct liver: ") and "volume: 5.4 mL" in line for line in lines)
+    path = tmp_path / "masks" / "ct_report.json"
+    before = [entry["confidence"] for entry in read(path)["organs"]]
+    assert before[0]["dice"] is None
+    assert len(before[0]["reasons"]) > 1
+    run(tmp_path / "ct.nii.gz", "resume=true", "organ_files=true")
+    assert [entry["confidence"] for entry in read(path)["organs"]] == before
+    with (tmp_path / "masks" / "volumes.csv").open(newline="") as file:
+        liver = next(row for row in csv.DictReader(file) if row["organ"] == "liver")
+    assert (liver["confidence"], liver["predicted_dice"]) == (before[0]["color"], "")
+    report = read(path)
+    for entry in report["organs"]:
+        del entry["confidence"]  # as an earlier version wrote it
+    path.write_text(json.dumps(report))
+    (tmp_path / "masks" / "ct_seg_liver.nii.gz").unlink()
+    run(tmp_path / "ct.nii.gz", "resume=true", "organ_files=true")
+    assert read(path)["organs"][0]["confidence"]["reasons"] == report["organs"][0]["flags"]
+
+
 def test_a_mask_whose_ct_was_replaced_is_not_completed(run, tmp_path):
     tiny.save(tmp_path / "ct.nii.gz", tiny.body()[0])
     run(tmp_path / "ct.nii.gz")
@@ -245,8 +273,9 @@ class AllLiver:
     """Segments without a network."""
 
     @staticmethod
-    def segment(scan, exact):
-        return Segmented(np.ones(scan.data.shape, np.uint8), [])
+    def segment(scan, exact, doubted):
+        evidence = gather_evidence(Region(torch.zeros(1 + len(doubted), 1, 1, 1), (0, 0, 0)), np.eye(4), {})
+        return Segmented(np.ones(scan.data.shape, np.uint8), [], evidence)
 
 
 def test_memory_does_not_grow_with_the_number_of_scans(run, tmp_path, monkeypatch):

@@ -19,12 +19,19 @@ def test_a_row_has_the_measurements_of_an_organ(tmp_path):
     table = VolumeTable(tmp_path / "volumes.csv")
     assert table.cases() == set()
     flags = ["cut: by the upper and left end of the scan", "pieces: 2, the second of 1 mL"]
-    table.add("one", [entry(cut_by=["upper", "left"], pieces_ml=[3.0, 1.0], flags=flags)])
+    confidence = {"color": "amber", "dice": 0.9, "low": 0.75, "high": 0.95, "reasons": flags}
+    table.add("one", [entry(cut_by=["upper", "left"], pieces_ml=[3.0, 1.0], flags=flags, confidence=confidence)])
     table.add('two, "late"', [entry("spleen", 0.0, hu_mean=None, hu_sd=None, surface_cm2=0.0, pieces_ml=[])])
     assert rows(table.path) == [
-        ["case", "organ", "volume_ml", "hu_mean", "hu_sd", "surface_cm2", "cut_by", "pieces", "flags"],
-        ["one", "liver", "3.0", "101.5", "9.0", "12.25", "upper; left", "2", "; ".join(flags)],
-        ['two, "late"', "spleen", "0.0", "", "", "0.0", "", "0", ""],
+        [
+            *("case", "organ", "volume_ml", "hu_mean", "hu_sd", "surface_cm2", "cut_by", "pieces", "flags"),
+            *("confidence", "predicted_dice", "dice_low", "dice_high", "reasons"),
+        ],
+        [
+            *("one", "liver", "3.0", "101.5", "9.0", "12.25", "upper; left", "2", "; ".join(flags)),
+            *("amber", "0.9", "0.75", "0.95", "; ".join(flags)),
+        ],
+        ['two, "late"', "spleen", "0.0", "", "", "0.0", "", "0", "", "", "", "", "", ""],
     ]
     assert table.cases() == {"one", 'two, "late"'}
 

@@ -24,7 +24,8 @@ SOUND = "sound"
 def provoked(labelled: LabelledScan, faults: int) -> Iterator[tuple[str, Scan, np.ndarray]]:
     """A CT in RAS+ orientation as it is, and with faults, each with its name and its class indices.
 
-    The faults are a pure function of the case's id without its source. One after which the CT would be refused is left out.
+    The faults are a pure function of the case's id without its source. One after which the CT would be refused is left
+    out.
 
     Args:
         labelled: The CT.

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from viewed import ORGANS, anatomy, viewed_scan
 
+from segment.inference.confidence.confidence import Confidence
 from segment.view.page.organs import organ_rows
 
 
@@ -23,3 +24,13 @@ def test_an_absent_organ():
     (_, spleen) = organ_rows(scan, np.where(mask == 2, 0, mask), ORGANS, anatomy())
     assert (spleen["volume_ml"], spleen["hu_mean"]) == (0.0, None)
     assert spleen["remarks"][0].startswith("absent")
+
+
+def test_a_row_states_its_confidence_and_each_reason_once():
+    scan, mask, _ = viewed_scan()
+    flag = organ_rows(scan, mask, ORGANS, anatomy())[0]["remarks"][0]
+    known = {"liver": Confidence("amber", 0.9, 0.7, 0.95, (flag, "agreement: Dice 0.70 with a second look"))}
+    liver, spleen = organ_rows(scan, mask, ORGANS, anatomy(), known)
+    assert liver["remarks"] == [flag, "agreement: Dice 0.70 with a second look"]
+    assert (liver["confidence"]["color"], liver["confidence"]["dice"]) == ("amber", 0.9)
+    assert spleen["confidence"] is None
