@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
 from segment.errors import UserError
 from segment.inference.confidence.confidence import Confidence
 
+__all__ = ["Confidence", "Prediction", "Predictor", "load"]
+
 if TYPE_CHECKING:
     import nibabel
     import numpy as np

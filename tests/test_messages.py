@@ -56,6 +56,7 @@ SHOWN_BY = {
 # Options that a text names, but not as options of the command that shows it, and the reason.
 NAMED_ONLY = {
     ("segment.build", "device"): "evaluate and predict show this message, and have the option",
+    ("segment.checkpoint.calibrated", "confidence"): "names segment evaluate",
     ("segment.comparison.fair", "split.seed"): "says how to train",
     ("segment.comparison.finished_run", "include_trained"): "says how a run was scored",
     ("segment.comparison.finished_run", "overwrite"): "names segment merge",

@@ -68,6 +68,6 @@ def _sums(logits: Tensor) -> np.ndarray:
     def by_class(weights: Tensor) -> Tensor:
         return torch.bincount(mask, weights, minlength=classes)
 
-    rows = [torch.bincount(mask, minlength=classes).double(), probs.double().sum(dim=1), by_class(own)]
+    rows = [torch.bincount(mask, minlength=classes).double(), probs.sum(dim=1, dtype=torch.float64), by_class(own)]
     rows += [by_class((own >= SURE).double()), by_class(probs[0].double())]
     return torch.stack(rows).cpu().numpy()

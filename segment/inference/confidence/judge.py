@@ -10,6 +10,7 @@ from segment.inference.confidence.features import Findings
 from segment.inference.confidence.reasons import ct_reasons, organ_reasons
 
 GOOD_DICE = 0.8  # the lower end of the interval of a green organ
+WHOLE = 0.95  # share of the largest piece from which other pieces are harmless
 HARMLESS = ("cut",)  # kinds of reasons that change no colour: the mask may be right
 SEVERE = ("side",)  # kinds that make an organ red, whatever the predicted Dice
 DIGITS = 3
@@ -61,11 +62,12 @@ def _present(
     organ: str, features: Mapping[str, float], flags: Sequence[str], anatomy: Anatomy, calibration: Calibration | None
 ) -> Confidence:
     reasons = [*flags, *organ_reasons(organ, features, anatomy)]
+    harmless = (*HARMLESS, "pieces") if features["largest_piece"] >= WHOLE else HARMLESS
     if calibration is None:
-        return Confidence(_color_of(reasons), None, None, None, tuple(reasons))
+        return Confidence(_color_of(reasons, harmless), None, None, None, tuple(reasons))
     reasons += ct_reasons(features, calibration.usual)
     dice, low, high = calibration.predict(features)
-    color = _color_of(reasons) or "green"
+    color = _color_of(reasons, harmless) or "green"
     if color == "green" and low < GOOD_DICE:
         color = "amber"
         reasons.append(f"dice: its Dice may be as low as {low:.2f}")
@@ -84,8 +86,8 @@ def _absent(in_view: bool | None, flags: Sequence[str]) -> Confidence:
     return Confidence(None, None, None, None, (*flags, "place: its usual place is outside of the scan"))
 
 
-def _color_of(reasons: Sequence[str]) -> Color | None:
-    kinds = {reason.partition(":")[0] for reason in reasons} - {*HARMLESS}
+def _color_of(reasons: Sequence[str], harmless: Sequence[str] = HARMLESS) -> Color | None:
+    kinds = {reason.partition(":")[0] for reason in reasons} - {*harmless}
     if kinds & {*SEVERE}:
         return "red"
     return "amber" if kinds else None

@@ -62,7 +62,9 @@ def test_reasons_decide_the_colour(changes, color, kind):
 def test_an_organ_that_the_scan_cuts_has_no_reason_for_its_height_and_stays_green():
     one = judged({"up": 5.0, "cut": 1.0}, ["cut: by the upper end of the scan"], of=calibration())
     assert (one.color, one.reasons) == ("green", ("cut: by the upper end of the scan",))
-    assert judged(flags=["pieces: 2, the second of 8 mL"], of=calibration()).color == "amber"
+    flags = ["pieces: 2, the second of 8 mL"]
+    assert judged({"largest_piece": 0.9}, flags, of=calibration()).color == "amber"
+    assert judged({"largest_piece": 0.99}, flags, of=calibration()).color == "green"
 
 
 def test_the_predicted_dice_decides_too():
