@@ -4,7 +4,7 @@ ENV := $(or $(VIRTUAL_ENV),$(CONDA_PREFIX),$(CURDIR)/.venv)
 BIN := $(ENV)/bin
 export PATH := $(BIN):$(PATH)
 
-.PHONY: demo test lint install starter clean
+.PHONY: demo test lint install starter confidence clean
 
 demo: install  ## train, evaluate and predict a real CT, in minutes
 	python -m segment.commands.demo
@@ -28,6 +28,14 @@ starter: install  ## train the starter weights again, which takes hours, and put
 	mkdir -p segment/weights
 	cp outputs/starter/checkpoints/weights.ckpt segment/weights/starter.ckpt
 	cd segment/weights && sha256sum starter.ckpt > starter.sha256
+
+CALIBRATE := python -m segment evaluate ckpt=starter pictures=false faults=4 'data.sources.phantom.shape=[128,128,112]'
+confidence: install  ## calibrate the confidence of the starter weights again, and print its report card, in about an hour
+	$(CALIBRATE) confidence=calibrate data.sources.phantom.seed=101 data.sources.phantom.num_cases=76 \
+		hydra.run.dir=outputs/confidence
+	cp outputs/confidence/starter.confidence.json segment/weights/
+	$(CALIBRATE) confidence=check data.sources.phantom.seed=202 data.sources.phantom.num_cases=38 \
+		hydra.run.dir=outputs/confidence_check
 
 clean:  ## remove what training wrote; never asks, so it never removes outputs/
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

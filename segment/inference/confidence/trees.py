@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,7 @@ class Trees:
         """Predictions (N,) for features (N,F)."""
         if not self.trees:
             return np.full(len(rows), self.start)
-        feature, left, right = (self._column(name).astype(int) for name in ("feature", "left", "right"))
-        threshold, value = self._column("threshold"), self._column("value")
+        feature, left, right, threshold, value = self._columns
         tree, row = np.arange(len(self.trees)), np.arange(len(rows))[:, None]
         node = np.zeros((len(rows), len(tree)), int)
         for _ in range(feature.shape[1]):  # every step leads to a later node, or stays in a leaf
@@ -38,6 +38,12 @@ class Trees:
             goes_left = rows[row, at] <= threshold[tree, node]
             node = np.where(at == LEAF, node, np.where(goes_left, left[tree, node], right[tree, node]))
         return np.asarray(self.start + value[tree, node].sum(axis=1))
+
+    @cached_property
+    def _columns(self) -> tuple[np.ndarray, ...]:
+        """Features, left and right children, thresholds and values of all nodes, (T,M) each."""
+        whole = [self._column(name).astype(int) for name in ("feature", "left", "right")]
+        return (*whole, self._column("threshold"), self._column("value"))
 
     def _column(self, name: str) -> np.ndarray:
         """One list of all trees, (T,M), filled up with leaves."""
