@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 from segment.errors import UserError
 
 if TYPE_CHECKING:
-    from segment.predictor import Confidence, Prediction, Predictor, load
+    from segment.inference.confidence.confidence import Confidence
+    from segment.predictor import Prediction, Predictor, load
 
 __all__ = ["Confidence", "Prediction", "Predictor", "UserError", "__version__", "load"]
 __version__ = "0.1.0"

@@ -8,10 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
 
-from segment.errors import UserError
 from segment.inference.confidence.confidence import Confidence
-
-__all__ = ["Confidence", "Prediction", "Predictor", "load"]
 
 if TYPE_CHECKING:
     import nibabel
@@ -19,8 +16,7 @@ if TYPE_CHECKING:
     import SimpleITK
 
     from segment.checkpoint.load_ensemble import Ensemble
-    from segment.inference.confidence.calibration import Calibration
-    from segment.inference.confidence.features import Findings
+    from segment.inference.confidence.judge import Judge
     from segment.io.scan import Scan
 
 Mask = TypeVar("Mask")
@@ -105,30 +101,20 @@ class Predictor:
         Raises:
             UserError: When the CT cannot be read, cannot be in HU, is not one 3D volume or has no usable geometry.
         """
-        from segment.inference.confidence.features import measure_features
-        from segment.inference.inputs.from_memory import read_path, scan_of
+        from segment.inference.confidence.judge import Judge
+        from segment.inference.inputs.from_memory import check_arguments, read_path, scan_of
         from segment.inference.outputs.default_anatomy import default_anatomy
         from segment.inference.outputs.organ_numbers import keep_organs
         from segment.inference.outputs.to_memory import mask_like
 
-        _check_arguments(ct, affine, series is not None or straighten)
+        check_arguments(ct, affine, series is not None or straighten)
         is_path = isinstance(ct, str | Path)
         scan = read_path(Path(ct), series, straighten) if is_path else scan_of(ct, affine)
         organs = self._trained.organs
         segmented = self._trained.segmenter.segment(scan, exact=False, doubted=organs)
-        assert segmented.evidence is not None  # it was asked for
-        findings = measure_features(scan, segmented.mask, segmented.evidence, organs, default_anatomy())
+        judge = Judge.of(scan, segmented, organs, default_anatomy(), self._trained.calibrated.calibration)
         classes = keep_organs(segmented.mask, self.numbers)
-        judged = _Judged(findings, self._trained.calibrated.calibration)
-        return Prediction(mask_like(ct, classes, scan), classes, self.numbers, scan, judged)
-
-
-@dataclass(frozen=True)
-class _Judged:
-    """What the confidence in a mask is made from."""
-
-    findings: "Findings"
-    calibration: "Calibration | None"
+        return Prediction(mask_like(ct, classes, scan), classes, self.numbers, scan, judge)
 
 
 @dataclass(frozen=True)
@@ -146,7 +132,7 @@ class Prediction(Generic[Mask]):
     classes: "np.ndarray"
     numbers: Mapping[str, int]
     _scan: "Scan"
-    _judged: "_Judged"
+    _judge: "Judge"
 
     def __repr__(self) -> str:
         volumes = ", ".join(f"{organ} {ml:.1f} mL" for organ, ml in self.volumes_ml.items())
@@ -188,13 +174,12 @@ class Prediction(Generic[Mask]):
 
     def report(self) -> dict[str, Any]:
         """What `segment predict` writes into report.json about the organs: docs/predict.md lists the fields."""
-        from segment.inference.confidence.judge import add_confidences
         from segment.inference.outputs.default_anatomy import default_anatomy
         from segment.inference.outputs.report import measure
 
         anatomy = default_anatomy()
         report = measure(self._scan, self.classes, self.numbers, anatomy)
-        add_confidences(report["organs"], self._judged.findings, anatomy, self._judged.calibration)
+        self._judge.add_to(report["organs"], anatomy)
         return report
 
     def save(self, path: PathLike) -> None:
@@ -210,21 +195,3 @@ class Prediction(Generic[Mask]):
         from segment.inference.outputs.to_memory import save_mask
 
         save_mask(Path(path), self.classes, self._scan, self.numbers)
-
-
-def _check_arguments(ct: Any, affine: Any, of_series: bool) -> None:  # noqa: ANN401
-    """Refuse an array without an affine, and arguments that do not belong to the CT.
-
-    Raises:
-        UserError: With the argument.
-    """
-    is_array = type(ct).__name__ == "ndarray"
-    if is_array and affine is None:
-        msg = "an array needs affine=, its (4,4) matrix from voxels to mm (RAS+, as in nibabel)"
-        raise UserError(msg)
-    if not is_array and affine is not None:
-        msg = f"affine= belongs to an array, but the CT is a {type(ct).__name__}, which has its own; leave it out"
-        raise UserError(msg)
-    if of_series and not isinstance(ct, str | Path):
-        msg = f"series= and straighten= belong to a folder, but the CT is a {type(ct).__name__}; leave them out"
-        raise UserError(msg)

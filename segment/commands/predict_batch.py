@@ -15,8 +15,7 @@ from segment.anatomy.anatomy import Anatomy
 from segment.checkpoint.load_ensemble import Ensemble
 from segment.commands.mask_folder import remove_outputs, write_checksums
 from segment.errors import UserError
-from segment.inference.confidence.features import Findings, measure_features
-from segment.inference.confidence.judge import add_confidences, without_network
+from segment.inference.confidence.judge import Judge
 from segment.inference.inputs.find_inputs import Input
 from segment.inference.inputs.read_input import read_input
 from segment.inference.outputs.manifest import Manifest
@@ -29,7 +28,7 @@ from segment.inference.outputs.names import (
     report_path,
 )
 from segment.inference.outputs.organ_numbers import keep_organs
-from segment.inference.outputs.report import measure, read_confidences, read_report, write_report
+from segment.inference.outputs.report import keep_confidences, measure, read_report, write_report
 from segment.inference.outputs.source import source_facts
 from segment.inference.search.describe import describe_searches
 from segment.io.left_out import LeftOut
@@ -116,7 +115,7 @@ class Batch:
             self.not_cts += 1
             return f"left out, {left_out[0].reason}"
         kept = mask_path(self.output, item.name).exists()
-        mask, how, findings = (self._kept_mask(item, scan), "", None) if kept else self._new_mask(scan)
+        mask, how, judge = (self._kept_mask(item, scan), "", None) if kept else self._new_mask(scan)
         if not any(facts["state"] == "done" for facts in self.manifest.cases.values()):  # the first mask of the call
             write_checksums(self.output, self.trained)
             self.manifest.write("running", self.left_out)
@@ -124,9 +123,14 @@ class Batch:
             self._draw(item, scan, mask)
         if scan.is_straightened:
             write_ct(ct_path(self.output, item.name), scan)
-        report = self._write_parts(item, scan, mask)
-        self._add_confidence(item, report, findings)
-        report |= {"segment": __version__, "checkpoints": self.manifest.checkpoints}
+        report = self._write_parts(item, scan, mask) | {
+            "segment": __version__,
+            "checkpoints": self.manifest.checkpoints,
+        }
+        if judge:
+            judge.add_to(report["organs"], self.anatomy)
+        else:
+            keep_confidences(report["organs"], report_path(self.output, item.name))
         write_report(report_path(self.output, item.name), report | {"seconds": round(time.monotonic() - start, 2)})
         self.table.add(item.name, report["organs"])
         # Last, because a resumed call skips CTs that have a mask.
@@ -165,24 +169,12 @@ class Batch:
         with failsafe.warn_on_error(video.name):
             write_video(video, scan.data, mask, scan.affine, self.trained.organs)
 
-    def _new_mask(self, scan: Scan) -> tuple[np.ndarray, str, Findings]:
+    def _new_mask(self, scan: Scan) -> tuple[np.ndarray, str, Judge]:
         """The mask of a CT, how much of the CT was searched, to print, and what the mask is judged by."""
         organs = self.trained.organs
         segmented = self.trained.segmenter.segment(scan, self.cfg.exact, organs)
-        assert segmented.evidence is not None  # it was asked for
-        how = describe_searches(segmented.searches, organs)
-        findings = measure_features(scan, segmented.mask, segmented.evidence, organs, self.anatomy)
-        return keep_organs(segmented.mask, self.numbers), how, findings
-
-    def _add_confidence(self, item: Input, report: dict[str, Any], findings: Findings | None) -> None:
-        """Add the confidence to each organ of a report. That of a mask that was kept is in its earlier report."""
-        if findings is not None:
-            add_confidences(report["organs"], findings, self.anatomy, self.trained.calibrated.calibration)
-            return
-        earlier = read_confidences(report_path(self.output, item.name))
-        for entry in report["organs"]:
-            confidence = earlier.get(entry["organ"]) or without_network(entry["flags"])
-            entry["confidence"] = confidence.to_plain()
+        judge = Judge.of(scan, segmented, organs, self.anatomy, self.trained.calibrated.calibration)
+        return keep_organs(segmented.mask, self.numbers), describe_searches(segmented.searches, organs), judge
 
     def _kept_mask(self, item: Input, scan: Scan) -> np.ndarray:
         path = mask_path(self.output, item.name)

@@ -1,13 +1,16 @@
 """Judge every organ of a mask: predicted Dice, colour, reasons."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from segment.anatomy.anatomy import Anatomy
 from segment.inference.confidence.calibration import Calibration
 from segment.inference.confidence.confidence import Color, Confidence
-from segment.inference.confidence.features import Findings
+from segment.inference.confidence.features import Findings, measure_features
 from segment.inference.confidence.reasons import ct_reasons, organ_reasons
+from segment.inference.segmenter import Segmented
+from segment.io.scan import Scan
 
 GOOD_DICE = 0.8  # the lower end of the interval of a green organ
 WHOLE = 0.95  # share of the largest piece from which other pieces are harmless
@@ -37,20 +40,33 @@ def judge(
     return result
 
 
-def add_confidences(
-    entries: Sequence[dict[str, Any]], findings: Findings, anatomy: Anatomy, calibration: Calibration | None
-) -> None:
-    """Add `confidence`, as plain values, to the organs of a report.
+@dataclass(frozen=True)
+class Judge:
+    """What a mask is judged by, and the calibration of its checkpoint.
 
-    Args:
-        entries: The organs, with their flags.
+    Attributes:
         findings: As in `judge`.
-        anatomy: Likewise.
         calibration: Likewise.
     """
-    judged = judge(findings, {entry["organ"]: entry["flags"] for entry in entries}, anatomy, calibration)
-    for entry in entries:
-        entry["confidence"] = judged[entry["organ"]].to_plain()
+
+    findings: Findings
+    calibration: Calibration | None
+
+    @staticmethod
+    def of(
+        scan: Scan, segmented: Segmented, organs: Sequence[str], anatomy: Anatomy, calibration: Calibration | None
+    ) -> "Judge":
+        """Measure a mask that was segmented with its evidence; see `Segmenter.segment`."""
+        assert segmented.evidence is not None
+        findings = measure_features(scan, segmented.mask, segmented.evidence, organs, anatomy)
+        return Judge(findings, calibration)
+
+    def add_to(self, entries: Sequence[dict[str, Any]], anatomy: Anatomy) -> None:
+        """Add `confidence`, as plain values, to the organs of a report, which have their flags."""
+        flags = {entry["organ"]: entry["flags"] for entry in entries}
+        judged = judge(self.findings, flags, anatomy, self.calibration)
+        for entry in entries:
+            entry["confidence"] = judged[entry["organ"]].to_plain()
 
 
 def without_network(flags: Sequence[str]) -> Confidence:

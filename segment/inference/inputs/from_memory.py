@@ -32,6 +32,24 @@ def read_path(path: Path, series: str | None, straighten: bool) -> Scan:
     return scan
 
 
+def check_arguments(ct: Any, affine: Any, of_series: bool) -> None:  # noqa: ANN401
+    """Refuse an array without an affine, and arguments that do not belong to the CT.
+
+    Raises:
+        UserError: With the argument.
+    """
+    is_array = type(ct).__name__ == "ndarray"
+    if is_array and affine is None:
+        msg = "an array needs affine=, its (4,4) matrix from voxels to mm (RAS+, as in nibabel)"
+        raise UserError(msg)
+    if not is_array and affine is not None:
+        msg = f"affine= belongs to an array, but the CT is a {type(ct).__name__}, which has its own; leave it out"
+        raise UserError(msg)
+    if of_series and not isinstance(ct, str | Path):
+        msg = f"series= and straighten= belong to a folder, but the CT is a {type(ct).__name__}; leave them out"
+        raise UserError(msg)
+
+
 def scan_of(ct: Any, affine: np.ndarray | None) -> Scan:  # noqa: ANN401
     """A CT from an image or an array in memory. Its voxels are not copied if they are int16 or float32.
 

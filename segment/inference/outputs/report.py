@@ -1,7 +1,7 @@
 """The report of a CT: what was measured in its mask, as plain values for report.json."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +13,7 @@ from nibabel.affines import voxel_sizes
 from segment.anatomy.anatomy import Anatomy
 from segment.files import write_text
 from segment.inference.confidence.confidence import Confidence
+from segment.inference.confidence.judge import without_network
 from segment.io.scan import Scan
 from segment.metrics.organ_flags import organ_flags
 from segment.metrics.organ_measures import measure_organs
@@ -52,6 +53,14 @@ def read_confidences(path: Path) -> dict[str, Confidence]:
         for entry in report["organs"]:
             found[str(entry["organ"])] = Confidence.from_plain(entry["confidence"])
     return found
+
+
+def keep_confidences(entries: Sequence[dict[str, Any]], earlier: Path) -> None:
+    """Add `confidence` to the organs of a report whose mask was kept: that of the earlier report, or their flags."""
+    known = read_confidences(earlier)
+    for entry in entries:
+        confidence = known.get(entry["organ"]) or without_network(entry["flags"])
+        entry["confidence"] = confidence.to_plain()
 
 
 def read_report(path: Path) -> Report | None:

@@ -3,7 +3,7 @@ import pytest
 
 from segment.inference.confidence.calibration import Calibration
 from segment.inference.confidence.features import Findings
-from segment.inference.confidence.judge import add_confidences, judge, without_network
+from segment.inference.confidence.judge import Judge, judge, without_network
 from segment.inference.confidence.table import FEATURES
 from segment.inference.confidence.trees import Trees
 from segment.inference.outputs.default_anatomy import default_anatomy
@@ -91,7 +91,7 @@ def test_absent_organs():
 
 def test_entries_of_a_report_get_plain_values():
     entries = [{"organ": "liver", "flags": []}]
-    add_confidences(entries, Findings({"liver": SOUND}, {}), ANATOMY, calibration())
+    Judge(Findings({"liver": SOUND}, {}), calibration()).add_to(entries, ANATOMY)
     assert entries[0]["confidence"] == {"color": "green", "dice": 0.95, "low": 0.9, "high": 0.98, "reasons": []}
     assert without_network(["pieces: 2, the second of 8 mL"]).color == "amber"
     assert without_network([]).color is None
