@@ -123,10 +123,7 @@ class Batch:
             self._draw(item, scan, mask)
         if scan.is_straightened:
             write_ct(ct_path(self.output, item.name), scan)
-        report = self._write_parts(item, scan, mask) | {
-            "segment": __version__,
-            "checkpoints": self.manifest.checkpoints,
-        }
+        report = self._write_parts(item, scan, mask)
         if judge:
             judge.add_to(report["organs"], self.anatomy)
         else:
@@ -157,6 +154,8 @@ class Batch:
         return {
             "case": item.name,
             "input": source_facts(item, scan.files),
+            "segment": __version__,
+            "checkpoints": self.manifest.checkpoints,
             **measure(scan, mask, self.numbers, self.anatomy),
             "files": [path.relative_to(self.output).as_posix() for path in files],
             "not_written": not_written,
