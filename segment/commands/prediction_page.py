@@ -11,7 +11,7 @@ from segment.anatomy.anatomy import Anatomy
 from segment.commands.predicted_cases import PredictedCase, checkpoint_words, organs_of
 from segment.inference.inputs.find_inputs import Input
 from segment.inference.outputs.names import ct_path, masks_in, report_path
-from segment.inference.outputs.report import read_report
+from segment.inference.outputs.report import read_confidences, read_report
 from segment.io.label_codes import Codes
 from segment.view.page.prediction import PredictionPage
 
@@ -70,7 +70,8 @@ def write_prediction_page(
         elif case is not None:
             scan = case.read_scan(series)
             mask = case.read_mask(scan, organs)
-            page.add(name, scan, mask, case.read_reference(scan, organs, codes))
+            reference = case.read_reference(scan, organs, codes)
+            page.add(name, scan, mask, reference, read_confidences(case.report))
             on_case(name)
     count = f"{len(reports)} CT{'s' * (len(reports) != 1)}"
     page.write(path, f"Prediction {folder.resolve().name}", f"{count}; {checkpoint_words(folder)}")

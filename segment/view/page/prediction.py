@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from segment.anatomy.anatomy import Anatomy
+from segment.inference.confidence.confidence import Confidence
 from segment.io.scan import Scan
 from segment.view.colors import Color, organ_colors
 from segment.view.page.document import write_page
@@ -66,7 +67,14 @@ class PredictionPage:
         """
         self._cases.append(self._entry(name, reported_rows(entries, self.anatomy), [_NO_SCAN]))
 
-    def add(self, name: str, scan: Scan, mask: np.ndarray, reference: np.ndarray | None = None) -> None:
+    def add(
+        self,
+        name: str,
+        scan: Scan,
+        mask: np.ndarray,
+        reference: np.ndarray | None = None,
+        confidences: Mapping[str, Confidence] | None = None,
+    ) -> None:
         """Add a case.
 
         Args:
@@ -74,8 +82,9 @@ class PredictionPage:
             scan: The CT.
             mask: (I,J,K) class indices on its grid.
             reference: The same for the reference; None: there is none.
+            confidences: The confidence by organ.
         """
-        entry = self._entry(name, organ_rows(scan, mask, self.organs, self.anatomy), self._notes(scan))
+        entry = self._entry(name, organ_rows(scan, mask, self.organs, self.anatomy, confidences), self._notes(scan))
         if self.has_room:
             self.scans += 1
             scene, entry["scan"] = pack_scan(
