@@ -28,7 +28,7 @@ from segment.inference.outputs.names import (
     report_path,
 )
 from segment.inference.outputs.organ_numbers import keep_organs
-from segment.inference.outputs.report import keep_confidences, measure, read_report, write_report
+from segment.inference.outputs.report import add_confidences, measure, read_report, write_report
 from segment.inference.outputs.source import source_facts
 from segment.inference.search.describe import describe_searches
 from segment.io.left_out import LeftOut
@@ -124,10 +124,7 @@ class Batch:
         if scan.is_straightened:
             write_ct(ct_path(self.output, item.name), scan)
         report = self._write_parts(item, scan, mask)
-        if judge:
-            judge.add_to(report["organs"], self.anatomy)
-        else:
-            keep_confidences(report["organs"], report_path(self.output, item.name))
+        add_confidences(report["organs"], judge, self.anatomy, earlier=report_path(self.output, item.name))
         write_report(report_path(self.output, item.name), report | {"seconds": round(time.monotonic() - start, 2)})
         self.table.add(item.name, report["organs"])
         # Last, because a resumed call skips CTs that have a mask.

@@ -13,7 +13,7 @@ from nibabel.affines import voxel_sizes
 from segment.anatomy.anatomy import Anatomy
 from segment.files import write_text
 from segment.inference.confidence.confidence import Confidence
-from segment.inference.confidence.judge import without_network
+from segment.inference.confidence.judge import Judge, without_network
 from segment.io.scan import Scan
 from segment.metrics.organ_flags import organ_flags
 from segment.metrics.organ_measures import measure_organs
@@ -55,8 +55,18 @@ def read_confidences(path: Path) -> dict[str, Confidence]:
     return found
 
 
-def keep_confidences(entries: Sequence[dict[str, Any]], earlier: Path) -> None:
-    """Add `confidence` to the organs of a report whose mask was kept: that of the earlier report, or their flags."""
+def add_confidences(entries: Sequence[dict[str, Any]], judge: Judge | None, anatomy: Anatomy, earlier: Path) -> None:
+    """Add `confidence` to the organs of a report.
+
+    Args:
+        entries: The organs, with their flags.
+        judge: Judges the mask. None for one that was kept: then the confidence is that of the earlier report.
+        anatomy: Usual volumes, sides and positions.
+        earlier: The earlier report. Without one, only the flags are known.
+    """
+    if judge is not None:
+        judge.add_to(entries, anatomy)
+        return
     known = read_confidences(earlier)
     for entry in entries:
         confidence = known.get(entry["organ"]) or without_network(entry["flags"])
