@@ -95,6 +95,7 @@ def _job(
                 ended.append(_ended_job(f"{score:.4f}" if isinstance(score, float) else "done", cfg))
             return score
         except Exception as error:
+            _end_if_asked(error)
             if HydraConfig.get().mode != RunMode.MULTIRUN:
                 _show(error, verbose)
                 sys.exit(_exit_code(error))
@@ -107,6 +108,18 @@ def _job(
             remove_if_empty(Path(HydraConfig.get().runtime.output_dir), cfg.get("output_dir"))
 
     return job
+
+
+def _end_if_asked(error: Exception) -> None:
+    """Raise the `SystemExit` that an error has replaced.
+
+    After a signal, the ends of DataLoader workers may be errors of their own, which are not why the process ends.
+    """
+    before: BaseException | None = error
+    while before is not None:
+        if isinstance(before, SystemExit):
+            raise SystemExit(before.code) from error
+        before = before.__context__
 
 
 def _ended_job(result: str, cfg: Any) -> Job:  # noqa: ANN401

@@ -103,6 +103,18 @@ def test_a_bug_shows_its_traceback_and_ends_with_1(run, error):
     assert type(error).__name__ in err
 
 
+def test_an_error_while_a_signal_ends_the_process_does_not_hide_the_signal(run):
+    def task(cfg):
+        try:
+            raise SystemExit(143)
+        finally:
+            msg = "DataLoader worker (pid 1) is killed by signal: Terminated"
+            raise RuntimeError(msg)
+
+    code, _, err = run(task, *GIVEN)
+    assert (code, err) == (143, "")
+
+
 def test_the_traceback_of_a_user_error_is_shown_on_request(run, monkeypatch):
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     code, _, err = run(failing(UserError("bad label")), *GIVEN)

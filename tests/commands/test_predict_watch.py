@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import signal
+import time
 
 import nibabel as nib
 import numpy as np
@@ -104,6 +105,7 @@ def test_a_bad_scan_does_not_end_the_watch_and_is_named_at_the_end(begin, tmp_pa
         wait_until((masks / "a_seg.nii.gz").exists, process)
         (tmp_path / "in" / "b.nii.gz").write_bytes(whole)  # the transfer failed at first
         wait_until((masks / "b_seg.nii.gz").exists, process)
+        time.sleep(2)  # a scan is counted when its mask has been written
         process.send_signal(signal.SIGINT)
         code, (out, err) = process.wait(), process.communicate()
     assert (code, out.splitlines()[-1]) == (2, "2 of 3 masks are in masks")
