@@ -19,7 +19,8 @@ from segment.runtime import signals
 signals.GRACE_S = 0.5
 signals.listen()
 """
-WAITS = LISTENS + "print('ready', flush=True)\ntime.sleep(60)\n"
+# Short sleeps: Python handles a signal that arrives just before a sleep after it.
+WAITS = LISTENS + "print('ready', flush=True)\nfor _ in range(600): time.sleep(0.1)\n"
 STALLS = (
     LISTENS
     + """
@@ -27,7 +28,7 @@ print_once = iter([lambda: print('ready', flush=True)])
 while True:
     try:
         next(print_once, bool)()
-        time.sleep(60)
+        time.sleep(0.1)
     except SystemExit:
         print('caught', flush=True)
 """
