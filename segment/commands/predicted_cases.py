@@ -1,7 +1,7 @@
 """The masks that `segment predict` wrote, with their CTs and references."""
 
 import csv
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,14 +94,7 @@ def find_cases(folder: Path, given: Sequence[str], reference: Path | None) -> li
         UserError: When a CT is missing, or no reference has the name of a case.
     """
     inputs = {item.name: item for item in find_inputs(given, folder)[0]} if given else {}
-    cases, missing = [], []
-    for name, mask in masks_in(folder).items():
-        straightened = ct_path(folder, name)
-        ct = straightened if straightened.exists() else inputs.get(name)
-        if ct is None:
-            missing.append(name)
-        else:
-            cases.append(PredictedCase(name, mask, report_path(folder, name), ct, _find_reference(reference, name)))
+    cases, missing = match_cts(folder, inputs, reference)
     if missing:
         names = ", ".join(missing[:SHOWN]) + " …" * (len(missing) > SHOWN)
         msg = f"no CT for {len(missing)} mask(s) in {folder}: {names}; give input=<the same input as segment predict>"
@@ -113,6 +106,27 @@ def find_cases(folder: Path, given: Sequence[str], reference: Path | None) -> li
         msg = f"reference={reference} is one file for {len(cases)} cases; give a folder with files named as the cases"
         raise UserError(msg)
     return cases
+
+
+def match_cts(
+    folder: Path, inputs: Mapping[str, Input], reference: Path | None
+) -> tuple[list[PredictedCase], list[str]]:
+    """The masks below a folder whose CT is known, and the names of the others.
+
+    Args:
+        folder: The output of `segment predict`, which holds the CTs that were straightened.
+        inputs: The other CTs by name.
+        reference: As in `find_cases`.
+    """
+    cases, missing = [], []
+    for name, mask in masks_in(folder).items():
+        straightened = ct_path(folder, name)
+        ct = straightened if straightened.exists() else inputs.get(name)
+        if ct is None:
+            missing.append(name)
+        else:
+            cases.append(PredictedCase(name, mask, report_path(folder, name), ct, _find_reference(reference, name)))
+    return cases, missing
 
 
 def _find_reference(reference: Path | None, name: str) -> Path | None:

@@ -1,18 +1,17 @@
 """The page of a folder of masks, as `segment view` and `segment predict` write it."""
 
-import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from segment.anatomy.anatomy import Anatomy
-from segment.commands.predicted_cases import PredictedCase, checkpoint_words, organs_of
+from segment.commands.predicted_cases import PredictedCase, checkpoint_words, match_cts, organs_of
 from segment.inference.inputs.find_inputs import Input
-from segment.inference.outputs.names import ct_path, masks_in, report_path
+from segment.inference.outputs.names import masks_in, report_path
 from segment.inference.outputs.report import read_confidences, read_report
 from segment.io.label_codes import Codes
+from segment.io.quiet import quiet
 from segment.view.page.prediction import PredictionPage
 
 # What the page at the end of a prediction may hold, so that it takes a minute at most; `segment view` may make larger.
@@ -101,22 +100,6 @@ def write_page_of_inputs(
         series: As in `segment predict`.
     """
     sources = {item.name: item for item in inputs if not item.clash}
-    cases = []
-    for name, mask in masks_in(output).items():
-        straightened = ct_path(output, name)
-        ct = straightened if straightened.exists() else sources.get(name)
-        if ct is not None:
-            cases.append(PredictedCase(name, mask, report_path(output, name), ct, None))
-    with _quiet():  # the CTs were read before
+    cases, _ = match_cts(output, sources, None)
+    with quiet():  # the CTs were read before
         write_prediction_page(path, output, cases, anatomy, Limits(_MAX_MB, _MAX_SCANS), series=series)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Turn off warnings."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(before)

@@ -1,8 +1,6 @@
 """Inspect many cases in several processes. A bad case does not affect the others."""
 
-import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -17,6 +15,7 @@ from segment.datasets.cases import Case
 from segment.doctor.finding import Finding, failure
 from segment.doctor.inspect_case import inspect
 from segment.doctor.thumbnail import render_thumbnail
+from segment.io.quiet import quiet
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class Inspection(Dataset[CaseSummary]):
     def __getitem__(self, index: int) -> CaseSummary:
         case = self.cases[index]
         try:
-            with _quiet():
+            with quiet():
                 inspected = inspect(case, self.organs, self.anatomy)
         except Exception as error:  # any bug in a check; the other cases must still be inspected
             return CaseSummary((failure(case.id, "failed", "the inspection failed", error),))
@@ -107,14 +106,3 @@ def _in_order(inspection: Inspection, start: int, num_workers: int) -> Iterable[
     results = iter(loader)  # starts the workers before the progress bar starts a thread
     count = len(inspection) - start
     return track(results, "inspecting", count, transient=True, console=Console(stderr=True))
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Turn off warnings of the readers, which are reported as findings."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(before)

@@ -29,9 +29,10 @@ class Calibration:
         checkpoint: SHA-256 of the checkpoint whose masks it was fitted to.
         features: Names of the features, in the order of the trees.
         missing: What replaces NaN.
-        models: Trees for the Dice and for the two ends of its interval; see `MODELS`.
+        score: Trees for the score of an organ, which rises with its Dice.
+        curve: (K,4) knots from a score to the Dice and the ends of its interval; see `fit_curve`.
+        alone: For some features, trees and curve from this feature alone, to compare with; see the report card.
         red_below: Organs with a lower predicted Dice are red.
-        alone: For some features, trees for the Dice from this feature alone, to compare with; see the report card.
         usual: For features of the CT, the range in nearly all sound cases.
         made_from: What it was fitted to, in words and numbers.
     """

@@ -10,8 +10,8 @@ from segment.errors import UserError
 from segment.io.json_file import read_json
 from segment.metrics.definitions import METRICS
 from segment.view.page.document import write_page
+from segment.view.page.run_folder import finite
 from segment.view.page.scan import Blobs
-from segment.view.page.sweep_folder import finite
 
 COMPARISON = "comparison.json"
 _TITLE = "Comparison of runs"

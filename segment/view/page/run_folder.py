@@ -27,9 +27,9 @@ def read_curves(folder: Path) -> dict[str, Curve]:
         return curves
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            step = _number(row.get("step"))
+            step = finite(row.get("step"))
             for column, text in row.items():
-                value = _number(text)
+                value = finite(text)
                 if column not in ("step", "epoch") and step is not None and value is not None:
                     curves.setdefault(column, []).append((step, value))
     return {column: _thinned(points) for column, points in curves.items()}
@@ -73,7 +73,7 @@ def read_confusion(folder: Path) -> dict[str, Any] | None:
             with path.open(encoding="utf-8", newline="") as file:
                 rows = list(csv.DictReader(file))
             classes = list(dict.fromkeys(row["reference"] for row in rows))
-            shares = {(row["reference"], row["predicted"]): _number(row["share"]) for row in rows}
+            shares = {(row["reference"], row["predicted"]): finite(row["share"]) for row in rows}
             return {"classes": classes, "shares": [[shares.get((a, b)) for b in classes] for a in classes]}
     return None
 
@@ -172,7 +172,8 @@ def _words(value: object) -> str:
     return " ".join(map(str, value)) if isinstance(value, Sequence) and not isinstance(value, str) else str(value)
 
 
-def _number(text: str | None) -> float | None:
+def finite(text: str | None) -> float | None:
+    """The number that a cell holds; None if it holds none, or no finite one."""
     try:
         value = float(text or "nan")
     except ValueError:

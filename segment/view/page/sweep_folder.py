@@ -1,7 +1,6 @@
 """Reads the trials of a search (`segment sweep`) for its page."""
 
 import csv
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,7 @@ import yaml
 
 from segment.configuration.values import flatten
 from segment.errors import UserError
-from segment.view.page.run_folder import read_config
+from segment.view.page.run_folder import finite, read_config
 
 TRIALS = "trials.csv"
 SEARCH = "wandb_sweep.yaml"  # written when a search starts, before its first trial ends
@@ -127,15 +126,6 @@ def parsed(cells: Sequence[str]) -> list[float | str | None]:
     if all(number is not None or not cell for number, cell in zip(numbers, cells, strict=True)):
         return list(numbers)
     return [cell or None for cell in cells]
-
-
-def finite(text: str | None) -> float | None:
-    """The number that a cell holds; None if it holds none, or no finite one."""
-    try:
-        value = float(text or "nan")
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
