@@ -4,7 +4,7 @@ ENV := $(or $(VIRTUAL_ENV),$(CONDA_PREFIX),$(CURDIR)/.venv)
 BIN := $(ENV)/bin
 export PATH := $(BIN):$(PATH)
 
-.PHONY: demo test lint install starter confidence clean
+.PHONY: demo test lint docs install starter confidence clean
 
 demo: install  ## train, evaluate and predict a real CT, in minutes
 	python -m segment.commands.demo
@@ -15,6 +15,10 @@ test: install  ## the whole test suite
 
 lint: install  ## formatting, lint rules, types
 	pre-commit run --all-files
+
+docs: install  ## build the documentation site; a warning is an error
+	NO_MKDOCS_2_WARNING=1 python -m mkdocs build
+	@echo "open build/site/index.html"
 
 install: $(ENV)/.segment-installed
 

@@ -43,7 +43,7 @@ def main() -> None:
         for column, tile in enumerate(tiles):
             sheet.paste(tile, (TILE * column, TILE * row))
         ImageDraw.Draw(sheet).text((6, TILE * row + 4), title, fill=255)
-    sheet.save(args.output, quality=88)
+    sheet.save(args.output, quality=82, optimize=True)
 
 
 def _cases(seed: int) -> dict[str, list[SyntheticCase]]:

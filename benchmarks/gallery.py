@@ -1,0 +1,88 @@
+"""The pictures of the documentation, from folders that `segment` wrote: each at most 300 kB.
+
+    segment predict input=<CT of data=lidc> output=masks
+    segment train hydra.run.dir=run
+    segment sweep sweep=smoke trials=6 hydra.run.dir=search
+    segment train -m experiment=smoke trainer.max_epochs=6 seed=0,1 optimizer.lr=1e-2,1e-3 hydra.sweep.dir=grid
+    segment compare grid output=comparison
+    segment doctor data=phantom_small hydra.run.dir=data_set
+    python benchmarks/gallery.py docs/images masks run search comparison data_set
+
+Each folder becomes `<its name>.jpg`, a screenshot of its page in a headless Chromium; one of predictions also becomes
+`overlay.jpg` and `video.jpg`, a run also `curves.jpg`. Only CTs that may be published belong here: synthetic ones, and
+that of LIDC-IDRI (CC BY 3.0).
+"""
+
+import argparse
+import io
+import shutil
+from pathlib import Path
+
+import imageio.v3 as iio
+from PIL import Image
+from playwright.sync_api import Browser, sync_playwright
+
+WINDOW = {"width": 1400, "height": 1500}  # of the browser, in pixels
+WIDTH = 1200  # of a picture, in pixels
+MAX_BYTES = 300_000
+VIDEO_SHARE = 0.61  # of a video, where its frame is taken: the organs have begun to turn
+
+
+def main() -> None:
+    """Write the pictures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("folders", type=Path, nargs="+")
+    args = parser.parse_args()
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        parser.error("there is no chromium; apt-get install chromium")
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        for folder in args.folders:
+            _save(_screenshot(browser, folder / "index.html"), args.output / f"{folder.resolve().name}.jpg")
+    for folder in args.folders:
+        _save_pictures(folder, args.output)
+
+
+def _screenshot(browser: Browser, page: Path) -> Image.Image:
+    """The top of a page once it is ready."""
+    tab = browser.new_page(viewport=WINDOW, color_scheme="light")
+    tab.goto(page.resolve().as_uri())
+    tab.wait_for_selector("html[data-ready]", timeout=60_000)
+    height = min(WINDOW["height"], tab.evaluate("document.body.scrollHeight"))
+    return Image.open(io.BytesIO(tab.screenshot(clip={"x": 0, "y": 0, "width": WINDOW["width"], "height": height})))
+
+
+def _save_pictures(folder: Path, output: Path) -> None:
+    """Save what a folder holds beside its page."""
+    for pattern, name in (("*_overlay.png", "overlay"), ("curves.png", "curves")):
+        for path in sorted(folder.glob(pattern))[:1]:
+            _save(Image.open(path), output / f"{name}.jpg")
+    for path in sorted(folder.glob("*_organs.mp4"))[:1]:
+        frames = iio.imread(path)
+        _save(Image.fromarray(frames[round(VIDEO_SHARE * len(frames))]), output / "video.jpg")
+
+
+def _save(image: Image.Image, path: Path) -> None:
+    """Save as JPEG, no wider than `WIDTH`, in the best quality that keeps it below `MAX_BYTES`.
+
+    Raises:
+        ValueError: When even the lowest quality is larger.
+    """
+    image = image.convert("RGB")
+    if image.width > WIDTH:
+        image = image.resize((WIDTH, round(image.height * WIDTH / image.width)), Image.Resampling.LANCZOS)
+    for quality in range(90, 39, -5):
+        file = io.BytesIO()
+        image.save(file, "JPEG", quality=quality, optimize=True)
+        if file.tell() <= MAX_BYTES:
+            path.write_bytes(file.getvalue())
+            print(f"{path}: {image.width}x{image.height}, {file.tell() // 1000} kB, quality {quality}")
+            return
+    msg = f"{path} has more than {MAX_BYTES} bytes; make it smaller"
+    raise ValueError(msg)
+
+
+if __name__ == "__main__":
+    main()
