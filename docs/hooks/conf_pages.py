@@ -121,8 +121,9 @@ def _escaped(code: str) -> str:
 
 
 def as_markdown(comment: str) -> str:
-    """A comment of a YAML file as Markdown: what Markdown would take for markup or HTML stays what it is."""
+    """A comment of a YAML file as Markdown: what would be markup or HTML stays text, and `docs/…` becomes a link."""
     outside = re.split(r"(`[^`]*`)", comment)
     for index in range(0, len(outside), 2):
         outside[index] = re.sub(r"([*_\[\]])", r"\\\1", outside[index].replace("&", "&amp;").replace("<", "&lt;"))
+        outside[index] = re.sub(r"docs/(\w+\.md)", r"[\1](../\1)", outside[index])
     return _escaped("".join(outside))

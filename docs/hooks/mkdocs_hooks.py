@@ -13,7 +13,8 @@ from quoted_tables import replace_marks
 import segment
 
 PUBLIC = sorted((name for name in segment.__all__ if not name.startswith("_")), key=str.swapcase)  # functions first
-FILE_LINK = re.compile(r"\[(\w+\.md)\]\((?=\1)")  # `[predict.md](predict.md#reports)`, which reads well on a code host
+# A link such as `[predict.md](predict.md#reports)`, which reads well on a code host.
+FILE_LINK = re.compile(r"\[(\w+\.md)\]\((?=(?:\.\./)?\1)")
 GENERATED = "Options by file"  # the empty section of the navigation that gets the pages of the configuration
 
 

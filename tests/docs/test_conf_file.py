@@ -72,6 +72,10 @@ def test_markup_in_a_comment_is_text():
     assert as_markdown("<run>/*.json, `a<b|c`") == "&lt;run>/\\*.json, `a<b\\|c`"
 
 
+def test_a_page_that_a_comment_names_is_a_link():
+    assert as_markdown("see docs/view.md.") == "see [view.md](../view.md)."
+
+
 def test_classes_of_this_package_are_listed(folder):
     assert targets(folder) == ["segment.data.augment.RandomBlur"]
 

@@ -79,7 +79,7 @@ def test_without_a_source_one_sentence_says_what_to_fill_in(run, monkeypatch, tm
 
 
 @pytest.mark.slow
-def test_it_runs_to_the_film_and_goes_on_when_run_again(tmp_path, run, monkeypatch):
+def test_it_runs_to_the_end_and_resumes_when_run_again(tmp_path, run, monkeypatch):
     monkeypatch.setenv("SEGMENT_NOTEBOOK_OVERRIDES", SMALL)
     done = cells()
     run(done)
