@@ -16,7 +16,7 @@ from nbformat import NotebookNode
 
 NOTEBOOK = Path(__file__).parent / "colab.ipynb"
 MAX_BYTES = 300_000
-TERMINAL_CODES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")  # colours
+TERMINAL_CODES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|\r(?=\n)")  # colours, ends of lines
 
 
 def main() -> None:
@@ -44,6 +44,8 @@ def _shortened(output: NotebookNode) -> NotebookNode:
         return nbformat.v4.new_output("display_data", data={"text/plain": sentence})
     if output.output_type == "stream":
         output.text = TERMINAL_CODES.sub("", output.text)
+    elif "text/plain" in output.get("data", {}):
+        output.data["text/plain"] = TERMINAL_CODES.sub("", output.data["text/plain"])
     return output
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 from conf_file import ConfFile, Option, read_conf_file
@@ -15,6 +16,7 @@ SHOWN_AS_YAML = ("experiment", "sweep", "preprocess", "hydra/job_logging")
 OF_US = re.compile(r"segment\.[\w.]+")
 
 
+@cache
 def pages(conf: Path) -> dict[str, tuple[str, str]]:
     """Title and Markdown of every page, by its path below `docs/`; the commands first."""
     groups = sorted({path.parent.relative_to(conf).as_posix() for path in conf.rglob("*/*.yaml")})

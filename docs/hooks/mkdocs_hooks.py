@@ -6,6 +6,7 @@ from typing import Any
 
 import conf_pages
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from quoted_tables import replace_marks
@@ -20,8 +21,11 @@ GENERATED = "Options by file"  # the empty section of the navigation that gets t
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Add the pages of the configuration to the navigation."""
-    entries = [{title: path} for path, (title, _) in conf_pages.pages(_root(config) / "conf").items()]
-    _section(config.nav or [], GENERATED).extend(entries)
+    section = _section(config.nav or [], GENERATED)
+    if section is None:
+        msg = f"mkdocs.yml has no section {GENERATED!r} for the pages of the configuration; add it to nav"
+        raise PluginError(msg)
+    section += [{title: path} for path, (title, _) in conf_pages.pages(_root(config) / "conf").items()]
     return config
 
 
@@ -51,22 +55,16 @@ def _root(config: MkDocsConfig) -> Path:
     return Path(config.docs_dir).parent
 
 
-def _section(nav: list[Any], title: str) -> list[Any]:
-    """The list of a section of the navigation, at any depth.
-
-    Raises:
-        KeyError: When there is no such section.
-    """
+def _section(nav: list[Any], title: str) -> list[Any] | None:
+    """The list of a section of the navigation, at any depth; None if there is no such section."""
     for entry in nav:
         for name, children in entry.items() if isinstance(entry, dict) else ():
-            if name == title:
-                return children if isinstance(children, list) else []
-            if isinstance(children, list):
-                try:
-                    return _section(children, title)
-                except KeyError:
-                    continue
-    raise KeyError(title)
+            if not isinstance(children, list):
+                continue
+            found = children if name == title else _section(children, title)
+            if found is not None:
+                return found
+    return None
 
 
 def _api() -> str:
