@@ -1,12 +1,13 @@
 """The pictures of the documentation, from folders that `segment` wrote: each at most 300 kB.
 
     segment predict input=<CT of data=lidc> output=masks
-    segment train hydra.run.dir=run
+    segment train hydra.run.dir=train
     segment sweep sweep=smoke trials=6 hydra.run.dir=search
-    segment train -m experiment=smoke trainer.max_epochs=6 seed=0,1 optimizer.lr=1e-2,1e-3 hydra.sweep.dir=grid
+    segment train -m experiment=smoke trainer.max_epochs=6 data.patches_per_epoch=16 seed=0,1 optimizer.lr=1e-2,1e-3 \\
+        hydra.sweep.dir=grid
     segment compare grid output=comparison
     segment doctor data=phantom_small hydra.run.dir=data_set
-    python benchmarks/gallery.py docs/images masks run search comparison data_set
+    python benchmarks/gallery.py docs/images masks train search comparison data_set
 
 Each folder becomes `<its name>.jpg`, a screenshot of its page in a headless Chromium; one of predictions also becomes
 `overlay.jpg` and `video.jpg`, a run also `curves.jpg`. Only CTs that may be published belong here: synthetic ones, and
