@@ -114,8 +114,8 @@ def _row(option: Option) -> str:
 
 
 def _class(target: str) -> str:
-    """The name of a class; one of this package is a link to its reference."""
-    return f"[`{target}`][{target}]" if OF_US.match(target) else f"`{target}`"
+    """The dotted name of a class; one of this package is its short name, as a link to its reference."""
+    return f"[`{target.rpartition('.')[2]}`][{target}]" if OF_US.match(target) else f"`{target}`"
 
 
 def _escaped(code: str) -> str:

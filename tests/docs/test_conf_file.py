@@ -84,7 +84,7 @@ def test_pages_hold_the_comments_and_link_to_the_classes():
     written = pages(Path(config_dir()))
     trainer = written["configuration/trainer.md"][1]
     assert '| <a id="trainer.devices"></a>`trainer.devices` | `1` |' in trainer
-    assert "[`segment.model.vnet.VNet`][segment.model.vnet.VNet]" in written["configuration/model-net.md"][1]
+    assert "[`VNet`][segment.model.vnet.VNet]" in written["configuration/model-net.md"][1]
     commands = written["configuration/commands.md"][1]
     assert "[`logger=csv,wandb`](logger.md)" in commands
     assert "before the first epoch, try every step once" in commands
