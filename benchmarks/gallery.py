@@ -3,8 +3,8 @@
     segment predict input=<CT of data=lidc> output=masks
     segment train hydra.run.dir=train
     segment sweep sweep=smoke trials=6 hydra.run.dir=search
-    segment train -m experiment=smoke trainer.max_epochs=6 data.patches_per_epoch=16 seed=0,1 optimizer.lr=1e-2,1e-3 \\
-        hydra.sweep.dir=grid
+    segment train -m experiment=smoke trainer.max_epochs=6 data.patches_per_epoch=16 optimizer.lr=1e-2,1e-3 seed=0,1
+    mv outputs/smoke/sweeps/* grid
     segment compare grid output=comparison
     segment doctor data=phantom_small hydra.run.dir=data_set
     python benchmarks/gallery.py docs/images masks train search comparison data_set
