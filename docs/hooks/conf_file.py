@@ -161,5 +161,5 @@ def _default(node: yaml.Node) -> str:
         return str(node.value) if node.value else '""'
     plain = yaml.safe_load(yaml.serialize(node))
     text = yaml.safe_dump(plain, default_flow_style=True, sort_keys=False, width=10**6, allow_unicode=True).strip()
-    text = text.replace("'", "")
+    text = text.replace("'", "")  # which only YAML needs, e.g. around ${organs}
     return text if len(text) <= LONGEST_DEFAULT else f"{text[:LONGEST_DEFAULT].rpartition(',')[0]}, … ({len(plain)})"
