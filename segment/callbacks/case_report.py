@@ -89,5 +89,14 @@ class CaseReport(pl.Callback):
                 )
         if self.video:
             with failsafe.warn_on_error(f"organs.mp4 of {labelled.id}"):
-                write_video(folder / "organs.mp4", ct, mask, affine, self.organs)
+                write_video(
+                    folder / "organs.mp4",
+                    ct,
+                    mask,
+                    affine,
+                    self.organs,
+                    reference=labelled.reference,
+                    annotated=labelled.annotated,
+                    title=labelled.id,
+                )
         append_case(self.folder / "cases.csv", labelled.id, scores)

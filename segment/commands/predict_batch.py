@@ -163,7 +163,7 @@ class Batch:
         with failsafe.warn_on_error(picture.name):
             write_overlay(picture, scan.data, mask, scan.affine, self.trained.organs, title=item.name)
         with failsafe.warn_on_error(video.name):
-            write_video(video, scan.data, mask, scan.affine, self.trained.organs)
+            write_video(video, scan.data, mask, scan.affine, self.trained.organs, title=item.name)
 
     def _new_mask(self, scan: Scan) -> tuple[np.ndarray, str, Judge]:
         """The mask of a CT, how much of the CT was searched, to print, and what the mask is judged by."""

@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from segment.files import atomic_write
 from segment.view.colors import Color, organ_colors
+from segment.view.overlap import OrganOverlap
 from segment.view.panel import MIN_HEIGHT, PLANES, add_letters, plot_plane
 from segment.view.scene import Scene, make_scene
 
@@ -71,8 +72,7 @@ def write_overlay(
     _add_header(figure, title, has_reference=reference is not None)
     top = figure.get_figheight() - _HEADER
     for index, (center, height) in enumerate(zip(centers, heights, strict=True), start=1):
-        is_annotated = annotated is None or annotated[index]
-        _add_caption(figure, top, _caption(scene, organs[index - 1], index, is_annotated), colors[index - 1])
+        _add_caption(figure, top, _caption(scene, organs[index - 1], index, annotated), colors[index - 1])
         if center is not None:
             _add_row(figure, top - _CAPTION, inches, scene, index, center, colors)
         top -= height
@@ -150,25 +150,20 @@ def _add_caption(figure: Figure, top: float, caption: str, color: Color) -> None
     text.set_parse_math(False)
 
 
-def _caption(scene: Scene, organ: str, index: int, is_annotated: bool) -> str:
+def _caption(scene: Scene, organ: str, index: int, annotated: Sequence[bool] | None) -> str:
     """Name, volumes and Dice; no Dice if the reference does not cover the organ."""
-    name = organ.replace("_", " ")
-    pred = scene.pred == index
-    pred_ml = np.count_nonzero(pred) * scene.voxel_ml
+    name, shown = organ.replace("_", " "), OrganOverlap.of(scene, index, annotated)
     if scene.reference is None:
-        return f"{name}    {pred_ml:.1f} mL" if pred_ml else f"{name}    not found by the prediction"
-    if not is_annotated:
-        return f"{name}    prediction {pred_ml:.1f} mL    not annotated"
-    reference = scene.reference == index
-    reference_ml = np.count_nonzero(reference) * scene.voxel_ml
-    if not pred_ml and not reference_ml:
+        return f"{name}    {shown.pred_ml:.1f} mL" if shown.pred_ml else f"{name}    not found by the prediction"
+    if shown.reference_ml is None:
+        return f"{name}    prediction {shown.pred_ml:.1f} mL    not annotated"
+    if shown.dice is None:
         return f"{name}    absent from prediction and reference"
-    # Dice of the whole case: twice the shared volume over the sum of both; 0 if the organ is absent from one.
-    dice = 2 * np.count_nonzero(pred & reference) * scene.voxel_ml / (pred_ml + reference_ml)
-    text = f"{name}    prediction {pred_ml:.1f} mL    reference {reference_ml:.1f} mL    Dice {dice:.3f}"
-    if not reference_ml:
+    volumes = f"prediction {shown.pred_ml:.1f} mL    reference {shown.reference_ml:.1f} mL"
+    text = f"{name}    {volumes}    Dice {shown.dice:.3f}"
+    if not shown.reference_ml:
         return f"{text}    absent from the reference"
-    if not pred_ml:
+    if not shown.pred_ml:
         return f"{text}    absent from the prediction"
     return text
 

@@ -42,6 +42,15 @@ class Scene:
         """Volume of a voxel; correct for sheared grids, too."""
         return float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000
 
+    def cut_by(self, index: int) -> list[str]:
+        """Ends of the scan that an organ touches: left, right, front, back, upper or lower; empty if it is absent."""
+        ends = []
+        for axis, names in enumerate((("right", "left"), ("front", "back"), ("upper", "lower"))):
+            for name, end in zip(names, (0, -1), strict=True):
+                if (plane(self.pred, axis, end) == index).any():
+                    ends.append(name)
+        return ends
+
     def position_mm(self, axis: int, index: int) -> float:
         """RAS coordinate of the centre of a plane, along the body axis nearest to `axis`."""
         voxel = (np.array(self.ct.shape) - 1) / 2

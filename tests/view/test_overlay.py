@@ -105,8 +105,8 @@ def test_an_organ_that_is_not_annotated_has_no_dice():
     mask = np.zeros((6, 6, 6), np.uint8)
     mask[2:4, 2:4, 2:4] = 1
     scene = make_scene(mask.astype(np.int16), mask, np.zeros_like(mask), np.eye(4), ["spleen"], (-160, 240))
-    assert _caption(scene, "spleen", 1, is_annotated=False) == "spleen    prediction 0.0 mL    not annotated"
-    assert "Dice 0.000    absent from the reference" in _caption(scene, "spleen", 1, is_annotated=True)
+    assert _caption(scene, "spleen", 1, [True, False]) == "spleen    prediction 0.0 mL    not annotated"
+    assert "Dice 0.000    absent from the reference" in _caption(scene, "spleen", 1, None)
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ async function showCase(place, data, one) {
   if (!one.scan) return;
   place.shown = one;
   try {
-    const viewer = await Viewer.open(one.scan, one.turntable, data.organs);
+    const viewer = await Viewer.open(one, data.organs);
     if (place.shown !== one) return; // another case was chosen meanwhile
     place.viewer = viewer;
     status.replaceWith(viewer.element, notes);
@@ -84,7 +84,8 @@ function rangeBar(row) {
 }
 
 function heading(data) {
-  return element('header', {}, element('h1', {}, name(data.title)), element('p', { class: 'faint' }, data.subtitle));
+  const sweep = data.sweep && element('p', {}, 'Part of the sweep ', element('a', { href: data.sweep.path }, name(data.sweep.name)));
+  return element('header', {}, element('h1', {}, name(data.title)), element('p', { class: 'faint' }, data.subtitle), sweep);
 }
 
 function notesOf(notes) {

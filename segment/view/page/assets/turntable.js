@@ -9,7 +9,7 @@ class Turntable {
       type: 'range', min: 0, max: entry.frames - 1, value: 0, 'aria-label': 'turn the organs',
       oninput: () => this.turnTo(Number(this.slider.value)),
     });
-    const caption = '3D, all organs of the prediction: drag to turn';
+    const caption = '3D, the organs of the prediction: drag to turn';
     const frame = element('div', { class: 'frame paper' }, this.canvas);
     this.element = element('figure', { class: 'plane turntable' }, element('figcaption', {}, caption), frame, this.slider);
     this.sheet = new Image();
