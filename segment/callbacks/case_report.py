@@ -17,13 +17,13 @@ from segment.view.video import write_video
 
 
 class CaseReport(pl.Callback):
-    """Write `cases.csv` and, in `cases/<source>-<case>/`, `overlay.png` and `organs.mp4`, after each test case.
+    """Write `cases.csv` and the pictures of a case, in `cases/<source>-<case>/`, after each test case.
 
     Args:
         folder: The run folder.
         organs: Class i is organs[i-1].
         overlay: Whether to write `overlay.png`.
-        video: Whether to write `organs.mp4`, which takes several seconds a case.
+        video: Whether to write `organs.mp4` and `turntable.gif`, which takes up to half a minute a case.
     """
 
     def __init__(self, folder: str | Path, organs: Sequence[str], overlay: bool, video: bool) -> None:
@@ -98,5 +98,6 @@ class CaseReport(pl.Callback):
                     reference=labelled.reference,
                     annotated=labelled.annotated,
                     title=labelled.id,
+                    turntable=folder / "turntable.gif",
                 )
         append_case(self.folder / "cases.csv", labelled.id, scores)

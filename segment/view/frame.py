@@ -43,7 +43,7 @@ class Frame:
         room = 2 * PANEL - 4 * _PAD - self._small.getlength(note)
         draw.text((_PAD, _TITLE // 2), self._shortened(title, room), font=self._large, fill=_INK, anchor="lm")
         caption = "prediction in 3D, seen from the front; it turns at the end"
-        draw.text((PANEL + _PAD, _TITLE + _CAPTION // 2), caption, font=self._small, fill=_FAINT, anchor="lm")
+        draw.text((PANEL + _PAD, _TITLE + _CAPTION // 2), caption, font=self._small, fill=_INK, anchor="lm")
         for text, (left, row), color in zip(legend, positions, colors, strict=True):
             middle = _HEADER + PANEL + _PAD + row * _ROW + _ROW // 2
             swatch = (int(255 * color[0]), int(255 * color[1]), int(255 * color[2]))
@@ -105,6 +105,11 @@ class Frame:
         background = right.astype(np.uint16) * (255 - organs[..., 3:].astype(np.uint16)) // 255
         right[:] = background + organs[..., :3]
         return frame
+
+    @staticmethod
+    def organs_of(frame: np.ndarray) -> np.ndarray:
+        """The right panel of a frame in half its size, RGB (PANEL // 2, PANEL // 2, 3)."""
+        return np.asarray(Image.fromarray(frame[_HEADER : _HEADER + PANEL, PANEL:]).reduce(2))
 
     def _add_letters(self, draw: ImageDraw.ImageDraw) -> None:
         """Letters of the body's sides at the borders of the slice."""

@@ -14,6 +14,7 @@ from segment.view.panel import position
 from segment.view.renderer import Renderer
 from segment.view.scene import Scene, make_scene, plane
 from segment.view.surface import build_surface
+from segment.view.turntable_gif import write_gif
 
 _SLICES_SHARE = 0.6  # share of the video during which the organs grow; then they turn
 _CONTOUR = 2  # pixels; the video's colour subsampling would blur a single one
@@ -30,6 +31,7 @@ def write_video(
     reference: np.ndarray | None = None,
     annotated: Sequence[bool] | None = None,
     title: str = "",
+    turntable: Path | None = None,
     window_hu: tuple[float, float] = (-160, 240),
     fps: int = 12,
     seconds: float = 14.0,
@@ -49,6 +51,7 @@ def write_video(
         reference: (I,J,K) class indices; its contours are white and dashed.
         annotated: Whether the reference covers each class, background first; None: all.
         title: Text at the top, e.g. the case's id.
+        turntable: Where to write the turning organs as a GIF of 320 pixels; without organs, none is written.
         window_hu: The HU shown as black and as white; the default is a common window for abdominal soft tissue.
         fps: Frames per second.
         seconds: Duration. A scan with few slices shows each of them longer; in one with many, some are left out at
@@ -68,7 +71,10 @@ def write_video(
     frame = Frame(title, _note(scene, shown), _legend(scene, organs, shown), colors)
     surface = build_surface(scene.pred, scene.spacing_mm, len(organs), points_across=0.4 * PANEL)
     renderer = None if surface is None else Renderer(surface, colors, PANEL, translucent=surface.largest)
-    encode(path, _frames(scene, renderer, colors, frame, slices, rotations), frame.size, fps)
+    turns: list[np.ndarray] = []
+    encode(path, _frames(scene, renderer, colors, frame, slices, rotations, turns), frame.size, fps)
+    if turntable is not None and turns:
+        write_gif(turntable, turns)
 
 
 def _note(scene: Scene, shown: Sequence[OrganOverlap]) -> str:
@@ -102,9 +108,15 @@ def _volume(milliliters: float) -> str:
 
 
 def _frames(
-    scene: Scene, renderer: Renderer | None, colors: Sequence[Color], frame: Frame, slices: int, rotations: int
+    scene: Scene,
+    renderer: Renderer | None,
+    colors: Sequence[Color],
+    frame: Frame,
+    slices: int,
+    rotations: int,
+    turns: list[np.ndarray],
 ) -> Iterator[np.ndarray]:
-    """All frames in order."""
+    """All frames in order; every second view of the turning organs is appended to `turns`."""
     depth = scene.ct.shape[2]
     for index in np.linspace(depth - 1, 0, slices).round().astype(int).tolist():
         caption, picture = _slice_caption(scene, index), slice_picture(scene, index, colors)
@@ -119,7 +131,10 @@ def _frames(
     for step, index in enumerate(back, start=1):
         caption, picture = _slice_caption(scene, index), slice_picture(scene, index, colors)
         angle = 2 * np.pi * step / rotations
-        yield frame.compose(caption, picture, renderer.render_rotated(angle), renderer=renderer, angle=angle)
+        page = frame.compose(caption, picture, renderer.render_rotated(angle), renderer=renderer, angle=angle)
+        if step % 2:
+            turns.append(frame.organs_of(page))
+        yield page
 
 
 def _slice_caption(scene: Scene, index: int) -> str:
@@ -152,8 +167,8 @@ def _resized(mask: np.ndarray, index: int, size: tuple[int, int]) -> np.ndarray:
 
 def _dashes(edges: np.ndarray) -> np.ndarray:
     """Where the borders of a mask (rows, columns) have a dash: bands across the picture take turns."""
-    rows, columns = np.indices(edges.shape, sparse=True)
-    return (edges > 0) & ((rows + columns) // _DASH % 2 == 0)
+    bands = np.add.outer(*map(np.arange, edges.shape)) // _DASH
+    return np.asarray((edges > 0) & (bands % 2 == 0))
 
 
 def _edges(mask: np.ndarray, width: int) -> np.ndarray:

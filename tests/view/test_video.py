@@ -4,6 +4,7 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 import pytest
+from PIL import Image
 
 from segment.view import encode as encoding
 from segment.view.colors import organ_colors
@@ -234,3 +235,18 @@ def test_titles_are_one_line_that_fits():
         shown = frame._shortened(title, 500)
         assert frame._large.getlength(shown) <= 500
         assert "\n" not in shown
+
+
+def test_the_turning_organs_are_a_small_animation_as_well(tmp_path, stored):
+    ct, mask, affine = stored("RAS")
+    gif = tmp_path / "turntable.gif"
+    write_video(tmp_path / "a.mp4", ct, mask, affine, ORGANS, fps=10, seconds=2.0, turntable=gif)
+    with Image.open(gif) as animation:
+        assert (animation.size, animation.n_frames, animation.info["loop"]) == ((PANEL // 2, PANEL // 2), 4, 0)
+        first = np.asarray(animation.convert("RGB")).astype(int)
+        animation.seek(2)
+        assert np.abs(np.asarray(animation.convert("RGB")) - first).max() > 60
+    assert gif.stat().st_size < 200_000
+    gif.unlink()
+    write_video(tmp_path / "a.mp4", ct, mask * 0, affine, ORGANS, fps=10, seconds=1.0, turntable=gif)
+    assert not gif.exists()

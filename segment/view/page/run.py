@@ -154,7 +154,11 @@ def _pictures(folder: Path, page: Path, case: str, blobs: Blobs | None) -> dict[
     place = folder / "cases" / case.replace("/", "-")
     below = place.resolve().is_relative_to(page.resolve().parent)
     files = {}
-    for label, path in (("overlay", place / "overlay.png"), ("video", place / "organs.mp4")):
+    for label, path in (
+        ("overlay", place / "overlay.png"),
+        ("video", place / "organs.mp4"),
+        ("turntable", place / "turntable.gif"),
+    ):
         if below and path.exists():
             files[label] = quote(path.resolve().relative_to(page.resolve().parent).as_posix())
     result: dict[str, Any] = {"files": files, "picture": None, "no_picture": "The run has no picture of this case."}
