@@ -25,15 +25,19 @@ class Frame:
     Args:
         title: Text at the top; shortened if it is too long.
         note: Text on the right of the title.
+        sides: Letters of the body's sides at the left, right, top and bottom border of a slice.
         legend: One entry per organ.
         colors: One per organ.
     """
 
-    def __init__(self, title: str, note: str, legend: Sequence[str], colors: Sequence[Color]) -> None:
+    def __init__(
+        self, title: str, note: str, sides: Sequence[str], legend: Sequence[str], colors: Sequence[Color]
+    ) -> None:
         # The font of matplotlib includes Greek and Cyrillic and is installed on every machine.
         font = Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
         self._small = ImageFont.truetype(str(font), 16)
         self._large = ImageFont.truetype(str(font), 22)
+        self._sides = sides
         positions, rows = self._legend_positions(legend)
         height = _HEADER + PANEL + rows * _ROW + 2 * _PAD
         self.size = 2 * PANEL, height + height % 2  # yuv420p requires even sizes
@@ -114,13 +118,13 @@ class Frame:
     def _add_letters(self, draw: ImageDraw.ImageDraw) -> None:
         """Letters of the body's sides at the borders of the slice."""
         middle, bottom = PANEL // 2, _HEADER + PANEL
-        letters = (
-            ("R", (8, _HEADER + middle), "lm"),
-            ("L", (PANEL - 8, _HEADER + middle), "rm"),
-            ("A", (middle, _HEADER + 6), "mt"),
-            ("P", (middle, bottom - 6), "mb"),
+        borders = (
+            ((8, _HEADER + middle), "lm"),
+            ((PANEL - 8, _HEADER + middle), "rm"),
+            ((middle, _HEADER + 6), "mt"),
+            ((middle, bottom - 6), "mb"),
         )
-        for letter, point, anchor in letters:
+        for letter, (point, anchor) in zip(self._sides, borders, strict=True):
             draw.text(point, letter, font=self._large, fill=_INK, anchor=anchor, stroke_width=2, stroke_fill=(0, 0, 0))
 
     def _add_ring(self, draw: ImageDraw.ImageDraw, renderer: Renderer, angle: float) -> None:
@@ -132,7 +136,8 @@ class Frame:
         _, bottom, _ = renderer.project((0, low, radius))
         box = (PANEL + left, _HEADER + top, PANEL + right, _HEADER + bottom)
         draw.ellipse(box, outline=_RING_COLOR, width=2)
-        for letter, x, z in (("R", -radius, 0.0), ("L", radius, 0.0), ("A", 0.0, radius), ("P", 0.0, -radius)):
+        places = ((-radius, 0.0), (radius, 0.0), (0.0, radius), (0.0, -radius))
+        for letter, (x, z) in zip(self._sides, places, strict=True):
             column, row, depth = renderer.project((x, low, z), angle)
             _, _, middle = renderer.project((0, low, 0), angle)
             nearness = 0.5 + 0.5 * (depth - middle) / radius  # letters at the back are fainter

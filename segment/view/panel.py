@@ -10,9 +10,9 @@ from segment.view.colors import Color
 from segment.view.layout import MIN_HEIGHT, Place
 from segment.view.scene import Scene, plane
 
-# Key: the axis (of L, P, I) across the plane. Value: its name, the body sides at which RAS coordinates along that axis
-# are positive and negative, and the letters at the left, right, top and bottom border.
-PLANES = {2: ("axial", "SI", "RLAP"), 1: ("coronal", "AP", "RLSI"), 0: ("sagittal", "RL", "APSI")}
+# Key: the axis (of L, P, I) across the plane. Value: its name, and the body sides at which RAS coordinates along that
+# axis are positive and negative.
+PLANES = {2: ("axial", "SI"), 1: ("coronal", "AP"), 0: ("sagittal", "RL")}
 _NARROW, _TWO_LINES = 3.0, 1.5  # inches; the caption of a narrower panel would reach its upper letter, or its end
 _ROOM = 0.5  # around an enlarged organ, as a share of its size
 _LEAST_ENLARGED_MM = 20.0  # of the height of the part that is shown
@@ -108,7 +108,8 @@ def add_scale_bar(axes: Axes) -> None:
 
 def add_letters(axes: Axes, scene: Scene, place: Place, index: int) -> None:
     """Label the body's sides and the plane's position: in the picture, or below it if it is low."""
-    name, sides, letters = PLANES[place.axis]
+    name, sides = PLANES[place.axis]
+    letters = border_letters(scene, place.axis)
     where = "enlarged" if place.is_enlarged else position(sides, scene.position_mm(place.axis, index))
     if place.height < MIN_HEIGHT:
         borders = zip(letters, ("left", "right", "top", "bottom"), strict=True)
@@ -132,6 +133,11 @@ def add_letters(axes: Axes, scene: Scene, place: Place, index: int) -> None:
             va=vertical,
             path_effects=[_OUTLINE],
         )
+
+
+def border_letters(scene: Scene, axis: int) -> list[str]:
+    """Letters of the body's sides at the left, right, top and bottom border of a plane across `axis`."""
+    return [letter for other, ends in enumerate(scene.letters) if other != axis for letter in ends]
 
 
 def _add_text(axes: Axes, x: float, y: float, words: str) -> None:

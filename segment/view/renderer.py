@@ -77,11 +77,7 @@ class Renderer:
         return self._picture(nearest, self._front_shades)
 
     def render_rotated(self, angle: float) -> np.ndarray:
-        """The complete organs after a rotation about the body's axis by `angle` radians.
-
-        Returns:
-            RGBA, uint8, (size, size, 4), with premultiplied alpha.
-        """
+        """The complete organs after a rotation about the body's axis by `angle` radians, as from `render_up_to`."""
         view = _view(angle)
         # Points that face the camera, and some beyond the outline, where normals are least accurate.
         facing = np.flatnonzero(self.surface.normals @ view[2] > -0.1)

@@ -10,7 +10,7 @@ from segment.view.colors import Color, organ_colors
 from segment.view.encode import encode
 from segment.view.frame import PANEL, Frame
 from segment.view.overlap import OrganOverlap
-from segment.view.panel import position
+from segment.view.panel import border_letters, position
 from segment.view.renderer import Renderer
 from segment.view.scene import Scene, make_scene, plane
 from segment.view.surface import build_surface
@@ -68,7 +68,7 @@ def write_video(
     scene = make_scene(ct, pred, reference, affine, organs, window_hu)
     colors = organ_colors(organs)
     shown = [OrganOverlap.of(scene, index, annotated) for index in range(1, len(organs) + 1)]
-    frame = Frame(title, _note(scene, shown), _legend(scene, organs, shown), colors)
+    frame = Frame(title, _note(scene, shown), border_letters(scene, 2), _legend(scene, organs, shown), colors)
     surface = build_surface(scene.pred, scene.spacing_mm, len(organs), points_across=0.4 * PANEL)
     renderer = None if surface is None else Renderer(surface, colors, PANEL, translucent=surface.largest)
     turns: list[np.ndarray] = []

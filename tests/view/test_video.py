@@ -12,6 +12,7 @@ from segment.view.encode import encode
 from segment.view.frame import _HEADER as HEADER
 from segment.view.frame import PANEL, Frame
 from segment.view.overlap import OrganOverlap
+from segment.view.panel import border_letters
 from segment.view.renderer import Renderer
 from segment.view.scene import make_scene
 from segment.view.surface import build_surface
@@ -231,7 +232,7 @@ def test_what_lies_behind_a_translucent_organ_is_seen_through_it():
 
 def test_titles_are_one_line_that_fits():
     for title in ("x" * 300, "a\nb\tc", "", "\u202e\u05e9\u05dc 🫁"):
-        frame = Frame(title, "note", ["liver"], COLORS[:1])
+        frame = Frame(title, "note", "RLAP", ["liver"], COLORS[:1])
         shown = frame._shortened(title, 500)
         assert frame._large.getlength(shown) <= 500
         assert "\n" not in shown
@@ -250,3 +251,13 @@ def test_the_turning_organs_are_a_small_animation_as_well(tmp_path, stored):
     gif.unlink()
     write_video(tmp_path / "a.mp4", ct, mask * 0, affine, ORGANS, fps=10, seconds=1.0, turntable=gif)
     assert not gif.exists()
+
+
+def test_an_oblique_scan_has_two_letters_at_its_sides(stored):
+    ct, mask, affine = stored("RAS")
+    angle = np.deg2rad(30)
+    turn = np.eye(4)
+    turn[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    scene = make_scene(ct, mask, None, turn @ affine, ORGANS, (-160, 240))
+    assert border_letters(scene, 2) == ["RP", "LA", "AR", "PL"]
+    assert border_letters(make_scene(ct, mask, None, affine, ORGANS, (-160, 240)), 2) == list("RLAP")

@@ -27,6 +27,7 @@ _SCRIPTS = (
     "turntable.js",
     "painter.js",
     "surfaces.js",
+    "slices.js",
     "viewer.js",
     "charts.js",
     "sortable.js",

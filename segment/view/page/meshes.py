@@ -80,8 +80,8 @@ def organ_triangles(surface: Surface, index: int, limit: int) -> tuple[np.ndarra
     while len(faces) > limit:
         # The number of triangles falls with the square of the step.
         coarser = max(coarser + 1, round(coarser * float(np.sqrt(len(faces) / limit))))
-        if 2 * coarser > min(part.shape):
-            break  # a few triangles too many are better than an organ without a shape
+        if not (part[::coarser, ::coarser, ::coarser] > INSIDE).any():
+            break  # more triangles are better than an organ that is lost between the steps
         corners, faces, _, _ = marching_cubes(part, INSIDE, step_size=coarser)
     start = [axis[piece.start] for axis, piece in zip(surface.grid, boxes[0], strict=True)]
     step = float(surface.grid[0][1] - surface.grid[0][0])

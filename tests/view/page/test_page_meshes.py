@@ -72,6 +72,16 @@ def test_noise_does_not_make_a_page_large(scene):
     assert len(faces) < 25_000
 
 
+@pytest.mark.parametrize("thickness", [1, 2, 3])
+def test_a_thin_organ_is_not_lost(thickness):
+    sheet = np.zeros((150, 150, 12), np.uint8)
+    sheet[5:145, 5:145, 5 : 5 + thickness] = 1
+    surface = build_surface(sheet, (1.0, 1.0, 1.0), 1, points_across=100)
+    points, faces = organ_triangles(surface, 0, 2000)
+    assert len(faces) > 100
+    assert np.ptp(points, axis=0)[[0, 2]] == pytest.approx([140, 140], abs=12)
+
+
 def unpacked(text, count):
     planes = np.frombuffer(zlib.decompress(base64.b64decode(text)), np.uint8).reshape(4, count)
     codes = np.ascontiguousarray(planes.T).view("<u4")[:, 0].astype(np.int64)

@@ -138,6 +138,23 @@ def test_wheel_slider_and_keys_change_slices(browser, page_file):
         assert page.locator(".position").nth(0).text_content() != before
 
 
+def test_the_worst_slices_come_first_and_a_click_shows_one(browser, tmp_path):
+    scan, mask, reference = viewed_scan()
+    reference = mask.copy()
+    reference[28:34, 16:32, 9] = 0  # 6 x 16 voxels of the liver, of 4 mm² each, in the tenth slice from below
+    reference[0:2, 0:2, 11] = 2
+    made = PredictionPage(ORGANS, anatomy(), max_mb=100)
+    made.add("ct", scan, mask, reference)
+    made.write(tmp_path / "x.html", "t", "s")
+    with chromium.opened(browser, tmp_path / "x.html") as page:
+        buttons = page.get_by_role("group", name="worst slices").get_by_role("button")
+        assert [text.split(": ")[1] for text in buttons.all_text_contents()] == ["3.8 cm², liver", "0.16 cm², spleen"]
+        buttons.nth(0).click()
+        settle(page)
+        assert "(slice 11 of 20)" in page.locator(".position").nth(0).text_content()  # from the head
+        assert buttons.nth(0).text_content().split(":")[0] in page.locator(".position").nth(0).text_content()
+
+
 def test_windows_change_the_grays(browser, page_file):
     with chromium.opened(browser, page_file) as page:
         hide_lines(page)

@@ -151,15 +151,28 @@ def test_pictures_replace_the_surfaces_when_the_graphics_card_is_lost(browser, p
         assert "The graphics card has dropped this page" in page.locator(".viewer > .faint").text_content()
 
 
+def test_a_driver_without_shaders_leaves_pictures_and_the_reason(browser, page_file):
+    broken = """WebGL2RenderingContext.prototype.getProgramParameter = () => false;
+      WebGL2RenderingContext.prototype.getProgramInfoLog = () => 'out of registers';"""
+    with chromium.opened(browser, page_file, script=broken) as page:
+        assert page.locator(".turntable").count() == 1
+        assert "does not work in this browser (out of registers)" in page.locator(".viewer > .faint").text_content()
+
+
 def test_every_case_that_is_opened_gives_its_context_back(browser, tmp_path):
     """Browsers keep 16 contexts and complain about more."""
     made = PredictionPage(ORGANS, anatomy(), max_mb=100)
     scan, mask, _ = viewed_scan()
     for name in ("first", "second"):
         made.add(name, scan, mask)
+    made.max_mb = 0
+    made.add("listed", scan, mask)
     made.write(tmp_path / "x.html", "t", "s")
     with chromium.opened(browser, tmp_path / "x.html") as page:
         for turn in range(20):
             page.get_by_role("button", name=("second", "first")[turn % 2]).click()
             page.wait_for_selector(".surfaces canvas")
+        for name in ("listed", "second", "listed", "first"):
+            page.get_by_role("button", name=name).click()
+        page.wait_for_selector(".surfaces canvas")
         assert len(columns_of(pixels(page), 0)) > 500

@@ -74,7 +74,7 @@ function programOf(gl) {
   }
   gl.linkProgram(program);
   if (!gl.getProgramParameter(program, gl.LINK_STATUS) && !gl.isContextLost()) {
-    throw new Error(`the 3D view does not work in this browser: ${gl.getProgramInfoLog(program)}`);
+    throw new Error(gl.getProgramInfoLog(program) || 'its shaders cannot be linked');
   }
   return program;
 }

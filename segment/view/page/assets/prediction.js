@@ -29,6 +29,7 @@ function caseList(data, choose) {
 
 async function showCase(place, data, one) {
   place.viewer?.close();
+  place.viewer = null;
   const status = element('p', { class: 'faint', role: 'status' }, 'Reading the scan …');
   const title = element('h2', {}, name(one.name));
   const notes = notesOf(one.notes) ?? '';
@@ -37,7 +38,10 @@ async function showCase(place, data, one) {
   place.shown = one;
   try {
     const viewer = await Viewer.open(one, data.organs);
-    if (place.shown !== one) return; // another case was chosen meanwhile
+    if (place.shown !== one) { // another case was chosen meanwhile
+      viewer.close();
+      return;
+    }
     place.viewer = viewer;
     status.replaceWith(viewer.element, notes);
     viewer.drawAll();

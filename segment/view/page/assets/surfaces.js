@@ -8,8 +8,9 @@ const LETTER_ROOM = 0.14; // between the organs and a letter, in halves of the l
 // A side of the body is labelled if at least this share of its axis lies in the picture. Otherwise letters would lie on
 // each other in the middle.
 const LEAST_IN_PICTURE = 0.4;
-// Direction of each letter along x, y and z, which point to the patient's left, head and front.
-const DIRECTIONS = { R: [-1, 0, 0], L: [1, 0, 0], I: [0, -1, 0], S: [0, 1, 0], P: [0, 0, -1], A: [0, 0, 1] };
+// Axes of the scan (L, P and I), their low (0) or high (1) end, and the direction of this end along x, y and z, which
+// point to the patient's left, head and front.
+const ENDS = [[0, 0, [-1, 0, 0]], [0, 1, [1, 0, 0]], [2, 1, [0, -1, 0]], [2, 0, [0, 1, 0]], [1, 1, [0, 0, -1]], [1, 0, [0, 0, 1]]];
 
 const VERTEX_SHADER = `#version 300 es
 uniform mat3 view; uniform vec3 scale; uniform vec2 shift;
@@ -50,7 +51,7 @@ class Surfaces {
   constructor(view, entry, canvas, painter, lost) {
     Object.assign(this, { view, entry, canvas, painter });
     this.translucent = entry.translucent !== null;
-    this.letters = Object.keys(DIRECTIONS).map((letter) => element('span', { class: 'letter', 'aria-hidden': 'true' }, letter));
+    this.letters = ENDS.map(([axis, end]) => element('span', { class: 'letter', 'aria-hidden': 'true' }, view.scan.letters[axis][end]));
     this.cross = element('span', { class: 'cross-mark', 'aria-hidden': 'true' });
     const caption = element('figcaption', {}, '3D, the organs of the prediction: drag to turn ', this.toggle());
     const frame = element('div', { class: 'frame' }, canvas, this.letters, this.cross);
@@ -150,10 +151,11 @@ class Surfaces {
     const { entry, view } = this;
     const place = (mark, point) => {
       const [x, y] = rows.map((row) => row.reduce((sum, share, axis) => sum + share * point[axis], 0));
-      const [left, top] = [wide / 2 + this.shift[0] + x * pixelsPerMm, high / 2 + this.shift[1] - y * pixelsPerMm];
-      Object.assign(mark.style, { left: `${left.toFixed(1)}px`, top: `${top.toFixed(1)}px` });
+      const [left, top] = [0.5 + (this.shift[0] + x * pixelsPerMm) / wide, 0.5 + (this.shift[1] - y * pixelsPerMm) / high];
+      // In percent, because a page that is printed is smaller.
+      Object.assign(mark.style, { left: `${(100 * left).toFixed(2)}%`, top: `${(100 * top).toFixed(2)}%` });
     };
-    Object.values(DIRECTIONS).forEach((direction, index) => {
+    ENDS.forEach(([, , direction], index) => {
       const axis = direction.findIndex(Boolean);
       place(this.letters[index], direction.map((sign, i) => sign * (entry.half_mm[i] + room)));
       const [inPicture, depth] = [Math.hypot(rows[0][axis], rows[1][axis]), rows[2][axis] * direction[axis]];

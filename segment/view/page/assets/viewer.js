@@ -28,11 +28,12 @@ class Viewer {
     this.grid = element('div', { class: 'planes' }, this.planes.map((plane) => plane.element));
     this.why = element('p', {});
     this.element = element('section', { class: 'viewer', 'aria-label': 'scan' },
-      this.controls(), this.readout, this.grid, this.explanation());
+      this.controls(), this.reference ? worstSlices(this) : '', this.readout, this.grid, this.explanation());
     this.element.addEventListener('keydown', (event) => this.key(event));
     this.observer = new ResizeObserver(() => this.redraw());
     this.observer.observe(this.grid);
-    window.addEventListener('beforeprint', () => this.drawAll());
+    this.print = () => this.drawAll();
+    window.addEventListener('beforeprint', this.print);
     this.setWindow(0);
   }
 
@@ -42,10 +43,14 @@ class Viewer {
       this.grid.append(element('p', { class: 'plane none' }, 'No organ was found, so there is nothing to show in 3D.'));
       return;
     }
-    const lost = () => this.showOrgans(new Turntable(turntable), 'The graphics card has dropped this page');
-    const surfaces = await Surfaces.open(this, meshes, lost);
-    if (surfaces) this.showOrgans(surfaces, null);
-    else this.showOrgans(new Turntable(turntable), 'This browser has no WebGL 2 (no graphics card, or it is switched off)');
+    const showPictures = (reason) => this.showOrgans(new Turntable(turntable, this.scan.letters), reason);
+    try {
+      const surfaces = await Surfaces.open(this, meshes, () => showPictures('The graphics card has dropped this page'));
+      if (surfaces) this.showOrgans(surfaces, null);
+      else showPictures('This browser has no WebGL 2 (no graphics card, or it is switched off)');
+    } catch (error) { // of the driver of a graphics card
+      showPictures(`The 3D view does not work in this browser (${error.message})`);
+    }
   }
 
   showOrgans(organs3d, reason) {
@@ -164,6 +169,7 @@ class Viewer {
 
   close() {
     this.observer.disconnect();
+    window.removeEventListener('beforeprint', this.print); // it would keep the volumes of this case in memory
     this.organs3d?.close?.();
   }
 }
