@@ -17,13 +17,13 @@ from segment.view.video import write_video
 
 
 class CaseReport(pl.Callback):
-    """Write `cases.csv` and, in `cases/<source>-<case>/`, `overlay.png` and `organs.mp4`, after each test case.
+    """Write `cases.csv` and the pictures of a case, in `cases/<source>-<case>/`, after each test case.
 
     Args:
         folder: The run folder.
         organs: Class i is organs[i-1].
         overlay: Whether to write `overlay.png`.
-        video: Whether to write `organs.mp4`, which takes several seconds a case.
+        video: Whether to write `organs.mp4` and `turntable.gif`, which takes up to half a minute a case.
     """
 
     def __init__(self, folder: str | Path, organs: Sequence[str], overlay: bool, video: bool) -> None:
@@ -89,5 +89,15 @@ class CaseReport(pl.Callback):
                 )
         if self.video:
             with failsafe.warn_on_error(f"organs.mp4 of {labelled.id}"):
-                write_video(folder / "organs.mp4", ct, mask, affine, self.organs)
+                write_video(
+                    folder / "organs.mp4",
+                    ct,
+                    mask,
+                    affine,
+                    self.organs,
+                    reference=labelled.reference,
+                    annotated=labelled.annotated,
+                    title=labelled.id,
+                    turntable=folder / "turntable.gif",
+                )
         append_case(self.folder / "cases.csv", labelled.id, scores)

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from hydra.errors import HydraException, InstantiationException
 from hydra.types import RunMode
 from omegaconf.errors import OmegaConfBaseException
 
-from segment.commands.multirun import Job, table
+from segment.commands.multirun import Grid
 from segment.configuration.arguments import parse_arguments
 from segment.configuration.check import validate_config
 from segment.configuration.composition import explain_hydra_error, spellings
@@ -55,8 +55,8 @@ def hydra_command(config_name: str) -> Callable[[Callable[[Any], Any]], Callable
             sys.argv[1:] = [*arguments.options, *arguments.rest]
             verbose = os.environ.get(FULL_ERROR) == "1"
             failed: list[Exception] = []
-            ended: list[Job] = []
-            job = _job(task, config_name, verbose, failed, ended)
+            grid = Grid()
+            job = _job(task, config_name, verbose, failed, grid)
             try:
                 with _full_error("1"):  # makes Hydra raise errors instead of printing them
                     hydra.main(version_base="1.3", config_path=config_dir(), config_name=config_name)(job)()
@@ -67,9 +67,7 @@ def hydra_command(config_name: str) -> Callable[[Callable[[Any], Any]], Callable
                     _show(error, verbose)
                 sys.exit(min(map(_exit_code, failed or [error])))
             finally:
-                if ended:
-                    print(table(ended))
-                    _write_page(ended)
+                grid.report()
 
         return main
 
@@ -77,11 +75,11 @@ def hydra_command(config_name: str) -> Callable[[Callable[[Any], Any]], Callable
 
 
 def _job(
-    task: Callable[[Any], Any], config_name: str, verbose: bool, failed: list[Exception], ended: list[Job]
+    task: Callable[[Any], Any], config_name: str, verbose: bool, failed: list[Exception], grid: Grid
 ) -> Callable[[Any], Any]:
     """Wrap a task to check its configuration and report its errors.
 
-    Jobs of a sweep are appended to `ended`, and their errors to `failed`.
+    Jobs of a grid are recorded in `grid`, and their errors appended to `failed`.
     """
 
     @functools.wraps(task)
@@ -92,7 +90,7 @@ def _job(
                 overrides = HydraConfig.get().overrides.task
                 score = task(validate_config(config_name, cfg, spellings(overrides)))
             if HydraConfig.get().mode == RunMode.MULTIRUN:
-                ended.append(_ended_job(f"{score:.4f}" if isinstance(score, float) else "done", cfg))
+                grid.end(f"{score:.4f}" if isinstance(score, float) else "done", cfg)
             return score
         except Exception as error:
             _end_if_asked(error)
@@ -102,7 +100,7 @@ def _job(
             failed.append(error)
             print(f"job {HydraConfig.get().job.num} of the sweep failed", file=sys.stderr)
             _show(error, verbose)
-            ended.append(_ended_job(f"failed: {_reason(error) or repr(error)}", cfg))
+            grid.end(f"failed: {_reason(error) or repr(error)}", cfg)
             raise
         finally:
             remove_if_empty(Path(HydraConfig.get().runtime.output_dir), cfg.get("output_dir"))
@@ -120,22 +118,6 @@ def _end_if_asked(error: Exception) -> None:
         if isinstance(before, SystemExit):
             raise SystemExit(before.code) from error
         before = before.__context__
-
-
-def _ended_job(result: str, cfg: Any) -> Job:  # noqa: ANN401
-    """The current job, with its result."""
-    hydra_cfg = HydraConfig.get()
-    folder = os.path.relpath(hydra_cfg.runtime.output_dir)
-    return Job(hydra_cfg.job.num, list(hydra_cfg.overrides.task), result, folder, cfg.get("page") is True)
-
-
-def _write_page(ended: Sequence[Job]) -> None:
-    """Write the page of a grid of runs, unless all its jobs have page=false."""
-    if any(job.page and (Path(job.folder) / "config.yaml").exists() for job in ended):
-        from segment.commands.pages import page_at_end  # importing it takes a second
-        from segment.view.page.sweep import write_sweep_page
-
-        page_at_end(True, Path(ended[0].folder).parent, write_sweep_page)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """`segment compare`: show which of several runs is better, on which organs, by how much, and how sure that is."""
 
 import json
+import os
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -68,16 +69,25 @@ def _write(comparison: Comparison, output: Path) -> None:
         temporary.mkdir()
         write_tables(comparison, temporary)
         (temporary / "figure.png").write_bytes(figure)
-        write_text(temporary / COMPARISON, json.dumps(_summary(comparison), indent=1, ensure_ascii=False))
+        write_text(temporary / COMPARISON, json.dumps(_summary(comparison, output), indent=1, ensure_ascii=False))
         with failsafe.warn_on_error(PAGE):
             write_comparison_page(temporary / PAGE, temporary)
 
 
-def _summary(comparison: Comparison) -> dict[str, object]:
+def _summary(comparison: Comparison, output: Path) -> dict[str, object]:
     """Content of comparison.json: what is not in the tables, for other programs."""
     arms = []
     for arm in comparison.arms:
-        runs = [{"name": run.name, "seed": run.seed, "code": run.code, "seen": len(run.seen)} for run in arm.runs]
+        runs = [
+            {
+                "name": run.name,
+                "folder": _relative(run.name, output),
+                "seed": run.seed,
+                "code": run.code,
+                "seen": len(run.seen),
+            }
+            for run in arm.runs
+        ]
         arms.append(
             {
                 "arm": arm.letter,
@@ -98,6 +108,20 @@ def _summary(comparison: Comparison) -> dict[str, object]:
         "patients": len(comparison.patients),
         "arms": arms,
     }
+
+
+def _relative(run: str, output: Path) -> str | None:
+    """Path of a run from the output folder.
+
+    None if the run is no folder, or one of both is outside the working folder, because the path would then contain
+    folders of this machine.
+    """
+    if not Path(run).is_dir():
+        return None
+    here, folder, target = Path.cwd(), Path(os.path.abspath(run)), Path(os.path.abspath(output))  # noqa: PTH100
+    if not (folder.is_relative_to(here) and target.is_relative_to(here)):
+        return None
+    return Path(os.path.relpath(folder, target)).as_posix()
 
 
 main = hydra_command("compare")(compare_runs)

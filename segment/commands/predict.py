@@ -42,7 +42,7 @@ def predict(cfg: DictConfig) -> None:
     - `<name>_seg.nii.gz`, the mask on the CT's own grid,
     - `<name>_report.json` and rows of `volumes.csv`, the measurements of each organ,
     - with organ_files=true, `<name>_seg_<organ>.nii.gz`, and with dicom_seg=true, `<name>_seg.dcm` of a DICOM series,
-    - with pictures=true, `<name>_overlay.png` and `<name>_organs.mp4`,
+    - with pictures=true, `<name>_overlay.png`, `<name>_organs.mp4` and `<name>_turntable.gif`,
     - `<name>_straightened.nii.gz` if the DICOM series had to be straightened: the CT on the grid of the mask,
 
     and for the whole call `manifest.json` and, with page=true, `index.html`. `<name>` is the path of the CT below the

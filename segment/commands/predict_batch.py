@@ -159,11 +159,12 @@ class Batch:
         }
 
     def _draw(self, item: Input, scan: Scan, mask: np.ndarray) -> None:
-        picture, video = picture_paths(self.output, item.name)
+        picture, video, gif = picture_paths(self.output, item.name)
+        organs = self.trained.organs
         with failsafe.warn_on_error(picture.name):
-            write_overlay(picture, scan.data, mask, scan.affine, self.trained.organs, title=item.name)
+            write_overlay(picture, scan.data, mask, scan.affine, organs, title=item.name)
         with failsafe.warn_on_error(video.name):
-            write_video(video, scan.data, mask, scan.affine, self.trained.organs)
+            write_video(video, scan.data, mask, scan.affine, organs, title=item.name, turntable=gif)
 
     def _new_mask(self, scan: Scan) -> tuple[np.ndarray, str, Judge]:
         """The mask of a CT, how much of the CT was searched, to print, and what the mask is judged by."""

@@ -11,6 +11,7 @@ import wandb
 
 import segment
 from segment.loggers.metrics_csv import number
+from segment.metrics.scores import nan_mean
 
 CONFIG = "run/config.yaml"  # the name in W&B, which writes its own config.yaml
 # Files to upload, and their names in W&B.
@@ -47,6 +48,26 @@ def tables(folder: Path) -> dict[str, Any]:
 def pictures(folder: Path) -> dict[str, Any]:
     """Pictures of the validation, and of the confusion between organs."""
     return {key: wandb.Image(str(folder / name)) for key, name in PICTURES.items() if (folder / name).exists()}
+
+
+def worst_case(folder: Path) -> dict[str, Any]:
+    """Picture, video and turning organs of the test case with the lowest mean Dice, as far as the run has them."""
+    values: dict[str, list[float]] = {}
+    for row in _read(folder / "cases.csv"):
+        values.setdefault(row["case"], [])
+        if row["dice"] is not None:
+            values[row["case"]].append(row["dice"])
+    means = {case: nan_mean(own) for case, own in values.items() if own}
+    if not means:
+        return {}
+    place = folder / "cases" / min(means, key=lambda case: means[case]).replace("/", "-")
+    found: dict[str, Any] = {}
+    if (place / "overlay.png").exists():
+        found["cases/worst"] = wandb.Image(str(place / "overlay.png"))
+    for key, name in (("cases/worst_video", "organs.mp4"), ("cases/worst_turntable", "turntable.gif")):
+        if (place / name).exists():
+            found[key] = wandb.Video(str(place / name), format=Path(name).suffix[1:])
+    return found
 
 
 def best_scores(rows: Sequence[Mapping[str, Any]], monitor: str, better: Callable[..., Any] = max) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from segment.loggers.metrics_csv import MetricsCSV, row_values
 from segment.loggers.wandb_facts import facts_at_end, facts_at_start
 from segment.loggers.wandb_internals import keep_as_file
 from segment.loggers.wandb_name import run_group, run_name
-from segment.loggers.wandb_report import best_scores, pictures, save_files, send_artifacts, tables
+from segment.loggers.wandb_report import best_scores, pictures, save_files, send_artifacts, tables, worst_case
 from segment.loggers.wandb_session import caches_in, choose_mode, end_run, remove_older, start_session
 
 log = logging.getLogger(__name__)
@@ -196,7 +196,7 @@ class WandbRun(MetricsCSV):
             self._open()
         if self.has_failed and not self.run.offline:
             return  # the last row may be incomplete, and a resumed run could not change it on the server
-        media = self.media | tables(self.folder) | pictures(self.folder)
+        media = self.media | tables(self.folder) | pictures(self.folder) | worst_case(self.folder)
         for key, value in media.items():
             if isinstance(value, wandb.Table):
                 keep_as_file(value, self.run, key, self.rows[-1]["step"] if self.rows else 0)

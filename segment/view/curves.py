@@ -17,17 +17,15 @@ _BLUE, _VERMILLION, _GREEN = "#0072B2", "#D55E00", "#009E73"  # as on the page o
 _INK = "#222222"
 _FEW = 30  # values that are shown as dots as well, because a single one has no line
 _DICE = "val/dice/"
-# Panels: title, and for each line its name, colour, style and the columns of metrics.csv, of which the first counts.
-_LINES = (
-    (
-        "Loss",
-        (
-            ("training", _BLUE, "-", ("train/loss_step", "train/loss")),
-            ("validation", _VERMILLION, "--", ("val/loss",)),
-        ),
-    ),
-    ("Learning rate", (("learning rate", _GREEN, "-", ("train/lr",)),)),
+# Lines of a panel: name, colour, style, and the columns of metrics.csv, of which the first that exists counts.
+_LOSS = (
+    ("training", _BLUE, "-", ("train/loss_step", "train/loss")),
+    ("validation", _VERMILLION, "--", ("val/loss",)),
 )
+_RATE = (("learning rate", _GREEN, "-", ("train/lr",)),)
+
+Line = tuple[str, str | Color, str, Curve]  # name, colour, style, points
+Panel = tuple[str, Sequence[Line]]  # title, lines
 
 
 def write_curves(path: Path, folder: Path) -> bool:
@@ -41,7 +39,8 @@ def write_curves(path: Path, folder: Path) -> bool:
         Whether there was anything to render; if not, no file is written.
     """
     curves = read_curves(folder)
-    panels = [panel for panel in (_loss_or_rate(curves, 0), _dice(curves), _loss_or_rate(curves, 1)) if panel]
+    found = (_panel("Loss", _LOSS, curves), _dice(curves), _panel("Learning rate", _RATE, curves))
+    panels = [panel for panel in found if panel is not None]
     if not panels:
         return False
     figure = Figure(figsize=(4.6 * len(panels), 3.4), dpi=_DPI, layout="constrained", facecolor="white")
@@ -53,13 +52,11 @@ def write_curves(path: Path, folder: Path) -> bool:
     return True
 
 
-Line = tuple[str, str | Color, str, Curve]  # name, colour, style, points
-Panel = tuple[str, Sequence[Line]]
-
-
-def _loss_or_rate(curves: Mapping[str, Curve], index: int) -> Panel | None:
-    title, wanted = _LINES[index]
-    lines = []
+def _panel(
+    title: str, wanted: Sequence[tuple[str, str, str, Sequence[str]]], curves: Mapping[str, Curve]
+) -> Panel | None:
+    """A panel with the lines that the run has; None if it has none of them."""
+    lines: list[Line] = []
     for name, color, style, columns in wanted:
         points = next((curves[column] for column in columns if column in curves), None)
         if points:

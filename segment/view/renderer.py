@@ -16,6 +16,8 @@ _LIGHT = np.array([-0.45, 0.55, 0.70]) / np.linalg.norm([-0.45, 0.55, 0.70])  # 
 _CAMERA = np.array([0.0, 0.0, 1.0])
 _HALFWAY = (_LIGHT + _CAMERA) / np.linalg.norm(_LIGHT + _CAMERA)
 _CUT_WHITE = 0.4  # share of white in the colour of a cut
+# Opacity of a translucent organ where its surface faces the camera, at its rim, and of its cut.
+_FACING_OPACITY, _RIM_OPACITY, _CUT_OPACITY = 0.45, 0.95, 0.8
 _DEPTH_STEPS_PER_MM = 100
 _LOW_BITS = 32  # bits of a pixel's integer for the number of the point; the higher bits are its depth
 
@@ -24,16 +26,19 @@ class Renderer:
     """Renders organs as seen from the patient's front, slightly from above, by orthographic projection.
 
     Each pixel shows the nearest of the points that fall on it. The depth and the number of a point are packed into one
-    integer, so the nearest point is a maximum. Gaps between points are filled from neighbouring pixels.
+    integer, so the nearest point is a maximum. Gaps between points are filled from neighbouring pixels. A translucent
+    organ has a picture of its own, through which that of the others is seen where it lies in front of them.
 
     Args:
         surface: The organs, with points at most three pixels apart.
         colors: One per organ.
         size: Edge of the square picture in pixels.
+        translucent: Index of the translucent organ; None if all are opaque.
     """
 
-    def __init__(self, surface: Surface, colors: Sequence[Color], size: int) -> None:
+    def __init__(self, surface: Surface, colors: Sequence[Color], size: int, *, translucent: int | None = None) -> None:
         self.surface = surface
+        self._translucent = translucent
         self.radius_mm = max(surface.radius_mm, _MIN_RADIUS_MM)
         self._size = size
         self._colors = 255 * np.array(colors, np.float32)
@@ -41,13 +46,12 @@ class Renderer:
         self._scale = _FILL * self._size / 2 / max(self.radius_mm, half_height_mm)  # pixels per mm
         self._max_depth_mm = float(np.hypot(self.radius_mm, surface.half_height_mm)) + 1
         self._splatted = 0  # points that are already in `_front`
-        self._front = np.zeros(self._size**2, np.int64)
+        self._front = np.zeros(2 * self._size**2, np.int64)  # the picture of the opaque organs, then the other one
         view = _view(0.0)
         self._front_points = surface.points @ view.T
-        cut_colors = (1 - _CUT_WHITE) * self._colors + _CUT_WHITE * 255
         # Point n has entry n + 1, because 0 means no point. The colours of the cuts follow those of the points.
         self._front_shades = _pack_rgba(
-            np.concatenate([self._shade(surface.normals @ view.T, surface.organ), cut_colors])
+            np.concatenate([self._shade(surface.normals @ view.T, surface.organ), self._cut_shades()])
         )
 
     def project(self, point_mm: Sequence[float], angle: float = 0.0) -> tuple[float, float, float]:
@@ -66,55 +70,68 @@ class Renderer:
         """
         until = int(np.searchsorted(self.surface.points[:, 1], height_mm, side="right"))
         new = np.arange(self._splatted, until)
-        self._splat(self._front, self._front_points[new], new + 1)
+        self._splat(self._front, self._front_points[new], self.surface.organ[new], new + 1)
         self._splatted = max(until, self._splatted)
         nearest = self._fill_gaps(self._front)
         self._add_cut(nearest, height_mm)
         return self._picture(nearest, self._front_shades)
 
     def render_rotated(self, angle: float) -> np.ndarray:
-        """The complete organs after a rotation about the body's axis by `angle` radians.
-
-        Returns:
-            RGBA, uint8, (size, size, 4), with premultiplied alpha.
-        """
+        """The complete organs after a rotation about the body's axis by `angle` radians, as from `render_up_to`."""
         view = _view(angle)
         # Points that face the camera, and some beyond the outline, where normals are least accurate.
         facing = np.flatnonzero(self.surface.normals @ view[2] > -0.1)
-        normals = self.surface.normals.take(facing, axis=0) @ view.T
-        shades = _pack_rgba(self._shade(normals, self.surface.organ[facing]))
-        nearest = np.zeros(self._size**2, np.int64)
-        self._splat(nearest, self.surface.points.take(facing, axis=0) @ view.T, np.arange(1, len(facing) + 1))
+        normals, organ = self.surface.normals.take(facing, axis=0) @ view.T, self.surface.organ[facing]
+        shades = _pack_rgba(self._shade(normals, organ))
+        nearest = np.zeros(2 * self._size**2, np.int64)
+        self._splat(nearest, self.surface.points.take(facing, axis=0) @ view.T, organ, np.arange(1, len(facing) + 1))
         return self._picture(self._fill_gaps(nearest), shades)
 
+    def _cut_shades(self) -> np.ndarray:
+        """RGBA (organs,4) in [0, 255] of the cuts through the organs."""
+        shades = np.full((len(self._colors), 4), 255, np.float32)
+        shades[:, :3] = (1 - _CUT_WHITE) * self._colors + _CUT_WHITE * 255
+        if self._translucent is not None:
+            shades[self._translucent, 3] *= _CUT_OPACITY
+        return shades
+
     def _shade(self, normals: np.ndarray, organ: np.ndarray) -> np.ndarray:
-        """Blinn–Phong shading: RGB (N,3) in [0, 255] for normals (N,3) in camera coordinates."""
+        """Blinn–Phong shading: RGBA (N,4) in [0, 255] for normals (N,3) in camera coordinates."""
         diffuse = np.maximum(normals @ _LIGHT.astype(np.float32), 0)
         gloss = np.maximum(normals @ _HALFWAY.astype(np.float32), 0)
         for _ in range(_GLOSS_SQUARINGS):
             gloss *= gloss  # many times faster than a power
+        shades = np.full((len(normals), 4), 255, np.float32)
         light = (_AMBIENT + _DIFFUSE * diffuse)[:, None] * self._colors[organ]
-        return np.asarray(np.minimum(light + 255 * _GLOSS * gloss[:, None], 255))
+        np.minimum(light + 255 * _GLOSS * gloss[:, None], 255, out=shades[:, :3])
+        if self._translucent is not None:
+            clear = organ == self._translucent
+            rim = (1 - np.abs(normals[clear, 2])) ** 2
+            shades[clear, 3] *= _FACING_OPACITY + (_RIM_OPACITY - _FACING_OPACITY) * rim
+        return shades
 
     def _key(self, depth_mm: np.ndarray) -> np.ndarray:
         """Depth as the high bits of a pixel's integer, above zero."""
         return ((depth_mm + self._max_depth_mm) * _DEPTH_STEPS_PER_MM).astype(np.int64).clip(1) << _LOW_BITS
 
-    def _splat(self, nearest: np.ndarray, points: np.ndarray, numbers: np.ndarray) -> None:
-        """Write points (N,3) in camera coordinates to the pixels in which nothing is nearer."""
+    def _splat(self, nearest: np.ndarray, points: np.ndarray, organ: np.ndarray, numbers: np.ndarray) -> None:
+        """Write points (N,3) in camera coordinates to the pixels in which nothing of their picture is nearer."""
         columns = (self._size / 2 + self._scale * points[:, 0]).astype(np.int64).clip(0, self._size - 1)
         rows = (self._size / 2 - self._scale * points[:, 1]).astype(np.int64).clip(0, self._size - 1)
-        np.maximum.at(nearest, rows * self._size + columns, self._key(points[:, 2]) | numbers)
+        pixels = rows * self._size + columns
+        if self._translucent is not None:
+            pixels += self._size**2 * (organ == self._translucent)
+        np.maximum.at(nearest, pixels, self._key(points[:, 2]) | numbers)
 
     def _fill_gaps(self, nearest: np.ndarray) -> np.ndarray:
-        """The nearest point of each pixel and its eight neighbours, (rows, columns)."""
-        image = nearest.reshape(self._size, self._size)
+        """The nearest point of each pixel and its eight neighbours, (pictures, rows, columns)."""
+        image = nearest.reshape(2, self._size, self._size)[: 1 if self._translucent is None else 2]
         filled = image.copy()
-        np.maximum(filled[1:], image[:-1], out=filled[1:])
-        np.maximum(filled[:-1], image[1:], out=filled[:-1])
-        image = filled.copy()
         np.maximum(filled[:, 1:], image[:, :-1], out=filled[:, 1:])
         np.maximum(filled[:, :-1], image[:, 1:], out=filled[:, :-1])
+        image = filled.copy()
+        np.maximum(filled[:, :, 1:], image[:, :, :-1], out=filled[:, :, 1:])
+        np.maximum(filled[:, :, :-1], image[:, :, 1:], out=filled[:, :, :-1])
         return filled
 
     def _add_cut(self, nearest: np.ndarray, height_mm: float) -> None:
@@ -135,18 +152,29 @@ class Renderer:
         rows = np.flatnonzero((z_of_rows > z[0]) & (z_of_rows < z[-1]))
         across, down = _interpolation(pixels, x, step), _interpolation(z_of_rows[rows], z, step)
         best = np.full((len(rows), self._size), 0.5, np.float32)
-        keys = np.zeros(best.shape, np.int64)
+        keys = np.zeros((len(nearest), *best.shape), np.int64)
         depth = self._key(height_mm * np.sin(_TILT) + z_of_rows[rows] * np.cos(_TILT))[:, None]
         for organ in np.flatnonzero(fields.max(axis=(1, 2)) > 0.5):
             inside = down @ fields[organ].T @ across.T
-            np.copyto(keys, depth | int(len(self.surface.points) + 1 + organ), where=inside > best)
+            is_nearest = inside > best
+            keys[:, is_nearest] = 0
+            number = depth | int(len(self.surface.points) + 1 + organ)
+            np.copyto(keys[int(organ == self._translucent)], number, where=is_nearest)
             np.maximum(best, inside, out=best)
-        nearest[rows] = np.maximum(nearest[rows], keys)
+        nearest[:, rows] = np.maximum(nearest[:, rows], keys)
 
     def _picture(self, nearest: np.ndarray, shades: np.ndarray) -> np.ndarray:
-        """Colours of the nearest points, (size, size, 4)."""
-        colors: np.ndarray = shades[nearest & ((1 << _LOW_BITS) - 1)].view(np.uint8)
-        return colors.reshape(self._size, self._size, 4)
+        """Colours of the nearest points, (size, size, 4), with premultiplied alpha."""
+        colors = shades[nearest & ((1 << _LOW_BITS) - 1)].view(np.uint8).reshape(*nearest.shape, 4)
+        picture: np.ndarray = colors[0]
+        if self._translucent is None:
+            return picture
+        in_front = nearest[1] > nearest[0]
+        glass = colors[1][in_front].astype(np.uint16)
+        opacity = glass[:, 3:].copy()
+        glass[:, 3] = 255
+        picture[in_front] = (opacity * glass + (255 - opacity) * picture[in_front] + 127) // 255
+        return picture
 
 
 def _view(angle: float) -> np.ndarray:
@@ -162,11 +190,10 @@ def _interpolation(positions: np.ndarray, grid: np.ndarray, step: float) -> np.n
 
 
 def _pack_rgba(shades: np.ndarray) -> np.ndarray:
-    """RGB (N,3) as (N+1,) uint32 that hold the bytes of RGBA; entry 0 is transparent.
+    """RGBA (N,4) as (N+1,) uint32 that hold their bytes; entry 0 is transparent.
 
     With one integer per colour, a single lookup fetches all four bytes.
     """
     table = np.zeros((len(shades) + 1, 4), np.uint8)
-    table[1:, :3] = shades
-    table[1:, 3] = 255
+    table[1:] = shades
     return table.view(np.uint32)[:, 0]

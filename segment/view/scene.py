@@ -11,6 +11,8 @@ from nibabel.affines import apply_affine, voxel_sizes
 # needs no flip: the patient's right on the left of the picture, anterior or superior at the top.
 _SCREEN_AXES = nib.orientations.axcodes2ornt(("L", "P", "I"))
 
+_LETTER = 0.35  # smallest share of a direction that gets a letter of its own in an oblique scan
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -38,9 +40,26 @@ class Scene:
         return left, posterior, inferior
 
     @property
+    def letters(self) -> list[list[str]]:
+        """Letters of the body's sides at the low and the high end of each axis.
+
+        In an oblique scan they may be two, the nearest side first, e.g. ["RA", "LP"] instead of ["R", "L"].
+        """
+        return [_letters(self.affine[:3, axis]) for axis in range(3)]
+
+    @property
     def voxel_ml(self) -> float:
         """Volume of a voxel; correct for sheared grids, too."""
         return float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000
+
+    def cut_by(self, index: int) -> list[str]:
+        """Ends of the scan that an organ touches: left, right, front, back, upper or lower; empty if it is absent."""
+        ends = []
+        for axis, names in enumerate((("right", "left"), ("front", "back"), ("upper", "lower"))):
+            for name, end in zip(names, (0, -1), strict=True):
+                if (plane(self.pred, axis, end) == index).any():
+                    ends.append(name)
+        return ends
 
     def position_mm(self, axis: int, index: int) -> float:
         """RAS coordinate of the centre of a plane, along the body axis nearest to `axis`."""
@@ -53,6 +72,14 @@ class Scene:
         low, high = self.window_hu
         share = (plane(self.ct, axis, index).astype(np.float32) - low) / (high - low)
         return np.asarray(255 * np.clip(np.nan_to_num(share, nan=0.0), 0, 1) + 0.5, dtype=np.uint8)
+
+
+def _letters(direction: np.ndarray) -> list[str]:
+    shares = direction / np.linalg.norm(direction)
+    order = [int(axis) for axis in np.argsort(-np.abs(shares)) if abs(shares[axis]) > _LETTER]
+    low = "".join("LPI"[axis] if shares[axis] > 0 else "RAS"[axis] for axis in order)
+    high = "".join("RAS"[axis] if shares[axis] > 0 else "LPI"[axis] for axis in order)
+    return [low, high]
 
 
 def make_scene(

@@ -11,7 +11,7 @@ _GRID_VOXELS = 2_000_000  # in the isotropic grid around all organs; gives about
 # Limits of this grid with its margins: for one organ, and for all together (160 MB).
 _MAX_VOXELS, _MAX_VOXELS_IN_ALL = 4_000_000, 40_000_000
 _BLUR = 0.9  # standard deviation in voxels of the coarser grid; just enough to smooth the steps between voxels
-_INSIDE = 0.5
+INSIDE = 0.5  # a blurred mask is above it inside an organ
 # Limits for one organ and for all together. The scattered voxels of an untrained network have a huge surface; beyond
 # the limit, it may show gaps.
 _MAX_POINTS, _MAX_POINTS_IN_ALL = 3_000_000, 30_000_000
@@ -49,6 +49,12 @@ class Surface:
     def half_height_mm(self) -> float:
         """Half the height of that cylinder."""
         return float(np.abs(self.points[:, 1]).max())
+
+    @cached_property
+    def largest(self) -> int | None:
+        """Index of the organ with the largest volume, which may hide the others; None if there are no others."""
+        volumes = [int(np.count_nonzero(field > INSIDE)) for field in self.fields]
+        return int(np.argmax(volumes)) if sum(map(bool, volumes)) > 1 else None
 
 
 def build_surface(
@@ -137,8 +143,8 @@ def _field(
         weights = np.exp(-0.5 * (distances / sigma) ** 2) * edge / (sigma * np.sqrt(2 * np.pi))
         field = np.tensordot(field, weights.astype(np.float32), axes=(0, 1))  # moves the processed axis to the end
     peak = float(field.max())
-    if peak <= 1.2 * _INSIDE:
-        field = field * (1.5 * _INSIDE / peak)
+    if peak <= 1.2 * INSIDE:
+        field = field * (1.5 * INSIDE / peak)
     return np.asarray(field)
 
 
@@ -153,7 +159,7 @@ def _sample_points(
     if not boxes:
         return np.zeros((0, 3), np.float32), np.zeros((0, 3), np.float32)
     box = boxes[0]
-    corners, faces, _, _ = marching_cubes(field[box], _INSIDE)
+    corners, faces, _, _ = marching_cubes(field[box], INSIDE)
     gradient = [ndimage.map_coordinates(slope, corners.T, order=1) for slope in np.gradient(field[box])]
     outwards = -np.stack(gradient, axis=1).astype(np.float32)
     corners = (corners + [part.start for part in box]) * step + origin

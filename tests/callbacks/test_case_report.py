@@ -52,7 +52,8 @@ def test_add_writes_the_rows_and_the_requested_pictures(tmp_path, labelled, pict
         assert affine is labelled.scan.affine
         assert organs == ORGANS
         options = {"reference": labelled.reference, "annotated": labelled.annotated, "title": "set/case 1"}
-        assert more == (options if name == "overlay.png" else {})
+        gif = {"turntable": tmp_path / "cases" / "set-case 1" / "turntable.gif"}
+        assert more == (options if name == "overlay.png" else options | gif)
 
 
 def test_the_rows_are_written_after_the_pictures(tmp_path, labelled, monkeypatch):

@@ -92,7 +92,9 @@ def test_scores_are_those_of_the_masks(run, data, tmp_path):
 
 def test_the_run_folder_records_what_was_scored(run, tmp_path, caplog, monkeypatch):
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(report, "write_video", lambda path, *_: path.write_bytes(b"video"))  # a real one takes seconds
+    monkeypatch.setattr(
+        report, "write_video", lambda path, *_, **__: path.write_bytes(b"video")
+    )  # a real one takes seconds
     run("pictures=true", "include_trained=true", "split=file", f"split.path={split_file(tmp_path, ['case2'])}")
     folder = tmp_path / "run"
     assert json.loads((folder / "split.json").read_text()) == {"test": ["folder/case2"]}

@@ -171,12 +171,16 @@ def test_bad_files_are_named_and_the_others_segmented(ckpt, tmp_path, monkeypatc
 
 
 def test_pictures_and_a_page_are_made(run, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(module, "write_video", lambda path, *_: path.write_bytes(b"video"))  # a real one takes seconds
+    def write(path, *_, turntable, **__):  # a real video takes seconds
+        path.write_bytes(b"video")
+        turntable.write_bytes(b"turns")
+
+    monkeypatch.setattr(module, "write_video", write)
     monkeypatch.setattr(page_module, "pack_turntable", lambda *_: None)  # this, too
     tiny.save(tmp_path / "ct.nii.gz", tiny.body()[0])
     run(tmp_path / "ct.nii.gz", "pictures=true")
     made = tmp_path / "masks"
-    assert names(made) == outputs("ct", more=["ct_organs.mp4", "ct_overlay.png", "index.html"])
+    assert names(made) == outputs("ct", more=["ct_organs.mp4", "ct_overlay.png", "ct_turntable.gif", "index.html"])
     (case,) = data_of(made / "index.html")["cases"]
     assert case["name"] == "ct"
     assert case["scan"]["prediction"]

@@ -74,6 +74,12 @@ def write_run_folder(folder):
     (folder / "split.json").write_text('{"test": ["12", "13"]}')
     for name in ("validation/worst.png", "validation/median.png", "confusion.png"):
         Image.new("RGB", (4, 3)).save(folder / name)
+    for case in ("12", "13"):
+        place = folder / "cases" / case
+        place.mkdir(parents=True)
+        for size, name in ((4, "overlay.png"), (5, "turntable.gif")):
+            Image.new("RGB", (size, int(case))).save(place / name)
+        (place / "organs.mp4").write_bytes(f"video of {case}".encode())
 
 
 def test_without_a_key_it_logs_offline_and_records_nothing_about_the_machine(
@@ -137,6 +143,10 @@ def test_tables_pictures_and_files_come_from_the_run_folder(tmp_path):
     for key, name in pictures.items():
         picture = files / run.history[-1][key]["path"]
         assert picture.read_bytes() == (tmp_path / f"{name}.png").read_bytes()
+    worst = {"cases/worst": "overlay.png", "cases/worst_video": "organs.mp4", "cases/worst_turntable": "turntable.gif"}
+    for key, name in worst.items():
+        media = files / run.history[-1][key]["path"]
+        assert media.read_bytes() == (tmp_path / "cases" / "13" / name).read_bytes()
     for name in ("cases.csv", "split.json", "confusion.csv", "validation/cases.csv"):
         assert name in run.files
         assert (files / name).read_bytes() == (tmp_path / name).read_bytes()

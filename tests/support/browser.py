@@ -8,14 +8,20 @@ import pytest
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
+# Without a graphics card, WebGL is computed by the processor.
+WEBGL = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
+NO_WEBGL = ("--disable-gpu", "--disable-3d-apis")
+
+
 @contextmanager
-def started():
-    """The browser; the test is skipped where there is none."""
+def started(webgl=False):
+    """The browser, with or without WebGL; the test is skipped where there is none."""
     if CHROMIUM is None:
         pytest.skip("no Chromium: apt-get install chromium")
     playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install playwright")
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        options = ["--no-sandbox", *(WEBGL if webgl else NO_WEBGL)]
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=options)
         yield browser
         browser.close()
 
@@ -36,8 +42,9 @@ def opened(browser, path, ready="viewer", script=None, **options):
     if script:
         page.add_init_script(script)
     complaints, requests = [], []
-    # The tests read pixels back, about which Chromium gives an advice on speed.
-    page.on("console", lambda message: "willReadFrequently" in message.text or complaints.append(message.text))
+    # The tests read pixels back, about which Chromium gives advice on speed.
+    advice = ("willReadFrequently", "due to ReadPixels")
+    page.on("console", lambda one: any(text in one.text for text in advice) or complaints.append(one.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
     page.on("request", lambda request: requests.append(request.url))

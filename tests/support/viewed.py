@@ -5,6 +5,7 @@ import numpy as np
 
 from segment.anatomy.anatomy import Anatomy
 from segment.io.scan import Scan, geometry_header
+from segment.view.page.prediction import PredictionPage
 
 ORGANS = ["liver", "spleen"]
 SHAPE = (48, 40, 20)
@@ -45,3 +46,12 @@ def viewed_scan(affine=None, codes="RAS"):
     affine = affine @ nib.orientations.inv_ornt_aff(change, SHAPE)
     scan = Scan(np.ascontiguousarray(hu), affine, geometry_header(hu.shape, affine), hu.shape)
     return scan, np.ascontiguousarray(mask), np.ascontiguousarray(reference)
+
+
+def prediction(path, codes="RAS", name="p1/ct", organs=ORGANS, affine=None, with_reference=True):
+    """Write the page of the scan, and return its path."""
+    made = PredictionPage(organs, anatomy(), max_mb=100)
+    scan, mask, reference = viewed_scan(affine, codes)
+    made.add(name, scan, mask, reference if with_reference else None)
+    made.write(path, "Prediction masks", "1 CT; starter.ckpt")
+    return path

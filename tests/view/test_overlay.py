@@ -3,6 +3,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from segment.view.colors import organ_colors
@@ -105,8 +106,8 @@ def test_an_organ_that_is_not_annotated_has_no_dice():
     mask = np.zeros((6, 6, 6), np.uint8)
     mask[2:4, 2:4, 2:4] = 1
     scene = make_scene(mask.astype(np.int16), mask, np.zeros_like(mask), np.eye(4), ["spleen"], (-160, 240))
-    assert _caption(scene, "spleen", 1, is_annotated=False) == "spleen    prediction 0.0 mL    not annotated"
-    assert "Dice 0.000    absent from the reference" in _caption(scene, "spleen", 1, is_annotated=True)
+    assert _caption(scene, "spleen", 1, [True, False]) == "spleen    prediction 0.0 mL    not annotated"
+    assert "Dice 0.000    absent from the reference" in _caption(scene, "spleen", 1, None)
 
 
 @pytest.mark.parametrize(
@@ -117,18 +118,71 @@ def test_a_position_has_the_letter_of_its_side_instead_of_a_sign(sides, mm, text
     assert position(sides, mm) == text
 
 
-def test_the_text_of_a_thin_slab_is_below_it(tmp_path):
-    """Four slices of 2 mm, 200 mm wide, give strips of 0.09 inches, which text would cover."""
+def texts(monkeypatch, tmp_path, shape, **options):
+    """Boxes in pixels (left, bottom, right, top) of all texts of a page, and its size."""
+    figures = []
+    savefig = Figure.savefig
+    monkeypatch.setattr(
+        Figure, "savefig", lambda self, *args, **more: figures.append(self) or savefig(self, *args, **more)
+    )
+    mask = np.zeros(shape, np.uint8)
+    mask[tuple(slice(n // 3, max(n // 3 + 1, n // 2)) for n in shape)] = 1
+    affine = np.diag((4.0, 4.0, 4.0, 1.0))
+    write_overlay(tmp_path / "overlay.png", mask * 100, mask, affine, ["organ"], reference=mask, **options)
+    (figure,) = figures
+    found = [*figure.texts, *figure.legends[0].get_texts(), *(text for axes in figure.axes for text in axes.texts)]
+    return [text.get_window_extent().extents for text in found], figure.get_size_inches() * figure.dpi
+
+
+@pytest.mark.parametrize(
+    ("shape", "title"),
+    [
+        ((100, 100, 80), "case"),
+        ((100, 100, 12), "x" * 300),  # a thin stack
+        ((100, 100, 2), "two\nlines"),
+        ((25, 100, 60), "narrow"),
+        ((100, 25, 60), ""),
+        ((12, 100, 100), "sagittal slices"),
+    ],
+)
+def test_texts_collide_neither_with_each_other_nor_with_the_end_of_the_page(tmp_path, monkeypatch, shape, title):
+    boxes, (width, height) = texts(monkeypatch, tmp_path, shape, title=title)
+    for number, (left, bottom, right, top) in enumerate(boxes):
+        assert (left > -1 and bottom > -1 and right < width + 1 and top < height + 1) or left == right
+        for other in boxes[:number]:
+            apart = left >= other[2] or right <= other[0] or bottom >= other[3] or top <= other[1]
+            assert apart, (boxes[number], other)
+
+
+def test_a_thin_stack_has_a_large_axial_plane_low_strips_with_text_below_and_the_organ_enlarged(tmp_path):
+    """Four slices of 2 mm, 200 mm wide."""
     ct = np.full((100, 100, 4), 1000, np.int16)
     affine = np.diag((2.0, 2.0, 2.0, 1.0))
     mask = np.zeros(ct.shape, np.uint8)
     mask[40:60, 40:60, 1:3] = 1
     page = picture(tmp_path / "overlay.png", (ct, mask, affine), organs=["organ"])
-    strips = page[:, page.shape[1] // 3 + 10 :].min(axis=2)  # right of the axial plane
-    white = np.flatnonzero((strips > 250).mean(axis=1) > 0.5)
-    assert len(white) >= 10
-    assert (
-        strips[white[2:-2]] > 200
-    ).mean() > 0.85  # the rest are contours and gaps; letters would have black outlines
-    below = strips[white[-1] + 3 : white[-1] + 30]
-    assert (below > 150).any()
+    right = page[:, page.shape[1] // 2 + 10 :].min(axis=2)
+    white = (right > 250).mean(axis=1) > 0.5
+    starts, ends = (np.flatnonzero(np.diff(white.astype(int)) == step) for step in (1, -1))
+    assert 3 <= len(starts) <= 7  # two strips and the enlarged organ; contours may divide each of them
+    first = right[starts[0] + 3 : ends[0] - 2]
+    assert (first > 200).mean() > 0.85  # letters would have black outlines
+    assert (right[ends[0] + 3 : ends[0] + 30] > 150).any()  # the text of the strip
+    color = np.round(255 * np.array(organ_colors(["organ"])[0]))
+    rows, columns = np.nonzero(np.abs(page - color).sum(axis=2) < 30)
+    axial, enlarged = (
+        np.ptp(rows[part & (rows > 120)]) for part in (columns < right.shape[1], columns > right.shape[1])
+    )
+    assert enlarged > 2 * axial
+
+
+def test_the_window_and_a_scale_bar_are_on_the_page(tmp_path, stored):
+    page = picture(tmp_path / "a" / "overlay.png", stored("RAS"))
+    other = tmp_path / "b" / "overlay.png"
+    write_overlay(other, *stored("RAS"), ORGANS, window_hu=(-1000, 500))
+    changed = np.abs(np.asarray(Image.open(other).convert("RGB")).astype(int) - page)[: int(0.04 * page.shape[0])]
+    assert changed.max() > 100  # the window is stated in the header
+    # 80 mm of the axial plane are 80/232 of the page without its gaps; the bar is 20 mm long.
+    row = page[: int(FIRST_ROW[1] * page.shape[0]), : int(80 / 232 * page.shape[1])].min(axis=2) > 240
+    longest = max(len(run) for line in row for run in "".join("x" if on else " " for on in line).split())
+    assert longest == pytest.approx(20 / 232 * 12.6 * 125, abs=5)

@@ -32,9 +32,9 @@ def ct_path(output: Path, name: str) -> Path:
     return output / f"{name}{STRAIGHTENED}.nii.gz"
 
 
-def picture_paths(output: Path, name: str) -> tuple[Path, Path]:
-    """The picture and the video of a CT."""
-    return output / f"{name}_overlay.png", output / f"{name}_organs.mp4"
+def picture_paths(output: Path, name: str) -> tuple[Path, Path, Path]:
+    """The picture of a CT, its video, and the animation of its turning organs."""
+    return output / f"{name}_overlay.png", output / f"{name}_organs.mp4", output / f"{name}_turntable.gif"
 
 
 def masks_in(output: Path) -> dict[str, Path]:

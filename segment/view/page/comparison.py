@@ -1,17 +1,18 @@
 """The page of a comparison: verdicts, figure, tables, and the runs behind them."""
 
 import base64
-import csv
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from segment.errors import UserError
 from segment.io.json_file import read_json
 from segment.metrics.definitions import METRICS
-from segment.view.page.document import write_page
-from segment.view.page.run_folder import finite
+from segment.view.page.document import PAGE, write_page
 from segment.view.page.scan import Blobs
+from segment.view.page.table import finite, read_rows
 
 COMPARISON = "comparison.json"
 _TITLE = "Comparison of runs"
@@ -29,7 +30,7 @@ def write_comparison_page(path: Path, folder: Path) -> None:
     """
     blobs = Blobs()
     comparison = read_json(folder / COMPARISON)
-    summary, differences = _rows(folder / "summary.csv"), _rows(folder / "differences.csv")
+    summary, differences = _table(folder / "summary.csv"), _table(folder / "differences.csv")
     metrics = list(dict.fromkeys(row["metric"] for row in summary))
     try:
         figure = base64.b64encode((folder / "figure.png").read_bytes()).decode()
@@ -43,7 +44,8 @@ def write_comparison_page(path: Path, folder: Path) -> None:
             "differences": [_numbers(row, _DIFFERENCES) for row in differences],
             "figure": blobs.add(figure),
             "cases": len(comparison["cases"]),
-            **{key: comparison[key] for key in ("arms", "verdicts", "remarks", "settings")},
+            "arms": [_linked(arm, path, folder) for arm in comparison["arms"]],
+            **{key: comparison[key] for key in ("verdicts", "remarks", "settings")},
             "reasons": comparison["notes"],
         }
     except (KeyError, TypeError, OSError) as error:
@@ -56,13 +58,24 @@ _SCORES = ("mean", "low", "high", "sd_patients", "sd_seeds")
 _DIFFERENCES = ("patients", "difference", "low", "high", "p_wilcoxon", "p_seeds", "p_holm", "detectable")
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
-    except OSError as error:
-        msg = f"cannot read {path}: {error.strerror}; compare the runs again"
-        raise UserError(msg) from error
+def _table(path: Path) -> list[dict[str, str]]:
+    if not path.exists():
+        msg = f"{path} is missing; compare the runs again"
+        raise UserError(msg)
+    return read_rows(path)
+
+
+def _linked(arm: Mapping[str, Any], page: Path, folder: Path) -> dict[str, Any]:
+    """An arm whose runs have the path of their page, relative to this one, or None."""
+    runs = [{**run, "page": _page_of(run.get("folder"), page, folder)} for run in arm["runs"]]
+    return {**arm, "runs": runs}
+
+
+def _page_of(run: str | None, page: Path, folder: Path) -> str | None:
+    """The page of a run whose folder is known relative to that of the comparison; None if it has none."""
+    if run is None or not (folder / run / PAGE).exists():
+        return None
+    return quote(Path(os.path.relpath(folder / run / PAGE, page.parent)).as_posix())
 
 
 def _numbers(row: Mapping[str, str], names: tuple[str, ...]) -> dict[str, Any]:

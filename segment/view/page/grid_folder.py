@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from segment.metrics.scores import nan_mean
-from segment.view.page.run_folder import finite, read_config, read_environment, read_scores
-from segment.view.page.sweep_folder import Sweep, Trial, parsed
+from segment.view.page.run_folder import read_config, read_environment, read_scores
+from segment.view.page.sweep_folder import Sweep, Trial
+from segment.view.page.table import finite, parsed
 
 MULTIRUN = "multirun.yaml"  # what Hydra writes into the folder of a grid
 _DICE = "mean Dice of the test"

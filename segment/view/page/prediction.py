@@ -13,9 +13,11 @@ from segment.inference.confidence.confidence import Confidence
 from segment.io.scan import Scan
 from segment.view.colors import Color, organ_colors
 from segment.view.page.document import write_page
+from segment.view.page.meshes import pack_meshes
 from segment.view.page.organs import organ_rows, reported_rows
 from segment.view.page.scan import Blobs, pack_scan
-from segment.view.page.turntable import pack_turntable
+from segment.view.page.turntable import POINTS_ACROSS, pack_turntable
+from segment.view.surface import build_surface
 
 log = logging.getLogger(__name__)
 
@@ -90,13 +92,16 @@ class PredictionPage:
             scene, entry["scan"] = pack_scan(
                 scan.data, mask, scan.affine, self.organs, self._blobs, reference=reference
             )
-            entry["turntable"] = pack_turntable(scene, self.organs, self._blobs)
+            surface = build_surface(scene.pred, scene.spacing_mm, len(self.organs), POINTS_ACROSS)
+            if surface is not None:
+                entry["meshes"] = pack_meshes(surface, scene.spacing_mm, self._blobs)
+                entry["turntable"] = pack_turntable(surface, self.organs, self._blobs)
         else:
             entry["notes"].append(_NO_SCAN)
         self._cases.append(entry)
 
     def _entry(self, name: str, rows: list[dict[str, Any]], notes: list[str]) -> dict[str, Any]:
-        return {"name": name, "organs": rows, "notes": notes, "scan": None, "turntable": None}
+        return {"name": name, "organs": rows, "notes": notes, "scan": None, "meshes": None, "turntable": None}
 
     def write(self, path: Path, title: str, subtitle: str, notes: Sequence[str] = ()) -> None:
         """Write the page, cases with remarks first.

@@ -13,7 +13,8 @@ from PIL import Image
 from segment.configuration.values import flatten
 from segment.metrics.definitions import METRICS
 from segment.metrics.scores import OrganScore, nan_mean
-from segment.view.page.document import write_page
+from segment.view.page.document import PAGE, write_page
+from segment.view.page.grid_folder import MULTIRUN
 from segment.view.page.prediction import organ_entries
 from segment.view.page.run_folder import (
     forecast,
@@ -25,6 +26,7 @@ from segment.view.page.run_folder import (
     read_scores,
 )
 from segment.view.page.scan import Blobs
+from segment.view.page.sweep_folder import SEARCH, TRIALS
 
 _PICTURES = 24  # of the worst cases; more would make the page slow to write and to open
 _PICTURE_WIDTH = 1300  # pixels
@@ -53,6 +55,7 @@ def write_run_page(path: Path, folder: Path, default: Mapping[str, Any]) -> None
         "kind": "run",
         "title": title,
         "subtitle": _subtitle(config, len(scores), part),
+        "sweep": _sweep(folder, path),
         "notes": [] if scores else ["This run has no scores of cases yet."],
         "organs": organ_entries(organs),
         "metrics": [_metric(key) for key in METRICS],
@@ -67,6 +70,18 @@ def write_run_page(path: Path, folder: Path, default: Mapping[str, Any]) -> None
         "diff": diff,
     }
     write_page(path, title, data, blobs.texts)
+
+
+def _sweep(folder: Path, page: Path) -> dict[str, str] | None:
+    """Name and page of the sweep that a run belongs to; None unless the page of the run is in its folder."""
+    run = folder.resolve()
+    if page.resolve().parent != run:
+        return None
+    # A job of a grid is in <sweep>/<number>, a trial in <sweep>/trials/<number>, one of its seeds a folder deeper.
+    for steps, above in enumerate(run.parents[:3], start=1):
+        if any((above / name).exists() for name in ((MULTIRUN,) if steps == 1 else (TRIALS, SEARCH))):
+            return {"name": above.name, "path": f"{'../' * steps}{PAGE}"}
+    return None
 
 
 def configuration_rows(config: Mapping[str, Any], default: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -139,7 +154,11 @@ def _pictures(folder: Path, page: Path, case: str, blobs: Blobs | None) -> dict[
     place = folder / "cases" / case.replace("/", "-")
     below = place.resolve().is_relative_to(page.resolve().parent)
     files = {}
-    for label, path in (("overlay", place / "overlay.png"), ("video", place / "organs.mp4")):
+    for label, path in (
+        ("overlay", place / "overlay.png"),
+        ("video", place / "organs.mp4"),
+        ("turntable", place / "turntable.gif"),
+    ):
         if below and path.exists():
             files[label] = quote(path.resolve().relative_to(page.resolve().parent).as_posix())
     result: dict[str, Any] = {"files": files, "picture": None, "no_picture": "The run has no picture of this case."}

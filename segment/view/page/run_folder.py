@@ -12,6 +12,7 @@ from segment.errors import UserError
 from segment.io.json_file import read_json
 from segment.metrics.cases_csv import read_cases
 from segment.metrics.scores import OrganScore
+from segment.view.page.table import finite, read_rows
 
 Curve = list[tuple[float, float]]
 
@@ -61,17 +62,14 @@ def read_scores(folder: Path) -> tuple[dict[str, list[OrganScore]], str]:
 def _read_dice(path: Path) -> list[tuple[str, OrganScore]]:
     """Case and score of every row of the table of the validation, which has Dice only."""
     nan = math.nan
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    return [(row["case"], OrganScore(row["organ"], float(row["dice"]), nan, nan, nan, nan)) for row in rows]
+    return [(row["case"], OrganScore(row["organ"], float(row["dice"]), nan, nan, nan, nan)) for row in read_rows(path)]
 
 
 def read_confusion(folder: Path) -> dict[str, Any] | None:
     """Classes, and shares by reference class and predicted class; None if the run has no confusion.csv."""
     for path in (folder / "confusion.csv", folder / VALIDATION.with_name("confusion.csv")):
-        if path.exists():
-            with path.open(encoding="utf-8", newline="") as file:
-                rows = list(csv.DictReader(file))
+        rows = read_rows(path)
+        if rows:
             classes = list(dict.fromkeys(row["reference"] for row in rows))
             shares = {(row["reference"], row["predicted"]): finite(row["share"]) for row in rows}
             return {"classes": classes, "shares": [[shares.get((a, b)) for b in classes] for a in classes]}
@@ -170,15 +168,6 @@ _FACTS = (
 
 def _words(value: object) -> str:
     return " ".join(map(str, value)) if isinstance(value, Sequence) and not isinstance(value, str) else str(value)
-
-
-def finite(text: str | None) -> float | None:
-    """The number that a cell holds; None if it holds none, or no finite one."""
-    try:
-        value = float(text or "nan")
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
 
 
 def _thinned(points: Curve) -> Curve:

@@ -12,7 +12,6 @@ from segment.view.scene import Scene, make_scene
 MAX_CASE_BYTES = 14_000_000  # of the packed volumes of a case in the page
 _MAX_VOXELS = 20_000_000  # 512×512×133 is then shown as about 388×388×133 and packed in 11 MB
 _SHEAR = 0.01  # largest cosine between axes that still count as perpendicular
-_LETTER = 0.35  # smallest share of a direction that gets a letter of its own in an oblique scan
 
 
 @dataclass
@@ -66,7 +65,7 @@ def pack_scan(
         "shape": list(shape),
         "spacing_mm": [round(float(mm), 5) for mm in np.linalg.norm(grid[:3, :3], axis=0)],
         "affine": grid.round(6).tolist(),
-        "letters": [_letters(grid[:3, axis]) for axis in range(3)],
+        "letters": scene.letters,
         "hu": level_hu(),
         "image": blobs.add(image),
         "prediction": blobs.add(prediction),
@@ -93,18 +92,6 @@ def _pack_below_limit(scene: Scene) -> tuple[tuple[int, int, int], str, str]:
         if size <= MAX_CASE_BYTES:
             return shape, image, prediction
         voxels = min(voxels, float(np.prod(shape))) * 0.9 * MAX_CASE_BYTES / size
-
-
-def _letters(direction: np.ndarray) -> list[str]:
-    """Letters of the body's sides at the low and the high end of an axis, e.g. ["R", "L"], or ["RA", "LP"] if oblique.
-
-    The nearest side comes first.
-    """
-    shares = direction / np.linalg.norm(direction)
-    order = [int(axis) for axis in np.argsort(-np.abs(shares)) if abs(shares[axis]) > _LETTER]
-    low = "".join("LPI"[axis] if shares[axis] > 0 else "RAS"[axis] for axis in order)
-    high = "".join("RAS"[axis] if shares[axis] > 0 else "LPI"[axis] for axis in order)
-    return [low, high]
 
 
 def _reduction_note(scene: Scene, shape: Sequence[int]) -> list[str]:

@@ -1,6 +1,5 @@
 """Reads the trials of a search (`segment sweep`) for its page."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +9,8 @@ import yaml
 
 from segment.configuration.values import flatten
 from segment.errors import UserError
-from segment.view.page.run_folder import finite, read_config
+from segment.view.page.run_folder import read_config
+from segment.view.page.table import finite, parsed, read_rows
 
 TRIALS = "trials.csv"
 SEARCH = "wandb_sweep.yaml"  # written when a search starts, before its first trial ends
@@ -75,8 +75,8 @@ def read_sweep(folder: Path) -> Sweep:
     objective = _yaml(folder / SEARCH).get("metric") or {}
     space = flatten(read_config(folder).get("space") or {})
     best = _yaml(folder / "best.yaml")
-    rows = _rows(folder / TRIALS)
-    shares = [(row["parameter"], float(row["share"])) for row in _rows(folder / IMPORTANCE)]
+    rows = read_rows(folder / TRIALS)
+    shares = [(row["parameter"], float(row["share"])) for row in read_rows(folder / IMPORTANCE)]
     return Sweep(
         what="trial",
         metric=str(objective.get("name", "value")),
@@ -118,22 +118,6 @@ def _runs(folder: Path, trial: Path) -> list[Path]:
     if (place / "config.yaml").exists() or not place.is_dir():
         return [trial]
     return sorted((path.relative_to(folder) for path in place.glob("seed*")), key=lambda path: (len(path.name), path))
-
-
-def parsed(cells: Sequence[str]) -> list[float | str | None]:
-    """Cells of a column as numbers if all of them are, otherwise as text; an empty cell is None."""
-    numbers = [finite(cell) for cell in cells]
-    if all(number is not None or not cell for number, cell in zip(numbers, cells, strict=True)):
-        return list(numbers)
-    return [cell or None for cell in cells]
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    """Rows of a table; none if it does not exist."""
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def _yaml(path: Path) -> dict[str, Any]:

@@ -11,17 +11,17 @@ from PIL import Image
 from segment.view.colors import organ_colors
 from segment.view.page.scan import Blobs
 from segment.view.renderer import Renderer
-from segment.view.scene import Scene
-from segment.view.surface import build_surface
+from segment.view.surface import Surface
 
 _SIZE = 360  # pixels, edge of a picture
 _COLUMNS, _ROWS = 6, 6  # of the sheet that holds all pictures
 _QUALITY = 82  # of WebP
 _RING = 1.12  # radius of the ring under the organs, in radii of the organs
+POINTS_ACROSS = 0.4 * _SIZE  # density of the surface that these pictures need
 
 
-def pack_turntable(scene: Scene, organs: Sequence[str], blobs: Blobs) -> dict[str, Any] | None:
-    """Render a full turn as one sheet of pictures; None if the mask is empty.
+def pack_turntable(surface: Surface, organs: Sequence[str], blobs: Blobs) -> dict[str, Any]:
+    """Render a full turn as one sheet of pictures.
 
     The first picture is the view from the front; each further one shows the organs turned by the same angle.
 
@@ -29,18 +29,17 @@ def pack_turntable(scene: Scene, organs: Sequence[str], blobs: Blobs) -> dict[st
         The entry in the page's data: `image` (id of the WebP), `size`, `columns`, `frames`, and `ring`: for each
         picture the column, row and nearness (0 to 1) of the letters R, L, A and P, in shares of the picture.
     """
-    surface = build_surface(scene.pred, scene.spacing_mm, len(organs), points_across=0.4 * _SIZE)
-    if surface is None:
-        return None
-    renderer = Renderer(surface, organ_colors(organs), _SIZE)
+    renderer = Renderer(surface, organ_colors(organs), _SIZE, translucent=surface.largest)
     sheet = np.zeros((_ROWS * _SIZE, _COLUMNS * _SIZE, 4), np.uint8)
     count = _ROWS * _COLUMNS
     angles = [2 * np.pi * index / count for index in range(count)]
     for index, angle in enumerate(angles):
         row, column = divmod(index, _COLUMNS)
         top, left = row * _SIZE, column * _SIZE
-        # Alpha is 0 or 255, so premultiplied colours are colours.
-        sheet[top : top + _SIZE, left : left + _SIZE] = renderer.render_rotated(angle)
+        picture = renderer.render_rotated(angle)
+        # WebP holds colours, not colours times their opacity.
+        picture[..., :3] = np.minimum(255, picture[..., :3] * (255.0 / np.maximum(picture[..., 3:], 1)))
+        sheet[top : top + _SIZE, left : left + _SIZE] = picture
     file = io.BytesIO()
     Image.fromarray(sheet, "RGBA").save(file, "WEBP", quality=_QUALITY, method=3)
     return {

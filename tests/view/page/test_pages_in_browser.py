@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from run_folders import write_run
-from viewed import ORGANS, anatomy, viewed_scan
+from viewed import ORGANS, anatomy, prediction, viewed_scan
 
 from segment.view.colors import organ_colors
 from segment.view.page.prediction import PredictionPage
@@ -30,21 +30,13 @@ COUNT = """(color) => {
   }
   return found;
 }"""
-NO_STREAM = "delete globalThis.DecompressionStream; delete globalThis.WebGLRenderingContext;"
+NO_STREAM = "delete globalThis.DecompressionStream;"
 
 
 @pytest.fixture(scope="module")
 def browser():
     with chromium.started() as started:
         yield started
-
-
-def prediction(path, codes="RAS", name="p1/ct", organs=ORGANS, affine=None, with_reference=True):
-    made = PredictionPage(organs, anatomy(), max_mb=100)
-    scan, mask, reference = viewed_scan(affine, codes)
-    made.add(name, scan, mask, reference if with_reference else None)
-    made.write(path, "Prediction masks", "1 CT; starter.ckpt")
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +138,23 @@ def test_wheel_slider_and_keys_change_slices(browser, page_file):
         assert page.locator(".position").nth(0).text_content() != before
 
 
+def test_the_worst_slices_come_first_and_a_click_shows_one(browser, tmp_path):
+    scan, mask, reference = viewed_scan()
+    reference = mask.copy()
+    reference[28:34, 16:32, 9] = 0  # 6 x 16 voxels of the liver, of 4 mm² each, in the tenth slice from below
+    reference[0:2, 0:2, 11] = 2
+    made = PredictionPage(ORGANS, anatomy(), max_mb=100)
+    made.add("ct", scan, mask, reference)
+    made.write(tmp_path / "x.html", "t", "s")
+    with chromium.opened(browser, tmp_path / "x.html") as page:
+        buttons = page.get_by_role("group", name="worst slices").get_by_role("button")
+        assert [text.split(": ")[1] for text in buttons.all_text_contents()] == ["3.8 cm², liver", "0.16 cm², spleen"]
+        buttons.nth(0).click()
+        settle(page)
+        assert "(slice 11 of 20)" in page.locator(".position").nth(0).text_content()  # from the head
+        assert buttons.nth(0).text_content().split(":")[0] in page.locator(".position").nth(0).text_content()
+
+
 def test_windows_change_the_grays(browser, page_file):
     with chromium.opened(browser, page_file) as page:
         hide_lines(page)
@@ -190,8 +199,10 @@ def test_zoom_enlarges_around_the_middle_and_comes_back(browser, page_file):
         assert canvas.screenshot() == before
 
 
-def test_the_turntable_turns(browser, page_file):
+def test_without_webgl_there_are_pictures_that_turn_and_a_reason(browser, page_file):
     with chromium.opened(browser, page_file) as page:
+        assert "This browser has no WebGL 2" in page.locator(".viewer > .faint").text_content()
+        assert page.locator(".surfaces").count() == 0
         canvas = page.locator(".turntable canvas")
         front = canvas.screenshot()
         box = canvas.bounding_box()
@@ -213,7 +224,8 @@ def test_hostile_names_are_text(browser, tmp_path):
         with chromium.opened(browser, path, viewport={"width": 390, "height": 800}) as page:
             assert page.locator("h2 .name").text_content() == text
             assert page.locator(".organs .name").nth(0).text_content() == text
-            assert page.locator("script").count() == 5  # the data, the script, two volumes and the sheet of pictures
+            # The data, the script, two volumes, the sheet of pictures, and two lists for the surface of each organ.
+            assert page.locator("script").count() == 9
             assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 

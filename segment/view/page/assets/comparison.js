@@ -126,7 +126,7 @@ function chanceWords(p) {
 }
 
 function comparedRuns(data) {
-  const rows = data.arms.flatMap((arm) => arm.runs.map((run) => [arm.arm, name(run.name), String(run.seed ?? '–'),
+  const rows = data.arms.flatMap((arm) => arm.runs.map((run) => [arm.arm, run.page ? element('a', { href: run.page }, name(run.name)) : name(run.name), String(run.seed ?? '–'),
     element('code', {}, name(run.code || '–')), run.seen ? String(run.seen) : '–']));
   return table(['arm', 'run', '>seed', 'code', '>training and validation cases'], rows, { class: 'compact' });
 }

@@ -11,7 +11,6 @@ class Plane {
     this.axis = axis;
     this.zoom = 1;
     this.shift = [0, 0]; // of the picture's middle, in CSS pixels
-    this.pointers = new Map();
     this.contours = new Map();
     this.picture = document.createElement('canvas');
     const help = 'arrow keys move the crosshair, Page Up and Page Down change the slice, + and − zoom, 0 resets';
@@ -33,52 +32,23 @@ class Plane {
   }
 
   listen() {
-    const { canvas } = this;
-    canvas.addEventListener('wheel', (event) => {
-      event.preventDefault();
-      if (event.ctrlKey) this.zoomBy(event.deltaY < 0 ? 1.15 : 1 / 1.15, this.pointOf(event));
-      else this.step(Math.sign(event.deltaY));
-    }, { passive: false });
-    canvas.addEventListener('pointerdown', (event) => this.press(event));
-    canvas.addEventListener('pointermove', (event) => this.drag(event));
-    for (const kind of ['pointerup', 'pointercancel']) {
-      canvas.addEventListener(kind, (event) => this.pointers.delete(event.pointerId));
-    }
-    canvas.addEventListener('dblclick', () => this.reset());
-    canvas.addEventListener('keydown', (event) => this.key(event));
-  }
-
-  pointOf(event) {
-    const box = this.canvas.getBoundingClientRect();
-    return [event.clientX - box.left, event.clientY - box.top];
-  }
-
-  press(event) {
-    this.canvas.focus({ preventScroll: true });
-    this.canvas.setPointerCapture(event.pointerId);
-    this.pointers.set(event.pointerId, this.pointOf(event));
-    if (this.pointers.size === 1 && !event.shiftKey && event.button === 0) this.aim(this.pointOf(event));
-  }
-
-  /** One finger or button moves the crosshair, with Shift or another button the picture; two fingers zoom and move. */
-  drag(event) {
-    const before = this.pointers.get(event.pointerId);
-    if (!before) return;
-    const point = this.pointOf(event);
-    const others = [...this.pointers].filter(([id]) => id !== event.pointerId);
-    this.pointers.set(event.pointerId, point);
-    if (others.length) {
-      const [, other] = others[0];
-      const spread = (one) => Math.hypot(one[0] - other[0], one[1] - other[1]) || 1;
-      this.moveBy((point[0] - before[0]) / 2, (point[1] - before[1]) / 2);
-      this.zoomBy(spread(point) / spread(before), [(point[0] + other[0]) / 2, (point[1] + other[1]) / 2]);
-    } else if (event.shiftKey || event.buttons > 1) this.moveBy(point[0] - before[0], point[1] - before[1]);
-    else this.aim(point);
+    new Gestures(this.canvas, {
+      press: (point) => this.aim(point),
+      drag: (point) => this.aim(point),
+      move: (right, down) => this.moveBy(right, down),
+      zoom: (factor, point) => this.zoomBy(factor, point),
+      wheel: (event, point) => {
+        if (event.ctrlKey) this.zoomBy(event.deltaY < 0 ? 1.15 : 1 / 1.15, point);
+        else this.step(Math.sign(event.deltaY));
+      },
+      reset: () => this.reset(),
+    });
+    this.canvas.addEventListener('keydown', (event) => this.key(event));
   }
 
   key(event) {
     const [across, down] = PICTURE_AXES[this.axis];
-    const actions = {
+    pressKey(event, {
       ArrowLeft: () => this.view.moveBy(across, -1),
       ArrowRight: () => this.view.moveBy(across, 1),
       ArrowUp: () => this.view.moveBy(down, -1),
@@ -89,10 +59,7 @@ class Plane {
       '=': () => this.zoomBy(1.25),
       '-': () => this.zoomBy(0.8),
       0: () => this.reset(),
-    };
-    if (!(event.key in actions) || event.ctrlKey || event.metaKey || event.altKey) return;
-    event.preventDefault();
-    actions[event.key]();
+    });
   }
 
   step(slices) {

@@ -29,6 +29,7 @@ function caseList(data, choose) {
 
 async function showCase(place, data, one) {
   place.viewer?.close();
+  place.viewer = null;
   const status = element('p', { class: 'faint', role: 'status' }, 'Reading the scan …');
   const title = element('h2', {}, name(one.name));
   const notes = notesOf(one.notes) ?? '';
@@ -36,8 +37,11 @@ async function showCase(place, data, one) {
   if (!one.scan) return;
   place.shown = one;
   try {
-    const viewer = await Viewer.open(one.scan, one.turntable, data.organs);
-    if (place.shown !== one) return; // another case was chosen meanwhile
+    const viewer = await Viewer.open(one, data.organs);
+    if (place.shown !== one) { // another case was chosen meanwhile
+      viewer.close();
+      return;
+    }
     place.viewer = viewer;
     status.replaceWith(viewer.element, notes);
     viewer.drawAll();
@@ -84,7 +88,8 @@ function rangeBar(row) {
 }
 
 function heading(data) {
-  return element('header', {}, element('h1', {}, name(data.title)), element('p', { class: 'faint' }, data.subtitle));
+  const sweep = data.sweep && element('p', {}, 'Part of the sweep ', element('a', { href: data.sweep.path }, name(data.sweep.name)));
+  return element('header', {}, element('h1', {}, name(data.title)), element('p', { class: 'faint' }, data.subtitle), sweep);
 }
 
 function notesOf(notes) {

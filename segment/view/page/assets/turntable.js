@@ -1,15 +1,16 @@
 // Pictures of the organs from all sides, turned by dragging, by the slider or by the arrow keys.
 
 class Turntable {
-  constructor(entry) {
-    this.entry = entry;
+  /** `sides` are the letters at the low and the high end of each axis of the scan. */
+  constructor(entry, sides) {
+    Object.assign(this, { entry, letters: [...sides[0], ...sides[1]] });
     this.frame = 0;
     this.canvas = element('canvas', { tabindex: 0, role: 'img', 'aria-label': 'organs in 3D; arrow keys turn them' });
     this.slider = element('input', {
       type: 'range', min: 0, max: entry.frames - 1, value: 0, 'aria-label': 'turn the organs',
       oninput: () => this.turnTo(Number(this.slider.value)),
     });
-    const caption = '3D, all organs of the prediction: drag to turn';
+    const caption = '3D, the organs of the prediction: drag to turn';
     const frame = element('div', { class: 'frame paper' }, this.canvas);
     this.element = element('figure', { class: 'plane turntable' }, element('figcaption', {}, caption), frame, this.slider);
     this.sheet = new Image();
@@ -81,9 +82,9 @@ class Turntable {
     this.entry.ring[this.frame].forEach(([x, y, nearness], index) => {
       context.lineWidth = 4;
       context.strokeStyle = '#000';
-      context.strokeText('RLAP'[index], left + x * size, top + y * size);
+      context.strokeText(this.letters[index], left + x * size, top + y * size);
       context.fillStyle = `rgb(${[0, 0, 0].map(() => 130 + 125 * nearness).join(',')})`; // at the back they are fainter
-      context.fillText('RLAP'[index], left + x * size, top + y * size);
+      context.fillText(this.letters[index], left + x * size, top + y * size);
     });
   }
 }

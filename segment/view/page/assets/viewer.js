@@ -1,36 +1,65 @@
-// The scan viewer: three planes that share a crosshair, the turntable, and the controls. It needs no WebGL.
+// The scan viewer: three planes that share a crosshair, the organs in 3D, and the controls. Only turning the surfaces of
+// the organs needs WebGL; without it, there are pictures from all sides.
 
 // Names, and the HU in the middle and across of each window.
 const WINDOWS = [['soft tissue', 40, 400], ['lung', -600, 1500], ['bone', 400, 1800], ['liver', 60, 160]];
 
 class Viewer {
-  /** Read the volumes of a case and build its viewer. `organs` are {name, color}. */
-  static async open(scan, turntable, organs) {
+  /** Read the volumes and meshes of a case and build its viewer. `organs` are {name, color}. */
+  static async open(one, organs) {
+    const { scan } = one;
     const names = ['image', 'prediction', 'reference'].filter((volume) => scan[volume]);
     const volumes = await Promise.all(names.map((volume) => readVolume(scan[volume], scan.shape)));
-    return new Viewer(scan, Object.fromEntries(names.map((volume, i) => [volume, volumes[i]])), turntable, organs);
+    const viewer = new Viewer(scan, Object.fromEntries(names.map((volume, i) => [volume, volumes[i]])), organs);
+    await viewer.addOrgans(one);
+    return viewer;
   }
 
-  constructor(scan, volumes, turntable, organs) {
+  constructor(scan, volumes, organs) {
     Object.assign(this, { scan, image: volumes.image, prediction: volumes.prediction, reference: volumes.reference });
     this.organs = organs.map((organ) => ({ ...organ, shown: true }));
     this.shown = { prediction: true, reference: true, crosshair: true };
     this.voxel = startOf(this.prediction, scan.shape);
     this.planes = [2, 1, 0].map((axis) => new Plane(this, axis));
-    this.turntable = turntable ? new Turntable(turntable) : null;
     this.readout = element('p', { class: 'readout', role: 'status' });
     this.windowButtons = WINDOWS.map(([label], index) => element(
       'button', { type: 'button', title: `key ${index + 1}`, onclick: () => this.setWindow(index) }, label,
     ));
-    const grid = element('div', { class: 'planes' }, this.planes.map((plane) => plane.element), this.turntable?.element
-      ?? element('p', { class: 'plane none' }, 'No organ was found, so there is nothing to show in 3D.'));
+    this.grid = element('div', { class: 'planes' }, this.planes.map((plane) => plane.element));
+    this.why = element('p', {});
     this.element = element('section', { class: 'viewer', 'aria-label': 'scan' },
-      this.controls(), this.readout, grid, this.explanation());
+      this.controls(), this.reference ? worstSlices(this) : '', this.readout, this.grid, this.explanation());
     this.element.addEventListener('keydown', (event) => this.key(event));
     this.observer = new ResizeObserver(() => this.redraw());
-    this.observer.observe(grid);
-    window.addEventListener('beforeprint', () => this.drawAll());
+    this.observer.observe(this.grid);
+    this.print = () => this.drawAll();
+    window.addEventListener('beforeprint', this.print);
     this.setWindow(0);
+  }
+
+  /** Add the organs in 3D: by WebGL, or as pictures with a sentence that says why. */
+  async addOrgans({ meshes, turntable }) {
+    if (!meshes) {
+      this.grid.append(element('p', { class: 'plane none' }, 'No organ was found, so there is nothing to show in 3D.'));
+      return;
+    }
+    const showPictures = (reason) => this.showOrgans(new Turntable(turntable, this.scan.letters), reason);
+    try {
+      const surfaces = await Surfaces.open(this, meshes, () => showPictures('The graphics card has dropped this page'));
+      if (surfaces) this.showOrgans(surfaces, null);
+      else showPictures('This browser has no WebGL 2 (no graphics card, or it is switched off)');
+    } catch (error) { // of the driver of a graphics card
+      showPictures(`The 3D view does not work in this browser (${error.message})`);
+    }
+  }
+
+  showOrgans(organs3d, reason) {
+    if (this.organs3d) this.organs3d.element.replaceWith(organs3d.element);
+    else this.grid.append(organs3d.element);
+    this.organs3d = organs3d;
+    this.why.textContent = reason ? `${reason}, so the 3D view is a set of pictures made beforehand: they show all `
+      + 'organs, whatever is switched off above.' : '';
+    this.redraw();
   }
 
   controls() {
@@ -49,11 +78,11 @@ class Viewer {
     ];
     const zooms = [['+', 1.25, 'zoom in'], ['−', 0.8, 'zoom out']].map(([sign, factor, label]) => element(
       'button',
-      { type: 'button', 'aria-label': label, onclick: () => this.planes.forEach((plane) => plane.zoomBy(factor)) },
+      { type: 'button', 'aria-label': label, onclick: () => this.pictures().forEach((picture) => picture.zoomBy(factor)) },
       sign,
     ));
     const reset = element(
-      'button', { type: 'button', onclick: () => this.planes.forEach((plane) => plane.reset()) }, 'reset zoom',
+      'button', { type: 'button', onclick: () => this.pictures().forEach((picture) => picture.reset()) }, 'reset zoom',
     );
     return element('div', { class: 'controls' },
       element('div', { role: 'group', 'aria-label': 'window' }, this.windowButtons),
@@ -62,16 +91,19 @@ class Viewer {
       element('div', { role: 'group', 'aria-label': 'contours' }, lines));
   }
 
+  /** What can be enlarged. */
+  pictures() {
+    return this.organs3d instanceof Surfaces ? [...this.planes, this.organs3d] : this.planes;
+  }
+
   explanation() {
     const keys = 'Wheel or slider: slices. Click or drag: crosshair. Ctrl + wheel, two fingers, or + and −: zoom. '
       + 'Shift + drag: move. Double click or 0: reset. Arrow keys, Page Up, Page Down: crosshair and slices. 1 to 4: '
-      + 'windows.';
-    const flat = 'The 3D view is a set of pictures made beforehand, so it works without WebGL or a graphics card; '
-      + 'toggles do not change it.';
+      + 'windows. In 3D, drag or arrow keys: turn; wheel, two fingers, or + and −: zoom.';
     return element('div', { class: 'faint' },
       this.scan.notes.map((note) => element('p', {}, note)),
       element('p', { class: 'screen' }, keys),
-      this.turntable ? element('p', {}, flat) : null);
+      this.why);
   }
 
   key(event) {
@@ -114,7 +146,7 @@ class Viewer {
 
   drawAll() {
     this.planes.forEach((plane) => plane.draw());
-    this.turntable?.draw();
+    this.organs3d?.draw();
     this.describe();
   }
 
@@ -137,6 +169,8 @@ class Viewer {
 
   close() {
     this.observer.disconnect();
+    window.removeEventListener('beforeprint', this.print); // it would keep the volumes of this case in memory
+    this.organs3d?.close?.();
   }
 }
 
