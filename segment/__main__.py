@@ -8,6 +8,7 @@ from io import StringIO
 
 from segment import __version__
 from segment.errors import UserError
+from segment.runtime.garbage import collect_as_usual
 from segment.runtime.start import set_up_process
 
 COMMANDS = {
@@ -61,6 +62,8 @@ def main() -> None:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    finally:
+        collect_as_usual()
 
 
 def _unknown_command(word: str) -> str:

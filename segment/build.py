@@ -20,8 +20,7 @@ from segment.data.datamodule import CTDataModule
 from segment.datasets.cases import Case, Refused, Source, list_cases, list_usable_cases
 from segment.errors import UserError
 from segment.io.left_out import LeftOut
-from segment.loggers.metrics_csv import LogBeforeSaving
-from segment.loggers.wandb_run import WandbRun
+from segment.loggers.metrics_csv import LogBeforeSaving, MetricsCSV
 from segment.memory.network import check_weights
 from segment.model.module import SegmentationModule
 from segment.run.processes import check_world_size, cluster_environment
@@ -131,7 +130,7 @@ def close(trainer: pl.Trainer) -> None:
     """Finish every logger. Otherwise the next job of a sweep would log into this run."""
     for logger in trainer.loggers:
         logger.finalize("success" if trainer.state.finished else "failed")
-        if isinstance(logger, WandbRun):
+        if isinstance(logger, MetricsCSV):
             logger.finish()
 
 

@@ -8,18 +8,24 @@ import nibabel as nib
 import numpy as np
 import pytest
 import tiny
+import torch
 from hypothesis import settings
 from small_ct import CODES, ORGANS, transform, write_case, write_tissues
 
 from segment.checkpoint import starter as starter_module
 from segment.data.store.store import Store
 from segment.datasets.sources.folder import Folder
+from segment.runtime.garbage import collect_as_usual, collect_rarely
 
 Stored = Callable[[str], tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 # No deadline: other programs may use the same machine, so a slow example is not a failure.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+# The two workers of pytest-xdist share two cores. OpenMP's threads spin while they wait for each other, so with two
+# threads each, small tensors cost up to 30 times as much.
+torch.set_num_threads(1)
+collect_rarely()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -32,6 +38,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return item.get_closest_marker("slow") is None or item.get_closest_marker("xdist_group") is not None
 
     items.sort(key=comes_later)
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage again, but not among the tests and packages that stay to the end."""
+    collect_as_usual()
 
 
 @pytest.fixture

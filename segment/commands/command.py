@@ -25,6 +25,7 @@ from segment.configuration.explanation import one_line
 from segment.configuration.values import config_dir
 from segment.errors import UserError
 from segment.files import remove_if_empty
+from segment.runtime.garbage import collect_as_usual
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 # Remedies for errors of the operating system that the user can fix. Other system errors are bugs.
@@ -50,6 +51,7 @@ def hydra_command(config_name: str) -> Callable[[Callable[[Any], Any]], Callable
 
     def decorate(task: Callable[[Any], Any]) -> Callable[[], None]:
         def main() -> None:
+            collect_as_usual()
             # argparse accepts overrides before its options or after them, but not on both sides.
             arguments = parse_arguments(sys.argv[1:])
             sys.argv[1:] = [*arguments.options, *arguments.rest]

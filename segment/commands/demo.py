@@ -20,6 +20,7 @@ from segment.datasets.sources.lidc import Lidc
 from segment.errors import UserError
 from segment.metrics.cases_csv import read_cases
 from segment.metrics.scores import nan_mean
+from segment.runtime.garbage import collect_as_usual
 
 DATA_OPTIONS = ("data=", "data.sources.", "cache_dir=")  # overrides that training and evaluation share
 
@@ -30,6 +31,7 @@ def main() -> None:
     Arguments are overrides of the training; those that select data are passed to the evaluation, too. The real CT comes
     from a package index. Without one, a synthetic CT is used instead, and the starter weights are not shown.
     """
+    collect_as_usual()
     overrides = sys.argv[1:]
     if {"-h", "--help"} & {*overrides}:
         print("usage: segment demo [overrides of segment train]\n\n" + str(__doc__))

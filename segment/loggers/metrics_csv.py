@@ -49,6 +49,9 @@ class MetricsCSV(Logger):
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """Do nothing: config.yaml holds the configuration."""
 
+    def finish(self) -> None:
+        """End the run. Here there is nothing to end; a logger that derives from this one may have a server."""
+
     @rank_zero_only
     def truncate(self, step: int) -> None:
         """Drop the rows of a step and of all later steps. A run that resumes at this step logs them again."""

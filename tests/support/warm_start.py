@@ -10,6 +10,7 @@ As a script, this is the server.
 
 import atexit
 import functools
+import gc
 import json
 import os
 import runpy
@@ -175,6 +176,7 @@ if __name__ == "__main__":
         import_module(name)
     threads = Path("/proc/self/task")  # of Linux
     assert not threads.exists() or len(list(threads.iterdir())) == 1, "a fork would lose threads of these packages"
+    gc.freeze()  # else a collection in a forked process would copy the pages of all that is imported
     module, *arguments = serve(socket.socket(fileno=int(sys.argv[1])))
     sys.argv = ["-m", *arguments]  # as Python does, until it has found the module
     runpy.run_module(module, run_name="__main__", alter_sys=True)
