@@ -71,10 +71,15 @@ def main() -> None:
     sys.exit(equal != runs)
 
 
+def arguments(run: Path, overrides: list[str]) -> list[str]:
+    """Arguments of `segment train` that start the run or resume it."""
+    resume = ["resume=true"] if (run / "config.yaml").exists() else []
+    return [*overrides, f"hydra.run.dir={run}", *resume]
+
+
 def start(run: Path, overrides: list[str]) -> subprocess.Popen[bytes]:
     """Start a process that starts the run or resumes it."""
-    resume = ["resume=true"] if (run / "config.yaml").exists() else []
-    call = [sys.executable, "-m", "segment.commands.train", *overrides, f"hydra.run.dir={run}", *resume]
+    call = [sys.executable, "-m", "segment.commands.train", *arguments(run, overrides)]
     with (run.parent / f"{run.name}.txt").open("ab") as output:
         return subprocess.Popen(call, stdout=output, stderr=output, env={**os.environ, "OMP_NUM_THREADS": "1"})
 

@@ -11,6 +11,7 @@ from run_commands import environment
 
 PAGE = Path(__file__).parents[1] / "docs" / "resume.md"
 QUICK = ["data.patches_per_epoch=2", "data.batch_size=1", "callbacks.progress=null", "logger=[csv]"]
+QUICK += ["preflight=false", "page=false", "callbacks.cases.overlay=false", "callbacks.validation.overlay=false"]
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Runs that are stopped at any time and resumed: the short form of benchmarks/kill.py, and signals."""
 
+import importlib
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from run_commands import wait_until
 ROOT = Path(__file__).parents[1]
 RUN = ["experiment=smoke", "data.patches_per_epoch=6", "data.batch_size=1", "trainer.max_epochs=2", "test=false"]
 RUN += ["page=false", "callbacks.progress=null", "logger=[csv]", "trainer.accumulate_grad_batches=2", "preflight=false"]
+RUN += ["callbacks.validation.overlay=false"]
 LATE = """
 import os, signal
 import pytorch_lightning as pl
@@ -42,12 +44,26 @@ def train(folder: Path, env: dict[str, str], *overrides: str, cold: bool = False
 
 
 @pytest.mark.slow
-def test_runs_killed_at_random_times_end_like_runs_that_were_not(env):
+def test_runs_killed_at_random_times_end_like_runs_that_were_not(env, monkeypatch, capsys):
     short = ["data.num_workers=1", "data.patches_per_epoch=6", "trainer.max_epochs=2"]
-    command = [sys.executable, str(ROOT / "benchmarks" / "kill.py"), "3", *short]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "3 kills" in done.stdout
+    monkeypatch.setattr(sys, "argv", ["kill.py", "3", *short])
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    kill = importlib.import_module("kill")
+    started = []
+
+    def start(*run):
+        started.append(run_commands.start("train", *kill.arguments(*run), env=env))
+        return started[-1]
+
+    monkeypatch.setattr(kill, "start", start)
+    try:
+        with pytest.raises(SystemExit) as end:
+            kill.main()
+    finally:
+        print(*(process.communicate()[1] for process in started))
+    out = capsys.readouterr().out
+    assert not end.value.code, out
+    assert "3 kills" in out
 
 
 def test_a_run_that_stopped_early_is_not_continued_by_a_resume(tmp_path, env):

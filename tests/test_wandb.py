@@ -177,6 +177,8 @@ def summary_scalars(run: WandbFile) -> dict[str, float | str]:
 @pytest.mark.slow
 def test_a_run_trains_even_if_its_wandb_folder_cannot_be_used(tmp_path, cache):
     (tmp_path / "wandb").write_text("a file in the place of the folder")
-    err = train(cache, f"hydra.run.dir={tmp_path}", "trainer.max_epochs=1", "test=false")
+    err = train(
+        cache, f"hydra.run.dir={tmp_path}", "trainer.max_epochs=1", "test=false", "callbacks.validation.overlay=false"
+    )
     assert err.count("Weights & Biases") == 1
     assert (tmp_path / "checkpoints" / "best.ckpt").exists()

@@ -6,13 +6,13 @@ import os
 import re
 import shlex
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import run_commands
 import stand_in
+import warm_start
 import yaml
 from page_data import data_of
 from run_commands import config, environment, wait_until
@@ -225,11 +225,11 @@ sweep.main()
 """
 
 
-def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+def start(folder: Path, *arguments: str) -> warm_start.Process:
     """Start `segment sweep` with the stand-in in a process of its own."""
-    env = os.environ | {"PYTHONPATH": str(Path(stand_in.__file__).parent)}
-    call = [sys.executable, "-c", START, *arguments]
-    return subprocess.Popen(call, cwd=folder, env=env, stderr=subprocess.PIPE, text=True)
+    (folder / "start_sweep.py").write_text(START)
+    env = environment(PYTHONPATH=Path(stand_in.__file__).parent)
+    return warm_start.start("start_sweep", *arguments, env=env, cwd=folder)
 
 
 @pytest.mark.slow
@@ -315,7 +315,7 @@ def real(tmp_path, smoke_cache):
 @pytest.mark.slow
 def test_the_grid_of_the_page_runs(tmp_path, real):
     (words,) = [words[1:] for words in commands() if words[:2] == ["segment", "train"]]
-    process = real(*words, "preflight=false")
+    process = real(*words, "preflight=false", "callbacks.validation.overlay=false")
     _, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     runs = sorted((tmp_path / "outputs" / "smoke" / "sweeps").glob("*/*/config.yaml"))
@@ -324,7 +324,8 @@ def test_the_grid_of_the_page_runs(tmp_path, real):
 
 @pytest.mark.slow
 def test_a_search_with_real_trainings_is_killed_and_resumed(tmp_path, real):
-    short = '"trainer.max_epochs=12","data.patches_per_epoch=2","callbacks.early_stopping=null"'
+    short = '"trainer.max_epochs=8","data.patches_per_epoch=2","callbacks.early_stopping=null"'
+    short += ',"page=false","callbacks.validation.overlay=false"'
     process = real(
         *("sweep", "sweep=smoke", "trials=3", "hydra.run.dir=here", "pruner=none"),
         f'overrides=["experiment=smoke","test=false","preflight=false",{short}]',
@@ -349,7 +350,7 @@ def test_a_search_with_real_trainings_is_killed_and_resumed(tmp_path, real):
         assert f"{cfg['model']['optimizer']['lr']}" == table(tmp_path / "here")[number]["optimizer.lr"]
         with (run / "metrics.csv").open() as file:
             values = [row for row in csv.DictReader(file) if row["val/dice/mean"]]
-        assert [int(row["epoch"]) for row in values] == list(range(12))
+        assert [int(row["epoch"]) for row in values] == list(range(8))
         best = max(float(row["val/dice/mean"]) for row in values)
         assert float(table(tmp_path / "here")[number]["value"]) == best
     resumed = [("resumed" in json.loads((trials / str(n) / "environment.json").read_text())) for n in range(3)]

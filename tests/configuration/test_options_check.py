@@ -1,5 +1,6 @@
 """Composed configurations are checked against the types of their options."""
 
+import functools
 from pathlib import Path
 
 import pytest
@@ -61,14 +62,15 @@ def test_words_for_false_become_false_in_every_command(word):
     """Regression: `overwrite=no` overwrote a mask corrected by hand, because the text `no` counts as true."""
     assert check("predict", f"overwrite={word}", f"pictures={word}").overwrite is False
     assert check("evaluate", f"include_trained={word}").include_trained is False
-    assert check("train", f"test={word}", f"resume={word}", f"preflight={word}").preflight is False
+    overlay, background = "callbacks.cases.overlay", "model.criterion.include_background"
+    train = check("train", *(f"{key}={word}" for key in ("test", "resume", "preflight", overlay, background)))
+    assert (train.test, train.resume, train.preflight, train.callbacks.cases.overlay) == (False,) * 4
+    assert train.model.criterion.include_background is False
     assert check("doctor", f"strict={word}").strict is False
     assert check("prepare", f"accept_licence={word}").accept_licence is False
-    criterion = check("train", f"model.criterion.include_background={word}").model.criterion
-    assert criterion.include_background is False
-    assert check("train", f"callbacks.cases.overlay={word}").callbacks.cases.overlay is False
 
 
+@functools.cache
 def every_switch() -> list[tuple[str, str]]:
     """Every option that is true or false by default, as command and dotted key."""
     found = []
@@ -87,13 +89,21 @@ def _value(node, key):
     return node
 
 
-@pytest.mark.parametrize(("command", "key"), every_switch())
-def test_a_switch_takes_only_words_for_true_and_false(command, key):
-    assert OmegaConf.select(check(command, f"{key}=no"), key) is False
-    assert OmegaConf.select(check(command, f"{key}=on"), key) is True
-    if key not in ("resume", "trainer.deterministic"):  # these also take text
-        with pytest.raises(UserError, match=r"must be .*true or false.*, got maybe"):
-            check(command, f"{key}=maybe")
+@pytest.mark.parametrize("word", ["no", "on"])
+@pytest.mark.parametrize("command", SCHEMAS)
+def test_switches_take_words_for_true_and_false(command, word):
+    keys = [key for of, key in every_switch() if of == command]
+    cfg = check(command, *(f"{key}={word}" for key in keys))
+    assert {key: OmegaConf.select(cfg, key) for key in keys} == dict.fromkeys(keys, word == "on")
+
+
+TAKE_TEXT = ("resume", "trainer.deterministic")
+
+
+@pytest.mark.parametrize(("command", "key"), [switch for switch in every_switch() if switch[1] not in TAKE_TEXT])
+def test_a_switch_refuses_other_words(command, key):
+    with pytest.raises(UserError, match=r"must be .*true or false.*, got maybe"):
+        check(command, f"{key}=maybe")
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 import os
-import subprocess
-import sys
 
 import pytest
+import warm_start
+from run_commands import environment
 from torch.distributed import DistError
 
 from segment.errors import UserError
@@ -11,51 +11,37 @@ from segment.run.processes import RankInfo
 
 SRUN = {"SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "3", "SLURM_LOCALID": "0", "SLURM_NODEID": "0"}
 
-# Rank 0 of a run of three chooses a text; all ranks print it.
+# Rank 0 of a run of three chooses texts or fails; all ranks print what they get.
 BROADCAST = """
-import sys
 from segment.run.broadcast import broadcast_choice
 from segment.errors import UserError
 
-def choose():
-    if sys.argv[1] == "fails":
-        raise UserError("that folder is taken")
-    if sys.argv[1] == "is refused":
-        raise PermissionError(13, "Permission denied", "outputs")
-    return "outputs/x"
+def fail():
+    raise UserError("that folder is taken")
 
-try:
-    for topic in ("one", "two"):
+def be_refused():
+    raise PermissionError(13, "Permission denied", "outputs")
+
+for topic, choose in (("one", lambda: "outputs/x"), ("two", lambda: "outputs/y"), ("a", fail), ("b", be_refused)):
+    try:
         print(topic, broadcast_choice(topic, choose))
-except Exception as error:
-    print(f"{type(error).__name__}: {error}")
+    except Exception as error:
+        print(topic, f"{type(error).__name__}: {error}")
 """
 
-
-REFUSED = "PermissionError: [Errno 13] Permission denied: 'outputs'\n"
-CHOSEN = "one outputs/x\ntwo outputs/x\n"
-TAKEN = "UserError: that folder is taken\n"
+CHOSEN = ["one outputs/x", "two outputs/y", "a UserError: that folder is taken"]
+REFUSED = "PermissionError: [Errno 13] Permission denied: 'outputs'"
 
 
-@pytest.mark.parametrize(
-    ("how", "others", "first"),
-    [
-        ("works", CHOSEN, CHOSEN),
-        ("fails", TAKEN, TAKEN),
-        ("is refused", f"UserError: the first process failed: {REFUSED}", REFUSED),
-    ],
-)
-def test_all_ranks_get_the_choice_or_the_error_of_rank_zero(how, others, first):
+def test_all_ranks_get_the_choices_and_errors_of_rank_zero(tmp_path):
+    (tmp_path / "ranks.py").write_text(BROADCAST)
     children = [
-        subprocess.Popen(
-            [sys.executable, "-c", BROADCAST, how],
-            env=os.environ | SRUN | {"SLURM_JOB_ID": f"{os.getpid()}{how}", "SLURM_PROCID": str(rank)},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        warm_start.start("ranks", env=environment(**SRUN, SLURM_JOB_ID=os.getpid(), SLURM_PROCID=rank), cwd=tmp_path)
         for rank in (2, 1, 0)
     ]
-    assert [child.communicate(timeout=300)[0] for child in children] == [others, others, first]
+    *others, first = (child.communicate(timeout=300)[0].splitlines() for child in children)
+    assert first == [*CHOSEN, f"b {REFUSED}"]
+    assert others == [[*CHOSEN, f"b UserError: the first process failed: {REFUSED}"]] * 2
 
 
 def test_processes_that_cannot_connect_are_a_user_error(monkeypatch):

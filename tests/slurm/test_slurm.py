@@ -17,6 +17,7 @@ pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
 
 TINY = ["experiment=smoke", "page=false", "data.batch_size=1", "trainer.max_epochs=3", "data.patches_per_epoch=16"]
 TINY += ["callbacks.progress=null", "callbacks.cases.overlay=false", "callbacks.interrupt.minutes=0", "preflight=false"]
+TINY += ["callbacks.validation.overlay=false"]
 DDP = ["trainer=ddp", "trainer.accelerator=cpu"]
 LAUNCHER = ["hydra/launcher=slurm", "hydra.launcher.timeout_min=20"]
 LIMIT_S = 400
