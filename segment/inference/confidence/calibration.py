@@ -26,7 +26,7 @@ class Calibration:
     """A fitted model.
 
     Attributes:
-        checkpoint: SHA-256 of the checkpoint whose masks it was fitted to.
+        checkpoint: What made the masks that it was fitted to; see `segment.checkpoint.calibrated.identity`.
         features: Names of the features, in the order of the trees.
         missing: What replaces NaN.
         score: Trees for the score of an organ, which rises with its Dice.

@@ -72,17 +72,18 @@ def test_a_damaged_file_is_refused(tmp_path):
 
 def test_a_calibration_belongs_to_one_checkpoint(calibration, tmp_path):
     ckpt = tmp_path / "best.ckpt"
-    assert "there is no best.confidence.json" in find_calibration([ckpt], ["abc"]).words
-    calibration.write(calibration_path(ckpt))
-    found = find_calibration([ckpt], ["abc"])
+    assert "there is no best.confidence.json" in find_calibration([ckpt], ["abc"], tta=[]).words
+    calibration.write(calibration_path([ckpt], ["abc"], tta=[]))
+    found = find_calibration([ckpt], ["abc"], tta=[])
     assert found.calibration is not None
     assert found.words == "predicted Dice from 12 masks, see best.confidence.json"
-    other = find_calibration([ckpt], ["abd"])
+    other = find_calibration([ckpt], ["abd"], tta=[])
     assert other.calibration is None
     assert "belongs to another checkpoint" in other.words
-    several = find_calibration([ckpt, ckpt], ["abc", "abc"])
-    assert several.calibration is None
-    assert "several checkpoints" in several.words
+    for paths, sha256, tta in (([ckpt, ckpt], ["abc", "abc"], []), ([ckpt], ["abc"], ["scaled"])):
+        another = find_calibration(paths, sha256, tta)
+        assert another.calibration is None
+        assert another.words.startswith("flags and reasons only: there is no ")
 
 
 def test_the_starter_weights_have_a_calibration():
