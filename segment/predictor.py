@@ -50,9 +50,9 @@ def load(
         trust: Modules whose classes the checkpoint may use, in addition to those of this package.
 
     Raises:
-        UserError: When a checkpoint is missing or damaged or names a class that is not trusted, the checkpoints differ
-            in more than their training, an organ is not one of the checkpoint, or there is no such device, engine
-            or view.
+        UserError: When a checkpoint is missing or damaged or names a class that is not trusted, its calibration is
+            damaged, the checkpoints differ in more than their training, an organ is not one of the checkpoint, or there
+            is no such device, engine or view.
     """
     from segment.build import device as find_device
     from segment.checkpoint import load_ensemble
@@ -63,6 +63,7 @@ def load(
     choice = choose(engine, device, load_ensemble.names_exported(given), find_device)
     trained = load_ensemble.load(given, trust, exported=True, tta=tta)
     numbers = organ_numbers(trained.organs, organs)
+    trained.read_calibration()
     trained.to(choice.device)
     choice.equip([member.segmenter for member in trained.members], cts=trained.views)
     return Predictor(trained, numbers, exact)

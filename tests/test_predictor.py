@@ -306,3 +306,10 @@ def test_options_of_predict_are_passed_on(tmp_path, monkeypatch, caplog):
     assert not caplog.records
     segment.load(ckpt, device="cpu", engine="torch", tta=["mirrored"])
     assert "no checkpoint says that it was trained on mirrored CTs; if not, mirroring harms" in caplog.text
+
+
+def test_a_damaged_calibration_is_refused_before_a_ct_is_segmented(tmp_path):
+    ckpt = tiny.write_checkpoint(tmp_path / "best.ckpt")
+    (tmp_path / "best.confidence.json").write_text("{}")
+    with pytest.raises(segment.UserError, match=r"best\.confidence\.json is no calibration of this version of segment"):
+        segment.load(ckpt, device="cpu", engine="torch")

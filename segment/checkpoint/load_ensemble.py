@@ -100,6 +100,14 @@ class Ensemble:
         """The calibration of the confidence, if there is one."""
         return find_calibration(self.paths, self.network_sha256, self.tta)
 
+    def read_calibration(self) -> None:
+        """Read the calibration now: otherwise it is read when it is needed, after the first CT was segmented.
+
+        Raises:
+            UserError: When it is damaged.
+        """
+        _ = self.calibrated
+
     @property
     def calibration_path(self) -> Path:
         """Where its calibration is, or would be."""

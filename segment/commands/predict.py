@@ -97,6 +97,7 @@ def _prepare(cfg: DictConfig, choice: Choice, output: Path, inputs: Sequence[Inp
         raise UserError(msg)
     trained = ensemble.load(cfg.ckpt, cfg.trust, exported=True, tta=cfg.tta)
     numbers = organ_numbers(trained.organs, cfg.organs)
+    trained.read_calibration()
     trained.to(choice.device)
     if cfg.ckpt == STARTER:
         print("ckpt=starter: weights of the package, trained on synthetic CTs only; for research, see docs/starter.md")

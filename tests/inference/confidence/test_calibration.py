@@ -5,7 +5,7 @@ import pytest
 
 from segment.checkpoint.calibrated import calibration_path, find_calibration
 from segment.errors import UserError
-from segment.inference.confidence.calibration import Calibration, read_calibration
+from segment.inference.confidence.calibration import LONGEST, Calibration, read_calibration
 from segment.inference.confidence.table import FEATURES
 from segment.inference.confidence.trees import Trees
 
@@ -68,6 +68,15 @@ def test_a_damaged_file_is_refused(tmp_path):
     (tmp_path / "x.json").write_bytes(b"\xff{")
     with pytest.raises(UserError, match="is no calibration of this version of segment"):
         read_calibration(tmp_path / "x.json", FEATURES)
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):
+    path = tmp_path / "x.json"
+    with path.open("wb") as file:
+        file.truncate(LONGEST + 1)
+    monkeypatch.setattr(type(path), "read_text", None)
+    with pytest.raises(UserError, match="it has more than 20000000 bytes"):
+        read_calibration(path, FEATURES)
 
 
 def test_a_calibration_belongs_to_one_checkpoint(calibration, tmp_path):
