@@ -61,4 +61,5 @@ def enlarge(image: nib.Nifti1Image, size: tuple[int, int, int]) -> nib.Nifti1Ima
     beyond = np.maximum(k - n[2] + 1, 0) % 60
     index.append(np.minimum(k, n[2] - 1) - np.minimum(beyond, 60 - beyond))  # back and forth through 30 slices
     affine = image.affine @ np.diag([n[0] / size[0], n[1] / size[1], 1 / mm[2], 1])
-    return nib.Nifti1Image(np.asarray(image.dataobj)[np.ix_(*index)], affine)
+    hu = np.asarray(image.dataobj).astype(np.int16)  # as scanners store it; scaled values are float64
+    return nib.Nifti1Image(hu[np.ix_(*index)], affine)

@@ -29,6 +29,8 @@ def load(
     device: str = "auto",
     engine: str = "auto",
     organs: Sequence[str] | None = None,
+    exact: bool = False,
+    tta: Sequence[str] = (),
     trust: Sequence[str] = (),
 ) -> "Predictor":
     """Load a checkpoint, or several whose probabilities are averaged.
@@ -41,11 +43,16 @@ def load(
         device: `auto`, `cpu`, `cuda` or `cuda:<n>`.
         engine: `auto`, `torch`, `onnx` or `openvino`, as in `segment predict` for a single CT.
         organs: Organs to segment, with their usual values in the mask. None: all organs of the checkpoint.
+        exact: Whether to run the network over the whole CT, as with `segment predict exact=true`. By default it runs
+            only where the organs are.
+        tta: Views of the CT to average with it (test-time augmentation): `mirrored`, `moved`, `scaled`. Each takes as
+            long as the CT itself; `scaled` are two.
         trust: Modules whose classes the checkpoint may use, in addition to those of this package.
 
     Raises:
-        UserError: When a checkpoint is missing or damaged or names a class that is not trusted, the checkpoints differ
-            in more than their training, an organ is not one of the checkpoint, or there is no such device or engine.
+        UserError: When a checkpoint is missing or damaged or names a class that is not trusted, its calibration is
+            damaged, the checkpoints differ in more than their training, an organ is not one of the checkpoint, or there
+            is no such device, engine or view.
     """
     from segment.build import device as find_device
     from segment.checkpoint import load_ensemble
@@ -54,11 +61,12 @@ def load(
 
     given = str(ckpt) if isinstance(ckpt, str | Path) else list(map(str, ckpt))
     choice = choose(engine, device, load_ensemble.names_exported(given), find_device)
-    trained = load_ensemble.load(given, trust, exported=True)
+    trained = load_ensemble.load(given, trust, exported=True, tta=tta)
     numbers = organ_numbers(trained.organs, organs)
+    trained.read_calibration()
     trained.to(choice.device)
-    choice.equip([member.segmenter for member in trained.members])
-    return Predictor(trained, numbers)
+    choice.equip([member.segmenter for member in trained.members], cts=trained.views)
+    return Predictor(trained, numbers, exact)
 
 
 class Predictor:
@@ -68,8 +76,9 @@ class Predictor:
         numbers: Value in the mask of every organ.
     """
 
-    def __init__(self, trained: "Ensemble", numbers: Mapping[str, int]) -> None:
+    def __init__(self, trained: "Ensemble", numbers: Mapping[str, int], exact: bool) -> None:
         self._trained = trained
+        self._exact = exact
         self.numbers = dict(numbers)
 
     @property
@@ -111,7 +120,7 @@ class Predictor:
         is_path = isinstance(ct, str | Path)
         scan = read_path(Path(ct), series, straighten) if is_path else scan_of(ct, affine)
         organs = self._trained.organs
-        segmented = self._trained.segmenter.segment(scan, exact=False, doubted=organs)
+        segmented = self._trained.segmenter.segment(scan, self._exact, organs)
         judge = Judge.of(scan, segmented, organs, default_anatomy(), self._trained.calibrated.calibration)
         classes = keep_organs(segmented.mask, self.numbers)
         return Prediction(mask_like(ct, classes, scan), classes, self.numbers, scan, judge)

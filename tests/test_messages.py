@@ -51,6 +51,7 @@ SHOWN_BY = {
     "segment.checkpoint.load": ("train", "evaluate", "predict", "export"),
     "segment.checkpoint.trust": ("evaluate", "predict", "export"),
     "segment.inference.engines": ("predict",),
+    "segment.inference.views": ("evaluate", "predict"),
     "segment.commands.predicted_cases": ("view",),
 }
 # Options that a text names, but not as options of the command that shows it, and the reason.

@@ -15,6 +15,7 @@ import tiny
 from dicom_files import slice_file, stack_positions, write
 
 import segment
+from segment.inference.segmenter import Segmenter
 from segment.io.dicom_seg import read_dicom_seg
 from segment.io.read import read_ct, read_label
 
@@ -282,3 +283,33 @@ def test_a_file_without_directions_is_reported_and_an_image_in_memory_too(model,
     image.set_qform(None, 0)
     model(image)
     assert "does not state which way its axes run" in caplog.text
+
+
+def test_options_of_predict_are_passed_on(tmp_path, monkeypatch, caplog):
+    seen = []
+    original = Segmenter.segment
+
+    def segment_(self, scan, exact, doubted=None):
+        seen.append((type(self).__name__, exact))
+        return original(self, scan, exact, doubted)
+
+    monkeypatch.setattr(Segmenter, "segment", segment_)
+    ckpt = tiny.write_checkpoint(tmp_path / "best.ckpt")
+    plain = segment.load(ckpt, device="cpu", engine="torch")(HU, affine=tiny.AFFINE)
+    exact = segment.load(ckpt, device="cpu", engine="torch", exact=True)(HU, affine=tiny.AFFINE)
+    augmented = segment.load(ckpt, device="cpu", engine="torch", tta=["moved"])(HU, affine=tiny.AFFINE)
+    assert seen == [("Segmenter", False), ("Segmenter", True), ("AugmentedSegmenter", False)]
+    for result in (plain, exact, augmented):
+        assert np.array_equal(result.classes, CLASSES)
+    with pytest.raises(segment.UserError, match="has 'turned'; choose among mirrored, moved, scaled"):
+        segment.load(ckpt, tta=["turned"])
+    assert not caplog.records
+    segment.load(ckpt, device="cpu", engine="torch", tta=["mirrored"])
+    assert "no checkpoint says that it was trained on mirrored CTs; if not, mirroring harms" in caplog.text
+
+
+def test_a_damaged_calibration_is_refused_before_a_ct_is_segmented(tmp_path):
+    ckpt = tiny.write_checkpoint(tmp_path / "best.ckpt")
+    (tmp_path / "best.confidence.json").write_text("{}")
+    with pytest.raises(segment.UserError, match=r"best\.confidence\.json is no calibration of this version of segment"):
+        segment.load(ckpt, device="cpu", engine="torch")

@@ -1,5 +1,6 @@
-"""The calibration of a checkpoint: a JSON file beside it, which names the checkpoint by its SHA-256."""
+"""The calibration of a checkpoint, or of several together: a JSON file beside it, which names what made its masks."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 from segment.inference.confidence.calibration import SUFFIX, Calibration, read_calibration
 from segment.inference.confidence.table import FEATURES
 
-MAKE = "segment evaluate ckpt=<checkpoint> confidence=calibrate makes one, see docs/confidence.md"
+MAKE = "segment evaluate confidence=calibrate makes one, see docs/confidence.md"
 
 
 @dataclass(frozen=True)
@@ -23,28 +24,43 @@ class Calibrated:
     words: str
 
 
-def calibration_path(checkpoint: Path) -> Path:
-    """The file beside a checkpoint: `best.confidence.json` for `best.ckpt`."""
-    return checkpoint.with_name(checkpoint.stem + SUFFIX)
-
-
-def find_calibration(paths: Sequence[Path], sha256: Sequence[str]) -> Calibrated:
-    """Find the calibration of checkpoints. Several, whose probabilities are averaged, have none.
+def identity(sha256: Sequence[str], tta: Sequence[str]) -> str:
+    """What a calibration names: one SHA-256 for the networks in any order, and the views of a CT.
 
     Args:
-        paths: The checkpoints.
-        sha256: Their hashes.
+        sha256: Of the checkpoint of each network. One checkpoint has its own.
+        tta: The views of a CT that are averaged with it. They change the probabilities.
+    """
+    several = hashlib.sha256("\n".join(sorted(sha256)).encode()).hexdigest()
+    return (sha256[0] if len(sha256) == 1 else several) + "".join(f"+{name}" for name in sorted(tta))
+
+
+def calibration_path(paths: Sequence[Path], sha256: Sequence[str], tta: Sequence[str]) -> Path:
+    """The file beside the first checkpoint: `best.confidence.json` for `best.ckpt`.
+
+    With tta=[scaled] it is `best_scaled.confidence.json`, and for several checkpoints
+    `ensemble_<8 digits>.confidence.json`.
+    """
+    name = paths[0].stem if len(paths) == 1 else f"ensemble_{identity(sha256, tta)[:8]}"
+    return paths[0].with_name(f"{name}{''.join(f'_{one}' for one in sorted(tta))}{SUFFIX}")
+
+
+def find_calibration(paths: Sequence[Path], sha256: Sequence[str], tta: Sequence[str]) -> Calibrated:
+    """Find the calibration of checkpoints or exported files, of which several are averaged.
+
+    Args:
+        paths: The files.
+        sha256: Of the checkpoint of each network; for an exported file, of the checkpoint that it was made from.
+        tta: The views of each CT that are averaged with it.
 
     Raises:
         UserError: When the file beside the checkpoint is damaged.
     """
-    if len(paths) > 1:
-        return Calibrated(None, "flags and reasons only: several checkpoints together have no calibration")
-    path = calibration_path(paths[0])
+    path = calibration_path(paths, sha256, tta)
     if not path.is_file():
         return Calibrated(None, f"flags and reasons only: there is no {path.name} beside the checkpoint; {MAKE}")
     calibration = read_calibration(path, FEATURES)
-    if calibration.checkpoint != sha256[0]:
+    if calibration.checkpoint != identity(sha256, tta):
         return Calibrated(None, f"flags and reasons only: {path.name} belongs to another checkpoint; {MAKE}")
     made_from = calibration.made_from
     return Calibrated(calibration, f"predicted Dice from {made_from.get('masks', '?')} masks, see {path.name}")

@@ -1,6 +1,7 @@
 """Load one checkpoint, or several whose networks segment together as an ensemble."""
 
 import glob
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,16 +10,21 @@ from typing import Any
 
 import torch
 
-from segment.checkpoint.calibrated import Calibrated, find_calibration
+from segment.checkpoint.calibrated import Calibrated, calibration_path, find_calibration
 from segment.checkpoint.load import TrainedModel, load_model
 from segment.checkpoint.starter import checkpoint_path
 from segment.configuration.roles import ENSEMBLE_KEYS
 from segment.configuration.values import differing_keys, flatten
+from segment.data.augment.mirror import RandomLeftRightFlip
 from segment.errors import UserError
 from segment.exported.read import ExportedModel, is_exported, read_exported
 from segment.files import file_sha256
+from segment.inference.augmented import AugmentedSegmenter
 from segment.inference.ensemble import EnsembleSegmenter
 from segment.inference.segmenter import Segmenter
+from segment.inference.views import MIRRORED, augmentation_views
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -28,10 +34,12 @@ class Ensemble:
     Attributes:
         paths: Their checkpoints or exported files.
         members: The networks.
+        tta: Names of the views of each CT that are averaged with it; see `augmentation_views`.
     """
 
     paths: list[Path]
     members: Sequence[TrainedModel | ExportedModel]
+    tta: Sequence[str] = ()
 
     @property
     def organs(self) -> list[str]:
@@ -47,7 +55,13 @@ class Ensemble:
     def segmenter(self) -> Segmenter:
         """Maps a CT to its mask."""
         segmenters = [member.segmenter for member in self.members]
-        return EnsembleSegmenter(segmenters) if len(segmenters) > 1 else segmenters[0]
+        segmenter = EnsembleSegmenter(segmenters) if len(segmenters) > 1 else segmenters[0]
+        return AugmentedSegmenter(segmenter, augmentation_views(self.tta, self.organs)) if self.tta else segmenter
+
+    @property
+    def views(self) -> int:
+        """How many views of each CT a network segments."""
+        return 1 + len(augmentation_views(self.tta, self.organs))
 
     @property
     def voxel_hashes(self) -> set[str]:
@@ -72,10 +86,32 @@ class Ensemble:
         """Hash of every checkpoint."""
         return list(map(file_sha256, self.paths))
 
+    @property
+    def network_sha256(self) -> list[str]:
+        """Hash of the checkpoint of every network; for an exported file, of the checkpoint that it was made from."""
+        found = []
+        for member, sha256 in zip(self.members, self.sha256, strict=True):
+            exported = member.metadata.get("exported", {})
+            found.append(str(exported.get("checkpoint_sha256", sha256)))
+        return found
+
     @cached_property
     def calibrated(self) -> Calibrated:
         """The calibration of the confidence, if there is one."""
-        return find_calibration(self.paths, self.sha256)
+        return find_calibration(self.paths, self.network_sha256, self.tta)
+
+    def read_calibration(self) -> None:
+        """Read the calibration now: otherwise it is read when it is needed, after the first CT was segmented.
+
+        Raises:
+            UserError: When it is damaged.
+        """
+        _ = self.calibrated
+
+    @property
+    def calibration_path(self) -> Path:
+        """Where its calibration is, or would be."""
+        return calibration_path(self.paths, self.network_sha256, self.tta)
 
     def to(self, device: torch.device) -> None:
         """Move all networks to a device."""
@@ -88,17 +124,20 @@ def names_exported(ckpt: str | Sequence[str]) -> bool:
     return any(map(is_exported, [ckpt] if isinstance(ckpt, str) else list(ckpt)))
 
 
-def load(ckpt: str | Sequence[str], trust: Sequence[str] = (), exported: bool = False) -> Ensemble:
+def load(
+    ckpt: str | Sequence[str], trust: Sequence[str] = (), exported: bool = False, tta: Sequence[str] = ()
+) -> Ensemble:
     """Load the networks of one or several checkpoints.
 
     Args:
         ckpt: A file, a glob, `starter`, or a list of them.
         trust: More modules to allow; see `segment.checkpoint.load.load_model`.
         exported: Whether files of `segment export` are accepted. They do not name the cases of the training.
+        tta: Views of each CT to average with it; see `augmentation_views`.
 
     Raises:
         UserError: When a file is missing or not a checkpoint, or when the networks differ in organs, preprocessing or
-            another of `ENSEMBLE_KEYS`.
+            another of `ENSEMBLE_KEYS`, or cannot segment a view.
     """
     paths = _paths([ckpt] if isinstance(ckpt, str) else list(ckpt))
     refused = [path for path in paths if is_exported(path) and not exported]
@@ -117,7 +156,15 @@ def load(ckpt: str | Sequence[str], trust: Sequence[str] = (), exported: bool = 
                 f"{other.get(key)} in the other; give checkpoints of runs that differ in split or seed only"
             )
             raise UserError(msg)
-    return Ensemble(paths, members)
+    augmentation_views(tta, members[0].organs)  # refuses unknown names
+    if MIRRORED in tta and not all(map(_saw_mirrored, members)):
+        log.warning("tta: no checkpoint says that it was trained on mirrored CTs; if not, mirroring harms")
+    return Ensemble(paths, members, tuple(tta))
+
+
+def _saw_mirrored(member: TrainedModel | ExportedModel) -> bool:
+    """Whether a training mirrored its CTs, as far as the checkpoint says."""
+    return RandomLeftRightFlip.__name__ in str(member.metadata.get("trained", {}))
 
 
 def _paths(patterns: Sequence[str]) -> list[Path]:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from segment import build
-from segment.checkpoint.calibrated import calibration_path
+from segment.checkpoint.calibrated import identity
 from segment.checkpoint.load_ensemble import Ensemble
 from segment.data.volumes import LabelledScan
 from segment.errors import UserError
@@ -14,10 +14,9 @@ from segment.inference.confidence.learn import learn
 from segment.inference.confidence.provoke import measure_rows
 from segment.inference.confidence.report_card import card, judge_rows, print_card
 from segment.inference.confidence.table import append_rows, read_rows
-from segment.inference.engines.choose import AUTO, choose
+from segment.inference.engines.choose import AUTO, MANY_CTS, choose
 from segment.inference.outputs.default_anatomy import default_anatomy
 
-MANY = 1000  # masks, for which it is worth to convert the network
 TABLE, CARD = "confidence.csv", "confidence_card.json"
 
 
@@ -29,13 +28,10 @@ def check_calibrating(mode: str | None, trained: Ensemble) -> None:
         trained: The checkpoints.
 
     Raises:
-        UserError: When several checkpoints are given, a package is missing, or there is no calibration to check.
+        UserError: When a package is missing, or there is no calibration to check.
     """
     if mode is None:
         return
-    if len(trained.paths) > 1:
-        msg = f"confidence={mode} takes one checkpoint, got {len(trained.paths)}: a calibration belongs to one network"
-        raise UserError(msg)
     if mode == "calibrate":
         check_installed()
     elif trained.calibrated.calibration is None:
@@ -47,7 +43,7 @@ class Calibrating:
     """Measures masks of provoked faults for every case that is scored, then learns from them or checks predictions.
 
     Args:
-        trained: One network.
+        trained: The networks.
         mode: `calibrate` or `check`.
         faults: How many faults to provoke in each case.
         folder: The run folder.
@@ -56,7 +52,7 @@ class Calibrating:
 
     def __init__(self, trained: Ensemble, mode: str, faults: int, folder: Path, device: str) -> None:
         choice = choose(AUTO, device, exported=False, find_device=build.device)
-        engine = choice.equip([member.segmenter for member in trained.members], cts=MANY)
+        engine = choice.equip([member.segmenter for member in trained.members], cts=MANY_CTS)
         print(f"engine: {engine.describe()}")
         self.trained = trained
         self.mode = mode
@@ -80,11 +76,12 @@ class Calibrating:
             return
         rows = read_rows(table)
         if self.mode == "calibrate":
-            path = self.folder / calibration_path(self.trained.paths[0]).name
-            learned = learn(rows, self.trained.sha256[0])
+            beside = self.trained.calibration_path
+            path = self.folder / beside.name
+            learned = learn(rows, identity(self.trained.network_sha256, self.trained.tta))
             learned.write(path)
             print(f"calibration from {learned.made_from['organs']} organs in {learned.made_from['masks']} masks")
-            print(f"copy it beside the checkpoint, as {calibration_path(self.trained.paths[0])}: {path}")
+            print(f"copy it beside the checkpoint, as {beside}: {path}")
             return
         calibration = self.trained.calibrated.calibration
         assert calibration is not None  # check_calibrating was called

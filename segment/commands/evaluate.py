@@ -43,7 +43,7 @@ def evaluate(cfg: DictConfig) -> None:
         UserError: When the data has no label for an organ, no case is left, a case failed, or confidence= needs what is
             not there.
     """
-    trained = ensemble.load(cfg.ckpt, cfg.trust)
+    trained = ensemble.load(cfg.ckpt, cfg.trust, tta=cfg.tta)
     check_calibrating(cfg.confidence, trained)
     trained.to(build.device(cfg.device))
     cases = not_made(build.cases(cfg.data))

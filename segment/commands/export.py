@@ -7,13 +7,14 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig
 
+from segment.checkpoint.calibrated import calibration_path, find_calibration
 from segment.checkpoint.load import load_model
 from segment.checkpoint.starter import checkpoint_path
 from segment.commands.command import hydra_command
 from segment.errors import UserError
 from segment.exported import script, write
 from segment.exported.read import SUFFIX, is_exported
-from segment.files import atomic_write, write_text
+from segment.files import atomic_write, file_sha256, write_text
 from segment.inference.engines.choose import FOR_CHECKPOINT
 from segment.io.read import read_ct
 from segment.io.scan import Scan, geometry_header
@@ -30,12 +31,13 @@ def export(cfg: DictConfig) -> None:
     Raises:
         UserError: When a package is missing, a step cannot be exported, the output exists, or the masks differ.
     """
-    output = Path(str(cfg.output))
+    output, checkpoint = Path(str(cfg.output)), checkpoint_path(cfg.ckpt)
     _check(cfg, output)
     from segment.exported import verify  # needs onnxruntime
 
-    checkpoint = checkpoint_path(cfg.ckpt)
     trained = load_model(checkpoint, cfg.trust)
+    beside = {output.parent / name: text for name, text in script.files().items()} | _calibration(checkpoint, output)
+    _check_replaced(output, beside, cfg.overwrite)
     description = write.describe(trained, checkpoint)
     scan = _synthetic() if cfg.input is None else read_ct(Path(cfg.input), cfg.series)
     threads = min(torch.get_num_threads(), allowed_cores())
@@ -45,8 +47,8 @@ def export(cfg: DictConfig) -> None:
     verify.check(agreement)
     with atomic_write(output) as temporary:
         temporary.write_bytes(write.with_description(network, description, agreement.least))
-    for name, text in script.files().items():
-        write_text(output.parent / name, text)
+    for path, text in beside.items():
+        write_text(path, text)
     print(f"agreement with the checkpoint on {cfg.input or 'a synthetic CT'}, {scan.data.size:,} voxels:")
     _print_agreement("segment predict", agreement.predict, agreement.voxels[0])
     _print_agreement(script.SCRIPT, agreement.script, agreement.voxels[1])
@@ -71,14 +73,24 @@ def _check(cfg: DictConfig, output: Path) -> None:
     if is_exported(cfg.ckpt):
         msg = f"ckpt={cfg.ckpt} is an exported file already; give a checkpoint"
         raise UserError(msg)
-    existing = [output] * output.exists()
-    for name, text in script.files().items():
-        beside = output.parent / name
-        if beside.exists() and beside.read_text(encoding="utf-8") != text:
-            existing.append(beside)
-    if existing and not cfg.overwrite:
+
+
+def _check_replaced(output: Path, beside: Mapping[Path, str], overwrite: bool) -> None:
+    """Refuse to replace the output, or a file beside it that has another content."""
+    changed = (path for path, text in beside.items() if path.exists() and path.read_text(encoding="utf-8") != text)
+    existing = [output] * output.exists() + list(changed)
+    if existing and not overwrite:
         msg = f"{existing[0]} exists; choose another output, or overwrite=true"
         raise UserError(msg)
+
+
+def _calibration(checkpoint: Path, output: Path) -> dict[Path, str]:
+    """The calibration of a checkpoint, which is that of its exported file, too; nothing if it has none."""
+    sha256 = [file_sha256(checkpoint)]
+    if find_calibration([checkpoint], sha256, ()).calibration is None:
+        return {}
+    text = calibration_path([checkpoint], sha256, ()).read_text(encoding="utf-8")
+    return {calibration_path([output], sha256, ()): text}
 
 
 def _synthetic() -> Scan:

@@ -20,7 +20,7 @@ from segment.commands.predict_watch import check_watch, watch
 from segment.commands.prediction_page import write_page_of_inputs
 from segment.configuration.instantiate import instantiate
 from segment.errors import UserError
-from segment.inference.engines.choose import Choice, choose
+from segment.inference.engines.choose import MANY_CTS, Choice, choose
 from segment.inference.inputs.find_inputs import Input, find_inputs
 from segment.inference.outputs.manifest import Manifest
 from segment.inference.outputs.names import mask_path
@@ -28,8 +28,6 @@ from segment.inference.outputs.organ_numbers import organ_numbers
 from segment.io.left_out import LeftOut, describe_group, group_by_reason
 from segment.io.write_dicom_seg import has_highdicom
 from segment.view.page.document import PAGE
-
-MANY = 1000  # CTs for which an engine is chosen where their number is not known
 
 
 def predict(cfg: DictConfig) -> None:
@@ -69,7 +67,7 @@ def predict(cfg: DictConfig) -> None:
     batch = _prepare(cfg, choice, output, inputs, left_out)
     with _recorded(batch) as failed:
         if cfg.watch:
-            _equip(batch, choice, MANY)
+            _equip(batch, choice, MANY_CTS)
             watch(batch, given, failed)
         else:
             if cfg.overwrite:
@@ -97,8 +95,9 @@ def _prepare(cfg: DictConfig, choice: Choice, output: Path, inputs: Sequence[Inp
             "missing, or overwrite=true"
         )
         raise UserError(msg)
-    trained = ensemble.load(cfg.ckpt, cfg.trust, exported=True)
+    trained = ensemble.load(cfg.ckpt, cfg.trust, exported=True, tta=cfg.tta)
     numbers = organ_numbers(trained.organs, cfg.organs)
+    trained.read_calibration()
     trained.to(choice.device)
     if cfg.ckpt == STARTER:
         print("ckpt=starter: weights of the package, trained on synthetic CTs only; for research, see docs/starter.md")
@@ -117,7 +116,8 @@ def _prepare(cfg: DictConfig, choice: Choice, output: Path, inputs: Sequence[Inp
 
 def _equip(batch: Batch, choice: Choice, cts: int) -> None:
     """Make the networks run with an engine, which is named."""
-    engine = choice.equip([member.segmenter for member in batch.trained.members], cts)
+    trained = batch.trained
+    engine = choice.equip([member.segmenter for member in trained.members], cts * trained.views)
     batch.manifest.engine = engine.describe()
     print(f"engine: {batch.manifest.engine}")
 

@@ -105,6 +105,7 @@ class Evaluate(Inspection):
     ckpt: Text | list[Text]
     include_trained: bool
     postprocess: TargetNodes
+    tta: list[Literal["mirrored", "moved", "scaled"]]  # the keys of `segment.inference.views.VIEWS`
     tune_postprocessing: bool
     confidence: Literal["calibrate", "check"] | None
     faults: Annotated[int, Range(0, 100)]
@@ -126,6 +127,7 @@ class Predict(TypedDict):
     organ_files: bool
     dicom_seg: bool
     exact: bool
+    tta: list[Literal["mirrored", "moved", "scaled"]]  # the keys of `segment.inference.views.VIEWS`
     device: Text
     engine: Literal["auto", "torch", "onnx", "openvino"]
     pictures: bool

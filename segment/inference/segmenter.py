@@ -9,7 +9,7 @@ import torchio as tio
 from torch import Tensor, nn
 
 from segment.inference.confidence.evidence import Evidence, gather_evidence
-from segment.inference.confidence.second_look import look_again, mirrored_classes
+from segment.inference.confidence.second_look import look_again
 from segment.inference.memory import check_volume
 from segment.inference.region import Region
 from segment.inference.restore import restore
@@ -134,8 +134,7 @@ class Segmenter:
         looks = {}
         if isinstance(self.inferer, SlidingWindow):
             windows = searches[0].windows if searches else self.inferer.windows(image.shape[2:])
-            swapped = mirrored_classes(organs)
-            looks = look_again(self.window_logits, self.inferer.patch_size, image, region, swapped, windows)
+            looks = look_again(self.window_logits, self.inferer.patch_size, image, region, organs, windows)
         return gather_evidence(region, affine, looks)
 
     def logits(self, image: Tensor) -> Tensor:

@@ -188,14 +188,24 @@ def _is_oriented(header: nib.Nifti1Header) -> bool:
     return _form(header) != "none"
 
 
-def _scaled(raw: np.ndarray, slope: float, inter: float) -> np.ndarray:
-    """Return values times slope plus intercept as float32, or the stored values if there is nothing to scale.
+def _stays_int16(raw: np.ndarray, slope: float, inter: float) -> bool:
+    """Whether scaled values are int16 as the stored ones are, and these may be overwritten."""
+    if raw.dtype != np.int16 or not raw.flags.writeable or slope % 1 or inter % 1:
+        return False
+    ends = [int(end) * slope + inter for end in (raw.min(), raw.max())]
+    return min(ends) >= -(2**15) and max(ends) < 2**15
 
-    The result is computed slice by slice, so that only one slice is ever float64.
+
+def _scaled(raw: np.ndarray, slope: float, inter: float) -> np.ndarray:
+    """Return values times slope plus intercept, or the stored values if there is nothing to scale.
+
+    The result is float32; or int16 if the stored values are, and the results fit. Most CTs with an intercept do, and
+    they are then scaled in their own memory: as float32, one of 1024x1024x1500 voxels would take 6 GB more. The result
+    is computed slice by slice, so that only one slice is ever float64.
     """
     if slope == 1 and inter == 0:
         return raw
-    values = np.empty(raw.shape, np.float32, order="F")
+    values = raw if _stays_int16(raw, slope, inter) else np.empty(raw.shape, np.float32, order="F")
     for k in range(raw.shape[-1]):
         values[..., k] = raw[..., k] * slope + inter
     return values

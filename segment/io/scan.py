@@ -129,6 +129,6 @@ def _as_hu(values: np.ndarray) -> np.ndarray:
     """Return the same numbers as int16 if that is lossless, otherwise as float32."""
     if values.min() >= -(2**15) and values.max() < 2**15:
         whole = values.astype(np.int16, copy=False)
-        if np.array_equal(whole, values):
+        if whole is values or np.array_equal(whole, values):
             return whole
     return values.astype(np.float32, copy=False)

@@ -6,7 +6,9 @@ import pytest
 import tiny
 from run_commands import config
 
-from segment.checkpoint.calibrated import calibration_path
+import segment
+from segment.checkpoint import load_ensemble
+from segment.checkpoint.calibrated import calibration_path, identity
 from segment.commands.evaluate import evaluate
 from segment.commands.predict import predict
 from segment.errors import UserError
@@ -59,14 +61,42 @@ def test_a_calibration_is_made_checked_and_used(run, tmp_path, capsys, monkeypat
 def test_what_is_missing_is_said_before_the_work(run, tmp_path, monkeypatch):
     with pytest.raises(UserError, match="confidence=check has no calibration to check"):
         run("confidence=check")
-    second = tiny.write_checkpoint(tmp_path / "second.ckpt")
-    with pytest.raises(UserError, match="takes one checkpoint, got 2: a calibration belongs to one network"):
-        run("confidence=calibrate", ckpt=f"[{tmp_path / 'best.ckpt'},{second}]")
     monkeypatch.setattr(fit, "find_spec", lambda name: None)
     with pytest.raises(UserError, match="confidence=calibrate needs the package scikit-learn"):
         run("confidence=calibrate")
     assert not (tmp_path / "run").exists()
 
 
+def test_several_checkpoints_with_augmentation_have_a_calibration_of_their_own(run, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("sklearn")
+    monkeypatch.setattr(fit, "TREES", 2)
+    second = tiny.write_checkpoint(tmp_path / "second.ckpt", voxel_hashes=["differs"])
+    first = tmp_path / "best.ckpt"
+    folder = run("confidence=calibrate", "tta=[scaled]", ckpt=f"[{first},{second}]")
+    (written,) = folder.glob("ensemble_*_scaled.confidence.json")
+    (tmp_path / written.name).write_bytes(written.read_bytes())
+    both = load_ensemble.load([str(second), str(first)], tta=["scaled"])  # in any order
+    assert both.calibrated.calibration is not None
+    assert both.calibrated.words.endswith(f"masks, see {written.name}")
+    for other in (load_ensemble.load([str(first), str(second)]), load_ensemble.load(str(first), tta=["scaled"])):
+        assert other.calibrated.calibration is None
+        assert other.calibrated.words.startswith("flags and reasons only: there is no ")
+    tiny.save(tmp_path / "ct.nii.gz", tiny.body()[0])
+    result = segment.load([first, second], device="cpu", engine="torch", tta=["scaled"])(tmp_path / "ct.nii.gz")
+    assert all(0 <= one.low <= one.dice <= one.high <= 1 for one in result.confidence.values())
+
+
 def test_a_calibration_lies_beside_its_checkpoint(tmp_path):
-    assert calibration_path(tmp_path / "best.ckpt") == tmp_path / "best.confidence.json"
+    one, two = tmp_path / "best.ckpt", tmp_path / "runs" / "best.ckpt"
+    assert calibration_path([one], ["a"], tta=[]) == tmp_path / "best.confidence.json"
+    assert calibration_path([one], ["a"], tta=["scaled"]) == tmp_path / "best_scaled.confidence.json"
+    several = calibration_path([one, two], ["a", "b"], tta=[])
+    assert several.parent == tmp_path
+    assert several == tmp_path / f"ensemble_{identity(['b', 'a'], tta=[])[:8]}.confidence.json"
+
+
+def test_what_made_the_masks_is_named_by_its_networks_and_the_augmentation():
+    assert identity(["a"], tta=[]) == "a"
+    names = [identity(sha256, tta) for sha256 in (["a"], ["a", "b"], ["a", "a"]) for tta in ([], ["scaled"], ["moved"])]
+    assert len({*names}) == 9
+    assert identity(["a", "b"], tta=[]) == identity(["b", "a"], tta=[])

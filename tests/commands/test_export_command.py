@@ -1,10 +1,15 @@
+import dataclasses
+import hashlib
+
 import nibabel as nib
 import numpy as np
 import pytest
 import tiny
 import torch
 from run_commands import config
+from simple_calibration import calibration
 
+import segment
 from segment.commands import export as module
 from segment.commands.evaluate import evaluate
 from segment.commands.export import export, main
@@ -59,6 +64,30 @@ def test_the_exported_file_gives_the_masks_of_its_checkpoint(run, ckpt, tmp_path
     before = path.read_bytes()
     run("overwrite=true")
     assert path.read_bytes() == before  # the same checkpoint gives the same bytes
+
+
+def test_the_exported_file_has_the_confidence_of_its_checkpoint(run, ckpt, tmp_path, capsys):
+    learned = dataclasses.replace(calibration(), checkpoint=hashlib.sha256(ckpt.read_bytes()).hexdigest())
+    learned.write(tmp_path / "best.confidence.json")
+    path = run()
+    assert (path.parent / "organs.confidence.json").read_text() == (tmp_path / "best.confidence.json").read_text()
+    scores = []
+    for name in (path, ckpt):
+        trained = segment.load(name, device="cpu", engine="onnx")
+        scores.append(trained(tmp_path / "ct.nii.gz").confidence["liver"])
+    assert scores[0] == scores[1]
+    assert scores[0].dice is not None
+    predict(config("predict", f"ckpt={path}", f"input={tmp_path / 'ct.nii.gz'}", f"output={tmp_path / 'masks'}"))
+    assert "predicted Dice from 1 masks, see organs.confidence.json" in capsys.readouterr().out
+    dataclasses.replace(learned, red_below=0.1).write(tmp_path / "best.confidence.json")
+    path.unlink()
+    with pytest.raises(UserError, match=r"organs\.confidence\.json exists; choose another output, or overwrite=true"):
+        run()
+    learned = dataclasses.replace(learned, checkpoint="that of another checkpoint")
+    learned.write(path.parent / "organs.confidence.json")
+    learned.write(tmp_path / "best.confidence.json")
+    run("overwrite=true")
+    assert segment.load(path, device="cpu")(tmp_path / "ct.nii.gz").confidence["liver"].dice is None
 
 
 def test_without_an_input_a_synthetic_ct_is_used(run, monkeypatch, capsys):

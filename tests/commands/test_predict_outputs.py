@@ -109,6 +109,19 @@ def test_masks_of_other_organs_are_not_mixed(run, tmp_path):
     assert set(np.unique(classes(tmp_path / "masks" / "a_seg.nii.gz"))) == {0, 1, 2}
 
 
+def test_masks_with_and_without_augmentation_are_not_mixed(run, tmp_path):
+    for name in "ab":
+        tiny.save(tmp_path / "cts" / f"{name}.nii.gz", tiny.body()[0])
+    run(tmp_path / "cts" / "a.nii.gz")
+    manifest = tmp_path / "masks" / "manifest.json"
+    content = json.loads(manifest.read_text())
+    assert content["decided_by"].pop("tta") == []
+    manifest.write_text(json.dumps(content))  # as before this option existed
+    with pytest.raises(UserError, match=r"were made with tta=\[\], not tta=\[scaled\]; choose another output"):
+        run(tmp_path / "cts", "resume=true", "tta=[scaled]")
+    run(tmp_path / "cts", "resume=true")
+
+
 def test_every_organ_has_its_own_file_on_the_grid_of_the_ct(run, tmp_path):
     hu, expected = tiny.body()
     source = nib.load(tiny.save(tmp_path / "cts" / "ct.nii.gz", hu))

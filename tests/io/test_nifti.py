@@ -1,8 +1,11 @@
+import gzip
+
 import nibabel as nib
 import numpy as np
 import pytest
 
 from segment.errors import UserError
+from segment.io.nifti import read_nifti
 from segment.io.read import read_ct, read_grid, read_label
 
 
@@ -87,3 +90,42 @@ def test_an_unknown_form_code_is_read_as_0(tmp_path):
         header["qform_code"] = 77
 
     assert not read_ct(write(tmp_path / "ct.nii", change)).is_oriented
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+@pytest.mark.parametrize(
+    ("dtype", "slope", "inter", "kept"),
+    [
+        ("<i2", 1.0, -1024.0, True),
+        ("<i2", 2.0, 1.0, True),
+        ("<i2", 0.5, 0.0, False),
+        ("<i2", 1.0, 0.5, False),
+        ("<i2", 1.0, -32768.0, False),  # the results do not fit
+        (">i2", 1.0, -1024.0, False),
+        ("<u2", 1.0, -1024.0, False),
+    ],
+)
+def test_int16_is_scaled_in_its_own_memory(tmp_path, suffix, dtype, slope, inter, kept):
+    """The numbers are those of nibabel, whatever the type, and the file is not changed."""
+    stored = np.random.default_rng(0).integers(0 if "u" in dtype else -600, 3000, (4, 6, 5))
+    empty = nib.Nifti1Header(endianness="<" if dtype[0] == "<" else ">")
+    image = nib.Nifti1Image(stored.astype(dtype), np.eye(4), empty)
+    image.header.set_data_dtype(dtype)
+    image.header.set_slope_inter(1, 0)
+    nib.save(image, tmp_path / f"ct{suffix}")
+    content = bytearray(_bytes(tmp_path / f"ct{suffix}"))
+    order = ">" if dtype[0] == ">" else "<"
+    content[112:120] = np.array([slope, inter], f"{order}f4").tobytes()
+    opened = gzip.open if suffix == ".nii.gz" else open
+    with opened(tmp_path / f"ct{suffix}", "wb") as file:
+        file.write(bytes(content))
+    values = read_nifti(tmp_path / f"ct{suffix}").data
+    assert (values.dtype == np.int16) == kept
+    assert np.array_equal(values, stored * slope + inter)
+    assert _bytes(tmp_path / f"ct{suffix}") == bytes(content)
+    assert np.array_equal(np.asarray(nib.load(tmp_path / f"ct{suffix}").dataobj), values)
+
+
+def _bytes(path):
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+        return file.read()

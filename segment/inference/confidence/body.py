@@ -102,14 +102,14 @@ def _body_size(planes: np.ndarray, steps_mm: list[np.ndarray], up_mm: np.ndarray
     (left, back), (right, front) = np.quantile(plane, [0.01, 0.99], axis=0)
     middle_y, middle_z = np.median(plane[:, 1]), up_mm[index[:, 0]].mean()
     bone = np.argwhere(sampled > BONE_HU)
+    bone_y = (bone[:, 1:] @ steps)[:, 1]
     filled = np.stack([ndimage.binary_fill_holes(one) for one in is_body])
     gas = np.argwhere(filled & (sampled < GAS_HU))
+    fewest = FEW // 4
     return {
         "width_mm": float(right - left),
         "depth_mm": float(front - back),
         "area_cm2": float(np.median(areas)) * abs(float(np.linalg.det(steps))) / 100,
-        "bone_back_mm": float(middle_y - np.median((bone[:, 1:] @ steps)[:, 1]))
-        if len(bone) >= FEW // 4
-        else float("nan"),
-        "gas_up_mm": float(up_mm[gas[:, 0]].mean() - middle_z) if len(gas) >= FEW // 4 else float("nan"),
+        "bone_back_mm": float(middle_y - np.median(bone_y)) if len(bone) >= fewest else float("nan"),
+        "gas_up_mm": float(up_mm[gas[:, 0]].mean() - middle_z) if len(gas) >= fewest else float("nan"),
     }

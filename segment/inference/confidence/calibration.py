@@ -14,7 +14,7 @@ from segment.inference.confidence.trees import Trees, parse_trees
 
 FORMAT, VERSION = "segment.confidence", 1
 SUFFIX = ".confidence.json"
-LONGEST = 20_000_000  # characters
+LONGEST = 20_000_000  # bytes
 MOST_KNOTS = 1000
 MOST_FEATURES = 500
 
@@ -26,7 +26,7 @@ class Calibration:
     """A fitted model.
 
     Attributes:
-        checkpoint: SHA-256 of the checkpoint whose masks it was fitted to.
+        checkpoint: What made the masks that it was fitted to; see `segment.checkpoint.calibrated.identity`.
         features: Names of the features, in the order of the trees.
         missing: What replaces NaN.
         score: Trees for the score of an organ, which rises with its Dice.
@@ -86,11 +86,10 @@ def read_calibration(path: Path, known: Sequence[str]) -> Calibration:
         UserError: When it is not such a file, or needs features that this version does not measure.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        if len(text) > LONGEST:
-            msg = f"it has more than {LONGEST} characters"
+        if path.stat().st_size > LONGEST:
+            msg = f"it has more than {LONGEST} bytes"
             raise ValueError(msg)
-        return _parse(json.loads(text), known)
+        return _parse(json.loads(path.read_text(encoding="utf-8")), known)
     except (
         OSError,
         ValueError,

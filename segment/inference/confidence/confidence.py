@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 Color = Literal["green", "amber", "red"]
+GOOD_DICE = 0.8  # organs with a lower Dice are bad: they should be red, and none of them green
 
 
 @dataclass(frozen=True)

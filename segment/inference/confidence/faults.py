@@ -46,9 +46,8 @@ def offset(scan: Scan, classes: np.ndarray, rng: np.random.Generator) -> Case:
     hu = scan.data.astype(np.float32)
     if rng.random() < 0.6:
         return _with(scan, hu + float(rng.choice([-1, 1]) * rng.uniform(25, 180))), classes
-    return _with(
-        scan, (hu + 1000) * float(rng.choice([rng.uniform(0.8, 0.95), rng.uniform(1.05, 1.25)])) - 1000
-    ), classes
+    slope = float(rng.choice([rng.uniform(0.8, 0.95), rng.uniform(1.05, 1.25)]))
+    return _with(scan, (hu + 1000) * slope - 1000), classes
 
 
 def mirrored(scan: Scan, classes: np.ndarray, rng: np.random.Generator) -> Case:

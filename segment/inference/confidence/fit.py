@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 
 from segment.errors import UserError
+from segment.inference.confidence.confidence import GOOD_DICE
 from segment.inference.confidence.trees import LEAF, Trees
 
 TREES, DEPTH, LEAST_IN_LEAF, RATE, SHARE, TRIED = 250, 4, 8, 0.05, 0.6, 0.3
 FOLDS = 8
 COVERAGE = 0.9  # of the interval
-BAD_DICE = 0.8  # organs below this should be red
 FALSE_ALARMS = 0.04  # share of the good organs that may be red on the calibration cases
 MISSING = -99.0  # in place of NaN, far from all values
-LOWEST, HIGHEST = 0.02, 0.985  # Dice that are told apart; the logits of 0 and 1 are infinite
+LOWEST, HIGHEST = 0.02, 0.985  # limits of the Dice, because the logits of 0 and 1 are infinite
 KNOTS = 60  # of the curve from score to Dice
 LEAST_NEAR, NEAR_SHARE = 60, 0.06  # rows with a similar score from which a knot is computed, as number and as share
 DIGITS = 6
@@ -112,5 +112,5 @@ def fit_curve(scores: np.ndarray, dice: np.ndarray) -> np.ndarray:
 
 def red_limit(dice: np.ndarray, predicted: np.ndarray) -> float:
     """The predicted Dice below which an organ is red: `FALSE_ALARMS` of the good organs lie below it."""
-    good = predicted[dice >= BAD_DICE]
-    return float(np.clip(np.quantile(good, FALSE_ALARMS), 0, BAD_DICE)) if good.size else BAD_DICE
+    good = predicted[dice >= GOOD_DICE]
+    return float(np.clip(np.quantile(good, FALSE_ALARMS), 0, GOOD_DICE)) if good.size else GOOD_DICE

@@ -6,13 +6,12 @@ from typing import Any
 
 from segment.anatomy.anatomy import Anatomy
 from segment.inference.confidence.calibration import Calibration
-from segment.inference.confidence.confidence import Color, Confidence
+from segment.inference.confidence.confidence import GOOD_DICE, Color, Confidence
 from segment.inference.confidence.features import Findings, measure_features
 from segment.inference.confidence.reasons import ct_reasons, organ_reasons
 from segment.inference.segmenter import Segmented
 from segment.io.scan import Scan
 
-GOOD_DICE = 0.8  # the lower end of the interval of a green organ
 WHOLE = 0.95  # share of the largest piece from which other pieces are harmless
 HARMLESS = ("cut",)  # kinds of reasons that change no colour: the mask may be right
 SEVERE = ("side",)  # kinds that make an organ red, whatever the predicted Dice

@@ -25,7 +25,7 @@ def learn(rows: Sequence[Row], checkpoint: str) -> Calibration:
 
     Args:
         rows: Organs of sound CTs and of provoked faults.
-        checkpoint: SHA-256 of the checkpoint.
+        checkpoint: What made their masks; see `segment.checkpoint.calibrated.identity`.
 
     Raises:
         UserError: When there are too few.

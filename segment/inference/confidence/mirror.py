@@ -8,7 +8,7 @@ from segment.anatomy.anatomy import Anatomy
 from segment.inference.confidence.body import Features
 from segment.inference.confidence.evidence import Evidence
 from segment.inference.confidence.place import NAN, volume_deviation
-from segment.inference.confidence.second_look import mirrored_classes
+from segment.inference.mirror import mirrored_classes
 
 FARTHEST = 6.0  # standard deviations of a volume
 

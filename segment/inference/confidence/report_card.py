@@ -11,12 +11,11 @@ from scipy.stats import spearmanr
 
 from segment.anatomy.anatomy import Anatomy
 from segment.inference.confidence.calibration import Calibration, read_curve
-from segment.inference.confidence.confidence import Confidence
-from segment.inference.confidence.judge import GOOD_DICE, judge
+from segment.inference.confidence.confidence import GOOD_DICE, Confidence
+from segment.inference.confidence.judge import judge
 from segment.inference.confidence.table import Row, feature_matrix
 
 FALSE_ALARMS = 0.05  # at which the detection of bad organs is compared
-BAD_DICE = 0.8
 SIDES_EXCHANGED = ("mirrored",)  # faults that exchange right and left
 
 
@@ -63,7 +62,7 @@ def card(judged: Judged) -> dict[str, Any]:
     low, high = (np.array([getattr(one, end) for _, one in pairs], float) for end in ("low", "high"))
     all_dice = np.array([row.dice for row in judged.rows])
     colors = np.array([one.color or "none" for one in judged.confidences])
-    bad = all_dice < BAD_DICE
+    bad = all_dice < GOOD_DICE
     exchanged = np.array([row.fault in SIDES_EXCHANGED for row in judged.rows], bool)
     return {
         "cases": len({row.case for row in judged.rows}),
@@ -86,7 +85,7 @@ def card(judged: Judged) -> dict[str, Any]:
 
 def _scores(dice: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     """Mean absolute error, rank correlation, and the share of bad organs found at `FALSE_ALARMS`."""
-    bad = dice < BAD_DICE
+    bad = dice < GOOD_DICE
     enough = len(dice) > 2 and dice.std() > 0 and predicted.std() > 0
     limit = np.quantile(predicted[~bad], FALSE_ALARMS) if (~bad).any() else np.nan
     return {
@@ -111,7 +110,7 @@ def print_card(judged: Judged) -> None:
     for name, part in parts.items():
         figures = card(part)
         green = sum(
-            one.color == "green" and row.dice < BAD_DICE for row, one in zip(part.rows, part.confidences, strict=True)
+            one.color == "green" and row.dice < GOOD_DICE for row, one in zip(part.rows, part.confidences, strict=True)
         )
         keys = ("mae", "spearman", "coverage", "width_good", "red_of_bad", "red_of_good")
         table.add_row(
@@ -120,7 +119,7 @@ def print_card(judged: Judged) -> None:
     console = Console(width=120)
     console.print(table)
     figures = card(judged)
-    alone = Table(title=f"organs with Dice below {BAD_DICE}, found at {FALSE_ALARMS:.0%} false alarms")
+    alone = Table(title=f"organs with Dice below {GOOD_DICE}, found at {FALSE_ALARMS:.0%} false alarms")
     for heading in ("from", "MAE", "Spearman", "found"):
         alone.add_column(heading, justify="right" if heading != "from" else "left")
     for name, scores in {"all features": figures, **figures["alone"]}.items():

@@ -7,15 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from segment.data.augment.mirror import swapped_classes
 from segment.inference.best_class import best_class
 from segment.inference.region import Region
 from segment.inference.sliding_window import pad
+from segment.inference.views import Mirrored
 
 SHARE = 0.1  # positions of second looks, as a share of the windows that the mask took; each position has two looks
 ENOUGH = 0.05  # a further position must add at least so much of an organ, summed over the organs
 LEAST_COVERED = 0.3  # share of an organ that a second look must see to say something about it
-SIDES = ("right", "left")
 
 Corner = tuple[int, ...]
 
@@ -37,31 +36,12 @@ class Look:
     volume: np.ndarray
 
 
-def mirrored_classes(organs: Sequence[str]) -> list[int]:
-    """The class that each class becomes in a mirrored CT, background first: right_kidney and left_kidney swap.
-
-    An organ whose partner is not among the organs becomes background.
-    """
-    pairs = []
-    for organ in organs:
-        other = organ.replace(*SIDES)
-        if organ != other and other in organs:
-            pairs.append([organ, other])
-    paired = {organ for pair in pairs for organ in pair}
-    known = [organ for organ in organs if organ in paired or not any(side in organ for side in SIDES)]
-    swapped = swapped_classes(known, pairs)
-    result = [0]
-    for organ in organs:
-        result.append(1 + organs.index(known[swapped[1 + known.index(organ)] - 1]) if organ in known else 0)
-    return result
-
-
 def look_again(
     run: Callable[[Tensor], Tensor],
     patch_size: Sequence[int],
     image: Tensor,
     region: Region,
-    swapped: Sequence[int],
+    organs: Sequence[str],
     windows: int,
 ) -> dict[str, Look]:
     """Look again where the organs are: `moved`, in windows at other places than before, and `mirrored`.
@@ -73,25 +53,26 @@ def look_again(
         patch_size: Its windows.
         image: (1,1,I,J,K), preprocessed.
         region: The first look.
-        swapped: See `mirrored_classes`.
+        organs: Class i is organs[i-1].
         windows: Number of windows that the first look took. There are at most a fifth as many second looks, and two.
 
     Returns:
         The looks by name; empty if the first look found nothing.
     """
+    view, classes = Mirrored(organs), 1 + len(organs)
     padded, origin = pad(image, patch_size)
     first = best_class(region.logits).cpu()
     start = [a + b for a, b in zip(region.start, origin, strict=True)]
     corners = _positions(first, start, patch_size, padded.shape[2:], max(1, int(SHARE * windows)))
-    counts = {name: np.zeros((5, len(swapped))) for name in ("moved", "mirrored")}
+    counts = {name: np.zeros((5, classes)) for name in ("moved", "mirrored")}
     for corner in corners:
         part = tuple(slice(c, c + n) for c, n in zip(corner, patch_size, strict=True))
         before = _in_window(first, start, corner, patch_size)
         window = padded[:, :, *part]
         counts["moved"] += _counts(before, run(window)[0].cpu())
-        mirrored = run(window.flip(2))[0].flip(1).cpu()
-        counts["mirrored"] += _counts(before, mirrored[list(swapped)])
-    total = np.bincount(first.numpy().ravel(), minlength=len(swapped))
+        mirrored = view.undo(Region(run(view.show(window))[0], (0, 0, 0)), patch_size)
+        counts["mirrored"] += _counts(before, mirrored.logits.cpu())
+    total = np.bincount(first.numpy().ravel(), minlength=classes)
     return {name: _look(count, total) for name, count in counts.items()} if corners else {}
 
 

@@ -21,6 +21,7 @@ from segment.runtime.cores import allowed_cores
 log = logging.getLogger(__name__)
 
 AUTO, CPU = "auto", "cpu"
+MANY_CTS = 1000  # for calls whose number of CTs is not known, or large: converting the network pays
 ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in (OpenVinoEngine, TorchEngine, OnnxEngine)}
 # Packages that each engine needs, for a checkpoint and for an exported file.
 FOR_CHECKPOINT: dict[str, tuple[str, ...]] = {

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from segment.errors import UserError, reason_of
 from segment.inference.engines.engine import CannotRunError, Engine, ExportedNetwork, Network
+from segment.runtime.machine import release_freed_memory
 
 KEPT = 4  # converted networks in memory at once, each with its own copy of the weights
 TOLERANCE = (
@@ -48,6 +49,7 @@ class ConvertingEngine(Engine):
             except Exception as error:  # converters raise errors of many types
                 raise CannotRunError(reason_of(error)) from error
         gc.collect()  # converters leave copies of the weights in cycles
+        release_freed_memory()  # of PyTorch's pass, which does not run again
         if not difference <= TOLERANCE:
             msg = f"its logits differ from PyTorch's by {difference:.2g} of their range"
             raise CannotRunError(msg)

@@ -34,7 +34,7 @@ PACKAGES = (
     "openvino",
 )
 # Options that decide what is in a mask, beside the organs. Masks of other values are not kept beside new ones.
-DECIDING = ("exact",)
+DECIDING: Mapping[str, Any] = {"exact": False, "tta": []}  # and their values before they existed
 # The description of a DICOM series in a message, as typed at the scanner, which may name the patient.
 _DESCRIPTION = re.compile(r"([\d.]+) \((?:(?!, \d+ slices, ).)*, (\d+ slices, )")
 
@@ -118,12 +118,15 @@ def without_names(text: str) -> str:
 
 
 def recorded(output: Path) -> dict[str, Any]:
-    """What decided the masks in a folder, see `Manifest.decided_by`; empty if there is no manifest."""
+    """What decided the masks in a folder, see `Manifest.decided_by`; empty if there is no manifest.
+
+    A manifest of an earlier version lacks options that came later, and that were off.
+    """
     try:
         content = json.loads((output / MANIFEST).read_text(encoding="utf-8"))["decided_by"]
     except (OSError, ValueError, KeyError, TypeError):
         return {}
-    return content if isinstance(content, dict) else {}
+    return {**DECIDING, **content} if isinstance(content, dict) and content else {}
 
 
 def _versions() -> dict[str, str]:

@@ -5,7 +5,7 @@ import pytest
 
 from segment.checkpoint.calibrated import calibration_path, find_calibration
 from segment.errors import UserError
-from segment.inference.confidence.calibration import Calibration, read_calibration
+from segment.inference.confidence.calibration import LONGEST, Calibration, read_calibration
 from segment.inference.confidence.table import FEATURES
 from segment.inference.confidence.trees import Trees
 
@@ -70,19 +70,29 @@ def test_a_damaged_file_is_refused(tmp_path):
         read_calibration(tmp_path / "x.json", FEATURES)
 
 
+def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):
+    path = tmp_path / "x.json"
+    with path.open("wb") as file:
+        file.truncate(LONGEST + 1)
+    monkeypatch.setattr(type(path), "read_text", None)
+    with pytest.raises(UserError, match="it has more than 20000000 bytes"):
+        read_calibration(path, FEATURES)
+
+
 def test_a_calibration_belongs_to_one_checkpoint(calibration, tmp_path):
     ckpt = tmp_path / "best.ckpt"
-    assert "there is no best.confidence.json" in find_calibration([ckpt], ["abc"]).words
-    calibration.write(calibration_path(ckpt))
-    found = find_calibration([ckpt], ["abc"])
+    assert "there is no best.confidence.json" in find_calibration([ckpt], ["abc"], tta=[]).words
+    calibration.write(calibration_path([ckpt], ["abc"], tta=[]))
+    found = find_calibration([ckpt], ["abc"], tta=[])
     assert found.calibration is not None
     assert found.words == "predicted Dice from 12 masks, see best.confidence.json"
-    other = find_calibration([ckpt], ["abd"])
+    other = find_calibration([ckpt], ["abd"], tta=[])
     assert other.calibration is None
     assert "belongs to another checkpoint" in other.words
-    several = find_calibration([ckpt, ckpt], ["abc", "abc"])
-    assert several.calibration is None
-    assert "several checkpoints" in several.words
+    for paths, sha256, tta in (([ckpt, ckpt], ["abc", "abc"], []), ([ckpt], ["abc"], ["scaled"])):
+        another = find_calibration(paths, sha256, tta)
+        assert another.calibration is None
+        assert another.words.startswith("flags and reasons only: there is no ")
 
 
 def test_the_starter_weights_have_a_calibration():

@@ -1,11 +1,9 @@
-import numpy as np
 import pytest
+from simple_calibration import calibration
 
-from segment.inference.confidence.calibration import Calibration
 from segment.inference.confidence.features import Findings
 from segment.inference.confidence.judge import Judge, judge, without_network
 from segment.inference.confidence.table import FEATURES
-from segment.inference.confidence.trees import Trees
 from segment.inference.outputs.default_anatomy import default_anatomy
 
 ANATOMY = default_anatomy()
@@ -13,12 +11,6 @@ SOUND = dict.fromkeys(FEATURES, 0.0) | {
     **{"side_mm": 60.0, "moved": 0.97, "expected_dice": 0.97, "kept": 1.0, "organs": 4.0},
     **{"fat_hu": -100.0, "noise_hu": 12.0, "mirror_size": 0.3, "mirror_volume": -2.0, "mirror_sure": -0.05},
 }
-
-
-def calibration(dice=0.95, low=0.9, high=0.98):
-    curve = np.array([[0.0, dice, low, high]])
-    usual = {"noise_hu": (5.0, 40.0)}
-    return Calibration("sha", FEATURES, -99.0, Trees(0.0, []), curve, {}, 0.7, usual, {})
 
 
 def judged(changes=(), flags=(), of=None):

@@ -1,7 +1,8 @@
 import numpy as np
 import torch
 
-from segment.inference.confidence.second_look import look_again, mirrored_classes
+from segment.inference.confidence.second_look import look_again
+from segment.inference.mirror import mirrored_classes
 from segment.inference.region import Region
 
 ORGANS = ["liver", "right_kidney", "left_kidney", "spleen"]
@@ -38,7 +39,7 @@ def test_kidneys_swap_in_a_mirrored_ct():
 
 def test_a_network_that_sees_the_same_again_agrees():
     image = volume()
-    looks = look_again(network, (32, 32, 32), image, region(image), mirrored_classes(ORGANS), 8)
+    looks = look_again(network, (32, 32, 32), image, region(image), ORGANS, 8)
     assert set(looks) == {"moved", "mirrored"}
     for look in looks.values():  # also mirrored: right and left kidney are exchanged back
         assert np.allclose(look.agreement[1:], 1)
@@ -54,7 +55,7 @@ def test_a_network_that_sees_less_in_the_second_look_disagrees():
         logits[:, 1, :, :, :20] = -20  # no liver in the lower part
         return logits
 
-    look = look_again(forgetful, (32, 32, 32), image, region(image), mirrored_classes(ORGANS), 8)["moved"]
+    look = look_again(forgetful, (32, 32, 32), image, region(image), ORGANS, 8)["moved"]
     assert 0.2 < look.agreement[1] < 0.95
     assert look.size[1] < 1
     assert np.allclose(look.agreement[2:], 1)
@@ -71,16 +72,16 @@ def test_the_number_of_looks_is_limited_and_organs_out_of_sight_are_unknown():
         return network(window)
 
     whole = Region(network(image)[0], (0, 0, 0))
-    few = look_again(counting, (16, 16, 16), image, whole, mirrored_classes(ORGANS), 5)["moved"]
+    few = look_again(counting, (16, 16, 16), image, whole, ORGANS, 5)["moved"]
     assert len(calls) == 2  # one place, moved and mirrored
     assert np.isnan(few.agreement[[1, 4]]).sum() == 1
-    many = look_again(counting, (16, 16, 16), image, whole, mirrored_classes(ORGANS), 30)["moved"]
+    many = look_again(counting, (16, 16, 16), image, whole, ORGANS, 30)["moved"]
     assert many.agreement[[1, 4]].tolist() == [1, 1]
 
 
 def test_a_volume_smaller_than_a_window_and_one_without_organs():
     image = volume()[..., 8:34, 10:30, 8:30]
-    looks = look_again(network, (32, 32, 32), image, Region(network(image)[0], (0, 0, 0)), [0, 1, 3, 2, 4], 1)
+    looks = look_again(network, (32, 32, 32), image, Region(network(image)[0], (0, 0, 0)), ORGANS, 1)
     assert np.allclose(looks["moved"].agreement[[1, 4]], 1)
     empty = torch.zeros(1, 1, 32, 32, 32)
-    assert look_again(network, (32, 32, 32), empty, Region(network(empty)[0], (0, 0, 0)), [0, 1, 3, 2, 4], 1) == {}
+    assert look_again(network, (32, 32, 32), empty, Region(network(empty)[0], (0, 0, 0)), ORGANS, 1) == {}
