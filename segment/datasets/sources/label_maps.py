@@ -1,65 +1,25 @@
 """Synthetic CTs from the label maps of other data sets, or from label maps alone."""
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from hashlib import blake2b
 from pathlib import Path
-from typing import Protocol
 
-import nibabel as nib
 import numpy as np
 
 from segment.bounds import PositiveInt, Seed, Share, Spacing, Workers, in_range
-from segment.datasets.annotation_files import LabelFile, label_in
+from segment.datasets.annotation_files import label_in
 from segment.datasets.cases import Case, Refused
+from segment.datasets.sources.label_map_recipe import ContentHashes, Options, Recipe
 from segment.datasets.sources.listing import check_declared, find_volumes
 from segment.errors import UserError
 from segment.io.label_codes import Declared
 from segment.io.left_out import LeftOut
-from segment.io.read import read_label
-from segment.io.scan import Scan
-from segment.memory.measure import check_memory
-from segment.phantom.from_labels.body import LabelledBody, build_body
 from segment.phantom.from_labels.structures import UNLABELLED, tissue_of
-from segment.phantom.from_labels.synthesis import synthesise
-from segment.phantom.write import save_nifti
 
 log = logging.getLogger(__name__)
 
-# Raise it with every change that changes voxels. New CTs are then not mixed with those of older versions.
-VERSION = 1
-VOXEL_BYTES = 25  # measured peak memory per voxel of a CT whose map is filled
 MOST_STRUCTURES = 250  # indices are uint8, and the filling adds a few
-
-
-class ContentHashes(Protocol):
-    """Hashes of files, for example `segment.data.store.content.ContentRecord`."""
-
-    def hash(self, path: Path) -> str:
-        """Hash of the content of a file or folder."""
-
-
-@dataclass(frozen=True)
-class _Recipe:
-    """Everything that determines the synthetic CTs of one label map.
-
-    Attributes:
-        origin: The case whose map it is. Its image is the label file itself if there is no CT.
-        made_of: What each structure of the map is made of, without those that count as unlabelled.
-        folder: Folder of the synthetic CTs, named by the hash of all of this.
-    """
-
-    origin: Case
-    made_of: Mapping[str, str]
-    folder: Path
-
-    def paths(self, variant: int) -> tuple[Path, Path, Path]:
-        """Files of a variant: CT, label map and tissue map."""
-        ct, label, tissues = (self.folder / f"{name}_{variant}.nii.gz" for name in ("ct", "label", "tissues"))
-        return ct, label, tissues
 
 
 class LabelMaps:
@@ -119,9 +79,7 @@ class LabelMaps:
         self.variants = variants
         self.instead = instead
         self.tissues = tissues or {}
-        self.spacing_mm = np.array(spacing_mm, float)
-        self.deformation = deformation
-        self.seed = seed
+        self.options = Options(np.array(spacing_mm, float), deformation, seed)
         self.workers = max(1, workers)
 
     def cases(self, source: str, refused: Refused | None = None) -> list[Case]:
@@ -200,96 +158,27 @@ class LabelMaps:
         """Synthetic cases of one label map, or why it cannot be used."""
         try:
             recipe = self._recipe(source, origin)
-            missing = [n for n in range(self.variants) if not all(path.exists() for path in recipe.paths(n))]
+            missing = [variant for variant in range(self.variants) if not recipe.is_written(variant)]
             if missing:
                 log.info("%s: synthesising %d CTs from the label map of %s", source, len(missing), origin.id)
-                body = self._body(recipe)
+                body = recipe.body(self.workers)
                 for variant in missing:
-                    self._write(recipe, body, variant)
+                    recipe.write(body, variant)
         except UserError as error:
             return error
-        return [self._case(source, recipe, variant) for variant in range(self.variants)]
+        return [recipe.case(_id(source, origin), variant) for variant in range(self.variants)]
 
-    def _recipe(self, source: str, origin: Case) -> _Recipe:
+    def _recipe(self, source: str, origin: Case) -> Recipe:
         made_of = tissue_of(list(origin.label.structures), self.tissues, f"data.sources.{source}.tissues")
         made_of = {structure: kind for structure, kind in made_of.items() if kind != UNLABELLED}
         if len(made_of) > MOST_STRUCTURES:
             msg = f"{origin.id} has {len(made_of)} structures, but at most {MOST_STRUCTURES} can be drawn; make some "
             msg += f"{UNLABELLED}, by data.sources.{source}.tissues"
             raise UserError(msg)
-        values = {
-            "image": self.content.hash(origin.image),
-            "series": origin.series,
-            "label files": [self.content.hash(path) for path in origin.label.files],
-            "label": origin.label.cache_key,
-            "made of": list(made_of.items()),
-            "spacing_mm": self.spacing_mm.tolist(),
-            "deformation": float(self.deformation),
-            "seed": self.seed,
-            "version": VERSION,
-        }
-        name = blake2b(json.dumps(values).encode(), digest_size=16).hexdigest()
-        return _Recipe(origin, made_of, self.root / name)
-
-    def _body(self, recipe: _Recipe) -> LabelledBody:
-        """Read a label map, and its CT if there is one, and fill what is unlabelled."""
-        origin = recipe.origin
-        has_ct = origin.image not in origin.label.files
-        scan = origin.read() if has_ct else read_label(origin.image)
-        what = f"filling the label map of {origin.id}, {self.workers} maps at once,"
-        check_memory(VOXEL_BYTES * scan.data.size * self.workers, what, "use fewer data.sources.labelmaps.workers")
-        structure = origin.label.read(scan, origin.image, list(recipe.made_of))
-        if not structure.any():
-            msg = f"{origin.id} has an empty label map; annotate it, or leave the case out"
-            raise UserError(msg)
-        spacing_mm = _canonical_spacing(scan)
-        hu = _canonical(scan.data, scan) if has_ct else None
-        return build_body(_canonical(structure, scan), recipe.made_of, hu, spacing_mm, _seed_of(recipe, self.seed))
-
-    def _write(self, recipe: _Recipe, body: LabelledBody, variant: int) -> None:
-        rng = np.random.default_rng((_seed_of(recipe, self.seed), variant))
-        made = synthesise(body, self.spacing_mm, rng, self.deformation)
-        try:
-            for path, volume in zip(recipe.paths(variant), (made.hu, made.structure, made.tissue), strict=True):
-                save_nifti(path, volume, made.affine)
-        except OSError as error:
-            msg = f"cannot write to {self.root}: {error.strerror}; free space or choose another cache_dir"
-            raise UserError(msg) from error
-
-    def _case(self, source: str, recipe: _Recipe, variant: int) -> Case:
-        ct, label, tissues = recipe.paths(variant)
-        codes = {structure: code for code, structure in enumerate(recipe.made_of, start=1)}
-        return replace(
-            recipe.origin,
-            id=f"{_id(source, recipe.origin)}_{variant}",
-            image=ct,
-            label=LabelFile(label, codes, named_in="the label map's own table"),
-            part="train",
-            series=None,
-            tissues=tissues,
-            made_from=recipe.origin,
-        )
+        return Recipe(self.root, origin, made_of, self.options, self.content)
 
 
 def _id(source: str, origin: Case) -> str:
     """Start of the ids of the cases from one label map, without the number of the variant."""
     data_set, name = origin.id.split("/", 1)
     return f"{source}/{name}" if data_set == source else f"{source}/{data_set}_{name}"
-
-
-def _seed_of(recipe: _Recipe, seed: int) -> int:
-    """Seed of one label map: it depends on its content, so two maps get different bodies."""
-    return int(blake2b(f"{seed} {recipe.folder.name}".encode(), digest_size=8).hexdigest(), 16)
-
-
-def _canonical(volume: np.ndarray, scan: Scan) -> np.ndarray:
-    """Voxels in the orientation closest to RAS+."""
-    turned: np.ndarray = nib.orientations.apply_orientation(volume, nib.orientations.io_orientation(scan.affine))
-    return turned
-
-
-def _canonical_spacing(scan: Scan) -> np.ndarray:
-    order = nib.orientations.io_orientation(scan.affine)[:, 0].astype(int)
-    spacing_mm = np.empty(3)
-    spacing_mm[order] = np.linalg.norm(scan.affine[:3, :3], axis=0)
-    return spacing_mm

@@ -6,8 +6,9 @@ import numpy as np
 from scipy import ndimage
 
 from segment.phantom.from_labels.body import LabelledBody
-from segment.phantom.from_labels.drawing import Part, draw
+from segment.phantom.from_labels.drawing import draw
 from segment.phantom.from_labels.fields import Deformation, sample_deformation
+from segment.phantom.from_labels.part import Part
 from segment.phantom.render import render
 from segment.phantom.tissues import CODES
 

@@ -7,7 +7,8 @@ from labelled_body import CODES, SPACING_MM
 
 from segment.phantom.from_labels import synthesis
 from segment.phantom.from_labels.body import LabelledBody, build_body
-from segment.phantom.from_labels.drawing import ORGANS, Part, draw
+from segment.phantom.from_labels.drawing import ORGANS, draw
+from segment.phantom.from_labels.part import Part
 from segment.phantom.from_labels.structures import tissue_of
 from segment.phantom.from_labels.synthesis import synthesise
 from segment.phantom.tissues import CODES as TISSUE_CODES
