@@ -259,5 +259,5 @@ def test_an_oblique_scan_has_two_letters_at_its_sides(stored):
     turn = np.eye(4)
     turn[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
     scene = make_scene(ct, mask, None, turn @ affine, ORGANS, (-160, 240))
-    assert border_letters(scene, 2) == ["RP", "LA", "AR", "PL"]
+    assert border_letters(scene, 2) == ["RA", "LP", "AL", "PR"]  # the right end is turned to the front
     assert border_letters(make_scene(ct, mask, None, affine, ORGANS, (-160, 240)), 2) == list("RLAP")
