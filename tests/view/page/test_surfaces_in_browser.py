@@ -58,7 +58,7 @@ def test_the_right_of_the_patient_is_on_the_left_and_turning_shows_the_back(brow
         back = pixels(page)
         assert columns_of(back, 1).mean() < middle < columns_of(back, 0).mean()
         page.keyboard.press("0")
-        np.testing.assert_array_equal(pixels(page), front)
+        np.testing.assert_allclose(pixels(page), front, atol=3)  # the background is dithered
 
 
 def test_a_drag_turns_and_the_letters_turn_with_it(browser, page_file):

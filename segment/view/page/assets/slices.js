@@ -1,10 +1,12 @@
 // The axial slices in which prediction and reference differ most.
 
-const WORST_SLICES = 6;
+const [WORST_SLICES, APART_MM] = [6, 10]; // slices that are nearer to a worse one show the same
 
 /** A button for each of the worst slices, which goes there; null if both agree everywhere. */
 function worstSlices(view) {
-  const found = differingAreas(view).filter(({ area }) => area > 0).sort((a, b) => b.area - a.area).slice(0, WORST_SLICES);
+  const apart = ({ index }, other) => Math.abs(index - other.index) * view.scan.spacing_mm[2] >= APART_MM - 1e-6;
+  const found = differingAreas(view).filter(({ area }) => area > 0).sort((a, b) => b.area - a.area)
+    .reduce((kept, one) => (kept.every((other) => apart(one, other)) ? [...kept, one] : kept), []).slice(0, WORST_SLICES);
   if (!found.length) return null;
   const middle = view.scan.shape.map((length) => (length - 1) / 2);
   const buttons = found.map(({ index, area, organ }) => {
