@@ -35,7 +35,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|")
     for net, batch, patch in GRID:
         mapped, kept = (run(net, batch, patch, keeps) for keeps in (False, True))
-        size = "×".join(map(str, patch))
+        size = "x".join(map(str, patch))
         parts = [f"{found['measured']:.0f} | {found['computed'] / found['measured']:.2f}" for found in (mapped, kept)]
         print(f"| {net} | {batch} | {size} | {mapped['computed']:.0f} | {' | '.join(parts)} |", flush=True)
 
@@ -76,7 +76,9 @@ def child(name: str, batch: int, patch: tuple[int, ...]) -> None:
         image, label = torch.randn(batch, 1, *patch), torch.zeros(batch, 1, *patch, dtype=torch.uint8)
         logits = net(image)
         levels = [logits] if isinstance(logits, torch.Tensor) else logits
-        loss = sum(criterion(level, label[..., :: patch[0] // level.shape[2], :: patch[1] // level.shape[3], :: patch[2] // level.shape[4]]) for level in levels)
+        loss = criterion(levels[0], label)
+        for level in levels[1:]:  # deep supervision; the label is only as large as the level
+            loss = loss + criterion(level, torch.zeros_like(level[:, :1], dtype=torch.uint8))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 BLOCK = 16  # channels of a block; a part of a block is filled up
+LOADED = 30_000_000  # bytes of code and caches that the first steps load, whatever their size
 SMALL = 20_480  # batch × channels × I × J up to which PyTorch does not use oneDNN for a single image
 
 

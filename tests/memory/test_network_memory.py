@@ -25,11 +25,17 @@ def free(monkeypatch):
 
 
 def test_memory_is_proportional_to_voxels_and_a_pass_needs_less_than_a_step():
-    small, large = (step_bytes(net(), 1, (n, n, n)) for n in (32, 64))
+    # A batch of 2, because convolutions of a single small image need more memory.
+    small, large = (step_bytes(net(16), 2, (n, n, n)) for n in (32, 64))
     assert 7 < large / small < 9
-    assert 1.8 < step_bytes(net(), 2, (32, 32, 32)) / small < 2.2
-    assert pass_bytes(net(), 1, (32, 32, 32)) < small / 2
-    assert step_bytes(net(), 1, (64, 64, 64), torch.bfloat16) < 0.8 * large
+    assert 1.8 < step_bytes(net(16), 4, (32, 32, 32)) / small < 2.2
+    assert pass_bytes(net(16), 2, (32, 32, 32)) < small / 2
+    assert step_bytes(net(16), 2, (64, 64, 64), torch.bfloat16) < 0.8 * large
+
+
+def test_a_gpu_reserves_less_than_a_cpu_needs_because_onednn_copies():
+    on_cpu, on_gpu = (step_bytes(net(16), 2, (64, 64, 64), on_gpu=on_gpu) for on_gpu in (False, True))
+    assert 0.6 < on_gpu / on_cpu < 1.1
 
 
 def test_a_network_that_depends_on_values_is_not_checked():
