@@ -1,10 +1,12 @@
 """The layers from which V-Net is built: blocks of convolutions, ways down and up, the stem and the heads."""
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 GROUPS = 8  # maximum number of groups in group normalisation; fewer if 8 does not divide the number of channels
 
-Size = tuple[int, ...]  # along I, J, K
+Size = tuple[int, int, int]  # along I, J, K
 EACH = (1, 1, 1)  # the stride that keeps the grid
 
 
@@ -38,6 +40,12 @@ class Block(nn.Module):
         if self.residual:
             result = self.activation(result + self.shortcut(x))
         return result
+
+
+def as_size(edges: int | Sequence[int]) -> Size:
+    """One edge length for all axes, or one for each."""
+    i, j, k = (edges,) * 3 if isinstance(edges, int) else edges
+    return i, j, k
 
 
 def make_stem(in_channels: int, base_channels: int, stride: Size, residual: bool, norm: str | None) -> nn.Module:
@@ -74,7 +82,7 @@ def make_head(channels: int, out_channels: int, stem_stride: Size) -> nn.Module:
 
 
 def _conv(channels_in: int, channels_out: int, kernel_size: Size, norm: str | None) -> nn.Module:
-    padding = tuple(edge // 2 for edge in kernel_size)
+    padding = as_size([edge // 2 for edge in kernel_size])
     # Normalisation would remove a bias.
     return nn.Conv3d(channels_in, channels_out, kernel_size, padding=padding, bias=norm is None)
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from segment.bounds import PositiveInt, Voxels, in_range
-from segment.model.layers import EACH, Block, Size, make_down, make_head, make_stem, make_up
+from segment.model.layers import EACH, Block, Size, as_size, make_down, make_head, make_stem, make_up
 
 
 class VNet(nn.Module):
@@ -70,11 +70,11 @@ class VNet(nn.Module):
         widths = _widths(levels, base_channels, max_channels)
         # Channels that each level passes to the next finer one.
         wide = [decoder_width * width for width in widths[:-1]] + widths[-1:]
-        steps = [(2, 2, 2)] * (levels - 1) if strides is None else [tuple(step) for step in strides]
-        stem_step = _cube(stem_stride) if isinstance(stem_stride, int) else tuple(stem_stride)
+        steps = [as_size(2)] * (levels - 1) if strides is None else [as_size(step) for step in strides]
+        stem_step = as_size(stem_stride)
 
         def block(channels_in: int, channels_out: int, level: int) -> nn.Module:
-            edges = _cube(kernel_size) if isinstance(kernel_size, int) else tuple(kernel_size[level])
+            edges = as_size(kernel_size if isinstance(kernel_size, int) else kernel_size[level])
             return Block(channels_in, channels_out, convolutions[level], edges, residual, norm)
 
         self.stem = make_stem(in_channels, base_channels, stem_step, residual, norm)
@@ -124,10 +124,6 @@ def _widths(levels: int, base_channels: int, max_channels: int | None) -> list[i
     return widths
 
 
-def _cube(edge: int) -> Size:
-    return (edge, edge, edge)
-
-
 def _check_levels(
     convolutions: Sequence[int], kernel_size: int | Sequence[Size], strides: Sequence[Size] | None
 ) -> None:
@@ -135,7 +131,7 @@ def _check_levels(
     if levels < 2:
         msg = f"convolutions needs one number per level for at least two levels, got {list(convolutions)}"
         raise ValueError(msg)
-    kernels = [_cube(kernel_size)] * levels if isinstance(kernel_size, int) else kernel_size
+    kernels = [as_size(kernel_size)] * levels if isinstance(kernel_size, int) else kernel_size
     if any(edge % 2 == 0 for edges in kernels for edge in edges):
         msg = f"kernel_size must be odd, or the grid would change size; got {_plain(kernel_size)}"
         raise ValueError(msg)

@@ -45,6 +45,7 @@ def plan(facts: Fingerprint, machine: Machine, hours: float, net: str, make_net:
         *_data_lines(facts, machine, sizes),
         *split,
         *_model_lines(sizes, machine),
+        *_label_remark(facts),
         *postprocess_lines(facts),
         *length_lines(facts, machine, sizes, hours, val),
     ]
@@ -110,6 +111,14 @@ def _data_lines(facts: Fingerprint, machine: Machine, sizes: Sizes) -> list[Line
         Line("data.foreground_share", 0.67, around),
         Line("data.num_workers", workers, f"{machine.cores} cores"),
     ]
+
+
+def _label_remark(facts: Fingerprint) -> list[Line]:
+    if not facts.partial:
+        return []
+    counts = ", ".join(f"{organ} {found.annotated}" for organ, found in facts.organs.items())
+    remark = f"criterion: the default; it leaves out organs that a CT does not label. CTs that label each: {counts}"
+    return [Line("", None, remark)]
 
 
 def _model_lines(sizes: Sizes, machine: Machine) -> list[Line]:

@@ -93,7 +93,9 @@ class Search:
     def sizes(self, fine: Sequence[float], spacing: Sequence[float], field: float, batch: int) -> Sizes:
         """Sizes for a voxel size and a field of view in mm."""
         rounded = tuple(round(20 * s) / 20 for s in spacing)
-        wished = [min(field, extent) / s for extent, s in zip(self.facts.extent_mm, rounded, strict=True)]
+        wished = []  # in eights, so that axes of nearly the same length are halved equally often
+        for extent, size in zip(self.facts.extent_mm, rounded, strict=True):
+            wished.append(8 * max(1, round(min(field, extent) / size / 8)))
         topology = make_topology(rounded, wished, self.stem_stride)
         patch = round_patch(wished, topology.multiple)
         keys = keys_of(self.net, topology, self.base, self.most, self.deep_supervision)

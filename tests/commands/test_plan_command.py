@@ -1,9 +1,13 @@
 """`segment plan`, on small CTs in a folder."""
 
+import sys
+
 import pytest
 from small_ct import write_case
 
+from segment.__main__ import main
 from segment.commands import plan as command
+from segment.files import write_text
 
 ORGANS = "organs=[liver,spleen]"
 
@@ -65,3 +69,15 @@ def test_mistakes_are_refused(run, options, message):
     code, _, err = run(*options)
     assert code == 2
     assert message in err
+
+
+def test_every_command_finds_the_plans_in_the_current_folder(tmp_path, monkeypatch, capsys):
+    write_text(tmp_path / "plans/experiment/mine.yaml", "# @package _global_\ntask: found\n")
+    monkeypatch.chdir(tmp_path)
+    for command_name in ("train", "prepare"):
+        monkeypatch.setattr(sys, "argv", ["segment", command_name, "experiment=mine", "--cfg", "job"])
+        main()
+        assert "task: found" in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", ["segment", "train", "--help"])
+    main()
+    assert "mine" in capsys.readouterr().out

@@ -103,6 +103,12 @@ def test_a_few_patients_begin_with_the_starter_weights():
     assert "init_from" not in planned(other)[1]
 
 
+def test_partly_labelled_sets_are_counted():
+    text = planned(fingerprint(**ISOTROPIC, partial=10))[0].text()
+    assert "40 CTs of 40 patients, 10 of them partly labelled" in text
+    assert "CTs that label each: liver 40, " in " ".join(text.replace("#", "").split())
+
+
 def test_the_window_holds_organs_and_fat():
     facts = fingerprint(**ISOTROPIC, organ_hu=(-85.0, 312.0), body_hu=tuple(range(-200, 220, 20)))
     _, values = planned(facts)
