@@ -2,10 +2,10 @@
 
     python benchmarks/memory.py
 
-Each row is a network, a batch and a patch. `computed` is `segment.memory.network.step_bytes`. `mapped` is the peak of
-the process during three steps, less what it held before, when every tensor is mapped and unmapped on its own: the bytes
-in use. `kept` is the same with the settings of `segment train`, where freed memory is kept for the next tensor. That is
-faster, but the heap has gaps.
+Each row is a network, a batch and a patch. `computed` is `segment.memory.network.step_bytes` and what PyTorch loads.
+`in use` is the peak of the process during three steps, less what it held before, when every tensor is mapped and
+unmapped on its own. `kept` is the same with the settings of `segment train`, where freed memory is kept for the next
+tensor. That is faster, but the heap has gaps.
 """
 
 import json
@@ -31,7 +31,7 @@ GRID = (
 
 def main() -> None:
     """Print the table."""
-    print("| network | batch | patch | computed MB | mapped MB | ratio | kept MB | ratio |")
+    print("| network | batch | patch | computed MB | in use MB | ratio | kept MB | ratio |")
     print("|---|---|---|---|---|---|---|---|")
     for net, batch, patch in GRID:
         mapped, kept = (run(net, batch, patch, keeps) for keeps in (False, True))
@@ -62,13 +62,14 @@ def child(name: str, batch: int, patch: tuple[int, ...]) -> None:
     from segment.configuration.instantiate import instantiate
     from segment.configuration.values import config_dir
     from segment.memory.network import step_bytes
+    from segment.memory.onednn import LOADED
     from segment.run.resource_use import peak
 
     with initialize_config_dir(config_dir(), version_base="1.3"):
         cfg = compose("train", [f"model/net={name}", "run_dir=."])
     net = instantiate(cfg.model.net)(out_channels=5).train()
     criterion, optimizer = instantiate(cfg.model.criterion), instantiate(cfg.optimizer)(net.parameters())
-    computed = step_bytes(net, batch, patch)
+    computed = step_bytes(net, batch, patch) + LOADED
     torch.nn.Conv3d(16, 16, 3)(torch.zeros(2, 16, 8, 8, 8)).sum().backward()  # loads oneDNN
     before = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # resets the peak

@@ -1,6 +1,7 @@
 """`segment plan`: plan a recipe for a data set, a machine and some hours, and write it as an experiment."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ from torch import nn
 
 from segment.commands.command import hydra_command
 from segment.configuration.instantiate import instantiate
+from segment.configuration.schema import Plan, Recipe
 from segment.configuration.values import config_dir
 from segment.data.datamodule import CTDataModule
 from segment.errors import UserError
 from segment.files import write_text
+from segment.plan.cost import MakeNet
 from segment.plan.explain import explain
 from segment.plan.families import FAMILIES, FIXED
 from segment.plan.fingerprint import Fingerprint, make_fingerprint, read_fingerprint
@@ -23,6 +26,8 @@ from segment.plan.machine import Machine, gpu_memory
 from segment.plan.plan import plan as make_plan
 from segment.runtime.cores import allowed_cores
 from segment.runtime.seeding import random_state
+
+OWN = Plan.__annotations__.keys() - Recipe.__annotations__.keys()  # options that training does not have
 
 
 def plan(cfg: DictConfig) -> None:
@@ -42,16 +47,19 @@ def plan(cfg: DictConfig) -> None:
     _check_target(cfg, name, target)
     machine = _machine(cfg)
     facts = _facts(cfg)
-    recipe = make_plan(facts, machine, cfg.hours, cfg.net, _net_maker(cfg), name)
+    recipe = make_plan(facts, machine, cfg.hours, cfg.net, _net_maker(cfg, 1 + len(facts.organs)), name)
     write_text(target, recipe.text())
     write_text(Path(cfg.folder) / "fingerprints" / f"{name}.json", json.dumps(facts.plain(), indent=1))
     print(recipe.text())
-    print(f"plan: {target}; run it by `{_command(cfg, recipe.command)}`")
+    print(f"plan: {target}; run it by `{_command(cfg, name)}`")
 
 
-def _command(cfg: DictConfig, command: str) -> str:
-    """The command that runs a plan; other folders than plans/ must be named."""
-    return command if Path(cfg.folder) == Path("plans") else f"{command} --config-dir={cfg.folder}"
+def _command(cfg: DictConfig, name: str) -> str:
+    """The command that runs a plan on the same data; other folders than plans/ must be named."""
+    given = HydraConfig.get().overrides.task
+    words = [shlex.quote(word) for word in given if word.partition("=")[0] not in OWN]
+    folder = [] if Path(cfg.folder) == Path("plans") else [f"--config-dir={cfg.folder}"]
+    return " ".join(["segment train", f"experiment={name}", *words, *folder])
 
 
 def _plan_file(cfg: DictConfig, name: str) -> Path:
@@ -93,7 +101,7 @@ def _data_choice() -> str:
     return given[-1].removeprefix("data=") if given else "phantom"
 
 
-def _net_maker(cfg: DictConfig) -> Any:  # noqa: ANN401  # a MakeNet
+def _net_maker(cfg: DictConfig, classes: int) -> MakeNet:
     """Builds the network on the meta device from keys of `model.net`."""
     path = Path(config_dir()) / "model" / "net" / f"{cfg.net}.yaml"
     if cfg.net not in FAMILIES and cfg.net not in FIXED:
@@ -103,7 +111,7 @@ def _net_maker(cfg: DictConfig) -> Any:  # noqa: ANN401  # a MakeNet
     def make_net(keys: dict[str, Any]) -> nn.Module:
         node = OmegaConf.merge(OmegaConf.load(path), keys)
         with random_state(0), torch.device("meta"):
-            net: nn.Module = instantiate(node)(out_channels=1 + len(cfg.organs))
+            net: nn.Module = instantiate(node)(out_channels=classes)
         return net
 
     return make_net

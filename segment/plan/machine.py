@@ -13,7 +13,7 @@ GPU_RATE, GPU_RATE_GB = 1.0e13, 24
 CONTEXT = 1.0e9  # bytes on a GPU for CUDA, cuDNN and its workspace; an assumption
 GPU_ROOM = 0.85  # share of the rest that a step may use
 # A heap with gaps holds up to this many times the bytes in use, see docs/plan.md.
-HEAP = 2.2
+HEAP = 2.0
 CPU_ROOM = 0.5  # share of the machine's memory for a step; the rest is for data workers, validation and other programs
 
 GPU = re.compile(r"(\d+(?:\.\d+)?) ?GB", re.IGNORECASE)

@@ -17,6 +17,7 @@ FIELD_MM = 192.0  # a patch shows this much of the body, or the whole CT: a live
 FINEST_MM = 0.7  # finer voxels show no more of an organ's border
 COARSEST_MM = 4.0  # coarser voxels lose more than a larger field of view gains
 STEP = 1.06  # factor from one voxel size or field that is tried to the next
+LEAST_PATCH = (16, 16, 8)  # voxels, for a network of two levels
 SKIPPED = 0.7  # of the sizes that must be too large, because patches are rounded
 BATCH, MOST_BATCH = 2, 8
 TRAINING = 0.85  # share of the hours that training steps get; the rest is preparation, validation and test
@@ -94,8 +95,8 @@ class Search:
         """Sizes for a voxel size and a field of view in mm."""
         rounded = tuple(round(20 * s) / 20 for s in spacing)
         wished = []  # in eights, so that axes of nearly the same length are halved equally often
-        for extent, size in zip(self.facts.extent_mm, rounded, strict=True):
-            wished.append(8 * max(1, round(min(field, extent) / size / 8)))
+        for extent, size, least in zip(self.facts.extent_mm, rounded, LEAST_PATCH, strict=True):
+            wished.append(max(least, 8 * round(min(field, extent) / size / 8)))
         topology = make_topology(rounded, wished, self.stem_stride)
         patch = round_patch(wished, topology.multiple)
         keys = keys_of(self.net, topology, self.base, self.most, self.deep_supervision)

@@ -33,7 +33,8 @@ def test_a_plan_is_written_and_compared(run, tmp_path):
     text = (tmp_path / "plans/experiment/mine.yaml").read_text()
     assert text in out
     assert "# segment train experiment=mine data=folder" in text
-    assert "run it by `segment train experiment=mine data=folder`" in out
+    assert "run it by `segment train experiment=mine data=folder data.sources.folder.root=" in out
+    assert f"'{ORGANS}'`" in out  # hours, device and name are not options of training
     assert "init_from: starter" in text  # six patients
     code, _, err = run("name=mine")
     assert (code, err) == (2, "error: plans/experiment/mine.yaml exists; choose another name=, or overwrite=true\n")
