@@ -17,23 +17,33 @@ FIXED = {
 Keys = dict[str, Any]
 
 
+def check_net(net: str) -> None:
+    """Refuse a network that cannot be planned, before any data are read.
+
+    Raises:
+        UserError: With the reason, or with the names of those that can.
+    """
+    if net in FIXED:
+        msg = f"net={net} cannot be planned: {FIXED[net]}"
+        raise UserError(msg)
+    if net not in FAMILIES:
+        msg = f"net={net} cannot be planned; choose one of {', '.join(FAMILIES)}"
+        raise UserError(msg)
+
+
 def keys_of(net: str, topology: Topology, base: int, most: int, deep_supervision: bool) -> Keys:
     """Keys of `model.net` that a plan sets, in the form of this network.
 
     Args:
-        net: Name of a file of conf/model/net.
+        net: Name of a file of conf/model/net that `check_net` accepts.
         topology: Its grids.
         base: Channels of the finest level.
         most: Most channels of a level.
-        deep_supervision: Whether logits of several levels are trained.
+        deep_supervision: Whether logits of several levels are trained, if the network can do that.
 
     Raises:
-        UserError: When this network cannot be planned, with the reason.
+        UserError: When this network cannot have these grids, with the reason.
     """
-    if net not in FAMILIES:
-        reason = FIXED.get(net, "its parameters are not known; write the experiment by hand")
-        msg = f"net={net} cannot be planned: {reason}"
-        raise UserError(msg)
     widths = [min(base * 2**level, most) for level in range(topology.levels)]
     return FAMILIES[net](topology, widths, deep_supervision)
 

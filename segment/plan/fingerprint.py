@@ -136,7 +136,9 @@ def read_fingerprint(path: Path) -> Fingerprint:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         organs = {organ: OrganFacts(**found) for organ, found in values.pop("organs").items()}
-        plain = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+        plain: dict[str, Any] = {}
+        for key, value in values.items():
+            plain[key] = tuple(value) if isinstance(value, list) else value
         return Fingerprint(organs=organs, **plain)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         msg = f"fingerprint={path} is not the fingerprint of a data set ({error}); name a file that segment plan wrote"

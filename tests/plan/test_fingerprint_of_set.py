@@ -57,7 +57,7 @@ def test_preparation_records_the_facts_and_a_plan_need_not_read_again(tmp_path, 
     cases = Folder(tmp_path / "set", CODES).cases("set")
     store = Store(tmp_path / "store", transform(), ORGANS)
     store.prepare(cases)
-    measured = store.facts_of(cases[0], store._read(cases[0]))
+    measured = measure_case(*store._read(cases[0]), ORGANS, cases[0].label.structures)
     monkeypatch.setattr(Store, "_read", lambda *_: pytest.fail("read again"))
     assert store.facts(cases) == {"set/a": measured}
 

@@ -1,6 +1,7 @@
 import itertools
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
@@ -9,10 +10,11 @@ from plan_sets import fingerprint, net_maker
 from segment.configuration.check import validate_config
 from segment.configuration.composition import compose_config, initialized_hydra
 from segment.configuration.instantiate import instantiate
+from segment.configuration.values import config_dir
 from segment.errors import UserError
 from segment.files import write_text
 from segment.memory.patch_size import check_patch_size
-from segment.plan.families import FIXED
+from segment.plan.families import FAMILIES, check_net
 from segment.plan.fingerprint import OrganFacts
 from segment.plan.machine import Machine, gpu_memory
 from segment.plan.plan import plan
@@ -149,10 +151,13 @@ def test_networks_with_equal_strides_only_say_why_they_are_not_planned():
         planned(fingerprint(**THICK), hours=8, net="segresnet")
 
 
-@pytest.mark.parametrize("net", FIXED)
-def test_fixed_networks_say_why_they_are_not_planned(net):
-    with pytest.raises(UserError, match=rf"net={net} cannot be planned: it is .*; plan net=vnet"):
-        planned(fingerprint(**ISOTROPIC), net=net)
+def test_every_network_can_be_planned_or_says_why_not():
+    for path in (Path(config_dir()) / "model" / "net").glob("*.yaml"):
+        if path.stem in FAMILIES:
+            check_net(path.stem)
+            continue
+        with pytest.raises(UserError, match=rf"net={path.stem} cannot be planned: it is .*; plan net=vnet"):
+            check_net(path.stem)
 
 
 def test_an_impossible_budget_is_refused_with_the_limit():

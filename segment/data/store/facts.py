@@ -1,14 +1,15 @@
 """Facts about a CT and its label on their own grid, from which `segment plan` plans a recipe."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import nibabel as nib
 import numpy as np
 from nibabel.affines import voxel_sizes
 
-from segment.anatomy.structure import measure_structures
+from segment.anatomy.structure import Structure, measure_structures
 from segment.io.scan import Scan
 
 VERSION = 1  # raise it when the code changes the facts
@@ -46,28 +47,38 @@ class CaseFacts:
     @classmethod
     def from_json(cls, text: str) -> "CaseFacts":
         """From the text of `to_json`."""
-        values = json.loads(text)
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+        plain: dict[str, Any] = {}
+        for key, value in json.loads(text).items():
+            plain[key] = tuple(value) if isinstance(value, list) else value
+        return cls(**plain)
 
 
-def measure_case(scan: Scan, label: np.ndarray, organs: Sequence[str], annotated: Sequence[str]) -> CaseFacts:
+def measure_case(
+    scan: Scan,
+    label: np.ndarray,
+    organs: Sequence[str],
+    annotated: Collection[str],
+    structures: Mapping[int, Structure] | None = None,
+) -> CaseFacts:
     """Measure a CT and its label.
 
     Args:
         scan: The CT.
         label: Class indices (I,J,K) on its grid.
         organs: Class i is organs[i-1].
-        annotated: Those that are annotated.
+        annotated: Structures that are annotated.
+        structures: `measure_structures` of the label, if it is known.
     """
+    structures = measure_structures(scan, label) if structures is None else structures
     orientation = nib.orientations.io_orientation(scan.affine)
     order = np.argsort(orientation[:, 0])  # the scan's axes in the order R, A, S
-    structures = {organs[index - 1]: found for index, found in measure_structures(scan, label).items()}
+    shown = {organs[index - 1]: found for index, found in structures.items()}
     return CaseFacts(
         spacing_mm=tuple(round(float(size), 4) for size in voxel_sizes(scan.affine)[order]),
         shape=tuple(int(scan.data.shape[axis]) for axis in order),
         annotated=tuple(organ for organ in organs if organ in annotated),
-        volume_ml={organ: round(found.volume_ml, 2) for organ, found in structures.items()},
-        cut=tuple(organ for organ, found in structures.items() if found.is_cut),
+        volume_ml={organ: round(found.volume_ml, 2) for organ, found in shown.items()},
+        cut=tuple(organ for organ, found in shown.items() if found.is_cut),
         organ_hu=_percentiles(scan.data[label > 0]),
         body_hu=_percentiles(_in_body(scan.data)),
     )

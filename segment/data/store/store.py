@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.progress import track
 from torch.utils.data import DataLoader, Dataset
 
-from segment.anatomy.structure import measure_structures
+from segment.anatomy.structure import Structure, measure_structures
 from segment.data.loader_workers import ignore_job_signals
 from segment.data.store.content import ContentRecord
 from segment.data.store.facts import VERSION as FACTS_VERSION
@@ -109,24 +109,25 @@ class Store:
         what = f"voxels {VERSION} {case.series}"
         return self.content.get_or_compute(case.image, lambda: voxel_hash(case.read().data), what)
 
-    def facts_of(self, case: Case, read: tuple[Scan, np.ndarray] | None = None) -> CaseFacts:
+    def facts_of(self, case: Case, measure: Callable[[], CaseFacts] | None = None) -> CaseFacts:
         """Facts about a case, recorded until one of its files changes.
 
         Args:
             case: The case.
-            read: Its CT and class indices, if they were just read.
+            measure: Measures them if they are not recorded; None: from its files.
 
         Raises:
             UserError: When the case cannot be read.
         """
 
-        def measure() -> str:
-            scan, label = read or self._read(case)
-            return measure_case(scan, label, self.organs, list(case.label.structures)).to_json()
+        def from_files() -> CaseFacts:
+            return measure_case(*self._read(case), self.organs, case.label.structures)
 
+        compute = measure or from_files
         label_files = [self.content.hash(path) for path in case.label.files]
         what = ["facts", FACTS_VERSION, case.series, label_files, case.label.cache_key, self.organs]
-        return CaseFacts.from_json(self.content.get_or_compute(case.image, measure, json.dumps(what)))
+        text = self.content.get_or_compute(case.image, lambda: compute().to_json(), json.dumps(what))
+        return CaseFacts.from_json(text)
 
     def _read(self, case: Case) -> tuple[Scan, np.ndarray]:
         scan = case.read()
@@ -149,8 +150,9 @@ class Store:
             if identity(case, self.transform, self.organs, self.content.hash) != before:
                 msg = f"{case.image} or its label changed while it was read; start again when it is written"
                 raise UserError(msg)
-            self._write(case, scan, label, tissues, before, folder)
-            self.facts_of(case, (scan, label))
+            structures = measure_structures(scan, label)
+            self._write(case, scan, label, tissues, structures, before, folder)
+            self.facts_of(case, lambda: measure_case(scan, label, self.organs, case.label.structures, structures))
         StoredVolume(case.id, folder).touch()
         return folder
 
@@ -160,11 +162,11 @@ class Store:
         scan: Scan,
         label: np.ndarray,
         tissues: np.ndarray | None,
+        structures: Mapping[int, Structure],
         volume_identity: Mapping[str, Any],
         folder: Path,
     ) -> None:
         volume = preprocess(self.transform, scan, label, tissues)
-        structures = measure_structures(scan, label)
         meta = {
             "case": case.id,
             "places": {self.organs[index - 1]: asdict(structure) for index, structure in structures.items()},
