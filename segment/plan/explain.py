@@ -77,7 +77,7 @@ def _reasons(text: str) -> dict[str, str]:
         if key:
             parents = [*parents[:depth], key[1]]
             dotted = key[1] if words.startswith("- ") else ".".join(parents)
-            reasons[dotted] = " ".join(comment)
+            reasons.setdefault(dotted, " ".join(comment))  # a choice precedes the node of the same name
         comment = []
     return {key: reason for key, reason in reasons.items() if reason}
 

@@ -125,17 +125,18 @@ def _model_lines(sizes: Sizes, machine: Machine) -> list[Line]:
     spacing = " x ".join(f"{s:g}" for s in sizes.spacing_mm)
     halvings = [sizes.patch[axis] // max(1, multiple) for axis, multiple in enumerate(sizes.topology.multiple)]
     coarsest = " x ".join(map(str, halvings))
+    on_gpu = machine.gpu_gb is not None
+    begins_coarse = max(sizes.topology.stem) > 1
     reasons = {
         "base_channels": "widths double with every level",
         "strides": f"voxels of {spacing} mm: an axis is halved while its voxels are at most twice the smallest; the "
         f"coarsest grid of a patch has {coarsest}",
         "kernel_size": "a kernel spans an axis only where its voxels are at most twice the smallest",
-        "stem_stride": "on a CPU the network begins on a coarser grid, which saves most of the time",
-        "deep_supervision": "as in nnU-Net, where the hours allow it",
+        "stem_stride": "a coarser first grid saves most of the time of a CPU" if begins_coarse else "full resolution",
+        "deep_supervision": "as in nnU-Net" if on_gpu else "the default network for CPUs was chosen without it",
     }
     lines = []
     for key, value in sizes.net.items():
         lines.append(Line(f"model.net.{key}", value, reasons.get(key, "follows from depth and widths")))
-    on_gpu = machine.gpu_gb is not None
     part, why = (2, "half of a patch, as in nnU-Net") if on_gpu else (4, "a quarter: windows cost time on a CPU")
     return [*lines, Line("model.inferer.overlap", [edge // part for edge in sizes.patch], why)]

@@ -2,7 +2,8 @@
 
 The rules are those of nnU-Net (Isensee et al. 2021, doi:10.1038/s41592-020-01008-z, supplementary note 2): an axis is
 halved while enough voxels are left and while its voxels are at most twice as large as the smallest; a kernel spans an
-axis only where that holds, too. For example, voxels of 0.8 × 0.8 × 5 mm are halved in-plane three times first.
+axis only where that holds, too. For example, voxels of 0.8 × 0.8 × 5 mm are halved in-plane twice before their slices
+are.
 """
 
 import math

@@ -47,6 +47,8 @@ def test_a_plan_is_written_and_compared(run, tmp_path):
     assert "trainer.max_epochs" in out
     assert "fill the 1 hours" in out
     assert "spacing_mm" not in out.split("recipe")[1]
+    assert run("name=gpu", "hours=1", "device=24GB", "fingerprint=plans/fingerprints/mine.json")[0] == 0
+    assert 'B "gpu"  # planned for a GPU with 24 GB' in run("explain=[mine,gpu]")[1]
 
 
 def test_other_folders_must_be_named(run):
