@@ -5,6 +5,7 @@ import runpy
 import sys
 from contextlib import redirect_stdout
 from io import StringIO
+from pathlib import Path
 
 from segment import __version__
 from segment.errors import UserError
@@ -14,6 +15,7 @@ from segment.runtime.start import set_up_process
 COMMANDS = {
     "prepare": ("get data sets and preprocess them once", "segment prepare data=flare22 accept_licence=true"),
     "doctor": ("inspect a data set before training", "segment doctor data=flare22"),
+    "plan": ("plan a recipe for a data set and a machine", "segment plan data=flare22 hours=8 device=24GB"),
     "train": ("train a network, test its best checkpoint", "segment train experiment=quick trainer.max_epochs=5"),
     "sweep": ("search for the best settings", "segment sweep sweep=quick trials=24"),
     "evaluate": ("score a checkpoint on labelled CTs", "segment evaluate ckpt=best.ckpt data=flare22"),
@@ -26,7 +28,7 @@ COMMANDS = {
 }
 # Commands with a conf/<command>.yaml, and their required keys.
 CONFIGURED = {
-    **dict.fromkeys(("prepare", "doctor", "train", "sweep", "compare"), ()),
+    **dict.fromkeys(("prepare", "doctor", "plan", "train", "sweep", "compare"), ()),
     "evaluate": ("ckpt",),
     "merge": ("runs",),
     "predict": ("input", "output"),
@@ -35,6 +37,8 @@ CONFIGURED = {
 }
 # The key for words without one: `segment compare a b` means `runs=[a,b]`.
 POSITIONAL = {"compare": "runs", "view": "path"}
+# Folder of the user's own configuration, where `segment plan` writes experiments. It is searched if it exists.
+PLANS = "plans"
 # Hydra handles these options.
 HYDRA_OPTIONS = ("--hydra-help", "--version", "--cfg", "--info", "-sc", "--shell-completion")
 
@@ -89,6 +93,8 @@ def _run_configured(command: str, words: list[str]) -> None:
     if arguments.positional and command in POSITIONAL:
         gathered = as_override(POSITIONAL[command], arguments.positional)
         arguments = parse_arguments([*arguments.options, *arguments.overrides, gathered])
+    if arguments.value_of("--config-dir") is None and Path(PLANS).is_dir():
+        arguments = parse_arguments([*arguments.rest, *arguments.options, "--config-dir", PLANS])
     line = [*arguments.options, *arguments.overrides]
     if arguments.has("-h", "--help"):
         from segment.configuration.help import help_page

@@ -10,7 +10,7 @@ from segment.__main__ import main
 WRONG = {
     # commands
     "trian": "there is no command trian; did you mean train?",
-    "fit": "there is no command fit; there are prepare, doctor, train",
+    "fit": "there is no command fit; there are prepare, doctor, plan, train",
     "Train": "there is no command Train; did you mean train?",
     "--epochs 5": "there is no command --epochs; there are",
     # keys without their prefix

@@ -68,6 +68,20 @@ class Prepare(Recipe):
     unused_days: NonNegativeFloat
 
 
+class Plan(Recipe):
+    """`segment plan`."""
+
+    run_dir: str
+    hours: PositiveFloat
+    device: Text | None
+    net: Text
+    name: Text | None
+    folder: Text
+    fingerprint: Text | None
+    explain: list[Text] | None
+    overwrite: bool
+
+
 class Sources(TypedDict):
     """The `data` node of a command that reads whole volumes instead of patches."""
 
@@ -212,6 +226,7 @@ class Sweep(TypedDict):
 SCHEMAS: dict[str, Any] = {
     "train": Train,
     "prepare": Prepare,
+    "plan": Plan,
     "doctor": Doctor,
     "evaluate": Evaluate,
     "predict": Predict,

@@ -20,16 +20,25 @@ COPIES = 2  # of a patch while a worker augments it, at least
 OPTIMIZER = 2  # values that Adam keeps for each weight
 
 
-def step_bytes(net: nn.Module, batch_size: int, patch_size: Sequence[int], dtype: torch.dtype = torch.float32) -> int:
+def step_bytes(
+    net: nn.Module,
+    batch_size: int,
+    patch_size: Sequence[int],
+    dtype: torch.dtype = torch.float32,
+    on_gpu: bool = False,
+) -> int:
     """Peak bytes of a training step besides the weights: batch, activations, loss, gradients and Adam's averages.
 
-    The loss is a stand-in, Dice plus cross-entropy. Other losses need about as much.
+    The loss is a stand-in, Dice plus cross-entropy. Other losses need about as much. On a CPU, these are the bytes in
+    use; the process holds more, because its heap has gaps (`benchmarks/memory.py`). On a GPU, they are what PyTorch's
+    allocator reserves, without the workspace of cuDNN.
 
     Args:
         net: Maps (B,1,I,J,K) to logits (B,C,I,J,K), or to a list of them, the finest first.
         batch_size: Patches in a batch.
         patch_size: Voxels along I, J, K.
         dtype: Type of the activations; in mixed precision they take half the memory.
+        on_gpu: Whether the step runs on a GPU.
 
     Returns:
         0 when the network cannot run on the meta device.
@@ -42,7 +51,7 @@ def step_bytes(net: nn.Module, batch_size: int, patch_size: Sequence[int], dtype
     def run() -> None:
         torch.autograd.backward(_stand_in_loss(shadow(image)))
 
-    return _peak(run, batch + averages)
+    return _peak(run, batch + averages, on_gpu)
 
 
 def pass_bytes(net: nn.Module, batch_size: int, patch_size: Sequence[int]) -> int:
@@ -115,13 +124,14 @@ def check_step(
     """
     free = measure.free(device)
     image = 4 * batch_size * math.prod(patch_size)  # sizes beyond 2⁶³ cannot be traced, so check the image first
-    needed = image if image > free else step_bytes(net, batch_size, patch_size, dtype)
+    on_gpu = device.type == "cuda"
+    needed = image if image > free else step_bytes(net, batch_size, patch_size, dtype, on_gpu)
     if needed <= free:
         return
     at_least = "at least " if needed == image else ""
     remedy = "use another network or a larger machine"
     for key, batch, patch in _smaller(net, batch_size, patch_size, ROOM * free / needed):
-        if step_bytes(net, batch, patch, dtype) <= ROOM * free:
+        if step_bytes(net, batch, patch, dtype, on_gpu) <= ROOM * free:
             value = batch if key == "data.batch_size" else list(patch)
             remedy = f"{key}={value} would fit"
             break
@@ -165,9 +175,10 @@ def _stand_in_loss(outputs: Tensor | Sequence[Tensor]) -> Tensor:
     return total
 
 
-def _peak(computation: Callable[[], None], constant: int) -> int:
+def _peak(computation: Callable[[], None], constant: int, on_gpu: bool = False) -> int:
     """Traced peak of a computation plus a constant number of bytes; 0 if it cannot be traced."""
+    measure_peak = trace.reserved if on_gpu else trace.peak
     try:
-        return trace.peak(computation) + constant
+        return measure_peak(computation) + constant
     except (RuntimeError, ValueError):  # an operation needs values; the trial of the pre-flight measures the memory
         return 0

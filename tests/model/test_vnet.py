@@ -90,6 +90,44 @@ def test_the_plain_form_pools_and_interpolates():
     assert not {nn.ConvTranspose3d, nn.PReLU} & kinds
 
 
+@pytest.mark.parametrize("residual", [True, False])
+@pytest.mark.parametrize("stem_stride", [1, (2, 2, 1)])
+def test_strides_and_kernels_may_differ_between_axes(residual, stem_stride):
+    model = net(
+        residual=residual,
+        stem_stride=stem_stride,
+        strides=[(2, 2, 1), (2, 1, 2)],
+        kernel_size=[(3, 3, 1), (3, 3, 3), (1, 3, 3)],
+        deep_supervision=True,
+    )
+    sizes = [tuple(logits.shape[2:]) for logits in model(torch.randn(1, 1, 32, 16, 6))]
+    first = (32, 16, 6)
+    second = (16, 8, 6) if stem_stride == 1 else (8, 4, 6)
+    assert sizes == [first, second]
+    kernels = [block.layers[0].kernel_size for block in model.encoder]
+    assert kernels == [(3, 3, 1), (3, 3, 3), (1, 3, 3)]
+    # The decoder's block of a level has the kernels of that level.
+    assert [block.layers[0].kernel_size for block in model.decoder] == kernels[:-1]
+
+
+@pytest.mark.parametrize("residual", [True, False])
+@pytest.mark.parametrize("stem_stride", [1, 2])
+def test_strides_of_two_and_equal_kernels_are_the_network_without_them(residual, stem_stride):
+    cubes = {"strides": [(2, 2, 2)] * 2, "kernel_size": [(3, 3, 3)] * 3, "stem_stride": (stem_stride,) * 3}
+    plain = net(residual=residual, stem_stride=stem_stride)
+    written_out = net(residual=residual, **cubes)
+    assert list(plain.state_dict()) == list(written_out.state_dict())
+    image = torch.randn(1, 1, 16, 16, 16)
+    assert torch.equal(plain(image), written_out(image))
+
+
+def test_slices_that_are_not_strided_do_not_mix():
+    # Kernels of 1 and strides of 1 along K: each slice is segmented on its own.
+    model = net(norm=None, strides=[(2, 2, 1)] * 2, kernel_size=[(3, 3, 1)] * 3).eval()
+    image = torch.randn(1, 1, 16, 16, 4)
+    torch.testing.assert_close(model(image)[..., 1:2], model(image[..., 1:2]))
+
+
 def test_a_residual_block_with_zero_convolutions_is_the_identity():
     block = net(norm=None).encoder[1]
     for layer in block.layers:
@@ -112,6 +150,10 @@ def test_group_norm_works_with_any_number_of_channels():
         ({"convolutions": [2]}, r"at least two levels, got \[2\]"),
         ({"convolutions": [2, 0]}, "each item a whole number of at least 1"),
         ({"kernel_size": 4}, "kernel_size must be odd.*got 4"),
+        ({"kernel_size": [(3, 3, 2)] * 3}, r"must be odd.*got \[\[3, 3, 2\], "),
+        ({"kernel_size": [(3, 3, 1)]}, r"one triple for each of the 3 levels, got \[\[3, 3, 1\]\]"),
+        ({"strides": [(2, 2, 1)]}, r"one triple for each of the 3 levels but the finest, got \[\[2, 2, 1\]\]"),
+        ({"strides": [(2, 2, 0), (2, 2, 2)]}, "each a whole number of at least 1"),
         ({"norm": "layer"}, "batch or instance or group or null, got layer"),
     ],
 )

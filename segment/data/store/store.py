@@ -8,11 +8,12 @@ can be resumed, and several processes can fill the store at once. A damaged volu
 prepared again.
 """
 
+import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -21,9 +22,11 @@ from rich.console import Console
 from rich.progress import track
 from torch.utils.data import DataLoader, Dataset
 
-from segment.anatomy.structure import measure_structures
+from segment.anatomy.structure import Structure, measure_structures
 from segment.data.loader_workers import ignore_job_signals
 from segment.data.store.content import ContentRecord
+from segment.data.store.facts import VERSION as FACTS_VERSION
+from segment.data.store.facts import CaseFacts, measure_case
 from segment.data.store.fingerprint import VERSION, fingerprint, identity, voxel_hash
 from segment.data.store.volume import StoredVolume, discard, write_volume
 from segment.datasets.annotation import known_classes
@@ -33,6 +36,8 @@ from segment.io.scan import Scan
 from segment.preprocess.preprocess import preprocess
 
 CONTENT = ".content"  # folder of the store for the hashes of files, see ContentRecord
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -58,25 +63,38 @@ class Store:
         Raises:
             UserError: When cases cannot be used. The error names all of them. It is raised after the others are done.
         """
+        folders = self._for_each(cases, self.add, "preparing volumes", num_workers)
+        return {name: StoredVolume(name, folder) for name, folder in folders.items()}
+
+    def facts(self, cases: Sequence[Case], num_workers: int = 0) -> dict[str, CaseFacts]:
+        """Facts about the cases by id. Those of prepared cases are recorded; other CTs are read.
+
+        Raises:
+            UserError: As `prepare`.
+        """
+        return self._for_each(cases, self.facts_of, "measuring CTs", num_workers)
+
+    def _for_each(self, cases: Sequence[Case], do: Callable[[Case], T], what: str, num_workers: int) -> dict[str, T]:
+        """Results for all cases by id, computed by worker processes, with a progress bar."""
         # Without a generator, the loader advances torch's global random state, even without workers.
         loader = DataLoader(
-            _Preparation(self, cases),
+            _Work(cases, do),
             batch_size=None,
             num_workers=num_workers,
             worker_init_fn=ignore_job_signals,
             generator=torch.Generator(),
         )
-        ready: dict[str, StoredVolume] = {}
+        ready: dict[str, T] = {}
         failed: list[str] = []
         results = iter(loader)  # starts the worker processes before the bar starts a thread
         console = Console(stderr=True)
         hidden = not console.is_terminal  # the bar would leave an empty line in a log file
-        bar = track(results, "preparing volumes", len(cases), transient=True, console=console, disable=hidden)
+        bar = track(results, what, len(cases), transient=True, console=console, disable=hidden)
         for case, result in zip(cases, bar, strict=True):
-            if isinstance(result, Path):
-                ready[case.id] = StoredVolume(case.id, result)
-            else:
+            if isinstance(result, str):
                 failed.append(f"{case.id}: {result}")
+            else:
+                ready[case.id] = result
         if failed:
             count = f"{len(failed)} of {len(cases)} cases cannot be used:\n  " if len(failed) > 1 else ""
             raise UserError(count + "\n  ".join(failed))
@@ -91,6 +109,30 @@ class Store:
         what = f"voxels {VERSION} {case.series}"
         return self.content.get_or_compute(case.image, lambda: voxel_hash(case.read().data), what)
 
+    def facts_of(self, case: Case, measure: Callable[[], CaseFacts] | None = None) -> CaseFacts:
+        """Facts about a case, recorded until one of its files changes.
+
+        Args:
+            case: The case.
+            measure: Measures them if they are not recorded; None: from its files.
+
+        Raises:
+            UserError: When the case cannot be read.
+        """
+
+        def from_files() -> CaseFacts:
+            return measure_case(*self._read(case), self.organs, case.label.structures)
+
+        compute = measure or from_files
+        label_files = [self.content.hash(path) for path in case.label.files]
+        what = ["facts", FACTS_VERSION, case.series, label_files, case.label.cache_key, self.organs]
+        text = self.content.get_or_compute(case.image, lambda: compute().to_json(), json.dumps(what))
+        return CaseFacts.from_json(text)
+
+    def _read(self, case: Case) -> tuple[Scan, np.ndarray]:
+        scan = case.read()
+        return scan, case.label.read(scan, case.image, self.organs)
+
     def add(self, case: Case) -> Path:
         """Preprocess a case if it is not in the store, and return the folder of its volume.
 
@@ -103,13 +145,14 @@ class Store:
             log.warning("the stored volume of %s is damaged and is prepared again", case.id)
             discard(folder, unless_intact=True)
         if not folder.is_dir():
-            scan = case.read()
-            label = case.label.read(scan, case.image, self.organs)
+            scan, label = self._read(case)
             tissues = case.read_tissues(scan)
             if identity(case, self.transform, self.organs, self.content.hash) != before:
                 msg = f"{case.image} or its label changed while it was read; start again when it is written"
                 raise UserError(msg)
-            self._write(case, scan, label, tissues, before, folder)
+            structures = measure_structures(scan, label)
+            self._write(case, scan, label, tissues, structures, before, folder)
+            self.facts_of(case, lambda: measure_case(scan, label, self.organs, case.label.structures, structures))
         StoredVolume(case.id, folder).touch()
         return folder
 
@@ -119,11 +162,11 @@ class Store:
         scan: Scan,
         label: np.ndarray,
         tissues: np.ndarray | None,
+        structures: Mapping[int, Structure],
         volume_identity: Mapping[str, Any],
         folder: Path,
     ) -> None:
         volume = preprocess(self.transform, scan, label, tissues)
-        structures = measure_structures(scan, label)
         meta = {
             "case": case.id,
             "places": {self.organs[index - 1]: asdict(structure) for index, structure in structures.items()},
@@ -137,19 +180,19 @@ class Store:
             raise UserError(msg) from error
 
 
-class _Preparation(Dataset[Path | str]):
-    """Prepares cases in the workers of a DataLoader. Item i is the folder of case i, or the text of its error."""
+class _Work(Dataset[T | str], Generic[T]):
+    """Work on cases in the workers of a DataLoader. Item i is the result for case i, or the text of its error."""
 
-    def __init__(self, store: Store, cases: Sequence[Case]) -> None:
-        self.store = store
+    def __init__(self, cases: Sequence[Case], do: Callable[[Case], T]) -> None:
         self.cases = cases
+        self.do = do
 
     def __len__(self) -> int:
         return len(self.cases)
 
-    def __getitem__(self, index: int) -> Path | str:
+    def __getitem__(self, index: int) -> T | str:
         try:
-            return self.store.add(self.cases[index])
+            return self.do(self.cases[index])
         except UserError as error:
             return str(error)
         except Exception as error:  # raised by the transform; the other cases must still be prepared

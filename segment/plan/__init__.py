@@ -1,0 +1,1 @@
+"""Plan a recipe from the facts of a data set, a machine and a time budget."""

@@ -1,0 +1,104 @@
+"""Length, optimizer, schedule, augmentation, split and post-processing of a planned recipe."""
+
+import math
+
+from segment.plan.fingerprint import Fingerprint
+from segment.plan.machine import Machine
+from segment.plan.recipe import Line
+from segment.plan.sizes import MOST_STEPS, Sizes
+
+EPOCHS = 20  # at least, if the steps allow it
+STEPS = (60, 250)  # of an epoch; nnU-Net's has 250
+LONG = 20_000  # steps from which SGD's slow start costs little
+OFTEN = 50  # patches of a CT from which the network could know it by heart
+VALIDATION = 0.1  # share of the training time that validations may take
+FEW_VALIDATE = 4  # fewer patients make the choice of the best epoch a matter of luck
+LEAST_ML = {"liver": 50, "right_kidney": 5, "left_kidney": 5, "spleen": 5}  # of conf/postprocess/default.yaml
+
+
+def steps_per_epoch(steps: int) -> int:
+    """Steps of an epoch."""
+    return min(max(steps // EPOCHS, STEPS[0]), STEPS[1])
+
+
+def choices(facts: Fingerprint, machine: Machine, sizes: Sizes, net: str) -> list[Line]:
+    """Options of the groups."""
+    on_gpu, steps = machine.gpu_gb is not None, sizes.steps
+    weights = f"{sizes.cost.weights / 1e6:.1f} million weights"
+    lines = [Line("model/net", net, weights), _augment(facts, steps * sizes.batch)]
+    if steps >= LONG:
+        lines.append(Line("optimizer", "sgd", f"as in nnU-Net, because there are at least {LONG:,} steps"))
+        lines.append(Line("scheduler", "poly", "as in nnU-Net"))
+    else:
+        lines.append(Line("optimizer", "adamw", f"learns faster than SGD in fewer than {LONG:,} steps"))
+        lines.append(Line("scheduler", "warmup_cosine", "ends at 0, so that the last epochs settle"))
+        lines.append(Line("callbacks", ["default", "ema"], "averaged weights smooth the end of a short training"))
+    mixed = "mixed precision halves most activations" if on_gpu else "float32; most CPUs have nothing faster"
+    lines.append(Line("trainer", "gpu" if on_gpu else "cpu", f"planned for {machine}; {mixed}"))
+    return lines
+
+
+def _augment(facts: Fingerprint, patches: int) -> Line:
+    if 2 * facts.with_tissues > facts.cases:
+        share = f"{facts.with_tissues} of {facts.cases} CTs have a tissue map"
+        return Line("augment", "contrast", f"{share}, from which every patch gets a new contrast")
+    thick = "" if not facts.thick else f", and simulates the thick slices of {facts.thick:.0%} of the CTs"
+    per_case = f"{patches / facts.cases:.0f} patches of each CT are seen"
+    if patches / facts.cases >= OFTEN or facts.thick:
+        return Line(
+            "augment", "strong", f"{per_case}; large changes keep the network from knowing them by heart{thick}"
+        )
+    return Line("augment", "light", f"only {per_case}, so there is little to overfit")
+
+
+def length_lines(facts: Fingerprint, machine: Machine, sizes: Sizes, hours: float, val: float) -> list[Line]:
+    """Epochs and validations."""
+    per_epoch = steps_per_epoch(sizes.steps)
+    epochs = max(1, sizes.steps // per_epoch)
+    step_s = sizes.cost.operations / machine.rate
+    reason = (
+        f"{epochs * per_epoch:,} steps of about {step_s:.2g} s ({sizes.cost.operations / 1e9:,.0f} GFLOP at "
+        f"{machine.rate / 1e9:,.0f} GFLOP/s) fill the {hours:g} hours, with 15 % for validation and test. The "
+        "pre-flight measures a step: if it forecasts another time, change this number"
+    )
+    if sizes.steps == MOST_STEPS:
+        reason = f"{MOST_STEPS:,} steps, nnU-Net's length, need less than the {hours:g} hours; more change little"
+    volume = math.prod(extent / s for extent, s in zip(facts.extent_mm, sizes.spacing_mm, strict=True))
+    windows = max(1.0, 2.4 * volume / math.prod(sizes.patch))  # with overlaps of a quarter, (4/3)³
+    cases = max(1, round(val * facts.cases))
+    every = math.ceil(cases * windows / (3 * VALIDATION * per_epoch * sizes.batch))
+    every = min(every, max(1, epochs // 5))
+    seen = f"a validation of {cases} CTs has about {cases * windows:.0f} windows, each a third of a training patch"
+    return [
+        Line("trainer.max_epochs", epochs, reason),
+        Line("trainer.check_val_every_n_epoch", every, f"{seen}; training shall get 90 % of the time"),
+        Line(
+            "callbacks.early_stopping", None, "the schedule ends training; stopping before wastes its last, best part"
+        ),
+    ]
+
+
+def split_lines(facts: Fingerprint) -> tuple[list[Line], float]:
+    """Shares of the split, and the share that validates."""
+    val = min(0.3, max(0.15, round(FEW_VALIDATE / facts.patients, 2)))
+    count = round(val * facts.patients)
+    reason = f"{count} of {facts.patients} patients choose the best epoch"
+    lines = [
+        Line("split.val", val, reason),
+        Line("split.folds", 5, "for -m 'split.fold=range(5)' split.test=0, which tests every patient once"),
+    ]
+    return lines, val
+
+
+def postprocess_lines(facts: Fingerprint) -> list[Line]:
+    """Smaller limits, where the data set shows smaller organs."""
+    smaller = {}
+    for organ, least in LEAST_ML.items():
+        found = facts.organs.get(organ)
+        if found is not None and found.smallest_ml is not None and found.smallest_ml < 2 * least:
+            smaller[organ] = round(found.smallest_ml / 2, 1)
+    if not smaller:
+        remark = "postprocess: the default; no organ in these CTs is near the limits below which it removes one"
+        return [Line("", None, remark)]
+    reason = "half of the smallest whole organ in these CTs, where that is below the default limit"
+    return [Line(f"postprocess.small.min_ml.{organ}", least, reason) for organ, least in smaller.items()]

@@ -1,0 +1,86 @@
+"""`segment plan`, on small CTs in a folder."""
+
+import sys
+
+import pytest
+from small_ct import write_case
+
+from segment.__main__ import main
+from segment.commands import plan as command
+from segment.files import write_text
+
+ORGANS = "organs=[liver,spleen]"
+
+
+@pytest.fixture
+def run(invoke, tmp_path, monkeypatch):
+    """Run the command in an empty folder, on six small CTs."""
+    monkeypatch.chdir(tmp_path)
+    for number in range(6):
+        write_case(tmp_path / "set", f"case{number}", seed=number)
+    data = ["data=folder", f"data.sources.folder.root={tmp_path / 'set'}", "data.num_workers=0"]
+    codes = "data.sources.folder.label_codes={liver:5,spleen:2,other:[7,9]}"
+
+    def call(*options):
+        return invoke(command.main, *data, codes, ORGANS, "device=cpu", "hours=0.2", *options)
+
+    return call
+
+
+def test_a_plan_is_written_and_compared(run, tmp_path):
+    code, out, err = run("name=mine")
+    assert code == 0, err
+    text = (tmp_path / "plans/experiment/mine.yaml").read_text()
+    assert text in out
+    assert "# segment train experiment=mine data=folder" in text
+    assert "run it by `segment train experiment=mine data=folder data.sources.folder.root=" in out
+    assert f"'{ORGANS}'`" in out  # hours, device and name are not options of training
+    assert "init_from: starter" in text  # six patients
+    code, _, err = run("name=mine")
+    assert (code, err) == (2, "error: plans/experiment/mine.yaml exists; choose another name=, or overwrite=true\n")
+    assert run("name=mine", "overwrite=true")[0] == 0
+    assert (tmp_path / "plans/experiment/mine.yaml").read_text() == text
+    assert run("name=longer", "hours=1", "fingerprint=plans/fingerprints/mine.json")[0] == 0
+    code, out, _ = run("explain=[mine,longer]")
+    assert code == 0
+    assert "no difference" in out  # in the data
+    assert "trainer.max_epochs" in out
+    assert "fill the 1 hours" in out
+    assert "spacing_mm" not in out.split("recipe")[1]
+    assert run("name=gpu", "hours=1", "device=24GB", "fingerprint=plans/fingerprints/mine.json")[0] == 0
+    assert 'B "gpu"  # planned for a GPU with 24 GB' in run("explain=[mine,gpu]")[1]
+
+
+def test_other_folders_must_be_named(run):
+    code, out, _ = run("name=mine", "folder=elsewhere")
+    assert code == 0
+    assert "--config-dir=elsewhere`" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["name=quick"], "name=quick is an experiment that comes with segment; choose another name"),
+        (["explain=[a]"], "explain=['a'] must name two plans"),
+        (["explain=[a,b]"], "cannot read plans/experiment/a.yaml: No such file or directory; explain= takes two names"),
+        (["net=vnet_paper"], "net=vnet_paper cannot be planned: it is the network of a paper"),
+        (["net=other"], "net=other cannot be planned; choose one of vnet, dynunet, unet, segresnet"),
+        (["device=gpu"], "device=gpu is neither cpu nor the memory of a GPU"),
+    ],
+)
+def test_mistakes_are_refused(run, options, message):
+    code, _, err = run(*options)
+    assert code == 2
+    assert message in err
+
+
+def test_every_command_finds_the_plans_in_the_current_folder(tmp_path, monkeypatch, capsys):
+    write_text(tmp_path / "plans/experiment/mine.yaml", "# @package _global_\ntask: found\n")
+    monkeypatch.chdir(tmp_path)
+    for command_name in ("train", "prepare"):
+        monkeypatch.setattr(sys, "argv", ["segment", command_name, "experiment=mine", "--cfg", "job"])
+        main()
+        assert "task: found" in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", ["segment", "train", "--help"])
+    main()
+    assert "mine" in capsys.readouterr().out

@@ -1,0 +1,193 @@
+import itertools
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+from plan_sets import fingerprint, net_maker
+
+from segment.configuration.check import validate_config
+from segment.configuration.composition import compose_config, initialized_hydra
+from segment.configuration.instantiate import instantiate
+from segment.configuration.values import config_dir
+from segment.errors import UserError
+from segment.files import write_text
+from segment.memory.patch_size import check_patch_size
+from segment.plan.families import FAMILIES, check_net
+from segment.plan.fingerprint import OrganFacts
+from segment.plan.machine import Machine, gpu_memory
+from segment.plan.plan import plan
+from segment.plan.recipe import Line, Recipe
+from segment.plan.sizes import finest_spacing, least_steps
+
+GPU = Machine(8, 64, 24)
+LAPTOP = Machine(2, 16)
+ISOTROPIC = {"spacing": (1.5, 1.5, 1.5)}
+THICK = {"spacing": (0.8, 0.8, 5.0), "thick": 1.0}
+TINY = {"spacing": (1.5, 1.5, 1.5), "extent": (96.0, 96.0, 60.0)}
+
+
+def planned(facts, machine=LAPTOP, hours=0.2, net="vnet"):
+    recipe = plan(facts, machine, hours, net, net_maker(net), "mine")
+    return recipe, {line.key: line.value for line in (*recipe.choices, *recipe.lines)}
+
+
+def net_keys(values):
+    return {key.removeprefix("model.net."): value for key, value in values.items() if key.startswith("model.net.")}
+
+
+@pytest.fixture(scope="module")
+def thick_on_gpu():
+    return planned(fingerprint(**THICK), GPU, hours=8)
+
+
+def test_equal_facts_give_equal_bytes():
+    texts = {planned(fingerprint(**ISOTROPIC))[0].text() for _ in range(2)}
+    assert len(texts) == 1
+
+
+def test_every_setting_has_a_reason(thick_on_gpu):
+    recipe, _ = thick_on_gpu
+    assert all(line.reason for line in (*recipe.choices, *recipe.lines))
+    lines = recipe.text().splitlines()
+    for above, line in itertools.pairwise(lines):
+        if not line.strip().startswith("#") and not line.endswith(":"):
+            assert above.strip().startswith("#"), line
+
+
+def test_the_file_is_an_experiment_that_composes_to_what_was_planned(thick_on_gpu, tmp_path):
+    recipe, values = thick_on_gpu
+    assert recipe.text().splitlines()[:2] == ["# @package _global_", f"# {recipe.command}"]
+    write_text(tmp_path / "experiment" / "mine.yaml", recipe.text())
+    with initialized_hydra(str(tmp_path)):
+        cfg = validate_config("train", compose_config("train", ["experiment=mine", "run_dir=."]))
+    for key, value in values.items():
+        if key and "/" not in key and key not in ("augment", "optimizer", "scheduler", "trainer", "callbacks"):
+            assert OmegaConf.select(cfg, key) == value, key
+    module = instantiate(cfg.model)
+    check_patch_size(module.net, cfg.data.patch_size, cfg.data.batch_size)
+    assert module.inferer.patch_size == tuple(cfg.data.patch_size)
+
+
+def test_thick_slices_keep_their_thickness_and_are_halved_less(thick_on_gpu):
+    _, values = thick_on_gpu
+    assert values["spacing_mm"][2] == 5.0
+    assert values["spacing_mm"][0] < 2.5
+    times = [axis.count(2) for axis in zip(*values["model.net.strides"], strict=True)]
+    assert times[2] < times[0]
+    assert values["augment"] == "strong"
+
+
+def test_a_small_field_of_view_limits_the_patch_and_gives_room_for_a_larger_batch():
+    _, values = planned(fingerprint(**TINY))
+    assert values["data.patch_size"] == [64, 64, 40]
+    assert values["spacing_mm"] == [1.5, 1.5, 1.5]
+    assert values["data.batch_size"] > 2
+
+
+def test_a_slab_of_a_few_slices_gets_a_flat_patch():
+    _, values = planned(fingerprint(spacing=(0.8, 0.8, 5.0), extent=(60.0, 60.0, 25.0)))
+    assert values["data.patch_size"][2] == 8
+    check_patch_size(
+        net_maker()({k[10:]: v for k, v in values.items() if k.startswith("model.net.")}), values["data.patch_size"], 2
+    )
+
+
+def test_more_hours_give_finer_voxels_or_more_context_and_more_steps():
+    few, many = (planned(fingerprint(**ISOTROPIC), hours=hours)[1] for hours in (0.1, 10))
+    assert many["spacing_mm"] < few["spacing_mm"]
+    steps = [v["trainer.max_epochs"] * v["data.patches_per_epoch"] for v in (few, many)]
+    assert steps[0] < steps[1]
+
+
+def test_little_memory_gives_smaller_patches():
+    facts = fingerprint(**ISOTROPIC)
+    (little, small), (_, large) = (planned(facts, Machine(8, 64, gb), hours=40) for gb in (4, 24))
+    assert math.prod(small["data.patch_size"]) < math.prod(large["data.patch_size"])
+    assert "GB, and a step may use" in little.text()
+
+
+def test_a_few_patients_begin_with_the_starter_weights():
+    _, values = planned(fingerprint(patients=8))
+    assert values["init_from"] == "starter"
+    assert values["spacing_mm"] == [3.0, 3.0, 3.0]
+    assert not any(key.startswith("model.net.") for key in values)
+    other = fingerprint(patients=8, organs={"pancreas": OrganFacts(8, 8)})
+    assert "init_from" not in planned(other)[1]
+
+
+def test_partly_labelled_sets_are_counted():
+    text = planned(fingerprint(**ISOTROPIC, partial=10))[0].text()
+    assert "40 CTs of 40 patients, 10 of them partly labelled" in text
+    assert "CTs that label each: liver 40, " in " ".join(text.replace("#", "").split())
+
+
+def test_the_window_holds_organs_and_fat():
+    facts = fingerprint(**ISOTROPIC, organ_hu=(-85.0, 312.0), body_hu=tuple(range(-200, 220, 20)))
+    _, values = planned(facts)
+    window, standardize = values["preprocess.transforms"][2:]
+    assert window["window_hu"] == [-160, 320]
+    assert 0.2 < standardize["mean"] < 0.5
+    assert 0.2 < standardize["std"] < 0.35
+    assert "preprocess.transforms" not in planned(fingerprint(**ISOTROPIC))[1]
+
+
+def test_tissue_maps_and_small_organs_change_augmentation_and_limits():
+    organs = fingerprint().organs | {"spleen": OrganFacts(40, 40, smallest_ml=4.0, median_ml=150.0)}
+    _, values = planned(fingerprint(**ISOTROPIC, with_tissues=40, organs=organs))
+    assert values["augment"] == "contrast"
+    assert values["postprocess.small.min_ml.spleen"] == 2.0
+
+
+@pytest.mark.parametrize("net", ["dynunet", "unet", "segresnet"])
+def test_other_networks_can_be_planned(net):
+    _, values = planned(fingerprint(**ISOTROPIC), hours=2, net=net)
+    check_patch_size(net_maker(net)(net_keys(values)), values["data.patch_size"], values["data.batch_size"])
+
+
+def test_networks_with_equal_strides_only_say_why_they_are_not_planned():
+    with pytest.raises(UserError, match=r"net=segresnet cannot be planned for these CTs: it halves all axes together"):
+        planned(fingerprint(**THICK), hours=8, net="segresnet")
+
+
+def test_every_network_can_be_planned_or_says_why_not():
+    for path in (Path(config_dir()) / "model" / "net").glob("*.yaml"):
+        if path.stem in FAMILIES:
+            check_net(path.stem)
+            continue
+        with pytest.raises(UserError, match=rf"net={path.stem} cannot be planned: it is .*; plan net=vnet"):
+            check_net(path.stem)
+
+
+def test_an_impossible_budget_is_refused_with_the_limit():
+    with pytest.raises(UserError, match=r"no patch of net=vnet fits: a patch of .*; raise hours=, or name a larger"):
+        planned(fingerprint(**ISOTROPIC), Machine(1, 0.1), hours=1)
+
+
+def test_very_thick_slices_follow_the_finest_tenth():
+    facts = fingerprint(spacing=(0.8, 0.8, 5.0))
+    assert finest_spacing(replace(facts, spacing_low_mm=(0.7, 0.7, 2.5))) == (0.8, 0.8, 2.5)
+    assert finest_spacing(fingerprint(spacing=(0.4, 0.5, 0.6))) == (0.7, 0.7, 0.7)
+
+
+def test_steps_grow_with_the_root_of_the_budget():
+    assert least_steps(4 * 840 * 2e10) == 2 * 840
+    assert least_steps(1e30) == 250_000
+
+
+@pytest.mark.parametrize(("device", "memory"), [("cpu", None), ("24GB", 24), ("10.5 gb", 10.5)])
+def test_a_device_is_named_by_its_memory(device, memory):
+    assert gpu_memory(device) == memory
+
+
+@pytest.mark.parametrize("device", ["gpu", "2GB", "24"])
+def test_other_devices_are_refused(device):
+    with pytest.raises(UserError, match=rf"device={device} is neither cpu nor the memory of a GPU"):
+        gpu_memory(device)
+
+
+def test_nodes_are_written_once_and_remarks_have_no_key():
+    lines = [Line("a.b.c", 1, "one"), Line("a.b.d", [1, 2], "two"), Line("", None, "three"), Line("e", None, "four")]
+    text = Recipe("segment train", [], [], lines).text()
+    assert text.endswith("a:\n  b:\n    # one\n    c: 1\n    # two\n    d: [1, 2]\n# three\n# four\ne: null\n")
