@@ -109,9 +109,11 @@ def _print_summary(folder: Path, scores: dict[str, Path], seconds: float) -> Non
         "pictures and videos": "evaluate/cases/",
         "mask, picture, video and volumes": "predict/",
     }
+    if (folder / "predict_starter").is_dir():
+        outputs["the same by the starter weights"] = "predict_starter/"
     for what, path in outputs.items():
-        print(f"{what + ':':<33}{folder / path}{'/' if path.endswith('/') else ''}")
-    print(f"{'time:':<33}{seconds / 60:.1f} minutes")
+        print(f"{what + ':':<34}{folder / path}{'/' if path.endswith('/') else ''}")
+    print(f"{'time:':<34}{seconds / 60:.1f} minutes")
 
 
 def _dice_table(scores: dict[str, Path]) -> Table:

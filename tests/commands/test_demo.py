@@ -82,3 +82,13 @@ def test_help_runs_nothing(tmp_path):
     assert done.returncode == 0
     assert done.stdout.startswith("usage: segment demo")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_summary_lists_every_result_with_a_path_of_its_own(tmp_path, capsys):
+    (tmp_path / "predict_starter").mkdir()
+    module._print_summary(tmp_path, {}, seconds=90)
+    listed = [line.split(": ") for line in capsys.readouterr().out.splitlines() if ":" in line]
+    paths = {what: path.strip() for what, path in listed}
+    assert paths.pop("time") == "1.5 minutes"
+    assert paths["the same by the starter weights"] == f"{tmp_path / 'predict_starter'}/"
+    assert all(path.startswith(str(tmp_path)) for path in paths.values())
