@@ -34,7 +34,7 @@ from segment.files import write_text
 from segment.privacy import without_paths
 from segment.run.open_run import open_run
 from segment.run.processes import clear_launcher_variables
-from segment.search.options import Direction, read_direction
+from segment.search.options import DIRECTIONS
 from segment.search.resources import Clock, machine_slots
 from segment.search.resume_sweep import FACTS, Kind, resumed, sweep_in_named_folder
 from segment.search.space import quoted
@@ -78,7 +78,7 @@ def curve(cfg: DictConfig) -> None:
                 write_text(run.folder / FACTS, json.dumps(without_paths(facts | {"overrides": given}), indent=1))
                 write_text(run.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(portable(cfg))))
             startup_lock.close()
-            search = open_search(run.folder, trainings, _direction(train))
+            search = open_search(run.folder, trainings, DIRECTIONS[cfg.monitor_mode])
             report = CurveReport(search, subsets, list(cfg.organs), cfg.target, cfg.seed, _steps(train))
             splits = run.folder / SPLITS
             training = CurveTraining(TRAIN, overrides, train.monitor, [0], None, splits=splits, first=cfg.seed)
@@ -88,7 +88,7 @@ def curve(cfg: DictConfig) -> None:
 
 def _check(cfg: DictConfig) -> None:
     if not cfg.test:
-        msg = "test=false leaves no scores for a curve, which is fitted to the test patients; leave it out"
+        msg = "test=false leaves no scores for a curve, which is fitted to those of the test patients; set test=true"
         raise UserError(msg)
     if not cfg.logger.get("csv"):
         msg = "a curve reads metrics.csv; keep logger=csv among the loggers"
@@ -127,11 +127,6 @@ def _training_config(overrides: Sequence[str]) -> DictConfig:
     """The configuration of a training. Composing it reports errors before the first one starts."""
     arguments = [*overrides, "split=file", "split.path=splits"]
     return validate_config("train", compose_config("train", arguments), spellings(arguments))
-
-
-def _direction(train: DictConfig) -> Direction:
-    best = train.callbacks.get("checkpoint") or {}
-    return read_direction(train.monitor, None, best.get("monitor"), best.get("mode"))
 
 
 def _steps(train: DictConfig) -> str:

@@ -75,7 +75,7 @@ def test_a_curve_writes_answers_tables_picture_and_page(command, tmp_path):
 def test_another_size_and_another_repeat_train_only_what_is_missing(command, tmp_path):
     assert command(*SMALL)[0] == 0
     before = trainings(tmp_path / "here")
-    code, _, err = command(*DATA, "sizes=[2,4,6,7]", "repeats=3", "target=0.9", "resume=here")
+    code, _, err = command(*DATA, "sizes=[2,4,6,7]", "repeats=3", "target=0.9", "resume=here", "page=false")
     assert code == 0, err
     after = trainings(tmp_path / "here")
     assert after[:6] == before
@@ -86,7 +86,7 @@ def test_another_size_and_another_repeat_train_only_what_is_missing(command, tmp
 def test_a_curve_is_resumed_by_its_folder_alone(command, tmp_path, monkeypatch, smoke_cache):
     monkeypatch.setenv("SEGMENT_CACHE", os.path.relpath(smoke_cache))  # absolute paths are not recorded
     assert command(*SMALL)[0] == 0
-    code, _, err = command("resume=here", "sizes=[2,4,6,7]")
+    code, _, err = command("resume=here", "sizes=[2,4,6,7]", "target=0.8")
     assert code == 0, err
     assert trainings(tmp_path / "here")[6:] == [(7, 0, "complete"), (7, 1, "complete")]
     given = json.loads((tmp_path / "here" / "trials" / "7" / "given.json").read_text())
@@ -95,7 +95,7 @@ def test_a_curve_is_resumed_by_its_folder_alone(command, tmp_path, monkeypatch, 
 
 def test_a_failed_training_is_reported_and_done_again(command, tmp_path, monkeypatch):
     monkeypatch.setenv("CURVE_STAND_IN", "fail")
-    code, _, err = command(*SMALL)
+    code, _, err = command(*SMALL, "page=false")
     assert code == 0
     assert "trial 0 fail (2 CTs, repeat 0): the disk is full; free space" in err
     assert "1 trainings are missing; segment curve resume=here runs them" in err
@@ -103,6 +103,13 @@ def test_a_failed_training_is_reported_and_done_again(command, tmp_path, monkeyp
     assert command(*[one for one in SMALL if "hydra" not in one], "resume=here")[0] == 0
     assert trainings(tmp_path / "here")[0] == (2, 0, "fail")
     assert trainings(tmp_path / "here")[6] == (2, 0, "complete")
+
+
+def test_a_curve_without_a_finished_training_is_an_error(command, monkeypatch):
+    monkeypatch.setenv("CURVE_STAND_IN", "crash")
+    code, _, err = command(*SMALL, "page=false")
+    assert code == 2
+    assert "error: none of 6 trainings has finished; trial 0: RuntimeError: no memory for 2 CTs" in err
 
 
 @pytest.mark.parametrize(
