@@ -36,9 +36,12 @@ def write_picture(path: Path, answers: Sequence[Answer], scores: Sequence[Scores
         _draw(axes, one, of_organ, have)
     for axes in list(panels)[len(answers) :]:
         axes.set_visible(False)
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    if handles:
-        figure.legend(handles, labels, frameon=False, ncols=len(labels), loc="outside lower center", fontsize="small")
+    by_label = {}  # a panel without a curve does not have all
+    for axes in figure.axes:
+        handles, labels = axes.get_legend_handles_labels()
+        by_label |= dict(zip(labels, handles, strict=True))
+    shown = {"frameon": False, "ncols": len(by_label), "fontsize": "small"}
+    figure.legend(list(by_label.values()), list(by_label), loc="outside lower center", **shown)
     with atomic_write(path) as temporary:
         figure.savefig(temporary, format="png", dpi=_DPI)
 
@@ -63,6 +66,6 @@ def _draw(axes: Axes, one: Answer, scores: Scores, have: int) -> None:
         value, low, high = np.array([(e.value, e.low, e.high) for e in drawn.values()]).T
         axes.plot(list(drawn), value, color=_BLUE, label="curve")
         axes.fill_between(list(drawn), low, high, color=_BLUE, alpha=0.2, linewidth=0, label="its 90 % interval")
-    axes.set_ylim(top=min(1, axes.get_ylim()[1]))
     axes.axhline(one.target, color=_ORANGE, linestyle="--", label="target")
     axes.axvline(have, color=_GREY, linestyle=":", label="CTs that there are")
+    axes.set_ylim(top=min(1, axes.get_ylim()[1]))
