@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -36,12 +37,18 @@ def write_picture(path: Path, answers: Sequence[Answer], scores: Sequence[Scores
         _draw(axes, one, of_organ, have)
     for axes in list(panels)[len(answers) :]:
         axes.set_visible(False)
-    by_label = {}  # a panel without a curve does not have all
+    by_label: dict[str, Artist] = {}  # a panel without a curve does not have all
     for axes in figure.axes:
         handles, labels = axes.get_legend_handles_labels()
         by_label |= dict(zip(labels, handles, strict=True))
-    shown = {"frameon": False, "ncols": len(by_label), "fontsize": "small"}
-    figure.legend(list(by_label.values()), list(by_label), loc="outside lower center", **shown)
+    figure.legend(
+        handles=list(by_label.values()),
+        labels=list(by_label),
+        loc="outside lower center",
+        frameon=False,
+        ncols=len(by_label),
+        fontsize="small",
+    )
     with atomic_write(path) as temporary:
         figure.savefig(temporary, format="png", dpi=_DPI)
 
