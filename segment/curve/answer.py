@@ -83,18 +83,15 @@ def answer(organ: str, scores: Scores, target: float, have: int, seed: int) -> A
         return Answer(organ, target, f"{_name(organ)} has no curve: {why_not}", False, patients, {}, {}, None, None)
     means = size_means(scores)
     measured = _measured(means)
-    curves = fit(means, seed)
-    grows = _grows(means)
     largest = int(means.sizes[-1])
-    now = measured[largest]
+    now, reached = measured[largest], ""
     if now.low >= target:
-        sentence = f"{_name(organ)} {target:g} is reached: {now.words(3)} with {largest} training CTs"
-    elif not grows:
-        sentence = _no_growth(organ, measured)
-    else:
-        sentence = _sentence(organ, target, curves, have)
-    if not grows:
+        reached = f"{_name(organ)} {target:g} is reached: {now.words(3)} with {largest} training CTs"
+    if not _grows(means):
+        sentence = reached or _no_growth(organ, measured)
         return Answer(organ, target, sentence, False, patients, measured, {}, None, None)
+    curves = fit(means, seed)
+    sentence = reached or _sentence(organ, target, curves, have)
     predicted = {size: _estimate(curves.at(size)) for size in _sizes(means.sizes, have)}
     needed, level = _estimate(curves.needed(target)), _estimate(curves.at(math.inf))
     return Answer(organ, target, sentence, True, patients, measured, predicted, needed, level)
