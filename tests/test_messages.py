@@ -28,7 +28,7 @@ MODULES = {
 }
 OPTION = re.compile(r"(?<![\w.<{/-])([a-z_]{2,}(?:[./][a-z_]+)*)=")
 OF_HYDRA = ("hydra.", "hydra/")
-TRAINING = ("train", "prepare", "sweep")
+TRAINING = ("train", "prepare", "sweep", "curve")
 # Modules whose messages only some of the importing commands show.
 SHOWN_BY = {
     "segment.build": ("train",),
@@ -46,7 +46,9 @@ SHOWN_BY = {
     "segment.run.processes": ("train",),
     "segment.run.trainer": ("train",),
     "segment.run.ending": ("train",),
-    "segment.run": ("train", "evaluate", "doctor", "sweep"),
+    "segment.search.options": ("sweep",),
+    "segment.search.space": ("sweep",),
+    "segment.run": ("train", "evaluate", "doctor", "sweep", "curve"),
     "segment.checkpoint.resumable": ("train",),
     "segment.checkpoint.load": ("train", "evaluate", "predict", "export"),
     "segment.checkpoint.trust": ("evaluate", "predict", "export"),

@@ -12,6 +12,7 @@ from segment.configuration.values import portable
 from segment.view import failsafe
 from segment.view.curves import write_curves
 from segment.view.page.comparison import COMPARISON, write_comparison_page
+from segment.view.page.curve import CURVE, write_curve_page
 from segment.view.page.data_set import FINDINGS, write_data_set_page
 from segment.view.page.document import PAGE, is_page
 from segment.view.page.grid_folder import MULTIRUN
@@ -34,6 +35,7 @@ def write_page_of_run(page: Path, folder: Path) -> None:
 # inspections have a config.yaml, too.
 _KINDS: Mapping[tuple[str, ...], Write] = {
     (COMPARISON,): write_comparison_page,
+    (CURVE,): write_curve_page,
     (TRIALS, SEARCH, MULTIRUN): write_sweep_page,
     (FINDINGS,): write_data_set_page,
     ("config.yaml", "metrics.csv", "cases.csv", str(VALIDATION)): write_page_of_run,
@@ -41,7 +43,7 @@ _KINDS: Mapping[tuple[str, ...], Write] = {
 
 
 def page_of(folder: Path) -> Write | None:
-    """The function that writes the page of a folder; None if it is no run, sweep, comparison or data set."""
+    """The function that writes the page of a folder; None if it is no run, sweep, curve, comparison or data set."""
     for names, write in _KINDS.items():
         if any((folder / name).exists() for name in names):
             return write

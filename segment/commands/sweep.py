@@ -2,13 +2,11 @@
 
 import json
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-import torch
 from omegaconf import DictConfig, OmegaConf
 from optuna.trial import FrozenTrial
 
@@ -23,11 +21,10 @@ from segment.files import write_text
 from segment.privacy import without_paths
 from segment.run.open_run import open_run
 from segment.run.processes import clear_launcher_variables
-from segment.runtime.cores import allowed_cores
 from segment.search.options import check_budget, check_not_reserved, read_direction
 from segment.search.propose import Method
 from segment.search.report import Report
-from segment.search.resources import DEVICES, Clock, slots
+from segment.search.resources import Clock, machine_slots
 from segment.search.resume_sweep import FACTS, resumed, sweep_in_named_folder
 from segment.search.space import Space, examples, override, quoted, read_space
 from segment.search.study import Search
@@ -126,9 +123,6 @@ def _group(train: DictConfig, folder: Path) -> str:
 
 def _run_trials(cfg: DictConfig, report: Report, training: Training) -> bool:
     """Run trials until the budget is used up; return whether a signal stopped them."""
-    visible = os.environ.get(DEVICES)
-    devices = [str(i) for i in range(torch.cuda.device_count())] if visible is None else visible.split(",")
-    shares = slots(cfg.workers, allowed_cores(), devices, os.environ)
     clock = Clock(report.search.folder / "clock.json", cfg.hours)
 
     def on_trial_end(trial: FrozenTrial) -> None:
@@ -136,7 +130,7 @@ def _run_trials(cfg: DictConfig, report: Report, training: Training) -> bool:
         if cfg.page:  # a search takes hours, and its page shows how far it is
             write_safely(report.search.folder, write_sweep_page)
 
-    return Worker(report.search, training, shares, cfg.trials, clock, on_trial_end).run()
+    return Worker(report.search, training, machine_slots(cfg.workers), cfg.trials, clock, on_trial_end).run()
 
 
 def _finish(report: Report, train: DictConfig, stopped: bool, page: bool) -> float:

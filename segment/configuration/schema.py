@@ -223,6 +223,24 @@ class Sweep(TypedDict):
     run_dir: str | None
 
 
+class Curve(Recipe):
+    """`segment curve`: its own options, and those of its trainings."""
+
+    anatomy: TargetNode
+    label_check: Literal["refuse", "warn", "ignore"]
+    preflight: bool
+    test: bool
+    page: bool
+    init_from: Text | None
+    resume: bool | Text
+    allow_changed: list[str]
+    run_dir: str | None
+    sizes: list[PositiveInt] | None
+    repeats: Annotated[int, Range(2)]
+    target: OpenShare
+    workers: PositiveInt
+
+
 SCHEMAS: dict[str, Any] = {
     "train": Train,
     "prepare": Prepare,
@@ -234,5 +252,6 @@ SCHEMAS: dict[str, Any] = {
     "compare": Compare,
     "merge": Merge,
     "sweep": Sweep,
+    "curve": Curve,
     "view": View,
 }

@@ -18,14 +18,14 @@ def hold(path: Path, wait: bool = False) -> int | None:
         UserError: When the operating system or the file system has no locks.
     """
     if not HAS_LOCKS:
-        msg = "segment sweep needs file locks, which Windows lacks; use WSL, or run a grid with `segment train -m`"
+        msg = "sweeps and curves need file locks, which Windows lacks; use WSL, or run a grid with `segment train -m`"
         raise UserError(msg)
     try:
         return acquire(path, wait)
     except NoLocksError as error:
         msg = (
-            f"{path.parent} cannot hold a sweep: its file system has no locks ({error.strerror}); "
-            "put the sweep on another one with hydra.run.dir=<folder>"
+            f"{path.parent} cannot hold a sweep or a curve: its file system has no locks ({error.strerror}); "
+            "put it on another one with hydra.run.dir=<folder>"
         )
         raise UserError(msg) from error
 

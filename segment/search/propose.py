@@ -37,6 +37,10 @@ class Method:
     pruner: BasePruner
     seed: int
 
+    def propose(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
+        """The next trial; see `propose`."""
+        return propose(trials, self)
+
 
 def propose(trials: Sequence[FrozenTrial], method: Method) -> FrozenTrial | None:
     """The next trial, not yet recorded in a study; None if every configuration has been tried.
@@ -55,7 +59,7 @@ def propose(trials: Sequence[FrozenTrial], method: Method) -> FrozenTrial | None
     untried = [params for params in configurations(method.space) if _key(params) not in tried]
     if not untried:
         return None
-    return _running(random.Random(_seed(method.seed, len(trials), ATTEMPTS)).choice(untried), method, {})
+    return running(random.Random(_seed(method.seed, len(trials), ATTEMPTS)).choice(untried), method, {})
 
 
 def _ask(trials: Sequence[FrozenTrial], method: Method, attempt: int) -> FrozenTrial:
@@ -65,10 +69,11 @@ def _ask(trials: Sequence[FrozenTrial], method: Method, attempt: int) -> FrozenT
     study.add_trials(trials)
     number = study.ask(dict(method.space)).number
     asked = study.get_trials()[number]
-    return _running(asked.params, method, asked.system_attrs)
+    return running(asked.params, method, asked.system_attrs)
 
 
-def _running(params: dict[str, Any], method: Method, system_attrs: dict[str, Any]) -> FrozenTrial:
+def running(params: dict[str, Any], method: Method, system_attrs: dict[str, Any]) -> FrozenTrial:
+    """A trial that has begun, not yet recorded in a study."""
     return create_trial(
         state=TrialState.RUNNING, params=params, distributions=dict(method.space), system_attrs=system_attrs
     )

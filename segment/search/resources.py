@@ -1,11 +1,15 @@
 """Resources of a search: its budget of hours, and the cores and GPUs that simultaneous trials share."""
 
 import json
+import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import torch
+
 from segment.files import write_text
+from segment.runtime.cores import allowed_cores
 from segment.search.lock import held
 
 TICK_S = 5.0  # between two writes of the time; a killed process loses at most this much
@@ -44,6 +48,13 @@ class Clock:
             worked = float(before["worked_s"]) + (gap if 0 < gap <= GAP_S else 0)
             write_text(self.path, json.dumps({"worked_s": worked, "last": max(now, before["last"])}))
         return worked
+
+
+def machine_slots(workers: int) -> list[dict[str, str]]:
+    """`slots` of this machine."""
+    visible = os.environ.get(DEVICES)
+    devices = [str(i) for i in range(torch.cuda.device_count())] if visible is None else visible.split(",")
+    return slots(workers, allowed_cores(), devices, os.environ)
 
 
 def slots(workers: int, cores: int, devices: Sequence[str], environment: Mapping[str, str]) -> list[dict[str, str]]:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
@@ -18,26 +18,43 @@ from segment.search.lock import held
 FACTS = "sweep.json"  # what a search records when it starts
 
 
+class Kind(NamedTuple):
+    """A command that runs trainings as processes in one folder.
+
+    Attributes:
+        word: What it is called in messages, also the name of the command.
+        key: A key that only the config.yaml of this command has.
+        example: An example of its folder.
+    """
+
+    word: str
+    key: str
+    example: str
+
+
+SWEEP = Kind("sweep", "space", "outputs/quick/sweeps/<date_time>")
+
+
 @contextmanager
-def sweep_in_named_folder() -> Iterator[str | bool]:
+def sweep_in_named_folder(kind: Kind = SWEEP) -> Iterator[str | bool]:
     """Yield what resume=true means here: the folder of hydra.run.dir if it holds a sweep, else false.
 
     No other process starts a sweep in this folder while the block runs.
     """
     if not any(argument.startswith("hydra.run.dir=") for argument in HydraConfig.get().overrides.hydra):
-        msg = "resume=true does not name a sweep; give hydra.run.dir=<folder>, or resume=<folder>"
+        msg = f"resume=true does not name a {kind.word}; give hydra.run.dir=<folder>, or resume=<folder>"
         raise UserError(msg)
     folder = Path(HydraConfig.get().runtime.output_dir)
     with held(folder / ".begin.lock"):
-        yield str(folder) if _is_sweep(folder) else False
+        yield str(folder) if _is_of_kind(folder, kind) else False
 
 
-def _is_sweep(folder: Path) -> bool:
+def _is_of_kind(folder: Path, kind: Kind) -> bool:
     path = folder / "config.yaml"
-    return path.exists() and "space" in OmegaConf.load(path)
+    return path.exists() and kind.key in OmegaConf.load(path)
 
 
-def resumed(cfg: DictConfig) -> tuple[DictConfig, dict[str, Any]]:
+def resumed(cfg: DictConfig, kind: Kind = SWEEP) -> tuple[DictConfig, dict[str, Any]]:
     """Configuration and facts of a search.
 
     If the command only names the folder of an earlier search and new limits (`allow_changed`), they are those of the
@@ -57,8 +74,8 @@ def resumed(cfg: DictConfig) -> tuple[DictConfig, dict[str, Any]]:
     if cfg.resume is False:
         return cfg, facts
     folder = Path(str(cfg.resume))
-    if not _is_sweep(folder):
-        msg = f"resume={cfg.resume} is not a sweep's folder; name one, e.g. outputs/quick/sweeps/<date_time>"
+    if not _is_of_kind(folder, kind):
+        msg = f"resume={cfg.resume} is not a {kind.word}'s folder; name one, e.g. {kind.example}"
         raise UserError(msg)
     recorded = json.loads((folder / FACTS).read_text(encoding="utf-8"))
     given = {argument.partition("=")[0].lstrip("+~") for argument in HydraConfig.get().overrides.task}

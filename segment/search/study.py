@@ -10,7 +10,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from segment.search.lock import held, hold, open_journal
-from segment.search.propose import STUDY, Method, propose
+from segment.search.propose import STUDY, Method
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Search:
                         return claim
             if limit is not None and len(trials) >= limit:
                 return None
-            proposed = propose(trials, self.method)
+            proposed = self.method.propose(trials)
             if proposed is None:
                 return None
             self.study.add_trial(proposed)  # a single line of the journal, so every trial in it has its parameters

@@ -45,15 +45,17 @@ class Training:
         """Program and arguments of the training with this seed; it resumes if its folder holds a run."""
         folder = self.folder(claim, seed)
         is_started = (folder / "config.yaml").exists()
-        params = [override(key, value) for key, value in claim.params.items()]
         return [
             *self.command,
             *self.overrides,
-            *params,
-            f"seed={seed}",
+            *self.own_overrides(claim, seed),
             f"hydra.run.dir={quoted(str(folder))}",
             f"resume={str(is_started).lower()}",
         ]
+
+    def own_overrides(self, claim: Claim, seed: int) -> list[str]:
+        """Arguments that only this training has."""
+        return [*(override(key, value) for key, value in claim.params.items()), f"seed={seed}"]
 
 
 class Trial:

@@ -132,7 +132,7 @@ class Worker:
 
     def _stop(self) -> None:
         log.warning(
-            "stopping %d trials; they continue when the sweep is resumed; interrupt again to kill them",
+            "stopping %d trials; they continue when the command is resumed; interrupt again to kill them",
             len(self.running),
         )
         for trial in self.running.values():

@@ -63,7 +63,7 @@ def test_a_killed_writer_blocks_no_other(tmp_path):
 
 def test_a_system_without_locks_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(lock, "HAS_LOCKS", False)
-    with pytest.raises(UserError, match="needs file locks, which Windows lacks"):
+    with pytest.raises(UserError, match="need file locks, which Windows lacks"):
         hold(tmp_path / ".lock")
 
 
@@ -73,5 +73,5 @@ def test_a_file_system_without_locks_is_refused(tmp_path, monkeypatch, number):
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(file_lock.fcntl, "flock", flock)
-    with pytest.raises(UserError, match=rf"its file system has no locks \({os.strerror(number)}\); put the sweep on"):
+    with pytest.raises(UserError, match=rf"its file system has no locks \({os.strerror(number)}\); put it on"):
         hold(tmp_path / ".lock")

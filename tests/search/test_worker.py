@@ -264,7 +264,7 @@ def test_signal_stops_trials_and_a_resumed_search_continues_them(tmp_path, numbe
     wait_for(lambda: (first / "metrics.csv").exists())
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
-    assert "stopping 1 trials; they continue when the sweep is resumed; interrupt again to kill them" in err
+    assert "stopping 1 trials; they continue when the command is resumed; interrupt again to kill them" in err
     assert process.returncode == 143
     assert (first / "stopped.txt").exists()
     search = searches.search(tmp_path)

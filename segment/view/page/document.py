@@ -36,6 +36,7 @@ _SCRIPTS = (
     "run.js",
     "sweep.js",
     "comparison.js",
+    "curve.js",
     "dataset.js",
     "start.js",
 )

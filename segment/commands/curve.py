@@ -1,0 +1,172 @@
+"""`segment curve`: what more labelled CTs would buy, from trainings at growing numbers of CTs."""
+
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+from optuna.trial import FrozenTrial, TrialState
+
+from segment.commands.command import hydra_command
+from segment.commands.pages import page_at_end, write_safely
+from segment.configuration.check import validate_config
+from segment.configuration.composition import compose_config, spellings
+from segment.configuration.instantiate import instantiate
+from segment.configuration.values import portable, with_values
+from segment.curve.report import CurveReport
+from segment.curve.subsets import SUBSETS, Subsets, choose_sizes, make_subsets, read_subsets, with_new_cases
+from segment.curve.trainings import (
+    SPLITS,
+    CurveTraining,
+    count_missing,
+    kept_overrides,
+    open_search,
+    plan_trainings,
+    split_name,
+)
+from segment.data.datamodule import CTDataModule
+from segment.errors import UserError
+from segment.files import write_text
+from segment.privacy import without_paths
+from segment.run.open_run import open_run
+from segment.run.processes import clear_launcher_variables
+from segment.search.options import DIRECTIONS
+from segment.search.resources import Clock, machine_slots
+from segment.search.resume_sweep import FACTS, Kind, resumed, sweep_in_named_folder
+from segment.search.space import quoted
+from segment.search.worker import Worker
+from segment.view.page.curve import write_curve_page
+
+log = logging.getLogger(__name__)
+
+STOPPED = 143
+TRAIN = (sys.executable, "-m", "segment.commands.train")
+KIND = Kind("curve", "target", "outputs/quick/curves/<date_time>")
+# Options that the trainings do not get as they are.
+OWN = ("sizes", "repeats", "target", "workers", "resume", "allow_changed", "output_dir", "seed", "split", "preflight")
+
+
+def curve(cfg: DictConfig) -> None:
+    """Train at growing numbers of CTs, fit a curve to the test scores of each organ, and log what it answers.
+
+    Several processes can share the folder. A resumed curve trains only what is missing.
+
+    Raises:
+        UserError: When the options do not give a curve, the folder holds another one, or no training has finished.
+    """
+    clear_launcher_variables()
+    with ExitStack() as startup_lock:
+        if cfg.resume is True:
+            cfg = with_values(cfg, resume=startup_lock.enter_context(sweep_in_named_folder(KIND)))
+        cfg, facts = resumed(cfg, KIND)
+        _check(cfg)
+        given = facts.get("overrides") or kept_overrides(HydraConfig.get().overrides.task, OWN)
+        subsets = _subsets(cfg)
+        sizes = choose_sizes(cfg.sizes, subsets)
+        overrides = _overrides(cfg, given, facts["searchpath"], subsets)
+        train = _training_config(overrides)
+        with open_run(cfg, "curve.log", shared=True) as run:
+            if train.logger.get("wandb"):
+                overrides.append(f"logger.wandb.group={quoted(f'{train.task}/{run.folder.name}')}")
+            trainings = plan_trainings(sizes, cfg.repeats)
+            _write_splits(run.folder, subsets, trainings)
+            if not run.resumed:
+                write_text(run.folder / FACTS, json.dumps(without_paths(facts | {"overrides": given}), indent=1))
+                write_text(run.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(portable(cfg))))
+            startup_lock.close()
+            search = open_search(run.folder, trainings, DIRECTIONS[cfg.monitor_mode])
+            report = CurveReport(search, subsets, list(cfg.organs), cfg.target, cfg.seed, _steps(train))
+            splits = run.folder / SPLITS
+            training = CurveTraining(TRAIN, overrides, train.monitor, [0], None, splits=splits, first=cfg.seed)
+            stopped = _run_trainings(cfg, report, training)
+            _finish(report, stopped, count_missing(search.trials(), trainings), cfg.page)
+
+
+def _check(cfg: DictConfig) -> None:
+    if not cfg.test:
+        msg = "test=false leaves no scores for a curve, which is fitted to those of the test patients; set test=true"
+        raise UserError(msg)
+    if not cfg.logger.get("csv"):
+        msg = "a curve reads metrics.csv; keep logger=csv among the loggers"
+        raise UserError(msg)
+
+
+def _subsets(cfg: DictConfig) -> Subsets:
+    """The patients of a new curve, or those of the resumed one and those that were labelled since."""
+    datamodule: CTDataModule = instantiate(cfg.data)
+    if isinstance(cfg.resume, str) and (Path(cfg.resume) / SUBSETS).exists():
+        return with_new_cases(read_subsets(Path(cfg.resume)), datamodule.cases)
+    return make_subsets(datamodule.split, cfg.seed, datamodule.patches_per_epoch)
+
+
+def _write_splits(folder: Path, subsets: Subsets, trainings: Sequence[tuple[int, int]]) -> None:
+    """Write the patients, and the split of every training."""
+    subsets.write(folder)
+    (folder / SPLITS).mkdir(exist_ok=True)
+    for cts, repeat in trainings:
+        write_text(folder / SPLITS / split_name(cts, repeat), json.dumps(subsets.split(cts, repeat), indent=1))
+
+
+def _overrides(cfg: DictConfig, given: Sequence[str], searchpath: Sequence[str], subsets: Subsets) -> list[str]:
+    """Arguments of every training. All have the same number of steps."""
+    folders = ",".join(map(quoted, searchpath))
+    return [
+        *([f"hydra.searchpath=[{folders}]"] if folders else []),
+        *given,
+        f"output_dir={quoted(cfg.output_dir)}",
+        f"preflight={str(cfg.preflight).lower()}",
+        f"data.patches_per_epoch={subsets.patches_per_epoch}",
+    ]
+
+
+def _training_config(overrides: Sequence[str]) -> DictConfig:
+    """The configuration of a training. Composing it reports errors before the first one starts."""
+    arguments = [*overrides, "split=file", "split.path=splits"]
+    return validate_config("train", compose_config("train", arguments), spellings(arguments))
+
+
+def _steps(train: DictConfig) -> str:
+    """How the trainings compare in length."""
+    epochs, patches = train.trainer.get("max_epochs"), train.data.patches_per_epoch
+    return f"equal steps: {epochs} epochs of {patches} patches each, however few CTs there are"
+
+
+def _run_trainings(cfg: DictConfig, report: CurveReport, training: CurveTraining) -> bool:
+    """Run the trainings that are missing; return whether a signal stopped them."""
+    folder = report.search.folder
+
+    def on_trial_end(trial: FrozenTrial) -> None:
+        report.on_trial_end(trial)
+        if cfg.page:
+            write_safely(folder, write_curve_page)
+
+    clock = Clock(folder / "clock.json", hours=None)
+    return Worker(report.search, training, machine_slots(cfg.workers), None, clock, on_trial_end).run()
+
+
+def _finish(report: CurveReport, stopped: bool, missing: int, page: bool) -> None:
+    """Write the results, log the answer for each organ, and report what has not finished."""
+    answers, trials, folder = report.write(), report.search.trials(), report.search.folder
+    for one in answers:
+        log.info("%s", one.sentence)
+    print(f"curve folder: {folder}")
+    page_at_end(page, folder, write_curve_page)
+    if stopped:
+        log.warning("stopped; continue by segment curve resume=%s", folder)
+        sys.exit(STOPPED)
+    failed = [trial for trial in trials if trial.state == TrialState.FAIL]
+    if len(failed) == len(trials):
+        msg = f"none of {len(trials)} trainings has finished; trial 0: {trials[0].user_attrs.get('why')}"
+        raise UserError(msg)
+    if missing:
+        log.warning("%d trainings are missing; segment curve resume=%s runs them", missing, folder)
+
+
+main = hydra_command("curve")(curve)
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""The scores of the finished trainings of a curve, by organ."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+from optuna.trial import FrozenTrial, TrialState
+
+from segment.curve.scores import Scores
+from segment.curve.subsets import Subsets
+from segment.curve.trainings import CTS, REPEAT
+from segment.metrics.cases_csv import read_cases
+
+CASES = "cases.csv"
+
+
+def finished(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """The trials that have finished."""
+    return [trial for trial in trials if trial.state == TrialState.COMPLETE]
+
+
+def read_scores(folder: Path, trials: Sequence[FrozenTrial], subsets: Subsets, organs: Sequence[str]) -> list[Scores]:
+    """Dice of each organ in all test patients, by all finished trainings.
+
+    The Dice of a patient is the mean over the patient's CTs.
+
+    Args:
+        folder: The folder of the curve.
+        trials: Its trials.
+        subsets: The patients.
+        organs: The organs.
+    """
+    done = finished(trials)
+    sizes = np.array([len(subsets.training(trial.params[CTS], trial.params[REPEAT])) for trial in done], int)
+    dice = np.full((len(organs), len(subsets.test), len(done)), np.nan)
+    for column, trial in enumerate(done):
+        rows = read_cases(folder / "trials" / str(trial.number) / CASES)
+        by_key = {(case, score.organ): score.dice for case, score in rows}
+        for index, organ in enumerate(organs):
+            dice[index, :, column] = [_patient_dice(by_key, patient, organ) for patient in subsets.test]
+    return [Scores(sizes, of_organ) for of_organ in dice]
+
+
+def _patient_dice(by_key: dict[tuple[str, str], float], cases: Sequence[str], organ: str) -> float:
+    known = [by_key[case, organ] for case in cases if not math.isnan(by_key[case, organ])]
+    return fmean(known) if known else math.nan
