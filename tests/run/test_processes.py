@@ -185,13 +185,10 @@ def test_two_processes_equal_one_with_twice_the_batch(by_torchrun, environment, 
 @pytest.mark.xdist_group("ddp")
 def test_sweep_of_ddp_jobs_runs_with_one_submitit_task_per_process(by_torchrun, environment, tmp_path):
     launcher = ["hydra/launcher=submitit_local", "hydra.launcher.tasks_per_node=2", "hydra.sweep.dir=sweep"]
-    run([sys.executable, "-m", "segment.commands.train", "-m", *TINY, *TWO, *launcher, "seed=0"], environment, tmp_path)
-    assert sorted(path.name for path in (tmp_path / "sweep").iterdir()) == [
-        ".submitit",
-        "0",
-        "index.html",
-        "multirun.yaml",
-    ]
+    command = [sys.executable, "-m", "segment.commands.train", "-m", *TINY, *TWO, *launcher, "seed=0", "page=true"]
+    run(command, environment, tmp_path)
+    written = sorted(path.name for path in (tmp_path / "sweep").iterdir())
+    assert written == [".submitit", "0", "index.html", "multirun.yaml"]
     job = tmp_path / "sweep" / "0"
     assert (job / "metrics.csv").read_text() == (by_torchrun / "metrics.csv").read_text()
     assert len(list((job / "wandb").glob("offline-run-*"))) == 1
