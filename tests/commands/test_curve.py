@@ -3,11 +3,15 @@
 import csv
 import json
 import os
+import signal
 import sys
+from pathlib import Path
 
 import curve_stand_in
 import pytest
+import warm_start
 from page_data import data_of
+from run_commands import environment, wait_until
 from stand_in import calls
 
 from segment.commands import curve
@@ -103,6 +107,37 @@ def test_a_failed_training_is_reported_and_done_again(command, tmp_path, monkeyp
     assert command(*[one for one in SMALL if "hydra" not in one], "resume=here")[0] == 0
     assert trainings(tmp_path / "here")[0] == (2, 0, "fail")
     assert trainings(tmp_path / "here")[6] == (2, 0, "complete")
+
+
+START = """
+import sys
+import curve_stand_in
+from segment.commands import curve
+curve.TRAIN = (sys.executable, curve_stand_in.__file__)
+curve.main()
+"""
+
+
+@pytest.mark.slow
+def test_a_curve_that_a_signal_stops_continues_where_it_was(command, tmp_path, smoke_cache):
+    (tmp_path / "start_curve.py").write_text(START)
+    support = Path(curve_stand_in.__file__).parent
+    env = environment(PYTHONPATH=support, CURVE_STAND_IN="wait", SEGMENT_CACHE=smoke_cache)
+    process = warm_start.start("start_curve", *SMALL, "page=false", env=env, cwd=tmp_path)
+    trials = tmp_path / "here" / "trials"
+    wait_until((trials / "1" / "waits.txt").exists, process)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert "stopped; continue by segment curve resume=here" in err
+    assert trainings(tmp_path / "here") == [(2, 0, "complete"), (4, 0, "running")]
+    code, _, err = command(*DATA, *SMALL[len(HERE) :], "page=false", "resume=here")
+    assert code == 0, err
+    assert trainings(tmp_path / "here") == [(cts, repeat, "complete") for repeat in (0, 1) for cts in (2, 4, 6)]
+    assert [[resume for _, resume in calls(trials / str(number))] for number in (0, 1)] == [
+        ["false"],
+        ["false", "true"],
+    ]
 
 
 def test_a_curve_without_a_finished_training_is_an_error(command, monkeypatch):

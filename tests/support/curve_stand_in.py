@@ -1,12 +1,14 @@
 """A stand-in for `segment train` in a curve: Dice of each test case from the number of training CTs, no network.
 
 The environment variable CURVE_STAND_IN makes it behave otherwise: `fail` ends the training with 2 CTs of repeat 0 in an
-error, and `crash` ends every training in another error.
+error, `crash` ends every training in another error, and `wait` makes the training with 4 CTs wait for a signal.
 """
 
 import json
 import os
+import signal
 import sys
+import time
 import zlib
 from pathlib import Path
 
@@ -31,6 +33,11 @@ def main() -> None:
     if mode == "crash":
         msg = f"no memory for {cts} CTs"
         raise RuntimeError(msg)
+    if mode == "wait" and cts == 4:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        (folder / "waits.txt").touch()
+        while True:
+            time.sleep(0.02)
     (folder / "metrics.csv").write_text(f"step,{MONITOR},epoch\n1,{dice(cts, seed, 'val'):.6f},0\n")
     rows = [f"{case},{organ},{dice(cts, seed, case)},1,1,1,1" for case in split["test"] for organ in ORGANS]
     (folder / "cases.csv").write_text("\n".join([COLUMNS, *rows, ""]))

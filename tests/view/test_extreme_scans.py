@@ -50,7 +50,7 @@ def test_the_grids_of_surfaces_are_bounded(spacing_mm):
 def test_a_video_of_an_extreme_scan_is_written(tmp_path):
     mask = mask_of((12, 10, 8), "one voxel")
     affine = np.diag([0.1, 0.1, 3000, 1])
-    write_video(tmp_path / "a.mp4", mask.astype(np.int16), mask, affine, ORGANS, fps=2, max_seconds=2)
+    write_video(tmp_path / "a.mp4", mask.astype(np.int16), mask, affine, ORGANS, fps=2, seconds=2)
     assert (tmp_path / "a.mp4").stat().st_size
 
 
