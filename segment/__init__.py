@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["Confidence", "Prediction", "Predictor", "UserError", "__version__", "load"]
 __version__ = "0.1.0"
 
-if sys.argv[:1] == ["-m"]:
+if sys.argv[:1] == ["-m"] and any(word.removeprefix("-m").partition(".")[0] == "segment" for word in sys.orig_argv):
     # `python -m segment.commands.train`: Python sets argv[0] to "-m" while it looks for the module. The process must be
-    # set up before that module imports torch. A plain `import segment` changes nothing.
+    # set up before that module imports torch. A plain `import segment` changes nothing, also within
+    # `python -m laboratory.train`.
     from segment.runtime.start import set_up_process
 
     set_up_process()

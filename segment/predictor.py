@@ -46,7 +46,7 @@ def load(
         exact: Whether to run the network over the whole CT, as with `segment predict exact=true`. By default it runs
             only where the organs are.
         tta: Views of the CT to average with it (test-time augmentation): `mirrored`, `moved`, `scaled`. Each takes as
-            long as the CT itself; `scaled` are two.
+            long as the CT itself; `scaled` makes two.
         trust: Modules whose classes the checkpoint may use, in addition to those of this package.
 
     Raises:

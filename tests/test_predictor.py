@@ -305,7 +305,7 @@ def test_options_of_predict_are_passed_on(tmp_path, monkeypatch, caplog):
         segment.load(ckpt, tta=["turned"])
     assert not caplog.records
     segment.load(ckpt, device="cpu", engine="torch", tta=["mirrored"])
-    assert "no checkpoint says that it was trained on mirrored CTs; if not, mirroring harms" in caplog.text
+    assert f"{ckpt} does not say that it was trained on mirrored CTs; if it was not, mirroring harms" in caplog.text
 
 
 def test_a_damaged_calibration_is_refused_before_a_ct_is_segmented(tmp_path):

@@ -157,9 +157,12 @@ def load(
             )
             raise UserError(msg)
     augmentation_views(tta, members[0].organs)  # refuses unknown names
-    if MIRRORED in tta and not all(map(_saw_mirrored, members)):
-        log.warning("tta: no checkpoint says that it was trained on mirrored CTs; if not, mirroring harms")
-    return Ensemble(paths, members, tuple(tta))
+    for path, member in zip(paths, members, strict=True):
+        if MIRRORED in tta and not _saw_mirrored(member):
+            log.warning(
+                "tta: %s does not say that it was trained on mirrored CTs; if it was not, mirroring harms", path
+            )
+    return Ensemble(paths, members, tuple(dict.fromkeys(tta)))
 
 
 def _saw_mirrored(member: TrainedModel | ExportedModel) -> bool:

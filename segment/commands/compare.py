@@ -81,7 +81,7 @@ def _summary(comparison: Comparison, output: Path) -> dict[str, object]:
         runs = [
             {
                 "name": run.name,
-                "folder": _relative(run.name, output),
+                "folder": _relative(run.folder, output),
                 "seed": run.seed,
                 "code": run.code,
                 "seen": len(run.seen),
@@ -110,13 +110,13 @@ def _summary(comparison: Comparison, output: Path) -> dict[str, object]:
     }
 
 
-def _relative(run: str, output: Path) -> str | None:
+def _relative(run: Path | None, output: Path) -> str | None:
     """Path of a run from the output folder.
 
-    None if the run is no folder, or one of both is outside the working folder, because the path would then contain
+    None if the run has no folder, or one of both is outside the working folder, because the path would then contain
     folders of this machine.
     """
-    if not Path(run).is_dir():
+    if run is None:
         return None
     here, folder, target = Path.cwd(), Path(os.path.abspath(run)), Path(os.path.abspath(output))  # noqa: PTH100
     if not (folder.is_relative_to(here) and target.is_relative_to(here)):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from glob import glob
 from pathlib import Path
 
@@ -49,8 +49,8 @@ def find_runs(arguments: Sequence[str], scratch: Path) -> list[Group]:
     arguments_of: dict[Path, str] = {}
     for number, argument in enumerate(arguments):
         if not Path(argument).exists() and WANDB_PATH.fullmatch(argument):
-            folder = fetch(argument, scratch / str(number))
-            groups.append(Group(argument, (read_run(folder, argument),), is_separate=False))
+            run = replace(read_run(fetch(argument, scratch / str(number)), argument), folder=None)
+            groups.append(Group(argument, (run,), is_separate=False))
             continue
         sources = [source for path in _matches(argument) for source in _sources(path)]
         for source in sources:

@@ -38,6 +38,7 @@ class FinishedRun:
             of its own.
         parameters: Number of parameters of the network; None if unknown, as for evaluations.
         hours: Hours of training and test, summed over folds; None if unknown.
+        folder: The run folder, or that of the folds; None for a table without one.
     """
 
     name: str
@@ -49,6 +50,7 @@ class FinishedRun:
     patients: Mapping[str, str]
     parameters: int | None = None
     hours: float | None = None
+    folder: Path | None = None
 
     @property
     def seed(self) -> Any:  # noqa: ANN401  # whatever config.yaml holds
@@ -102,6 +104,7 @@ def read_run(folder: Path, name: str) -> FinishedRun:
         patients=last.get("patients", {}),
         parameters=parameters,
         hours=hours,
+        folder=folder,
     )
 
 
@@ -136,6 +139,7 @@ def read_merged_folds(table: Path, folders: Iterable[Path], name: str) -> Finish
         patients=patients,
         parameters=folds[0].parameters,
         hours=math.fsum(known_hours) if len(known_hours) == len(folds) else None,
+        folder=table.parent,
     )
 
 

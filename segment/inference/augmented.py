@@ -41,11 +41,12 @@ class AugmentedSegmenter(Segmenter):
     def region(self, image: Tensor, exact: bool) -> tuple[Region, list[Search]]:
         """As `Segmenter.region`, of the mean."""
         mean = MeanRegion()
-        region, searches = self.segmenter.region(image, exact)
-        mean.add(region)
-        del region
+        found, searches = self.segmenter.region(image, exact)
+        mean.add(found)
+        del found
         for view in self.views:
             found, search = self.segmenter.region(view.show(image), exact)
             mean.add(view.undo(found, image.shape[2:]))
+            del found  # before the next view is segmented
             searches += search
         return mean.region().trimmed(), searches

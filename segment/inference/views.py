@@ -7,11 +7,12 @@ resolution.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from segment.anatomy.sides import mirrored_classes
 from segment.errors import UserError
-from segment.inference.mirror import mirrored_classes
 from segment.inference.region import Region
 from segment.preprocess.separable import apply_along_axes, centred_positions, linear, linear_weights
 
@@ -39,11 +40,13 @@ class Mirrored(View):
     """Right and left exchanged, in RAS+ orientation, and exchanged back with the right and left organs.
 
     Args:
-        organs: Class i is organs[i-1]. Every organ on one side needs its partner.
+        organs: Class i is organs[i-1]. An organ on one side whose partner is not among them cannot be found in the
+            view: its probability is 0.
     """
 
     def __init__(self, organs: Sequence[str]) -> None:
         self.swapped = mirrored_classes(organs)
+        self.alone = [index for index, source in enumerate(self.swapped) if index and not source]
 
     def size(self, size: Sequence[int]) -> tuple[int, ...]:
         """The same."""
@@ -56,6 +59,7 @@ class Mirrored(View):
     def undo(self, region: Region, size: Sequence[int]) -> Region:
         """See `View.undo`."""
         logits = region.logits.flip(1)[self.swapped]
+        logits[self.alone] = torch.finfo(logits.dtype).min
         return Region(logits, (size[0] - region.start[0] - logits.shape[1], *region.start[1:]))
 
 
@@ -106,12 +110,17 @@ class Scaled(View):
         return linear(image[0], self.size(image.shape[2:]))[None].to(image)
 
     def undo(self, region: Region, size: Sequence[int]) -> Region:
-        """See `View.undo`. Only voxels between centres of voxels of the region are in the result, and at least one."""
+        """See `View.undo`. Only voxels between centres of voxels of the region are in the result, and at least one.
+
+        Where the region reaches the end of the view, the voxels beyond its last centre are in the result, too.
+        Otherwise an organ that the volume cuts off would lose its last plane.
+        """
         weights, start = [], []
         lines = zip(region.start, region.logits.shape[1:], size, self.size(size), strict=True)
         for first, n, whole, seen in lines:
             positions = centred_positions(seen, whole) - first
-            inside = ((positions >= 0) & (positions <= n - 1)).nonzero().flatten()
+            after, before = positions >= 0, positions <= n - 1
+            inside = ((after | (first == 0)) & (before | (first + n == seen))).nonzero().flatten()
             if not len(inside):
                 inside = positions.abs().argmin()[None]
             start.append(int(inside[0]))

@@ -45,7 +45,7 @@ def read_nifti(path: Path) -> Scan:
         check_end(path, stream.read(PADDING + 1))
     _warn_if_contradictory(path, image.header)
     header, is_oriented = geometry_of(image.header)
-    values = _scaled(raw, image.dataobj.slope, image.dataobj.inter).reshape(image.shape[:3])
+    values = _scaled(raw.reshape(image.shape[:3]), image.dataobj.slope, image.dataobj.inter)
     return Scan(values, image.affine, header, image.shape, is_oriented=is_oriented)
 
 

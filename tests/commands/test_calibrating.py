@@ -75,7 +75,7 @@ def test_several_checkpoints_with_augmentation_have_a_calibration_of_their_own(r
     folder = run("confidence=calibrate", "tta=[scaled]", ckpt=f"[{first},{second}]")
     (written,) = folder.glob("ensemble_*_scaled.confidence.json")
     (tmp_path / written.name).write_bytes(written.read_bytes())
-    both = load_ensemble.load([str(second), str(first)], tta=["scaled"])  # in any order
+    both = load_ensemble.load([str(second), str(first)], tta=["scaled", "scaled"])  # in any order, and named twice
     assert both.calibrated.calibration is not None
     assert both.calibrated.words.endswith(f"masks, see {written.name}")
     for other in (load_ensemble.load([str(first), str(second)]), load_ensemble.load(str(first), tta=["scaled"])):

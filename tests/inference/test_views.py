@@ -5,7 +5,6 @@ import torch
 
 from segment.configuration.schema import Evaluate, Predict
 from segment.errors import UserError
-from segment.inference.mirror import mirrored_classes
 from segment.inference.region import Region
 from segment.inference.views import VIEWS, Mirrored, Moved, Scaled, augmentation_views
 
@@ -66,6 +65,18 @@ def test_scaling_shifts_nothing():
         assert torch.allclose(back.logits[0, inner, 4, 4], torch.arange(back.start[0], 40.0)[inner], atol=0.02)
 
 
+@pytest.mark.parametrize("factor", [0.8, 0.9, 1.1])
+def test_an_organ_at_the_end_of_the_volume_keeps_its_last_plane(factor):
+    """The centres of the outer voxels of a reduced view lie inside those of the volume."""
+    view, seen = Scaled(factor), logits(torch.ones(Scaled(factor).size(SIZE)))
+    region = view.undo(Region(seen, (0, 0, 0)), SIZE)
+    assert region.start == (0, 0, 0)
+    assert region.logits.shape == (4, *SIZE)
+    inner = view.undo(Region(seen[:, 3:-3, 3:-3, 3:-3], (3, 3, 3)), SIZE)  # does not reach the end of the view
+    assert min(inner.start) > 0
+    assert all(start + n < whole for start, n, whole in zip(inner.start, inner.logits.shape[1:], SIZE, strict=True))
+
+
 @pytest.mark.parametrize("view", [Mirrored(ORGANS), Moved(5), Scaled(0.9), Scaled(1.1)], ids=lambda v: type(v).__name__)
 def test_a_region_of_one_voxel_stays_inside_of_the_volume(view):
     for size in ((7, 1, 3), SIZE):
@@ -75,11 +86,11 @@ def test_a_region_of_one_voxel_stays_inside_of_the_volume(view):
             assert all(0 <= start < n for start, n in zip(region.start, size, strict=True))
 
 
-def test_organs_on_one_side_swap_with_their_partners():
-    assert mirrored_classes(ORGANS) == [0, 1, 3, 2]
-    assert mirrored_classes(["Liver", "Left Kidney", "Right Kidney"]) == [0, 1, 3, 2]
-    assert mirrored_classes(["kidney_left", "spleen", "kidney_right"]) == [0, 3, 2, 1]
-    assert mirrored_classes(["liver", "left_kidney"]) == [0, 1, 0]  # its partner is not among the organs
+def test_an_organ_without_its_partner_takes_no_probability_from_the_others_in_a_mirrored_view():
+    found = torch.randn(3, 2, 2, 2, generator=torch.Generator().manual_seed(0))
+    probs = Mirrored(["liver", "left_kidney"]).undo(Region(found, (0, 0, 0)), (2, 2, 2)).logits.softmax(dim=0)
+    assert (probs[2] == 0).all()
+    assert torch.allclose(probs[:2], found[:2].flip(1).softmax(dim=0))
 
 
 def test_views_have_names_and_one_order():

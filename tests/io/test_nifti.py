@@ -1,4 +1,5 @@
 import gzip
+import tracemalloc
 
 import nibabel as nib
 import numpy as np
@@ -124,6 +125,20 @@ def test_int16_is_scaled_in_its_own_memory(tmp_path, suffix, dtype, slope, inter
     assert np.array_equal(values, stored * slope + inter)
     assert _bytes(tmp_path / f"ct{suffix}") == bytes(content)
     assert np.array_equal(np.asarray(nib.load(tmp_path / f"ct{suffix}").dataobj), values)
+
+
+def test_a_file_with_one_frame_is_scaled_slice_by_slice(tmp_path):
+    stored = np.zeros((64, 64, 64, 1), np.int16)
+    image = nib.Nifti1Image(stored, np.eye(4))
+    image.header.set_slope_inter(0.5, 0)
+    nib.save(image, tmp_path / "ct.nii")
+    read_nifti(tmp_path / "ct.nii")
+    tracemalloc.start()
+    try:
+        assert read_nifti(tmp_path / "ct.nii").data.shape == (64, 64, 64)
+        assert tracemalloc.get_traced_memory()[1] < 1.5 * 4 * stored.size  # as float64, it would be twice
+    finally:
+        tracemalloc.stop()
 
 
 def _bytes(path):

@@ -57,6 +57,14 @@ def test_importing_the_package_changes_no_settings(tmp_path):
     assert state_at_exit(tmp_path, "-c", "import segment.errors") == ["False", "None", "None", "None", "None"]
 
 
+def test_a_package_of_the_user_that_imports_the_package_changes_no_settings(tmp_path):
+    """While Python looks for `laboratory.train`, argv[0] is "-m" as well."""
+    (tmp_path / "laboratory").mkdir()
+    (tmp_path / "laboratory" / "__init__.py").write_text("import segment")
+    (tmp_path / "laboratory" / "train.py").touch()
+    assert state_at_exit(tmp_path, "-m", "laboratory.train") == ["False", "None", "None", "None", "None"]
+
+
 @glibc
 def test_settings_of_the_user_take_precedence(tmp_path):
     version = ("-m", "segment", "--version")

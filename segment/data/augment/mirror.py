@@ -7,6 +7,7 @@ import torch
 import torchio as tio
 from torch import Tensor
 
+from segment.anatomy.sides import has_side
 from segment.bounds import Share, in_range
 from segment.data.augment.subjects import TISSUE, shallow_copy
 from segment.errors import UserError
@@ -31,7 +32,7 @@ class RandomLeftRightFlip(tio.SpatialTransform):  # type: ignore[misc]
 
     Raises:
         UserError: When a pair is not two different organs, an organ is in two pairs, the other organ of a pair is not
-            among the organs, or an organ named left or right is in no pair.
+            among the organs, or an organ with a side in its name is in no pair.
     """
 
     @in_range
@@ -80,7 +81,7 @@ def swapped_classes(organs: Sequence[str], pairs: Sequence[Sequence[str]]) -> li
         if organ in partner and partner[organ] not in organs:
             msg = f"{organ} is paired with {partner[organ]}, which is not among the organs; add it, or do not mirror"
             raise UserError(msg)
-        if organ not in partner and any(side in organ.lower() for side in ("left", "right")):
+        if organ not in partner and has_side(organ):
             msg = f"{organ} has a side but no pair, so mirroring would put it on the wrong one; add its pair to pairs"
             raise UserError(msg)
     names = list(organs)

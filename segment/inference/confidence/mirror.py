@@ -5,10 +5,10 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from segment.anatomy.anatomy import Anatomy
+from segment.anatomy.sides import mirrored_classes
 from segment.inference.confidence.body import Features
 from segment.inference.confidence.evidence import Evidence
 from segment.inference.confidence.place import NAN, volume_deviation
-from segment.inference.mirror import mirrored_classes
 
 FARTHEST = 6.0  # standard deviations of a volume
 

@@ -72,10 +72,16 @@ def _linked(arm: Mapping[str, Any], page: Path, folder: Path) -> dict[str, Any]:
 
 
 def _page_of(run: str | None, page: Path, folder: Path) -> str | None:
-    """The page of a run whose folder is known relative to that of the comparison; None if it has none."""
+    """The page of a run whose folder is known relative to that of the comparison; None if it has none.
+
+    A page that is not in the folder of the comparison links only to what lies below it, because another path would
+    contain folders of this machine.
+    """
     if run is None or not (folder / run / PAGE).exists():
         return None
-    return quote(Path(os.path.relpath(folder / run / PAGE, page.parent)).as_posix())
+    path = Path(os.path.relpath(folder / run / PAGE, page.parent))
+    is_inside = page.resolve().parent == folder.resolve()
+    return quote(path.as_posix()) if is_inside or ".." not in path.parts else None
 
 
 def _numbers(row: Mapping[str, str], names: tuple[str, ...]) -> dict[str, Any]:

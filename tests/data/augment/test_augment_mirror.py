@@ -108,6 +108,7 @@ def test_unused_pairs_and_the_order_of_names_do_not_matter():
         (["liver", "right_kidney"], PAIRS, "right_kidney is paired with left_kidney, which is not among the organs"),
         (ORGANS, [], "right_kidney has a side but no pair.*; add its pair to pairs"),
         (["Left Lung"], PAIRS, "Left Lung has a side but no pair"),
+        (["liver", "kidney_r", "kidney_l"], PAIRS, "kidney_r has a side but no pair"),
         (ORGANS, [["right_kidney"]], r"\['right_kidney'\] is not a pair for mirroring; give two different names"),
         (ORGANS, [["spleen", "spleen"]], "is not a pair"),
         (ORGANS, [*PAIRS, ["left_kidney", "spleen"]], r"\['left_kidney', 'spleen'\] is not a pair"),

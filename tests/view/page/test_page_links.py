@@ -58,6 +58,25 @@ def test_a_comparison_links_to_the_pages_of_its_runs(runs, monkeypatch):
     assert pages(runs / "other.html") == ["a%20b/0/index.html", "a%20b/1/index.html", None]
 
 
+def test_a_page_elsewhere_links_to_no_run_beside_it(runs, monkeypatch):
+    """Such a link would contain the folders between the page and the run."""
+    monkeypatch.setattr("sys.argv", ["segment", "runs=[a b,c]", "output=out/x", "resamples=999"])
+    compare.main()
+    (runs / "elsewhere").mkdir()
+    write_comparison_page(runs / "elsewhere" / "x.html", runs / "out" / "x")
+    assert pages(runs / "elsewhere" / "x.html") == [None, None, None]
+
+
+def test_a_run_outside_of_the_working_folder_is_not_mistaken_for_one_inside(runs, tmp_path_factory, monkeypatch):
+    """The name of such a run is shortened to two parts, and here a folder of this name is inside as well."""
+    other = tmp_path_factory.mktemp("other")
+    Study(patients=9).run(other / "a b" / "0", 7)
+    (other / "a b" / "0" / "index.html").write_text("a page")
+    monkeypatch.setattr("sys.argv", ["segment", f"runs=[{other / 'a b' / '0'},c]", "output=out/x", "resamples=999"])
+    compare.main()
+    assert pages(runs / "out" / "x" / "index.html") == [None, None]
+
+
 def test_a_link_names_no_folder_outside_the_working_folder(runs, tmp_path_factory, monkeypatch):
     output = tmp_path_factory.mktemp("elsewhere") / "x"
     monkeypatch.setattr("sys.argv", ["segment", "runs=[a b,c]", f"output={output}", "resamples=999"])

@@ -176,3 +176,10 @@ def test_every_case_that_is_opened_gives_its_context_back(browser, tmp_path):
             page.get_by_role("button", name=name).click()
         page.wait_for_selector(".surfaces canvas")
         assert len(columns_of(pixels(page), 0)) > 500
+        # A case whose scan is still being read when one without a scan is chosen.
+        page.evaluate("""() => {
+          const buttons = [...document.querySelectorAll('.cases button')];
+          for (const name of ['second', 'listed']) buttons.find((one) => one.textContent.includes(name)).click();
+        }""")
+        page.wait_for_timeout(500)
+        assert page.evaluate("document.querySelector('.case').viewer === null")

@@ -30,12 +30,12 @@ function caseList(data, choose) {
 async function showCase(place, data, one) {
   place.viewer?.close();
   place.viewer = null;
+  place.shown = one; // also without a scan, because that of another case may still be read
   const status = element('p', { class: 'faint', role: 'status' }, 'Reading the scan …');
   const title = element('h2', {}, name(one.name));
   const notes = notesOf(one.notes) ?? '';
   place.replaceChildren(title, organTable(data.organs, one.organs), one.scan ? status : notes);
   if (!one.scan) return;
-  place.shown = one;
   try {
     const viewer = await Viewer.open(one, data.organs);
     if (place.shown !== one) { // another case was chosen meanwhile
