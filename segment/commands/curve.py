@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -32,6 +33,7 @@ from segment.data.datamodule import CTDataModule
 from segment.errors import UserError
 from segment.files import write_text
 from segment.privacy import without_paths
+from segment.run.folder import Run
 from segment.run.open_run import open_run
 from segment.run.processes import clear_launcher_variables
 from segment.search.options import DIRECTIONS
@@ -45,6 +47,7 @@ log = logging.getLogger(__name__)
 
 STOPPED = 143
 TRAIN = (sys.executable, "-m", "segment.commands.train")
+SPLIT = ("split=file", "split.path=splits")  # with the path of each training later
 KIND = Kind("curve", "target", "outputs/quick/curves/<date_time>")
 # Options that the trainings do not get as they are.
 OWN = ("sizes", "repeats", "target", "workers", "resume", "allow_changed", "output_dir", "seed", "split", "preflight")
@@ -64,10 +67,10 @@ def curve(cfg: DictConfig) -> None:
             cfg = with_values(cfg, resume=startup_lock.enter_context(sweep_in_named_folder(KIND)))
         cfg, facts = resumed(cfg, KIND)
         _check(cfg)
-        given = facts.get("overrides") or kept_overrides(HydraConfig.get().overrides.task, OWN)
+        given = facts["overrides"] if "overrides" in facts else kept_overrides(HydraConfig.get().overrides.task, OWN)
         subsets = _subsets(cfg)
         sizes = choose_sizes(cfg.sizes, subsets)
-        overrides = _overrides(cfg, given, facts["searchpath"], subsets)
+        overrides = _without_split(_overrides(cfg, given, facts["searchpath"], subsets))
         train = _training_config(overrides)
         with open_run(cfg, "curve.log", shared=True) as run:
             if train.logger.get("wandb"):
@@ -83,7 +86,8 @@ def curve(cfg: DictConfig) -> None:
             splits = run.folder / SPLITS
             training = CurveTraining(TRAIN, overrides, train.monitor, [0], None, splits=splits, first=cfg.seed)
             stopped = _run_trainings(cfg, report, training)
-            _finish(report, stopped, count_missing(search.trials(), trainings), cfg.page)
+            missing = count_missing(search.trials(), trainings)
+            _finish(report, stopped, missing, _resume_command(run, cfg.allow_changed), cfg.page)
 
 
 def _check(cfg: DictConfig) -> None:
@@ -123,9 +127,15 @@ def _overrides(cfg: DictConfig, given: Sequence[str], searchpath: Sequence[str],
     ]
 
 
+def _without_split(overrides: list[str]) -> list[str]:
+    """Also remove what an experiment sets in the node `split`, which the split of a training does not take."""
+    split = compose_config("train", [*overrides, *SPLIT]).split
+    return [*overrides, *(f"~split.{key}" for key in split if key not in ("_target_", "path"))]
+
+
 def _training_config(overrides: Sequence[str]) -> DictConfig:
     """The configuration of a training. Composing it reports errors before the first one starts."""
-    arguments = [*overrides, "split=file", "split.path=splits"]
+    arguments = [*overrides, *SPLIT]
     return validate_config("train", compose_config("train", arguments), spellings(arguments))
 
 
@@ -148,7 +158,14 @@ def _run_trainings(cfg: DictConfig, report: CurveReport, training: CurveTraining
     return Worker(report.search, training, machine_slots(cfg.workers), None, clock, on_trial_end).run()
 
 
-def _finish(report: CurveReport, stopped: bool, missing: int, page: bool) -> None:
+def _resume_command(run: Run, allow_changed: Sequence[str]) -> str:
+    """The command that continues; config.yaml does not hold the numbers with which a curve was extended."""
+    given = HydraConfig.get().overrides.task if run.resumed else []
+    changed = [word for word in given if word.partition("=")[0] in allow_changed]
+    return shlex.join(["segment", "curve", f"resume={run.folder}", *changed])
+
+
+def _finish(report: CurveReport, stopped: bool, missing: int, resume: str, page: bool) -> None:
     """Write the results, log the answer for each organ, and report what has not finished."""
     answers, trials, folder = report.write(), report.search.trials(), report.search.folder
     for one in answers:
@@ -156,14 +173,14 @@ def _finish(report: CurveReport, stopped: bool, missing: int, page: bool) -> Non
     print(f"curve folder: {folder}")
     page_at_end(page, folder, write_curve_page)
     if stopped:
-        log.warning("stopped; continue by segment curve resume=%s", folder)
+        log.warning("stopped; continue by %s", resume)
         sys.exit(STOPPED)
     failed = [trial for trial in trials if trial.state == TrialState.FAIL]
     if len(failed) == len(trials):
         msg = f"none of {len(trials)} trainings has finished; trial 0: {trials[0].user_attrs.get('why')}"
         raise UserError(msg)
     if missing:
-        log.warning("%d trainings are missing; segment curve resume=%s runs them", missing, folder)
+        log.warning("missing trainings: %d; run them by %s", missing, resume)
 
 
 main = hydra_command("curve")(curve)

@@ -61,7 +61,8 @@ def answer(organ: str, scores: Scores, target: float, have: int, seed: int) -> A
     """Fit a curve to the scores of an organ, and answer how many CTs the target needs.
 
     There is no curve if fewer than three numbers of CTs were trained, if too few test patients show the organ, if no
-    number of CTs was trained twice, or if the Dice does not grow measurably.
+    number of CTs was trained twice, if the Dice does not grow measurably, or if it grows so fast that all curves would
+    end above 1.
 
     Args:
         organ: Its name.
@@ -91,6 +92,9 @@ def answer(organ: str, scores: Scores, target: float, have: int, seed: int) -> A
         sentence = reached or _no_growth(organ, measured)
         return Answer(organ, target, sentence, False, patients, measured, {}, None, None)
     curves = fit(means, seed)
+    if not curves.first.size:
+        sentence = reached or _too_steep(organ, measured)
+        return Answer(organ, target, sentence, False, patients, measured, {}, None, None)
     sentence = reached or _sentence(organ, target, curves, have)
     predicted = {size: _estimate(curves.at(size)) for size in _sizes(means.sizes, have)}
     needed, level = _estimate(curves.needed(target)), _estimate(curves.at(math.inf))
@@ -117,6 +121,12 @@ def _no_growth(organ: str, measured: dict[int, Estimate]) -> str:
     (few, first), *_, (many, last) = measured.items()
     change = f"{first.value:.3f} with {few} CTs, {last.words(3)} with {many}"
     return f"{_name(organ)} does not grow measurably ({change}), so these numbers of CTs do not determine a curve"
+
+
+def _too_steep(organ: str, measured: dict[int, Estimate]) -> str:
+    (few, first), *_, (many, last) = measured.items()
+    change = f"{first.value:.3f} with {few} CTs, {last.words(3)} with {many}"
+    return f"{_name(organ)} has no curve: it grows so fast ({change}) that every curve would end above 1"
 
 
 def rounded(number: float, direction: Callable[[float], int]) -> int:

@@ -15,7 +15,7 @@ DRAWS = 150  # curves for each shape
 
 @dataclass(frozen=True)
 class Curves:
-    """N curves that are equally likely after the trainings.
+    """N curves that are equally likely after the trainings; none if no curve of the shapes agrees with them.
 
     Attributes:
         sizes: The smallest and the largest number of training CTs.
@@ -70,7 +70,9 @@ def fit(means: Means, seed: int) -> Curves:
     exponent, offset = np.repeat(exponents, DRAWS), np.repeat(offsets, DRAWS)
     drawn = Curves(sizes, first, last, exponent, offset)
     chance = np.repeat(weight, DRAWS) * ((first >= 0) & (last >= first) & (drawn.at(np.inf) <= 1))
-    chosen = random.choice(len(chance), len(chance), p=chance / chance.sum())
+    chosen = np.empty(0, int)
+    if chance.any():
+        chosen = random.choice(len(chance), len(chance), p=chance / chance.sum())
     return Curves(sizes, first[chosen], last[chosen], exponent[chosen], offset[chosen])
 
 

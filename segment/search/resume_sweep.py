@@ -90,7 +90,7 @@ def resumed(cfg: DictConfig, kind: Kind = SWEEP) -> tuple[DictConfig, dict[str, 
     if portable_searchpath != recorded["searchpath"]:
         msg = (
             f"{folder} takes configuration from {recorded['searchpath']}, not from {facts['searchpath']}; give the "
-            "--config-dir of that sweep"
+            f"--config-dir of that {kind.word}"
         )
         raise UserError(msg)
     return cfg, facts

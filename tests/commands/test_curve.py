@@ -15,6 +15,7 @@ from run_commands import environment, wait_until
 from stand_in import calls
 
 from segment.commands import curve
+from segment.files import write_text
 from segment.search import worker
 
 DATA = ["experiment=smoke", "logger=csv", "data.sources.phantom.num_cases=14", "split.test=0.3"]
@@ -90,9 +91,14 @@ def test_another_size_and_another_repeat_train_only_what_is_missing(command, tmp
 def test_a_curve_is_resumed_by_its_folder_alone(command, tmp_path, monkeypatch, smoke_cache):
     monkeypatch.setenv("SEGMENT_CACHE", os.path.relpath(smoke_cache))  # absolute paths are not recorded
     assert command(*SMALL)[0] == 0
-    code, _, err = command("resume=here", "sizes=[2,4,6,7]", "target=0.8")
+    monkeypatch.setenv("CURVE_STAND_IN", "crash")
+    code, _, err = command("resume=here", "sizes=[2,4,6,7]")
     assert code == 0, err
-    assert trainings(tmp_path / "here")[6:] == [(7, 0, "complete"), (7, 1, "complete")]
+    assert "missing trainings: 2; run them by segment curve resume=here 'sizes=[2,4,6,7]'" in err
+    monkeypatch.delenv("CURVE_STAND_IN")
+    assert command("resume=here", "sizes=[2,4,6,7]", "target=0.8")[0] == 0
+    ended = [(7, repeat, state) for state in ("fail", "complete") for repeat in (0, 1)]
+    assert trainings(tmp_path / "here")[6:] == ended
     given = json.loads((tmp_path / "here" / "trials" / "7" / "given.json").read_text())
     assert "experiment=smoke" in given
 
@@ -102,7 +108,7 @@ def test_a_failed_training_is_reported_and_done_again(command, tmp_path, monkeyp
     code, _, err = command(*SMALL, "page=false")
     assert code == 0
     assert "trial 0 fail (2 CTs, repeat 0): the disk is full; free space" in err
-    assert "1 trainings are missing; segment curve resume=here runs them" in err
+    assert "missing trainings: 1; run them by segment curve resume=here" in err
     monkeypatch.delenv("CURVE_STAND_IN")
     assert command(*[one for one in SMALL if "hydra" not in one], "resume=here")[0] == 0
     assert trainings(tmp_path / "here")[0] == (2, 0, "fail")
@@ -138,6 +144,16 @@ def test_a_curve_that_a_signal_stops_continues_where_it_was(command, tmp_path, s
         ["false"],
         ["false", "true"],
     ]
+
+
+def test_an_experiment_may_set_the_shares_of_the_split(command, tmp_path):
+    write_text(tmp_path / "plans/experiment/mine.yaml", "# @package _global_\nsplit: {val: 0.2, test: 0.3}\n")
+    data = ["data=phantom_small", "data.sources.phantom.num_cases=14", "trainer.max_epochs=1"]
+    mine = ["experiment=mine", "logger=csv", "hydra.run.dir=here", "sizes=[2,4,6]", "repeats=2", "page=false"]
+    code, _, err = command("--config-dir=plans", *data, *mine)
+    assert code == 0, err
+    given = json.loads((tmp_path / "here" / "trials" / "0" / "given.json").read_text())
+    assert {"~split.val", "~split.test"} <= set(given)
 
 
 def test_a_curve_without_a_finished_training_is_an_error(command, monkeypatch):

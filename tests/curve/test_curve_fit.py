@@ -130,6 +130,14 @@ def test_what_does_not_determine_a_curve_gets_none(given, why):
     assert found.sentence.startswith(f"Dice of the liver has no curve: {why}")
 
 
+def test_scores_that_every_curve_would_leave_above_one_get_no_curve():
+    sizes = np.tile([20, 25, 30], 3)
+    dice = np.array([{20: 0.9, 25: 0.955, 30: 0.99}[size] for size in sizes])
+    found = answer("liver", Scores(sizes, dice + np.linspace(-0.001, 0.001, 10)[:, None]), 0.995, 40, 0)
+    assert (found.is_curve, list(found.measured)) == (False, [20, 25, 30])
+    assert found.sentence.startswith("Dice of the liver has no curve: it grows so fast (0.900 with 20 CTs, 0.990 (")
+
+
 def test_numbers_are_rounded_to_two_digits():
     assert [rounded(number, math.ceil) for number in (0.2, 7.1, 42.5, 123)] == [1, 8, 43, 130]
     assert rounded(129, math.floor) == 120

@@ -18,7 +18,7 @@ ORGANS = ("liver", "right_kidney", "left_kidney", "spleen")
 
 
 def main() -> None:
-    given = dict(argument.lstrip("+").split("=", 1) for argument in sys.argv[1:])
+    given = dict(argument.lstrip("+").split("=", 1) for argument in sys.argv[1:] if not argument.startswith("~"))
     folder = Path(given["hydra.run.dir"].strip("'"))
     split = json.loads(Path(given["split.path"].strip("'")).read_text())
     cts, seed = len(split["train"]), int(given["seed"])
