@@ -12,10 +12,10 @@ from nibabel.affines import voxel_sizes
 from segment.anatomy.structure import Structure, measure_structures
 from segment.io.scan import Scan
 
-VERSION = 1  # raise it when the code changes the facts
+VERSION = 2  # raise it when the code changes the facts
 PERCENTILES = (0.5, *range(5, 100, 5), 99.5)
 BODY_ABOVE_HU = -250  # fat and everything denser; air and lungs are left out
-SAMPLED = 200_000  # voxels, at most, from which percentiles are computed
+SAMPLED = 200_000  # voxels from which percentiles are computed, if there are more
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def measure_case(
 
 
 def _in_body(data: np.ndarray) -> np.ndarray:
-    sampled = _thinned(data.ravel(order="K"))
+    sampled = _sample(data.ravel(order="K"))
     return sampled[sampled > BODY_ABOVE_HU]
 
 
@@ -93,9 +93,14 @@ def _percentiles(values: np.ndarray) -> tuple[float, ...]:
     """`PERCENTILES` in whole HU; empty if there is no value."""
     if not values.size:
         return ()
-    return tuple(round(float(value)) for value in np.percentile(_thinned(values), PERCENTILES))
+    return tuple(round(float(value)) for value in np.percentile(_sample(values), PERCENTILES))
 
 
-def _thinned(values: np.ndarray) -> np.ndarray:
-    """Every n-th value, so that about `SAMPLED` are left."""
-    return values[:: max(1, values.size // SAMPLED)]
+def _sample(values: np.ndarray) -> np.ndarray:
+    """At most `SAMPLED` values, always the same ones.
+
+    They are drawn at random: every n-th voxel could lie in the same column of every plane, for example in the air.
+    """
+    if values.size <= SAMPLED:
+        return values
+    return values[np.random.default_rng(0).integers(values.size, size=SAMPLED)]
