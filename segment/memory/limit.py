@@ -25,6 +25,17 @@ def free_in_groups(membership: Path = MEMBERSHIP, root: Path = MOUNT) -> float:
     return min((_free(group, UNIFIED if is_unified else LEGACY) for group, is_unified in found), default=math.inf)
 
 
+def most_in_groups(membership: Path = MEMBERSHIP, root: Path = MOUNT) -> float:
+    """Bytes that this process's control groups and their parents allow in all; infinite without a limit.
+
+    Args:
+        membership: As in `groups`.
+        root: As in `groups`.
+    """
+    found = groups("memory", membership, root)
+    return min((_limit(group, UNIFIED if is_unified else LEGACY) for group, is_unified in found), default=math.inf)
+
+
 def slurm_limit(environment: Mapping[str, str]) -> float:
     """Bytes per node that the job requested from SLURM; infinite without a job or a request."""
     per_node = _slurm_number(environment, "MEM_PER_NODE")
@@ -40,14 +51,20 @@ def _slurm_number(environment: Mapping[str, str], name: str) -> int:
     return int(value) if value.isdecimal() else 0
 
 
+def _limit(group: Path, names: Names) -> float:
+    try:
+        return float((group / names[0]).read_text().replace("max", "inf"))
+    except OSError:  # the root group has no limit
+        return math.inf
+
+
 def _free(group: Path, names: Names) -> float:
     """Bytes below a group's limit. Cached files count as free, because the kernel drops them when memory is short."""
-    limit_name, usage_name, prefix = names
+    _, usage_name, prefix = names
     try:
-        limit = float((group / limit_name).read_text().replace("max", "inf"))
         usage = float((group / usage_name).read_text())
         statistics = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
     except OSError:  # the root group has no limit
         return math.inf
     cached_files = sum(float(statistics.get(f"{prefix}{kind}_file", 0)) for kind in ("active", "inactive"))
-    return max(0.0, limit - usage + cached_files)
+    return max(0.0, _limit(group, names) - usage + cached_files)

@@ -32,6 +32,11 @@ def available() -> int:
     return int(held + _left(held))
 
 
+def total() -> float:
+    """Memory of the machine, within the limits of the job."""
+    return min(float(psutil.virtual_memory().total), limit.most_in_groups(), limit.slurm_limit(os.environ))
+
+
 def free(device: torch.device) -> int:
     """Free memory of the GPU, or of the machine within the limits of the job, less `RESERVE`; at least 0."""
     if device.type == "cuda":

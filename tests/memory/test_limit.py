@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from segment.memory.limit import free_in_groups, slurm_limit
+from segment.memory.limit import free_in_groups, most_in_groups, slurm_limit
 
 GB = 10**9
 
@@ -47,6 +47,14 @@ def test_the_tightest_limit_of_a_group_and_its_parents_applies(free, group):
     assert free("0::/batch/job/step") == 2 * GB
     group("batch/job", 3 * GB, 4 * GB)  # above its limit
     assert free("0::/batch/job/step") == 0
+
+
+def test_the_tightest_limit_counts_whatever_is_used(free, group, tmp_path):
+    group("batch", 6 * GB, 4 * GB)
+    group("batch/job", "max", 3 * GB)
+    free("0::/batch/job")
+    assert most_in_groups(tmp_path / "membership", tmp_path / "cgroup") == 6 * GB
+    assert most_in_groups(tmp_path / "none", tmp_path) == math.inf
 
 
 def test_version_1_is_mounted_in_a_subfolder_and_a_container_sees_only_its_own_group(free, group):
