@@ -1,11 +1,12 @@
 """`segment plan`: plan a recipe for a data set, a machine and some hours, and write it as an experiment."""
 
 import json
+import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
@@ -18,6 +19,7 @@ from segment.configuration.values import config_dir
 from segment.data.datamodule import CTDataModule
 from segment.errors import UserError
 from segment.files import write_text
+from segment.memory import measure
 from segment.plan.cost import MakeNet
 from segment.plan.explain import explain
 from segment.plan.families import check_net
@@ -28,13 +30,15 @@ from segment.runtime.cores import allowed_cores
 from segment.runtime.seeding import random_state
 
 OWN = Plan.__annotations__.keys() - Recipe.__annotations__.keys()  # options that training does not have
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")  # what experiment=<name> takes without quotes
 
 
 def plan(cfg: DictConfig) -> None:
     """Plan, write the files and print the plan; or compare two plans.
 
     Raises:
-        UserError: When the data cannot be read, the network cannot be planned, nothing fits, or the plan exists.
+        UserError: When the data cannot be read, the network cannot be planned, nothing fits, or the plan exists; when
+            an experiment is given, or other organs than those of the fingerprint.
     """
     if cfg.explain:
         if len(cfg.explain) != 2:
@@ -42,25 +46,31 @@ def plan(cfg: DictConfig) -> None:
             raise UserError(msg)
         print(explain(*(_plan_file(cfg, str(name)) for name in cfg.explain)))
         return
-    name = cfg.name or f"planned_{'_'.join(cfg.data.sources)}"
+    groups = HydraConfig.get().runtime.choices
+    if groups["experiment"] != "quick":
+        msg = f"experiment={groups['experiment']}: a plan is an experiment of its own; give data= and other options"
+        raise UserError(msg)
+    known = read_fingerprint(Path(cfg.fingerprint)) if cfg.fingerprint else None
+    data = _data_choice(known)
+    name = cfg.name or "_".join(["planned", *re.findall(r"\w+", data)])
     target = _plan_file(cfg, name)
     _check_target(cfg, name, target)
     check_net(cfg.net)
     machine = _machine(cfg)
-    facts = _facts(cfg)
-    recipe = make_plan(facts, machine, cfg.hours, cfg.net, _net_maker(cfg, 1 + len(facts.organs)), name)
+    facts = _measured(cfg, data) if known is None else _of_other_command(cfg, known, data)
+    net = _net_maker(cfg, 1 + len(facts.organs))
+    recipe = make_plan(facts, machine, cfg.hours, cfg.net, net, name, groups["split"])
     write_text(target, recipe.text())
     write_text(Path(cfg.folder) / "fingerprints" / f"{name}.json", json.dumps(facts.plain(), indent=1))
     print(recipe.text())
-    print(f"plan: {target}; run it by `{_command(cfg, name)}`")
+    print(f"plan: {target}; run it by `{_command(cfg, name, data)}`")
 
 
-def _command(cfg: DictConfig, name: str) -> str:
+def _command(cfg: DictConfig, name: str, data: str) -> str:
     """The command that runs a plan on the same data; other folders than plans/ must be named."""
-    given = HydraConfig.get().overrides.task
-    words = [shlex.quote(word) for word in given if word.partition("=")[0] not in OWN]
+    given = [word for word in HydraConfig.get().overrides.task if word.partition("=")[0] not in {*OWN, "data"}]
     folder = [] if Path(cfg.folder) == Path("plans") else [f"--config-dir={cfg.folder}"]
-    return " ".join(["segment train", f"experiment={name}", *words, *folder])
+    return shlex.join(["segment", "train", f"experiment={name}", f"data={data}", *given, *folder])
 
 
 def _plan_file(cfg: DictConfig, name: str) -> Path:
@@ -68,6 +78,9 @@ def _plan_file(cfg: DictConfig, name: str) -> Path:
 
 
 def _check_target(cfg: DictConfig, name: str, target: Path) -> None:
+    if not NAME.fullmatch(name):
+        msg = f"name={name} must begin with a letter and have letters, digits, - and _ only, for experiment=<name>"
+        raise UserError(msg)
     if (Path(config_dir()) / "experiment" / f"{name}.yaml").exists():
         msg = f"name={name} is an experiment that comes with segment; choose another name"
         raise UserError(msg)
@@ -81,25 +94,34 @@ def _machine(cfg: DictConfig) -> Machine:
     gpu_gb = gpu_memory(cfg.device) if cfg.device else None
     if not cfg.device and torch.cuda.is_available():
         gpu_gb = round(torch.cuda.get_device_properties(0).total_memory / 1e9)
-    return Machine(allowed_cores(), round(psutil.virtual_memory().total / 1e9), gpu_gb)
+    return Machine(allowed_cores(), round(measure.total() / 1e9, 1), gpu_gb)
 
 
-def _facts(cfg: DictConfig) -> Fingerprint:
-    """The fingerprint of the data, or the one that a file holds."""
-    if cfg.fingerprint:
-        return read_fingerprint(Path(cfg.fingerprint))
+def _of_other_command(cfg: DictConfig, known: Fingerprint, data: str) -> Fingerprint:
+    """A fingerprint that an earlier command made, for data of this name."""
+    if list(known.organs) != list(cfg.organs):
+        given, measured = ",".join(cfg.organs), ",".join(known.organs)
+        msg = f"organs=[{given}] are not those of fingerprint={cfg.fingerprint}; give organs=[{measured}]"
+        raise UserError(msg)
+    return replace(known, name=data)
+
+
+def _measured(cfg: DictConfig, data: str) -> Fingerprint:
+    """The fingerprint of the data."""
     datamodule: CTDataModule = instantiate(cfg.data)
     cases = datamodule.cases
     facts = datamodule.store.facts(cases, datamodule.num_workers)
     patients = len({case.patient for case in cases})
     with_tissues = sum(case.tissues is not None for case in cases)
-    return make_fingerprint(_data_choice(), list(facts.values()), patients, datamodule.organs, with_tissues)
+    return make_fingerprint(data, list(facts.values()), patients, datamodule.organs, with_tissues)
 
 
-def _data_choice() -> str:
+def _data_choice(known: Fingerprint | None) -> str:
     """The value of `data=` in the command that runs the plan, for example `flare22` or `[flare22,btcv]`."""
     given = [word for word in HydraConfig.get().overrides.task if word.startswith("data=")]
-    return given[-1].removeprefix("data=") if given else "phantom"
+    if given:
+        return given[-1].removeprefix("data=")
+    return known.name if known else "phantom"
 
 
 def _net_maker(cfg: DictConfig, classes: int) -> MakeNet:

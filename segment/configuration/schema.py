@@ -72,7 +72,7 @@ class Plan(Recipe):
     """`segment plan`."""
 
     run_dir: str
-    hours: PositiveFloat
+    hours: Annotated[float, Range(0, 10_000, excluded=(0,))]
     device: Text | None
     net: Text
     name: Text | None

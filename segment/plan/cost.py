@@ -49,8 +49,9 @@ def step_cost(net: nn.Module, batch: int, patch: Sequence[int], machine: Machine
 
 def _memory(net: nn.Module, batch: int, patch: Sequence[int], machine: Machine, weights: int) -> float:
     on_gpu = machine.gpu_gb is not None
-    # Float32 weights, and on a GPU their copies in half precision, which autocast keeps during a step.
-    constant = 6 * weights if on_gpu else 4 * weights + LOADED
+    # Float32 weights. On a GPU also their copies in half precision, which autocast keeps during a step, and the second
+    # half of the float32 gradients, which are traced in half precision.
+    constant = 8 * weights if on_gpu else 4 * weights + LOADED
     traced = step_bytes(net, batch, patch, torch.bfloat16 if on_gpu else torch.float32, on_gpu)
     return traced + constant if traced else math.inf
 

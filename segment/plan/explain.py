@@ -10,6 +10,7 @@ import yaml
 
 from segment.configuration.values import differing_keys, flatten
 from segment.errors import UserError
+from segment.plan.fingerprint import read_fingerprint
 
 
 def explain(first: Path, second: Path) -> str:
@@ -27,7 +28,7 @@ def explain(first: Path, second: Path) -> str:
     if facts[0] and facts[1]:
         lines += ["", "data", *_differences(facts[0], facts[1])]
     texts = [_read(path) for path in (first, second)]
-    settings = [_settings(text) for text in texts]
+    settings = [_settings(path, text) for path, text in zip((first, second), texts, strict=True)]
     reasons = [_reasons(text) for text in texts]
     lines += ["", "recipe"]
     for key in differing_keys(settings[0], settings[1]):
@@ -50,15 +51,19 @@ def _short(value: Any) -> str:  # noqa: ANN401
 def _fingerprint(path: Path) -> dict[str, Any]:
     """The fingerprint by dotted keys; empty if it was not kept."""
     file = path.parent.parent / "fingerprints" / f"{path.stem}.json"
-    return flatten(json.loads(_read(file))) if file.exists() else {}
+    return flatten(read_fingerprint(file).plain()) if file.exists() else {}
 
 
-def _settings(text: str) -> dict[str, Any]:
+def _settings(path: Path, text: str) -> dict[str, Any]:
     """Choices of groups and settings of an experiment by dotted keys."""
-    content = yaml.safe_load(text)
-    settings = {}
-    for choice in content.pop("defaults", []):
-        settings.update({key.removeprefix("override /"): value for key, value in choice.items()})
+    try:
+        content = yaml.safe_load(text)
+        settings = {}
+        for choice in content.pop("defaults", []):
+            settings.update({key.removeprefix("override /"): value for key, value in choice.items()})
+    except (yaml.YAMLError, AttributeError, TypeError) as error:
+        msg = f"{path} is not a plan ({error}); explain= takes two that segment plan wrote"
+        raise UserError(msg) from error
     return settings | flatten(content)
 
 

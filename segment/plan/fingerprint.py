@@ -127,6 +127,17 @@ def _axes(values: np.ndarray) -> Axes:
     return tuple(round(float(value), 3) for value in values)
 
 
+def _check(facts: Fingerprint) -> None:
+    """Refuse numbers with which nothing can be planned, and a name that would begin a line of its own in a plan."""
+    if not facts.name.isprintable():
+        msg = f"name: {facts.name!r}"
+        raise ValueError(msg)
+    positive = (facts.cases, facts.patients, *facts.spacing_mm, *facts.spacing_low_mm, *facts.shape, *facts.extent_mm)
+    if not all(number > 0 for number in positive):
+        msg = f"numbers that must be positive: {positive}"
+        raise ValueError(msg)
+
+
 def read_fingerprint(path: Path) -> Fingerprint:
     """Read a fingerprint from the JSON of `Fingerprint.plain`.
 
@@ -139,7 +150,9 @@ def read_fingerprint(path: Path) -> Fingerprint:
         plain: dict[str, Any] = {}
         for key, value in values.items():
             plain[key] = tuple(value) if isinstance(value, list) else value
-        return Fingerprint(organs=organs, **plain)
+        fingerprint = Fingerprint(organs=organs, **plain)
+        _check(fingerprint)
+        return fingerprint
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         msg = f"fingerprint={path} is not the fingerprint of a data set ({error}); name a file that segment plan wrote"
         raise UserError(msg) from error

@@ -1,15 +1,17 @@
 """The plan: a pure function of fingerprint, machine and hours."""
 
 import math
+import shlex
 
+from segment.errors import UserError
 from segment.plan.cost import MakeNet, step_cost
 from segment.plan.fingerprint import Fingerprint
 from segment.plan.intensities import intensity_lines
 from segment.plan.machine import Machine
 from segment.plan.recipe import Line, Recipe
-from segment.plan.sizes import MOST_STEPS, Search, Sizes, finest_spacing
+from segment.plan.sizes import LEAST_STEPS, MOST_STEPS, Search, Sizes, finest_spacing
 from segment.plan.topology import make_topology, round_patch
-from segment.plan.training import choices, length_lines, postprocess_lines, split_lines, steps_per_epoch
+from segment.plan.training import choices, length_lines, overlap, postprocess_lines, split_lines, steps_per_epoch
 
 STARTER_ORGANS = {"liver", "right_kidney", "left_kidney", "spleen"}
 STARTER_PATIENTS = 10  # up to this many, starter weights are worth more than finer voxels
@@ -17,7 +19,9 @@ STARTER_SPACING = (3.0, 3.0, 3.0)
 STARTER_PATCH = 80
 
 
-def plan(facts: Fingerprint, machine: Machine, hours: float, net: str, make_net: MakeNet, name: str) -> Recipe:
+def plan(
+    facts: Fingerprint, machine: Machine, hours: float, net: str, make_net: MakeNet, name: str, split: str = "random"
+) -> Recipe:
     """Plan a recipe.
 
     Equal arguments give equal files, byte for byte.
@@ -29,27 +33,34 @@ def plan(facts: Fingerprint, machine: Machine, hours: float, net: str, make_net:
         net: Name of a file of conf/model/net.
         make_net: Builds this network on the meta device from keys of `model.net`.
         name: Name of the experiment.
+        split: Name of a file of conf/split. Only `random` has shares to plan.
 
     Raises:
-        UserError: When the network cannot be planned, or nothing fits.
+        UserError: When there is a single patient, the network cannot be planned, or nothing fits.
     """
+    if facts.patients < 2:
+        msg = (
+            f"{facts.name} has one patient, who cannot both train and validate; label another one, or train and test "
+            "on the same CT with experiment=overfit"
+        )
+        raise UserError(msg)
     starts_trained = net == "vnet" and set(facts.organs) <= STARTER_ORGANS and facts.patients <= STARTER_PATIENTS
     search = Search(facts, machine, hours, net, make_net)
     sizes = _of_starter(search, make_net) if starts_trained else search.run()
-    split, val = split_lines(facts)
+    val, shares = split_lines(facts, split)
     lines = [
         Line("task", name, "name of the folder of its runs"),
         *_start_lines(facts, starts_trained),
         Line("spacing_mm", list(sizes.spacing_mm), _why_spacing(facts, sizes, starts_trained)),
         *([] if starts_trained else intensity_lines(facts)),
         *_data_lines(facts, machine, sizes),
-        *split,
+        *shares,
         *_model_lines(sizes, machine),
         *_label_remark(facts),
         *postprocess_lines(facts),
         *length_lines(facts, machine, sizes, hours, val),
     ]
-    command = f"segment train experiment={name} data={facts.name}"
+    command = shlex.join(["segment", "train", f"experiment={name}", f"data={facts.name}"])
     return Recipe(command, _summary(facts, machine, hours), choices(facts, machine, sizes, net), lines)
 
 
@@ -64,7 +75,11 @@ def _summary(facts: Fingerprint, machine: Machine, hours: float) -> list[str]:
 
 
 def _of_starter(search: Search, make_net: MakeNet) -> Sizes:
-    """The voxels and the network of the starter weights."""
+    """The voxels and the network of the starter weights.
+
+    Raises:
+        UserError: When they do not fit.
+    """
     topology = make_topology(STARTER_SPACING, [STARTER_PATCH] * 3, 2)
     wished = []  # at least two voxels on the coarsest grid, which normalisation needs
     for extent, spacing, multiple in zip(search.facts.extent_mm, STARTER_SPACING, topology.multiple, strict=True):
@@ -72,7 +87,12 @@ def _of_starter(search: Search, make_net: MakeNet) -> Sizes:
     patch = round_patch(wished, topology.multiple)
     cost = step_cost(make_net({}), 2, patch, search.machine, math.inf)
     steps = min(MOST_STEPS, int(search.operations / cost.operations))
-    return Sizes(finest_spacing(search.facts), STARTER_SPACING, patch, 2, topology, {}, cost, steps)
+    sizes = Sizes(finest_spacing(search.facts), STARTER_SPACING, patch, 2, topology, {}, cost, steps)
+    limit = search.why_not(sizes, LEAST_STEPS)
+    if limit:
+        msg = f"training from the starter weights does not fit: {limit}; raise hours=, or name a larger device="
+        raise UserError(msg)
+    return sizes
 
 
 def _start_lines(facts: Fingerprint, starts_trained: bool) -> list[Line]:
@@ -138,5 +158,5 @@ def _model_lines(sizes: Sizes, machine: Machine) -> list[Line]:
     lines = []
     for key, value in sizes.net.items():
         lines.append(Line(f"model.net.{key}", value, reasons.get(key, "follows from depth and widths")))
-    part, why = (2, "half of a patch, as in nnU-Net") if on_gpu else (4, "a quarter: windows cost time on a CPU")
-    return [*lines, Line("model.inferer.overlap", [edge // part for edge in sizes.patch], why)]
+    why = "half of a patch, as in nnU-Net" if on_gpu else "a quarter: windows cost time on a CPU"
+    return [*lines, Line("model.inferer.overlap", overlap(machine, sizes), why)]

@@ -24,7 +24,7 @@ TRAINING = 0.85  # share of the hours that training steps get; the rest is prepa
 # Steps grow with the square root of what the hours can compute, patches and detail with the rest. Between these two
 # recipes: experiment=quick has 840 steps of 20 GFLOP; nnU-Net's 250,000 steps of 4.8 TFLOP are 300 times as many.
 QUICK_STEPS, QUICK_OPERATIONS = 840, 840 * 2.0e10
-MOST_STEPS = 250_000
+LEAST_STEPS, MOST_STEPS = 60, 250_000
 ANISOTROPIC = 3.0  # nnU-Net's limit: with thicker slices, the finest tenth of the CTs decides their thickness
 
 
@@ -79,9 +79,10 @@ class Search:
         limit = ""
         while True:
             found = self.sizes(fine, spacing, field, BATCH)
-            if self._fits(found):
+            too_much = self.why_not(found, self.least_steps)
+            if not too_much:
                 return replace(self._with_larger_batch(found, field), limit=limit)
-            limit = self._why_not(found)
+            limit = too_much
             for _ in range(self._steps_ahead(found)):
                 if min(spacing) < COARSEST_MM:
                     spacing = coarsened(spacing)
@@ -112,14 +113,13 @@ class Search:
             self._costs[key] = step_cost(self.make_net(keys), batch, patch, self.machine, most)
         return self._costs[key]
 
-    def _fits(self, sizes: Sizes) -> bool:
-        return sizes.cost.needed <= self.machine.room and sizes.steps >= self.least_steps
-
-    def _why_not(self, sizes: Sizes) -> str:
-        """Which limit these sizes exceed, with the numbers."""
+    def why_not(self, sizes: Sizes, least_steps: int) -> str:
+        """Which limit these sizes exceed, with the numbers; empty if they fit."""
         what = f"a patch of {' x '.join(map(str, sizes.patch))} voxels"
-        if sizes.steps < self.least_steps:
-            return f"{what} leaves {sizes.steps:,} steps in the hours, and they should have {self.least_steps:,}"
+        if sizes.steps < least_steps:
+            return f"{what} leaves {sizes.steps:,} steps in the hours, and they should have {least_steps:,}"
+        if sizes.cost.needed <= self.machine.room:
+            return ""
         return f"{what} needs {sizes.cost.needed / 1e9:.1f} GB, and a step may use {self.machine.room / 1e9:.1f} GB"
 
     def _steps_ahead(self, sizes: Sizes) -> int:
@@ -136,7 +136,7 @@ class Search:
         best = sizes
         for batch in range(BATCH + 1, MOST_BATCH + 1):
             larger = self.sizes(sizes.fine_mm, sizes.spacing_mm, field, batch)
-            if not self._fits(larger):
+            if self.why_not(larger, self.least_steps):
                 break
             best = larger
         return best
@@ -145,7 +145,7 @@ class Search:
 def least_steps(operations: float) -> int:
     """Steps that a budget of floating-point operations must at least have, in training."""
     steps = QUICK_STEPS * math.sqrt(operations / QUICK_OPERATIONS)
-    return min(MOST_STEPS, max(1, round(steps)))
+    return min(MOST_STEPS, max(LEAST_STEPS, round(steps)))
 
 
 def finest_spacing(facts: Fingerprint) -> tuple[float, ...]:

@@ -5,14 +5,15 @@ import math
 from segment.plan.fingerprint import Fingerprint
 from segment.plan.machine import Machine
 from segment.plan.recipe import Line
-from segment.plan.sizes import MOST_STEPS, Sizes
+from segment.plan.sizes import LEAST_STEPS, MOST_STEPS, Sizes
 
 EPOCHS = 20  # at least, if the steps allow it
-STEPS = (60, 250)  # of an epoch; nnU-Net's has 250
+STEPS = (LEAST_STEPS, 250)  # of an epoch; nnU-Net's has 250
 LONG = 20_000  # steps from which SGD's slow start costs little
 OFTEN = 50  # patches of a CT from which the network could know it by heart
 VALIDATION = 0.1  # share of the training time that validations may take
 FEW_VALIDATE = 4  # fewer patients make the choice of the best epoch a matter of luck
+LEAST_LIMIT_ML = 0.1  # a limit must be positive
 LEAST_ML = {"liver": 50, "right_kidney": 5, "left_kidney": 5, "spleen": 5}  # of conf/postprocess/default.yaml
 
 
@@ -54,7 +55,12 @@ def _augment(facts: Fingerprint, patches: int) -> Line:
 def length_lines(facts: Fingerprint, machine: Machine, sizes: Sizes, hours: float, val: float) -> list[Line]:
     """Epochs and validations."""
     per_epoch = steps_per_epoch(sizes.steps)
-    epochs = max(1, sizes.steps // per_epoch)
+    epochs = sizes.steps // per_epoch
+    cases = max(1, round(val * facts.cases))
+    windows = _windows(facts, machine, sizes)
+    every = math.ceil(cases * windows / (3 * VALIDATION * per_epoch * sizes.batch))
+    every = min(every, max(1, epochs // 5))
+    epochs -= epochs % every  # the last epoch is validated
     step_s = sizes.cost.operations / machine.rate
     reason = (
         f"{epochs * per_epoch:,} steps of about {step_s:.2g} s ({sizes.cost.operations / 1e9:,.0f} GFLOP at "
@@ -62,13 +68,9 @@ def length_lines(facts: Fingerprint, machine: Machine, sizes: Sizes, hours: floa
         "pre-flight measures a step: if it forecasts another time, change this number"
     )
     if sizes.steps == MOST_STEPS:
-        reason = f"{MOST_STEPS:,} steps, nnU-Net's length, need less than the {hours:g} hours; more change little"
-    volume = math.prod(extent / s for extent, s in zip(facts.extent_mm, sizes.spacing_mm, strict=True))
-    windows = max(1.0, 2.4 * volume / math.prod(sizes.patch))  # with overlaps of a quarter, (4/3)³
-    cases = max(1, round(val * facts.cases))
-    every = math.ceil(cases * windows / (3 * VALIDATION * per_epoch * sizes.batch))
-    every = min(every, max(1, epochs // 5))
-    seen = f"a validation of {cases} CTs has about {cases * windows:.0f} windows, each a third of a training patch"
+        steps = f"{epochs * per_epoch:,} steps, about nnU-Net's length"
+        reason = f"{steps}, need less than the {hours:g} hours; more change little"
+    seen = f"a validation of {cases} CTs has about {cases * windows} windows, each a third of a training patch"
     return [
         Line("trainer.max_epochs", epochs, reason),
         Line("trainer.check_val_every_n_epoch", every, f"{seen}; training shall get 90 % of the time"),
@@ -78,16 +80,31 @@ def length_lines(facts: Fingerprint, machine: Machine, sizes: Sizes, hours: floa
     ]
 
 
-def split_lines(facts: Fingerprint) -> tuple[list[Line], float]:
-    """Shares of the split, and the share that validates."""
+def overlap(machine: Machine, sizes: Sizes) -> list[int]:
+    """Voxels by which windows overlap: half of a patch on a GPU, a quarter on a CPU."""
+    return [edge // (2 if machine.gpu_gb is not None else 4) for edge in sizes.patch]
+
+
+def _windows(facts: Fingerprint, machine: Machine, sizes: Sizes) -> int:
+    """Windows of a median CT."""
+    axes = zip(facts.extent_mm, sizes.spacing_mm, sizes.patch, overlap(machine, sizes), strict=True)
+    return math.prod(
+        1 + math.ceil(max(0.0, extent / spacing - edge) / (edge - shared)) for extent, spacing, edge, shared in axes
+    )
+
+
+def split_lines(facts: Fingerprint, split: str) -> tuple[float, list[Line]]:
+    """The share that validates, and the settings of the split; for another split than `random`, a guess and none."""
     val = min(0.3, max(0.15, round(FEW_VALIDATE / facts.patients, 2)))
+    if split != "random":
+        return val, [Line("", None, f"split: as split={split} says")]
     count = round(val * facts.patients)
     reason = f"{count} of {facts.patients} patients choose the best epoch"
     lines = [
         Line("split.val", val, reason),
         Line("split.folds", 5, "for -m 'split.fold=range(5)' split.test=0, which tests every patient once"),
     ]
-    return lines, val
+    return val, lines
 
 
 def postprocess_lines(facts: Fingerprint) -> list[Line]:
@@ -96,7 +113,7 @@ def postprocess_lines(facts: Fingerprint) -> list[Line]:
     for organ, least in LEAST_ML.items():
         found = facts.organs.get(organ)
         if found is not None and found.smallest_ml is not None and found.smallest_ml < 2 * least:
-            smaller[organ] = round(found.smallest_ml / 2, 1)
+            smaller[organ] = max(LEAST_LIMIT_ML, round(found.smallest_ml / 2, 1))
     if not smaller:
         remark = "postprocess: the default; no organ in these CTs is near the limits below which it removes one"
         return [Line("", None, remark)]

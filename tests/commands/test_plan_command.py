@@ -51,6 +51,27 @@ def test_a_plan_is_written_and_compared(run, tmp_path):
     assert 'B "gpu"  # planned for a GPU with 24 GB' in run("explain=[mine,gpu]")[1]
 
 
+def test_a_fingerprint_alone_is_enough(run, invoke, tmp_path):
+    assert run("name=mine")[0] == 0
+    alone = ["fingerprint=plans/fingerprints/mine.json", "device=24GB", "hours=1"]
+    code, _, err = invoke(command.main, *alone)
+    assert code == 2
+    assert "organs=[liver,right_kidney,left_kidney,spleen] are not those of fingerprint=plans" in err
+    assert "; give organs=[liver,spleen]" in err
+    code, out, err = invoke(command.main, *alone, ORGANS)
+    assert code == 0, err
+    assert "plan: plans/experiment/planned_folder.yaml; run it by `segment train" in out
+    assert f"experiment=planned_folder data=folder '{ORGANS}'`" in out
+
+
+def test_what_is_no_plan_cannot_be_explained(run, tmp_path):
+    for text in ("", "- 1", "a: [", "defaults: [_self_]"):
+        write_text(tmp_path / "odd.yaml", text)
+        code, _, err = run("explain=[odd.yaml,odd.yaml]")
+        assert code == 2
+        assert "odd.yaml is not a plan (" in err
+
+
 def test_other_folders_must_be_named(run):
     code, out, _ = run("name=mine", "folder=elsewhere")
     assert code == 0
@@ -63,6 +84,13 @@ def test_other_folders_must_be_named(run):
         (["name=quick"], "name=quick is an experiment that comes with segment; choose another name"),
         (["explain=[a]"], "explain=['a'] must name two plans"),
         (["explain=[a,b]"], "cannot read plans/experiment/a.yaml: No such file or directory; explain= takes two names"),
+        (["name=../mine"], "name=../mine must begin with a letter and have letters, digits, - and _ only"),
+        (["name=mine.yaml"], "name=mine.yaml must begin with a letter"),
+        (
+            ["experiment=abdomen"],
+            "experiment=abdomen: a plan is an experiment of its own; give data= and other options",
+        ),
+        (["hours=inf"], "hours must be a number from 0 to 10000, but not 0, got inf"),
         (["net=vnet_paper"], "net=vnet_paper cannot be planned: it is the network of a paper"),
         (["net=other"], "net=other cannot be planned; choose one of vnet, dynunet, unet, segresnet"),
         (["device=gpu"], "device=gpu is neither cpu nor the memory of a GPU"),

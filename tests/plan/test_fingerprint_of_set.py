@@ -5,6 +5,7 @@ import pytest
 from small_ct import CODES, ORGANS, transform, write_case
 
 from segment.data.store import content
+from segment.data.store import facts as facts_module
 from segment.data.store.facts import PERCENTILES, CaseFacts, measure_case
 from segment.data.store.store import Store
 from segment.datasets.sources.folder import Folder
@@ -40,6 +41,16 @@ def test_a_ct_is_measured_along_the_patients_axes(tmp_path):
     assert list(facts.organ_hu) == sorted(facts.organ_hu)
     assert measure_case(turned, label.transpose(2, 0, 1), ORGANS, ["liver"]) == facts
     assert CaseFacts.from_json(facts.to_json()) == facts
+
+
+def test_many_voxels_are_sampled_from_all_columns(monkeypatch):
+    monkeypatch.setattr(facts_module, "SAMPLED", 1000)
+    columns = np.full((64, 50, 20), -1000, np.int16)  # 64 times as many voxels as are sampled
+    columns[10:42] = 50
+    for order in "CF":
+        sampled = facts_module._sample(np.array(columns, order=order).ravel(order="K"))
+        assert sampled.size == 1000
+        assert np.mean(sampled == 50) == pytest.approx(0.5, abs=0.06)
 
 
 def test_a_ct_without_organs_has_no_hu_of_them(tmp_path):
@@ -88,6 +99,15 @@ def test_a_fingerprint_is_read_back(tmp_path):
     path.write_text(json.dumps(facts.plain()))
     assert isinstance(read_fingerprint(path), Fingerprint)
     assert read_fingerprint(path) == facts
+
+
+@pytest.mark.parametrize("changes", [{"name": "mine\n_target_: x"}, {"spacing_mm": [0, 1, 1]}, {"patients": 0}])
+def test_a_fingerprint_that_makes_no_sense_is_refused(tmp_path, changes):
+    path = tmp_path / "mine.json"
+    facts = make_fingerprint("mine", [case()], 1, ["liver", "spleen"], with_tissues=0)
+    path.write_text(json.dumps(facts.plain() | changes))
+    with pytest.raises(UserError, match=r"mine.json is not the fingerprint of a data set \((name|numbers that must)"):
+        read_fingerprint(path)
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"organs": {}}', '{"organs": {"liver": {"size": 1}}}'])

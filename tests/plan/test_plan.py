@@ -28,8 +28,8 @@ THICK = {"spacing": (0.8, 0.8, 5.0), "thick": 1.0}
 TINY = {"spacing": (1.5, 1.5, 1.5), "extent": (96.0, 96.0, 60.0)}
 
 
-def planned(facts, machine=LAPTOP, hours=0.2, net="vnet"):
-    recipe = plan(facts, machine, hours, net, net_maker(net), "mine")
+def planned(facts, machine=LAPTOP, hours=0.2, net="vnet", split="random"):
+    recipe = plan(facts, machine, hours, net, net_maker(net), "mine", split)
     return recipe, {line.key: line.value for line in (*recipe.choices, *recipe.lines)}
 
 
@@ -117,6 +117,41 @@ def test_a_few_patients_begin_with_the_starter_weights():
     assert "init_from" not in planned(other)[1]
 
 
+def test_the_starter_weights_must_fit_too():
+    facts = fingerprint(patients=8)
+    with pytest.raises(UserError, match=r"the starter weights does not fit: a patch of .* leaves 0 steps in the hours"):
+        planned(facts, hours=1e-6)
+    with pytest.raises(UserError, match=r"the starter weights does not fit: .* GB, and a step may use 0.1 GB; raise"):
+        planned(facts, Machine(2, 0.2))
+
+
+def test_one_patient_is_refused():
+    with pytest.raises(UserError, match="imaginary has one patient, who cannot both train and validate; label another"):
+        planned(fingerprint(patients=1))
+
+
+def test_only_a_random_split_gets_shares():
+    recipe, values = planned(fingerprint(), split="given")
+    assert not any(key.startswith("split.") for key in values)
+    assert "# split: as split=given says" in recipe.text()
+
+
+@pytest.mark.parametrize(("hours", "patients"), [(0.05, 40), (0.2, 300), (1, 40)])
+def test_the_last_epoch_is_validated(hours, patients):
+    _, values = planned(fingerprint(**ISOTROPIC, patients=patients), hours=hours)
+    assert values["trainer.max_epochs"] % values["trainer.check_val_every_n_epoch"] == 0
+
+
+def test_windows_are_counted_along_each_axis(thick_on_gpu):
+    recipe, values = thick_on_gpu
+    windows = 1
+    for extent, spacing, edge in zip((400, 400, 240), values["spacing_mm"], values["data.patch_size"], strict=True):
+        windows += windows * math.ceil(max(0, 2 * (extent / spacing - edge) / edge))  # each moves by half a patch
+    cases = round(40 * values["split.val"])
+    text = " ".join(recipe.text().replace("#", "").split())
+    assert f"a validation of {cases} CTs has about {cases * windows} windows" in text
+
+
 def test_partly_labelled_sets_are_counted():
     text = planned(fingerprint(**ISOTROPIC, partial=10))[0].text()
     assert "40 CTs of 40 patients, 10 of them partly labelled" in text
@@ -138,6 +173,8 @@ def test_tissue_maps_and_small_organs_change_augmentation_and_limits():
     _, values = planned(fingerprint(**ISOTROPIC, with_tissues=40, organs=organs))
     assert values["augment"] == "contrast"
     assert values["postprocess.small.min_ml.spleen"] == 2.0
+    tiny = fingerprint(**ISOTROPIC, organs={"spleen": OrganFacts(40, 40, smallest_ml=0.0, median_ml=150.0)})
+    assert planned(tiny)[1]["postprocess.small.min_ml.spleen"] == 0.1  # the step refuses 0
 
 
 @pytest.mark.parametrize("net", ["dynunet", "unet", "segresnet"])
