@@ -178,5 +178,6 @@ if __name__ == "__main__":
     assert not threads.exists() or len(list(threads.iterdir())) == 1, "a fork would lose threads of these packages"
     gc.freeze()  # else a collection in a forked process would copy the pages of all that is imported
     module, *arguments = serve(socket.socket(fileno=int(sys.argv[1])))
+    sys.orig_argv = [sys.executable, "-m", module, *arguments]
     sys.argv = ["-m", *arguments]  # as Python does, until it has found the module
     runpy.run_module(module, run_name="__main__", alter_sys=True)
