@@ -91,10 +91,10 @@ def _check_target(cfg: DictConfig, name: str, target: Path) -> None:
 
 def _machine(cfg: DictConfig) -> Machine:
     """The machine that the options name."""
-    gpu_gb = gpu_memory(cfg.device) if cfg.device else None
+    device = cfg.device or "cpu"
     if not cfg.device and torch.cuda.is_available():
-        gpu_gb = round(torch.cuda.get_device_properties(0).total_memory / 1e9)
-    return Machine(allowed_cores(), round(measure.total() / 1e9, 1), gpu_gb)
+        device = f"{round(torch.cuda.get_device_properties(0).total_memory / 1e9)}GB"
+    return Machine(allowed_cores(), round(measure.total() / 1e9, 1), gpu_memory(device))
 
 
 def _of_other_command(cfg: DictConfig, known: Fingerprint, data: str) -> Fingerprint:

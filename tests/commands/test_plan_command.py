@@ -1,8 +1,10 @@
 """`segment plan`, on small CTs in a folder."""
 
 import sys
+from types import SimpleNamespace
 
 import pytest
+import torch
 from small_ct import write_case
 
 from segment.__main__ import main
@@ -100,6 +102,14 @@ def test_mistakes_are_refused(run, options, message):
     code, _, err = run(*options)
     assert code == 2
     assert message in err
+
+
+def test_a_gpu_of_this_machine_that_is_too_small_is_refused(run, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(total_memory=1_050_000_000))
+    code, _, err = run("device=null")
+    assert code == 2
+    assert "device=1GB is neither cpu nor the memory of a GPU" in err
 
 
 def test_every_command_finds_the_plans_in_the_current_folder(tmp_path, monkeypatch, capsys):
