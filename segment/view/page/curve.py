@@ -2,12 +2,10 @@
 
 import base64
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
 from segment.errors import UserError
 from segment.io.json_file import read_json
-from segment.view.page.document import PAGE, write_page
+from segment.view.page.document import PAGE, link_below, write_page
 from segment.view.page.scan import Blobs
 
 CURVE = "curve.json"
@@ -35,17 +33,13 @@ def write_curve_page(path: Path, folder: Path) -> None:
             "subtitle": f"{curve['finished']} of {len(trainings)} trainings have finished",
             "notes": [],
             "figure": blobs.add(base64.b64encode((folder / "curve.png").read_bytes()).decode()),
-            "trainings": [training | {"page": _page(training["trial"], path, folder)} for training in trainings],
+            "trainings": [
+                training | {"page": link_below(path, folder / "trials" / str(training["trial"]) / PAGE)}
+                for training in trainings
+            ],
             **{key: curve[key] for key in _KEPT},
         }
     except (KeyError, TypeError, OSError) as error:
         msg = f"{folder} lacks a part of a curve ({error}); resume it with segment curve resume={folder}"
         raise UserError(msg) from error
     write_page(path, title, data, blobs.texts)
-
-
-def _page(trial: int, page: Path, folder: Path) -> str | None:
-    """Link to the page of a training, if it lies below the page of the curve."""
-    target: Any = (folder / "trials" / str(trial) / PAGE).resolve()
-    top = page.resolve().parent
-    return quote(target.relative_to(top).as_posix()) if target.exists() and target.is_relative_to(top) else None

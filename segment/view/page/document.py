@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 from typing import Any
+from urllib.parse import quote
 
 from segment import __version__
 from segment.files import write_text
@@ -102,6 +103,15 @@ def _policy(style: str, script: str) -> str:
         "form-action 'none'",
     )
     return "; ".join(rules)
+
+
+def link_below(page: Path, target: Path) -> str | None:
+    """Address of a file from a page; None if there is no file, or if it does not lie below the folder of the page.
+
+    Any other path would contain folders of this machine.
+    """
+    top, found = page.resolve().parent, target.resolve()
+    return quote(found.relative_to(top).as_posix()) if found.exists() and found.is_relative_to(top) else None
 
 
 def _json(value: Any) -> str:  # noqa: ANN401

@@ -6,14 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from PIL import Image
 
 from segment.configuration.values import flatten
 from segment.metrics.definitions import METRICS
 from segment.metrics.scores import OrganScore, nan_mean
-from segment.view.page.document import PAGE, write_page
+from segment.view.page.document import PAGE, link_below, write_page
 from segment.view.page.grid_folder import MULTIRUN
 from segment.view.page.prediction import organ_entries
 from segment.view.page.run_folder import (
@@ -152,15 +151,11 @@ def _values(score: OrganScore) -> dict[str, float]:
 def _pictures(folder: Path, page: Path, case: str, blobs: Blobs | None) -> dict[str, Any]:
     """The overlay of a case in the page, or why there is none, and links to the files if they lie below the page."""
     place = folder / "cases" / case.replace("/", "-")
-    below = place.resolve().is_relative_to(page.resolve().parent)
     files = {}
-    for label, path in (
-        ("overlay", place / "overlay.png"),
-        ("video", place / "organs.mp4"),
-        ("turntable", place / "turntable.gif"),
-    ):
-        if below and path.exists():
-            files[label] = quote(path.resolve().relative_to(page.resolve().parent).as_posix())
+    for label, name in (("overlay", "overlay.png"), ("video", "organs.mp4"), ("turntable", "turntable.gif")):
+        link = link_below(page, place / name)
+        if link is not None:
+            files[label] = link
     result: dict[str, Any] = {"files": files, "picture": None, "no_picture": "The run has no picture of this case."}
     if (place / "overlay.png").exists():
         result["no_picture"] = f"The page holds the pictures of the {_PICTURES} worst cases."

@@ -5,9 +5,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from segment.view.page.document import PAGE, write_page
+from segment.view.page.document import PAGE, link_below, write_page
 from segment.view.page.grid_folder import MULTIRUN, read_grid
 from segment.view.page.sweep_folder import Sweep, Trial, read_sweep
 
@@ -72,9 +71,8 @@ def _trial(trial: Trial, page: Path, folder: Path) -> dict[str, Any]:
 def _pages(trial: Trial, page: Path, folder: Path) -> list[dict[str, str]]:
     """Links to the pages of a trial's runs, if they lie below the page of the sweep."""
     links = []
-    top = page.resolve().parent
     for run in trial.runs:
-        target = folder / run / PAGE
-        if target.exists() and target.resolve().is_relative_to(top):
-            links.append({"name": run.name, "path": quote(target.resolve().relative_to(top).as_posix())})
+        link = link_below(page, folder / run / PAGE)
+        if link is not None:
+            links.append({"name": run.name, "path": link})
     return links
