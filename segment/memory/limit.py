@@ -1,7 +1,7 @@
 """Memory limits of a job besides the machine's own: control groups (as in a container) and SLURM."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from segment.runtime.control_groups import MEMBERSHIP, MOUNT, groups
@@ -21,8 +21,7 @@ def free_in_groups(membership: Path = MEMBERSHIP, root: Path = MOUNT) -> float:
         membership: As in `groups`.
         root: As in `groups`.
     """
-    found = groups("memory", membership, root)
-    return min((_free(group, UNIFIED if is_unified else LEGACY) for group, is_unified in found), default=math.inf)
+    return _least(_free, membership, root)
 
 
 def most_in_groups(membership: Path = MEMBERSHIP, root: Path = MOUNT) -> float:
@@ -32,8 +31,13 @@ def most_in_groups(membership: Path = MEMBERSHIP, root: Path = MOUNT) -> float:
         membership: As in `groups`.
         root: As in `groups`.
     """
+    return _least(_limit, membership, root)
+
+
+def _least(measure: Callable[[Path, Names], float], membership: Path, root: Path) -> float:
+    """The least of a number over this process's control groups and their parents; infinite without a group."""
     found = groups("memory", membership, root)
-    return min((_limit(group, UNIFIED if is_unified else LEGACY) for group, is_unified in found), default=math.inf)
+    return min((measure(group, UNIFIED if is_unified else LEGACY) for group, is_unified in found), default=math.inf)
 
 
 def slurm_limit(environment: Mapping[str, str]) -> float:
