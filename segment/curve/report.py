@@ -11,12 +11,13 @@ from optuna.trial import FrozenTrial
 
 from segment.curve.answer import Answer, Estimate, answer
 from segment.curve.picture import write_picture
-from segment.curve.results import finished, read_scores
+from segment.curve.results import read_scores
 from segment.curve.subsets import Subsets
 from segment.curve.trainings import CTS, REPEAT
 from segment.files import write_text
 from segment.metrics.cases_csv import csv_text
 from segment.search.study import Search
+from segment.search.trials_table import finished
 from segment.view import failsafe
 from segment.view.page.curve import CURVE
 

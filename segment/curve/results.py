@@ -6,19 +6,15 @@ from pathlib import Path
 from statistics import fmean
 
 import numpy as np
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from segment.curve.scores import Scores
 from segment.curve.subsets import Subsets
 from segment.curve.trainings import CTS, REPEAT
 from segment.metrics.cases_csv import read_cases
+from segment.search.trials_table import finished
 
 CASES = "cases.csv"
-
-
-def finished(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """The trials that have finished."""
-    return [trial for trial in trials if trial.state == TrialState.COMPLETE]
 
 
 def read_scores(folder: Path, trials: Sequence[FrozenTrial], subsets: Subsets, organs: Sequence[str]) -> list[Scores]:

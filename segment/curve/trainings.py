@@ -14,6 +14,7 @@ from segment.search.propose import Method, running
 from segment.search.space import quoted
 from segment.search.study import Claim, Search
 from segment.search.trial import Training
+from segment.search.trials_table import finished
 
 CTS, REPEAT = "cts", "repeat"  # the parameters of a trial
 SPLITS = "splits"  # folder of the splits
@@ -47,7 +48,7 @@ def _key(trial: FrozenTrial) -> tuple[int, int]:
 
 def count_missing(trials: Sequence[FrozenTrial], trainings: Iterable[tuple[int, int]]) -> int:
     """Number of trainings that have not finished."""
-    done = {_key(trial) for trial in trials if trial.state == TrialState.COMPLETE}
+    done = {_key(trial) for trial in finished(trials)}
     return len({*trainings} - done)
 
 

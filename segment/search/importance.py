@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 import optuna
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from segment.search.options import Direction
+from segment.search.trials_table import finished
 
 MIN_TRIALS = 4  # finished trials; fewer show nothing
 MIN_BEST = 5  # size of the group of best trials, as the documentation of the method advises
@@ -22,7 +23,7 @@ def importance(trials: Sequence[FrozenTrial], direction: Direction) -> dict[str,
     Returns:
         Empty when fewer than four trials have finished, or all have the same value.
     """
-    done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    done = finished(trials)
     if len(done) < MIN_TRIALS or len({trial.value for trial in done}) == 1:
         return {}
     names = [name for name, distribution in done[0].distributions.items() if not distribution.single()]

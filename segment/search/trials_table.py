@@ -18,9 +18,14 @@ from segment.search.space import override
 UNPRINTED = ("epochs", "seeds", "start_time", "end_time")  # columns that only trials.csv has
 
 
+def finished(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
+    """The trials that have finished."""
+    return [trial for trial in trials if trial.state == TrialState.COMPLETE]
+
+
 def best_trial(trials: Iterable[FrozenTrial], direction: str) -> FrozenTrial | None:
     """The finished trial with the best value, the first of several equal ones; None if none has finished."""
-    done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    done = finished(trials)
     sign = -1 if direction == "maximize" else 1
     return min(done, key=lambda trial: sign * (trial.value or 0), default=None)
 
@@ -76,7 +81,7 @@ def write_yaml(path: Path, content: dict[str, Any]) -> None:
 
 def print_table(trials: Sequence[FrozenTrial], monitor: str, direction: str) -> None:
     """Print the finished trials, the best first, then the others by number."""
-    done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    done = finished(trials)
     others = [trial for trial in trials if trial.state != TrialState.COMPLETE]
     sign = -1 if direction == "maximize" else 1
     done.sort(key=lambda trial: sign * (trial.value or 0))
