@@ -82,6 +82,11 @@ def _restore_logging():
         for handler in set(logger.handlers) - set(handlers):
             if type(handler) is logging.StreamHandler:  # pytest removes its own handlers
                 logger.removeHandler(handler)
+    # OpenVINO imports absl, whose handler keeps the stderr of that moment, which is pytest's. When Hydra configures
+    # logging, the handler would close it, unless it is the interpreter's own.
+    absl = sys.modules.get("absl.logging")
+    if absl is not None:
+        absl.get_absl_handler().python_handler.stream = sys.__stderr__
 
 
 @pytest.fixture(autouse=True)
