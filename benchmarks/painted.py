@@ -42,7 +42,7 @@ class Painted(nn.Module):
 
 def paint(hu: np.ndarray, label: np.ndarray, codes: list[int]) -> np.ndarray:
     """A CT (I,J,K) in which each organ has its own HU, and all other tissue is at most water."""
-    painted = np.minimum(hu, 0)
+    painted = np.minimum(hu, 0).astype(np.int16)  # as scanners store it; scaled values are float64
     for code, value in zip(codes, ORGANS_HU, strict=True):
         painted[label == code] = value
     return painted
@@ -61,5 +61,5 @@ def enlarge(image: nib.Nifti1Image, size: tuple[int, int, int]) -> nib.Nifti1Ima
     beyond = np.maximum(k - n[2] + 1, 0) % 60
     index.append(np.minimum(k, n[2] - 1) - np.minimum(beyond, 60 - beyond))  # back and forth through 30 slices
     affine = image.affine @ np.diag([n[0] / size[0], n[1] / size[1], 1 / mm[2], 1])
-    hu = np.asarray(image.dataobj).astype(np.int16)  # as scanners store it; scaled values are float64
+    hu = np.asarray(image.dataobj).astype(np.int16)
     return nib.Nifti1Image(hu[np.ix_(*index)], affine)

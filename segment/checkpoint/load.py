@@ -63,14 +63,15 @@ def load_model(path: str | Path, trust: Sequence[str] = ()) -> TrainedModel:
         UserError: When the file is missing, is not such a checkpoint, or names a class that is not trusted.
     """
     checkpoint = read_checkpoint(Path(path))
-    config = check_config(checkpoint["segment"]["config"], trust)
+    config = check_config(_without_loss(checkpoint["segment"]["config"]), trust)
     try:
         check_weights_held(Path(path), config, checkpoint["state_dict"])
         module = instantiate(config["model"], _convert_="all")
         if not isinstance(module, SegmentationModule):
             msg = f"its model is a {type(module).__name__}"
             raise TypeError(msg)
-        module.load_state_dict(checkpoint["state_dict"])
+        weights = {key: value for key, value in checkpoint["state_dict"].items() if not key.startswith("criterion.")}
+        module.load_state_dict(weights)
     except (HydraException, RuntimeError, KeyError, TypeError) as error:
         msg = (
             f"{path} cannot be loaded by this version of segment ({_first_words(error)}); use the version that wrote "
@@ -78,6 +79,14 @@ def load_model(path: str | Path, trust: Sequence[str] = ()) -> TrainedModel:
         )
         raise UserError(msg) from error
     return TrainedModel(list(config["organs"]), module.eval(), checkpoint["segment"])
+
+
+def _without_loss(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration with a stand-in for the loss, whose classes take a second to import."""
+    model = config["model"]
+    if not isinstance(model, dict) or "criterion" not in model:
+        return config
+    return config | {"model": model | {"criterion": {"_target_": "torch.nn.Identity"}}}
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

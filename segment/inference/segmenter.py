@@ -91,6 +91,7 @@ class Segmenter:
         weight = next(self.net.parameters(), NO_WEIGHT)
         training = self.net.training
         with torch.autocast(weight.device.type, enabled=False):
+            release_freed_memory()
             volume = preprocess(self.transform, scan)
             release_freed_memory()
             affine = volume.affine

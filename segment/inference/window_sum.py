@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812
 
 from segment.inference.best_class import best_class
 from segment.inference.region import union, within
@@ -86,12 +85,11 @@ class WindowSum:
         """
         box = tuple(slice(max(0, s.start - 1), min(n, s.stop + 1)) for s, n in zip(self.box, size, strict=True))
         inner = within(self.box, box)
-        organ = self._norm.new_zeros([part.stop - part.start for part in box])
-        covered = torch.zeros_like(organ, dtype=torch.bool)
-        organ[inner] = (mask > 0).float()
+        organ = torch.zeros([part.stop - part.start for part in box], dtype=torch.bool, device=mask.device)
+        covered = torch.zeros_like(organ)
+        organ[inner] = mask > 0
         covered[inner] = self._norm > 0
-        beside = F.max_pool3d(organ[None], 3, 1, 1)[0] > 0
-        return beside & ~covered, box
+        return _grown(organ).logical_and_(covered.logical_not_()), box
 
     def mean(self, box: tuple[slice, ...]) -> Tensor:
         """Mean logits (C,I,J,K) in a part of the sums' box, float32: a view of the sums, which are used up."""
@@ -102,6 +100,16 @@ class WindowSum:
         logits /= norm.clamp_(min=torch.finfo(norm.dtype).tiny)
         logits[0].masked_fill_(is_bare, BACKGROUND)
         return logits
+
+
+def _grown(mask: Tensor) -> Tensor:
+    """A boolean mask (I,J,K) with the 26 neighbours of its voxels; in a quarter of the memory of `max_pool3d`."""
+    for axis, n in enumerate(mask.shape):
+        grown = mask.clone()
+        grown.narrow(axis, 1, n - 1).logical_or_(mask.narrow(axis, 0, n - 1))
+        grown.narrow(axis, 0, n - 1).logical_or_(mask.narrow(axis, 1, n - 1))
+        mask = grown
+    return mask
 
 
 def gaussian(size: Sequence[int]) -> Tensor:

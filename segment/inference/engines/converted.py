@@ -32,28 +32,52 @@ class ConvertingEngine(Engine):
         return by_size
 
     @abstractmethod
-    def convert(self, net: nn.Module, example: Tensor) -> Network:
-        """A function of one window (1,1,I,J,K) of the example's size."""
+    def convert(self, net: nn.Module, size: Window, traced: Window) -> Network:
+        """A function of one window (1,1,*size).
+
+        Args:
+            net: The network.
+            size: (I,J,K).
+            traced: Window on which a converter may run the network to record what it does; see `traced_sizes`.
+        """
+
+    def traced_sizes(self, size: Window) -> Sequence[Window]:
+        """Windows on which to trace a network for windows of a size, to be tried one after the other."""
+        return (size,)
 
     @abstractmethod
     def load(self, model: bytes) -> Network:
         """The same from the bytes of an ONNX model."""
 
     def _converted(self, net: nn.Module, size: Window) -> Network:
-        example = torch.randn(1, 1, *size, generator=torch.Generator().manual_seed(0))
+        """A network that was found to compute what PyTorch computes.
+
+        Raises:
+            CannotRunError: With the reason of the last try.
+        """
+        window = noise(size)
+        reason = ""
         # Prediction runs in inference mode, whose tensors cannot be traced.
         with torch.inference_mode(False), torch.no_grad():
             try:
-                converted = self.convert(net, example)
-                difference = compare(net, converted, example)
-            except Exception as error:  # converters raise errors of many types
+                expected = net(window)
+            except Exception as error:
                 raise CannotRunError(reason_of(error)) from error
-        gc.collect()  # converters leave copies of the weights in cycles
-        release_freed_memory()  # of PyTorch's pass, which does not run again
-        if not difference <= TOLERANCE:
-            msg = f"its logits differ from PyTorch's by {difference:.2g} of their range"
-            raise CannotRunError(msg)
-        return converted
+            release_freed_memory()  # of PyTorch's pass, which does not run again
+            for traced in self.traced_sizes(size):
+                try:
+                    converted = self.convert(net, size, traced)
+                    difference = relative_difference(converted(window), expected)
+                except Exception as error:  # converters raise errors of many types
+                    reason = reason_of(error)
+                    continue
+                finally:
+                    gc.collect()  # converters leave copies of the weights in cycles
+                    release_freed_memory()
+                if difference <= TOLERANCE:
+                    return converted
+                reason = f"its logits differ from PyTorch's by {difference:.2g} of their range"
+        raise CannotRunError(reason)
 
 
 class BySize:
@@ -92,10 +116,14 @@ def one_by_one(network: Network, patches: Tensor) -> Tensor:
     return torch.cat([network(patch[None]) for patch in patches])
 
 
-def compare(net: Network, converted: Network, example: Tensor) -> float:
-    """Largest difference of the logits, as a share of the largest logit; NaN if a logit is not finite."""
-    expected = net(example)
-    return float((converted(example) - expected).abs().max() / expected.abs().max().clamp(min=1e-6))
+def noise(size: Sequence[int]) -> Tensor:
+    """A window (1,1,*size) of noise, always the same, to compare networks on."""
+    return torch.randn(1, 1, *size, generator=torch.Generator().manual_seed(0))
+
+
+def relative_difference(logits: Tensor, expected: Tensor) -> float:
+    """Largest difference of logits, as a share of the largest expected one; NaN if one of them is not finite."""
+    return float((logits - expected).abs().max() / expected.abs().max().clamp(min=1e-6))
 
 
 def _one_size(network: Network, patch_size: Window) -> Network:

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from segment.inference.engines.converted import ConvertingEngine
+from segment.inference.engines.converted import ConvertingEngine, Window, noise
 from segment.inference.engines.engine import Network
 from segment.inference.engines.to_onnx import INPUT, to_onnx
 
@@ -20,9 +20,9 @@ class OnnxEngine(ConvertingEngine):
 
         return f"onnxruntime {onnxruntime.__version__} on {self.threads} thread{'s' * (self.threads != 1)}"
 
-    def convert(self, net: nn.Module, example: Tensor) -> Network:
-        """As `ConvertingEngine.convert`."""
-        return self.load(to_onnx(net, example))
+    def convert(self, net: nn.Module, size: Window, traced: Window) -> Network:
+        """As `ConvertingEngine.convert`; the exporter computes with shapes only."""
+        return self.load(to_onnx(net, noise(size)))
 
     def load(self, model: bytes) -> Network:
         """As `ConvertingEngine.load`."""

@@ -3,6 +3,7 @@
 import functools
 import sys
 import warnings
+from collections.abc import Sequence
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -11,8 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from segment.inference.engines.converted import ConvertingEngine
+from segment.inference.engines.converted import ConvertingEngine, Window, noise
 from segment.inference.engines.engine import Network
+
+TRACED = 32  # voxels along each axis of the small window on which a network is traced
 
 
 def openvino() -> ModuleType:
@@ -41,13 +44,22 @@ class OpenVinoEngine(ConvertingEngine):
         version = openvino().__version__.partition("-")[0]
         return f"openvino {version} on {self.threads} thread{'s' * (self.threads != 1)}"
 
-    def convert(self, net: nn.Module, example: Tensor) -> Network:
+    def traced_sizes(self, size: Window) -> Sequence[Window]:
+        """As `ConvertingEngine.traced_sizes`: first a small window, because a trace keeps every activation in memory.
+
+        A small window is too small for some networks, and what others do depends on the size of the window.
+        """
+        small = tuple(min(n, TRACED) for n in size)
+        return (size,) if small == size else (small, size)
+
+    def convert(self, net: nn.Module, size: Window, traced: Window) -> Network:
         """As `ConvertingEngine.convert`, without the way through ONNX, which takes seconds."""
+        window = noise(traced)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # deprecations inside OpenVINO
             # OpenVINO's own call would trace twice, to compare.
-            traced = torch.jit.trace(net, example, check_trace=False)  # type: ignore[no-untyped-call]
-            model = openvino().convert_model(traced, example_input=example, input=list(example.shape))
+            graph = torch.jit.trace(net, window, check_trace=False)  # type: ignore[no-untyped-call]
+            model = openvino().convert_model(graph, example_input=window, input=[1, 1, *size])
         return self._compiled(model)
 
     def load(self, model: bytes) -> Network:

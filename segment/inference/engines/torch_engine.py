@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from segment.errors import reason_of
-from segment.inference.engines.converted import compare
+from segment.inference.engines.converted import noise, relative_difference
 from segment.inference.engines.engine import CannotRunError, Engine, ExportedNetwork, Network
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class TorchEngine(Engine):
             raise CannotRunError(msg)
         if self.device.type != "cuda":
             return net
-        example = torch.randn(1, 1, *patch_size, generator=torch.Generator().manual_seed(0)).to(self.device)
+        example = noise(patch_size).to(self.device)
         network = _compiled(net, example) if self.cts >= WORTH_COMPILING and _can_compile() else net
         return half_precision(net, network, example)
 
@@ -71,7 +71,7 @@ def half_precision(net: nn.Module, network: Network, example: Tensor) -> Network
         return logits if bool(logits.isfinite().all()) else net(patches)
 
     with torch.inference_mode():
-        difference = compare(net, run, example)
+        difference = relative_difference(run(example), net(example))
     if not difference <= HALF_TOLERANCE:
         log.warning("half precision changes logits by %.2g of their range, so full precision is used", difference)
         return net

@@ -12,6 +12,7 @@ from segment.inference.search.window_grid import WindowGrid
 from segment.inference.sliding_window import SlidingWindow, pad
 from segment.inference.window_sum import BACKGROUND, Corner, WindowSum
 from segment.preprocess.separable import centred_positions
+from segment.runtime.machine import release_freed_memory
 
 # A window is left out if its relative weight, averaged over the voxels of an organ, is at most this for every organ.
 SHARE = 0.02
@@ -62,6 +63,7 @@ def search_organs(inferer: SlidingWindow, net: Callable[[Tensor], Tensor], image
         run.add(run.grid.corners)
         return _cropped(run, origin, image), Search(len(run.done), len(run.grid.corners))
     coarse = CoarsePass(inferer, net, padded)
+    release_freed_memory()
     run.classes = 1 + coarse.possible.shape[0]
     run.add(run.grid.above(map(run.grid.coarse_shares, coarse.possible), SHARE))
     doubtful = run.follow(coarse)

@@ -6,6 +6,7 @@ from itertools import product
 import torch
 from torch import Tensor
 
+from segment.inference.region import foreground_box
 from segment.inference.sliding_window import SlidingWindow
 from segment.inference.window_sum import Corner, gaussian
 from segment.preprocess.separable import apply_along_axes, centred_positions
@@ -41,7 +42,11 @@ class WindowGrid:
         Returns:
             A number in [0, 1] for each of `corners`. They sum to 1, or to 0 for an empty mask.
         """
-        return self._shares(mask, [r[:, part] for r, part in zip(self.relative, box, strict=True)])
+        inner = foreground_box(mask, margin=0)  # as floats, the whole box may not fit into memory
+        weights = []
+        for relative, outer, part in zip(self.relative, box, inner, strict=True):
+            weights.append(relative[:, outer.start + part.start : outer.start + part.stop])
+        return self._shares(mask[inner], weights)
 
     def coarse_shares(self, mask: Tensor) -> Tensor:
         """As `shares`, for a mask of the whole volume on a coarser grid."""

@@ -13,7 +13,7 @@ from segment.errors import UserError
 from segment.inference.engines.converted import KEPT, BySize, ConvertingEngine, _one_size
 from segment.inference.engines.engine import CannotRunError
 from segment.inference.engines.onnx_engine import OnnxEngine
-from segment.inference.engines.openvino_engine import OpenVinoEngine
+from segment.inference.engines.openvino_engine import TRACED, OpenVinoEngine
 from segment.model.vnet import VNet
 
 CPU = torch.device("cpu")
@@ -53,6 +53,30 @@ def test_openvino_takes_windows_of_any_size(net):
     larger = windows(1, (8, 24, 16))
     with torch.inference_mode():
         torch.testing.assert_close(network(larger), net(larger), rtol=1e-3, atol=1e-3)
+
+
+class AddsItsLength(nn.Module):
+    """A trace records the length of the traced window as a constant."""
+
+    def forward(self, image):
+        return image + int(image.shape[2])
+
+
+class NeedsLength(nn.Module):
+    def forward(self, image):
+        if image.shape[2] <= TRACED:
+            msg = "too short"
+            raise ValueError(msg)
+        return 2 * image
+
+
+@pytest.mark.parametrize("kind", [AddsItsLength, NeedsLength])
+def test_a_network_that_cannot_be_traced_on_a_small_window_is_traced_on_a_whole_one(kind):
+    pytest.importorskip("openvino")
+    size = (TRACED + 8, 8, 8)
+    network = OpenVinoEngine(CPU, 1).prepare(kind().eval(), size)
+    window = windows(1, size)
+    torch.testing.assert_close(network(window), kind()(window))
 
 
 def test_openvino_does_not_report_its_use():
@@ -97,7 +121,7 @@ class Faulty(ConvertingEngine):
     def describe(self):
         return self.name
 
-    def convert(self, net, example):
+    def convert(self, net, size, traced):
         return lambda patch: self.factor * net(patch)
 
     def load(self, model):
