@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedIOBase
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -24,6 +25,22 @@ _GEOMETRY_FIELDS = (
     *("qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z"),
 )
 _METRES_OR_MICRONS = (1, 3)  # xyzt_units
+_PIECE = 2**24  # bytes that are decompressed at a time
+
+
+class _GzipFile(gzip.GzipFile):
+    """A gzip file that fills a buffer piece by piece. Python's own would hold the volume twice."""
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401  # any object with the buffer protocol
+        """Fill a buffer; returns the number of bytes, which is smaller at the end of the file."""
+        view, filled = memoryview(buffer).cast("B"), 0
+        while filled < len(view):
+            piece = self.read(min(_PIECE, len(view) - filled))
+            if not piece:
+                break
+            view[filled : filled + len(piece)] = piece
+            filled += len(piece)
+        return filled
 
 
 class FormsDisagreeError(UserError):
@@ -75,7 +92,7 @@ def read_nifti_grid(path: Path) -> Grid:
 def _open(path: Path) -> Iterator[BufferedIOBase]:
     with path.open("rb") as file:
         zipped = file.read(2) == b"\x1f\x8b"
-    with gzip.open(path) if zipped else path.open("rb") as stream:
+    with _GzipFile(path) if zipped else path.open("rb") as stream:
         yield stream
 
 

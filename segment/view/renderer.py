@@ -74,18 +74,24 @@ class Renderer:
         self._splatted = max(until, self._splatted)
         nearest = self._fill_gaps(self._front)
         self._add_cut(nearest, height_mm)
-        return self._picture(nearest, self._front_shades)
+        colors = self._front_shades[_number(nearest)].view(np.uint8).reshape(*nearest.shape, 4)
+        return self._picture(nearest, colors)
 
     def render_rotated(self, angle: float) -> np.ndarray:
         """The complete organs after a rotation about the body's axis by `angle` radians, as from `render_up_to`."""
         view = _view(angle)
         # Points that face the camera, and some beyond the outline, where normals are least accurate.
         facing = np.flatnonzero(self.surface.normals @ view[2] > -0.1)
-        normals, organ = self.surface.normals.take(facing, axis=0) @ view.T, self.surface.organ[facing]
-        shades = _pack_rgba(self._shade(normals, organ))
+        points, organ = self.surface.points.take(facing, axis=0), self.surface.organ[facing]
         nearest = np.zeros(2 * self._size**2, np.int64)
-        self._splat(nearest, self.surface.points.take(facing, axis=0) @ view.T, organ, np.arange(1, len(facing) + 1))
-        return self._picture(self._fill_gaps(nearest), shades)
+        self._splat(nearest, points @ view.T, organ, np.arange(1, len(facing) + 1))
+        nearest = self._fill_gaps(nearest)
+        # Only what is seen is shaded: the scattered voxels of an untrained network have many more points than pixels.
+        seen = nearest != 0
+        shown = facing[_number(nearest[seen]) - 1]
+        colors = np.zeros((*nearest.shape, 4), np.uint8)
+        colors[seen] = self._shade(self.surface.normals.take(shown, axis=0) @ view.T, self.surface.organ[shown])
+        return self._picture(nearest, colors)
 
     def _cut_shades(self) -> np.ndarray:
         """RGBA (organs,4) in [0, 255] of the cuts through the organs."""
@@ -163,9 +169,8 @@ class Renderer:
             np.maximum(best, inside, out=best)
         nearest[:, rows] = np.maximum(nearest[:, rows], keys)
 
-    def _picture(self, nearest: np.ndarray, shades: np.ndarray) -> np.ndarray:
-        """Colours of the nearest points, (size, size, 4), with premultiplied alpha."""
-        colors = shades[nearest & ((1 << _LOW_BITS) - 1)].view(np.uint8).reshape(*nearest.shape, 4)
+    def _picture(self, nearest: np.ndarray, colors: np.ndarray) -> np.ndarray:
+        """(size, size, 4) with premultiplied alpha, from integers and colours (pictures, size, size, …) of pixels."""
         picture: np.ndarray = colors[0]
         if self._translucent is None:
             return picture
@@ -175,6 +180,11 @@ class Renderer:
         glass[:, 3] = 255
         picture[in_front] = (opacity * glass + (255 - opacity) * picture[in_front] + 127) // 255
         return picture
+
+
+def _number(nearest: np.ndarray) -> np.ndarray:
+    """Numbers of points from the integers of pixels."""
+    return nearest & ((1 << _LOW_BITS) - 1)
 
 
 def _view(angle: float) -> np.ndarray:

@@ -34,9 +34,19 @@ def organ_numbers(organs: Sequence[str], chosen: Sequence[str] | None) -> dict[s
 
 
 def keep_organs(mask: np.ndarray, numbers: Mapping[str, int]) -> np.ndarray:
-    """Class indices (I,J,K) without the organs that are not in `numbers`, which become background."""
-    keep = np.zeros(256, np.uint8)
-    for number in numbers.values():
-        keep[number] = number
-    kept: np.ndarray = keep[mask]
-    return kept
+    """Turn the organs that are not in `numbers` into background, in place.
+
+    Only their voxels are written: what is never written of a large mask takes no memory.
+
+    Args:
+        mask: Class indices (I,J,K), uint8.
+        numbers: Class of every organ to keep.
+
+    Returns:
+        The mask.
+    """
+    dropped = np.ones(256, bool)
+    dropped[[0, *numbers.values()]] = False
+    for plane in mask:
+        plane[dropped[plane]] = 0
+    return mask
