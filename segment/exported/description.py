@@ -104,8 +104,8 @@ def _is_step(step: Any) -> bool:  # noqa: ANN401
 
 
 def _is_postprocessing(value: Any) -> bool:  # noqa: ANN401
-    """Whether a value is None, a step, or the steps of `CleanUp` with plain arguments."""
-    if value is None or _is_step(value):
+    """Whether a value is None, or the steps of `CleanUp` with plain arguments."""
+    if value is None:
         return True
     if not isinstance(value, dict) or value.keys() != {"name", "steps", "left_out"} or value["name"] != "clean_up":
         return False

@@ -17,7 +17,6 @@ from typing import Any, TypeAlias
 import nibabel as nib
 import numpy as np
 import onnxruntime
-from scipy import ndimage
 
 FORMAT, VERSION, KEY = "segment.exported", 1, "segment"
 SLAB_VOXELS = 4_000_000  # voxels of the CT whose logits are in memory at once
@@ -137,26 +136,12 @@ def postprocess(mask: np.ndarray, affine: np.ndarray, organs: list[str], recipe:
     """Clean a mask (I,J,K) on the CT's grid as the recipe says."""
     if recipe is None:
         return mask
-    if recipe["name"] == "keep_largest":
-        return keep_largest(mask, recipe["min_share"])
     import segment_clean_up as parts  # the file beside this script
 
     kinds = {kind.__name__: kind for kind in (parts.RemoveMisplaced, parts.RemoveFragments)}
     kinds |= {kind.__name__: kind for kind in (parts.RemoveSmall, parts.FillHoles)}
     steps = {step["name"]: kinds[step["kind"]](**step["arguments"]) for step in recipe["steps"]}
     result: np.ndarray = parts.CleanUp(organs, steps, recipe["left_out"])(mask, affine)
-    return result
-
-
-def keep_largest(mask: np.ndarray, min_share: float) -> np.ndarray:
-    """Keep the largest connected piece of each organ, and pieces of at least this share of its voxels."""
-    result = np.zeros_like(mask)
-    for index, box in enumerate(ndimage.find_objects(mask), start=1):
-        if box is not None:
-            pieces, count = ndimage.label(mask[box] == index)
-            sizes = np.bincount(pieces.ravel(), minlength=count + 1)
-            sizes[0] = 0
-            result[box][(sizes >= max(1, min_share * sizes.max()))[pieces]] = index
     return result
 
 

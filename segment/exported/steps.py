@@ -9,7 +9,7 @@ from typing import Any, cast
 import torchio as tio
 
 from segment.errors import UserError
-from segment.inference.postprocess.clean_up import CleanUp, KeepLargest
+from segment.inference.postprocess.clean_up import CleanUp
 from segment.inference.postprocess.place import WIDER, RemoveMisplaced
 from segment.inference.postprocess.steps import FillHoles, RemoveFragments, RemoveSmall
 from segment.inference.segmenter import PostProcess
@@ -75,10 +75,8 @@ def describe_postprocessing(postprocess: PostProcess | None) -> Step | None:
     """
     if postprocess is None:
         return None
-    if type(postprocess) is KeepLargest:
-        return {"name": "keep_largest", "min_share": float(postprocess.min_share)}
     if type(postprocess) is not CleanUp:
-        msg = f"the post-processing is {type(postprocess).__name__}; exported files know CleanUp and KeepLargest"
+        msg = f"the post-processing is {type(postprocess).__name__}; exported files know CleanUp"
         raise UserError(msg)
     steps = []
     for name, step in postprocess.steps.items():
@@ -125,12 +123,12 @@ def build_postprocessing(step: Step | None, organs: Sequence[str]) -> PostProces
     """
     if step is None:
         return None
-    if step["name"] != "clean_up":
-        return cast(PostProcess, _build(step, {"keep_largest": lambda min_share: KeepLargest(min_share)}))
-    built = {}
-    for part in step["steps"]:
-        built[part["name"]] = _build({"name": part["kind"], **part["arguments"]}, _KINDS)
-    return CleanUp(organs, built, step["left_out"])
+
+    def clean_up(steps: Sequence[Step], left_out: Mapping[str, Sequence[str]]) -> CleanUp:
+        built = {part["name"]: _build({"name": part["kind"], **part["arguments"]}, _KINDS) for part in steps}
+        return CleanUp(organs, built, left_out)
+
+    return cast(PostProcess, _build(step, {"clean_up": clean_up}))
 
 
 def _build(step: Step, known: Mapping[str, Callable[..., Any]]) -> Any:  # noqa: ANN401

@@ -101,7 +101,12 @@ def changed_config(**changes):
         (changed_config(model__tolerance_mm__liver=1), "tolerance_mm.liver is 5 in the first and 1"),
         (
             changed_config(
-                model__postprocess={"_target_": "segment.inference.postprocess.KeepLargest", "min_share": 1.0}
+                model__postprocess={
+                    "_target_": "segment.inference.postprocess.clean_up.CleanUp",
+                    "organs": ["liver", "spleen"],
+                    "steps": {},
+                    "left_out": {},
+                }
             ),
             r"postprocess\._target_ is None in the first and",
         ),

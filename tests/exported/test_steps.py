@@ -14,7 +14,7 @@ from segment.configuration.values import config_dir
 from segment.errors import UserError
 from segment.exported import segment_onnx, steps
 from segment.exported.script import CLEAN_UP, files, import_clean_up
-from segment.inference.postprocess.clean_up import CleanUp, KeepLargest
+from segment.inference.postprocess.clean_up import CleanUp
 from segment.preprocess.normalize import Standardize, WindowHU
 from segment.preprocess.resample import Resample
 
@@ -92,10 +92,7 @@ def test_cleaning_up_is_read_back(clean_up):
 def test_other_postprocessing():
     assert steps.describe_postprocessing(None) is None
     assert steps.build_postprocessing(None, ORGANS) is None
-    built = steps.build_postprocessing(steps.describe_postprocessing(KeepLargest(0.3)), ORGANS)
-    assert type(built) is KeepLargest
-    assert built.min_share == 0.3
-    with pytest.raises(UserError, match="the post-processing is function; exported files know CleanUp and KeepLargest"):
+    with pytest.raises(UserError, match="the post-processing is function; exported files know CleanUp"):
         steps.describe_postprocessing(lambda mask: mask)
     with pytest.raises(UserError, match=r"has function, which cannot be exported; exported files know RemoveMisplaced"):
         steps.describe_postprocessing(CleanUp(ORGANS, {"mine": lambda pieces, organs: pieces.value}, {}))

@@ -7,7 +7,7 @@ import torchio as tio
 from torch import nn
 
 from segment.inference.ensemble import EnsembleSegmenter
-from segment.inference.postprocess import KeepLargest
+from segment.inference.postprocess.clean_up import CleanUp
 from segment.inference.segmenter import Segmenter
 from segment.inference.sliding_window import SlidingWindow
 from segment.io.scan import Scan
@@ -65,7 +65,7 @@ def test_extreme_probabilities_give_finite_logits():
 
 
 def test_post_processing_and_evaluation_mode_come_from_the_members():
-    one = Segmenter(net([0.0, 1.0], [0.0, 0.0]), tio.Compose([]), SlidingWindow([4] * 3, 0), KeepLargest(1.0))
+    one = Segmenter(net([0.0, 1.0], [0.0, 0.0]), tio.Compose([]), SlidingWindow([4] * 3, 0), CleanUp(["organ"], {}, {}))
     ensemble = EnsembleSegmenter([one, one])
     assert ensemble.postprocess is one.postprocess
     ensemble(scan(np.ones((4, 4, 4))))

@@ -11,7 +11,8 @@ from scipy import ndimage
 from torch import nn
 
 from segment.errors import UserError
-from segment.inference.postprocess import KeepLargest
+from segment.inference.postprocess.clean_up import CleanUp
+from segment.inference.postprocess.steps import RemoveFragments
 from segment.inference.segmenter import Segmenter
 from segment.inference.sliding_window import SlidingWindow
 from segment.io.scan import Scan
@@ -29,7 +30,8 @@ def segmenter():
     net = nn.Sequential(
         nn.Conv3d(1, 8, 3, padding=1), nn.InstanceNorm3d(8), nn.ReLU(), nn.Conv3d(8, 5, 3, padding=1)
     ).eval()
-    return Segmenter(net, instantiate(cfg.preprocess), SlidingWindow((16, 16, 16), 6, batch_size=2), KeepLargest(0.1))
+    clean_up = CleanUp(["a", "b", "c", "d"], {"fragments": RemoveFragments(0.1)}, {})
+    return Segmenter(net, instantiate(cfg.preprocess), SlidingWindow((16, 16, 16), 6, batch_size=2), clean_up)
 
 
 @pytest.fixture(scope="module")

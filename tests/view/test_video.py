@@ -30,7 +30,7 @@ def video(path: Path, case, organs=ORGANS, seconds=1.0) -> np.ndarray:
     ct, mask, affine = case
     write_video(path, ct, mask, affine, organs, fps=10, seconds=seconds)
     assert [file.name for file in path.parent.iterdir()] == [path.name]  # no temporary file is left
-    frames = iio.imread(path).astype(int)  # (frames, rows, columns, 3)
+    frames = iio.imread(path).astype(np.int16)  # (frames, rows, columns, 3)
     gc.collect()  # imageio's pipes, see above
     return frames
 

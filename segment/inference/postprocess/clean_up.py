@@ -5,11 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from segment.bounds import ShareAboveZero, in_range
 from segment.errors import UserError
 from segment.inference.postprocess.pieces import Pieces, find_pieces
 from segment.inference.postprocess.runs import Runs, find_runs, set_runs
-from segment.inference.postprocess.steps import RemoveFragments
 
 log = logging.getLogger(__name__)
 
@@ -91,26 +89,3 @@ class CleanUp:
         for index, organ in enumerate(self.organs, start=1):
             is_left_out[index] = organ in self.left_out.get(name, ())
         return np.where(is_left_out[before] | is_left_out[after], before, after)
-
-
-class KeepLargest:
-    """Keep the largest connected piece of each organ, and pieces that are nearly as large; remove all others.
-
-    Checkpoints of earlier versions use it. New ones use `CleanUp`.
-
-    Args:
-        min_share: Minimum size of a piece as a share of the largest piece's voxels, in (0, 1]. For example, 0.1 keeps
-            pieces with at least a tenth of its voxels, and 1 keeps only the largest.
-
-    Raises:
-        UserError: When `min_share` is out of its range.
-    """
-
-    @in_range
-    def __init__(self, min_share: ShareAboveZero) -> None:
-        self.min_share = min_share
-
-    def __call__(self, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
-        """Clean class indices (I,J,K) uint8 as `CleanUp` does."""
-        organs = [str(index) for index in range(1, int(mask.max(initial=0)) + 1)]
-        return CleanUp(organs, {"largest": RemoveFragments(self.min_share)}, {})(mask, affine)

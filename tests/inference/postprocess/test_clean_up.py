@@ -10,9 +10,9 @@ from organ_masks import ORGANS, SHAPE, affine, default_clean_up, draw, turned, u
 from skimage.measure import label, regionprops
 
 from segment.errors import UserError
-from segment.inference.postprocess import KeepLargest, clean_up
+from segment.inference.postprocess import clean_up
 from segment.inference.postprocess.clean_up import CleanUp
-from segment.inference.postprocess.steps import FillHoles, RemoveSmall
+from segment.inference.postprocess.steps import FillHoles, RemoveFragments, RemoveSmall
 
 MASKS = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=3, max_dims=3, max_side=7), elements=st.integers(0, 4))
 # 1 voxel has 20 mL, so that all steps find something to do in a few voxels.
@@ -23,6 +23,10 @@ TURNS = [
 ]
 DEFAULT = default_clean_up()
 DEFAULT.steps["holes"] = FillHoles(100.0)
+
+
+def without_fragments(mask, min_share):
+    return CleanUp(["a", "b", "c"], {"fragments": RemoveFragments(min_share)}, {})(mask, np.eye(4))
 
 
 def line(text):
@@ -42,13 +46,13 @@ def line(text):
     ],
 )
 def test_pieces_below_the_share_are_removed(min_share, before, after):
-    assert np.array_equal(KeepLargest(min_share)(line(before), np.eye(4)), line(after))
+    assert np.array_equal(without_fragments(line(before), min_share), line(after))
 
 
 def test_corners_and_edges_do_not_connect():
     mask = np.zeros((3, 3, 3), np.uint8)
     mask[0, 0, 0] = mask[1, 1, 0] = mask[1, 1, 1] = 1
-    assert np.argwhere(KeepLargest(1)(mask, np.eye(4))).tolist() == [[1, 1, 0], [1, 1, 1]]
+    assert np.argwhere(without_fragments(mask, 1)).tolist() == [[1, 1, 0], [1, 1, 1]]
 
 
 @settings(deadline=None, max_examples=50)
@@ -56,7 +60,7 @@ def test_corners_and_edges_do_not_connect():
     mask=hnp.arrays(np.uint8, hnp.array_shapes(min_dims=3, max_dims=3, max_side=6), elements=st.integers(0, 3)),
     min_share=st.floats(0.01, 1),
 )
-def test_keep_largest_equals_scikit_image(mask, min_share):
+def test_pieces_equal_those_of_scikit_image(mask, min_share):
     expected = np.zeros_like(mask)
     for index in (1, 2, 3):
         pieces = label(mask == index, connectivity=1)
@@ -64,13 +68,13 @@ def test_keep_largest_equals_scikit_image(mask, min_share):
         for region in regions:
             if region.area >= min_share * max(r.area for r in regions):
                 expected[pieces == region.label] = index
-    assert np.array_equal(KeepLargest(min_share)(mask.copy(), np.eye(4)), expected)
+    assert np.array_equal(without_fragments(mask.copy(), min_share), expected)
 
 
 @pytest.mark.parametrize("min_share", [0, 1.5, -1])
 def test_a_share_out_of_range_is_refused(min_share):
     with pytest.raises(ValueError, match="min_share"):
-        KeepLargest(min_share)
+        RemoveFragments(min_share)
 
 
 @settings(deadline=None, max_examples=100)
@@ -126,12 +130,10 @@ def test_without_steps_nothing_changes():
 
 def test_a_step_leaves_out_organs():
     mask = line("1110100222020000")
-    steps = {"fragments": KeepLargest(1)}
+    steps = {"fragments": RemoveFragments(1)}
     with pytest.raises(UserError, match="names the step holes; the steps are fragments"):
         CleanUp(["a", "b"], steps, {"holes": ["a"]})
-    from segment.inference.postprocess.steps import RemoveFragments
-
-    cleaned = CleanUp(["a", "b"], {"fragments": RemoveFragments(1)}, {"fragments": ["a"]})(mask.copy(), np.eye(4))
+    cleaned = CleanUp(["a", "b"], steps, {"fragments": ["a"]})(mask.copy(), np.eye(4))
     assert np.array_equal(cleaned, line("1110100222000000"))
 
 
