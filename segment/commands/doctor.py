@@ -13,6 +13,7 @@ from rich.table import Table
 
 from segment import build
 from segment.anatomy.anatomy import Anatomy
+from segment.anatomy.sides import warn_of_sides
 from segment.commands.command import hydra_command
 from segment.commands.pages import page_at_end
 from segment.configuration.instantiate import instantiate
@@ -85,6 +86,7 @@ def doctor(cfg: DictConfig) -> None:
         count = len(case_names)
         write_text(run.folder / FINDINGS, findings_json(count, findings))
         _print(tables, code_findings, findings, inspected)
+        warn_of_sides(inspected.organs, anatomy)
         _write_sheets(run.folder, findings, inspected)
         print(f"run folder: {run.folder}")
         page_at_end(cfg.page, run.folder, write_data_set_page)
