@@ -18,7 +18,7 @@ from segment.commands.command import hydra_command
 from segment.commands.pages import page_at_end
 from segment.configuration.instantiate import instantiate
 from segment.configuration.values import config_dir
-from segment.data.splits.split import not_made
+from segment.data.splits.split import check_trains, not_made
 from segment.datasets.cases import PARTS, Case
 from segment.doctor.code_table import code_table
 from segment.doctor.codes import Table as CodeTable
@@ -164,7 +164,7 @@ def _parts(cfg: DictConfig, cases: Sequence[Case]) -> tuple[dict[str, str], list
     if not cfg.get("split"):
         return {}, []
     try:
-        split = instantiate(cfg.split)(cases)
+        split = check_trains(instantiate(cfg.split)(cases))
     except UserError as error:
         return {}, [refusal("split", "split", error)]
     part_of = {}
