@@ -54,9 +54,11 @@ def load(
             damaged, the checkpoints differ in more than their training, an organ is not one of the checkpoint, or there
             is no such device, engine or view.
     """
+    from segment.anatomy.sides import warn_of_sides
     from segment.build import device as find_device
     from segment.checkpoint import load_ensemble
     from segment.inference.engines.choose import choose
+    from segment.inference.outputs.default_anatomy import default_anatomy
     from segment.inference.outputs.organ_numbers import organ_numbers
 
     given = str(ckpt) if isinstance(ckpt, str | Path) else list(map(str, ckpt))
@@ -64,6 +66,7 @@ def load(
     trained = load_ensemble.load(given, trust, exported=True, tta=tta)
     numbers = organ_numbers(trained.organs, organs)
     trained.read_calibration()
+    warn_of_sides(trained.organs, default_anatomy())
     trained.to(choice.device)
     choice.equip([member.segmenter for member in trained.members], cts=trained.views)
     return Predictor(trained, numbers, exact)

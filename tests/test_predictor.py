@@ -308,6 +308,17 @@ def test_options_of_predict_are_passed_on(tmp_path, monkeypatch, caplog):
     assert f"{ckpt} does not say that it was trained on mirrored CTs; if it was not, mirroring harms" in caplog.text
 
 
+def test_an_organ_that_may_have_a_side_is_not_mirrored_in_silence(tmp_path, caplog):
+    organs = ["hígado", "RK"]
+    held = tiny.config()
+    held |= {"organs": organs, "model": held["model"] | {"organs": organs, "tolerance_mm": dict.fromkeys(organs, 3)}}
+    ckpt = tiny.write_checkpoint(tmp_path / "best.ckpt", held)
+    with pytest.raises(segment.UserError, match="cannot mirror hígado, because its name does not say"):
+        segment.load(ckpt, device="cpu", engine="torch", tta=["mirrored"])
+    segment.load(ckpt, device="cpu", engine="torch")
+    assert "no check finds hígado, RK on the wrong side" in caplog.text
+
+
 def test_a_damaged_calibration_is_refused_before_a_ct_is_segmented(tmp_path):
     ckpt = tiny.write_checkpoint(tmp_path / "best.ckpt")
     (tmp_path / "best.confidence.json").write_text("{}")

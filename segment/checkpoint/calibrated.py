@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from segment.errors import UserError
 from segment.inference.confidence.calibration import SUFFIX, Calibration, read_calibration
 from segment.inference.confidence.table import FEATURES
 
@@ -46,7 +47,7 @@ def calibration_path(paths: Sequence[Path], sha256: Sequence[str], tta: Sequence
 
 
 def find_calibration(paths: Sequence[Path], sha256: Sequence[str], tta: Sequence[str]) -> Calibrated:
-    """Find the calibration of checkpoints or exported files, of which several are averaged.
+    """Find the calibration of checkpoints or exported files, of which several are averaged, beside any of them.
 
     Args:
         paths: The files.
@@ -54,13 +55,23 @@ def find_calibration(paths: Sequence[Path], sha256: Sequence[str], tta: Sequence
         tta: The views of each CT that are averaged with it.
 
     Raises:
-        UserError: When the file beside the checkpoint is damaged.
+        UserError: When a file beside a checkpoint is damaged, or two that differ both belong to these checkpoints.
     """
-    path = calibration_path(paths, sha256, tta)
-    if not path.is_file():
-        return Calibrated(None, f"flags and reasons only: there is no {path.name} beside the checkpoint; {MAKE}")
-    calibration = read_calibration(path, FEATURES)
-    if calibration.checkpoint != identity(sha256, tta):
-        return Calibrated(None, f"flags and reasons only: {path.name} belongs to another checkpoint; {MAKE}")
-    made_from = calibration.made_from
-    return Calibrated(calibration, f"predicted Dice from {made_from.get('masks', '?')} masks, see {path.name}")
+    name = calibration_path(paths, sha256, tta).name
+    found = {path: read_calibration(path, FEATURES) for path in _beside(paths, name)}
+    own = [path for path, calibration in found.items() if calibration.checkpoint == identity(sha256, tta)]
+    if not own:
+        why = f"{name} belongs to another checkpoint" if found else f"there is no {name} beside the checkpoint"
+        return Calibrated(None, f"flags and reasons only: {why}; {MAKE}")
+    first = own[0]
+    for other in own[1:]:
+        if other.read_bytes() != first.read_bytes():
+            msg = f"{first} and {other} are different calibrations of the same checkpoints; remove one of them"
+            raise UserError(msg)
+    return Calibrated(found[first], f"predicted Dice from {found[first].made_from.get('masks', '?')} masks, see {name}")
+
+
+def _beside(paths: Sequence[Path], name: str) -> list[Path]:
+    """The files of a name beside one of some files, each once."""
+    places = {path.parent.resolve(): path.with_name(name) for path in reversed(paths)}  # the first name of a folder
+    return [path for path in reversed(places.values()) if path.is_file()]

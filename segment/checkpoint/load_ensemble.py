@@ -12,17 +12,17 @@ import torch
 
 from segment.checkpoint.calibrated import Calibrated, calibration_path, find_calibration
 from segment.checkpoint.load import TrainedModel, load_model
+from segment.checkpoint.mirroring import saw_mirrored, stated_pairs
 from segment.checkpoint.starter import checkpoint_path
 from segment.configuration.roles import ENSEMBLE_KEYS
 from segment.configuration.values import differing_keys, flatten
-from segment.data.augment.mirror import RandomLeftRightFlip
 from segment.errors import UserError
 from segment.exported.read import ExportedModel, is_exported, read_exported
 from segment.files import file_sha256
 from segment.inference.augmented import AugmentedSegmenter
 from segment.inference.ensemble import EnsembleSegmenter
 from segment.inference.segmenter import Segmenter
-from segment.inference.views import MIRRORED, augmentation_views
+from segment.inference.views import MIRRORED, View, augmentation_views
 
 log = logging.getLogger(__name__)
 
@@ -56,12 +56,16 @@ class Ensemble:
         """Maps a CT to its mask."""
         segmenters = [member.segmenter for member in self.members]
         segmenter = EnsembleSegmenter(segmenters) if len(segmenters) > 1 else segmenters[0]
-        return AugmentedSegmenter(segmenter, augmentation_views(self.tta, self.organs)) if self.tta else segmenter
+        return AugmentedSegmenter(segmenter, self._views) if self.tta else segmenter
 
     @property
     def views(self) -> int:
         """How many views of each CT a network segments."""
-        return 1 + len(augmentation_views(self.tta, self.organs))
+        return 1 + len(self._views)
+
+    @property
+    def _views(self) -> list[View]:
+        return augmentation_views(self.tta, self.organs, stated_pairs(member.metadata for member in self.members))
 
     @property
     def voxel_hashes(self) -> set[str]:
@@ -156,18 +160,14 @@ def load(
                 f"{other.get(key)} in the other; give checkpoints of runs that differ in split or seed only"
             )
             raise UserError(msg)
-    augmentation_views(tta, members[0].organs)  # refuses unknown names
+    # Refuses unknown names.
+    augmentation_views(tta, members[0].organs, stated_pairs(member.metadata for member in members))
     for path, member in zip(paths, members, strict=True):
-        if MIRRORED in tta and not _saw_mirrored(member):
+        if MIRRORED in tta and not saw_mirrored(member.metadata):
             log.warning(
                 "tta: %s does not say that it was trained on mirrored CTs; if it was not, mirroring harms", path
             )
     return Ensemble(paths, members, tuple(dict.fromkeys(tta)))
-
-
-def _saw_mirrored(member: TrainedModel | ExportedModel) -> bool:
-    """Whether a training mirrored its CTs, as far as the checkpoint says."""
-    return RandomLeftRightFlip.__name__ in str(member.metadata.get("trained", {}))
 
 
 def _paths(patterns: Sequence[str]) -> list[Path]:

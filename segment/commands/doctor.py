@@ -13,11 +13,12 @@ from rich.table import Table
 
 from segment import build
 from segment.anatomy.anatomy import Anatomy
+from segment.anatomy.sides import warn_of_sides
 from segment.commands.command import hydra_command
 from segment.commands.pages import page_at_end
 from segment.configuration.instantiate import instantiate
 from segment.configuration.values import config_dir
-from segment.data.splits.split import not_made
+from segment.data.splits.split import check_trains, not_made
 from segment.datasets.cases import PARTS, Case
 from segment.doctor.code_table import code_table
 from segment.doctor.codes import Table as CodeTable
@@ -85,6 +86,7 @@ def doctor(cfg: DictConfig) -> None:
         count = len(case_names)
         write_text(run.folder / FINDINGS, findings_json(count, findings))
         _print(tables, code_findings, findings, inspected)
+        warn_of_sides(inspected.organs, anatomy)
         _write_sheets(run.folder, findings, inspected)
         print(f"run folder: {run.folder}")
         page_at_end(cfg.page, run.folder, write_data_set_page)
@@ -162,7 +164,7 @@ def _parts(cfg: DictConfig, cases: Sequence[Case]) -> tuple[dict[str, str], list
     if not cfg.get("split"):
         return {}, []
     try:
-        split = instantiate(cfg.split)(cases)
+        split = check_trains(instantiate(cfg.split)(cases))
     except UserError as error:
         return {}, [refusal("split", "split", error)]
     part_of = {}

@@ -40,8 +40,8 @@ def evaluate(cfg: DictConfig) -> None:
     With confidence=, every case is also segmented with provoked faults, to learn to predict the Dice, or to check it.
 
     Raises:
-        UserError: When the data has no label for an organ, no case is left, a case failed, or confidence= needs what is
-            not there.
+        UserError: When the data has no label for an organ, no case is left, the split has no test case, a case failed,
+            or confidence= needs what is not there.
     """
     trained = ensemble.load(cfg.ckpt, cfg.trust, tta=cfg.tta)
     check_calibrating(cfg.confidence, trained)
@@ -49,6 +49,9 @@ def evaluate(cfg: DictConfig) -> None:
     cases = not_made(build.cases(cfg.data))
     if cfg.get("split"):
         cases = list(instantiate(cfg.split)(cases).test)
+        if not cases:
+            msg = "the split has no test case to score; choose one that has, or leave split= out to score all cases"
+            raise UserError(msg)
     _check_organs(cases, trained.organs)
     content_record = ContentRecord(Path(cfg.cache_dir) / CONTENT)
     reader = ScanCache()

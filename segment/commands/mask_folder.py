@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from segment.checkpoint.load_ensemble import Ensemble
+from segment.configuration.roles import mean_the_same
 from segment.errors import UserError
 from segment.files import write_text
 from segment.inference.inputs.find_inputs import ENDING, Input
@@ -58,7 +59,7 @@ def check_options(output: Path, decided_by: Mapping[str, Any]) -> None:
     """
     before = recorded(output)
     for key, value in decided_by.items():
-        if before and before.get(key) != value:
+        if before and not mean_the_same(key, before.get(key), value):
             msg = (
                 f"the masks in {output} were made with {key}={_value(before.get(key))}, not {key}={_value(value)}; "
                 "choose another output, or overwrite=true"

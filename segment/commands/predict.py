@@ -8,6 +8,8 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from segment import build
+from segment.anatomy.anatomy import Anatomy
+from segment.anatomy.sides import warn_of_sides
 from segment.checkpoint import load_ensemble as ensemble
 from segment.checkpoint.starter import STARTER
 from segment.commands.command import hydra_command
@@ -111,7 +113,9 @@ def _prepare(cfg: DictConfig, choice: Choice, output: Path, inputs: Sequence[Inp
     manifest = Manifest(output, options, checkpoints, numbers, str(choice.device))
     if not cfg.overwrite or kept_masks(output, sound):
         check_options(output, manifest.decided_by)
-    return Batch(cfg, output, trained, numbers, instantiate(cfg.anatomy), manifest, left_out)
+    anatomy: Anatomy = instantiate(cfg.anatomy)
+    warn_of_sides(trained.organs, anatomy)
+    return Batch(cfg, output, trained, numbers, anatomy, manifest, left_out)
 
 
 def _equip(batch: Batch, choice: Choice, cts: int) -> None:

@@ -19,6 +19,7 @@ class Role(NamedTuple):
             ("fold"), or may differ between repeats ("free").
         is_column: Whether Weights & Biases shows it as a column.
         set_by_search: If a search sets the key for every trial, where the user sets it instead.
+        is_set: Whether its value is a list in which order and repeated values have no effect.
     """
 
     resume: Literal["same", "any", "checkpoint"] = "same"
@@ -26,6 +27,7 @@ class Role(NamedTuple):
     recipe: Literal["part", "fold", "free"] = "part"
     is_column: bool = True
     set_by_search: str = ""
+    is_set: bool = False
 
 
 _CALL = Role(resume="any", from_run="call", recipe="free")  # describes this call of the command
@@ -62,6 +64,7 @@ _ROLES: Mapping[str, Role] = {
     "scheduler": _IN_CHECKPOINT,
     "model.scheduler": _IN_CHECKPOINT,
     "callbacks.average": _IN_CHECKPOINT,
+    "tta": Role(is_set=True),
     # In evaluations, folds have different checkpoints and different cases.
     "ckpt": _OF_FOLD,
     "ckpt_sha256": _OF_FOLD,
@@ -85,6 +88,13 @@ def role(key: str) -> Role:
     if found.recipe == "part" and ("split" in parts or parts[-1] == "fold"):
         return found._replace(recipe="fold")
     return found
+
+
+def mean_the_same(key: str, one: object, other: object) -> bool:
+    """Whether two values of a dotted key are equal; tta=[moved,scaled] and tta=[scaled,moved] are."""
+    if role(key).is_set and isinstance(one, list) and isinstance(other, list):
+        return set(map(str, one)) == set(map(str, other))
+    return one == other
 
 
 def _inherited(key: str) -> Role:

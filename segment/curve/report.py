@@ -2,7 +2,6 @@
 
 import json
 import logging
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -15,6 +14,7 @@ from segment.curve.results import read_scores
 from segment.curve.subsets import Subsets
 from segment.curve.trainings import CTS, REPEAT
 from segment.files import write_text
+from segment.io.json_file import plain_json
 from segment.metrics.cases_csv import csv_text
 from segment.search.study import Search
 from segment.search.trials_table import finished
@@ -72,7 +72,7 @@ class CurveReport:
             "validate": len(self.subsets.val),
             "test": len(self.subsets.test),
             "steps": self.steps,
-            "organs": [_plain(asdict(one)) for one in answers],
+            "organs": [plain_json(asdict(one), DIGITS) for one in answers],
             "trainings": trainings,
             "finished": len(finished(trials)),
         }
@@ -109,12 +109,3 @@ def _rows(answers: Sequence[Answer]) -> list[tuple[object, ...]]:
 
 def _rounded(estimate: Estimate) -> list[float]:
     return [round(value, DIGITS) for value in (estimate.value, estimate.low, estimate.high)]
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401
-    """Plain values for JSON: numbers are rounded, and infinity is null."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, float):
-        return round(value, DIGITS) if math.isfinite(value) else None
-    return value

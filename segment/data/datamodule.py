@@ -14,7 +14,7 @@ from segment.bounds import PositiveInt, Share, Voxels, Workers, in_range
 from segment.data.augment.subjects import needs_tissue
 from segment.data.loader_workers import ignore_job_signals
 from segment.data.patches import EpochSampler, PatchDataset, PatchLoader
-from segment.data.splits.split import Split, Splitter
+from segment.data.splits.split import Split, Splitter, check_trains
 from segment.data.splits.volume_checks import check_leaks, check_organs, check_origins
 from segment.data.store.store import Store
 from segment.data.store.volume import StoredVolume
@@ -89,7 +89,7 @@ class CTDataModule(pl.LightningDataModule):
     @cached_property
     def split(self) -> Split:
         """The cases of each part."""
-        return self.splitter(self.cases, self._organs_of)
+        return check_trains(self.splitter(self.cases, self._organs_of))
 
     @cached_property
     def cases(self) -> list[Case]:

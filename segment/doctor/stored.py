@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable, Sequence
 
 from segment.anatomy.anatomy import Anatomy
+from segment.anatomy.sides import warn_of_sides
 from segment.anatomy.structure import Structure
 from segment.data.store.volume import StoredVolume
 from segment.doctor.finding import Finding
@@ -31,10 +32,13 @@ def check_labels(volumes: Iterable[StoredVolume], anatomy: Anatomy, mode: str) -
         return
     found: list[Finding] = []
     names: list[str] = []
+    organs: dict[str, None] = {}
     for volume in volumes:
         names.append(volume.id)
         structures = {organ: Structure(**values) for organ, values in volume.meta["places"].items()}
         found += check_structures(volume.id, structures, anatomy)
+        organs |= dict.fromkeys(structures)
+    warn_of_sides(list(organs), anatomy)
     findings = merge_shared(found, names)
     errors = [finding for finding in findings if finding.severity == "error" and mode == "refuse"]
     for sentence in _sentences([finding for finding in findings if finding not in errors]):

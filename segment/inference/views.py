@@ -11,10 +11,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from segment.anatomy.sides import mirrored_classes
+from segment.anatomy.sides import find_pairs, mirrored_classes, unknown_sides
 from segment.errors import UserError
 from segment.inference.region import Region
 from segment.preprocess.separable import apply_along_axes, centred_positions, linear, linear_weights
+
+Pairs = Mapping[str, str]
 
 SHIFT = 11  # voxels; odd, so that the poolings of a network see other neighbours together
 SCALES = (0.9, 1.1)
@@ -42,10 +44,11 @@ class Mirrored(View):
     Args:
         organs: Class i is organs[i-1]. An organ on one side whose partner is not among them cannot be found in the
             view: its probability is 0.
+        pairs: As in `mirrored_classes`.
     """
 
-    def __init__(self, organs: Sequence[str]) -> None:
-        self.swapped = mirrored_classes(organs)
+    def __init__(self, organs: Sequence[str], pairs: Pairs | None = None) -> None:
+        self.swapped = mirrored_classes(organs, pairs)
         self.alone = [index for index, source in enumerate(self.swapped) if index and not source]
 
     def size(self, size: Sequence[int]) -> tuple[int, ...]:
@@ -130,32 +133,43 @@ class Scaled(View):
 
 MIRRORED = "mirrored"
 # Values of the option `tta`.
-VIEWS: Mapping[str, Callable[[Sequence[str]], list[View]]] = {
-    MIRRORED: lambda organs: [Mirrored(organs)],
-    "moved": lambda organs: [Moved(SHIFT)],
-    "scaled": lambda organs: [Scaled(factor) for factor in SCALES],
+VIEWS: Mapping[str, Callable[[Sequence[str], Pairs], list[View]]] = {
+    MIRRORED: lambda organs, pairs: [Mirrored(organs, pairs)],
+    "moved": lambda organs, pairs: [Moved(SHIFT)],
+    "scaled": lambda organs, pairs: [Scaled(factor) for factor in SCALES],
 }
 
 
-def augmentation_views(tta: Collection[str], organs: Sequence[str]) -> list[View]:
+def augmentation_views(tta: Collection[str], organs: Sequence[str], stated: Pairs | None = None) -> list[View]:
     """The views that are averaged with the CT as it is; always in the same order, so that masks are the same.
 
     Args:
         tta: Names in `VIEWS`.
         organs: Class i is organs[i-1].
+        stated: The organ that each organ is in a mirrored CT, as far as the training stated it. For the others, it
+            follows from their names.
 
     Raises:
         UserError: When a name is unknown, or an organ on one side cannot be recognised in a mirrored CT.
     """
+    stated = stated or {}
+    pairs = {**find_pairs(organs), **stated}
     unknown = [name for name in tta if name not in VIEWS]
     if unknown:
         msg = f"tta={list(tta)} has {unknown[0]!r}; choose among {', '.join(VIEWS)}"
         raise UserError(msg)
-    alone = [organ for organ, index in zip(organs, mirrored_classes(organs)[1:], strict=True) if not index]
+    unknown = [organ for organ in unknown_sides(organs) if organ not in stated]
+    if MIRRORED in tta and unknown:
+        msg = (
+            f"tta={list(tta)} cannot mirror {unknown[0]}, because its name does not say whether it lies on one side, "
+            f"and the training did not mirror; leave out {MIRRORED}"
+        )
+        raise UserError(msg)
+    alone = [organ for organ, index in zip(organs, mirrored_classes(organs, pairs)[1:], strict=True) if not index]
     if MIRRORED in tta and alone:
         msg = (
             f"tta={list(tta)} cannot mirror {alone[0]}, because the checkpoint does not segment the same organ on the "
             f"other side; leave out {MIRRORED}"
         )
         raise UserError(msg)
-    return [view for name, make in VIEWS.items() if name in tta for view in make(organs)]
+    return [view for name, make in VIEWS.items() if name in tta for view in make(organs, pairs)]

@@ -10,7 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from segment.configuration.roles import IN_CHECKPOINT, role
+from segment.configuration.roles import IN_CHECKPOINT, mean_the_same, role
 from segment.configuration.values import differing_keys, flatten, portable, referenced_keys, with_values
 from segment.errors import UserError
 
@@ -138,7 +138,10 @@ def _changed(
     now |= flatten(known)
     for key in facts.keys() - known.keys():
         before.pop(key, None)
-    differing = [key for key in differing_keys(before, now) if role(key).resume != "any"]
+    differing = []
+    for key in differing_keys(before, now):
+        if role(key).resume != "any" and not mean_the_same(key, before.get(key), now.get(key)):
+            differing.append(key)
     unresolved = flatten(OmegaConf.to_container(cfg, resolve=False))
     repeatable = differing if origins is None else [key for key in differing if _is_within_any(key, origins)]
     changed = {}

@@ -1,14 +1,16 @@
 """`segment evaluate confidence=...`."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import tiny
 from run_commands import config
+from simple_calibration import calibration
 
 import segment
 from segment.checkpoint import load_ensemble
-from segment.checkpoint.calibrated import calibration_path, identity
+from segment.checkpoint.calibrated import calibration_path, find_calibration, identity
 from segment.commands.evaluate import evaluate
 from segment.commands.predict import predict
 from segment.errors import UserError
@@ -93,6 +95,28 @@ def test_a_calibration_lies_beside_its_checkpoint(tmp_path):
     several = calibration_path([one, two], ["a", "b"], tta=[])
     assert several.parent == tmp_path
     assert several == tmp_path / f"ensemble_{identity(['b', 'a'], tta=[])[:8]}.confidence.json"
+
+
+def write_calibration(path, checkpoint, masks):
+    replace(calibration(checkpoint=checkpoint), made_from={"masks": masks}).write(path)
+
+
+def test_the_calibration_of_an_ensemble_lies_beside_any_of_its_members(tmp_path):
+    paths = [tmp_path / folder / "best.ckpt" for folder in "abc"]
+    shas = ["1", "2", "3"]
+    name = calibration_path(paths, shas, tta=[]).name
+    for path in paths:
+        path.parent.mkdir()
+    assert "there is no ensemble_" in find_calibration(paths, shas, tta=[]).words
+    write_calibration(paths[2].with_name(name), identity(shas, tta=[]), 9)
+    write_calibration(paths[0].with_name(name), "of others", 7)
+    assert find_calibration(paths, shas, tta=[]).words == f"predicted Dice from 9 masks, see {name}"
+    write_calibration(paths[1].with_name(name), identity(shas, tta=[]), 9)  # a copy
+    assert find_calibration(paths, shas, tta=[]).words == f"predicted Dice from 9 masks, see {name}"
+    write_calibration(paths[1].with_name(name), identity(shas, tta=[]), 8)
+    both = rf"b/{name} and .*c/{name} are different calibrations of the same checkpoints; remove one of them"
+    with pytest.raises(UserError, match=both):
+        find_calibration(paths, shas, tta=[])
 
 
 def test_what_made_the_masks_is_named_by_its_networks_and_the_augmentation():

@@ -355,6 +355,12 @@ def test_structures_that_cannot_be_checked_are_listed(doctor, cts):
     assert "not checked, because anatomy.volume_ml does not name them: aorta, stomach\n" in out
 
 
+def test_organs_without_a_check_of_their_side_are_listed(doctor, cts):
+    err = doctor(cts, "anatomy.right=[liver]", "anatomy.left=[spleen]")[3]
+    assert "no check finds right_kidney, left_kidney" in err
+    assert "no check finds" not in doctor(cts)[3]
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_warning_of_a_reader_is_reported_once_as_a_finding(doctor, cts, workers):
     path = cts / "images" / "phantom_0000.nii.gz"

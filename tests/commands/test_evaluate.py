@@ -141,6 +141,15 @@ def test_a_split_selects_the_test_cases(run, tmp_path):
     assert scored(tmp_path) == ["folder/case0", "folder/case3"]
 
 
+def test_the_file_of_a_split_may_have_test_cases_only(run, tmp_path):
+    path = tmp_path / "split.json"
+    path.write_text(json.dumps({"test": ["folder/case3"]}))
+    run("split=file", f"split.path={path}")
+    assert scored(tmp_path) == ["folder/case3"]
+    with pytest.raises(UserError, match="the split has no test case to score; choose one that has"):
+        run("split=file", f"split.path={split_file(tmp_path, [])}")
+
+
 def test_only_test_cases_of_the_training_data_are_scored(run, data, ckpt, tmp_path, capsys):
     """The voxel hashes come from the data module, as in training."""
     for seed in range(4, 8):

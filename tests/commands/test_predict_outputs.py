@@ -122,6 +122,16 @@ def test_masks_with_and_without_augmentation_are_not_mixed(run, tmp_path):
     run(tmp_path / "cts", "resume=true")
 
 
+def test_views_in_another_order_make_the_same_masks(run, tmp_path):
+    tiny.save(tmp_path / "cts" / "a.nii.gz", tiny.body()[0])
+    run(tmp_path / "cts", "tta=[moved,scaled]")
+    tiny.save(tmp_path / "cts" / "b.nii.gz", tiny.body()[0])
+    run(tmp_path / "cts", "resume=true", "tta=[scaled,moved,scaled]")
+    assert (tmp_path / "masks" / "b_seg.nii.gz").exists()
+    with pytest.raises(UserError, match=r"were made with tta=\[scaled,moved,scaled\], not tta=\[scaled\]"):
+        run(tmp_path / "cts", "resume=true", "tta=[scaled]")
+
+
 def test_every_organ_has_its_own_file_on_the_grid_of_the_ct(run, tmp_path):
     hu, expected = tiny.body()
     source = nib.load(tiny.save(tmp_path / "cts" / "ct.nii.gz", hu))

@@ -30,6 +30,11 @@ def test_plausible_labels_are_not_logged(tmp_path, caplog):
     assert not caplog.records
 
 
+def test_organs_without_a_check_of_their_side_are_a_warning(tmp_path, caplog):
+    check_labels(stored(tmp_path, body("liver") | {"RK": place("right_kidney")}), ANATOMY, "refuse")
+    assert caplog.messages[0].startswith("no check finds RK on the wrong side")
+
+
 def test_misplaced_organs_in_most_cases_are_refused_in_one_sentence(tmp_path):
     with pytest.raises(UserError) as refused:
         check_labels(stored(tmp_path, *[SWAPPED] * 20), ANATOMY, "refuse")

@@ -108,3 +108,12 @@ def test_what_cannot_be_viewed_is_refused():
         augmentation_views(["turned"], ORGANS)
     with pytest.raises(UserError, match=r"cannot mirror left_kidney, because .* other side; leave out mirrored"):
         augmentation_views(["mirrored"], ["liver", "left_kidney"])
+    with pytest.raises(UserError, match=r"cannot mirror RK, because its name does not say .*; leave out mirrored"):
+        augmentation_views(["mirrored"], ["liver", "RK", "spleen"])
+    assert len(augmentation_views(["moved"], ["liver", "RK", "spleen"])) == 1
+
+
+def test_the_training_may_state_what_names_do_not_say():
+    stated = {"hígado": "hígado", "ren_a": "ren_b", "ren_b": "ren_a"}
+    (view,) = augmentation_views(["mirrored"], ["hígado", "ren_a", "spleen", "ren_b"], stated)
+    assert view.swapped == [0, 1, 4, 3, 2]

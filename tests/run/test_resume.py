@@ -105,6 +105,13 @@ def test_difference_is_listed_where_it_was_made(make_run, tmp_path, then, now, e
     assert difference.count(" was ") == 1
 
 
+def test_the_order_of_a_set_is_no_difference(make_run, tmp_path):
+    folder = make_run("1", "+tta=[moved,scaled]")
+    assert find_run(config(f"resume={folder}", "+tta=[scaled,moved]"), tmp_path / "fresh") == folder
+    with pytest.raises(UserError, match=r"tta was \['moved', 'scaled'\], is now \['moved'\]"):
+        find_run(config(f"resume={folder}", "+tta=[moved]"), tmp_path / "fresh")
+
+
 def test_many_differences_are_counted(make_run, tmp_path):
     folder = make_run("1")
     with pytest.raises(UserError, match=r" and \d+ more; repeat the options"):

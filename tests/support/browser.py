@@ -1,8 +1,11 @@
 """A headless Chromium that opens pages from files and notes what they request and complain about."""
 
+import re
 import shutil
+import zlib
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -55,3 +58,21 @@ def opened(browser, path, ready="viewer", script=None, **options):
     context.close()
     assert complaints == []
     assert [url for url in requests if not url.startswith("data:")] == [path.resolve().as_uri()]
+
+
+# A picture in a PDF of Chromium: its size, and the number of its compressed bytes.
+PICTURE = re.compile(
+    rb"<</Type /XObject\n/Subtype /Image\n/Width (\d+)\n/Height (\d+)\n/ColorSpace \[[^>]*?"
+    rb"/Filter /FlateDecode\n/Length (\d+)>> stream\n"
+)
+
+
+def printed_pictures(page):
+    """RGB of the pictures in the PDF that the page is printed to: a list of (rows, columns, 3)."""
+    pdf = page.pdf()
+    pictures = []
+    for found in PICTURE.finditer(pdf):
+        wide, high, length = map(int, found.groups())
+        values = zlib.decompress(pdf[found.end() : found.end() + length])
+        pictures.append(np.frombuffer(values, np.uint8)[: wide * high * 3].reshape(high, wide, 3).astype(int))
+    return pictures

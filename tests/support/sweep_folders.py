@@ -35,7 +35,7 @@ def write_search(folder, trials, goal="maximize", pages=()):
         (folder / "trials" / str(number) / "index.html").write_text("a page")
     (folder / "wandb_sweep.yaml").write_text(yaml.safe_dump({"metric": {"name": "val/dice/mean", "goal": goal}}))
     space = {"optimizer": {"lr": {"low": 1e-4, "high": 1e-2, "log": True}}, "model/net": ["vnet", "unet"]}
-    (folder / "config.yaml").write_text(yaml.safe_dump({"space": space}))
+    (folder / "config.yaml").write_text(yaml.safe_dump({"page": True, "space": space}))
     (folder / "importance.csv").write_text("parameter,share\noptimizer.lr,0.75\nmodel/net,0.25\n")
     (folder / "best.yaml").write_text(yaml.safe_dump({"overrides": ["experiment=smoke", "optimizer.lr=0.001"]}))
     return folder
@@ -53,7 +53,7 @@ def write_grid(folder, jobs):
     for number, (overrides, scores) in enumerate(jobs):
         job = folder / str(number)
         job.mkdir()
-        (job / "config.yaml").write_text("monitor: val/dice/mean\nmonitor_mode: max\n")
+        (job / "config.yaml").write_text("monitor: val/dice/mean\nmonitor_mode: max\npage: true\n")
         (job / "environment.json").write_text(json.dumps({"overrides": overrides, "hours": 0.5}))
         rows = "".join(f"{step},{score}\n" for step, score in enumerate(scores))
         (job / "metrics.csv").write_text(f"step,val/dice/mean\n{rows}")

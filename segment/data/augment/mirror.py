@@ -7,7 +7,7 @@ import torch
 import torchio as tio
 from torch import Tensor
 
-from segment.anatomy.sides import has_side
+from segment.anatomy.sides import find_pairs, has_side, unknown_sides
 from segment.bounds import Share, in_range
 from segment.data.augment.subjects import TISSUE, shallow_copy
 from segment.errors import UserError
@@ -29,16 +29,19 @@ class RandomLeftRightFlip(tio.SpatialTransform):  # type: ignore[misc]
         organs: Class i is organs[i-1].
         pairs: Names of paired organs, e.g. [[right_kidney, left_kidney]]. Pairs without any of the organs are ignored.
         p: Probability that the transform is applied.
+        single: Organs without a pair, e.g. [hígado], if `segment` does not know their names.
 
     Raises:
         UserError: When a pair is not two different organs, an organ is in two pairs, the other organ of a pair is not
-            among the organs, or an organ with a side in its name is in no pair.
+            among the organs, or an organ that has, or may have, a side is in no pair and not single.
     """
 
     @in_range
-    def __init__(self, organs: Sequence[str], pairs: Sequence[Sequence[str]], p: Share = 0.5) -> None:
+    def __init__(
+        self, organs: Sequence[str], pairs: Sequence[Sequence[str]], p: Share = 0.5, single: Sequence[str] = ()
+    ) -> None:
         super().__init__(p=p, copy=False)
-        self.swapped = swapped_classes(organs, pairs)
+        self.swapped = swapped_classes(organs, pairs, single)
         self.args_names = ["swapped"]
 
     def apply_transform(self, subject: tio.Subject) -> tio.Subject:
@@ -66,7 +69,7 @@ class RandomLeftRightFlip(tio.SpatialTransform):  # type: ignore[misc]
         return torch.from_numpy(values).to(label.dtype)
 
 
-def swapped_classes(organs: Sequence[str], pairs: Sequence[Sequence[str]]) -> list[int]:
+def swapped_classes(organs: Sequence[str], pairs: Sequence[Sequence[str]], single: Sequence[str] = ()) -> list[int]:
     """The class that each class becomes when mirrored, background first. Arguments as for `RandomLeftRightFlip`.
 
     For example, with organs liver, right_kidney and left_kidney the result is [0, 1, 3, 2].
@@ -81,8 +84,16 @@ def swapped_classes(organs: Sequence[str], pairs: Sequence[Sequence[str]]) -> li
         if organ in partner and partner[organ] not in organs:
             msg = f"{organ} is paired with {partner[organ]}, which is not among the organs; add it, or do not mirror"
             raise UserError(msg)
-        if organ not in partner and has_side(organ):
+    without = [organ for organ in organs if organ not in partner and organ not in single]
+    for organ in without:
+        if has_side(organ) or organ in find_pairs(organs):
             msg = f"{organ} has a side but no pair, so mirroring would put it on the wrong one; add its pair to pairs"
+            raise UserError(msg)
+        if organ in unknown_sides(organs):
+            msg = (
+                f"{organ} may lie on one side, and mirroring would put it on the wrong one; if it does, add it and the "
+                f"organ on the other side to the pairs of {RandomLeftRightFlip.__name__}, else add it to its single"
+            )
             raise UserError(msg)
     names = list(organs)
     return [0, *(1 + names.index(partner.get(organ, organ)) for organ in names)]

@@ -18,7 +18,7 @@ class GivenSplit:
         """Split the cases.
 
         Raises:
-            UserError: When a case has no part, or no case is left to train or validate.
+            UserError: When a case has no part.
         """
         every, cases = cases, not_made(cases)
         without = [case.id for case in cases if not case.part]

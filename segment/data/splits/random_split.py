@@ -75,7 +75,7 @@ class RandomSplit:
         """Split the cases.
 
         Raises:
-            UserError: When no case is left to train or to validate, or `frozen` was written for another split.
+            UserError: When `frozen` was written for another split.
         """
         if self.fold is not None and organs_of is None:
             msg = (

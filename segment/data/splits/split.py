@@ -66,8 +66,8 @@ class FileSplit:
         """Pick the named cases.
 
         Raises:
-            UserError: When the file cannot be read, names a case twice or one that the data lacks, leaves no case to
-                train or validate, or assigns a patient to two parts.
+            UserError: When the file cannot be read, names a case twice or one that the data lacks, or assigns a patient
+                to two parts.
         """
         try:
             content = json.loads(self.path.read_text(encoding="utf-8"))
@@ -115,6 +115,24 @@ class SharedSplit:
         return Split(chosen, chosen, chosen, shared=True)
 
 
+def check_trains(split: Split) -> Split:
+    """Return a split that has cases to train and to validate. An evaluation needs neither.
+
+    Raises:
+        UserError: When it lacks one of them.
+    """
+    for part, purpose in (("train", "train"), ("val", "validate")):
+        if not getattr(split, part):
+            counts = f"{len(split.train)} train, {len(split.val)} val, {len(split.test)} test"
+            patients = len({case.patient for case in split.cases()})
+            msg = (
+                f"the split leaves no case to {purpose} ({counts}, of {patients} patients); give more patients, or "
+                "another split (split=random split.val=0.2), or train and test on one case with split=shared"
+            )
+            raise UserError(msg)
+    return split
+
+
 def not_made(cases: Sequence[Case]) -> list[Case]:
     """The cases that were not made from the label map of another one; these alone are assigned to parts."""
     return [case for case in cases if case.made_from is None]
@@ -131,8 +149,8 @@ def build_split(parts: Mapping[str, Sequence[Case]], cases: Sequence[Case] = ())
         cases: All cases of the experiment.
 
     Raises:
-        UserError: When no case is left to train or validate, a case occurs twice, a patient is in two parts, or a case
-            that was made from a label map validates or tests.
+        UserError: When a case occurs twice, a patient is in two parts, or a case that was made from a label map
+            validates or tests.
     """
     elsewhere = {case.patient for case in not_made(cases)} - {case.patient for case in parts["train"]}
     joining = [case for case in cases if case.made_from is not None and case.patient not in elsewhere]
@@ -142,15 +160,6 @@ def build_split(parts: Mapping[str, Sequence[Case]], cases: Sequence[Case] = ())
     if made:
         msg = f"{made[0]} is synthetic, made from a label map: it can only train; take it out of val and test"
         raise UserError(msg)
-    for part, purpose in (("train", "train"), ("val", "validate")):
-        if not parts[part]:
-            counts = f"{len(split.train)} train, {len(split.val)} val, {len(split.test)} test"
-            patients = len({case.patient for case in split.cases()})
-            msg = (
-                f"the split leaves no case to {purpose} ({counts}, of {patients} patients); give more patients, or "
-                "another split (split=random split.val=0.2), or train and test on one case with split=shared"
-            )
-            raise UserError(msg)
     part_of: dict[str, str] = {}
     for part, ids in split.ids().items():
         twice = [name for name, count in Counter(ids).items() if count > 1]

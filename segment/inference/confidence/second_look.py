@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from segment.anatomy.sides import unknown_sides
 from segment.inference.best_class import best_class
 from segment.inference.region import Region
 from segment.inference.sliding_window import pad
@@ -57,21 +58,24 @@ def look_again(
         windows: Number of windows that the first look took. There are at most a fifth as many second looks, and two.
 
     Returns:
-        The looks by name; empty if the first look found nothing.
+        The looks by name; empty if the first look found nothing. Without `mirrored` if the name of an organ does not
+        say whether it lies on one side.
     """
     view, classes = Mirrored(organs), 1 + len(organs)
+    names = ("moved",) if unknown_sides(organs) else ("moved", "mirrored")
     padded, origin = pad(image, patch_size)
     first = best_class(region.logits).cpu()
     start = [a + b for a, b in zip(region.start, origin, strict=True)]
     corners = _positions(first, start, patch_size, padded.shape[2:], max(1, int(SHARE * windows)))
-    counts = {name: np.zeros((5, classes)) for name in ("moved", "mirrored")}
+    counts = {name: np.zeros((5, classes)) for name in names}
     for corner in corners:
         part = tuple(slice(c, c + n) for c, n in zip(corner, patch_size, strict=True))
         before = _in_window(first, start, corner, patch_size)
         window = padded[:, :, *part]
         counts["moved"] += _counts(before, run(window)[0].cpu())
-        mirrored = view.undo(Region(run(view.show(window))[0], (0, 0, 0)), patch_size)
-        counts["mirrored"] += _counts(before, mirrored.logits.cpu())
+        if "mirrored" in names:
+            mirrored = view.undo(Region(run(view.show(window))[0], (0, 0, 0)), patch_size)
+            counts["mirrored"] += _counts(before, mirrored.logits.cpu())
     total = np.bincount(first.numpy().ravel(), minlength=classes)
     return {name: _look(count, total) for name, count in counts.items()} if corners else {}
 

@@ -3,8 +3,7 @@
 import base64
 import hashlib
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -14,6 +13,7 @@ from urllib.parse import quote
 
 from segment import __version__
 from segment.files import write_text
+from segment.io.json_file import plain_json
 from segment.privacy import without_paths
 
 PAGE = "index.html"  # name of the page in the folder that it shows
@@ -65,7 +65,7 @@ def page(title: str, data: Mapping[str, Any], blobs: Mapping[str, str]) -> str:
     style = _asset("style.css")
     # A function of its own, because some names, e.g. `name`, are properties of the window.
     script = "\n".join(["(() => {", "'use strict';", *map(_asset, _SCRIPTS), "})();"])
-    plain = _finite(without_paths(dict(data) | {"version": __version__}))
+    plain = plain_json(without_paths(dict(data) | {"version": __version__}))
     packed = "\n".join(
         f'<script type="text/plain" id="{escape(name)}">{_checked(text)}</script>' for name, text in blobs.items()
     )
@@ -119,15 +119,6 @@ def _json(value: Any) -> str:  # noqa: ANN401
     # A lone surrogate, from a file name that is not UTF-8, cannot be written.
     text = text.encode("utf-8", "replace").decode()
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-
-
-def _finite(value: Any) -> Any:  # noqa: ANN401
-    """A plain value in which NaN and infinity are None, because JSON has no word for them."""
-    if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _checked(text: str) -> str:

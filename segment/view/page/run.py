@@ -72,14 +72,20 @@ def write_run_page(path: Path, folder: Path, default: Mapping[str, Any]) -> None
 
 
 def _sweep(folder: Path, page: Path) -> dict[str, str] | None:
-    """Name and page of the sweep that a run belongs to; None unless the page of the run is in its folder."""
+    """Name and page of the sweep that a run belongs to.
+
+    None unless the page of the run is in its folder, and the sweep has a page or will have one.
+    """
     run = folder.resolve()
     if page.resolve().parent != run:
         return None
     # A job of a grid is in <sweep>/<number>, a trial in <sweep>/trials/<number>, one of its seeds a folder deeper.
     for steps, above in enumerate(run.parents[:3], start=1):
-        if any((above / name).exists() for name in ((MULTIRUN,) if steps == 1 else (TRIALS, SEARCH))):
-            return {"name": above.name, "path": f"{'../' * steps}{PAGE}"}
+        is_grid = steps == 1
+        if any((above / name).exists() for name in ((MULTIRUN,) if is_grid else (TRIALS, SEARCH))):
+            # A grid has a page if one of its jobs has one, a search by its own option.
+            wanted = read_config(run if is_grid else above).get("page") is True
+            return {"name": above.name, "path": f"{'../' * steps}{PAGE}"} if wanted or (above / PAGE).exists() else None
     return None
 
 

@@ -109,6 +109,12 @@ def test_unused_pairs_and_the_order_of_names_do_not_matter():
         (ORGANS, [], "right_kidney has a side but no pair.*; add its pair to pairs"),
         (["Left Lung"], PAIRS, "Left Lung has a side but no pair"),
         (["liver", "kidney_r", "kidney_l"], PAIRS, "kidney_r has a side but no pair"),
+        (["liver", "RK", "LK"], PAIRS, "RK has a side but no pair"),
+        (
+            ["liver", "RK"],
+            PAIRS,
+            "RK may lie on one side, .* to the pairs of RandomLeftRightFlip, else add it to its single",
+        ),
         (ORGANS, [["right_kidney"]], r"\['right_kidney'\] is not a pair for mirroring; give two different names"),
         (ORGANS, [["spleen", "spleen"]], "is not a pair"),
         (ORGANS, [*PAIRS, ["left_kidney", "spleen"]], r"\['left_kidney', 'spleen'\] is not a pair"),
@@ -117,6 +123,12 @@ def test_unused_pairs_and_the_order_of_names_do_not_matter():
 def test_wrong_pairs_are_refused(organs, pairs, message):
     with pytest.raises(UserError, match=message):
         RandomLeftRightFlip(organs, pairs)
+
+
+def test_organs_whose_names_say_nothing_are_stated():
+    organs = ["hígado", "ren_a", "ren_b"]
+    swapped = RandomLeftRightFlip(organs, [["ren_a", "ren_b"]], p=1, single=["hígado"]).swapped
+    assert swapped == [0, 1, 3, 2]
 
 
 def test_the_history_of_applied_transforms_is_kept():

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from segment.data.splits.given_split import GivenSplit, NNUNetSplit
+from segment.data.splits.split import check_trains
 from segment.datasets.annotation_files import LabelFile
 from segment.datasets.cases import Case
 from segment.errors import UserError
@@ -28,7 +29,7 @@ def test_cases_are_in_the_part_that_their_authors_chose():
 )
 def test_missing_parts_are_refused(cases, message):
     with pytest.raises(UserError, match=message):
-        GivenSplit()(cases)
+        check_trains(GivenSplit()(cases))
 
 
 FOLDS = [{"train": ["a", "b"], "val": ["c"]}, {"train": ["c", "a"], "val": ["b"]}]

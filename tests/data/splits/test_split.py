@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segment.data.splits.random_split import RandomSplit
-from segment.data.splits.split import FileSplit, SharedSplit
+from segment.data.splits.split import FileSplit, SharedSplit, check_trains
 from segment.datasets.cases import PARTS, Case
 from segment.errors import UserError
 
@@ -84,12 +84,12 @@ def test_shares_that_leave_no_training_case_are_refused(val, test):
 def test_a_split_without_validation_case_is_refused():
     message = r"leaves no case to validate \(3 train, 0 val, 0 test, of 3 patients\); .*split\.val=.*split=shared"
     with pytest.raises(UserError, match=message):
-        RandomSplit(0.15, 0.1, 0)(make("a", "b", "c"))
+        check_trains(RandomSplit(0.15, 0.1, 0)(make("a", "b", "c")))
 
 
 def test_a_split_without_training_case_is_refused():
     with pytest.raises(UserError, match="leaves no case to train"):
-        RandomSplit(0.5, 0.49, 0)(make("a", "b"))
+        check_trains(RandomSplit(0.5, 0.49, 0)(make("a", "b")))
 
 
 def write(path, **parts):
@@ -125,7 +125,14 @@ def test_cases_that_the_file_does_not_name_are_left_out(tmp_path):
 def test_an_unusable_split_is_refused(tmp_path, parts, message):
     cases = make("a", "b", "c", patients={"a": "P", "b": "Q", "c": "P"})
     with pytest.raises(UserError, match=message):
-        write(tmp_path / "s.json", **parts)(cases)
+        check_trains(write(tmp_path / "s.json", **parts)(cases))
+
+
+def test_a_file_may_name_test_cases_only(tmp_path):
+    split = write(tmp_path / "s.json", test=["set/c01"])(TWENTY)
+    assert split.ids() == {"train": [], "val": [], "test": ["set/c01"]}
+    with pytest.raises(UserError, match=r"leaves no case to train \(0 train, 0 val, 1 test, of 1 patients\)"):
+        check_trains(split)
 
 
 @pytest.mark.parametrize("text", ["", "[1]", '{"train": 3}', '{"train": null}', "\x00\xff"])

@@ -41,6 +41,11 @@ def test_a_network_that_sees_the_same_again_agrees():
         assert np.allclose(look.expected_dice, 1, atol=1e-3)
 
 
+def test_a_ct_is_not_mirrored_if_a_name_may_have_a_side():
+    image = volume()
+    assert set(look_again(network, (32, 32, 32), image, region(image), ["liver", "RK", "x", "spleen"], 8)) == {"moved"}
+
+
 def test_a_network_that_sees_less_in_the_second_look_disagrees():
     image = volume()
 

@@ -26,6 +26,17 @@ def test_the_page_of_a_job_or_a_trial_links_to_its_sweep(tmp_path):
     assert sweep_of(seed) == {"name": "search", "path": "../../../index.html"}
 
 
+def test_there_is_no_link_to_a_page_that_is_not_wanted(tmp_path):
+    grid = write_grid(tmp_path / "grid", [([], [0.5])])
+    search = write_search(tmp_path / "search", [("complete", 0.5, 0.001, "vnet", "")])
+    for config in (grid / "0" / "config.yaml", search / "config.yaml"):
+        config.write_text(config.read_text().replace("page: true", "page: false"))
+    for run, sweep in ((grid / "0", grid), (search / "trials" / "0", search)):
+        assert sweep_of(run) is None
+        (sweep / "index.html").write_text("written by segment view")
+        assert sweep_of(run) is not None
+
+
 def test_a_run_of_no_sweep_and_a_page_elsewhere_have_no_link(tmp_path):
     write_run(tmp_path / "date" / "run", ["set/a"], {"liver": np.array([0.9])}, ["set/t"])
     assert sweep_of(tmp_path / "date" / "run") is None

@@ -199,6 +199,17 @@ def test_zoom_enlarges_around_the_middle_and_comes_back(browser, page_file):
         assert canvas.screenshot() == before
 
 
+def test_the_print_shows_the_pictures_of_the_organs(browser, page_file):
+    with chromium.opened(browser, page_file) as page:
+        # Chromium prints transparent pixels in white, whatever lies behind the canvas.
+        assert page.locator(".turntable canvas").evaluate("""(canvas) => canvas.getContext('2d')
+          .getImageData(0, 0, canvas.width, canvas.height).data.every((value, i) => i % 4 < 3 || value === 255)""")
+        liver = np.array(organ_colors(ORGANS)[0])
+        shares = [one / np.maximum(one.sum(axis=2, keepdims=True), 1) for one in chromium.printed_pictures(page)]
+        found = [int((np.abs(share - liver / liver.sum()).sum(axis=2) < 0.15).sum()) for share in shares]
+        assert max(found) > 2000  # the contours in the slices have less
+
+
 def test_without_webgl_there_are_pictures_that_turn_and_a_reason(browser, page_file):
     with chromium.opened(browser, page_file) as page:
         assert "This browser has no WebGL 2" in page.locator(".viewer > .faint").text_content()

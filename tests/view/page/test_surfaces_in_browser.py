@@ -61,6 +61,19 @@ def test_the_right_of_the_patient_is_on_the_left_and_turning_shows_the_back(brow
         np.testing.assert_allclose(pixels(page), front, atol=3)  # the background is dithered
 
 
+def test_the_print_shows_the_organs(browser, page_file):
+    with chromium.opened(browser, page_file) as page:
+        settle(page)
+        (picture,) = (one for one in chromium.printed_pictures(page) if len(columns_of(one, 0)) > 5000)
+        assert columns_of(picture, 0).mean() < columns_of(picture, 1).mean()
+        page.locator(".surfaces canvas").focus()
+        for _ in range(18):  # half a turn, which the print shows, too
+            page.keyboard.press("ArrowRight")
+        settle(page)
+        (back,) = (one for one in chromium.printed_pictures(page) if len(columns_of(one, 0)) > 5000)
+        assert columns_of(back, 1).mean() < columns_of(back, 0).mean()
+
+
 def test_a_drag_turns_and_the_letters_turn_with_it(browser, page_file):
     with chromium.opened(browser, page_file) as page:
         letters = page.locator(".surfaces .letter")

@@ -11,7 +11,7 @@ class Turntable {
       oninput: () => this.turnTo(Number(this.slider.value)),
     });
     const caption = '3D, the organs of the prediction: drag to turn';
-    const frame = element('div', { class: 'frame paper' }, this.canvas);
+    const frame = element('div', { class: 'frame' }, this.canvas);
     this.element = element('figure', { class: 'plane turntable' }, element('figcaption', {}, caption), frame, this.slider);
     this.sheet = new Image();
     this.sheet.addEventListener('load', () => this.draw());
@@ -53,6 +53,8 @@ class Turntable {
     [canvas.width, canvas.height] = [Math.round(wide * ratio), Math.round(high * ratio)];
     const context = canvas.getContext('2d');
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.fillStyle = '#000'; // a browser prints what is transparent in white, not in the colour of the frame
+    context.fillRect(0, 0, wide, high);
     const size = Math.min(wide, high);
     const [left, top] = [(wide - size) / 2, (high - size) / 2];
     this.drawRing(context, left, top, size);
