@@ -3,7 +3,7 @@
 import base64
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import Any
@@ -15,14 +15,17 @@ from segment.checkpoint.load_ensemble import Ensemble
 from segment.curve.descriptor import Descriptor, describe
 from segment.data.store.fingerprint import voxel_hash
 from segment.doctor.thumbnail import draw_thumbnail
+from segment.inference.confidence.calibration import Calibration
 from segment.inference.confidence.confidence import Confidence
 from segment.inference.confidence.features import Findings, measure_features
 from segment.inference.confidence.judge import judge
+from segment.inference.segmenter import Segmented
 from segment.io.scan import Scan
 from segment.metrics.organ_flags import organ_flags
 from segment.metrics.organ_measures import measure_organs
 
-ABSENT = 0.5  # Dice of an organ that was not found, but should be in view: as likely missed (0) as truly absent (1)
+OPERATED = 0.03  # assumed share of organs that are absent, mostly after surgery
+NOTHING_FOUND = 0.5  # Dice of a CT without any organ: as likely all are missed (0) as the CT shows none (1)
 DIGITS = 3
 QUALITY = 78  # of WebP
 
@@ -32,13 +35,14 @@ class Organ:
     """What is expected of one organ of the mask.
 
     Attributes:
-        dice: Predicted Dice. `ABSENT` if the mask lacks the organ although the scan covers its usual place. None if the
-            scan does not cover it, or it is not known whether it does.
+        dice: Predicted Dice; None if the mask does not have the organ.
+        is_missing: Whether the mask does not have it although the scan covers its usual place.
         color: As in `Confidence`.
         reasons: Likewise.
     """
 
     dice: float | None
+    is_missing: bool
     color: str | None
     reasons: tuple[str, ...]
 
@@ -59,16 +63,15 @@ class Candidate:
     descriptor: Descriptor
     picture: str
 
-    @property
-    def dice(self) -> float | None:
-        """Mean predicted Dice of the organs that have one; None if no organ has."""
-        known = [organ.dice for organ in self.organs.values() if organ.dice is not None]
-        return fmean(known) if known else None
+    def dice(self, of_missing: float) -> float:
+        """Mean predicted Dice of the organs that were found or are missing; `NOTHING_FOUND` if there is none.
 
-    @property
-    def need(self) -> float:
-        """What there is to learn: 1 − mean predicted Dice. If no organ was found, all may be missed or absent."""
-        return 1 - (ABSENT if self.dice is None else self.dice)
+        Args:
+            of_missing: Dice with which a missing organ counts.
+        """
+        known = [organ.dice for organ in self.organs.values() if organ.dice is not None]
+        known += [of_missing for organ in self.organs.values() if organ.is_missing]
+        return fmean(known) if known else NOTHING_FOUND
 
     def to_plain(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -82,7 +85,7 @@ class Candidate:
             KeyError: When a field is missing.
         """
         organs = {
-            str(name): Organ(one["dice"], one["color"], tuple(one["reasons"]))
+            str(name): Organ(one["dice"], one["is_missing"], one["color"], tuple(one["reasons"]))
             for name, one in content["organs"].items()
         }
         return Candidate(content["voxels"], organs, content["descriptor"], content["picture"])
@@ -98,32 +101,50 @@ def examine(scan: Scan, trained: Ensemble, anatomy: Anatomy) -> Candidate:
         trained: The networks.
         anatomy: Usual volumes, sides and positions.
     """
-    organs = trained.organs
-    segmented = trained.segmenter.segment(scan, exact=False, doubted=organs)
-    assert segmented.evidence is not None  # it was asked for
+    segmented = trained.segmenter.segment(scan, exact=False, doubted=trained.organs)
+    return assess(scan, segmented, trained.organs, anatomy, trained.calibrated.calibration)
+
+
+def assess(
+    scan: Scan, segmented: Segmented, organs: Sequence[str], anatomy: Anatomy, calibration: Calibration | None
+) -> Candidate:
+    """Judge and describe a mask that was segmented with its evidence; arguments as in `Judge.of`."""
+    assert segmented.evidence is not None
     mask = segmented.mask
     findings = measure_features(scan, mask, segmented.evidence, organs, anatomy)
     numbers = {organ: index for index, organ in enumerate(organs, start=1)}
     flags = {one.organ: organ_flags(one, anatomy) for one in measure_organs(scan, mask, numbers)}
-    judged = judge(findings, flags, anatomy, trained.calibrated.calibration)
+    judged = judge(findings, flags, anatomy, calibration)
     return Candidate(
         voxels=voxel_hash(scan.data),
-        organs={name: Organ(_dice(name, one, findings), one.color, tuple(one.reasons)) for name, one in judged.items()},
+        organs={name: _organ(name, one, findings) for name, one in judged.items()},
         descriptor=describe(scan, mask, organs, [True] * (1 + len(organs))),
-        picture=_picture(scan, mask, trained),
+        picture=_picture(scan, mask, organs),
     )
 
 
-def _dice(organ: str, confidence: Confidence, findings: Findings) -> float | None:
-    if organ not in findings.features:
-        return ABSENT if findings.in_view[organ] else None
-    if confidence.dice is not None:
-        return confidence.dice
-    expected = findings.features[organ]["expected_dice"]
-    return None if math.isnan(expected) else round(expected, DIGITS)
+def dice_of_missing(candidates: Iterable[Candidate]) -> float:
+    """The Dice with which a missing organ counts: the probability that it is rightly missing, which is a Dice of 1.
+
+    `OPERATED` of all organs in view are absent. If more are missing, the network has missed the others. For example, if
+    6 % are missing, one half counts as missed. If no more are missing, all are taken to be absent.
+    """
+    organs = [
+        organ for one in candidates for organ in one.organs.values() if organ.is_missing or organ.dice is not None
+    ]
+    missing = sum(organ.is_missing for organ in organs)
+    return min(1.0, OPERATED * len(organs) / missing) if missing else 1.0
 
 
-def _picture(scan: Scan, mask: np.ndarray, trained: Ensemble) -> str:
+def _organ(name: str, confidence: Confidence, findings: Findings) -> Organ:
+    features, dice = findings.features.get(name), confidence.dice
+    if features is not None and dice is None and not math.isnan(features["expected_dice"]):
+        dice = round(features["expected_dice"], DIGITS)
+    is_missing = features is None and findings.in_view[name] is True
+    return Organ(dice, is_missing, confidence.color, tuple(confidence.reasons))
+
+
+def _picture(scan: Scan, mask: np.ndarray, organs: Sequence[str]) -> str:
     file = io.BytesIO()
-    draw_thumbnail(scan.data, mask, scan.affine, trained.organs).save(file, "WEBP", quality=QUALITY, method=2)
+    draw_thumbnail(scan.data, mask, scan.affine, organs).save(file, "WEBP", quality=QUALITY, method=2)
     return base64.b64encode(file.getvalue()).decode()

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from segment.curve.candidate import Candidate
+from segment.curve.candidate import Candidate, dice_of_missing
 from segment.curve.descriptor import Descriptor, largest_differences, similarity
 from segment.curve.order import Place, count_for, order
 from segment.files import atomic_write, write_text
@@ -30,6 +30,7 @@ class Ranking:
         candidates: The CTs by name.
         labelled: Descriptors of the CTs that have a label, by name; may be empty.
         organs: The organs of the checkpoint.
+        of_missing: Dice with which a missing organ counts; see `dice_of_missing`.
         to_labelled: (candidates, labelled) similarity.
         places: The order.
     """
@@ -37,6 +38,7 @@ class Ranking:
     candidates: Mapping[str, Candidate]
     labelled: Mapping[str, Descriptor]
     organs: Sequence[str]
+    of_missing: float
     to_labelled: np.ndarray
     places: list[Place]
 
@@ -44,10 +46,11 @@ class Ranking:
     def of(candidates: Mapping[str, Candidate], labelled: Mapping[str, Descriptor], organs: Sequence[str]) -> "Ranking":
         """Order the CTs, of which there is at least one; see `segment.curve.order.order`."""
         own = [one.descriptor for one in candidates.values()]
-        need = np.array([one.need for one in candidates.values()])
+        of_missing = dice_of_missing(candidates.values())
+        need = np.array([1 - one.dice(of_missing) for one in candidates.values()])
         to_labelled = similarity(own, list(labelled.values()))
         places = order(similarity(own, own), need, to_labelled.max(axis=1, initial=0))
-        return Ranking(candidates, labelled, organs, to_labelled, places)
+        return Ranking(candidates, labelled, organs, of_missing, to_labelled, places)
 
     def rows(self) -> list[dict[str, Any]]:
         """One row for each CT, the first to annotate first, with the columns of rank.csv."""
@@ -63,7 +66,7 @@ class Ranking:
                 "file": names[place.index],
                 "adds": round(place.adds, DIGITS),
                 "together": round(together, DIGITS),
-                "dice": None if one.dice is None else round(one.dice, DIGITS),
+                "dice": round(one.dice(self.of_missing), DIGITS),
                 "nearest": nearest,
                 "similarity": round(place.similarity, DIGITS),
                 "nearest_labelled": labelled,
@@ -94,19 +97,21 @@ class Ranking:
         half = count_for(self.places, 0.5)
         if not half:
             return [f"{many}: none adds anything, because each has a predicted Dice of 1 or equals a labelled CT"]
-        found = [f"{many}: annotate {first} first, {_expected(self.candidates[first])}"]
+        found = [f"{many}: annotate {first} first, {self._expected(self.candidates[first])}"]
         if len(self.places) > 1:
             verb = "adds" if half == 1 else "add"
             found.append(f"the first {half} {verb} half of what all {len(self.places)} would add")
         return found
 
-
-def _expected(one: Candidate) -> str:
-    known = {name: organ.dice for name, organ in one.organs.items() if organ.dice is not None}
-    if not known:
-        return "in which no organ was found: look whether it shows any"
-    worst = min(known, key=lambda name: known[name])
-    return f"predicted Dice {one.dice:.2f}, {worst.replace('_', ' ')} {known[worst]:.2f}"
+    def _expected(self, one: Candidate) -> str:
+        """What is expected of the mask of a CT: its Dice and the worst organ."""
+        missing = [name for name, organ in one.organs.items() if organ.is_missing]
+        known = {name: organ.dice for name, organ in one.organs.items() if organ.dice is not None}
+        if not known:
+            return "in which no organ was found: look whether it shows any"
+        worst = min(known, key=lambda name: known[name])
+        words = f"no {missing[0]} was found" if missing else f"{worst} {known[worst]:.2f}"
+        return f"predicted Dice {one.dice(self.of_missing):.2f}, {words.replace('_', ' ')}"
 
 
 def write_ranking(folder: Path, ranking: Ranking, notes: Sequence[str]) -> None:
