@@ -20,6 +20,7 @@ from segment.files import file_sha256
 from segment.inference.engines.choose import MANY_CTS, Choice
 from segment.inference.inputs.find_inputs import Input
 from segment.inference.inputs.read_input import read_input
+from segment.io.advice import FOR_RANKING
 from segment.io.left_out import LeftOut
 
 log = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ class Examination:
         def compute() -> dict[str, Any]:
             nonlocal is_new
             is_new = True
-            scan, others = read_input(item, series=None, straighten=True)
+            scan, others = read_input(item, series=None, straighten=True, advice=FOR_RANKING)
             if scan is None:
                 return {"candidate": None, "why": others[0].reason}
             self.equip()

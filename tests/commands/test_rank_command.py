@@ -113,37 +113,38 @@ def test_labelled_cts_count_and_are_not_ranked_again(command, tmp_path):
     assert "1 left out (p1/ct.nii.gz): it has a label already" in out
 
 
-def test_cts_of_the_training_are_left_out(command, tmp_path):
-    hashes = [voxel_hash(tiny.body()[0])]
-    trained = tiny.write_checkpoint(tmp_path / "trained.ckpt", voxel_hashes=hashes)
+def test_cts_of_the_training_are_left_out_however_they_are_stored(command, tmp_path):
+    turned = nib.load(tmp_path / "scans" / "p0" / "ct.nii.gz").as_reoriented(np.array([[1, -1], [0, 1], [2, 1]]))
+    nib.save(turned, tmp_path / "scans" / "turned.nii.gz")
+    trained = tiny.write_checkpoint(tmp_path / "trained.ckpt", voxel_hashes=[voxel_hash(tiny.body()[0])])
     code, out, _ = command(f"ckpt={trained}", "page=false")
     assert code == 0
     assert [row["file"] for row in rows(tmp_path / "here" / "rank.csv")] == ["p1/ct.nii.gz"]
-    assert "2 left out (p0/ct.nii.gz, p2/ct.nii.gz): it has a label already" in out
+    assert "3 left out (p0/ct.nii.gz, p2/ct.nii.gz, turned.nii.gz): it has a label already" in out
 
 
 def test_a_damaged_ct_is_named_and_the_others_are_ranked(command, tmp_path):
-    (tmp_path / "scans" / "bad.nii.gz").write_bytes(b"junk")
-    code, _, err = command()
+    scans = tmp_path / "scans"
+    (scans / "bad.nii.gz").write_bytes(b"junk")
+    tiny.write_dicom(scans / "series")
+    tiny.save(scans / "fat.nii.gz", np.where(tiny.body()[0] > 0, tiny.FAT, tiny.body()[0]))
+    code, _, err = command("page=false")
     assert code == 2
-    assert "error: 1 of 4 failed:\n  bad.nii.gz: cannot read " in err
-    assert len(rows(tmp_path / "here" / "rank.csv")) == 3
+    assert "error: 1 of 6 failed:\n  bad.nii.gz: cannot read " in err
+    assert "fat.nii.gz: no organ found" in err
+    files = {row["file"] for row in rows(tmp_path / "here" / "rank.csv")}
+    assert files == {"p0/ct.nii.gz", "p1/ct.nii.gz", "p2/ct.nii.gz", "series", "fat.nii.gz"}
     assert "failed: bad.nii.gz: cannot read" in json.loads((tmp_path / "here" / "rank.json").read_text())["notes"][3]
 
 
-def test_a_dicom_series_is_ranked_by_its_folder(command, tmp_path):
-    tiny.write_dicom(tmp_path / "scans" / "series")
-    code, _, err = command("page=false")
+def test_of_several_series_in_a_folder_one_is_ranked_and_the_others_are_counted(command, tmp_path):
+    tiny.write_dicom(tmp_path / "scans" / "two", SeriesInstanceUID="1.2.3")
+    for path in sorted((tmp_path / "scans" / "two").iterdir()):
+        path.rename(path.with_name(f"long_{path.name}"))
+    tiny.write_dicom(tmp_path / "scans" / "two", seed=1, count=9, SeriesInstanceUID="1.2.4")
+    code, out, err = command("page=false")
     assert code == 0, err
-    assert "series" in [row["file"] for row in rows(tmp_path / "here" / "rank.csv")]
-
-
-def test_a_ct_without_organs_is_ranked(command, tmp_path):
-    tiny.save(tmp_path / "scans" / "fat.nii.gz", np.where(tiny.body()[0] > 0, tiny.FAT, tiny.body()[0]))
-    code, _, err = command("page=false")
-    assert code == 0, err
-    assert "fat.nii.gz: no organ found" in err
-    assert len(rows(tmp_path / "here" / "rank.csv")) == 4
+    assert "1 left out (two: 1 other series): the axial CT with most slices of a folder is ranked" in out
 
 
 @pytest.mark.parametrize(
