@@ -1,10 +1,10 @@
 """Whether it pays to annotate the CTs that `segment curve rank=` puts first.
 
-    python benchmarks/rank.py evidence [--checkpoint starter] [--cts 40] [--out FOLDER]
+    python benchmarks/rank.py evidence [--checkpoint starter] [--cts 39] [--out FOLDER]
     python benchmarks/rank.py trainings [--worlds 6] [--choose 6] [--draws 2] [--out FOLDER]
 
 `evidence` needs no training: it ranks synthetic trunks and compares the ranking with their true Dice, see
-rank_evidence.py. With the starter weights it takes minutes; the default trunks are those of `make confidence`, which
+rank_evidence.py. With the starter weights it takes minutes; the default trunks have the seed of the report card, which
 neither training nor calibration saw.
 
 `trainings` compares the first CTs of the ranking with as many random ones. A *world* has a few labelled CTs of the
@@ -64,7 +64,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("outputs/rank_benchmark"), help="folder of everything")
     parser.add_argument("--cache", type=Path, default=Path("outputs/cache"), help="of the trunks of evidence")
     parser.add_argument("--checkpoint", default="starter", help="of evidence")
-    parser.add_argument("--cts", type=int, default=38, help="trunks of evidence")
+    parser.add_argument("--cts", type=int, default=39, help="trunks of evidence")
     parser.add_argument("--worlds", type=int, default=6, help="labelled sets and pools")
     parser.add_argument("--labelled", type=int, default=3, help="CTs that train from the start")
     parser.add_argument("--val", type=int, default=4, help="CTs that validate")
