@@ -18,7 +18,7 @@ COMMANDS = {
     "plan": ("plan a recipe for a data set and a machine", "segment plan data=flare22 hours=8 device=24GB"),
     "train": ("train a network, test its best checkpoint", "segment train experiment=quick trainer.max_epochs=5"),
     "sweep": ("search for the best settings", "segment sweep sweep=quick trials=24"),
-    "curve": ("how many labelled CTs a Dice needs", "segment curve data=flare22 'sizes=[5,10,20]'"),
+    "curve": ("how many labelled CTs a Dice needs, and which", "segment curve data=flare22 'sizes=[5,10,20]'"),
     "evaluate": ("score a checkpoint on labelled CTs", "segment evaluate ckpt=best.ckpt data=flare22"),
     "compare": ("show which runs are better, and how sure that is", "segment compare outputs/quick/sweeps/<date_time>"),
     "merge": ("one table of several runs, e.g. folds", "segment merge runs=outputs/quick/sweeps/<date_time>"),

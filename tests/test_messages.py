@@ -51,8 +51,9 @@ SHOWN_BY = {
     "segment.run": ("train", "evaluate", "doctor", "sweep", "curve"),
     "segment.checkpoint.resumable": ("train",),
     "segment.checkpoint.load": ("train", "evaluate", "predict", "export"),
-    "segment.checkpoint.trust": ("evaluate", "predict", "export"),
+    "segment.checkpoint.trust": ("evaluate", "predict", "export", "curve"),
     "segment.inference.engines": ("predict",),
+    "segment.inference.inputs": ("predict", "view"),
     "segment.inference.views": ("evaluate", "predict"),
     "segment.commands.predicted_cases": ("view",),
 }

@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from segment.commands.command import hydra_command
 from segment.commands.pages import page_at_end, write_safely
+from segment.commands.ranking import names_data, rank_cts
 from segment.configuration.check import validate_config
 from segment.configuration.composition import compose_config, spellings
 from segment.configuration.instantiate import instantiate
@@ -50,18 +51,25 @@ TRAIN = (sys.executable, "-m", "segment.commands.train")
 SPLIT = ("split=file", "split.path=splits")  # with the path of each training later
 KIND = Kind("curve", "target", "outputs/quick/curves/<date_time>")
 # Options that the trainings do not get as they are.
-OWN = ("sizes", "repeats", "target", "workers", "resume", "allow_changed", "output_dir", "seed", "split", "preflight")
+OWN = (
+    *("sizes", "repeats", "target", "workers", "resume", "allow_changed", "output_dir", "seed", "split", "preflight"),
+    *("rank", "ckpt", "trust"),
+)
 
 
 def curve(cfg: DictConfig) -> None:
     """Train at growing numbers of CTs, fit a curve to the test scores of each organ, and log what it answers.
 
-    Several processes can share the folder. A resumed curve trains only what is missing.
+    Several processes can share the folder. A resumed curve trains only what is missing. With rank=, nothing is trained;
+    see `rank_cts`.
 
     Raises:
         UserError: When the options do not give a curve, the folder holds another one, or no training has finished.
     """
     clear_launcher_variables()
+    if cfg.rank is not None:
+        rank_cts(cfg, names_data(HydraConfig.get().overrides.task))
+        return
     with ExitStack() as startup_lock:
         if cfg.resume is True:
             cfg = with_values(cfg, resume=startup_lock.enter_context(sweep_in_named_folder(KIND)))

@@ -16,6 +16,7 @@ from segment.view.page.curve import CURVE, write_curve_page
 from segment.view.page.data_set import FINDINGS, write_data_set_page
 from segment.view.page.document import PAGE, is_page
 from segment.view.page.grid_folder import MULTIRUN
+from segment.view.page.rank import RANK, write_rank_page
 from segment.view.page.run import write_run_page
 from segment.view.page.run_folder import VALIDATION, read_config
 from segment.view.page.sweep import write_sweep_page
@@ -36,6 +37,7 @@ def write_page_of_run(page: Path, folder: Path) -> None:
 _KINDS: Mapping[tuple[str, ...], Write] = {
     (COMPARISON,): write_comparison_page,
     (CURVE,): write_curve_page,
+    (f"{RANK}.json",): write_rank_page,
     (TRIALS, SEARCH, MULTIRUN): write_sweep_page,
     (FINDINGS,): write_data_set_page,
     ("config.yaml", "metrics.csv", "cases.csv", str(VALIDATION)): write_page_of_run,
@@ -43,7 +45,7 @@ _KINDS: Mapping[tuple[str, ...], Write] = {
 
 
 def page_of(folder: Path) -> Write | None:
-    """The function that writes the page of a folder; None if it is no run, sweep, curve, comparison or data set."""
+    """The function that writes the page of a folder; None if no command wrote the folder."""
     for names, write in _KINDS.items():
         if any((folder / name).exists() for name in names):
             return write

@@ -239,6 +239,9 @@ class Curve(Recipe):
     repeats: Annotated[int, Range(2)]
     target: OpenShare
     workers: PositiveInt
+    rank: Text | None
+    ckpt: Text | list[Text]
+    trust: list[str]
 
 
 SCHEMAS: dict[str, Any] = {

@@ -27,7 +27,21 @@ def render_thumbnail(
     *,
     window_hu: tuple[float, float] = (-160, 240),
 ) -> bytes:
-    """Return a PNG, 2·`WIDTH` wide and `HEIGHT` high: coronal left, axial right, the patient's right on the left.
+    """Return a PNG of `draw_thumbnail`, which explains the arguments."""
+    png = io.BytesIO()
+    draw_thumbnail(ct, classes, affine, organs, window_hu=window_hu).save(png, format="PNG")
+    return png.getvalue()
+
+
+def draw_thumbnail(
+    ct: np.ndarray,
+    classes: np.ndarray | None,
+    affine: np.ndarray,
+    organs: Sequence[str],
+    *,
+    window_hu: tuple[float, float] = (-160, 240),
+) -> Image.Image:
+    """A picture, 2·`WIDTH` wide and `HEIGHT` high: coronal left, axial right, the patient's right on the left.
 
     The planes are those that show most of all organs. Without organs, they are the middle planes.
 
@@ -45,9 +59,7 @@ def render_thumbnail(
     both = Image.new("RGB", (2 * WIDTH, HEIGHT))
     for index, axis in enumerate((1, 2)):
         both.paste(_panel(scene, axis, center, organs), (index * WIDTH, 0))
-    png = io.BytesIO()
-    both.save(png, format="PNG")
-    return png.getvalue()
+    return both
 
 
 def _center(scene: Scene, count: int) -> tuple[int, int, int]:

@@ -21,3 +21,4 @@ FOR_DATA_SETS = Advice(
     straighten="run segment predict with straighten=true, and annotate the straightened CT that it writes",
 )
 FOR_PREDICTION = Advice(choose="choose one with series=<UID>", straighten="resample them with straighten=true")
+FOR_RANKING = Advice(choose="keep one CT in the folder", straighten=FOR_DATA_SETS.straighten)

@@ -57,4 +57,4 @@ def match_paths(pattern: str) -> list[Path]:
 
 def no_ct_message(given: str) -> str:
     """The message of the error when an input contains nothing that may be a CT."""
-    return f"no CT at input={given}; name a file, a folder or a glob of {', '.join(SUFFIXES)} or DICOM series"
+    return f"no CT at {given}; name a file, a folder or a glob of {', '.join(SUFFIXES)} or DICOM series"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from segment.errors import UserError
 from segment.inference.inputs.find_inputs import Input
-from segment.io.advice import FOR_PREDICTION
+from segment.io.advice import FOR_PREDICTION, Advice
 from segment.io.dicom import CTS, Series, SeriesFolder
 from segment.io.hounsfield import LABEL_MAP, NO_AIR, check_hu, check_possible
 from segment.io.left_out import LeftOut
@@ -15,7 +15,9 @@ from segment.io.scan import Scan, warn_if_suspicious
 log = logging.getLogger(__name__)
 
 
-def read_input(candidate: Input, series: str | None, straighten: bool) -> tuple[Scan | None, list[LeftOut]]:
+def read_input(
+    candidate: Input, series: str | None, straighten: bool, advice: Advice = FOR_PREDICTION
+) -> tuple[Scan | None, list[LeftOut]]:
     """Read a CT.
 
     A label map is left out, unless the user named it. Values that may be HU but are unusual are logged as warnings.
@@ -24,6 +26,7 @@ def read_input(candidate: Input, series: str | None, straighten: bool) -> tuple[
         candidate: The input.
         series: As in `read_ct`; a folder without this series is left out.
         straighten: As in `read_ct`.
+        advice: Remedies for errors about DICOM series.
 
     Returns:
         The CT and the other series of its folder, which are left out; or None and the reason why the input is left out.
@@ -34,7 +37,7 @@ def read_input(candidate: Input, series: str | None, straighten: bool) -> tuple[
     """
     left_out: list[LeftOut] = []
     if candidate.path.is_dir():
-        folder = SeriesFolder(candidate.path, recursive=False, advice=FOR_PREDICTION)
+        folder = SeriesFolder(candidate.path, recursive=False, advice=advice)
         if series and all(other.uid != series for other in folder.series):
             return None, [LeftOut(candidate.display_name, f"no series {series} in it", is_expected=True)]
         chosen = folder.choose(series)

@@ -38,6 +38,7 @@ _SCRIPTS = (
     "sweep.js",
     "comparison.js",
     "curve.js",
+    "rank.js",
     "dataset.js",
     "start.js",
 )
