@@ -13,12 +13,23 @@ from segment.configuration.composition import compose_config, initialized_hydra
 from segment.files import write_text
 from segment.plan.fingerprint import Fingerprint
 
-ROOT = Path(__file__).parents[2]
-sys.path.append(str(ROOT / "benchmarks"))
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 
-from plan_table import FINGERPRINTS, HOURS, MEMORY_GB, OURS, THEIRS, TITLES, facts_of, halvings, recipe_of, row, their_rows
+from plan_table import (
+    FINGERPRINTS,
+    HOURS,
+    MEMORY_GB,
+    OURS,
+    THEIRS,
+    TITLES,
+    facts_of,
+    halvings,
+    recipe_of,
+    row,
+    their_rows,
+)
 
-PAGE = (ROOT / "docs/plans.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs/plans.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", TITLES)
