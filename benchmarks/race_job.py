@@ -140,6 +140,8 @@ class Clock:
         return not self.left
 
 
-def cosine(first: float, share: float) -> float:
-    """Learning rate after a share of the time: a cosine from `first` to 0."""
-    return first * 0.5 * (1 + math.cos(math.pi * share))
+def cosine(first: float, share: float, warmup: float = 0.0) -> float:
+    """Learning rate after a share of the time: linear to `first` in the share `warmup`, then a cosine to 0."""
+    if share < warmup:
+        return first * share / warmup
+    return first * 0.5 * (1 + math.cos(math.pi * (share - warmup) / (1 - warmup)))

@@ -28,10 +28,12 @@ class Deadline(pl.Callback):
 
     Args:
         job: File of the job.
+        warmup: Share of the time in which the learning rate rises.
     """
 
-    def __init__(self, job: str) -> None:
+    def __init__(self, job: str, warmup: float = 0.0) -> None:
         self.clock = Clock(read_job(job))
+        self.warmup = warmup
         self.first: float | None = None
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, _: int) -> None:
@@ -39,7 +41,7 @@ class Deadline(pl.Callback):
         if self.first is None:
             self.first = groups[0]["lr"]
         for group in groups:
-            group["lr"] = cosine(self.first, self.clock.share())
+            group["lr"] = cosine(self.first, self.clock.share(), self.warmup)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -11,6 +11,7 @@ FIXED = {
     "vnet_paper": "it is the network of a paper, which planning would change; plan net=vnet",
     "vnet_seed": "it is the network of the seed recipe, which planning would change; plan net=vnet",
     "vnet_small": "it is a network for tests, which learns little; plan net=vnet",
+    "vnet_abdomen": "it is what planning gives for FLARE22 on a GPU with 24 GB; plan net=vnet",
     "vnet_large": "it is a fixed choice among those of net=vnet; plan net=vnet, which chooses depth and widths itself",
 }
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from segment.errors import UserError
 
 # Rates in floating-point operations a second, forward and backward pass of a training step. That of a core was measured
-# with the default network (2 × 64³ voxels, 20 GFLOP, 0.44 s on two cores of an AMD Zen 3). That of a GPU of 24 GB in
-# mixed precision is an assumption, and so is that it grows with the root of the memory: no GPU was measured.
+# with the default network (2 × 64³ voxels, 20 GFLOP, 0.44 s on two cores of an AMD Zen 3). That of a GPU of 40 GB in
+# mixed precision follows from what nnU-Net's authors measured on an A100 (documentation/resenc_presets.md): 250,000
+# steps of 5.7 to 40 TFLOP in 9 to 66 hours, which are 44 to 60 TFLOP/s. That it grows with the root of the memory is an
+# assumption.
 CORE_RATE = 2.3e10
-GPU_RATE, GPU_RATE_GB = 1.0e13, 24
+GPU_RATE, GPU_RATE_GB = 5.0e13, 40
 CONTEXT = 1.0e9  # bytes on a GPU for CUDA, cuDNN and its workspace; an assumption
 GPU_ROOM = 0.85  # share of the rest that a step may use
 # A heap with gaps holds up to this many times the bytes in use, see docs/plan.md.

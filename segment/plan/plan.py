@@ -123,7 +123,7 @@ def _data_lines(facts: Fingerprint, machine: Machine, sizes: Sizes) -> list[Line
     body = facts.extent_mm[0] * facts.extent_mm[1] * facts.extent_mm[2] / 1000
     known = any(annotated)
     share = f"the organs fill {sum(annotated) / body:.1%} of a CT" if known else "organs fill a small part of a CT"
-    around = f"{share}, so two thirds of the patches are placed around one, as in nnU-Net"
+    around = f"{share}, so two thirds of the patches are placed around one; in nnU-Net, at least a third"
     return [
         Line("data.patch_size", list(sizes.patch), f"{field} mm of a median field of view of {seen} mm"),
         Line("data.batch_size", sizes.batch, needed),

@@ -1,0 +1,205 @@
+"""Planned recipes against `experiment=quick` at equal processor minutes, on four unusual sets of synthetic CTs.
+
+    python benchmarks/plan_race.py [--minutes 4] [--seeds 3] [--sets isotropic thick tiny mixed] [--out FOLDER]
+
+Every set has 12 CTs that train, 2 for validation and 8 held out, of the same generator (`plan_race_data.py`). `segment
+plan` plans for the CPU and the time; nobody changes the plan. Both recipes are prepared beforehand. They train with the same threads,
+each in a process of its own that ends when it has used its processor minutes, with imports. Neither validates: the last
+weights count, which are averaged if the recipe says so. Learning rates follow the clock. `segment evaluate` scores the
+held-out CTs on their own grids, and `segment compare` compares all seeds of both recipes, with intervals over CTs and
+seeds.
+
+With the defaults it takes about an hour and a quarter on two quiet cores, a quarter of an hour for the CTs included. It
+writes plan_race.md and plan_race.json. What is done is kept, so a race that is started again continues; other sets and
+more seeds can be added. Another number of minutes has its own runs.
+"""
+
+import argparse
+import csv
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from plan_race_data import SETS, write_set
+from race_job import Job
+from race_ours import FIXED
+from results import open_record, write_json
+
+from segment.files import write_text
+
+HERE = Path(__file__).parent
+RECIPES = {"quick": 0.0, "planned": 0.1}  # share of the time for the warm-up; every plan for a CPU has a tenth
+HEADER = """\
+| set | metric | organ | quick | planned | planned - quick | better |
+|---|---|---|---|---|---|---|"""
+
+
+def main() -> None:
+    """Make the sets, plan, train, evaluate, compare, and write the table."""
+    args = parse(sys.argv[1:])
+    out = args.out.resolve()
+    record = open_record(out / "plan_race.json", vars(args), free=("sets", "seeds", "minutes"))
+    lines = [HEADER]
+    for name in args.sets:
+        race = Race(out / name, name, args.minutes, args.threads)
+        race.prepare()
+        for seed in range(args.seeds):
+            for recipe in RECIPES:
+                race.run(recipe, seed)
+        found = race.compare(args.seeds)
+        record.setdefault("results", {})[f"{name}, {args.minutes:g} minutes"] = found
+        write_json(out / "plan_race.json", record)
+        lines += rows(SETS[name].title, found["summary"], found["differences"])
+        write_text(out / "plan_race.md", "\n".join(lines) + "\n")
+    print((out / "plan_race.md").read_text(encoding="utf-8"))
+    print(f"{out}: plan_race.md, plan_race.json, and for every set the plan and the page of the comparison")
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Options of the command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("outputs/plan_race"), help="folder of everything it writes")
+    parser.add_argument("--minutes", type=float, default=4.0, help="processor minutes of a training")
+    parser.add_argument("--seeds", type=int, default=3, help="trainings of each recipe")
+    parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS), metavar="SET")
+    parser.add_argument("--threads", type=int, default=2)
+    return parser.parse_args(arguments)
+
+
+class Race:
+    """Both recipes on one set.
+
+    Args:
+        folder: Folder of the set.
+        name: Key of SETS.
+        minutes: Processor minutes of a training.
+        threads: Threads, and cores.
+    """
+
+    def __init__(self, folder: Path, name: str, minutes: float, threads: int) -> None:
+        self.folder, self.name, self.minutes, self.threads = folder, name, minutes, threads
+        self.runs = folder / f"{minutes:g}_minutes"
+
+    @property
+    def data(self) -> list[str]:
+        """Overrides that name the set."""
+        return ["data=manifest", f"data.sources.manifest.path={self.folder}/cts/cases.csv"]
+
+    @property
+    def recipe_of(self) -> dict[str, list[str]]:
+        """Arguments of `segment train` by recipe."""
+        planned = [f"--config-dir={self.runs}/plans", "experiment=planned"]
+        same = [*self.data, "split=given", f"cache_dir={self.folder}/cache", f"data.num_workers={self.threads}"]
+        return {"quick": ["experiment=quick", *same], "planned": [*planned, *same]}
+
+    def prepare(self) -> None:
+        """Write the CTs, the plan, and the preprocessed volumes of both recipes."""
+        print(f"{self.name}: CTs …", flush=True)
+        write_set(self.folder / "cts", self.name)
+        if not (self.runs / "plans/experiment/planned.yaml").exists():
+            hours = self.minutes / 60 / self.threads
+            own = [f"hours={hours}", "device=cpu", "name=planned", f"folder={self.runs}/plans"]
+            self._call("plan", [*self.data, "split=given", f"cache_dir={self.folder}/cache", *own], "plan.log")
+        for recipe in RECIPES:
+            self._call("prepare", self.recipe_of[recipe], f"prepare_{recipe}.log")
+
+    def run(self, recipe: str, seed: int) -> None:
+        """Train until the time is used, and score the held-out CTs; neither is repeated."""
+        job = self.job(recipe, seed)
+        if not job.done:
+            shutil.rmtree(job.folder, ignore_errors=True)  # of a training that did not reach its end
+            job.write()
+            deadline = ["+callbacks.deadline._target_=race_ours.Deadline", f"+callbacks.deadline.job={job.file}"]
+            deadline.append(f"+callbacks.deadline.warmup={RECIPES[recipe]}")
+            run = [f"hydra.run.dir={job.folder}/run", f"seed={seed}"]
+            self._call("train", [*self.recipe_of[recipe], *FIXED, *deadline, *run], f"{job.folder.name}/train.log")
+        scores = job.folder / "scores"
+        if not (job.folder / "scored").exists():
+            shutil.rmtree(scores, ignore_errors=True)
+            ckpt = [f"ckpt={job.checkpoint(self.minutes)}", "split=given", f"hydra.run.dir={scores}"]
+            quiet = ["pictures=false", "page=false", "device=cpu", f"cache_dir={self.folder}/cache"]
+            self._call("evaluate", [*self.data, *ckpt, *quiet], f"{job.folder.name}/evaluate.log")
+            (job.folder / "scored").touch()
+
+    def job(self, recipe: str, seed: int) -> Job:
+        """The job of a training; its recipe is that of the command, so the fields for other contenders are empty."""
+        return Job(
+            contender=recipe,
+            folder=self.runs / f"{recipe}_{seed}",
+            data=self.folder / "cts",
+            minutes=(self.minutes,),
+            threads=self.threads,
+            spacing_mm=0.0,
+            patch=0,
+            seed=seed,
+            options=(),
+            memory_gb=0.0,
+            lr=0.0,
+        )
+
+    def compare(self, seeds: int) -> dict[str, Any]:
+        """Tables of `segment compare`, the planned recipe against quick, and the steps of every training."""
+        jobs = [self.job(recipe, seed) for recipe in RECIPES for seed in range(seeds)]
+        output = self.runs / "compare"
+        shutil.rmtree(output, ignore_errors=True)
+        arguments = [str(job.folder / "scores") for job in jobs]
+        options = ["reference=A", "metrics=[dice,nsd]", f"output={output}"]
+        self._call("compare", [*arguments, *options], "compare.log")
+        passed = {job.folder.name: job.passed()[f"{self.minutes:g}"] for job in jobs}
+        return {"trainings": passed, **{name: _table(output / f"{name}.csv") for name in ("summary", "differences")}}
+
+    def _call(self, command: str, arguments: Sequence[str], log: str) -> None:
+        """Run a command of ours on as many cores as threads; exit if it fails."""
+        print(f"{self.name}: {log.removesuffix('.log').replace('/', ' ')} …", flush=True)
+        threads = str(self.threads)
+        environment = os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+        environment |= {"OMP_WAIT_POLICY": "passive", "CUDA_VISIBLE_DEVICES": ""}
+        environment["PYTHONPATH"] = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, cores[: self.threads])  # the child inherits it
+        path = self.runs / log
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with path.open("w", encoding="utf-8") as file:
+                call = [sys.executable, "-m", "segment", command, *arguments]
+                done = subprocess.run(call, stdout=file, stderr=subprocess.STDOUT, env=environment, check=False)
+        finally:
+            os.sched_setaffinity(0, cores)
+        if done.returncode:
+            sys.exit(f"{self.name}: segment {command} failed with exit code {done.returncode}; see {path}")
+
+
+def rows(title: str, summary: Sequence[dict[str, str]], differences: Sequence[dict[str, str]]) -> list[str]:
+    """Rows of the table for one set: means with intervals, their difference with its interval, and the verdict.
+
+    Args:
+        title: Of the set.
+        summary: Rows of summary.csv of `segment compare`; arm A is quick.
+        differences: Rows of differences.csv, B minus A.
+    """
+    means = {(row["arm"], row["organ"], row["metric"]): _interval(row, "mean") for row in summary}
+    lines = []
+    for row in differences:
+        key = (row["organ"], row["metric"])
+        better = {"": "-", row["first"]: "quick", row["second"]: "planned"}[row["better"]]
+        two = [means[(row[arm], *key)] for arm in ("first", "second")]
+        cells = (title, row["metric"], row["organ"].replace("_", " "), *two, _interval(row, "difference"), better)
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _interval(row: dict[str, str], name: str) -> str:
+    return f"{float(row[name]):.3f} [{float(row['low']):.3f}, {float(row['high']):.3f}]"
+
+
+def _table(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+if __name__ == "__main__":
+    main()
