@@ -2,12 +2,12 @@
 
     python benchmarks/plan_race.py [--minutes 4] [--seeds 3] [--sets isotropic thick tiny mixed] [--out FOLDER]
 
-Every set has 12 CTs that train, 2 for validation and 8 held out, of the same generator (`plan_race_data.py`). `segment
-plan` plans for the CPU and the time; nobody changes the plan. Both recipes are prepared beforehand. They train with the same threads,
-each in a process of its own that ends when it has used its processor minutes, with imports. Neither validates: the last
-weights count, which are averaged if the recipe says so. Learning rates follow the clock. `segment evaluate` scores the
-held-out CTs on their own grids, and `segment compare` compares all seeds of both recipes, with intervals over CTs and
-seeds.
+Every set has 12 CTs that train, 2 for validation and 8 held out, of the same generator (`plan_race_data.py`).
+`segment plan` plans for the CPU and the time; nobody changes the plan. Both recipes are prepared beforehand. They
+train with the same threads, each in a process of its own that ends when it has used its processor minutes, with
+imports. Neither validates: the last weights count, which are averaged if the recipe says so. Learning rates follow
+the clock. `segment evaluate` scores the held-out CTs on their own grids, and `segment compare` compares all seeds of
+both recipes, with intervals over CTs and seeds.
 
 With the defaults it takes about an hour and a quarter on two quiet cores, a quarter of an hour for the CTs included. It
 writes plan_race.md and plan_race.json. What is done is kept, so a race that is started again continues; other sets and
