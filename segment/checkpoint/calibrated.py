@@ -19,10 +19,12 @@ class Calibrated:
     Attributes:
         calibration: None if there is none.
         words: Where it is from, or why there is none, as one line.
+        path: Its file; None if there is none.
     """
 
     calibration: Calibration | None
     words: str
+    path: Path | None = None
 
 
 def identity(sha256: Sequence[str], tta: Sequence[str]) -> str:
@@ -68,10 +70,13 @@ def find_calibration(paths: Sequence[Path], sha256: Sequence[str], tta: Sequence
         if other.read_bytes() != first.read_bytes():
             msg = f"{first} and {other} are different calibrations of the same checkpoints; remove one of them"
             raise UserError(msg)
-    return Calibrated(found[first], f"predicted Dice from {found[first].made_from.get('masks', '?')} masks, see {name}")
+    masks = found[first].made_from.get("masks", "?")
+    return Calibrated(found[first], f"predicted Dice from {masks} masks, see {name}", first)
 
 
 def _beside(paths: Sequence[Path], name: str) -> list[Path]:
-    """The files of a name beside one of some files, each once."""
-    places = {path.parent.resolve(): path.with_name(name) for path in reversed(paths)}  # the first name of a folder
-    return [path for path in reversed(places.values()) if path.is_file()]
+    """The files of a name in the folders of some files, each once."""
+    places: dict[Path, Path] = {}
+    for path in paths:
+        places.setdefault(path.parent.resolve(), path.with_name(name))
+    return [path for path in places.values() if path.is_file()]

@@ -59,9 +59,8 @@ class Examination:
     def __post_init__(self) -> None:
         """Open the record of the files' content."""
         self.content = ContentRecord(self.cache_dir / CONTENT)
-        calibration = self.trained.calibration_path
-        has_one = self.trained.calibrated.calibration is not None
-        self.network = [identity(self.trained.network_sha256, ()), file_sha256(calibration) if has_one else None]
+        calibration = self.trained.calibrated.path
+        self.network = [identity(self.trained.network_sha256, ()), file_sha256(calibration) if calibration else None]
 
     def add_labelled(self, case: Case) -> str:
         """Describe a CT by its reference; return a word for the log."""

@@ -110,6 +110,7 @@ def test_the_calibration_of_an_ensemble_lies_beside_any_of_its_members(tmp_path)
     assert "there is no ensemble_" in find_calibration(paths, shas, tta=[]).words
     write_calibration(paths[2].with_name(name), identity(shas, tta=[]), 9)
     write_calibration(paths[0].with_name(name), "of others", 7)
+    assert find_calibration(paths, shas, tta=[]).path == paths[2].with_name(name)
     assert find_calibration(paths, shas, tta=[]).words == f"predicted Dice from 9 masks, see {name}"
     write_calibration(paths[1].with_name(name), identity(shas, tta=[]), 9)  # a copy
     assert find_calibration(paths, shas, tta=[]).words == f"predicted Dice from 9 masks, see {name}"

@@ -11,6 +11,7 @@ import simple_calibration
 import tiny
 from page_data import data_of
 
+from segment.checkpoint.calibrated import calibration_path, identity
 from segment.commands import curve, examination
 from segment.data.store.fingerprint import voxel_hash
 from segment.files import file_sha256
@@ -162,6 +163,16 @@ def test_wrong_options_end_in_one_sentence(command, tmp_path, arguments, message
     assert code == 2
     assert message in err
     assert not (tmp_path / "here").exists()
+
+
+def test_the_calibration_of_an_ensemble_may_lie_beside_its_second_member(command, tmp_path, ckpt):
+    other = tiny.write_checkpoint(tmp_path / "other" / "best.ckpt")
+    shas = [file_sha256(ckpt), file_sha256(other)]
+    name = calibration_path([ckpt, other], shas, tta=[]).name
+    simple_calibration.calibration(checkpoint=identity(shas, tta=[])).write(other.with_name(name))
+    code, _, err = command(f"ckpt=[{ckpt},{other}]", "page=false")
+    assert code == 0, err
+    assert f"predicted Dice from 1 masks, see {name}" in err
 
 
 def test_the_grid_of_a_ct_does_not_matter_for_recognising_it(command, tmp_path):
