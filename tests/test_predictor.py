@@ -313,7 +313,7 @@ def test_an_organ_that_may_have_a_side_is_not_mirrored_in_silence(tmp_path, capl
     held = tiny.config()
     held |= {"organs": organs, "model": held["model"] | {"organs": organs, "tolerance_mm": dict.fromkeys(organs, 3)}}
     ckpt = tiny.write_checkpoint(tmp_path / "best.ckpt", held)
-    with pytest.raises(segment.UserError, match="cannot mirror hígado, because its name does not say"):
+    with pytest.raises(segment.UserError, match="cannot mirror hígado, because neither its name nor pairs and"):
         segment.load(ckpt, device="cpu", engine="torch", tta=["mirrored"])
     segment.load(ckpt, device="cpu", engine="torch")
     assert "no check finds hígado, RK on the wrong side" in caplog.text

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 
 from segment.anatomy.anatomy import Anatomy
-from segment.anatomy.single_words import SINGLE_WORDS, VERTEBRA
+from segment.anatomy.single_words import SINGLE_WORDS, SPINE, VERTEBRA
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +104,9 @@ def _words(organ: str) -> list[str]:
 
 
 def _is_single(organ: str) -> bool:
-    return all(word in SINGLE_WORDS or VERTEBRA.fullmatch(word) for word in _words(organ))
+    words = _words(organ)
+    in_spine = len(words) == 1 or not SPINE.isdisjoint(words)
+    return all(word in SINGLE_WORDS or (in_spine and VERTEBRA.fullmatch(word)) for word in words)
 
 
 def _split(words: Sequence[str], sides: Mapping[str, str]) -> tuple[Hashable, str]:

@@ -19,4 +19,6 @@ effusion wall lumen parenchyma cortex and or of the with other others organ orga
 leber milz niere nieren magen pankreas foie rate rein reins estomac hepar lien ren higado bazo fegato milza
 """
 SINGLE_WORDS = frozenset(_TEXT.split())
-VERTEBRA = re.compile(r"[ctls]\d{1,2}")  # as in vertebra_L1
+# In vertebra_L1, and in L1 alone. In kidney_l1, l may mean left.
+VERTEBRA = re.compile(r"[ctls]\d{1,2}")
+SPINE = frozenset(["vertebra", "vertebrae", "spine", "spinal", "sacrum"])

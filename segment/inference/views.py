@@ -161,8 +161,8 @@ def augmentation_views(tta: Collection[str], organs: Sequence[str], stated: Pair
     unknown = [organ for organ in unknown_sides(organs) if organ not in stated]
     if MIRRORED in tta and unknown:
         msg = (
-            f"tta={list(tta)} cannot mirror {unknown[0]}, because its name does not say whether it lies on one side, "
-            f"and the training did not mirror; leave out {MIRRORED}"
+            f"tta={list(tta)} cannot mirror {unknown[0]}, because neither its name nor pairs and single of the "
+            f"training say whether it lies on one side; leave out {MIRRORED}"
         )
         raise UserError(msg)
     alone = [organ for organ, index in zip(organs, mirrored_classes(organs, pairs)[1:], strict=True) if not index]

@@ -51,8 +51,8 @@ def test_a_side_is_a_word_of_the_name():
 
 
 def test_names_that_do_not_say_whether_they_have_a_side():
-    known = ["liver", "Spleen", "kidney", "vertebrae_L1", "Leber", "liver_tumour", "left_kidney", "portal-vein"]
-    assert unknown_sides([*known, "RK", "kidney_1", "nerka"]) == ["RK", "kidney_1", "nerka"]
+    known = ["liver", "Spleen", "kidney", "vertebrae_L1", "T12", "Leber", "liver_tumour", "left_kidney", "portal-vein"]
+    assert unknown_sides([*known, "RK", "kidney_1", "kidney_l1", "nerka"]) == ["RK", "kidney_1", "kidney_l1", "nerka"]
     assert unknown_sides([*known, "RK", "LK"]) == []
 
 

@@ -91,8 +91,8 @@ def swapped_classes(organs: Sequence[str], pairs: Sequence[Sequence[str]], singl
             raise UserError(msg)
         if organ in unknown_sides(organs):
             msg = (
-                f"{organ} may lie on one side, and mirroring would put it on the wrong one; if it does, add it and the "
-                f"organ on the other side to the pairs of {RandomLeftRightFlip.__name__}, else add it to its single"
+                f"{organ} may lie on one side, and mirroring would then put it on the wrong one; if it does, add it "
+                f"and the organ on the other side to pairs of {RandomLeftRightFlip.__name__}, otherwise add it to single"
             )
             raise UserError(msg)
     names = list(organs)
