@@ -13,9 +13,10 @@ from segment.inference.engines.engine import CannotRunError, Engine, ExportedNet
 from segment.runtime.machine import release_freed_memory
 
 KEPT = 4  # converted networks in memory at once, each with its own copy of the weights
-TOLERANCE = (
-    0.01  # accepted difference from PyTorch, as a share of the largest logit; float32 gives a thousandth at most
-)
+# Accepted difference from PyTorch, as a share of the largest logit; float32 gives a thousandth at most.
+TOLERANCE = 0.01
+# Likewise for a network that was traced on another window. What the trace took from that window may change little.
+TOLERANCE_OTHER_WINDOW = 0.001
 
 Window = tuple[int, ...]
 
@@ -74,7 +75,7 @@ class ConvertingEngine(Engine):
                 finally:
                     gc.collect()  # converters leave copies of the weights in cycles
                     release_freed_memory()
-                if difference <= TOLERANCE:
+                if difference <= (TOLERANCE if traced == size else TOLERANCE_OTHER_WINDOW):
                     return converted
                 reason = f"its logits differ from PyTorch's by {difference:.2g} of their range"
         raise CannotRunError(reason)

@@ -62,6 +62,13 @@ class AddsItsLength(nn.Module):
         return image + int(image.shape[2])
 
 
+class AddsLittle(nn.Module):
+    """As `AddsItsLength`, with an effect of less than a hundredth."""
+
+    def forward(self, image):
+        return image + 0.002 * int(image.shape[2])
+
+
 class NeedsLength(nn.Module):
     def forward(self, image):
         if image.shape[2] <= TRACED:
@@ -70,7 +77,7 @@ class NeedsLength(nn.Module):
         return 2 * image
 
 
-@pytest.mark.parametrize("kind", [AddsItsLength, NeedsLength])
+@pytest.mark.parametrize("kind", [AddsItsLength, AddsLittle, NeedsLength])
 def test_a_network_that_cannot_be_traced_on_a_small_window_is_traced_on_a_whole_one(kind):
     pytest.importorskip("openvino")
     size = (TRACED + 8, 8, 8)
