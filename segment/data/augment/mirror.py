@@ -92,7 +92,7 @@ def swapped_classes(organs: Sequence[str], pairs: Sequence[Sequence[str]], singl
         if organ in unknown_sides(organs):
             msg = (
                 f"{organ} may lie on one side, and mirroring would then put it on the wrong one; if it does, add it "
-                f"and the organ on the other side to pairs of {RandomLeftRightFlip.__name__}, otherwise add it to single"
+                f"and its partner on the other side to pairs of {RandomLeftRightFlip.__name__}, otherwise to single"
             )
             raise UserError(msg)
     names = list(organs)

@@ -113,7 +113,7 @@ def test_unused_pairs_and_the_order_of_names_do_not_matter():
         (
             ["liver", "RK"],
             PAIRS,
-            "RK may lie on one side, .* to pairs of RandomLeftRightFlip, otherwise add it to single",
+            "RK may lie on one side, .* to pairs of RandomLeftRightFlip, otherwise to single",
         ),
         (ORGANS, [["right_kidney"]], r"\['right_kidney'\] is not a pair for mirroring; give two different names"),
         (ORGANS, [["spleen", "spleen"]], "is not a pair"),
