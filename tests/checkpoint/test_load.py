@@ -106,6 +106,20 @@ def test_a_checkpoint_that_this_version_cannot_load_is_refused(tmp_path, change,
         load_model(tiny.write_checkpoint(tmp_path / "x.ckpt", {**tiny.config(), **change}))
 
 
+def test_the_loss_is_neither_built_nor_trusted(tmp_path, monkeypatch):
+    (tmp_path / "myloss.py").write_text("raise SystemExit('imported')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    held = tiny.config()
+    held["model"]["criterion"] = {"_target_": "myloss.Loss"}
+    path = tiny.write_checkpoint(tmp_path / "x.ckpt", held)
+    content = torch.load(path, weights_only=True)
+    content["state_dict"]["criterion.criterion.class_weight"] = torch.ones(3)
+    torch.save(content, path)
+    trained = load_model(path)
+    assert set(trained.module.state_dict()) == {"net.weight", "net.bias"}
+    assert trained.metadata["config"]["model"]["criterion"] == {"_target_": "myloss.Loss"}
+
+
 def test_a_network_from_another_module_needs_trust(tmp_path, monkeypatch):
     (tmp_path / "mynet.py").write_text("import torch\n\nclass Net(torch.nn.Conv3d):\n    pass\n")
     monkeypatch.syspath_prepend(tmp_path)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from segment.errors import UserError
+from segment.io import nifti
 from segment.io.nifti import read_nifti
 from segment.io.read import read_ct, read_grid, read_label
 
@@ -30,6 +31,29 @@ def pixdim(*values, first=1):
         header["pixdim"][first : first + len(values)] = values
 
     return change
+
+
+@pytest.mark.parametrize("cut", [None, -4, -9])  # the checksum is followed by four bytes for the length
+def test_a_gzip_file_is_read_piece_by_piece_to_its_checksum(tmp_path, monkeypatch, cut):
+    monkeypatch.setattr(nifti, "_PIECE", 100)
+    values = np.random.default_rng(0).integers(-999, 999, (9, 8, 7)).astype(">i2")
+    content = nib.Nifti1Image(values, np.diag([2.0, 2.0, 2.0, 1.0]), nib.Nifti1Header(endianness=">")).to_bytes()
+    path = tmp_path / "a.nii.gz"
+    path.write_bytes(gzip.compress(content[:500]) + gzip.compress(content[500:])[:cut])  # two members
+    if cut is None:
+        assert np.array_equal(read_nifti(path).data, values)
+    else:
+        with pytest.raises(EOFError):
+            read_nifti(path)
+
+
+def test_a_wrong_checksum_of_a_gzip_file_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(nifti, "_PIECE", 100)
+    content = bytearray(gzip.compress(nib.Nifti1Image(np.zeros((9, 8, 7), np.int16), np.eye(4)).to_bytes()))
+    content[-8] ^= 1
+    (tmp_path / "a.nii.gz").write_bytes(content)
+    with pytest.raises(gzip.BadGzipFile, match="CRC check failed"):
+        read_nifti(tmp_path / "a.nii.gz")
 
 
 @pytest.mark.parametrize("qform", [True, False])

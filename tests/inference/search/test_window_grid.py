@@ -31,11 +31,12 @@ def test_a_share_is_the_part_of_a_window_in_the_mean_of_the_logits(grid):
 
 
 def test_a_mask_in_a_box_has_the_shares_of_the_whole_mask(grid):
-    mask = torch.rand(SIZE, generator=torch.Generator().manual_seed(0)) > 0.5
+    random = torch.rand(SIZE, generator=torch.Generator().manual_seed(0)) > 0.5
     box = (slice(3, 17), slice(1, 8), slice(2, 9))
-    inside = torch.zeros_like(mask)
-    inside[box] = mask[box]
-    torch.testing.assert_close(grid.shares(mask[box], box), grid.shares(inside, whole(SIZE)))
+    for part in (box, (slice(6, 12), slice(4, 6), slice(2, 7))):  # the second leaves a part of the box empty
+        mask = torch.zeros_like(random)
+        mask[part] = random[part]
+        torch.testing.assert_close(grid.shares(mask[box], box), grid._shares(mask, grid.relative))
 
 
 def test_shares_on_a_coarse_grid_are_nearly_those_of_the_fine_one():
