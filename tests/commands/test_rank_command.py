@@ -171,6 +171,8 @@ def test_of_several_series_in_a_folder_one_is_ranked_and_the_others_are_counted(
     ("arguments", "message"),
     [
         (["rank=elsewhere"], "elsewhere"),
+        (["sizes=[2,4,8]"], "rank= trains nothing, so leave out sizes="),
+        (["rank=null"], "ckpt= is an option of rank=<folder>; the trainings of a curve start from init_from="),
         (["resume=here"], "a ranking is not resumed: leave out resume=here"),
         (["ckpt=none.ckpt"], "none.ckpt"),
         (["rank=labels"], "no CT to rank:\n  1 left out (map.nii.gz): a label map, not a CT"),
