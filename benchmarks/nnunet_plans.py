@@ -71,7 +71,6 @@ def _plan(name: str, planner: str, memory_gb: int) -> dict[str, Any]:
         "strides": [[int(step) for step in steps][axes] for steps in network["strides"]][1:],
         "patch_2d": [int(edge) for edge in plans["configurations"]["2d"]["patch_size"]],
         "batch_2d": int(plans["configurations"]["2d"]["batch_size"]),
-        "lowres": "3d_lowres" in plans["configurations"],
     }
 
 

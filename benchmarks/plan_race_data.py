@@ -1,7 +1,7 @@
 """The four sets of `plan_race.py`, made by the generator of synthetic CTs and written once.
 
-The generator is told the number of voxels of a CT, and the patient decides what they show. To give a CT voxels of a
-certain size, it is synthesised coarsely first, which states its field of view.
+The generator takes the number of voxels of a CT, and the patient determines the field of view. To give a CT voxels of a
+certain size, it is first synthesised with few voxels, from which the field of view is known.
 """
 
 import csv

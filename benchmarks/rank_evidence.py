@@ -21,6 +21,7 @@ from segment.curve.kept import kept
 from segment.curve.ranking import Ranking
 from segment.datasets.cases import Case
 from segment.datasets.sources.phantom import Phantom
+from segment.files import file_sha256
 from segment.inference.engines.choose import AUTO, MANY_CTS, choose
 from segment.inference.outputs.default_anatomy import default_anatomy
 from segment.phantom.field_of_view import sample_field_of_view
@@ -100,7 +101,9 @@ def _look(case: Case, kind: tuple[str, str], trained: Ensemble, out: Path) -> Tr
             known[word] = assess(scan, segmented, trained.organs, default_anatomy(), calibration).to_plain()
         return known
 
-    found = kept(out / "evidence", [case.id, str(case.image.parent.parent.name), trained.network_sha256], compute)
+    calibration = trained.calibrated.path
+    judges = [trained.network_sha256, file_sha256(calibration) if calibration is not None else None]
+    found = kept(out / "evidence", [case.id, case.image.parent.parent.name, judges], compute)
     dice = {organ: np.nan if value is None else value for organ, value in found["dice"].items()}
     seen = {True: Candidate.from_plain(found["calibrated"]), False: Candidate.from_plain(found["own"])}
     return Trunk(case.id, kind, dice, seen)

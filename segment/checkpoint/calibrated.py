@@ -66,12 +66,12 @@ def find_calibration(paths: Sequence[Path], sha256: Sequence[str], tta: Sequence
         why = f"{name} belongs to another checkpoint" if found else f"there is no {name} beside the checkpoint"
         return Calibrated(None, f"flags and reasons only: {why}; {MAKE}")
     first = own[0]
+    words = f"predicted Dice from {found[first].made_from.get('masks', '?')} masks, see {name}"
     for other in own[1:]:
         if other.read_bytes() != first.read_bytes():
             msg = f"{first} and {other} are different calibrations of the same checkpoints; remove one of them"
             raise UserError(msg)
-    masks = found[first].made_from.get("masks", "?")
-    return Calibrated(found[first], f"predicted Dice from {masks} masks, see {name}", first)
+    return Calibrated(found[first], words, first)
 
 
 def _beside(paths: Sequence[Path], name: str) -> list[Path]:

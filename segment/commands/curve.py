@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from segment.commands.command import hydra_command
 from segment.commands.pages import page_at_end, write_safely
-from segment.commands.ranking import names_data, rank_cts
+from segment.commands.ranking import OF_RANKING, check_options, names_data, rank_cts
 from segment.configuration.check import validate_config
 from segment.configuration.composition import compose_config, spellings
 from segment.configuration.instantiate import instantiate
@@ -53,7 +53,7 @@ KIND = Kind("curve", "target", "outputs/quick/curves/<date_time>")
 # Options that the trainings do not get as they are.
 OWN = (
     *("sizes", "repeats", "target", "workers", "resume", "allow_changed", "output_dir", "seed", "split", "preflight"),
-    *("rank", "ckpt", "trust"),
+    *("rank", *OF_RANKING),
 )
 
 
@@ -67,15 +67,17 @@ def curve(cfg: DictConfig) -> None:
         UserError: When the options do not give a curve, the folder holds another one, or no training has finished.
     """
     clear_launcher_variables()
+    arguments = HydraConfig.get().overrides.task
+    check_options(cfg.rank is not None, arguments)
     if cfg.rank is not None:
-        rank_cts(cfg, names_data(HydraConfig.get().overrides.task))
+        rank_cts(cfg, names_data(arguments))
         return
     with ExitStack() as startup_lock:
         if cfg.resume is True:
             cfg = with_values(cfg, resume=startup_lock.enter_context(sweep_in_named_folder(KIND)))
         cfg, facts = resumed(cfg, KIND)
         _check(cfg)
-        given = facts["overrides"] if "overrides" in facts else kept_overrides(HydraConfig.get().overrides.task, OWN)
+        given = facts["overrides"] if "overrides" in facts else kept_overrides(arguments, OWN)
         subsets = _subsets(cfg)
         sizes = choose_sizes(cfg.sizes, subsets)
         overrides = _without_split(_overrides(cfg, given, facts["searchpath"], subsets))

@@ -1,7 +1,7 @@
 """What `segment curve rank=` finds out about each CT, and keeps in the cache."""
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,8 @@ class Examination:
         """Open the record of the files' content."""
         self.content = ContentRecord(self.cache_dir / CONTENT)
         calibration = self.trained.calibrated.path
-        self.network = [identity(self.trained.network_sha256, ()), file_sha256(calibration) if calibration else None]
+        sha256 = file_sha256(calibration) if calibration is not None else None
+        self.judges = [identity(self.trained.network_sha256, ()), sha256, asdict(self.anatomy)]
 
     def add_labelled(self, case: Case) -> str:
         """Describe a CT by its reference; return a word for the log."""
@@ -91,7 +92,7 @@ class Examination:
             self.equip()
             return {"candidate": examine(scan, self.trained, self.anatomy).to_plain(), "others": len(others)}
 
-        key = ["candidate", self.content.hash(item.path), self.network]
+        key = ["candidate", self.content.hash(item.path), self.judges]
         found = kept(self.cache_dir / KEPT, key, compute)
         if found["candidate"] is None:
             return self._leave_out(item, found["why"])

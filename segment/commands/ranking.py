@@ -26,11 +26,37 @@ from segment.view.page.rank import write_rank_page
 
 log = logging.getLogger(__name__)
 
+# Options of `segment curve` without rank=, and with it.
+OF_TRAININGS = ("sizes", "repeats", "target", "workers")
+OF_RANKING = ("ckpt", "trust")
+
+
+def check_options(is_ranking: bool, overrides: Sequence[str]) -> None:
+    """Refuse arguments of `segment curve` that it would not use.
+
+    Args:
+        is_ranking: Whether rank= is given.
+        overrides: The arguments.
+
+    Raises:
+        UserError: When options of the trainings are given with rank=, or those of a ranking without it.
+    """
+    unused = [key for key in _keys(overrides) if key in (OF_TRAININGS if is_ranking else OF_RANKING)]
+    if unused and is_ranking:
+        msg = f"rank= trains nothing, so leave out {unused[0]}="
+        raise UserError(msg)
+    if unused:
+        msg = f"{unused[0]}= is an option of rank=<folder>; the trainings of a curve start from init_from="
+        raise UserError(msg)
+
 
 def names_data(overrides: Sequence[str]) -> bool:
     """Whether the arguments of a command name its data set, instead of leaving it to the default."""
-    keys = [argument.partition("=")[0].lstrip("+~") for argument in overrides]
-    return any(key == "data" or key.startswith("data.sources.") for key in keys)
+    return any(key == "data" or key.startswith("data.sources.") for key in _keys(overrides))
+
+
+def _keys(overrides: Sequence[str]) -> list[str]:
+    return [argument.partition("=")[0].lstrip("+~") for argument in overrides]
 
 
 def rank_cts(cfg: DictConfig, data_is_named: bool) -> None:

@@ -77,17 +77,18 @@ def _log2(value: float) -> float:
 
 
 def similarity(one: Sequence[Descriptor], other: Sequence[Descriptor]) -> np.ndarray:
-    """How similar CTs (N) are to others (M): (N,M) in (0, 1], 1 for equal descriptors.
+    """How similar CTs (N) are to others (M): (N,M) in [0, 1], 1 for equal descriptors.
 
     It is exp(−d²), where d² is the mean of two numbers: the mean squared difference of what describes the CT, and of
     what describes the organs. Differences are in the units of `OF_CT` and `OF_ORGAN`; what one of the two CTs lacks is
     left out. Two CTs that differ by one unit in everything have a similarity of 0.37; two unrelated ones, about 0.1.
+    Two CTs of which nothing is known in both have 0.
     """
     of_organs = sorted({name for descriptor in (*one, *other) for name in descriptor} - OF_CT.keys())
     squares = [_mean_squares(one, other, names) for names in (list(OF_CT), of_organs)]
     known = np.isfinite(squares)
     mean = np.where(known, squares, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-    return np.asarray(np.exp(-mean))
+    return np.where(known.any(axis=0), np.exp(-mean), 0.0)
 
 
 def _mean_squares(one: Sequence[Descriptor], other: Sequence[Descriptor], names: Sequence[str]) -> np.ndarray:

@@ -132,7 +132,7 @@ class Search:
         return max(1, int(SKIPPED * math.log(over) / math.log(STEP**3)))
 
     def _with_larger_batch(self, sizes: Sizes, field: float) -> Sizes:
-        """The largest batch that still fits; before it come the finest voxels or, where these do not fit, the steps."""
+        """The largest batch that still fits, once the voxels are the finest or the hours hold the most steps."""
         is_coarser = any(s > f for s, f in zip(sizes.spacing_mm, sizes.fine_mm, strict=True))
         if is_coarser and sizes.steps < MOST_STEPS:
             return sizes

@@ -11,7 +11,8 @@ import simple_calibration
 import tiny
 from page_data import data_of
 
-from segment.checkpoint.calibrated import calibration_path, identity
+from segment.checkpoint import load_ensemble
+from segment.checkpoint.calibrated import identity
 from segment.commands import curve, examination
 from segment.data.store.fingerprint import voxel_hash
 from segment.files import file_sha256
@@ -101,6 +102,24 @@ def test_a_ct_is_segmented_again_only_if_the_checkpoint_or_its_calibration_chang
     assert sorted(looks[3:]) == ["new.nii.gz", "p0", "p1"]
 
 
+def test_a_ct_is_judged_again_if_the_anatomy_changed(command, looks):
+    assert command("page=false")[0] == 0
+    assert command("page=false", "anatomy.volume_ml.liver=[1,2]", out="second")[0] == 0
+    assert looks == ["p0", "p1", "p0", "p1"]
+
+
+def test_a_calibration_beside_any_member_of_an_ensemble_counts(command, tmp_path, ckpt, looks):
+    other = tiny.write_checkpoint(tmp_path / "other" / "best.ckpt", voxel_hashes=["differs"])
+    both = load_ensemble.load([str(ckpt), str(other)])
+    for dice in (0.6, 0.7):
+        calibration = simple_calibration.calibration(dice, 0.5, 0.8, identity(both.network_sha256, ()))
+        replace(calibration, score=Trees(0.0, [])).write(other.with_name(both.calibration_path.name))
+        code, _, err = command(f"ckpt=[{ckpt},{other}]", "page=false", out=str(dice))
+        assert code == 0, err
+        assert {row["dice"] for row in rows(tmp_path / str(dice) / "rank.csv")} == {str(dice)}
+    assert looks == ["p0", "p1", "p0", "p1"]
+
+
 def test_labelled_cts_count_and_are_not_ranked_again(command, tmp_path):
     tiny.write_case(tmp_path / "set", "known", 1)  # the CT of p1
     codes = "data.sources.folder.label_codes={liver: 6, spleen: 1}"
@@ -152,6 +171,8 @@ def test_of_several_series_in_a_folder_one_is_ranked_and_the_others_are_counted(
     ("arguments", "message"),
     [
         (["rank=elsewhere"], "elsewhere"),
+        (["sizes=[2,4,8]"], "rank= trains nothing, so leave out sizes="),
+        (["rank=null"], "ckpt= is an option of rank=<folder>; the trainings of a curve start from init_from="),
         (["resume=here"], "a ranking is not resumed: leave out resume=here"),
         (["ckpt=none.ckpt"], "none.ckpt"),
         (["rank=labels"], "no CT to rank:\n  1 left out (map.nii.gz): a label map, not a CT"),
@@ -163,22 +184,3 @@ def test_wrong_options_end_in_one_sentence(command, tmp_path, arguments, message
     assert code == 2
     assert message in err
     assert not (tmp_path / "here").exists()
-
-
-def test_the_calibration_of_an_ensemble_may_lie_beside_its_second_member(command, tmp_path, ckpt):
-    other = tiny.write_checkpoint(tmp_path / "other" / "best.ckpt")
-    shas = [file_sha256(ckpt), file_sha256(other)]
-    name = calibration_path([ckpt, other], shas, tta=[]).name
-    simple_calibration.calibration(checkpoint=identity(shas, tta=[])).write(other.with_name(name))
-    code, _, err = command(f"ckpt=[{ckpt},{other}]", "page=false")
-    assert code == 0, err
-    assert f"predicted Dice from 1 masks, see {name}" in err
-
-
-def test_the_grid_of_a_ct_does_not_matter_for_recognising_it(command, tmp_path):
-    turned = nib.load(tmp_path / "scans" / "p1" / "ct.nii.gz").as_reoriented(np.array([[1, -1], [0, 1], [2, 1]]))
-    nib.save(turned, tmp_path / "scans" / "turned.nii.gz")
-    trained = tiny.write_checkpoint(tmp_path / "trained.ckpt", voxel_hashes=[voxel_hash(tiny.body(1)[0])])
-    code, out, _ = command(f"ckpt={trained}", "page=false")
-    assert code == 0
-    assert "2 left out (p1/ct.nii.gz, turned.nii.gz): it has a label already" in out

@@ -56,6 +56,10 @@ def test_ct_and_organs_count_equally_and_what_one_lacks_does_not():
     assert similarity([{"noise": 0.0}], [other])[0, 0] == pytest.approx(math.exp(-1))
 
 
+def test_cts_with_nothing_in_common_are_not_alike():
+    assert similarity([{"noise": 0.0}], [{"pixel size": 0.0}, {"liver: HU": 9.0}]).tolist() == [[0, 0]]
+
+
 def test_without_others_there_is_no_similarity():
     assert similarity([{"noise": 0.0}], []).shape == (1, 0)
 
