@@ -183,6 +183,8 @@ def draw_curves(path: Path, rows: Sequence[Row], line: str, x: str, label: str) 
             axis.set(title=f"{title.replace('_', ' ')}, {of_set}", xlabel=label, ylim=(0, 1))
             axis.grid(alpha=0.3)
     axes[0][0].set_ylabel("Dice")
+    for axis in axes.flat:
+        axis.set_visible(any(len(line.get_xdata()) for line in axis.lines))  # a set may lack an organ
     handles, names = axes[0][-1].get_legend_handles_labels()
     figure.legend(handles, names, loc="lower center", ncols=max(1, len(names)), frameon=False)
     figure.tight_layout(rect=(0, 0.5 / size[1], 1, 1))
