@@ -11,9 +11,10 @@ from segment.plan.machine import Machine
 from segment.plan.recipe import Line, Recipe
 from segment.plan.sizes import LEAST_STEPS, MOST_STEPS, Search, Sizes, finest_spacing
 from segment.plan.topology import make_topology, round_patch
-from segment.plan.training import choices, length_lines, overlap, postprocess_lines, split_lines, steps_per_epoch
+from segment.plan.training import LONG, choices, length_lines, overlap, postprocess_lines, split_lines, steps_per_epoch
 
 STARTER_ORGANS = {"liver", "right_kidney", "left_kidney", "spleen"}
+STARTER_RATE = 2e-4  # of AdamW, as in conf/experiment/finetune.yaml
 STARTER_PATIENTS = 10  # up to this many, starter weights are worth more than finer voxels
 STARTER_SPACING = (3.0, 3.0, 3.0)
 STARTER_PATCH = 80
@@ -50,7 +51,7 @@ def plan(
     val, shares = split_lines(facts, split)
     lines = [
         Line("task", name, "name of the folder of its runs"),
-        *_start_lines(facts, starts_trained),
+        *_start_lines(facts, starts_trained, sizes.steps),
         Line("spacing_mm", list(sizes.spacing_mm), _why_spacing(facts, sizes, starts_trained)),
         *([] if starts_trained else intensity_lines(facts)),
         *_data_lines(facts, machine, sizes),
@@ -95,12 +96,16 @@ def _of_starter(search: Search, make_net: MakeNet) -> Sizes:
     return sizes
 
 
-def _start_lines(facts: Fingerprint, starts_trained: bool) -> list[Line]:
-    if starts_trained:
-        few = f"{facts.patients} patients are at most {STARTER_PATIENTS}, too few to train from scratch"
-        return [Line("init_from", "starter", f"{few}; voxels, window and network are those of the starter weights")]
-    few = f"are for the default network, their own organs and at most {STARTER_PATIENTS} patients"
-    return [Line("", None, f"init_from: nothing; the starter weights {few}")]
+def _start_lines(facts: Fingerprint, starts_trained: bool, steps: int) -> list[Line]:
+    if not starts_trained:
+        few = f"are for the default network, their own organs and at most {STARTER_PATIENTS} patients"
+        return [Line("", None, f"init_from: nothing; the starter weights {few}")]
+    few = f"{facts.patients} patients are at most {STARTER_PATIENTS}, too few to train from scratch"
+    lines = [Line("init_from", "starter", f"{few}; voxels, window and network are those of the starter weights")]
+    if steps < LONG:  # otherwise SGD, whose rates are others
+        keeps = "that of experiment=finetune; larger ones destroy what the starter weights know"
+        lines.append(Line("optimizer.lr", STARTER_RATE, keeps))
+    return lines
 
 
 def _why_spacing(facts: Fingerprint, sizes: Sizes, starts_trained: bool) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 from plan_sets import fingerprint, net_maker
+from run_commands import config
 
 from segment.configuration.check import validate_config
 from segment.configuration.composition import compose_config, initialized_hydra
@@ -111,10 +112,12 @@ def test_little_memory_gives_smaller_patches():
 def test_a_few_patients_begin_with_the_starter_weights():
     _, values = planned(fingerprint(patients=8))
     assert values["init_from"] == "starter"
+    assert values["optimizer"] == "adamw"
+    assert values["optimizer.lr"] == config("train", "experiment=finetune").optimizer.lr
     assert values["spacing_mm"] == [3.0, 3.0, 3.0]
     assert not any(key.startswith("model.net.") for key in values)
     other = fingerprint(patients=8, organs={"pancreas": OrganFacts(8, 8)})
-    assert "init_from" not in planned(other)[1]
+    assert not {"init_from", "optimizer.lr"} & planned(other)[1].keys()
 
 
 def test_the_starter_weights_must_fit_too():
