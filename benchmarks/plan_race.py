@@ -16,22 +16,19 @@ more seeds can be added. Another number of minutes has its own runs.
 
 import argparse
 import csv
-import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from plan_race_data import SETS, write_set
-from race_job import Job
+from race_job import Job, run_on_cores
 from race_ours import FIXED
 from results import open_record, write_json
 
 from segment.files import write_text
 
-HERE = Path(__file__).parent
 RECIPES = {"quick": 0.0, "planned": 0.1}  # share of the time for the warm-up; every plan for a CPU has a tenth
 HEADER = """\
 | set | metric | organ | quick | planned | planned - quick | better |
@@ -155,22 +152,11 @@ class Race:
     def _call(self, command: str, arguments: Sequence[str], log: str) -> None:
         """Run a command of ours on as many cores as threads; exit if it fails."""
         print(f"{self.name}: {log.removesuffix('.log').replace('/', ' ')} …", flush=True)
-        threads = str(self.threads)
-        environment = os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
-        environment |= {"OMP_WAIT_POLICY": "passive", "CUDA_VISIBLE_DEVICES": ""}
-        environment["PYTHONPATH"] = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
-        cores = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, cores[: self.threads])  # the child inherits it
         path = self.runs / log
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with path.open("w", encoding="utf-8") as file:
-                call = [sys.executable, "-m", "segment", command, *arguments]
-                done = subprocess.run(call, stdout=file, stderr=subprocess.STDOUT, env=environment, check=False)
-        finally:
-            os.sched_setaffinity(0, cores)
-        if done.returncode:
-            sys.exit(f"{self.name}: segment {command} failed with exit code {done.returncode}; see {path}")
+        code = run_on_cores([sys.executable, "-m", "segment", command, *arguments], self.threads, path)
+        if code:
+            sys.exit(f"{self.name}: segment {command} failed with exit code {code}; see {path}")
 
 
 def rows(title: str, summary: Sequence[dict[str, str]], differences: Sequence[dict[str, str]]) -> list[str]:

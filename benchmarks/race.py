@@ -24,7 +24,6 @@ import argparse
 import importlib
 import json
 import os
-import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,7 +32,7 @@ import nibabel as nib
 import numpy as np
 from race_child import MODULES
 from race_data import Scored, write_cases
-from race_job import Job
+from race_job import Job, run_on_cores
 from real_ct import add_arguments, real_cases
 from results import Row, draw_curves, open_record, print_table, read_rows, score, write_json, write_rows
 
@@ -120,19 +119,9 @@ def run_child(job: Job, command: list[str], log: str) -> None:
     Exits if it fails or trains without reaching its last mark.
     """
     print(f"{job.contender}: {log.removesuffix('.log')} …", flush=True)
-    threads = str(job.threads)
-    environment = os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
-    environment |= {"OMP_WAIT_POLICY": "passive", "CUDA_VISIBLE_DEVICES": ""}
-    environment["PYTHONPATH"] = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
-    cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, cores[: job.threads])  # the child inherits it
-    try:
-        with (job.folder / log).open("w", encoding="utf-8") as file:
-            done = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, env=environment, check=False)
-    finally:
-        os.sched_setaffinity(0, cores)
-    if done.returncode or not job.done:
-        sys.exit(f"{job.contender} failed with exit code {done.returncode}; see {job.folder / log}")
+    code = run_on_cores(command, job.threads, job.folder / log)
+    if code or not job.done:
+        sys.exit(f"{job.contender} failed with exit code {code}; see {job.folder / log}")
 
 
 def describe(job: Job) -> dict[str, object]:

@@ -2,8 +2,10 @@
 
 import json
 import math
+import os
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -138,6 +140,31 @@ class Clock:
             with atomic_write(self.job.marks) as temporary:
                 temporary.write_text(json.dumps(self.saved, indent=2), encoding="utf-8")
         return not self.left
+
+
+def run_on_cores(command: Sequence[str], threads: int, log: Path) -> int:
+    """Run a command with as many cores as threads and without a GPU.
+
+    Args:
+        command: Program and arguments; it can import the modules of this folder.
+        threads: Number of threads.
+        log: File for its output.
+
+    Returns:
+        The exit code.
+    """
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    environment |= {"OMP_WAIT_POLICY": "passive", "CUDA_VISIBLE_DEVICES": ""}
+    here = str(Path(__file__).parent)
+    environment["PYTHONPATH"] = os.pathsep.join([here, os.environ.get("PYTHONPATH", "")])
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, cores[:threads])  # the child inherits it
+    try:
+        with log.open("w", encoding="utf-8") as file:
+            done = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, env=environment, check=False)
+    finally:
+        os.sched_setaffinity(0, cores)
+    return done.returncode
 
 
 def cosine(first: float, share: float, warmup: float = 0.0) -> float:
