@@ -49,8 +49,13 @@ class Machine:
             return CPU_ROOM * 1e9 * self.memory_gb / HEAP
         return GPU_ROOM * (1e9 * self.gpu_gb - CONTEXT)
 
+    @property
+    def cores_in_words(self) -> str:
+        """The number of cores in words, e.g. `1 core`."""
+        return "1 core" if self.cores == 1 else f"{self.cores} cores"
+
     def __str__(self) -> str:
-        cpu = f"{self.cores} cores, {self.memory_gb:g} GB"
+        cpu = f"{self.cores_in_words}, {self.memory_gb:g} GB"
         return cpu if self.gpu_gb is None else f"a GPU with {self.gpu_gb:g} GB ({cpu})"
 
 

@@ -71,7 +71,7 @@ def _summary(facts: Fingerprint, machine: Machine, hours: float) -> list[str]:
     return [
         f"Planned by `segment plan` for {facts.cases} CTs of {facts.patients} patients{partial}; median {shape} voxels "
         f"of {spacing} mm.",
-        f"Machine: {machine}; {hours:g} hours.",
+        f"Machine: {machine}; hours={round(hours, 4):g}.",
     ]
 
 
@@ -134,7 +134,7 @@ def _data_lines(facts: Fingerprint, machine: Machine, sizes: Sizes) -> list[Line
         Line("data.batch_size", sizes.batch, needed),
         Line("data.patches_per_epoch", per_epoch, f"{per_epoch // sizes.batch} steps; epochs only divide the run"),
         Line("data.foreground_share", 0.67, around),
-        Line("data.num_workers", workers, f"{machine.cores} cores"),
+        Line("data.num_workers", workers, machine.cores_in_words),
     ]
 
 

@@ -64,12 +64,12 @@ def length_lines(facts: Fingerprint, machine: Machine, sizes: Sizes, hours: floa
     step_s = sizes.cost.operations / machine.rate
     reason = (
         f"{epochs * per_epoch:,} steps of about {step_s:.2g} s ({sizes.cost.operations / 1e9:,.0f} GFLOP at "
-        f"{machine.rate / 1e9:,.0f} GFLOP/s) fill the {hours:g} hours, with 15 % for validation and test. The "
+        f"{machine.rate / 1e9:,.0f} GFLOP/s) fill hours={round(hours, 4):g}, with 15 % for validation and test. The "
         "pre-flight measures a step: if it forecasts another time, change this number"
     )
     if sizes.steps == MOST_STEPS:
         steps = f"{epochs * per_epoch:,} steps, about nnU-Net's length"
-        reason = f"{steps}, need less than the {hours:g} hours; more change little"
+        reason = f"{steps}, need less than hours={round(hours, 4):g}; more change little"
     seen = f"a validation of {cases} CTs has about {cases * windows} windows, each a third of a training patch"
     return [
         Line("trainer.max_epochs", epochs, reason),

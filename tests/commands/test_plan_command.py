@@ -47,7 +47,7 @@ def test_a_plan_is_written_and_compared(run, tmp_path):
     assert code == 0
     assert "no difference" in out  # in the data
     assert "trainer.max_epochs" in out
-    assert "fill the 1 hours" in out
+    assert "fill hours=1, with 15 % for" in out
     assert "spacing_mm" not in out.split("recipe")[1]
     assert run("name=gpu", "hours=1", "device=24GB", "fingerprint=plans/fingerprints/mine.json")[0] == 0
     assert 'B "gpu"  # planned for a GPU with 24 GB' in run("explain=[mine,gpu]")[1]
