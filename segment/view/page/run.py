@@ -57,7 +57,7 @@ def write_run_page(path: Path, folder: Path, default: Mapping[str, Any]) -> None
         "sweep": _sweep(folder, path),
         "notes": [] if scores else ["This run has no scores of cases yet."],
         "organs": organ_entries(organs),
-        "metrics": [_metric(key) for key in METRICS],
+        "metrics": [_metric(key) for key in METRICS if _is_measured(key, scores)],
         "summary": _summary(organs, scores),
         "summary_note": _WORDS.get(part, ""),
         "curves": {column: points for column, points in curves.items() if column.startswith(("train/", "val/"))},
@@ -118,6 +118,11 @@ def _organs(config: Mapping[str, Any], scores: Mapping[str, Sequence[OrganScore]
     if isinstance(configured, list):
         return list(map(str, configured))
     return list(dict.fromkeys(score.organ for rows in scores.values() for score in rows))
+
+
+def _is_measured(key: str, scores: Mapping[str, Sequence[OrganScore]]) -> bool:
+    """Whether any case has the metric; a validation during training measures only Dice, for example."""
+    return any(math.isfinite(getattr(score, key)) for case in scores.values() for score in case)
 
 
 def _metric(key: str) -> dict[str, Any]:

@@ -29,6 +29,14 @@ def test_cases_are_sorted_by_their_mean_dice(folder, tmp_path):
     assert data["summary"][0]["lowest_dice"] == 0.5
 
 
+def test_metrics_that_no_case_has_are_left_out(tmp_path):
+    dice = {"liver": np.array([0.9, 0.5]), "spleen": np.array([np.nan, 0.9])}
+    unmeasured = dict.fromkeys(dice, np.full(2, np.nan))
+    write_run(tmp_path / "run", ["set/a", "set/b"], dice, ["set/t"], hd95_mm=unmeasured)
+    write_run_page(tmp_path / "x.html", tmp_path / "run", {})
+    assert [metric["key"] for metric in data_of(tmp_path / "x.html")["metrics"]] == ["dice", "nsd"]
+
+
 def test_curves_have_the_steps_of_their_values(folder):
     assert read_curves(folder) == {"train/loss": [(0, 2.5), (2, 1.5)], "val/dice/liver": [(1, 0.4)]}
 

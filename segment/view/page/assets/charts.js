@@ -1,6 +1,7 @@
 // Charts: axes, lines over steps, and a dot for each case and organ.
 
-const CHART = { width: 640, height: 260, left: 56, right: 12, top: 12, bottom: 34 };
+// A chart is shown 400 to 560 pixels wide, so that its text has about 12 pixels.
+const CHART = { width: 480, height: 230, left: 50, right: 12, top: 12, bottom: 34 };
 
 /** Round numbers from `low` to `high`, about `count` of them, at least `least` apart. */
 function ticksOf(low, high, count, least = 0) {
@@ -45,7 +46,8 @@ function lineChart(title, series, range = null) {
   const steps = drawn.flatMap(({ points }) => points.map(([step]) => step));
   const values = drawn.flatMap(({ points }) => points.map(([, value]) => value));
   const bounds = (numbers) => numbers.reduce(([low, high], n) => [Math.min(low, n), Math.max(high, n)], [Infinity, -Infinity]);
-  const [low, high] = range ?? bounds(values);
+  const [least, high] = range ?? bounds(values);
+  const low = Math.min(least, 0); // so that the height of a line is its value
   const yRange = low === high ? [low - (Math.abs(low) || 1) * 0.1, high + (Math.abs(high) || 1) * 0.1] : [low, high];
   const { x, y, axes } = axesOf(bounds(steps), yRange, 'step');
   const lines = drawn.flatMap(({ color, dash, points }) => {
