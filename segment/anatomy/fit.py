@@ -15,6 +15,7 @@ from segment.anatomy.structure import Structure
 LIMIT = 9.0  # upper bound of a single term, because positions further off have reasons that distances do not measure
 WIDTH = 4.0  # standard deviations between the smallest and the largest plausible volume, on a logarithmic scale
 HU_MISFIT = 4.0  # misfit of a median HU outside the plausible range
+FACES = ("RL", "AP", "SI")  # faces of a scan at both ends of each axis; coordinates grow towards the first
 
 
 def misfit_matrix(
@@ -25,7 +26,8 @@ def misfit_matrix(
     Structures are first scaled to the size of an adult (`at_adult_size`), because a child's organs are smaller. They
     are then shifted: under their current names their mean deviation from the expected height and depth becomes zero.
     The origin of coordinates and the patient's position on the table therefore do not matter. In a cropped CT the
-    structures are shifted from right to left, too.
+    structures are shifted from right to left, too. The centre of an organ that the scan cuts is not known along that
+    axis, so it does not determine the shift.
 
     Args:
         structures: Structures of one case.
@@ -37,18 +39,12 @@ def misfit_matrix(
         (structures, names), each from 0 to 5·`LIMIT`.
     """
     structures = at_adult_size(structures, current, anatomy)
-    # Structures with a reliable height.
-    is_whole = np.array(
-        [
-            not structure.is_cut and name not in anatomy.running_through
-            for structure, name in zip(structures, current, strict=True)
-        ]
-    )
-    shift = _mean_offset(structures, current, anatomy, is_whole)
+    shift = _mean_offset(structures, current, anatomy)
     result = np.empty((len(structures), len(names)))
     for j, name in enumerate(names):
-        deviations = (_offsets_mm(structures, [name] * len(structures), anatomy) - shift) / anatomy.spread_mm
-        if not is_whole.any() or name in anatomy.running_through:
+        offsets = _offsets_mm(structures, [name] * len(structures), anatomy) - shift
+        deviations = np.nan_to_num(offsets / anatomy.spread_mm)
+        if name in anatomy.running_through:
             deviations[:, 2] = 0
         for i, structure in enumerate(structures):
             result[i, j] = _position_misfit(structure, deviations[i])
@@ -125,29 +121,35 @@ def _offsets_mm(structures: Sequence[Structure], names: Sequence[str], anatomy: 
     return offsets
 
 
-def _mean_offset(
-    structures: Sequence[Structure], names: Sequence[str], anatomy: Anatomy, is_whole: np.ndarray
-) -> np.ndarray:
-    """Mean offset in mm to the right, front and up. It is 0 to the right if the midline is known."""
+def _mean_offset(structures: Sequence[Structure], names: Sequence[str], anatomy: Anatomy) -> np.ndarray:
+    """Mean offset in mm to the right, front and up; NaN along an axis along which the scan cuts all structures.
+
+    It is 0 to the right if the midline is known.
+    """
     offsets = _offsets_mm(structures, names, anatomy)
-    off_middle = any(structure.off_middle for structure in structures)
-    return np.array(
-        [
-            offsets[:, 0].mean() if off_middle else 0.0,
-            offsets[:, 1].mean(),
-            offsets[is_whole, 2].mean() if is_whole.any() else 0.0,
-        ]
-    )
+    runs_through = np.array([name in anatomy.running_through for name in names])
+    shift = np.full(3, np.nan)
+    for axis, faces in enumerate(FACES):
+        is_whole = np.array([set(faces).isdisjoint(structure.faces) for structure in structures])
+        if axis == 2:
+            is_whole &= ~runs_through
+        if is_whole.any():
+            shift[axis] = offsets[is_whole, axis].mean()
+    if not any(structure.off_middle for structure in structures):
+        shift[0] = 0
+    return shift
 
 
 def _position_misfit(structure: Structure, deviation: np.ndarray) -> float:
     """Misfit of a structure's position, from its deviation (3,) in standard deviations."""
     # A structure that the scan cuts below extends further down, so its true centre is at most as high as the measured
-    # one. A measured centre that is too high is then no misfit. The same holds above, with the signs reversed.
-    right, front, up = deviation
-    if (up > 0 and "I" in structure.faces) or (up < 0 and "S" in structure.faces):
-        up = 0
-    return float(np.minimum(np.array([right, front, up]) ** 2, LIMIT).sum())
+    # one. A measured centre that is too high is then no misfit. The same holds for the other faces.
+    misfit = 0.0
+    for along, (upper, lower) in zip(deviation, FACES, strict=True):
+        is_explained = (along > 0 and lower in structure.faces) or (along < 0 and upper in structure.faces)
+        if not is_explained:
+            misfit += min(float(along) ** 2, LIMIT)
+    return misfit
 
 
 def _volume_misfit(structure: Structure, name: str, anatomy: Anatomy) -> float:

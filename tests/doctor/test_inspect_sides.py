@@ -86,3 +86,11 @@ def test_a_ct_cropped_to_one_side_has_no_middle(tmp_path, clean):
     case = write_case(tmp_path, hu=clean[0][18:52], label=clean[1][18:52])
     checks = {check for _, check, _ in found(case)}
     assert not checks & {"sides", "mirrored", "swapped labels", "position"}
+
+
+def test_the_left_tip_of_a_liver_that_the_scan_cuts_may_lie_beside_the_left_kidney(tmp_path):
+    """The rest of the liver is to the right of the field of view, so its centre is not known."""
+    organs = {"liver": ((0, 20, -20), (100, 50, 60)), "left_kidney": ((-30, -60, -40), (12, 20, 40))}
+    hu, label = (volume[18:59] for volume in torso.torso(organs))
+    checks = {check for _, check, _ in found(write_case(tmp_path, hu=hu, label=label))}
+    assert not checks & {"sides", "mirrored", "swapped labels", "position"}
