@@ -113,7 +113,8 @@ class RemoveMisplaced:
 
 def _cut(pieces: Pieces, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Whether the scan cuts pieces below, and above, (len(own),) each."""
-    vertical = pieces.affine[2, :3]
+    # Directions, not steps: thick slices that lean a little may rise by more from voxel to voxel than the vertical axis.
+    vertical = pieces.affine[2, :3] / np.linalg.norm(pieces.affine[:3, :3], axis=0)
     axis = int(np.abs(vertical).argmax())
     low, high = pieces.cut[own, axis], pieces.cut[own, 3 + axis]
     return (low, high) if vertical[axis] > 0 else (high, low)
