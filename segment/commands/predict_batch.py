@@ -29,7 +29,7 @@ from segment.inference.outputs.names import (
 )
 from segment.inference.outputs.organ_numbers import keep_organs
 from segment.inference.outputs.report import add_confidences, measure, read_report, write_report
-from segment.inference.outputs.source import source_facts
+from segment.inference.outputs.source import is_another_ct, source_facts
 from segment.inference.search.describe import describe_searches
 from segment.io.left_out import LeftOut
 from segment.io.read import is_folder, read_label
@@ -76,13 +76,16 @@ class Batch:
     def plan(self, inputs: Sequence[Input]) -> list[Input]:
         """The inputs whose outputs are missing, or that cannot have any. The table is made to match the others.
 
-        With overwrite=true, these are all inputs, and their outputs are removed.
+        Outputs of another CT, which was replaced or is another series, are removed; with overwrite=true, all are.
         """
         sound = [item for item in inputs if not item.clash]
-        todo = [item for item in sound if self.cfg.overwrite or not self._is_complete(item)]
-        if self.cfg.overwrite:
-            for item in todo:
+        for item in sound:
+            if self.cfg.overwrite:
                 self.remove(item)
+            elif is_another_ct(item, report_path(self.output, item.name), self.cfg.series):
+                log.warning("%s is not the CT that its report states; segmenting it again", item.display_name)
+                self.remove(item)
+        todo = [item for item in sound if not self._is_complete(item)]
         self._update_table(todo, kept=[item for item in sound if item not in todo])
         return [*todo, *(item for item in inputs if item.clash)]
 

@@ -113,7 +113,8 @@ class RemoveMisplaced:
 
 def _cut(pieces: Pieces, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Whether the scan cuts pieces below, and above, (len(own),) each."""
-    # Directions, not steps: thick slices that lean a little may rise by more from voxel to voxel than the vertical axis.
+    # Directions, not steps: from one thick slice that leans a little to the next may be further up than along the
+    # vertical axis from voxel to voxel.
     vertical = pieces.affine[2, :3] / np.linalg.norm(pieces.affine[:3, :3], axis=0)
     axis = int(np.abs(vertical).argmax())
     low, high = pieces.cut[own, axis], pieces.cut[own, 3 + axis]
