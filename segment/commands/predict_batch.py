@@ -117,6 +117,7 @@ class Batch:
         if scan is None:
             self.not_cts += 1
             return f"left out, {left_out[0].reason}"
+        source = source_facts(item, scan.files)  # before the network runs, because a file may be replaced meanwhile
         kept = mask_path(self.output, item.name).exists()
         mask, how, judge = (self._kept_mask(item, scan), "", None) if kept else self._new_mask(scan)
         if not any(facts["state"] == "done" for facts in self.manifest.cases.values()):  # the first mask of the call
@@ -126,7 +127,7 @@ class Batch:
             self._draw(item, scan, mask)
         if scan.is_straightened:
             write_ct(ct_path(self.output, item.name), scan)
-        report = self._write_parts(item, scan, mask)
+        report = self._write_parts(item, scan, mask, source)
         add_confidences(report["organs"], judge, self.anatomy, earlier=report_path(self.output, item.name))
         write_report(report_path(self.output, item.name), report | {"seconds": round(time.monotonic() - start, 2)})
         self.table.add(item.name, report["organs"])
@@ -136,7 +137,7 @@ class Batch:
         self.manifest.add(item, "done")
         return f"{time.monotonic() - start:.1f} s{how}"
 
-    def _write_parts(self, item: Input, scan: Scan, mask: np.ndarray) -> dict[str, Any]:
+    def _write_parts(self, item: Input, scan: Scan, mask: np.ndarray, source: Mapping[str, Any]) -> dict[str, Any]:
         """Write the files that show the mask in another form, measure it, and return the report."""
         files, not_written = [mask_path(self.output, item.name)], {}
         if self.cfg.organ_files:
@@ -153,7 +154,7 @@ class Batch:
                 write_dicom_seg(files[-1], mask, scan.files, self.numbers, __version__)
         return {
             "case": item.name,
-            "input": source_facts(item, scan.files),
+            "input": source,
             "segment": __version__,
             "checkpoints": self.manifest.checkpoints,
             **measure(scan, mask, self.numbers, self.anatomy),

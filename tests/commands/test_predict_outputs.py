@@ -347,6 +347,24 @@ class AllLiver:
         return Segmented(np.ones(scan.data.shape, np.uint8), [], evidence)
 
 
+def test_a_ct_that_is_replaced_while_the_network_runs_is_segmented_again(run, tmp_path, monkeypatch):
+    """The report states the CT that was read."""
+    path = tmp_path / "cts" / "a.nii.gz"
+
+    class Replacing(AllLiver):
+        @staticmethod
+        def segment(scan, exact, doubted):
+            tiny.save(path, tiny.body(1)[0])
+            return AllLiver.segment(scan, exact, doubted)
+
+    tiny.save(path, tiny.body()[0])
+    with monkeypatch.context() as patched:
+        patched.setattr(module.ensemble.Ensemble, "segmenter", Replacing)
+        run(tmp_path / "cts")
+    run(tmp_path / "cts", "resume=true")
+    assert np.array_equal(classes(tmp_path / "masks" / "a_seg.nii.gz"), tiny.body(1)[1])
+
+
 def test_memory_does_not_grow_with_the_number_of_scans(run, tmp_path, monkeypatch):
     """Scan and mask have 8 MB; ten of them would be more than what is allowed. The network is left out."""
     hu = np.tile(tiny.body()[0], (8, 10, 8))

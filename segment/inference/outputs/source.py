@@ -28,20 +28,22 @@ def source_facts(item: Input, files: Sequence[Path]) -> dict[str, object]:
 def is_another_ct(item: Input, report: Path, series: str | None) -> bool:
     """Whether an input is not the CT of a report: its files were replaced, or another of its series is wanted.
 
-    Files are read only if they changed after the report was written, or if a series of a folder is chosen. A report
-    that is missing, or that does not state its CT, fits every CT.
+    Files are read only if they changed after they were read for the report, or if a series of a folder is chosen. A
+    report that is missing, or that does not state its CT, fits every CT.
 
     Args:
         item: The input.
         report: File of the report.
         series: As in `segment predict`. A folder without this series is not segmented, so its report fits.
     """
-    stated = (read_report(report) or {}).get("input", {}).get("sha256")
+    content = read_report(report) or {}
+    stated = content.get("input", {}).get("sha256")
     if stated is None:
         return False
     is_folder = item.path.is_dir()
     try:
-        if not (is_folder and series) and _last_change_ns(item.path) < report.stat().st_mtime_ns:
+        began_ns = report.stat().st_mtime_ns - 10**9 * content.get("seconds", 0)
+        if not (is_folder and series) and _last_change_ns(item.path) < began_ns:
             return False
         sources = list(_series(item.path, series)) if is_folder else [[item.path]]
         return bool(sources) and all(_sha256(files) != stated for files in sources)
