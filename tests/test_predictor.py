@@ -269,6 +269,13 @@ def test_a_folder_without_the_series_is_refused(model, tmp_path):
         model(tmp_path, series="9.9")
 
 
+@pytest.mark.parametrize("option", [{"series": "9.9"}, {"straighten": True}])
+def test_options_of_a_folder_are_refused_for_a_file(model, tmp_path, option):
+    path = tiny.save(tmp_path / "ct.nii.gz", HU)
+    with pytest.raises(segment.UserError, match="series= and straighten= belong to a folder, but the CT is a file; le"):
+        model(path, **option)
+
+
 def test_a_damaged_file_behind_an_image_is_an_error(model, tmp_path):
     path = tiny.save(tmp_path / "ct.nii.gz", HU)
     image = nib.load(path)
@@ -283,6 +290,12 @@ def test_a_file_without_directions_is_reported_and_an_image_in_memory_too(model,
     image.set_qform(None, 0)
     model(image)
     assert "does not state which way its axes run" in caplog.text
+
+
+def test_the_axes_of_an_analyze_image_are_a_guess(model, caplog):
+    mask = model(nib.AnalyzeImage(HU, tiny.AFFINE)).mask
+    assert "does not state which way its axes run" in caplog.text
+    assert (int(mask.header["sform_code"]), int(mask.header["qform_code"])) == (2, 2)  # "aligned to another file's"
 
 
 def test_options_of_predict_are_passed_on(tmp_path, monkeypatch, caplog):

@@ -9,6 +9,7 @@ from nibabel.affines import apply_affine
 
 from segment.anatomy.boxes import Box, organ_boxes
 from segment.anatomy.midline import midline_mm
+from segment.io.grid import axis_along
 from segment.io.hounsfield import are_hu
 from segment.io.label_codes import MAX_CODE, MAX_ORGANS
 from segment.io.scan import AIR_BELOW_HU, Scan
@@ -119,7 +120,7 @@ def _sampled(scan: Scan) -> tuple[np.ndarray, np.ndarray]:
 
 def _is_cropped(scan: Scan) -> bool:
     """Whether the body fills most of the rightmost or leftmost plane, so it probably extends beyond the CT."""
-    planes = np.moveaxis(scan.data, int(np.argmax(np.abs(scan.affine[0, :3]))), 0)
+    planes = np.moveaxis(scan.data, axis_along(scan.affine, 0), 0)
     return any(np.count_nonzero(planes[end] > AIR_BELOW_HU) > _CROPPED * planes[end].size for end in (0, -1))
 
 

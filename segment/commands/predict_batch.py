@@ -29,7 +29,7 @@ from segment.inference.outputs.names import (
 )
 from segment.inference.outputs.organ_numbers import keep_organs
 from segment.inference.outputs.report import add_confidences, measure, read_report, write_report
-from segment.inference.outputs.source import source_facts
+from segment.inference.outputs.source import is_another_ct, source_facts
 from segment.inference.search.describe import describe_searches
 from segment.io.left_out import LeftOut
 from segment.io.read import is_folder, read_label
@@ -76,13 +76,16 @@ class Batch:
     def plan(self, inputs: Sequence[Input]) -> list[Input]:
         """The inputs whose outputs are missing, or that cannot have any. The table is made to match the others.
 
-        With overwrite=true, these are all inputs, and their outputs are removed.
+        Outputs of another CT, which was replaced or is another series, are removed; with overwrite=true, all are.
         """
         sound = [item for item in inputs if not item.clash]
-        todo = [item for item in sound if self.cfg.overwrite or not self._is_complete(item)]
-        if self.cfg.overwrite:
-            for item in todo:
+        for item in sound:
+            if self.cfg.overwrite:
                 self.remove(item)
+            elif is_another_ct(item, report_path(self.output, item.name), self.cfg.series):
+                log.warning("%s is not the CT that its report states; segmenting it again", item.display_name)
+                self.remove(item)
+        todo = [item for item in sound if not self._is_complete(item)]
         self._update_table(todo, kept=[item for item in sound if item not in todo])
         return [*todo, *(item for item in inputs if item.clash)]
 
@@ -114,6 +117,7 @@ class Batch:
         if scan is None:
             self.not_cts += 1
             return f"left out, {left_out[0].reason}"
+        source = source_facts(item, scan.files)  # before the network runs, because a file may be replaced meanwhile
         kept = mask_path(self.output, item.name).exists()
         mask, how, judge = (self._kept_mask(item, scan), "", None) if kept else self._new_mask(scan)
         if not any(facts["state"] == "done" for facts in self.manifest.cases.values()):  # the first mask of the call
@@ -123,7 +127,7 @@ class Batch:
             self._draw(item, scan, mask)
         if scan.is_straightened:
             write_ct(ct_path(self.output, item.name), scan)
-        report = self._write_parts(item, scan, mask)
+        report = self._write_parts(item, scan, mask, source)
         add_confidences(report["organs"], judge, self.anatomy, earlier=report_path(self.output, item.name))
         write_report(report_path(self.output, item.name), report | {"seconds": round(time.monotonic() - start, 2)})
         self.table.add(item.name, report["organs"])
@@ -133,7 +137,7 @@ class Batch:
         self.manifest.add(item, "done")
         return f"{time.monotonic() - start:.1f} s{how}"
 
-    def _write_parts(self, item: Input, scan: Scan, mask: np.ndarray) -> dict[str, Any]:
+    def _write_parts(self, item: Input, scan: Scan, mask: np.ndarray, source: Mapping[str, Any]) -> dict[str, Any]:
         """Write the files that show the mask in another form, measure it, and return the report."""
         files, not_written = [mask_path(self.output, item.name)], {}
         if self.cfg.organ_files:
@@ -150,7 +154,7 @@ class Batch:
                 write_dicom_seg(files[-1], mask, scan.files, self.numbers, __version__)
         return {
             "case": item.name,
-            "input": source_facts(item, scan.files),
+            "input": source,
             "segment": __version__,
             "checkpoints": self.manifest.checkpoints,
             **measure(scan, mask, self.numbers, self.anatomy),

@@ -12,7 +12,7 @@ from segment.datasets.cases import Case
 from segment.datasets.split_sides import SplitSides
 from segment.doctor.finding import Finding
 from segment.io.dicom_seg import max_frame_offset
-from segment.io.grid import GRID_TOLERANCE, Grid, find_placement
+from segment.io.grid import GRID_TOLERANCE, Grid, axis_along, find_placement
 from segment.io.read import read_grid
 from segment.io.scan import Scan
 
@@ -80,7 +80,7 @@ def _may_be_mirrored(label: Grid, image: Grid) -> bool:
 
 def _is_reversed(label: Grid, image: Grid) -> bool:
     """Whether the label's voxels are reversed along the axis of the CT that runs from left to right."""
-    across = int(np.argmax(np.abs(image.affine[0, :3])))
+    across = axis_along(image.affine, 0)
     orientation = find_placement(label, image).orientation
     return bool(orientation[orientation[:, 0] == across, 1] < 0)
 

@@ -14,7 +14,8 @@ LONGEST = 1_000_000  # characters
 MOST_ORGANS = 255  # masks are uint8
 MOST_STEPS = 20
 # Organs become parts of file names and tables.
-_ORGAN = re.compile(r"[A-Za-z0-9][\w .()+-]{0,63}")
+_ORGAN = re.compile(r"[^\W_][\w .()+-]{0,63}")
+ORGAN_NAMES = "begin with a letter or a digit and have at most 64 letters, digits, spaces and ._()+-"
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,11 @@ def from_json(text: str) -> Description:
     return Description(**content)
 
 
+def is_organ_name(name: str) -> bool:
+    """Whether an exported file may name an organ so."""
+    return _ORGAN.fullmatch(name) is not None
+
+
 def _refuse(constant: str) -> None:
     raise ValueError(constant)  # NaN and infinities
 
@@ -123,7 +129,7 @@ def _is_postprocessing(value: Any) -> bool:  # noqa: ANN401
 def _is_nested(value: Any, depth: int = 3) -> bool:  # noqa: ANN401
     """Whether a value consists of numbers, names of organs, and lists and dictionaries of these."""
     if isinstance(value, str):
-        return _ORGAN.fullmatch(value) is not None
+        return is_organ_name(value)
     if isinstance(value, list | dict):
         items = [*value.keys(), *value.values()] if isinstance(value, dict) else value
         return depth > 0 and len(items) <= 2 * MOST_ORGANS and all(_is_nested(item, depth - 1) for item in items)
@@ -131,7 +137,7 @@ def _is_nested(value: Any, depth: int = 3) -> bool:  # noqa: ANN401
 
 
 def _are_organs(value: Any) -> bool:  # noqa: ANN401
-    if not isinstance(value, list) or not all(isinstance(organ, str) and _ORGAN.fullmatch(organ) for organ in value):
+    if not isinstance(value, list) or not all(isinstance(organ, str) and is_organ_name(organ) for organ in value):
         return False
     return 1 <= len(value) <= MOST_ORGANS and len({*value}) == len(value)
 

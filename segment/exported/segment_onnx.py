@@ -49,7 +49,11 @@ def segment(hu: np.ndarray, affine: np.ndarray, session: Session, recipe: dict[s
     for step in recipe["preprocess"]:
         image, grid = PREPROCESS[step["name"]](image, grid, **{k: v for k, v in step.items() if k != "name"})
     image = image.astype(np.float16).astype(np.float32)  # training stores volumes in float16
+    if not np.isfinite(image).all():
+        sys.exit("error: preprocessing gives NaN or numbers beyond the range of float16; check that the CT is in HU")
     logits = run_windows(image, session, recipe["patch_size"], recipe["overlap"])
+    if np.isnan(logits).any():
+        sys.exit("error: the network gives NaN; export another checkpoint")
     turn = nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), stored)
     mask: np.ndarray = nib.orientations.apply_orientation(restore(logits, np.linalg.inv(grid) @ own, size), turn)
     return np.ascontiguousarray(postprocess(mask, affine, recipe["organs"], recipe["postprocess"]))

@@ -10,7 +10,7 @@ from segment import __version__
 from segment.checkpoint.load import TrainedModel
 from segment.errors import UserError, reason_of
 from segment.exported import graph
-from segment.exported.description import KEY, Description
+from segment.exported.description import KEY, ORGAN_NAMES, Description, is_organ_name
 from segment.exported.steps import describe_postprocessing, describe_preprocessing
 from segment.files import file_sha256
 from segment.inference.engines.to_onnx import to_onnx
@@ -21,8 +21,12 @@ def describe(trained: TrainedModel, checkpoint: Path) -> Description:
     """Everything but the network and its agreement.
 
     Raises:
-        UserError: When a step or the inferer cannot be exported.
+        UserError: When a step, the inferer or the name of an organ cannot be exported.
     """
+    odd = [organ for organ in trained.organs if not is_organ_name(organ)]
+    if odd:
+        msg = f"{checkpoint} segments {odd[0]!r}; names in exported files {ORGAN_NAMES}; use the checkpoint itself"
+        raise UserError(msg)
     segmenter = trained.segmenter
     inferer = segmenter.inferer
     if not isinstance(inferer, SlidingWindow):

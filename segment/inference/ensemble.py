@@ -40,9 +40,9 @@ class EnsembleSegmenter(Segmenter):
 
     def window_logits(self, window: Tensor) -> Tensor:
         """As `logits`, of one window."""
-        total = self.members[0].run(window).softmax(dim=1)
+        total = self.members[0].window_logits(window).softmax(dim=1)
         for member in self.members[1:]:
-            total += member.run(window).softmax(dim=1)
+            total += member.window_logits(window).softmax(dim=1)
         return log_of_mean(total, len(self.members))
 
     def region(self, image: Tensor, exact: bool) -> tuple[Region, list[Search]]:

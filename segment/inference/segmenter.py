@@ -8,6 +8,7 @@ import torch
 import torchio as tio
 from torch import Tensor, nn
 
+from segment.errors import UserError
 from segment.inference.confidence.evidence import Evidence, gather_evidence
 from segment.inference.confidence.second_look import look_again
 from segment.inference.memory import check_volume
@@ -121,12 +122,12 @@ class Segmenter:
         """Logits of the part of a preprocessed volume (1,1,I,J,K) with organs, and what was run to find it."""
         if exact or not isinstance(self.inferer, SlidingWindow):
             return Region(self.logits(image)[0], (0, 0, 0)).trimmed(), []
-        region, search = search_organs(self.inferer, self.run, image)
+        region, search = search_organs(self.inferer, self._checked_run, image)
         return region, [search]
 
     def window_logits(self, window: Tensor) -> Tensor:
         """Logits (1,C,*patch_size) of one window (1,1,*patch_size), for a second look."""
-        return self.run(window)
+        return self._checked_run(window)
 
     def _evidence(
         self, image: Tensor, region: Region, searches: Sequence[Search], affine: np.ndarray, organs: Sequence[str]
@@ -140,4 +141,19 @@ class Segmenter:
 
     def logits(self, image: Tensor) -> Tensor:
         """Logits (1,C,I,J,K), float32, of a preprocessed volume (1,1,I,J,K) on the network's device."""
-        return self.inferer(self.run, image)
+        return self.inferer(self._checked_run, image)
+
+    def _checked_run(self, patches: Tensor) -> Tensor:
+        """What `run` returns, without NaN, which would silently become background.
+
+        Raises:
+            UserError: When a logit is NaN.
+        """
+        logits = self.run(patches)
+        if bool(logits.isnan().any()):
+            msg = (
+                f"the network {type(self.net).__name__} gives NaN: its training diverged, or its file is damaged; give "
+                "another checkpoint"
+            )
+            raise UserError(msg)
+        return logits

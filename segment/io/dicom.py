@@ -99,6 +99,10 @@ class SeriesFolder:
         """
         return _choose(self.series, self.path, uid, self.advice.choose)
 
+    def files(self, uid: str) -> list[Path]:
+        """Return the files of a CT series; none if the folder has no such series."""
+        return [path for path, _ in self._groups.get((uid, CT), ())]
+
     def read(self, uid: str | None = None, straighten: bool = False) -> Scan:
         """Read one CT series in HU.
 

@@ -11,7 +11,7 @@ def organ_flags(measures: OrganMeasures, anatomy: Anatomy) -> list[str]:
     may be smaller than the range, so then only a volume above it is flagged. An organ without a range has no flag of
     its volume.
     """
-    if measures.volume_ml == 0:
+    if measures.hu_mean is None:  # the volume of a few voxels is rounded to 0
         return ["absent: the mask does not have it"]
     flags = []
     if measures.cut_by and measures.organ not in anatomy.running_through:

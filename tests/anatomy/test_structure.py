@@ -4,6 +4,7 @@ import pytest
 import torso
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 
 from segment.anatomy.structure import Structure, measure_structures, merge_structures
 from segment.io.scan import Scan
@@ -87,3 +88,14 @@ def test_merged_parts_are_weighted_by_their_volumes():
     one = Structure(30, 10, False, 0, 100, 60, "I")
     other = Structure(10, -10, False, 8, 140, 20, "IL")
     assert merge_structures([one, other]) == Structure(40, 5, False, 2, 110, 50, "IL")
+
+
+@pytest.mark.parametrize("degrees", [-15, 15])
+def test_thick_slices_that_lean_to_a_side_do_not_look_cropped(clean, degrees):
+    """From slice to slice, they move further to the right than from column to column."""
+    hu, label = (volume[:, :, ::6] for volume in clean)
+    turn = np.eye(4)
+    turn[:3, :3] = Rotation.from_euler("y", degrees, degrees=True).as_matrix()
+    found = measure_structures(scan_of(hu, turn @ torso.AFFINE @ np.diag([1, 1, 6, 1])), label)
+    assert len(found) == 4
+    assert not any(structure.off_middle for structure in found.values())

@@ -284,9 +284,55 @@ def test_reports_have_the_confidence_and_a_kept_mask_keeps_it(run, tmp_path, cap
     assert read(path)["organs"][0]["confidence"]["reasons"] == report["organs"][0]["flags"]
 
 
-def test_a_mask_whose_ct_was_replaced_is_not_completed(run, tmp_path):
+def test_a_ct_that_was_replaced_is_segmented_again(run, tmp_path, caplog):
+    """One that was only copied, with the same content, is not."""
+    for seed, name in enumerate("ab"):
+        tiny.save(tmp_path / "cts" / f"{name}.nii.gz", tiny.body(seed)[0])
+    run(tmp_path / "cts", "organ_files=true")
+    masks = tmp_path / "masks"
+    before = (masks / "b_seg.nii.gz").stat().st_mtime_ns
+    tiny.save(tmp_path / "cts" / "a.nii.gz", tiny.body(2)[0])
+    (tmp_path / "cts" / "b.nii.gz").touch()
+    run(tmp_path / "cts", "resume=true")
+    assert np.array_equal(classes(masks / "a_seg.nii.gz"), tiny.body(2)[1])
+    assert not (masks / "a_seg_liver.nii.gz").exists()  # it would show the old CT
+    assert (masks / "b_seg.nii.gz").stat().st_mtime_ns == before
+    assert caplog.text.count("a.nii.gz is not the CT that its report states; segmenting it again") == 1
+    assert "b.nii.gz is not" not in caplog.text
+    assert {one["case"]: one["state"] for one in read(masks / "manifest.json")["cases"]} == {"a": "done", "b": "kept"}
+
+
+def test_a_series_that_is_chosen_later_replaces_the_mask_of_another(run, tmp_path):
+    folder = tiny.write_dicom(tmp_path / "cts" / "p")
+    for path in tiny.write_dicom(tmp_path / "other", seed=1, count=11, SeriesInstanceUID="1.2.3.5").iterdir():
+        path.rename(folder / f"other{path.name}")
+    mask = tmp_path / "masks" / "p_seg.nii.gz"
+    run(tmp_path / "cts")
+    assert np.array_equal(classes(mask), tiny.body()[1])
+    run(tmp_path / "cts", "resume=true", "series=1.2.3.5")
+    made = mask.stat().st_mtime_ns
+    assert np.array_equal(classes(mask), tiny.body(1)[1][:, :, :11])
+    for choice in ("series=1.2.3.5", "series=null", "series=1.2.3.6"):  # the last is not in the folder
+        run(tmp_path / "cts", "resume=true", choice)
+        assert mask.stat().st_mtime_ns == made
+
+
+def test_a_slice_that_was_damaged_later_is_an_error(run, tmp_path):
+    folder = tiny.write_dicom(tmp_path / "cts" / "p")
+    run(tmp_path / "cts")
+    (folder / "link").symlink_to(folder / "nowhere")
+    run(tmp_path / "cts", "resume=true")
+    (folder / "005").write_bytes((folder / "005").read_bytes()[:200])
+    with pytest.raises(UserError, match="its DICOM header is damaged"):
+        run(tmp_path / "cts", "resume=true")
+    assert not (tmp_path / "masks" / "p_seg.nii.gz").exists()
+
+
+def test_a_mask_without_a_record_of_its_ct_is_not_completed_on_another_grid(run, tmp_path):
     tiny.save(tmp_path / "ct.nii.gz", tiny.body()[0])
     run(tmp_path / "ct.nii.gz")
+    report = tmp_path / "masks" / "ct_report.json"
+    report.write_text(json.dumps({key: value for key, value in read(report).items() if key != "input"}))
     tiny.save(tmp_path / "ct.nii.gz", tiny.body()[0][:, 1:])
     with pytest.raises(UserError, match="resample the label onto the CT's grid"):
         run(tmp_path / "ct.nii.gz", "resume=true", "organ_files=true")
@@ -299,6 +345,24 @@ class AllLiver:
     def segment(scan, exact, doubted):
         evidence = gather_evidence(Region(torch.zeros(1 + len(doubted), 1, 1, 1), (0, 0, 0)), np.eye(4), {})
         return Segmented(np.ones(scan.data.shape, np.uint8), [], evidence)
+
+
+def test_a_ct_that_is_replaced_while_the_network_runs_is_segmented_again(run, tmp_path, monkeypatch):
+    """The report states the CT that was read."""
+    path = tmp_path / "cts" / "a.nii.gz"
+
+    class Replacing(AllLiver):
+        @staticmethod
+        def segment(scan, exact, doubted):
+            tiny.save(path, tiny.body(1)[0])
+            return AllLiver.segment(scan, exact, doubted)
+
+    tiny.save(path, tiny.body()[0])
+    with monkeypatch.context() as patched:
+        patched.setattr(module.ensemble.Ensemble, "segmenter", Replacing)
+        run(tmp_path / "cts")
+    run(tmp_path / "cts", "resume=true")
+    assert np.array_equal(classes(tmp_path / "masks" / "a_seg.nii.gz"), tiny.body(1)[1])
 
 
 def test_memory_does_not_grow_with_the_number_of_scans(run, tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ from segment.errors import UserError
 from segment.exported.description import Description, from_json
 
 GOOD = Description(
-    organs=["liver", "left kidney (all)"],
+    organs=["liver", "left kidney (all)", "右腎"],
     preprocess=[{"name": "resample", "spacing_mm": [3.0, 3.0, 3.0]}, {"name": "standardize", "mean": 0.4, "std": 0.3}],
     patch_size=[8, 8, 8],
     overlap=[2, 0, 2],

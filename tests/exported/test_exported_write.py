@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -20,3 +22,10 @@ def test_a_network_that_cannot_be_converted_is_refused(checkpoint):
     trained.module.net = Odd()
     with pytest.raises(UserError, match="the network Odd cannot be converted to ONNX: no such layer; use its"):
         write.network(trained, description)
+
+
+def test_an_organ_whose_name_an_exported_file_cannot_have_is_refused(checkpoint):
+    """Before the network is converted."""
+    trained = replace(load_model(checkpoint), organs=["liver", "Milz/Leber"])
+    with pytest.raises(UserError, match=r"segments 'Milz/Leber'; names in exported files begin with .*; use the check"):
+        write.describe(trained, checkpoint)

@@ -142,6 +142,21 @@ def test_every_step_equals_that_of_the_package(exported, steps, shear):
     assert len(np.unique(expected)) > 1
 
 
+@pytest.mark.parametrize(
+    ("hu", "logit", "message"),
+    [(np.full((8, 8, 8), 40), 0, "preprocessing gives NaN"), (tiny.body()[0], np.nan, "the network gives NaN; export")],
+)
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_nan_is_an_error_and_not_background(hu, logit, message):
+    class Session:
+        def run(self, names, inputs):
+            return [np.full((1, 3, 8, 8, 8), logit, np.float32)]
+
+    recipe = {"organs": tiny.ORGANS, "preprocess": [{"name": "z_normalize"}], "patch_size": [8] * 3, "overlap": [2] * 3}
+    with pytest.raises(SystemExit, match=f"error: {message}"):
+        segment_onnx.segment(hu.astype(np.int16), np.eye(4), Session(), recipe | {"postprocess": None})
+
+
 def read_back_scan(noise, affine):
     from segment.io.scan import Scan
 

@@ -117,3 +117,14 @@ def test_a_volume_that_does_not_fit_into_memory_is_refused(segmenter, hu, monkey
     monkeypatch.setattr(measure, "free", lambda _: sums)  # nothing is left for the network
     with pytest.raises(UserError, match=r"segmenting a volume of 17x16x23 voxels, in patches of \[16, 16, 16\], needs"):
         segmenter(scan)
+
+
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("size", [9, 40])  # many windows, or a single one
+def test_a_network_that_gives_nan_is_an_error(hu, exact, size):
+    """NaN is the highest logit of no class, so all of the CT would be background."""
+    net = nn.Conv3d(1, 3, 1)
+    nn.init.constant_(net.weight, float("nan"))
+    segmenter = Segmenter(net, lambda subject: subject, SlidingWindow((size,) * 3, 0), None, 3)
+    with pytest.raises(UserError, match=r"the network Conv3d gives NaN: its training diverged, .* give another"):
+        segmenter.segment(Scan(hu, np.eye(4), nib.Nifti1Header(), hu.shape), exact)

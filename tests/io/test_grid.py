@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from segment.errors import UserError
-from segment.io.grid import GRID_TOLERANCE, Grid, check_geometry, check_same_grid, find_placement, reorder
+from segment.io.grid import GRID_TOLERANCE, Grid, axis_along, check_geometry, check_same_grid, find_placement, reorder
 
 ORDERS = list(itertools.product(itertools.permutations(range(3)), itertools.product([1, -1], repeat=3)))
 SHAPE = (4, 5, 6)
@@ -133,3 +133,11 @@ def test_impossible_voxel_sizes_are_refused(spacing_mm, message):
     with pytest.raises(UserError, match=f"a.nii states {message}"):
         check_geometry(Path("a.nii"), np.eye(4), spacing_mm)
     check_geometry(Path("a.nii"), np.eye(4), (1, 1, 1))
+
+
+@pytest.mark.parametrize("angles", [(0, 0, 0), (20, 0, 0), (0, -20, 0), (10, 10, 10)])
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_an_axis_is_found_by_its_direction_whatever_its_spacing(angles, order):
+    """Slices of 10 mm that lean by 20 degrees move by 3.4 mm to the side, more than a pixel of 0.7 mm."""
+    affine = affine_of(angles, (0.7, 0.8, 10.0))[:, [*order, 3]]
+    assert [axis_along(affine, world) for world in range(3)] == [order.index(world) for world in range(3)]

@@ -82,3 +82,12 @@ def test_a_cut_organ_may_be_small():
     mask[2:6, 2:6, 12:] = 1
     (measured,) = measure_organs(scan(np.zeros(mask.shape, np.int16)), mask, {"liver": 1})
     assert organ_flags(measured, ANATOMY) == ["cut: by the upper end of the scan"]
+
+
+def test_an_organ_of_one_voxel_is_not_absent():
+    """Its volume of 0.0003 mL is rounded to 0."""
+    mask = np.zeros((5, 5, 5), np.uint8)
+    mask[2, 2, 2] = 1
+    (speck,) = measure_organs(scan(np.zeros(mask.shape, np.int16), np.diag([0.7, 0.7, 0.6, 1])), mask, {"liver": 1})
+    assert (speck.volume_ml, speck.hu_mean) == (0, 0)
+    assert organ_flags(speck, ANATOMY) == ["volume: 0 mL, plausible are 1 to 4 mL"]

@@ -4,6 +4,7 @@ import numpy as np
 from nibabel.affines import voxel_sizes
 from scipy import ndimage
 
+from segment.io.grid import axis_along
 from segment.io.scan import AIR_BELOW_HU, Scan
 
 FAT_HU, SOFT_HU = (-180, -20), (-10, 180)  # ranges that hold the peaks of fat and of soft tissue in a CT in HU
@@ -37,7 +38,7 @@ def measure_body(scan: Scan) -> Features:
         voxel; `bone_back_mm`, how far bones lie behind the middle of the body, and `gas_up_mm`, how far lungs and gas
         lie above it.
     """
-    vertical = int(np.argmax(np.abs(scan.affine[2, :3])))
+    vertical = axis_along(scan.affine, 2)
     count = scan.data.shape[vertical]
     chosen = np.unique(np.linspace(0, count - 1, min(PLANES, count)).round().astype(int))
     planes = np.moveaxis(scan.data, vertical, 0)[chosen].astype(np.float32)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import ndimage
 
+from segment.io.grid import axis_along
 from segment.io.scan import Scan
 
 AIR_HU, FAT_HU = -1000, -95
@@ -52,13 +53,13 @@ def offset(scan: Scan, classes: np.ndarray, rng: np.random.Generator) -> Case:
 
 def mirrored(scan: Scan, classes: np.ndarray, rng: np.random.Generator) -> Case:
     """Right and left exchanged in the file. Organs keep their names: the right kidney is still the one at the liver."""
-    axis = int(np.argmax(np.abs(scan.affine[0, :3])))
+    axis = axis_along(scan.affine, 0)
     return _with(scan, np.flip(scan.data, axis)), np.flip(classes, axis)
 
 
 def turned(scan: Scan, classes: np.ndarray, rng: np.random.Generator) -> Case:
     """Head and feet, or front and back, exchanged in the file, with right and left or without."""
-    axes = [int(np.argmax(np.abs(scan.affine[axis, :3]))) for axis in ([2, 0], [2], [1], [1, 0])[rng.integers(4)]]
+    axes = [axis_along(scan.affine, axis) for axis in ([2, 0], [2], [1], [1, 0])[rng.integers(4)]]
     return _with(scan, np.flip(scan.data, tuple(axes))), np.flip(classes, tuple(axes))
 
 
@@ -118,7 +119,7 @@ def streaks(scan: Scan, classes: np.ndarray, rng: np.random.Generator) -> Case:
 
 def thick(scan: Scan, classes: np.ndarray, rng: np.random.Generator) -> Case:
     """Slices of 8 to 25 mm."""
-    axis = int(np.argmax(np.abs(scan.affine[2, :3])))
+    axis = axis_along(scan.affine, 2)
     step = max(2, round(float(rng.uniform(8, 25)) / float(np.linalg.norm(scan.affine[:3, axis]))))
     step = min(step, max(1, classes.shape[axis] // 6))
     part = [slice(None)] * 3

@@ -45,8 +45,10 @@ def check_arguments(ct: Any, affine: Any, of_series: bool) -> None:  # noqa: ANN
     if not is_array and affine is not None:
         msg = f"affine= belongs to an array, but the CT is a {type(ct).__name__}, which has its own; leave it out"
         raise UserError(msg)
-    if of_series and not isinstance(ct, str | Path):
-        msg = f"series= and straighten= belong to a folder, but the CT is a {type(ct).__name__}; leave them out"
+    is_path = isinstance(ct, str | Path)
+    if of_series and (not is_path or Path(ct).is_file()):
+        kind = "file" if is_path else type(ct).__name__
+        msg = f"series= and straighten= belong to a folder, but the CT is a {kind}; leave them out"
         raise UserError(msg)
 
 
@@ -112,7 +114,9 @@ def _from_nibabel(image: Any) -> Scan:  # noqa: ANN401
         # A new image, because the header of one whose affine was changed is updated only when it is saved.
         header, is_oriented = geometry_of(type(image)(voxels, image.affine, image.header).header)
         return Scan(values, image.affine, header, image.shape, is_oriented=is_oriented)
-    return Scan(values, image.affine, geometry_header(image.shape, image.affine), image.shape)
+    is_oriented = not isinstance(image, nib.AnalyzeImage)  # whose format states sizes only
+    header = geometry_header(image.shape, image.affine, is_oriented)
+    return Scan(values, image.affine, header, image.shape, is_oriented=is_oriented)
 
 
 def _from_itk(image: SimpleITK.Image) -> Scan:

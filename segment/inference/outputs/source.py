@@ -1,11 +1,15 @@
-"""Facts about the files of an input, by which another program can recognise it."""
+"""Facts about the files of an input, by which another program can recognise it, and by which it is recognised later."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from segment.errors import UserError
 from segment.files import file_sha256
 from segment.inference.inputs.find_inputs import Input
+from segment.inference.outputs.report import read_report
+from segment.io.dicom import SeriesFolder
 
 
 def source_facts(item: Input, files: Sequence[Path]) -> dict[str, object]:
@@ -17,7 +21,57 @@ def source_facts(item: Input, files: Sequence[Path]) -> dict[str, object]:
             of the sorted hashes of its files, in hexadecimal and joined by line feeds, so that neither names nor order
             matter.
     """
-    hashes = sorted(map(file_sha256, files))
-    joined = hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
     size = sum(path.stat().st_size for path in files)
-    return {"path": item.display_name, "files": len(files), "bytes": size, "sha256": joined}
+    return {"path": item.display_name, "files": len(files), "bytes": size, "sha256": _sha256(files)}
+
+
+def is_another_ct(item: Input, report: Path, series: str | None) -> bool:
+    """Whether an input is not the CT of a report: its files were replaced, or another of its series is wanted.
+
+    Files are read only if they changed after they were read for the report, or if a series of a folder is chosen. A
+    report that is missing, or that does not state its CT, fits every CT.
+
+    Args:
+        item: The input.
+        report: File of the report.
+        series: As in `segment predict`. A folder without this series is not segmented, so its report fits.
+    """
+    content = read_report(report) or {}
+    stated = content.get("input", {}).get("sha256")
+    if stated is None:
+        return False
+    is_folder = item.path.is_dir()
+    try:
+        began_ns = report.stat().st_mtime_ns - 10**9 * content.get("seconds", 0)
+        if not (is_folder and series) and _last_change_ns(item.path) < began_ns:
+            return False
+        sources = list(_series(item.path, series)) if is_folder else [[item.path]]
+        return bool(sources) and all(_sha256(files) != stated for files in sources)
+    except UserError:  # a damaged file, which was not there before
+        return True
+    except OSError:  # it was removed just now; segmenting it will report that
+        return False
+
+
+def _series(folder: Path, series: str | None) -> Iterator[list[Path]]:
+    """The files of each CT series in a folder, or of one; nothing if it is not there."""
+    held = SeriesFolder(folder, recursive=False)
+    for uid in [one.uid for one in held.series] if series is None else [series]:
+        files = held.files(uid)
+        if files:
+            yield files
+
+
+def _last_change_ns(path: Path) -> int:
+    """When a file, or one in a folder, or the list of its files, was last changed, by content or by inode."""
+    last = 0
+    for one in [path, *path.iterdir()] if path.is_dir() else [path]:
+        with suppress(OSError):  # a link that leads nowhere
+            state = one.stat()
+            last = max(last, state.st_mtime_ns, state.st_ctime_ns)
+    return last
+
+
+def _sha256(files: Sequence[Path]) -> str:
+    hashes = sorted(map(file_sha256, files))
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()

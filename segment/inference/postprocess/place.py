@@ -113,7 +113,9 @@ class RemoveMisplaced:
 
 def _cut(pieces: Pieces, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Whether the scan cuts pieces below, and above, (len(own),) each."""
-    vertical = pieces.affine[2, :3]
+    # Directions, not steps: from one thick slice that leans a little to the next may be further up than along the
+    # vertical axis from voxel to voxel.
+    vertical = pieces.affine[2, :3] / np.linalg.norm(pieces.affine[:3, :3], axis=0)
     axis = int(np.abs(vertical).argmax())
     low, high = pieces.cut[own, axis], pieces.cut[own, 3 + axis]
     return (low, high) if vertical[axis] > 0 else (high, low)

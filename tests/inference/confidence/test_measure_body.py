@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from segment.inference.confidence.body import OF_CT, measure_body
 from segment.io.scan import Scan, geometry_header
@@ -30,6 +31,16 @@ def test_a_body_is_measured():
     assert (body["height_mm"], body["thickness_mm"]) == (100, 5)
     assert body["bone_back_mm"] > 40
     assert body["gas_up_mm"] > 15
+
+
+def test_thick_coronal_slices_may_lean():
+    """From slice to slice they rise by more than from row to row."""
+    upright = scan()
+    lean = np.eye(4)
+    lean[:3, :3] = Rotation.from_euler("x", 15, degrees=True).as_matrix()
+    data, affine = upright.data[:, ::6], lean @ AFFINE @ np.diag([1, 6, 1, 1])
+    body = measure_body(Scan(data, affine, geometry_header(data.shape, affine), data.shape))
+    assert body["height_mm"] == pytest.approx(100 * np.cos(np.radians(15)))
 
 
 def test_faults_show():

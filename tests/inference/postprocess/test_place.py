@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from organ_masks import ORGANS, USUAL, affine, clean, default_clean_up, draw, usual
 from run_commands import config
+from scipy.spatial.transform import Rotation
 
 from segment.errors import UserError
 from segment.inference.postprocess.place import RemoveMisplaced
@@ -77,6 +78,14 @@ def test_unusual_anatomy_stays(name, scale):
 def test_a_scan_may_begin_and_end_anywhere(name, first, count):
     mask = draw(UNUSUAL[name])[:, :, first : first + count]
     assert np.array_equal(PLACE(mask.copy(), affine()), mask)
+
+
+def test_thick_coronal_slices_may_lean():
+    """From slice to slice they rise by more than from row to row. The scan cuts the liver above and below."""
+    lean = np.eye(4)
+    lean[:3, :3] = Rotation.from_euler("x", -15, degrees=True).as_matrix()
+    mask = np.ascontiguousarray(draw(UNUSUAL["liver that reaches the iliac crest"])[:, ::4, 27:47])
+    assert np.array_equal(PLACE(mask.copy(), lean @ affine() @ np.diag([1, 4, 1, 1])), mask)
 
 
 def test_a_liver_that_the_scan_cuts_in_two_stays():
