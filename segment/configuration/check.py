@@ -23,7 +23,7 @@ def validate_config(command: str, cfg: DictConfig, spellings: Mapping[str, str] 
 
     Raises:
         UserError: As `convert_types`, and when a required value is missing, two values contradict each other, or
-            a shared value on the command line is used by nothing.
+            a shared value is set and used by nothing.
     """
     copy = convert_types(command, cfg, spellings)
     complete = resolvable(copy)

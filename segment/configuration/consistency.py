@@ -27,15 +27,11 @@ def check_consistency(config: Mapping[str, Any]) -> None:
         check_class_weights(config["class_weights"], config["organs"])
     if "monitor" in config and "organs" in config and config["model"].get("_target_") == OUR_MODULE:
         check_monitor(config["monitor"], config["monitor_mode"], config["organs"])
-        for name, node in (config.get("callbacks") or {}).items():
-            monitor = str((node or {}).get("monitor"))
-            if monitor.startswith("val/") and "mode" in node:
-                keys = f"callbacks.{name}.monitor", f"callbacks.{name}.mode"
-                check_monitor(monitor, node["mode"], config["organs"], keys)
+        check_callbacks(config.get("callbacks") or {}, config["organs"])
 
 
 def check_used(written: Mapping[str, Any], given: Iterable[str]) -> None:
-    """Refuse a shared value on the command line that nothing refers to: it would change nothing, in silence.
+    """Refuse a shared value that was set although nothing refers to it: it would change nothing, in silence.
 
     Args:
         written: The complete configuration, before references are resolved.
@@ -45,9 +41,11 @@ def check_used(written: Mapping[str, Any], given: Iterable[str]) -> None:
         UserError: With the first such key.
     """
     text = str(written)
-    for key in USED_BY.keys() & set(given):
-        if written.get(key) is not None and f"${{{key}}}" not in text:
-            msg = f"{key} has no effect, because the chosen {USED_BY[key]} does not use it; leave one of them out"
+    on_command_line = {key.partition(".")[0] for key in given}
+    for key, part in USED_BY.items():
+        is_set = key in on_command_line or key == "class_weights"  # null unless an experiment sets it
+        if is_set and written.get(key) is not None and f"${{{key}}}" not in text:
+            msg = f"{key} has no effect, because the chosen {part} does not use it; leave one of them out"
             raise UserError(msg)
 
 
@@ -140,6 +138,20 @@ def check_monitor(
     if mode != better:
         msg = f"{keys[1]}={mode} would keep the worst epoch by {keys[0]}={monitor}; set {keys[1]}={better}"
         raise UserError(msg)
+
+
+def check_callbacks(callbacks: Mapping[str, Any], organs: Sequence[str]) -> None:
+    """Refuse monitors of callbacks as `check_monitor` does; other names are accepted, because a callback may log them.
+
+    Raises:
+        UserError: As `check_monitor`.
+    """
+    scores = validation_scores(organs)
+    for name, node in callbacks.items():
+        monitor = str((node or {}).get("monitor"))
+        is_ours = monitor.startswith(("val/dice/", "val/accuracy/")) or nearest_word(monitor, scores)
+        if is_ours and "mode" in node:
+            check_monitor(monitor, node["mode"], organs, (f"callbacks.{name}.monitor", f"callbacks.{name}.mode"))
 
 
 def validation_scores(organs: Sequence[str]) -> list[str]:

@@ -188,7 +188,7 @@ def test_a_wrong_value_is_refused_with_what_the_option_accepts(command, override
             "spacing_mm has no effect, because the chosen preprocessing does not",
         ),
         (
-            ["class_weights={liver:2}", "model.criterion.weight=null"],
+            ["+class_weights={liver:2}", "model.criterion.weight=null"],
             "class_weights has no effect, because the chosen loss does not use it; leave one of them out",
         ),
     ],
@@ -219,6 +219,7 @@ def test_text_keeps_the_spelling_of_the_command_line(override):
         "+trainer.limit_train_batches=0.5",
         "callbacks.early_stopping=null",
         "callbacks.checkpoint.monitor=train/loss",
+        "callbacks.early_stopping.monitor=val/uncertainty",
         "trainer.max_time=00:08:00:00",
         "trainer.deterministic=warn",
         "trainer.precision=bf16-mixed",
