@@ -101,7 +101,12 @@ def test_close_finalizes_the_loggers_of_an_unfinished_run(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("reload_dataloaders_every_n_epochs", 0), ("use_distributed_sampler", True), ("num_sanity_val_steps", 2)],
+    [
+        ("reload_dataloaders_every_n_epochs", 0),
+        ("use_distributed_sampler", True),
+        ("num_sanity_val_steps", 2),
+        ("overfit_batches", 3),
+    ],
 )
 def test_trainer_options_that_training_relies_on_cannot_be_changed(name, value):
     with pytest.raises(UserError, match=f"trainer.{name}={value} would .*; remove it"):

@@ -47,10 +47,13 @@ class RelativeCheckpoint(ModelCheckpoint):
     """Lightning's ModelCheckpoint, with file names instead of absolute paths in its state.
 
     Everyone who gets the checkpoint could read absolute paths, and they would be wrong once the run folder is moved.
+
+    An epoch without validation has no validation score. Lightning would save it under the score of an earlier epoch.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # the many options of ModelCheckpoint
         super().__init__(*args, **kwargs)
+        self.validated_epoch = -1  # the last epoch that was validated by this process
         if self.save_top_k not in (0, 1) and "{" not in (self.filename or ""):
             msg = (
                 f"callbacks.checkpoint.save_top_k={self.save_top_k} needs a different name for each file, e.g. "
@@ -66,6 +69,17 @@ class RelativeCheckpoint(ModelCheckpoint):
         """
         save_after_epoch(self)
         super().setup(trainer, pl_module, stage)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Remember that this epoch has its own scores."""
+        self.validated_epoch = trainer.current_epoch
+        super().on_validation_end(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save, unless the monitored score is that of an earlier epoch."""
+        is_of_validation = self.monitor is not None and self.monitor.startswith("val/")
+        if not is_of_validation or self.validated_epoch == trainer.current_epoch:
+            super().on_train_epoch_end(trainer, pl_module)
 
     def state_dict(self) -> dict[str, Any]:
         """The state, with file names in place of paths."""

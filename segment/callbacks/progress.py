@@ -33,6 +33,7 @@ class EpochProgressBar(ProgressBar):
         self.bar: Progress | None = None
         self._enabled = True
         self._has_header = False
+        self._is_validated = False  # whether this epoch has been validated
 
     def disable(self) -> None:
         """Show nothing. Lightning calls this in all processes except the first."""
@@ -70,6 +71,9 @@ class EpochProgressBar(ProgressBar):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the line of the epoch."""
         metrics = trainer.callback_metrics  # in every process, because this averages values over processes
+        if not self._is_validated:  # Lightning keeps the scores of the last validation
+            metrics = {name: value for name, value in metrics.items() if not name.startswith("val/")}
+        self._is_validated = False
         self._stop()
         if not self._enabled:
             return
@@ -94,6 +98,10 @@ class EpochProgressBar(ProgressBar):
         """Show the number of validated cases beside the bar of the epoch."""
         if self.bar is not None:
             self.bar.update(self.bar.task_ids[0], left=f"validation {batch_idx + 1}/{trainer.num_val_batches[0]}")
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note that this epoch has its own scores."""
+        self._is_validated = True
 
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the bar of the test."""

@@ -18,6 +18,7 @@ from segment.files import write_text
 from segment.inference.segmenter import Segmenter
 from segment.metrics.cases_csv import csv_text
 from segment.metrics.confusion import confusion, dice, worst_and_median, write_confusion
+from segment.model.module import CRITERION
 from segment.view import failsafe
 from segment.view.overlay import write_overlay
 
@@ -151,10 +152,13 @@ def _is_better(score: torch.Tensor | None, best: ModelCheckpoint) -> bool:
 
 @contextmanager
 def _weights_of(checkpoint: str, module: pl.LightningModule, device: torch.device) -> Iterator[None]:
-    """Give a module the weights of a checkpoint, on a device, while the block runs."""
+    """Give a module the weights of a checkpoint, except those of its loss, on a device, while the block runs."""
     before = {name: value.clone() for name, value in module.state_dict().items()}
     original_device = module.device
-    module.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])
+    best = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+    # A run that was resumed with another loss may have its best checkpoint from before.
+    weights = {name: value for name, value in best.items() if not name.startswith(CRITERION)}
+    module.load_state_dict(weights, strict=False)
     module.to(device)
     try:
         yield

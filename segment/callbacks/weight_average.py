@@ -83,6 +83,17 @@ class SWA(_Average):
         super().__init__(lambda averaged, current, count: averaged + (current - averaged) / (count + 1))
         self.start = start
 
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Copy the network, before the first epoch.
+
+        Raises:
+            UserError: When `trainer.max_epochs` is not set.
+        """
+        if stage == "fit" and trainer.max_epochs in (None, -1):
+            msg = f"stochastic weight averaging starts at a share of trainer.max_epochs={trainer.max_epochs}; set it"
+            raise UserError(msg)
+        super().setup(trainer, pl_module, stage)
+
     def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
         """False, because Lightning would update at the end of an epoch, after the validation."""
         return False
@@ -95,16 +106,10 @@ class SWA(_Average):
         batch: Any,  # noqa: ANN401
         batch_idx: int,
     ) -> None:
-        """Add the weights to the average after the last step of an epoch.
-
-        Raises:
-            UserError: When `trainer.max_epochs` is not set.
-        """
+        """Add the weights to the average after the last step of an epoch."""
         if not trainer.is_last_batch:
             return
-        if trainer.max_epochs is None or trainer.max_epochs < 1:
-            msg = f"stochastic weight averaging starts at a share of trainer.max_epochs={trainer.max_epochs}; set it"
-            raise UserError(msg)
+        assert trainer.max_epochs is not None  # checked in `setup`
         average = averaged_model(self)
         if trainer.current_epoch <= int(self.start * trainer.max_epochs):
             average.n_averaged.zero_()  # the update then copies

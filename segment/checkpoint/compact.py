@@ -32,5 +32,9 @@ def write_compact(source: Path, target: Path) -> None:
 
 
 def _half(value: Any) -> Any:  # noqa: ANN401
-    """A float tensor in float16; anything else, for example a counter, as it is."""
-    return value.half() if isinstance(value, torch.Tensor) and value.is_floating_point() else value
+    """A float tensor in float16 if all of its values fit; anything else, for example a counter, as it is."""
+    if not isinstance(value, torch.Tensor) or not value.is_floating_point():
+        return value
+    half = value.half()
+    # Running variances may exceed 65504. As infinity, they would turn the output of their layer into a constant.
+    return half if torch.equal(half.isfinite(), value.isfinite()) else value

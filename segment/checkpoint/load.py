@@ -14,7 +14,7 @@ from segment.checkpoint.trust import check_config
 from segment.configuration.roles import CHECKPOINT_KEYS
 from segment.errors import UserError
 from segment.inference.segmenter import Segmenter
-from segment.model.module import SegmentationModule
+from segment.model.module import CRITERION, SegmentationModule
 
 BEST = "checkpoints/best.ckpt"  # a run's best checkpoint, in its folder
 
@@ -70,7 +70,7 @@ def load_model(path: str | Path, trust: Sequence[str] = ()) -> TrainedModel:
         if not isinstance(module, SegmentationModule):
             msg = f"its model is a {type(module).__name__}"
             raise TypeError(msg)
-        weights = {key: value for key, value in checkpoint["state_dict"].items() if not key.startswith("criterion.")}
+        weights = {key: value for key, value in checkpoint["state_dict"].items() if not key.startswith(CRITERION)}
         module.load_state_dict(weights)
     except (HydraException, RuntimeError, KeyError, TypeError) as error:
         msg = (

@@ -9,7 +9,7 @@ from torch import Tensor
 from segment.checkpoint.load import read_checkpoint
 from segment.configuration.values import differing_keys
 from segment.errors import UserError
-from segment.model.module import SegmentationModule
+from segment.model.module import CRITERION, SegmentationModule
 
 
 def steps_of(checkpoint: Path) -> int:
@@ -87,7 +87,8 @@ def check_resumable(checkpoint: Path, module: SegmentationModule, other_data: bo
 
 
 def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(value.shape) for name, value in state.items()}
+    """Shapes of the network's tensors. Those of the loss may differ: `allow_changed` may name it."""
+    return {name: tuple(value.shape) for name, value in state.items() if not name.startswith(CRITERION)}
 
 
 def _check_shapes(

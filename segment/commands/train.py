@@ -21,7 +21,7 @@ from segment.forecast.preflight import preflight
 from segment.loggers.columns import columns
 from segment.loggers.metrics_csv import MetricsCSV
 from segment.metrics.cases_csv import print_scores
-from segment.run.checks import check_memory, check_resumed
+from segment.run.checks import check_memory, check_monitored, check_resumed
 from segment.run.ending import best_epoch, shortfalls, why_untested
 from segment.run.finetune import check_repeated, checksum, load_initial_weights
 from segment.run.folder import Run
@@ -87,6 +87,7 @@ def _check(cfg: DictConfig, parts: build.Parts, run: Run) -> None:
     """Check sizes and labels, and add split and voxel hashes to the metadata of the checkpoints."""
     datamodule, module = parts.datamodule, parts.module
     check_memory(datamodule, module, parts.trainer)
+    check_monitored(datamodule, parts.trainer)
     hashes = datamodule.voxel_hashes()
     check_labels(datamodule.volumes.values(), instantiate(cfg.anatomy), cfg.label_check)
     module.checkpoint_metadata |= {"split": datamodule.split.ids(), "voxel_hashes": hashes}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from omegaconf import DictConfig, OmegaConf
 
-from segment.configuration.consistency import check_consistency
+from segment.configuration.consistency import check_consistency, check_used
 from segment.configuration.conversion import convert_types
 from segment.configuration.resolve import resolvable, resolve
 from segment.errors import UserError
@@ -22,7 +22,8 @@ def validate_config(command: str, cfg: DictConfig, spellings: Mapping[str, str] 
         spellings: The values as the command line wrote them, by key.
 
     Raises:
-        UserError: As `convert_types`, and when a required value is missing, or when two values contradict each other.
+        UserError: As `convert_types`, and when a required value is missing, two values contradict each other, or
+            a shared value is set and used by nothing.
     """
     copy = convert_types(command, cfg, spellings)
     complete = resolvable(copy)
@@ -30,6 +31,7 @@ def validate_config(command: str, cfg: DictConfig, spellings: Mapping[str, str] 
     if missing:
         msg = f"no value for {', '.join(missing)}; give it, e.g. {missing[0]}=…"
         raise UserError(msg)
+    check_used(OmegaConf.to_container(copy, resolve=False), spellings or {})  # type: ignore[arg-type]
     check_consistency(resolve(complete))
     OmegaConf.set_readonly(copy, True)
     return copy

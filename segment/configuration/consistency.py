@@ -6,6 +6,8 @@ from typing import Any
 from segment.configuration.nearest import nearest_word
 from segment.errors import UserError
 
+# Shared values, and the part of the configuration that refers to each. Another choice for that part may not.
+USED_BY = {"spacing_mm": "preprocessing", "class_weights": "loss"}
 OUR_MODULE = "segment.model.module.SegmentationModule"  # other modules may log other scores
 
 
@@ -17,7 +19,7 @@ def check_consistency(config: Mapping[str, Any]) -> None:
 
     Raises:
         UserError: When an organ is misspelt or has no tolerance, when a class weight has no class, or when `monitor` is
-            not a validation score or `monitor_mode` would keep the worst epoch.
+            not a validation score or `monitor_mode` would keep the worst epoch; the same for monitors of callbacks.
     """
     if "organs" in config and "tolerance_mm" in config:
         check_organs(config["organs"], config["tolerance_mm"], config["data"]["sources"].values())
@@ -25,6 +27,26 @@ def check_consistency(config: Mapping[str, Any]) -> None:
         check_class_weights(config["class_weights"], config["organs"])
     if "monitor" in config and "organs" in config and config["model"].get("_target_") == OUR_MODULE:
         check_monitor(config["monitor"], config["monitor_mode"], config["organs"])
+        check_callbacks(config.get("callbacks") or {}, config["organs"])
+
+
+def check_used(written: Mapping[str, Any], given: Iterable[str]) -> None:
+    """Refuse a shared value that was set although nothing refers to it: it would change nothing, in silence.
+
+    Args:
+        written: The complete configuration, before references are resolved.
+        given: Keys on the command line.
+
+    Raises:
+        UserError: With the first such key.
+    """
+    text = str(written)
+    on_command_line = {key.partition(".")[0] for key in given}
+    for key, part in USED_BY.items():
+        is_set = key in on_command_line or key == "class_weights"  # null unless an experiment sets it
+        if is_set and written.get(key) is not None and f"${{{key}}}" not in text:
+            msg = f"{key} has no effect, because the chosen {part} does not use it; leave one of them out"
+            raise UserError(msg)
 
 
 def check_organs(organs: Sequence[str], tolerance_mm: Mapping[str, float], sources: Iterable[Any]) -> None:
@@ -92,8 +114,16 @@ def check_class_weights(weights: Mapping[str, float], organs: Sequence[str]) -> 
             raise UserError(msg)
 
 
-def check_monitor(monitor: str, mode: str, organs: Sequence[str]) -> None:
+def check_monitor(
+    monitor: str, mode: str, organs: Sequence[str], keys: tuple[str, str] = ("monitor", "monitor_mode")
+) -> None:
     """Refuse a score that validation does not log, and a mode that would keep the worst epoch.
+
+    Args:
+        monitor: Name of the score.
+        mode: `max` or `min`.
+        organs: Organs to segment.
+        keys: Keys of the two values.
 
     Raises:
         UserError: With the scores that exist, or with the right mode.
@@ -102,12 +132,26 @@ def check_monitor(monitor: str, mode: str, organs: Sequence[str]) -> None:
     if monitor not in scores:
         near = nearest_word(monitor, scores)
         hint = f"did you mean {near}?" if near else f"choose one of {', '.join(scores)}"
-        msg = f"monitor={monitor} is not a validation score; {hint}"
+        msg = f"{keys[0]}={monitor} is not a validation score; {hint}"
         raise UserError(msg)
     better = "min" if monitor.endswith("loss") else "max"
     if mode != better:
-        msg = f"monitor_mode={mode} would keep the worst epoch by monitor={monitor}; set monitor_mode={better}"
+        msg = f"{keys[1]}={mode} would keep the worst epoch by {keys[0]}={monitor}; set {keys[1]}={better}"
         raise UserError(msg)
+
+
+def check_callbacks(callbacks: Mapping[str, Any], organs: Sequence[str]) -> None:
+    """Refuse monitors of callbacks as `check_monitor` does; other names are accepted, because a callback may log them.
+
+    Raises:
+        UserError: As `check_monitor`.
+    """
+    scores = validation_scores(organs)
+    for name, node in callbacks.items():
+        monitor = str((node or {}).get("monitor"))
+        is_ours = monitor.startswith(("val/dice/", "val/accuracy/")) or nearest_word(monitor, scores)
+        if is_ours and "mode" in node:
+            check_monitor(monitor, node["mode"], organs, (f"callbacks.{name}.monitor", f"callbacks.{name}.mode"))
 
 
 def validation_scores(organs: Sequence[str]) -> list[str]:

@@ -10,18 +10,20 @@ import torch
 import torchio as tio
 from torch.utils.data import DataLoader, Dataset
 
-from segment.bounds import PositiveInt, Share, Voxels, Workers, in_range
+from segment.bounds import PositiveInt, Seed, Share, Voxels, Workers, in_range
+from segment.data.augment.mirror import check_mirroring
 from segment.data.augment.subjects import needs_tissue
 from segment.data.loader_workers import ignore_job_signals
 from segment.data.patches import EpochSampler, PatchDataset, PatchLoader
 from segment.data.splits.split import Split, Splitter, check_trains
-from segment.data.splits.volume_checks import check_leaks, check_organs, check_origins
+from segment.data.splits.volume_checks import check_leaks, check_maps, check_organs, check_origins
 from segment.data.store.store import Store
 from segment.data.store.volume import StoredVolume
 from segment.data.volumes import LabelledScan, ScanDataset, ScanStream, VolumeDataset
 from segment.datasets.annotation import unknown_organs
 from segment.datasets.cases import Case, Source, list_cases, patient_aliases
 from segment.errors import UserError
+from segment.io.scan import has_suffix
 
 
 class CTDataModule(pl.LightningDataModule):
@@ -49,7 +51,8 @@ class CTDataModule(pl.LightningDataModule):
         exclude: Ids of cases to leave out.
 
     Raises:
-        UserError: When organs is empty, or a size, share or number is out of range.
+        UserError: When organs is empty, a size, share or number is out of range, or the augmentation mirrors left and
+            right without swapping the organs.
     """
 
     @in_range
@@ -66,13 +69,14 @@ class CTDataModule(pl.LightningDataModule):
         batch_size: PositiveInt,
         num_workers: Workers,
         cache_dir: str | Path,
-        seed: int,
+        seed: Seed,
         exclude: Sequence[str] = (),
     ) -> None:
         super().__init__()
         if not organs:
             msg = "organs=[] names no organ; name structures of label_codes, e.g. organs=[liver]"
             raise UserError(msg)
+        check_mirroring(augment)
         self.sources = sources
         self.organs = list(organs)
         self.augment = augment
@@ -129,6 +133,7 @@ class CTDataModule(pl.LightningDataModule):
         hashes = {case: volume.meta["voxel_hash"] for case, volume in volumes.items()}
         check_leaks(self.split, hashes)
         check_origins(self.split, hashes, self._origin_hashes())
+        check_maps(self.split, self._map_hashes())
         check_organs(self.split, self.organs, {case: volume.meta["classes"] for case, volume in volumes.items()})
         return volumes
 
@@ -151,8 +156,20 @@ class CTDataModule(pl.LightningDataModule):
         hashes = {}
         for case in self.split.train:
             origin = case.made_from
-            if origin is not None and origin.image not in origin.label.files:  # otherwise there is no CT
+            if origin is not None and _has_ct(origin):
                 hashes[case.id] = self.store.voxel_hash(origin)
+        return hashes
+
+    def _map_hashes(self) -> dict[str, list[str]]:
+        """Hashes of label maps by case id, as for `check_maps`; empty if every map has its CT."""
+        origins = {case.id: case.made_from for case in self.split.train if case.made_from is not None}
+        alone = {name: origin for name, origin in origins.items() if not _has_ct(origin)}
+        if not alone:
+            return {}
+        held_out = {case.id: case for case in (*self.split.val, *self.split.test)}
+        hashes = {}
+        for name, case in (alone | held_out).items():
+            hashes[name] = [self.store.map_hash(path) for path in case.label.files if has_suffix(path)]
         return hashes
 
     def content(self) -> dict[str, dict[str, str]]:
@@ -222,3 +239,8 @@ class CTDataModule(pl.LightningDataModule):
         if self.trainer is None:
             return 0, 1
         return self.trainer.global_rank, self.trainer.world_size
+
+
+def _has_ct(origin: Case) -> bool:
+    """Whether a label map belongs to a CT; without one, it takes the CT's place in the case."""
+    return origin.image not in origin.label.files

@@ -21,6 +21,8 @@ from segment.model.combined_loss import Criterion, DeepSupervision, set_epoch
 from segment.model.lightning_internals import discard_train_loader
 from segment.model.marginal_loss import marginal
 
+CRITERION = "criterion."  # prefix of the loss's tensors, such as MONAI's class weights, in the module's state
+
 
 class SegmentationModule(pl.LightningModule):
     """Train any network that maps a patch to logits of the same size, and score it on whole patients.
@@ -198,9 +200,19 @@ class SegmentationModule(pl.LightningModule):
         checkpoint["losses"] = self.trainer.strategy.all_gather(self.losses.to(self.device)).reshape(-1, 2).cpu()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore the losses of the epoch."""
+        """Restore the losses of the epoch, and start a loss with another configuration as it is configured now."""
+        if _criterion(checkpoint["segment"]) != _criterion(self.checkpoint_metadata):
+            own = {name: value for name, value in self.state_dict().items() if name.startswith(CRITERION)}
+            for key in {"state_dict", "current_model_state"} & checkpoint.keys():
+                weights = {name: value for name, value in checkpoint[key].items() if not name.startswith(CRITERION)}
+                checkpoint[key] = weights | own
         losses = checkpoint["losses"]
         if len(losses) == self.trainer.world_size:
             self.losses = losses[self.trainer.global_rank]
         else:
             self.losses = losses.mean(dim=0)
+
+
+def _criterion(metadata: Mapping[str, Any]) -> Any:  # noqa: ANN401
+    """Configuration of the loss in the metadata of a checkpoint; None if there is none."""
+    return metadata.get("config", {}).get("model", {}).get("criterion")

@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 from segment.checkpoint.load import read_checkpoint
 from segment.checkpoint.resumable import check_epochs, check_resumable
 from segment.data.datamodule import CTDataModule
+from segment.errors import UserError
 from segment.memory.network import activations, check_batch, check_step
 from segment.memory.patch_size import check_patch_size
 from segment.model.module import SegmentationModule
@@ -30,6 +31,28 @@ def check_memory(datamodule: CTDataModule, module: SegmentationModule, trainer: 
     if device.type == "cpu":
         for case in (*datamodule.split.val, *datamodule.split.test):
             module.segmenter.check(datamodule.volumes[case.id].image.shape)
+
+
+def check_monitored(datamodule: CTDataModule, trainer: pl.Trainer) -> None:
+    """Check that a validation case shows the organ whose score chooses the best epoch or stops the run.
+
+    The score of an organ that no case shows is not a number if it is not predicted either.
+
+    Raises:
+        UserError: When no validation case shows it.
+    """
+    shown: set[int] = set()
+    for case in datamodule.split.val:
+        shown.update(datamodule.volumes[case.id].meta["classes"])
+    callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    for monitor in sorted({str(callback.monitor) for callback in callbacks if hasattr(callback, "monitor")}):
+        for index, organ in enumerate(datamodule.organs, start=1):
+            if monitor in (f"val/dice/{organ}", f"val/accuracy/{organ}") and index not in shown:
+                msg = (
+                    f"monitor={monitor}, but no validation case shows {organ}, so no epoch would have this score; "
+                    "choose another monitor, e.g. val/dice/mean, or another split"
+                )
+                raise UserError(msg)
 
 
 def check_resumed(

@@ -8,6 +8,7 @@ from segment.errors import UserError
 FIXED = {
     "reload_dataloaders_every_n_epochs": (1, "would train every epoch on the same patches"),
     "use_distributed_sampler": (False, "would split each process's share of the cases a second time"),
+    "overfit_batches": (0.0, "would replace the sampler of the patches; experiment=overfit trains on one case"),
     "num_sanity_val_steps": (0, "would validate before the first epoch, as preflight=true already does"),
 }
 

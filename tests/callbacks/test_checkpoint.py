@@ -35,14 +35,15 @@ class Line(pl.LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
-def fit(folder, scores, ckpt_path=None):
+def fit(folder, scores, ckpt_path=None, validate_every=1, **best):
     """Train with the checkpoint callbacks of the real configuration; return the one for the best checkpoint."""
     shared = {"run_dir": str(folder), "monitor": "val/score", "monitor_mode": "max"}
     cfg = OmegaConf.create({**shared, "callbacks": OmegaConf.load(CALLBACKS)})
-    callbacks = [instantiate(cfg.callbacks[name]) for name in ("checkpoint", "last")]
+    callbacks = [instantiate(cfg.callbacks.checkpoint, **best), instantiate(cfg.callbacks.last)]
     trainer = pl.Trainer(
         accelerator="cpu",
         max_epochs=len(scores),
+        check_val_every_n_epoch=validate_every,
         callbacks=callbacks,
         plugins=[AtomicCheckpointIO()],
         logger=False,
@@ -82,6 +83,15 @@ def test_the_state_of_callbacks_survives_a_resume(tmp_path):
         torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True) for name in ("one", "other")
     )
     assert one["callbacks"] == other["callbacks"]
+
+
+@pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers")
+@pytest.mark.filterwarnings("ignore:.*could not find the monitored key")
+def test_an_epoch_without_validation_is_not_saved_under_an_earlier_score(tmp_path):
+    best = fit(tmp_path, [None, 0.7, None, 0.5, None], validate_every=2, filename="{epoch}", save_top_k=2)
+    scores = {Path(path).stem: round(float(score), 3) for path, score in best.best_k_models.items()}
+    assert scores == {"1": 0.7, "3": 0.5}
+    assert torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] == 4
 
 
 def test_several_best_files_need_different_names(tmp_path):

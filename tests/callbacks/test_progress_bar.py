@@ -74,11 +74,12 @@ def fit(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(progress, "monotonic", lambda: clock.seconds)
     caplog.set_level(logging.INFO)
 
-    def run(epochs, ckpt_path=None, max_time=None):
+    def run(epochs, ckpt_path=None, max_time=None, validate_every=1):
         caplog.clear()
         trainer = pl.Trainer(
             accelerator="cpu",
             max_epochs=epochs,
+            check_val_every_n_epoch=validate_every,
             callbacks=[EpochProgressBar(ORGANS)],
             logger=False,
             enable_checkpointing=False,
@@ -105,6 +106,12 @@ def test_each_epoch_logs_a_line_with_the_time_left(fit, tmp_path):
     assert [line[-1] for line in lines] == ["0:00:12", "0:00:06", "0:00:00"]
     _, *lines = fit(5, tmp_path / "last.ckpt")
     assert [(line[0], line[-1]) for line in lines] == [("4/5", "0:00:06"), ("5/5", "0:00:00")]
+
+
+@pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers")
+def test_the_line_does_not_repeat_the_score_of_an_earlier_validation(fit):
+    _, *lines = fit(4, validate_every=2)
+    assert [line[2] for line in lines] == ["-", "0.250", "-", "0.250"]
 
 
 @pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers")

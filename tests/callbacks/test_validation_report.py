@@ -151,6 +151,17 @@ def test_a_resumed_run_writes_pictures_that_are_missing_after_a_kill(tmp_path, p
     assert rows(tmp_path / "validation" / "cases.csv") == before
 
 
+def test_the_best_weights_may_be_those_of_a_run_with_another_loss(tmp_path):
+    module = Net()
+    module.criterion = torch.nn.CrossEntropyLoss(torch.tensor([1.0, 5.0]))
+    best = {"weight": torch.tensor(3.0), "criterion.weight": torch.tensor([1.0, 2.0]), "criterion.other": torch.ones(1)}
+    torch.save({"state_dict": best}, tmp_path / "best.ckpt")
+    with validation._weights_of(str(tmp_path / "best.ckpt"), module, torch.device("cpu")):
+        assert module.weight.item() == 3
+        assert module.criterion.weight.tolist() == [1, 5]
+    assert module.weight.item() == -1
+
+
 def test_nothing_is_written_without_a_best_checkpoint(tmp_path, pictures):
     trainer = pl.Trainer(
         accelerator="cpu",

@@ -159,6 +159,7 @@ def test_values_out_of_range_are_refused(make, message):
         make()
 
 
-def test_swa_without_max_epochs_is_refused(tmp_path):
+def test_swa_without_max_epochs_is_refused_before_the_first_step(tmp_path, monkeypatch):
+    monkeypatch.setattr(Line, "training_step", lambda *_: pytest.fail("a step was trained"))
     with pytest.raises(UserError, match=r"share of trainer\.max_epochs=-1"):
         fit(tmp_path, SWA(0.5), epochs=-1)

@@ -34,6 +34,14 @@ def test_weights_are_rounded_to_half_precision_and_the_rest_is_left_out(full, tm
     assert (tmp_path / "small.ckpt").stat().st_size < full.stat().st_size / 6
 
 
+def test_a_tensor_that_half_precision_cannot_hold_is_not_rounded(full, tmp_path):
+    content = torch.load(full, weights_only=True)
+    content["state_dict"]["running_var"] = torch.tensor([1.0, 70_000.0])
+    torch.save(content, full)
+    write_compact(full, tmp_path / "small.ckpt")
+    assert read_checkpoint(tmp_path / "small.ckpt")["state_dict"]["running_var"].tolist() == [1.0, 70_000.0]
+
+
 def test_the_bytes_depend_on_the_checkpoint_alone(full, tmp_path):
     (tmp_path / "other").mkdir()
     for target in ("small.ckpt", "other/a name that is longer.ckpt"):

@@ -1,5 +1,7 @@
 import pytest
+import pytorch_lightning as pl
 import tiny
+import torch
 from omegaconf import OmegaConf
 
 from segment import build
@@ -51,3 +53,39 @@ def test_after_one_resume_with_other_data_the_next_needs_no_permission(tmp_path)
     ckpt = tiny.write_checkpoint(tmp_path / "last.ckpt", voxel_hashes=["a", "b", "c"])
     metadata = {"config": tiny.config(), "split": {}, "voxel_hashes": ["b", "c"]}
     check_resumable(ckpt, module_with(metadata), other_data=False)
+
+
+def module_with_weights(weights):
+    config = tiny.config()
+    target = {"_target_": "segment.model.combined_loss.class_weights", "organs": config["organs"], "weights": weights}
+    config["model"]["criterion"]["weight"] = target
+    module = module_with({"config": config, "split": {}, "voxel_hashes": []})
+    module.trainer = pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
+    return module
+
+
+def resumed(module, before):
+    """Load the module as Lightning does; both states of a run with averaged weights."""
+    states = {name: before.state_dict() for name in ("state_dict", "current_model_state")}
+    checkpoint = {**states, "segment": before.checkpoint_metadata, "losses": torch.zeros(1, 2)}
+    module.on_load_checkpoint(checkpoint)
+    for name in states:
+        module.load_state_dict(checkpoint[name])
+    return module.criterion.criterion.cross_entropy.weight
+
+
+def test_a_run_that_is_resumed_with_other_class_weights_uses_them(tmp_path):
+    before = module_with_weights({"liver": 2})
+    after = module_with_weights({"liver": 5})
+    torch.nn.init.constant_(before.net.bias, 3.0)
+    assert resumed(after, before).tolist() == [1, 5, 1]
+    assert after.net.bias.tolist() == [3, 3, 3]
+    assert resumed(module_with_weights(None), before) is None
+    ckpt = tiny.write_checkpoint(tmp_path / "last.ckpt")
+    check_resumable(ckpt, after, other_data=False)  # that checkpoint has no class weights
+
+
+def test_a_loss_with_the_same_configuration_keeps_its_state():
+    before = module_with_weights({"liver": 2})
+    before.criterion.criterion.cross_entropy.weight[2] = 7.0  # as a loss that adapts to the training would
+    assert resumed(module_with_weights({"liver": 2}), before).tolist() == [1, 2, 7]

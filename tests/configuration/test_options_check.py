@@ -134,6 +134,17 @@ def test_a_switch_refuses_other_words(command, key):
             "monitor_mode=max would keep the worst epoch by monitor=val/loss; set",
         ),
         ("train", "monitor_mode=min", "monitor_mode=min would keep the worst epoch by monitor=val/dice/mean; set"),
+        (
+            "train",
+            "callbacks.early_stopping.monitor=val/loss",
+            "callbacks.early_stopping.mode=max would keep the worst epoch by callbacks.early_stopping.monitor=val/loss",
+        ),
+        (
+            "train",
+            "callbacks.checkpoint.monitor=val/dice/mea",
+            "callbacks.checkpoint.monitor=val/dice/mea is not a validation score; did you mean val/dice/mean?",
+        ),
+        ("train", "data.seed=-1", "data.seed must be a whole number from 0 to 4294967295, got -1"),
         ("train", "organs=[liver,Spleen]", "no chosen data set annotates an organ 'Spleen'; did you mean spleen?"),
         ("train", "organs=[liver,liver]", "organs names liver twice; name each organ once"),
         ("train", "organs=[]", "organs=[] is empty; name the organs"),
@@ -169,6 +180,25 @@ def test_a_wrong_value_is_refused_with_what_the_option_accepts(command, override
     assert str(error.value).startswith(message)
 
 
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["experiment=seed", "spacing_mm=[2,2,2]"],
+            "spacing_mm has no effect, because the chosen preprocessing does not",
+        ),
+        (
+            ["+class_weights={liver:2}", "model.criterion.weight=null"],
+            "class_weights has no effect, because the chosen loss does not use it; leave one of them out",
+        ),
+    ],
+)
+def test_a_shared_value_that_nothing_uses_is_refused(overrides, message):
+    check("train", *overrides[:1])
+    with pytest.raises(UserError, match=message):
+        check("train", *overrides)
+
+
 def test_a_message_names_the_key_where_the_value_is_written():
     with pytest.raises(UserError, match=r"^data\.patch_size must be"):
         check("train", "data.patch_size=[64,x,64]")
@@ -188,6 +218,8 @@ def test_text_keeps_the_spelling_of_the_command_line(override):
         "+class_weights={liver:2}",
         "+trainer.limit_train_batches=0.5",
         "callbacks.early_stopping=null",
+        "callbacks.checkpoint.monitor=train/loss",
+        "callbacks.early_stopping.monitor=val/uncertainty",
         "trainer.max_time=00:08:00:00",
         "trainer.deterministic=warn",
         "trainer.precision=bf16-mixed",

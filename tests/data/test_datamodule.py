@@ -290,6 +290,11 @@ def test_errors_of_test_cases_are_found_before_training(folder, tmp_path):
         ({"num_workers": -1}, "num_workers must be a whole number from 0 to 512, got -1"),
         ({"num_workers": 513}, "num_workers must be .* got 513"),
         ({"organs": []}, r"organs=\[\] names no organ"),
+        ({"seed": -1}, "seed must be a whole number from 0 to 4294967295, got -1"),
+        (
+            {"augment": tio.Compose([tio.RandomFlip()])},
+            "RandomFlip mirrors left and right, but does not swap the labels",
+        ),
     ],
 )
 def test_settings_out_of_range_are_refused(sources, cache, change, message):

@@ -92,6 +92,28 @@ def test_the_map_of_a_ct_that_validates_under_another_name_is_refused(tmp_path):
         _ = datamodule(tmp_path, *overrides).volumes
 
 
+def test_the_map_of_a_ct_that_tests_is_refused_without_its_ct(tmp_path):
+    labelled_body.write(tmp_path / "set", "a", "b", "c")
+    _, label = labelled_body.trunk()
+    labelled_body.save(tmp_path / "maps" / "m.nii", label[::-1].copy())
+    split = tmp_path / "split.json"
+    split.write_text('{"train": ["folder/a"], "val": ["folder/b"], "test": ["folder/c"]}')
+    overrides = [
+        "data=[folder,labelmaps]",
+        "data.sources.labelmaps.of=[]",
+        f"data.sources.labelmaps.maps={tmp_path}/maps",
+        f"data.sources.labelmaps.label_codes={CODES}",
+        "data.sources.labelmaps.variants=1",
+        "split=file",
+        f"split.path={split}",
+    ]
+    message = r"labelmaps/m_0 \(train\) was made from the label map of folder/[bc], which validates or tests; take that"
+    with pytest.raises(UserError, match=message):
+        _ = datamodule(tmp_path, *overrides).volumes
+    labelled_body.save(tmp_path / "maps" / "m.nii", np.where(label == 2, 0, label))
+    assert "labelmaps/m_0" in datamodule(tmp_path, *overrides).volumes
+
+
 def test_the_option_that_an_unknown_structure_asks_for_can_be_given(tmp_path):
     labelled_body.write(tmp_path / "set", *"abcdef")
     codes = CODES.replace("aorta", "psoas")

@@ -1,7 +1,7 @@
 """What a subject may hold besides image and label, and cheap copies of subjects."""
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torchio as tio
@@ -26,9 +26,15 @@ def shallow_copy(subject: tio.Subject) -> tio.Subject:
 
 def needs_tissue(transform: object) -> bool:
     """Whether a transform, or one that it contains, uses tissue maps: its attribute `needs_tissue` is True."""
-    if getattr(transform, "needs_tissue", False):
-        return True
-    return isinstance(transform, tio.Transform) and any(map(needs_tissue, _parts(list(vars(transform).values()))))
+    return any(getattr(step, "needs_tissue", False) for step in steps_of(transform))
+
+
+def steps_of(transform: object) -> Iterator[tio.Transform]:
+    """Yield a transform and all transforms that it contains; nothing if it is none."""
+    if isinstance(transform, tio.Transform):
+        yield transform
+        for part in _parts(list(vars(transform).values())):
+            yield from steps_of(part)
 
 
 def _parts(values: Iterable[Any]) -> list[Any]:

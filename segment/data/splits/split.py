@@ -66,8 +66,8 @@ class FileSplit:
         """Pick the named cases.
 
         Raises:
-            UserError: When the file cannot be read, names a case twice or one that the data lacks, or assigns a patient
-                to two parts.
+            UserError: When the file cannot be read, has another part, names a case twice or one that the data lacks, or
+                assigns a patient to two parts.
         """
         try:
             content = json.loads(self.path.read_text(encoding="utf-8"))
@@ -75,6 +75,10 @@ class FileSplit:
         except (OSError, ValueError, AttributeError, TypeError) as error:
             msg = f'cannot read {self.path}: {error}; a split is {{"train": [ids], "val": [ids], "test": [ids]}}'
             raise UserError(msg) from error
+        for part in content:
+            if part not in PARTS:
+                msg = f"{self.path} has the part {part!r}; rename it to one of {', '.join(PARTS)}, or remove it"
+                raise UserError(msg)
         by_id = {case.id: case for case in cases}
         unknown = [name for names in named.values() for name in names if name not in by_id]
         if unknown:

@@ -52,6 +52,29 @@ def check_origins(split: Split, voxel_hashes: Mapping[str, str], origin_hashes: 
             raise UserError(msg)
 
 
+def check_maps(split: Split, map_hashes: Mapping[str, Collection[str]]) -> None:
+    """Check that no synthetic case was made from a label map that belongs to a CT that validates or tests.
+
+    Args:
+        split: The split.
+        map_hashes: `voxel_hash` of the label files, by id of the cases that validate or test and of the synthetic cases
+            that were made from a label map without CT.
+
+    Raises:
+        UserError: When there is such a case.
+    """
+    held_out: dict[str, str] = {}
+    for case in (*split.val, *split.test):
+        held_out |= dict.fromkeys(map_hashes.get(case.id, ()), case.id)
+    for case in split.train:
+        for voxels in set(map_hashes.get(case.id, ())) & held_out.keys():
+            msg = (
+                f"{case.id} (train) was made from the label map of {held_out[voxels]}, which validates or tests; take "
+                "that map out of its folder, or leave one of the cases out by data.exclude"
+            )
+            raise UserError(msg)
+
+
 def check_organs(split: Split, organs: Sequence[str], classes: Mapping[str, Collection[int]]) -> None:
     """Check that the training cases show every organ and the validation cases at least one.
 

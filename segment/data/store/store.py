@@ -32,6 +32,7 @@ from segment.data.store.volume import StoredVolume, discard, write_volume
 from segment.datasets.annotation import known_classes
 from segment.datasets.cases import Case
 from segment.errors import UserError
+from segment.io.read import read_label
 from segment.io.scan import Scan
 from segment.preprocess.preprocess import preprocess
 
@@ -108,6 +109,19 @@ class Store:
         """
         what = f"voxels {VERSION} {case.series}"
         return self.content.get_or_compute(case.image, lambda: voxel_hash(case.read().data), what)
+
+    def map_hash(self, path: Path) -> str:
+        """`voxel_hash` of the codes in a label file; recorded, so that an unchanged file is read once.
+
+        Raises:
+            UserError: When the file cannot be read.
+        """
+
+        def from_file() -> str:
+            codes = read_label(path).data
+            return voxel_hash(codes.astype(np.int16) if codes.max(initial=0) < 2**15 else codes)
+
+        return self.content.get_or_compute(path, from_file, f"codes {VERSION}")
 
     def facts_of(self, case: Case, measure: Callable[[], CaseFacts] | None = None) -> CaseFacts:
         """Facts about a case, recorded until one of its files changes.

@@ -3,11 +3,13 @@ import copy
 import numpy as np
 import pytest
 import torch
+import torchio as tio
 from augment_subjects import subject
 from hypothesis import given
 from hypothesis import strategies as st
 
 from segment.data.augment import RandomLeftRightFlip
+from segment.data.augment.mirror import check_mirroring
 from segment.errors import UserError
 from segment.runtime.seeding import random_state
 
@@ -144,3 +146,18 @@ def test_codes_of_a_tissue_map_are_not_swapped():
     after = flipped(before)
     assert torch.equal(after["tissue"].data, before.label.data.flip(1))
     assert not torch.equal(after.label.data, after["tissue"].data)
+
+
+@pytest.mark.parametrize("axes", [0, (1, 0), "LR", ("left",), "Right"])
+@pytest.mark.parametrize("nest", [lambda flip: flip, lambda flip: tio.Compose([tio.OneOf({flip: 1.0})])])
+def test_mirroring_that_does_not_swap_the_organs_is_refused(axes, nest):
+    for flip in (tio.RandomFlip(axes=axes), tio.Flip(axes=axes)):
+        message = "Flip mirrors left and right, but does not swap .* use segment.data.augment.RandomLeftRightFlip"
+        with pytest.raises(UserError, match=message):
+            check_mirroring(nest(flip))
+
+
+def test_other_flips_are_accepted():
+    allowed = [tio.RandomFlip(axes=(1, 2)), tio.Flip(axes="AP"), RandomLeftRightFlip(ORGANS, PAIRS)]
+    check_mirroring(tio.Compose(allowed))
+    check_mirroring(None)

@@ -112,6 +112,10 @@ def test_cases_that_the_file_does_not_name_are_left_out(tmp_path):
     ("parts", "message"),
     [
         ({"train": ["set/a"], "val": []}, "leaves no case to validate"),
+        (
+            {"train": ["set/a"], "val": ["set/b"], "tests": []},
+            r"s\.json has the part 'tests'; rename it to one of train, val, test, or remove it",
+        ),
         ({"val": ["set/a"]}, "leaves no case to train"),
         ({"train": ["set/a"], "val": ["set/c"]}, "patient set/P is in both train and val; keep it in one"),
         ({"train": ["set/a"], "val": ["set/b"], "test": ["set/b"]}, "patient set/Q is in both val and test"),
