@@ -227,23 +227,45 @@ def test_merged_folds_are_compared_as_one_run(compare, tmp_path):
     assert "2 arms on 20 test cases" in out
 
 
-def test_an_outdated_merged_table_is_refused_until_it_is_merged_again(compare, tmp_path):
+def without_last_case(lines):
+    return [line for line in lines if not line.startswith(lines[-1].split(",")[0])]
+
+
+def with_scores_of_an_earlier_test(lines):
+    case, organ, dice, *others = lines[-1].split(",")
+    return [*lines[:-1], ",".join([case, organ, f"{float(dice) - 0.01}", *others])]
+
+
+@pytest.mark.parametrize("damage", [without_last_case, with_scores_of_an_earlier_test])
+def test_an_outdated_merged_table_is_refused_until_it_is_merged_again(compare, tmp_path, damage):
     merged_folds(Study(), tmp_path / "good")
     merged_folds(Study(), tmp_path / "bad", shift=-0.05)
     table = tmp_path / "bad" / "cases.csv"
     lines = table.read_text().splitlines(keepends=True)
-    table.write_text("".join(line for line in lines if not line.startswith(lines[-1].split(",")[0])))
+    lines = list(damage(lines))
+    table.write_text("".join(lines))
     code, _, err = compare("good", "bad", "output=out")
     remedy = "segment merge runs=bad overwrite=true"
     assert (code, err) == (
         2,
-        f"error: bad/cases.csv has other cases than the runs beside it; merge them again: {remedy}\n",
+        f"error: bad/cases.csv has other scores than the runs beside it; merge them again: {remedy}\n",
     )
     again = OmegaConf.create({"runs": "bad", "output": None, "overwrite": False})
     with pytest.raises(UserError, match=r"^bad/cases\.csv exists; choose another output=, or overwrite=true$"):
         merge(again)
     merge(OmegaConf.merge(again, {"overwrite": True}))
     assert compare("good", "bad", "output=out")[0] == 0
+
+
+def test_a_merged_table_in_the_working_folder_has_nothing_to_do_with_the_runs_below_it(compare, tmp_path):
+    study = Study()
+    study.run(tmp_path / "outputs" / "quick" / "other")
+    for name, shift in (("a", 0.0), ("b", -0.05)):
+        merged_folds(study, tmp_path / "outputs" / "folds" / name, shift)
+    (tmp_path / "outputs" / "folds" / "a" / "cases.csv").rename(tmp_path / "cases.csv")
+    code, out, err = compare("cases.csv", "outputs/folds/b", "output=out")
+    assert (code, err) == (0, "")
+    assert "A is better than B on liver" in out
 
 
 def test_a_merged_table_of_several_recipes_is_refused(compare, tmp_path):
