@@ -123,7 +123,7 @@ def _group(argument: str, sources: Sequence[Path]) -> Group:
         except UserError as error:
             if len(sources) == 1:
                 raise
-            left_out.append(str(error).split(";")[0])
+            left_out.append(str(error).split(";")[0].replace(str(source), short_path(source)))
             continue
         runs.append(_read(source))
     if not runs:

@@ -140,6 +140,17 @@ def test_five_patients_are_too_few_and_a_note_says_so(compare, tmp_path):
     assert out.count("are too few") == 1
 
 
+def test_patients_with_equal_scores_do_not_count_as_many(compare, tmp_path):
+    study = Study()
+    same = study.dice()
+    other = {organ: np.where(np.arange(20) < 3, dice - 0.1, dice) for organ, dice in same.items()}
+    write_run(tmp_path / "a", study.test, same, study.train)
+    write_run(tmp_path / "b", study.test, other, study.train, channels=2)
+    code, out, _ = compare("a", "b", "output=out", "metrics=[dice]")
+    assert code == 0
+    assert "[1] only 3 of 20 patients differ, which are too few: Wilcoxon's p is 0.25 at best, or 0.75 corrected" in out
+
+
 def test_runs_named_one_by_one_are_grouped_by_configuration(compare, tmp_path):
     study = Study()
     for seed in range(2):
@@ -503,7 +514,10 @@ def test_untested_runs_of_a_sweep_are_left_out(compare, tmp_path):
     (tmp_path / "sweep" / "1" / "cases.csv").unlink()
     code, out, _ = compare("sweep", "output=out")
     assert code == 0
-    assert "note: left out: sweep/1 was not tested to the end: set/test_00 is not in its cases.csv" in out
+    why = "left out: sweep/1 was not tested to the end: set/test_00 is not in its cases.csv"
+    assert f"note: {why}" in out
+    assert compare(tmp_path / "sweep", "output=out1")[0] == 0  # folders of this machine are not written
+    assert why in json.loads((tmp_path / "out1" / "comparison.json").read_text())["remarks"]
     code, _, err = compare("sweep/1", "sweep/2", "output=out2")
     assert code == 2
     assert err.startswith("error: sweep/1 was not tested to the end")
