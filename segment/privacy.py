@@ -39,6 +39,12 @@ def without_paths(value: Any) -> Any:  # noqa: ANN401
     return _cut(value)
 
 
+def without_path(argument: str) -> str:
+    """Return an argument `key=value` of a command with an absolute path in its value reduced to the last component."""
+    key, equals, value = argument.partition("=")
+    return f"{key}{equals}{without_paths(value)}"
+
+
 def without_paths_in_sentence(text: str) -> str:
     """Return a sentence with every absolute path in it reduced to the last component.
 

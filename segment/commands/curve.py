@@ -85,7 +85,7 @@ def curve(cfg: DictConfig) -> None:
         with open_run(cfg, "curve.log", shared=True) as run:
             if train.logger.get("wandb"):
                 overrides.append(f"logger.wandb.group={quoted(f'{train.task}/{run.folder.name}')}")
-            trainings = plan_trainings(sizes, cfg.repeats)
+            trainings = subsets.distinct(plan_trainings(sizes, cfg.repeats))
             _write_splits(run.folder, subsets, trainings)
             if not run.resumed:
                 write_text(run.folder / FACTS, json.dumps(without_paths(facts | {"overrides": given}), indent=1))

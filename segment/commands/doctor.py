@@ -121,7 +121,8 @@ def _check_set(
         # A synthetic CT lacks what its label map lacks or its field of view cuts off, which is no error of the set.
         real = {case.id for case in not_made(inspected.cases)}
         annotated = {name: structures for name, structures in inspected.annotated.items() if name in real}
-        found += check_set(inspected.cases, annotated, inspected.organs, hashes, inspected.part_of, findings, left_out)
+        shown = {name: summary.shown for name, summary in inspected.summaries.items()}
+        found += check_set(inspected.cases, annotated, inspected.organs, hashes, inspected.part_of, shown, left_out)
     found += code_findings
     with failures(found, SET, "findings that most cases share could not be merged"):
         return merge_shared(found, case_names)

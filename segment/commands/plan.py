@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ from segment.plan.families import check_net
 from segment.plan.fingerprint import Fingerprint, make_fingerprint, read_fingerprint
 from segment.plan.machine import Machine, gpu_memory
 from segment.plan.plan import plan as make_plan
+from segment.plan.recipe import Recipe as Planned
+from segment.plan.training import Parts
+from segment.privacy import without_path
 from segment.runtime.cores import allowed_cores
 from segment.runtime.seeding import random_state
 
@@ -57,20 +61,28 @@ def plan(cfg: DictConfig) -> None:
     _check_target(cfg, name, target)
     check_net(cfg.net)
     machine = _machine(cfg)
-    facts = _measured(cfg, data) if known is None else _of_other_command(cfg, known, data)
+    facts, parts = _measured(cfg, data, groups["split"]) if known is None else _of_other_command(cfg, known, data)
     net = _net_maker(cfg, 1 + len(facts.organs))
-    recipe = make_plan(facts, machine, cfg.hours, cfg.net, net, name, groups["split"])
+    recipe = make_plan(facts, machine, cfg.hours, cfg.net, net, name, groups["split"], parts)
+    recipe = _with_whole_command(recipe, _command(cfg, name, data))
     write_text(target, recipe.text())
     write_text(Path(cfg.folder) / "fingerprints" / f"{name}.json", json.dumps(facts.plain(), indent=1))
     print(recipe.text())
-    print(f"plan: {target}; run it by `{_command(cfg, name, data)}`")
+    print(f"plan: {target}; run it by `{shlex.join(_command(cfg, name, data))}`")
 
 
-def _command(cfg: DictConfig, name: str, data: str) -> str:
+def _with_whole_command(recipe: Planned, command: Sequence[str]) -> Planned:
+    """The recipe with the command that runs it on the same data and split, without folders of this machine."""
+    private = [without_path(word) for word in command]
+    note = [] if private == command else ["Absolute paths are shortened to their last part; complete them before use."]
+    return replace(recipe, command=shlex.join(private), summary=[*note, *recipe.summary])
+
+
+def _command(cfg: DictConfig, name: str, data: str) -> list[str]:
     """The command that runs a plan on the same data; other folders than plans/ must be named."""
     given = [word for word in HydraConfig.get().overrides.task if word.partition("=")[0] not in {*OWN, "data"}]
     folder = [] if Path(cfg.folder) == Path("plans") else [f"--config-dir={cfg.folder}"]
-    return shlex.join(["segment", "train", f"experiment={name}", f"data={data}", *given, *folder])
+    return ["segment", "train", f"experiment={name}", f"data={data}", *given, *folder]
 
 
 def _plan_file(cfg: DictConfig, name: str) -> Path:
@@ -97,23 +109,26 @@ def _machine(cfg: DictConfig) -> Machine:
     return Machine(allowed_cores(), round(measure.total() / 1e9, 1), gpu_memory(device))
 
 
-def _of_other_command(cfg: DictConfig, known: Fingerprint, data: str) -> Fingerprint:
-    """A fingerprint that an earlier command made, for data of this name."""
+def _of_other_command(cfg: DictConfig, known: Fingerprint, data: str) -> tuple[Fingerprint, None]:
+    """A fingerprint that an earlier command made, for data of this name. The parts of a split are not known."""
     if list(known.organs) != list(cfg.organs):
         given, measured = ",".join(cfg.organs), ",".join(known.organs)
         msg = f"organs=[{given}] are not those of fingerprint={cfg.fingerprint}; give organs=[{measured}]"
         raise UserError(msg)
-    return replace(known, name=data)
+    return replace(known, name=data), None
 
 
-def _measured(cfg: DictConfig, data: str) -> Fingerprint:
-    """The fingerprint of the data."""
+def _measured(cfg: DictConfig, data: str, split: str) -> tuple[Fingerprint, Parts | None]:
+    """The fingerprint of the data, and what their split gives; None for a random one, whose shares are planned."""
     datamodule: CTDataModule = instantiate(cfg.data)
+    parts = None
+    if split != "random":  # before the data are measured, because it may be unusable
+        parts = Parts(len(datamodule.split.train), len(datamodule.split.val))
     cases = datamodule.cases
     facts = datamodule.store.facts(cases, datamodule.num_workers)
     patients = len({case.patient for case in cases})
     with_tissues = sum(case.tissues is not None for case in cases)
-    return make_fingerprint(data, list(facts.values()), patients, datamodule.organs, with_tissues)
+    return make_fingerprint(data, list(facts.values()), patients, datamodule.organs, with_tissues), parts
 
 
 def _data_choice(known: Fingerprint | None) -> str:

@@ -1,10 +1,10 @@
 """Checks that a comparison is fair: same test cases, same ground truth, and no run trained on a test case."""
 
-import math
 from collections.abc import Sequence
 from itertools import combinations
 
 from segment.comparison.finished_run import FinishedRun
+from segment.comparison.merge_cases import same_volume
 from segment.errors import UserError
 
 
@@ -102,8 +102,7 @@ def _check_ground_truth(first: FinishedRun, other: FinishedRun, organs: Sequence
     for case, scores in first.cases.items():
         for organ in organs:
             volumes_ml = scores[organ].volume_ml_reference, other.cases[case][organ].volume_ml_reference
-            both_absent = all(math.isnan(volume) for volume in volumes_ml)
-            if both_absent or math.isclose(*volumes_ml, rel_tol=1e-6):
+            if same_volume(*volumes_ml):
                 continue
             msg = (
                 f"the ground truth of {organ} in {case} has {volumes_ml[0]:.1f} mL in {first.name} and "

@@ -123,7 +123,7 @@ def _group(argument: str, sources: Sequence[Path]) -> Group:
         except UserError as error:
             if len(sources) == 1:
                 raise
-            left_out.append(str(error).split(";")[0])
+            left_out.append(str(error).split(";")[0].replace(str(source), short_path(source)))
             continue
         runs.append(_read(source))
     if not runs:
@@ -136,9 +136,10 @@ def _group(argument: str, sources: Sequence[Path]) -> Group:
 def _read(source: Path) -> FinishedRun:
     if source.is_dir():
         return read_run(source, short_path(source))
-    folds = _runs_below(source.parent) if source.name == TABLE else []
+    # Not deeper: `segment merge 'runs=[a,b]'` writes to the working folder, below which there are other runs.
+    folds = [path.parent for path in source.parent.glob("*/split.json")] if source.name == TABLE else []
     if folds:
-        return read_merged_folds(source, folds, short_path(source.parent))
+        return read_merged_folds(source, sorted(folds, key=_natural), short_path(source.parent))
     return read_scores_only(source, short_path(source))
 
 

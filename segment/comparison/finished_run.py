@@ -1,11 +1,12 @@
 """Reads a finished run: its scores, configuration, training cases and cost."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from segment.comparison.merge_cases import merge_cases
 from segment.comparison.tested_run import read_json, read_scores, tested_table
 from segment.errors import UserError
 from segment.metrics.scores import OrganScore
@@ -108,18 +109,20 @@ def read_run(folder: Path, name: str) -> FinishedRun:
     )
 
 
-def read_merged_folds(table: Path, folders: Iterable[Path], name: str) -> FinishedRun:
+def read_merged_folds(table: Path, folders: Sequence[Path], name: str) -> FinishedRun:
     """Read the merged table of a cross-validation and the run folders of its folds.
 
     Raises:
-        UserError: If a fold was not tested to the end, the table does not hold the folds' cases, or the folds have
+        UserError: If a fold was not tested to the end, the table does not hold the folds' scores, or the folds have
             different recipes.
     """
     folds = [read_run(folder, f"{name}/{folder.name}") for folder in folders]
     cases = read_table(table)
-    if cases.keys() != {case for fold in folds for case in fold.cases}:
+    merged = merge_cases([tested_table(folder) for folder in folders])
+    again = {case: {score.organ: score for score in scores} for case, scores in merged.items()}
+    if _as_text(cases) != _as_text(again):
         msg = (
-            f"{table} has other cases than the runs beside it; merge them again: segment merge runs={table.parent} "
+            f"{table} has other scores than the runs beside it; merge them again: segment merge runs={table.parent} "
             "overwrite=true"
         )
         raise UserError(msg)
@@ -171,6 +174,11 @@ def read_table(path: Path) -> Cases:
             )
             raise UserError(msg)
     return cases
+
+
+def _as_text(cases: Cases) -> dict[str, dict[str, str]]:
+    """The scores as text, because NaN is not equal to NaN."""
+    return {case: {organ: repr(score) for organ, score in scores.items()} for case, scores in cases.items()}
 
 
 def _with_training_recipe(config: dict[str, Any], recipes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Merges the tables of several runs, e.g. the folds of a cross-validation, into one."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, fields
@@ -42,10 +43,10 @@ def merge_cases(tables: Sequence[Path]) -> dict[str, list[OrganScore]]:
     """Scores of every case, sorted by case.
 
     If several runs tested a case, e.g. one of a test set that all folds share, it gets the mean of their scores
-    without NaN.
+    without NaN. There is no distance if one of them missed the organ: leaving that run out would reward it.
 
     Raises:
-        UserError: If the runs have different organs.
+        UserError: If the runs have different organs, or scored a case with different ground truths.
     """
     scores_of: dict[str, dict[str, list[OrganScore]]] = defaultdict(lambda: defaultdict(list))
     organs: dict[Path, list[str]] = {}
@@ -62,7 +63,7 @@ def merge_cases(tables: Sequence[Path]) -> dict[str, list[OrganScore]]:
             raise UserError(msg)
     merged = {}
     for case, by_organ in sorted(scores_of.items()):
-        merged[case] = [_mean(organ, scores) for organ, scores in by_organ.items()]
+        merged[case] = [_mean(case, organ, scores) for organ, scores in by_organ.items()]
     return merged
 
 
@@ -75,8 +76,23 @@ def write_merged(path: Path, cases: Mapping[str, Sequence[OrganScore]]) -> None:
     write_text(path, csv_text([COLUMNS, *rows]))
 
 
-def _mean(organ: str, scores: Sequence[OrganScore]) -> OrganScore:
+def _mean(case: str, organ: str, scores: Sequence[OrganScore]) -> OrganScore:
+    first = scores[0].volume_ml_reference
+    for other in (score.volume_ml_reference for score in scores):
+        if not same_volume(first, other):
+            msg = (
+                f"the ground truth of {organ} in {case} has {first:.1f} mL in one run and {other:.1f} mL in another: "
+                "labels or data changed; test the runs on the same data with segment evaluate"
+            )
+            raise UserError(msg)
     means = {}
     for name in NUMBERS:
         means[name] = nan_mean(getattr(score, name) for score in scores)
+    if any(score.is_failure for score in scores):
+        means["hd95_mm"] = math.nan
     return OrganScore(organ, **means)
+
+
+def same_volume(one_ml: float, other_ml: float) -> bool:
+    """Whether two volumes of a ground truth, on the same grid, are equal; NaN is equal to NaN."""
+    return (math.isnan(one_ml) and math.isnan(other_ml)) or math.isclose(one_ml, other_ml, rel_tol=1e-6)

@@ -1,6 +1,5 @@
 """Computes the scores of an arm for each patient: means over runs with the same seed and over the patient's cases."""
 
-import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -10,7 +9,6 @@ from segment.comparison.arms import Arm
 from segment.comparison.finished_run import FinishedRun
 from segment.comparison.statistics.contrasts import Key, Scores
 from segment.comparison.statistics.mean import nan_means
-from segment.metrics.scores import OrganScore
 
 
 def cases_by_patient(runs: Sequence[FinishedRun], cases: Sequence[str]) -> dict[str, list[str]]:
@@ -51,7 +49,7 @@ def score_patients(
         for row, runs in enumerate(by_seed):
             for column, case in enumerate(cases):
                 scores = [run.cases[case][organ] for run in runs]
-                failed[row, column] = any(_is_failure(score) for score in scores)
+                failed[row, column] = any(score.is_failure for score in scores)
                 for metric in metrics:
                     values[metric][row, column] = np.mean([getattr(score, metric) for score in scores])
         for metric in metrics:
@@ -71,8 +69,3 @@ def _mean_over_cases(values: np.ndarray, failed: np.ndarray, columns: Sequence[s
     means = np.stack([nan_means(marked[:, cases], axis=1) for cases in columns], axis=1)
     means = np.where(np.isinf(means), np.nan, means)
     return Scores(means, np.stack([failed[:, cases].any(axis=1) for cases in columns], axis=1))
-
-
-def _is_failure(score: OrganScore) -> bool:
-    """True if only one of prediction and ground truth contains the organ: Dice is 0 and there is no distance."""
-    return math.isnan(score.hd95_mm) and not math.isnan(score.dice)

@@ -53,6 +53,14 @@ class Subsets:
                     chosen += patient
         return chosen
 
+    def distinct(self, trainings: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Trainings, each once, by the number of CTs that they have and their repeat.
+
+        For example, if all patients have two CTs, trainings with 5 and with 6 CTs have the same 6. Two of them would
+        differ in nothing, not even in the seed, and count as two that agree.
+        """
+        return list(dict.fromkeys((len(self.training(cts, repeat)), repeat) for cts, repeat in trainings))
+
     def split(self, cts: int, repeat: int) -> dict[str, list[str]]:
         """The split of a training, as in split.json."""
         return {"train": self.training(cts, repeat), "val": _cases(self.val), "test": _cases(self.test)}
@@ -131,7 +139,7 @@ def choose_sizes(sizes: Sequence[int] | None, subsets: Subsets) -> list[int]:
         subsets: The patients.
 
     Raises:
-        UserError: When there are fewer than three, or a number is larger than that of the CTs.
+        UserError: When fewer than three are different, or a number is larger than that of the CTs.
     """
     have = subsets.have
     halves = (round(have / 2**step) for step in range(DOUBLINGS + 1))
@@ -143,6 +151,13 @@ def choose_sizes(sizes: Sequence[int] | None, subsets: Subsets) -> list[int]:
     if chosen[-1] > have:
         rest = f"{len(_cases(subsets.val))} that validate and {len(_cases(subsets.test))} that test"
         msg = f"sizes={chosen}: there are {have} training CTs, beside {rest}; name numbers up to {have}"
+        raise UserError(msg)
+    real = [cts for cts, _ in subsets.distinct((size, 0) for size in chosen)]
+    if len(real) < LEAST_SIZES:
+        msg = (
+            f"sizes={chosen}: patients with several CTs are not divided, so these are {real} training CTs, and a curve "
+            f"needs {LEAST_SIZES} different numbers; name numbers that are further apart"
+        )
         raise UserError(msg)
     return chosen
 

@@ -1,6 +1,7 @@
 """Cases and the sources that list them."""
 
 import logging
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from segment.phantom.tissues import CODES
 log = logging.getLogger(__name__)
 
 PARTS = ("train", "val", "test")  # of a split
+_SEPARATOR = re.compile(r", (?=[^/,]+/)")  # between ids; an id may hold a comma itself
 SHOWN = 5  # refused cases that an error names
 
 
@@ -105,6 +107,11 @@ class DerivingSource(Source, Protocol):
             cases: The cases of all sources, without those that the user excludes.
             refused: As in `Source.cases`.
         """
+
+
+def split_ids(text: str) -> list[str]:
+    """The ids in a text that joins them by commas: `set/Doe, Jane, set/2` has `set/Doe, Jane` and `set/2`."""
+    return _SEPARATOR.split(text)
 
 
 def list_cases(sources: Mapping[str, Source], exclude: Sequence[str] = ()) -> list[Case]:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
+from segment.datasets.cases import split_ids
 from segment.errors import UserError
 
 Severity = Literal["error", "warning", "note"]
@@ -32,9 +33,19 @@ class Finding:
     remedy: str
     organ: str = ""
 
+    @property
+    def cases(self) -> list[str]:
+        """The ids in `case`."""
+        return split_ids(self.case)
+
     def __str__(self) -> str:
         """Check and organ, short enough to fit under a picture."""
         return f"{self.organ} {self.check}".strip()
+
+
+def digits(value: float, count: int = 3) -> str:
+    """A number with few digits and, below a million, without a power of ten: 4123 gives `4120`, not `4.12e+03`."""
+    return f"{float(f'{value:.{count}g}'):g}"
 
 
 def refusal(case: str, check: str, error: UserError, remedy: str = "") -> Finding:
@@ -78,7 +89,7 @@ def by_case(findings: Sequence[Finding]) -> Mapping[str, Sequence[Finding]]:
     """Group findings by case, in order. A finding about several cases is listed for each of them."""
     grouped: dict[str, list[Finding]] = defaultdict(list)
     for finding in findings:
-        for name in finding.case.split(", "):
+        for name in finding.cases:
             grouped[name].append(finding)
     return grouped
 

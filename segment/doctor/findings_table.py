@@ -25,7 +25,7 @@ def print_findings(findings: Sequence[Finding], console: Console) -> None:
         table.add_column(heading, overflow="fold", ratio=share or None)
     for group in group_findings(findings):
         first = group[0]
-        lines = [f"{_first_cases(finding.case)}: {finding.what}" for finding in group[:SHOWN]]
+        lines = [f"{_first_cases(finding.cases)}: {finding.what}" for finding in group[:SHOWN]]
         if len(group) > SHOWN:
             lines.append(f"… {len(group) - SHOWN} more in findings.json")
         label = Text(first.severity, STYLES[first.severity])
@@ -33,9 +33,8 @@ def print_findings(findings: Sequence[Finding], console: Console) -> None:
     console.print(table)
 
 
-def _first_cases(cases: str) -> str:
+def _first_cases(names: Sequence[str]) -> str:
     """Shorten a list of cases, for example to `set/1, set/2, set/3 and 17 more`."""
-    names = cases.split(", ")
     shown = ", ".join(names[:SHOWN])
     return f"{shown} and {len(names) - SHOWN} more" if len(names) > SHOWN else shown
 

@@ -8,7 +8,7 @@ import numpy as np
 from nibabel.affines import apply_affine, voxel_sizes
 from nibabel.spatialimages import HeaderDataError
 
-from segment.doctor.finding import Finding
+from segment.doctor.finding import Finding, digits
 from segment.io.scan import Scan
 
 FORMS_APART_MM = 0.1  # float32 quaternions move the far corner of a 500 mm scan by about 0.01 mm
@@ -62,7 +62,8 @@ def _check_forms(case: str, scan: Scan) -> Iterator[Finding]:
     if apart_mm > FORMS_APART_MM:
         turned = nib.aff2axcodes(sform) != nib.aff2axcodes(qform)
         what = (
-            f"qform and sform put voxels up to {apart_mm:.3g} mm apart; segment uses the sform, other tools the qform"
+            f"qform and sform put voxels up to {digits(apart_mm)} mm apart; segment uses the sform, other tools the "
+            "qform"
         )
         if turned:
             what += f" ({_codes(qform)} against {_codes(sform)})"
@@ -89,10 +90,10 @@ def _check_spacing(case: str, scan: Scan, again: str) -> Iterator[Finding]:
     odd_fields = []
     for mm, side, (low, high) in zip(spacing_mm * shape, _SIDES, (FIELD_MM, FIELD_MM, LENGTH_MM), strict=True):
         if not low <= mm <= high:
-            odd_fields.append(f"{mm:.4g} mm {side}")
+            odd_fields.append(f"{digits(mm, 4)} mm {side}")
     ranges = (IN_PLANE_MM, IN_PLANE_MM, SLICE_MM)
     is_odd = any(not low <= mm <= high for mm, (low, high) in zip(spacing_mm, ranges, strict=True))
-    voxel_size = "x".join(f"{mm:.3g}" for mm in spacing_mm)
+    voxel_size = "x".join(map(digits, spacing_mm))
     if odd_fields:
         what = f"the scan measures {', '.join(odd_fields)}, with voxels of {voxel_size} mm"
         remedy = f"correct the spacing in the header, in mm, or {again}, unless the scan was cropped on purpose"
@@ -145,4 +146,4 @@ def _codes(affine: np.ndarray) -> str:
 
 
 def _sizes(sizes: np.ndarray) -> str:
-    return "x".join(f"{size:.3g}" for size in sizes)
+    return "x".join(map(digits, sizes))

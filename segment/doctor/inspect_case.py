@@ -32,6 +32,7 @@ class Inspected:
         classes: (I,J,K) class indices, or None if the label cannot be used.
         voxel_hash: Hash of the CT, or an empty string if it cannot be read.
         codes: Structure of every code in a label file. Empty if the label is not a file of codes or cannot be read.
+        shown: Organs that the label shows, or None if it cannot be used or annotates none of them.
     """
 
     findings: tuple[Finding, ...]
@@ -39,6 +40,7 @@ class Inspected:
     classes: np.ndarray | None = None
     voxel_hash: str = ""
     codes: Mapping[int, Structure] = field(default_factory=dict)
+    shown: frozenset[str] | None = None
 
 
 def inspect(case: Case, organs: Sequence[str], anatomy: Anatomy) -> Inspected:
@@ -63,11 +65,13 @@ def inspect(case: Case, organs: Sequence[str], anatomy: Anatomy) -> Inspected:
     classes, label_findings = read_reference(case, scan, organs)
     findings += label_findings
     annotated = [organ for organ in organs if organ in annotated_structures(case.label)]
+    shown = None
     if classes is not None and annotated:
         findings += check_organs(case.id, scan, classes, organs, annotated, anatomy)
         named = {organs[index - 1]: structure for index, structure in measure_structures(scan, classes).items()}
         findings += check_structures(case.id, named, anatomy)
-    return Inspected(tuple(findings), scan, classes, voxel_hash(scan.data), codes)
+        shown = frozenset(named)
+    return Inspected(tuple(findings), scan, classes, voxel_hash(scan.data), codes, shown)
 
 
 def _refused(case: Case, error: UserError) -> Finding:

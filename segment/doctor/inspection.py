@@ -27,12 +27,14 @@ class CaseSummary:
         voxel_hash: Hash of the CT, or an empty string if it cannot be read.
         thumbnail: PNG from `render_thumbnail`, or empty if the case cannot be shown.
         codes: Structure of every code in a label file.
+        shown: As in `Inspected`.
     """
 
     findings: tuple[Finding, ...]
     voxel_hash: str = ""
     thumbnail: bytes = b""
     codes: Mapping[int, Structure] = field(default_factory=dict)
+    shown: frozenset[str] | None = None
 
 
 class Inspection(Dataset[CaseSummary]):
@@ -66,7 +68,7 @@ class Inspection(Dataset[CaseSummary]):
             except Exception as error:  # the findings must not be lost
                 what = "it cannot be shown on the contact sheet"
                 findings = (*findings, failure(case.id, "picture", what, error))
-        return CaseSummary(findings, inspected.voxel_hash, thumbnail, inspected.codes)
+        return CaseSummary(findings, inspected.voxel_hash, thumbnail, inspected.codes, inspected.shown)
 
 
 def inspect_all(inspection: Inspection, num_workers: int) -> dict[str, CaseSummary]:

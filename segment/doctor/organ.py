@@ -10,7 +10,7 @@ from scipy import ndimage
 from segment.anatomy.anatomy import Anatomy
 from segment.anatomy.boxes import Box, organ_boxes
 from segment.anatomy.structure import cut_faces, voxel_ml
-from segment.doctor.finding import Finding, Severity
+from segment.doctor.finding import Finding, Severity, digits
 from segment.io.scan import Scan
 
 SPECK_ML, SPECK_SHARE = 1.0, 0.01  # a piece smaller than both is a stray mark, not a part of the organ
@@ -84,10 +84,10 @@ def _check_pieces(case: str, organ: str, mask: np.ndarray, one_ml: float) -> Ite
     if len(specks):
         specks_ml = specks.sum() * one_ml
         severity: Severity = "warning" if len(specks) >= MANY_SPECKS or specks_ml >= SPECK_ML else "note"
-        what = f"{organ} has {len(specks)} separate speck(s), {specks_ml:.2g} mL in all"
+        what = f"{organ} has {len(specks)} separate speck(s), {digits(specks_ml, 2)} mL in all"
         yield Finding(case, "specks", severity, what, "keep the largest piece alone, and delete the others", organ)
     if len(specks) < len(rest):
-        what = f"{organ} is in {count - len(specks)} pieces, the second of {rest[0] * one_ml:.3g} mL"
+        what = f"{organ} is in {count - len(specks)} pieces, the second of {digits(rest[0] * one_ml)} mL"
         yield Finding(case, "in pieces", "note", what, "check whether a part is missing between the pieces", organ)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from segment.anatomy.anatomy import Anatomy
 from segment.anatomy.fit import misnamed_organ, swapped_names
 from segment.anatomy.structure import Structure
-from segment.doctor.finding import Finding
+from segment.doctor.finding import Finding, digits
 from segment.doctor.sides import check_sides
 
 # By how much the misfit must fall for each organ that gets another name: the name of another organ in the case
@@ -32,7 +32,7 @@ def check_structures(case: str, structures: Mapping[str, Structure], anatomy: An
 def _check_volume(case: str, organ: str, structure: Structure, anatomy: Anatomy) -> Iterator[Finding]:
     low, high = anatomy.volume_ml.get(organ, (0, float("inf")))
     if structure.volume_ml > high or (structure.volume_ml < low and not structure.faces):
-        what = f"{organ} has {structure.volume_ml:.3g} mL, not {low} to {high} mL"
+        what = f"{organ} has {digits(structure.volume_ml)} mL, not {low} to {high} mL"
         remedy = f"check the case's spacing, codes and label; if the volume is right, widen anatomy.volume_ml.{organ}"
         yield Finding(case, "volume", "warning", what, remedy, organ)
 

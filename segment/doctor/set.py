@@ -16,7 +16,7 @@ def check_set(
     organs: Sequence[str],
     hashes: Mapping[str, str],
     part_of: Mapping[str, str],
-    findings: Sequence[Finding],
+    shown: Mapping[str, Collection[str] | None],
     left_out: Mapping[str, Sequence[LeftOut]],
 ) -> list[Finding]:
     """Run all checks of this module.
@@ -27,7 +27,7 @@ def check_set(
         organs: The organs that are checked.
         hashes: `voxel_hash` by case id. Empty if a CT cannot be read.
         part_of: Part of the split by case id. Empty without a split.
-        findings: Findings about single cases.
+        shown: Organs that the label of each case shows, by case id; None if it cannot be read.
         left_out: Files that belong to no case, by source.
     """
     return [
@@ -35,7 +35,7 @@ def check_set(
         *check_duplicates(cases, hashes, part_of),
         *check_names(cases),
         *check_sources(annotated, organs),
-        *check_absent(annotated, organs, findings),
+        *check_absent(annotated, organs, shown),
     ]
 
 
@@ -103,17 +103,18 @@ def check_sources(annotated: Mapping[str, Collection[str]], organs: Sequence[str
 
 
 def check_absent(
-    annotated: Mapping[str, Collection[str]], organs: Sequence[str], findings: Sequence[Finding]
+    annotated: Mapping[str, Collection[str]], organs: Sequence[str], shown: Mapping[str, Collection[str] | None]
 ) -> Iterator[Finding]:
-    """Report organs that a source annotates in several cases, but that are absent in all of them."""
-    absent = {(finding.case, finding.organ) for finding in findings if finding.check == "absent"}
-    sources: dict[str, list[str]] = defaultdict(list)
+    """Report organs that a source annotates in several cases, but that are absent in all whose label can be read."""
+    sources: dict[str, dict[str, Collection[str]]] = defaultdict(dict)
     for case in annotated:
-        sources[case.split("/")[0]].append(case)
+        organs_of_case = shown.get(case)
+        if organs_of_case is not None:
+            sources[case.split("/")[0]][case] = organs_of_case
     for source, group in sources.items():
         for organ in organs:
             with_organ = [case for case in group if organ in annotated[case]]
-            if len(with_organ) > 1 and all((case, organ) in absent for case in with_organ):
+            if len(with_organ) > 1 and not any(organ in group[case] for case in with_organ):
                 what = f"none of {len(with_organ)} cases holds {organ}, though the data set declares it"
                 remedy = "correct its code or mask where it is declared, or leave it out"
                 yield Finding(source, "always absent", "error", what, remedy, organ)

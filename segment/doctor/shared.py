@@ -43,7 +43,7 @@ def _kind(finding: Finding) -> tuple[str, ...]:
 def _merge(group: Sequence[Finding], size: int) -> Iterator[Finding]:
     """Merge findings of one kind if more than half of the source's `size` cases share them."""
     first = group[0]
-    is_about_one_case = "/" in first.case and "," not in first.case
+    is_about_one_case = "/" in first.case and len(first.cases) == 1
     if 2 * len(group) <= size or not is_about_one_case:
         yield from group
         return

@@ -62,7 +62,7 @@ def _sentences(findings: Sequence[Finding]) -> list[str]:
 def _sentence(group: Sequence[Finding]) -> str:
     cases: list[str] = []
     for finding in group:
-        cases += finding.case.split(", ")
+        cases += finding.cases
     more = f" and {len(cases) - SHOWN} more" if len(cases) > SHOWN else ""
     numbers = f" (the numbers are from {group[0].case})" if len(group) > 1 else ""
     return f"{', '.join(cases[:SHOWN])}{more}: {group[0].what}{numbers}; {group[0].remedy}"

@@ -45,6 +45,11 @@ class OrganScore:
     volume_ml_reference: float
     volume_ml_pred: float
 
+    @property
+    def is_failure(self) -> bool:
+        """Whether only one of prediction and reference contains the organ: Dice is 0 and there is no distance."""
+        return math.isnan(self.hd95_mm) and not math.isnan(self.dice)
+
 
 def score_case(
     pred: np.ndarray,

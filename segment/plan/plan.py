@@ -11,7 +11,16 @@ from segment.plan.machine import Machine
 from segment.plan.recipe import Line, Recipe
 from segment.plan.sizes import LEAST_STEPS, MOST_STEPS, Search, Sizes, finest_spacing
 from segment.plan.topology import make_topology, round_patch
-from segment.plan.training import LONG, choices, length_lines, overlap, postprocess_lines, split_lines, steps_per_epoch
+from segment.plan.training import (
+    LONG,
+    Parts,
+    choices,
+    length_lines,
+    overlap,
+    postprocess_lines,
+    split_lines,
+    steps_per_epoch,
+)
 
 STARTER_ORGANS = {"liver", "right_kidney", "left_kidney", "spleen"}
 STARTER_RATE = 2e-4  # of AdamW, as in conf/experiment/finetune.yaml
@@ -21,7 +30,14 @@ STARTER_PATCH = 80
 
 
 def plan(
-    facts: Fingerprint, machine: Machine, hours: float, net: str, make_net: MakeNet, name: str, split: str = "random"
+    facts: Fingerprint,
+    machine: Machine,
+    hours: float,
+    net: str,
+    make_net: MakeNet,
+    name: str,
+    split: str = "random",
+    parts: Parts | None = None,
 ) -> Recipe:
     """Plan a recipe.
 
@@ -35,6 +51,7 @@ def plan(
         make_net: Builds this network on the meta device from keys of `model.net`.
         name: Name of the experiment.
         split: Name of a file of conf/split. Only `random` has shares to plan.
+        parts: Numbers of CTs that another split gives; None: not known.
 
     Raises:
         UserError: When there is a single patient, the network cannot be planned, or nothing fits.
@@ -48,7 +65,7 @@ def plan(
     starts_trained = net == "vnet" and set(facts.organs) <= STARTER_ORGANS and facts.patients <= STARTER_PATIENTS
     search = Search(facts, machine, hours, net, make_net)
     sizes = _of_starter(search, make_net) if starts_trained else search.run()
-    val, shares = split_lines(facts, split)
+    parts, shares = split_lines(facts, split, parts)
     lines = [
         Line("task", name, "name of the folder of its runs"),
         *_start_lines(facts, starts_trained, sizes.steps),
@@ -59,10 +76,10 @@ def plan(
         *_model_lines(sizes, machine),
         *_label_remark(facts),
         *postprocess_lines(facts),
-        *length_lines(facts, machine, sizes, hours, val),
+        *length_lines(facts, machine, sizes, hours, parts.val),
     ]
     command = shlex.join(["segment", "train", f"experiment={name}", f"data={facts.name}"])
-    return Recipe(command, _summary(facts, machine, hours), choices(facts, machine, sizes, net), lines)
+    return Recipe(command, _summary(facts, machine, hours), choices(facts, machine, sizes, net, parts), lines)
 
 
 def _summary(facts: Fingerprint, machine: Machine, hours: float) -> list[str]:

@@ -1,12 +1,14 @@
 """Length, optimizer, schedule, augmentation, split and post-processing of a planned recipe."""
 
 import math
+from dataclasses import dataclass
 
 from segment.plan.fingerprint import Fingerprint
 from segment.plan.machine import Machine
 from segment.plan.recipe import Line
 from segment.plan.sizes import LEAST_STEPS, MOST_STEPS, Sizes
 
+TEST = 0.2  # share that tests, of conf/split/random.yaml
 EPOCHS = 20  # at least, if the steps allow it
 STEPS = (LEAST_STEPS, 250)  # of an epoch; nnU-Net's has 250
 LONG = 20_000  # steps from which SGD's slow start costs little
@@ -17,16 +19,30 @@ LEAST_LIMIT_ML = 0.1  # a limit must be positive
 LEAST_ML = {"liver": 50, "right_kidney": 5, "left_kidney": 5, "spleen": 5}  # of conf/postprocess/default.yaml
 
 
+@dataclass(frozen=True)
+class Parts:
+    """Numbers of CTs that train and validate."""
+
+    train: int
+    val: int
+
+
+def parts_by_share(facts: Fingerprint, val: float) -> Parts:
+    """The parts of a random split; both have a CT at least."""
+    validate = max(1, round(val * facts.cases))
+    return Parts(max(1, facts.cases - validate - round(TEST * facts.cases)), validate)
+
+
 def steps_per_epoch(steps: int) -> int:
     """Steps of an epoch."""
     return min(max(steps // EPOCHS, STEPS[0]), STEPS[1])
 
 
-def choices(facts: Fingerprint, machine: Machine, sizes: Sizes, net: str) -> list[Line]:
+def choices(facts: Fingerprint, machine: Machine, sizes: Sizes, net: str, parts: Parts) -> list[Line]:
     """Options of the groups."""
     on_gpu, steps = machine.gpu_gb is not None, sizes.steps
     weights = f"{sizes.cost.weights / 1e6:.1f} million weights"
-    lines = [Line("model/net", net, weights), _augment(facts, steps * sizes.batch)]
+    lines = [Line("model/net", net, weights), _augment(facts, steps * sizes.batch / parts.train)]
     if steps >= LONG:
         lines.append(Line("optimizer", "sgd", f"as in nnU-Net, because there are at least {LONG:,} steps"))
         lines.append(Line("scheduler", "poly", "as in nnU-Net"))
@@ -39,24 +55,24 @@ def choices(facts: Fingerprint, machine: Machine, sizes: Sizes, net: str) -> lis
     return lines
 
 
-def _augment(facts: Fingerprint, patches: int) -> Line:
+def _augment(facts: Fingerprint, patches: float) -> Line:
+    """The augmentation, for so many patches of each training CT."""
     if 2 * facts.with_tissues > facts.cases:
         share = f"{facts.with_tissues} of {facts.cases} CTs have a tissue map"
         return Line("augment", "contrast", f"{share}, from which every patch gets a new contrast")
     thick = "" if not facts.thick else f", and simulates the thick slices of {facts.thick:.0%} of the CTs"
-    per_case = f"{patches / facts.cases:.0f} patches of each CT are seen"
-    if patches / facts.cases >= OFTEN or facts.thick:
+    per_case = f"{patches:.0f} patches of each training CT are seen"
+    if patches >= OFTEN or facts.thick:
         return Line(
             "augment", "strong", f"{per_case}; large changes keep the network from knowing them by heart{thick}"
         )
     return Line("augment", "light", f"only {per_case}, so there is little to overfit")
 
 
-def length_lines(facts: Fingerprint, machine: Machine, sizes: Sizes, hours: float, val: float) -> list[Line]:
-    """Epochs and validations."""
+def length_lines(facts: Fingerprint, machine: Machine, sizes: Sizes, hours: float, cases: int) -> list[Line]:
+    """Epochs and validations of so many CTs."""
     per_epoch = steps_per_epoch(sizes.steps)
     epochs = sizes.steps // per_epoch
-    cases = max(1, round(val * facts.cases))
     windows = _windows(facts, machine, sizes)
     every = math.ceil(cases * windows / (3 * VALIDATION * per_epoch * sizes.batch))
     every = min(every, max(1, epochs // 5))
@@ -93,18 +109,27 @@ def _windows(facts: Fingerprint, machine: Machine, sizes: Sizes) -> int:
     )
 
 
-def split_lines(facts: Fingerprint, split: str) -> tuple[float, list[Line]]:
-    """The share that validates, and the settings of the split; for another split than `random`, a guess and none."""
+def split_lines(facts: Fingerprint, split: str, parts: Parts | None) -> tuple[Parts, list[Line]]:
+    """The parts, and the settings of the split.
+
+    Args:
+        facts: The fingerprint of the data set.
+        split: Name of a file of conf/split. Only `random` has settings.
+        parts: The parts that another split gives; None: not known, as without the data.
+    """
     val = min(0.3, max(0.15, round(FEW_VALIDATE / facts.patients, 2)))
     if split != "random":
-        return val, [Line("", None, f"split: as split={split} says")]
+        known = parts or parts_by_share(facts, val)
+        counts = f"{known.train} CTs train and {known.val} validate"
+        assumed = "" if parts else "without the data it is assumed that "
+        return known, [Line("", None, f"split: as split={split} says; {assumed}{counts}")]
     count = round(val * facts.patients)
     reason = f"{count} of {facts.patients} patients choose the best epoch"
     lines = [
         Line("split.val", val, reason),
         Line("split.folds", 5, "for -m 'split.fold=range(5)' split.test=0, which tests every patient once"),
     ]
-    return val, lines
+    return parts_by_share(facts, val), lines
 
 
 def postprocess_lines(facts: Fingerprint) -> list[Line]:

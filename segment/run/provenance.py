@@ -15,7 +15,7 @@ import psutil
 import torch
 
 from segment import __version__
-from segment.privacy import without_paths
+from segment.privacy import without_path, without_paths
 
 PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "torchio", "torchmetrics", "monai", "numpy", "nibabel", "wandb")
 # The files of a checkout that affect a run. Its data, notebooks and outputs do not belong in a record.
@@ -45,7 +45,7 @@ def environment(seed: int, overrides: Sequence[str]) -> dict[str, Any]:
         "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         "cuda": torch.version.cuda,
         "seed": seed,
-        "overrides": [_without_path(override) for override in overrides],
+        "overrides": [without_path(override) for override in overrides],
     }
     result: dict[str, Any] = without_paths(content)
     return result
@@ -58,11 +58,6 @@ def _cpu() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-def _without_path(argument: str) -> str:
-    key, equals, value = argument.partition("=")
-    return f"{key}{equals}{without_paths(value)}"
 
 
 def _git(root: Path) -> dict[str, Any] | None:

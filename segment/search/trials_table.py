@@ -33,8 +33,8 @@ def best_trial(trials: Iterable[FrozenTrial], direction: str) -> FrozenTrial | N
 def rows(trials: Sequence[FrozenTrial]) -> list[dict[str, Any]]:
     """A dictionary for each trial, all with the same keys.
 
-    For a pruned trial, `value` is the last value seen. `epochs` is the number of validations of the first seed, `seeds`
-    the number of finished trainings.
+    Absolute paths among the parameters are shortened. For a pruned trial, `value` is the last value seen. `epochs` is
+    the number of validations of the first seed, `seeds` the number of finished trainings.
     """
     no_params: dict[str, Any] = {}
     for trial in trials:
@@ -42,7 +42,7 @@ def rows(trials: Sequence[FrozenTrial]) -> list[dict[str, Any]]:
     table: list[dict[str, Any]] = []
     for trial in trials:
         row: dict[str, Any] = {"trial": trial.number, "state": trial.state.name.lower(), "value": trial.value}
-        row |= no_params | trial.params
+        row |= no_params | without_paths(trial.params)
         row |= {
             "why": trial.user_attrs.get("why", ""),
             "epochs": len(trial.intermediate_values),

@@ -140,6 +140,17 @@ def test_five_patients_are_too_few_and_a_note_says_so(compare, tmp_path):
     assert out.count("are too few") == 1
 
 
+def test_patients_with_equal_scores_do_not_count_as_many(compare, tmp_path):
+    study = Study()
+    same = study.dice()
+    other = {organ: np.where(np.arange(20) < 3, dice - 0.1, dice) for organ, dice in same.items()}
+    write_run(tmp_path / "a", study.test, same, study.train)
+    write_run(tmp_path / "b", study.test, other, study.train, channels=2)
+    code, out, _ = compare("a", "b", "output=out", "metrics=[dice]")
+    assert code == 0
+    assert "[1] only 3 of 20 patients differ, which are too few: Wilcoxon's p is 0.25 at best, or 0.75 corrected" in out
+
+
 def test_runs_named_one_by_one_are_grouped_by_configuration(compare, tmp_path):
     study = Study()
     for seed in range(2):
@@ -227,23 +238,45 @@ def test_merged_folds_are_compared_as_one_run(compare, tmp_path):
     assert "2 arms on 20 test cases" in out
 
 
-def test_an_outdated_merged_table_is_refused_until_it_is_merged_again(compare, tmp_path):
+def without_last_case(lines):
+    return [line for line in lines if not line.startswith(lines[-1].split(",")[0])]
+
+
+def with_scores_of_an_earlier_test(lines):
+    case, organ, dice, *others = lines[-1].split(",")
+    return [*lines[:-1], ",".join([case, organ, f"{float(dice) - 0.01}", *others])]
+
+
+@pytest.mark.parametrize("damage", [without_last_case, with_scores_of_an_earlier_test])
+def test_an_outdated_merged_table_is_refused_until_it_is_merged_again(compare, tmp_path, damage):
     merged_folds(Study(), tmp_path / "good")
     merged_folds(Study(), tmp_path / "bad", shift=-0.05)
     table = tmp_path / "bad" / "cases.csv"
     lines = table.read_text().splitlines(keepends=True)
-    table.write_text("".join(line for line in lines if not line.startswith(lines[-1].split(",")[0])))
+    lines = list(damage(lines))
+    table.write_text("".join(lines))
     code, _, err = compare("good", "bad", "output=out")
     remedy = "segment merge runs=bad overwrite=true"
     assert (code, err) == (
         2,
-        f"error: bad/cases.csv has other cases than the runs beside it; merge them again: {remedy}\n",
+        f"error: bad/cases.csv has other scores than the runs beside it; merge them again: {remedy}\n",
     )
     again = OmegaConf.create({"runs": "bad", "output": None, "overwrite": False})
     with pytest.raises(UserError, match=r"^bad/cases\.csv exists; choose another output=, or overwrite=true$"):
         merge(again)
     merge(OmegaConf.merge(again, {"overwrite": True}))
     assert compare("good", "bad", "output=out")[0] == 0
+
+
+def test_a_merged_table_in_the_working_folder_has_nothing_to_do_with_the_runs_below_it(compare, tmp_path):
+    study = Study()
+    study.run(tmp_path / "outputs" / "quick" / "other")
+    for name, shift in (("a", 0.0), ("b", -0.05)):
+        merged_folds(study, tmp_path / "outputs" / "folds" / name, shift)
+    (tmp_path / "outputs" / "folds" / "a" / "cases.csv").rename(tmp_path / "cases.csv")
+    code, out, err = compare("cases.csv", "outputs/folds/b", "output=out")
+    assert (code, err) == (0, "")
+    assert "A is better than B on liver" in out
 
 
 def test_a_merged_table_of_several_recipes_is_refused(compare, tmp_path):
@@ -481,7 +514,10 @@ def test_untested_runs_of_a_sweep_are_left_out(compare, tmp_path):
     (tmp_path / "sweep" / "1" / "cases.csv").unlink()
     code, out, _ = compare("sweep", "output=out")
     assert code == 0
-    assert "note: left out: sweep/1 was not tested to the end: set/test_00 is not in its cases.csv" in out
+    why = "left out: sweep/1 was not tested to the end: set/test_00 is not in its cases.csv"
+    assert f"note: {why}" in out
+    assert compare(tmp_path / "sweep", "output=out1")[0] == 0  # folders of this machine are not written
+    assert why in json.loads((tmp_path / "out1" / "comparison.json").read_text())["remarks"]
     code, _, err = compare("sweep/1", "sweep/2", "output=out2")
     assert code == 2
     assert err.startswith("error: sweep/1 was not tested to the end")

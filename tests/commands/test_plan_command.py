@@ -1,5 +1,6 @@
 """`segment plan`, on small CTs in a folder."""
 
+import json
 import sys
 from types import SimpleNamespace
 
@@ -37,6 +38,8 @@ def test_a_plan_is_written_and_compared(run, tmp_path):
     assert "# segment train experiment=mine data=folder" in text
     assert "run it by `segment train experiment=mine data=folder data.sources.folder.root=" in out
     assert f"'{ORGANS}'`" in out  # hours, device and name are not options of training
+    assert "# segment train experiment=mine data=folder data.sources.folder.root=set " in text
+    assert "# Absolute paths are shortened to their last part; complete them before use." in text
     assert "init_from: starter" in text  # six patients
     code, _, err = run("name=mine")
     assert (code, err) == (2, "error: plans/experiment/mine.yaml exists; choose another name=, or overwrite=true\n")
@@ -64,6 +67,17 @@ def test_a_fingerprint_alone_is_enough(run, invoke, tmp_path):
     assert code == 0, err
     assert "plan: plans/experiment/planned_folder.yaml; run it by `segment train" in out
     assert f"experiment=planned_folder data=folder '{ORGANS}'`" in out
+
+
+def test_the_split_of_the_command_is_counted_and_named_in_the_file(run, tmp_path):
+    ids = [f"folder/case{number}" for number in range(6)]
+    write_text(tmp_path / "split.json", json.dumps({"train": ids[:2], "val": ids[2:5], "test": ids[5:]}))
+    code, _, err = run("name=mine", "split=file", "split.path=split.json")
+    assert code == 0, err
+    text = (tmp_path / "plans/experiment/mine.yaml").read_text()
+    assert "# split: as split=file says; 2 CTs train and 3 validate" in text
+    assert "a validation of 3 CTs" in text
+    assert " split=file split.path=split.json" in text.splitlines()[1]
 
 
 def test_what_is_no_plan_cannot_be_explained(run, tmp_path):

@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -37,11 +38,27 @@ def test_folds_become_one_table(tmp_path):
 def test_a_case_of_several_runs_gets_the_mean_of_their_scores(tmp_path):
     runs = [
         table(tmp_path / "x" / "0", a=[score("liver", 0.5, 2.0)]),
-        table(tmp_path / "y" / "1", a=[score("liver", 0.7, math.nan)]),
+        table(tmp_path / "y" / "1", a=[score("liver", 0.7, 4.0)]),
     ]
     (mean,) = merge_cases(find_tables(runs))["a"]
     assert mean.dice == pytest.approx(0.6)
-    assert mean.hd95_mm == 2.0
+    assert mean.hd95_mm == 3.0
+
+
+def test_a_run_that_misses_an_organ_does_not_improve_the_distance(tmp_path):
+    table(tmp_path / "0", a=[score("liver", 0.8, 2.0)])
+    table(tmp_path / "1", a=[score("liver", 0.0, math.nan)])
+    (mean,) = merge_cases(find_tables([tmp_path]))["a"]
+    assert mean.dice == pytest.approx(0.4)
+    assert math.isnan(mean.hd95_mm)
+    assert mean.is_failure
+
+
+def test_runs_with_different_ground_truths_are_not_merged(tmp_path):
+    table(tmp_path / "0", a=[score("liver", 0.8)])
+    table(tmp_path / "1", a=[replace(score("liver", 0.9), volume_ml_reference=11.0)])
+    with pytest.raises(UserError, match=r"the ground truth of liver in a has 10\.0 mL in one run and 11\.0 mL in "):
+        merge_cases(find_tables([tmp_path]))
 
 
 def test_runs_of_different_organs_are_not_merged(tmp_path):

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from segment.curve.subsets import choose_sizes, make_subsets, read_subsets, with_new_cases
+from segment.curve.trainings import plan_trainings
 from segment.data.splits.split import Split
 from segment.datasets.annotation_files import LabelFile
 from segment.datasets.cases import Case
@@ -49,6 +50,26 @@ def test_a_patient_is_not_divided():
         assert {"a", "b"} <= chosen or not {"a", "b"} & chosen
         assert {"c", "d"} <= chosen or not {"c", "d"} & chosen
         assert 2 <= len(chosen) <= 3
+
+
+def of_two_cts(patients):
+    train = tuple(case(f"{patient}{scan}", f"patient {patient}") for patient in range(patients) for scan in "ab")
+    return make_subsets(Split(train, cases("val", 1), cases("test", 3)), 0, None)
+
+
+def test_numbers_of_cts_that_give_the_same_training_are_trained_once():
+    made = of_two_cts(10)
+    planned = plan_trainings([5, 6, 12], 2)
+    assert made.distinct(planned) == [(6, 0), (12, 0), (6, 1), (12, 1)]
+    assert made.training(6, 1) == made.training(5, 1)
+    assert subsets().distinct(planned) == planned
+
+
+def test_numbers_of_cts_that_give_the_same_trainings_are_no_curve():
+    message = r"sizes=\[5, 6, 12\]: patients with several CTs are not divided, so these are \[6, 12\] training CTs"
+    with pytest.raises(UserError, match=message):
+        choose_sizes([5, 6, 12], of_two_cts(10))
+    assert choose_sizes([4, 5, 6, 12], of_two_cts(10)) == [4, 5, 6, 12]
 
 
 def test_cases_made_from_label_maps_are_not_counted():

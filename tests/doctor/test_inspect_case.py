@@ -16,7 +16,7 @@ def test_a_damaged_ct_is_a_finding_and_not_an_exception(tmp_path):
     seen = inspect(case, ORGANS, torso.ANATOMY)
     assert [(f.severity, f.check) for f in seen.findings] == [("error", "unreadable")]
     assert seen.findings[0].what.startswith(f"cannot read {case.image}: it is damaged")
-    assert (seen.scan, seen.classes, seen.voxel_hash) == (None, None, "")
+    assert (seen.scan, seen.classes, seen.voxel_hash, seen.shown) == (None, None, "", None)
 
 
 def test_geometry_in_metres_is_an_error(tmp_path):
@@ -30,6 +30,7 @@ def test_scan_classes_and_hash_are_returned(tmp_path):
     assert (seen.scan.data == hu).all()
     assert (seen.classes == label).all()
     assert seen.voxel_hash == voxel_hash(hu)
+    assert seen.shown == {ORGANS[index - 1] for index in np.unique(label) if index}
 
 
 def test_the_image_is_checked_even_with_a_bad_label(tmp_path):

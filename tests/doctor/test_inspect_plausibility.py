@@ -86,6 +86,7 @@ def test_kidneys_cut_by_the_lower_end_are_distinguished_from_the_spleen():
 def test_volumes_and_hu_out_of_range_are_found():
     small = place("liver", volume_ml=200)
     assert check({"liver": small})[0] == ("warning", "volume", "liver has 200 mL, not 500 to 4500 mL")
+    assert check({"liver": place("liver", volume_ml=5234)})[0][2] == "liver has 5230 mL, not 500 to 4500 mL"
     cut = place("liver", volume_ml=200, faces="S")
     assert check({"liver": cut}) == []
     dark = type(small)(**vars(place("liver")) | {"median_hu": -120.0})

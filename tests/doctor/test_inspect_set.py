@@ -15,9 +15,9 @@ def structures_of(cases):
     return {c.id: c.label.structures for c in cases}
 
 
-def found(cases, hashes=None, part_of=None, findings=()):
+def found(cases, hashes=None, part_of=None, shown=None):
     every = hashes or {c.id: c.id for c in cases}
-    found = check_set(cases, structures_of(cases), ["liver"], every, part_of or {}, findings, {})
+    found = check_set(cases, structures_of(cases), ["liver"], every, part_of or {}, shown or {}, {})
     return [(f.severity, f.check, f.case) for f in found]
 
 
@@ -38,7 +38,7 @@ def test_unreadable_cts_are_not_duplicates():
 def test_the_same_ct_in_two_parts_is_an_error_that_names_them():
     cases = [case("a", "p"), case("b", "p")]
     part_of = {"set/a": "train", "set/b": "test"}
-    findings = check_set(cases, structures_of(cases), ["liver"], {"set/a": "1", "set/b": "1"}, part_of, [], {})
+    findings = check_set(cases, structures_of(cases), ["liver"], {"set/a": "1", "set/b": "1"}, part_of, {}, {})
     assert [(f.severity, f.check) for f in findings] == [("error", "duplicate")]
     assert findings[0].what == "these contain the same CT, in test and train"
 
@@ -57,13 +57,19 @@ def test_letters_of_every_script_distinguish_names():
 
 
 def test_an_organ_that_is_always_absent_is_an_error():
-    absent = [Finding(f"set/{name}", "absent", "note", "", "", "liver") for name in "ab"]
-    assert found([case("a"), case("b")], findings=absent) == [("error", "always absent", "set")]
-    assert found([case("a"), case("b"), case("c")], findings=absent) == []
+    cases = [case("a"), case("b"), case("c")]
+    assert found(cases, shown={"set/a": set(), "set/b": {"spleen"}}) == [("error", "always absent", "set")]
+    assert found(cases, shown={"set/a": set(), "set/b": set(), "set/c": {"liver"}}) == []
+    assert found(cases, shown={"set/a": set()}) == []
+
+
+def test_a_label_that_cannot_be_read_does_not_hide_an_organ_that_is_always_absent():
+    shown = {"set/a": set(), "set/b": set(), "set/c": None}
+    assert found([case("a"), case("b"), case("c")], shown=shown) == [("error", "always absent", "set")]
 
 
 def test_a_source_without_checked_structures_is_a_warning():
-    findings = check_set([case("a")], {"set/a": ["liver"]}, ["spleen"], {"set/a": "1"}, {}, [], {})
+    findings = check_set([case("a")], {"set/a": ["liver"]}, ["spleen"], {"set/a": "1"}, {}, {}, {})
     assert [(f.severity, f.check, f.case) for f in findings] == [("warning", "nothing checked", "set")]
     assert findings[0].what == "anatomy.volume_ml does not name liver: no label was checked"
 
@@ -76,15 +82,16 @@ def test_the_worst_finding_counts():
 
 
 def test_findings_are_grouped_by_case_in_one_pass():
-    class Counted(str):
+    class Counted(Finding):
         passes = 0
 
-        def split(self, *by):
+        @property
+        def cases(self):
             Counted.passes += 1
-            return super().split(*by)
+            return super().cases
 
     names = ["set/a", "set/b", "set/a, set/b", "set"]
-    findings = [Finding(Counted(name), "x", "note", str(n), "") for n, name in enumerate(names)]
+    findings = [Counted(name, "x", "note", str(n), "") for n, name in enumerate(names)]
     grouped = by_case(findings)
     assert {name: [f.what for f in own] for name, own in grouped.items()} == {
         "set/a": ["0", "2"],
@@ -92,6 +99,11 @@ def test_findings_are_grouped_by_case_in_one_pass():
         "set": ["3"],
     }
     assert Counted.passes == len(findings)
+
+
+def test_names_of_cases_may_have_commas():
+    grouped = by_case([Finding("set/Doe, Jane, set/Roe, Jim", "x", "note", "", "")])
+    assert list(grouped) == ["set/Doe, Jane", "set/Roe, Jim"]
 
 
 def test_files_that_belong_to_no_case_are_reported():

@@ -39,6 +39,12 @@ def test_misplaced_organs_in_most_cases_become_errors(count, of, severity):
     assert [f.severity for f in found] == [severity] * count
 
 
+def test_names_of_cases_may_have_commas():
+    names = [f"set/Doe, {number}" for number in range(50)]
+    (one,) = merge_shared([Finding(name, "cut", "note", "liver is cut", "look", "liver") for name in names], names)
+    assert one.cases == names
+
+
 def test_findings_that_differ_in_file_names_are_merged():
     found = [
         Finding(name, "label codes", "error", f"/data/labels{name[3:]}.nii.gz holds 5", "name it") for name in CASES

@@ -1,5 +1,6 @@
 import itertools
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from segment.plan.machine import Machine, gpu_memory
 from segment.plan.plan import plan
 from segment.plan.recipe import Line, Recipe
 from segment.plan.sizes import Search, finest_spacing, least_steps
+from segment.plan.training import Parts
 
 GPU = Machine(8, 64, 24)
 LAPTOP = Machine(2, 16)
@@ -136,7 +138,22 @@ def test_one_patient_is_refused():
 def test_only_a_random_split_gets_shares():
     recipe, values = planned(fingerprint(), split="given")
     assert not any(key.startswith("split.") for key in values)
-    assert "# split: as split=given says" in recipe.text()
+    text = " ".join(recipe.text().replace("#", "").split())
+    assert "split: as split=given says; without the data it is assumed that 26 CTs train and 6 validate" in text
+
+
+def test_validations_and_patches_are_counted_in_the_split_that_is_given():
+    """Sets whose authors let half of the CTs validate and few train."""
+
+    def text_for(parts):
+        recipe = plan(fingerprint(**ISOTROPIC), LAPTOP, 0.2, "vnet", net_maker("vnet"), "mine", "given", parts)
+        return " ".join(recipe.text().replace("#", "").split())
+
+    few, more = text_for(Parts(train=8, val=20)), text_for(Parts(train=16, val=20))
+    assert "split: as split=given says; 8 CTs train and 20 validate" in few
+    assert "a validation of 20 CTs has about" in few
+    each, half = (int(re.search(r"(\d+) patches of each training CT are seen", text)[1]) for text in (few, more))
+    assert abs(each - 2 * half) <= 1
 
 
 @pytest.mark.parametrize(("hours", "patients"), [(0.05, 40), (0.2, 300), (1, 40)])

@@ -6,7 +6,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState, create_trial
 
 from segment.search.importance import importance
-from segment.search.trials_table import best_trial, print_table, write_best, write_table
+from segment.search.trials_table import best_trial, print_table, rows, write_best, write_table
 
 SPACE = {"lr": FloatDistribution(0, 1), "net": CategoricalDistribution(["a", "b"])}
 
@@ -100,3 +100,9 @@ def test_importance_is_empty_for_few_or_equal_trials():
     assert importance(TRIALS, "maximize") == {}
     assert importance(grid(lambda lr, net: 0.5), "maximize") == {}
     assert importance([], "maximize") == {}
+
+
+def test_tables_hold_no_absolute_paths():
+    choices = CategoricalDistribution(["starter", "/home/jane/runs/best.ckpt"])
+    one = create_trial(params={"init_from": choices.choices[1]}, distributions={"init_from": choices}, value=0.5)
+    assert rows([one])[0]["init_from"] == "best.ckpt"

@@ -45,7 +45,7 @@ def format_cost(parameters: int | None, hours: float | None) -> str:
     if parameters is not None:
         parts.append(f"{parameters:,} parameters")
     if hours is not None:
-        parts.append(f"{hours:.2g} hours per run")
+        parts.append(f"{hours:.0f} hours per run" if hours >= 10 else f"{hours:.2g} hours per run")
     return ", ".join(parts)
 
 

@@ -104,8 +104,11 @@ def reason(contrast: Contrast, comparison: Comparison) -> str:
         return "equal in every patient"
     if difference.smallest_p * tests > alpha and contrast.p_holm > alpha:
         corrected = min(1.0, difference.smallest_p * tests)
+        few = f"{difference.patients} patients are too few"
+        if difference.differing < difference.patients:
+            few = f"only {difference.differing} of {difference.patients} patients differ, which are too few"
         return (
-            f"{difference.patients} patients are too few: Wilcoxon's p is {format_p(difference.smallest_p)} at best, "
+            f"{few}: Wilcoxon's p is {format_p(difference.smallest_p)} at best, "
             f"or {format_p(corrected)} corrected for {tests} test(s)"
         )
     if contrast.p_holm <= alpha and _excludes_failures_of_better(contrast, comparison):

@@ -30,7 +30,7 @@ class Difference:
         p_patients: p of Wilcoxon's signed-rank test over patients.
         p_seeds: p of the test of patients and seeds; NaN if neither recipe has several seeds.
         direction: Sign of the rank sum: 1 if the second tends to be larger, -1 if smaller, else 0.
-        smallest_p: Smallest p that Wilcoxon's test can reach with this number of nonzero differences.
+        differing: Number of patients whose difference is not zero.
     """
 
     patients: int
@@ -43,7 +43,12 @@ class Difference:
     p_patients: float
     p_seeds: float
     direction: int
-    smallest_p: float
+    differing: int
+
+    @property
+    def smallest_p(self) -> float:
+        """Smallest p that Wilcoxon's test can reach with this number of nonzero differences."""
+        return min(1.0, 2.0 ** (1 - self.differing))
 
     @property
     def p(self) -> float:
@@ -97,7 +102,7 @@ def paired_difference(first: np.ndarray, second: np.ndarray, alpha: float, resam
     mean = float(each.mean()) if count else math.nan
     if count < 2:
         nan = math.nan
-        return Difference(count, mean, nan, nan, nan, StandardError(nan, nan), None, nan, nan, 0, 1.0)
+        return Difference(count, mean, nan, nan, nan, StandardError(nan, nan), None, nan, nan, 0, 0)
     sd = float(each.std(ddof=1))
     error_patients = StandardError(sd / math.sqrt(count), count - 1)
     error_seeds = seed_error(first[:, known], second[:, known])
@@ -118,7 +123,7 @@ def paired_difference(first: np.ndarray, second: np.ndarray, alpha: float, resam
         p_patients=_wilcoxon(each),
         p_seeds=p_seeds,
         direction=(rank_sum > 0) - (rank_sum < 0),
-        smallest_p=min(1.0, 2.0 ** (1 - np.count_nonzero(each))),
+        differing=int(np.count_nonzero(each)),
     )
 
 

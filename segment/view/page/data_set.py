@@ -9,6 +9,7 @@ from typing import Any
 
 from PIL import Image
 
+from segment.datasets.cases import split_ids
 from segment.errors import UserError
 from segment.io.json_file import read_json
 from segment.view.page.document import write_page
@@ -78,7 +79,7 @@ def _cases(
     """
     own: dict[str, list[int]] = {str(entry["case"]): [] for entry in contents}
     for index, finding in enumerate(findings):
-        for name in str(finding["case"]).split(", "):
+        for name in split_ids(str(finding["case"])):
             if name in own or "/" in name:  # ids of cases are <source>/<case>
                 own.setdefault(name, []).append(index)
     pictures = dict(_pictures(folder, contents, blobs))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from segment.metrics.scores import nan_mean
+from segment.metrics.scores import mean_scores
 from segment.view.page.run_folder import read_config, read_environment, read_scores
 from segment.view.page.sweep_folder import Sweep, Trial
 from segment.view.page.table import finite, parsed
@@ -59,8 +59,9 @@ def _best(job: Path, metric: str, higher: bool) -> float | None:
 
 
 def _mean_dice(job: Path) -> float | None:
+    """Mean over organs of the means over patients, as the test prints it."""
     scores, _ = read_scores(job)
-    mean = nan_mean(score.dice for rows in scores.values() for score in rows)
+    mean = mean_scores(scores.values()).get("dice/mean", math.nan)
     return None if math.isnan(mean) else mean
 
 

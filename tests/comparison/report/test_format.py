@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from segment.comparison.report.format import format_difference, format_interval, format_p, format_score
+from segment.comparison.report.format import format_cost, format_difference, format_interval, format_p, format_score
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,8 @@ def test_signs_intervals_and_scores():
 )
 def test_p_values(p, text):
     assert format_p(p) == text
+
+
+def test_costs_are_plain_numbers():
+    assert format_cost(16_601, 0.413) == "16,601 parameters, 0.41 hours per run"
+    assert format_cost(None, 123.4) == "123 hours per run"

@@ -67,6 +67,12 @@ def test_an_inspection_without_a_sheet_is_shown(folder):
     assert all(case["picture"] is None for case in page_of(folder)["cases"])
 
 
+def test_names_of_cases_may_have_commas(tmp_path):
+    cut = ("set/Doe, Jane", "cut", "note", "liver is cut")
+    data = page_of(write_inspection(tmp_path / "d", ["set/Doe, Jane", "set/e"], [cut]))
+    assert {case["name"]: len(case["findings"]) for case in data["cases"]} == {"set/Doe, Jane": 1, "set/e": 0}
+
+
 def test_damaged_files_are_named(folder):
     (folder / "findings.json").write_text(json.dumps({"cases": 1}))
     with pytest.raises(UserError, match="lacks a part of what segment doctor writes"):

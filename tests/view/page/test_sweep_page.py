@@ -3,6 +3,7 @@ from page_data import data_of
 from sweep_folders import write_grid, write_search
 
 from segment.errors import UserError
+from segment.metrics.cases_csv import COLUMNS
 from segment.view.page.sweep import write_sweep_page
 
 TRIALS = [
@@ -69,3 +70,12 @@ def test_a_grid_shows_the_best_scores_and_the_overrides_that_differ(tmp_path):
     assert [parameter["name"] for parameter in data["parameters"]] == ["seed"]
     assert [(trial["value"], trial["params"]) for trial in data["trials"]] == [(0.6, [0]), (None, [1])]
     assert data["trials"][0]["pages"][0]["path"] == "0/index.html"
+
+
+def test_a_grid_without_validations_shows_the_mean_that_the_test_prints(tmp_path):
+    """The mean over organs, not over rows: a patient without a spleen does not give the liver more weight."""
+    folder = write_grid(tmp_path / "g", [([], [])])
+    rows = ["a,liver,0.9", "b,liver,0.8", "a,spleen,0.5", "b,spleen,nan"]
+    table = [",".join(COLUMNS), *(f"{row},nan,nan,nan,nan" for row in rows)]
+    (folder / "0" / "cases.csv").write_text("\n".join(table) + "\n")
+    assert page_of(folder)["trials"][0]["value"] == pytest.approx((0.85 + 0.5) / 2)
