@@ -1,6 +1,6 @@
 """Segment CTs from Python: `segment.load` and what it returns.
 
-torch and the packages of images are imported when a checkpoint is loaded, so that `import segment` is fast.
+torch and the image packages are imported when a checkpoint is loaded, so that `import segment` is fast.
 """
 
 from collections.abc import Mapping, Sequence
@@ -73,7 +73,7 @@ def load(
 
 
 class Predictor:
-    """Segments CTs; `segment.load` makes one. A call at a time.
+    """Segments CTs. `segment.load` returns one. Make one call at a time.
 
     Attributes:
         numbers: Value in the mask of every organ.

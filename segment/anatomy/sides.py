@@ -65,7 +65,7 @@ def mirrored_classes(organs: Sequence[str], pairs: Mapping[str, str] | None = No
 
 
 def unknown_sides(organs: Sequence[str]) -> list[str]:
-    """Organs that may lie on one side, as far as their names say: RK without LK, kidney_1, or a word in Polish.
+    """Organs whose names may mean one side: RK without LK, kidney_1, or a word in Polish.
 
     All others have a partner, or a side, or consist of `SINGLE_WORDS`.
     """

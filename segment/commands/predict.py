@@ -119,7 +119,7 @@ def _prepare(cfg: DictConfig, choice: Choice, output: Path, inputs: Sequence[Inp
 
 
 def _equip(batch: Batch, choice: Choice, cts: int) -> None:
-    """Make the networks run with an engine, which is named."""
+    """Make the networks run with an engine, and print its name."""
     trained = batch.trained
     engine = choice.equip([member.segmenter for member in trained.members], cts * trained.views)
     batch.manifest.engine = engine.describe()

@@ -1,4 +1,4 @@
-"""Which CTs train: nested subsets of the training patients, beside fixed patients that validate and test."""
+"""Which CTs train: nested subsets of the training patients. The patients that validate and test are fixed."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -41,10 +41,10 @@ class Subsets:
         return sum(len(_cases(generation)) for generation in self.train)
 
     def training(self, cts: int, repeat: int) -> list[str]:
-        """Ids of the cases of a training: patients in an order of this repeat, until there are so many CTs.
+        """Ids of the cases of a training: patients in the random order of this repeat, until there are `cts` CTs.
 
-        A training with fewer CTs of the same repeat has some of these patients. The last patient may have more CTs
-        than are missing, and then there are more.
+        A smaller training of the same repeat has the first of these patients. If the last patient has several CTs,
+        there may be more than `cts`.
         """
         chosen: list[str] = []
         for generation in self.train:
@@ -87,12 +87,12 @@ def read_subsets(folder: Path) -> Subsets:
 def make_subsets(split: Split, seed: int, patches_per_epoch: int | None) -> Subsets:
     """The patients of a split.
 
-    Cases that were made from label maps are not counted; those of patients who train join by themselves.
+    Cases that were made from label maps are not counted; they train together with their patients.
 
     Args:
         split: Assigns the patients to training, validation and test.
         seed: As in `Subsets`.
-        patches_per_epoch: Patches in an epoch; None: as many as there are CTs to train.
+        patches_per_epoch: Patches in an epoch; None: as many as there are training CTs.
 
     Raises:
         UserError: When too few patients test.
@@ -100,8 +100,8 @@ def make_subsets(split: Split, seed: int, patches_per_epoch: int | None) -> Subs
     test = _by_patient(split.test)
     if split.shared or len(test) < LEAST_TEST:
         msg = (
-            f"{0 if split.shared else len(test)} patients would test; a curve needs at least {LEAST_TEST}, and better "
-            "ten, that neither train nor validate: take a larger share, e.g. split.test=0.3"
+            f"{0 if split.shared else len(test)} patients would test; a curve needs at least {LEAST_TEST} (better ten) "
+            "that neither train nor validate; take a larger share, e.g. split.test=0.3"
         )
         raise UserError(msg)
     train = not_made(split.train)
@@ -109,14 +109,14 @@ def make_subsets(split: Split, seed: int, patches_per_epoch: int | None) -> Subs
 
 
 def with_new_cases(subsets: Subsets, cases: Sequence[Case]) -> Subsets:
-    """Add patients that were labelled since the curve was begun to those that can train.
+    """Add patients that were labelled after the start of the curve to those that can train.
 
-    The trainings so far stay as they are, because new patients come after the others in every order. Patients that the
-    authors of a data set reserve for validation or test are not added, nor are further CTs of patients that are known.
+    The trainings so far stay valid, because new patients come after the others in every order. Patients that the
+    authors of a data set reserve for validation or test are not added, nor are further CTs of known patients.
 
     Args:
         subsets: The patients so far.
-        cases: All cases that there are now.
+        cases: All cases that exist now.
 
     Raises:
         UserError: When a case of the curve is missing.
@@ -135,7 +135,7 @@ def choose_sizes(sizes: Sequence[int] | None, subsets: Subsets) -> list[int]:
     """Numbers of training CTs in ascending order.
 
     Args:
-        sizes: Those that are asked for; None: all CTs, and up to three times half as many, but at least two.
+        sizes: The given numbers; None: all CTs, and a half, a quarter and an eighth of them, each at least two.
         subsets: The patients.
 
     Raises:

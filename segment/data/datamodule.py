@@ -125,8 +125,8 @@ class CTDataModule(pl.LightningDataModule):
         cases = {case.id: case for case in self.split.cases()}
         if needs_tissue(self.augment) and all(case.tissues is None for case in self.split.train):
             msg = (
-                "no training case has a tissue map, from which this augmentation draws; add synthetic CTs, as in "
-                "data=[…,phantom], or choose another, e.g. augment=strong"
+                "no training case has a tissue map, which this augmentation needs; add synthetic CTs, as in "
+                "data=[…,phantom], or choose another augmentation, e.g. augment=strong"
             )
             raise UserError(msg)
         volumes = self.store.prepare(list(cases.values()), self.num_workers)

@@ -39,7 +39,7 @@ class Topology:
 
     @property
     def multiple(self) -> Size:
-        """What the edges of a patch must be multiples of."""
+        """The edges of a patch must be multiples of these."""
         return tuple(math.prod(axis) for axis in zip(self.stem, *self.strides, strict=True))
 
 
@@ -48,7 +48,7 @@ def make_topology(spacing_mm: Sequence[float], patch: Sequence[float], stem_stri
 
     Args:
         spacing_mm: Voxel size of the patch along R, A, S.
-        patch: Wished number of voxels along each axis; it need not be a multiple of anything.
+        patch: Desired number of voxels along each axis; it need not be a multiple of anything.
         stem_stride: 2 lets the network begin on a coarser grid where voxels are small; 1 does not.
     """
     spacing, size = list(spacing_mm), list(patch)
@@ -69,7 +69,7 @@ def make_topology(spacing_mm: Sequence[float], patch: Sequence[float], stem_stri
 
 
 def round_patch(patch: Sequence[float], multiple: Sequence[int]) -> Size:
-    """The patch of allowed edges that is closest to the wished one."""
+    """The patch of allowed edges that is closest to the desired one."""
     return tuple(max(m, m * round(edge / m)) for edge, m in zip(patch, multiple, strict=True))
 
 

@@ -314,7 +314,7 @@ class NeedsTissue(RandomNoise):
 def test_an_augmentation_that_needs_tissues_is_refused_without_any(folder, tmp_path):
     augment = tio.Compose([NeedsTissue([0.1, 0.2], p=1)])
     datamodule = build({"set": Folder(folder, CODES)}, tmp_path / "cache", augment=augment)
-    with pytest.raises(UserError, match="no training case has a tissue map, from which this augmentation draws; add"):
+    with pytest.raises(UserError, match="no training case has a tissue map, which this augmentation needs; add"):
         _ = datamodule.volumes
     assert not (tmp_path / "cache").exists()  # found before anything is prepared
     write_case(tmp_path, "a")

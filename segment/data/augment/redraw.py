@@ -1,4 +1,4 @@
-"""A new CT for every patch, drawn from its tissue map."""
+"""A new CT for every patch, synthesised from its tissue map."""
 
 import copy
 
@@ -15,10 +15,10 @@ from segment.runtime.seeding import random_state
 
 
 class RedrawContrast(tio.IntensityTransform):  # type: ignore[misc]
-    """Replace the image by a CT that is drawn anew from the subject's tissue map.
+    """Replace the image by a new CT that is synthesised from the subject's tissue map.
 
-    Contrast phase, HU of every tissue, texture, blur and noise are sampled for each patch, so a few anatomies give
-    endless CTs; see `segment.phantom.render`. HU are physical: a liver may have 50 HU or 110 HU, but never 300 HU. A
+    Contrast phase, HU of every tissue, texture, blur and noise are sampled for each patch, so a few anatomies give any
+    number of CTs; see `segment.phantom.render`. HU are physical: a liver may have 50 HU or 110 HU, but never 300 HU. A
     subject without a tissue map, such as a patch of a real CT, is returned as it is.
 
     Place it after the spatial transforms: texture, blur and noise then have their size in mm for any zoom.
@@ -29,7 +29,7 @@ class RedrawContrast(tio.IntensityTransform):  # type: ignore[misc]
         kernel_mm: Range of the blur in the axial plane. This and the following as in `segment.phantom.render.Scanners`.
         slice_mm: Range of the slice thickness.
         noise_hu: Range of the noise.
-        texture: Range of the factor of the tissues' textures; [0, 0] draws uniform tissues.
+        texture: Range of the factor of the tissues' textures; [0, 0] gives uniform tissues.
         shading_hu: Range of the slow variation.
 
     Raises:
@@ -63,7 +63,7 @@ class RedrawContrast(tio.IntensityTransform):  # type: ignore[misc]
         _check_voxelwise(self.intensity)
 
     def apply_transform(self, subject: tio.Subject) -> tio.Subject:
-        """Draw every intensity image, if there is a tissue map."""
+        """Synthesise every intensity image, if there is a tissue map."""
         if TISSUE not in subject:
             return subject
         subject = shallow_copy(subject)
@@ -108,7 +108,7 @@ def _check_voxelwise(steps: list[tio.Transform]) -> None:
             whole, part = _apply([step], hu.clone()), _apply([step], hu[:, :8].clone())
         if not torch.allclose(whole[:, :8], part):
             msg = (
-                f"{type(step).__name__} computes intensities from a whole CT, so patches cannot be drawn; choose "
+                f"{type(step).__name__} computes intensities from a whole CT, so patches cannot be synthesised; choose "
                 "another preprocessing, e.g. preprocess=ct, or another augmentation, e.g. augment=strong"
             )
             raise UserError(msg)

@@ -99,7 +99,7 @@ def _percentiles(values: np.ndarray) -> tuple[float, ...]:
 def _sample(values: np.ndarray) -> np.ndarray:
     """At most `SAMPLED` values, always the same ones.
 
-    They are drawn at random: every n-th voxel could lie in the same column of every plane, for example in the air.
+    They are sampled at random: every n-th voxel could be in the same column of every plane, for example in the air.
     """
     if values.size <= SAMPLED:
         return values

@@ -23,11 +23,11 @@ MOST_STRUCTURES = 250  # indices are uint8, and the filling adds a few
 
 
 class LabelMaps:
-    """Synthetic CTs: the bodies of other data sets' label maps, deformed, in another phase and field of view.
+    """Synthetic CTs of the bodies in other data sets' label maps, deformed, in another phase and field of view.
 
     Each is a pure function of the content of the label map and its CT, the options and the seed. It is written once,
-    with its label map and tissue map, and then read like any other CT. Its label map names the structures of the
-    original, so what is unknown there is unknown here.
+    with its label map and tissue map, and then read like any other CT. Its label map has the structures of the
+    original, so a structure that is unknown there is unknown here.
 
     What the map leaves unlabelled is filled with the tissues that the CT shows there, or, for a map without a CT, with
     typical anatomy.
@@ -43,9 +43,9 @@ class LabelMaps:
         maps: A folder of label maps without CTs, to use in addition.
         label_codes: Codes of the structures in these maps, by name.
         variants: Synthetic CTs for each label map.
-        instead: Whether to leave out the CTs of these data sets, so that only synthetic ones of them are used.
-        tissues: What further structures are made of, or other tissues than usual: by structure a tissue, an organ,
-            `unlabelled`, or a structure of `segment.phantom.from_labels.structures`.
+        instead: Whether to leave out the CTs of these data sets, so that only their synthetic CTs are used.
+        tissues: Tissues of structures that `segment.phantom.from_labels.structures` does not list, or other tissues
+            than it lists: for each structure a tissue, an organ, `unlabelled`, or a structure of that list.
         spacing_mm: Voxel size of the synthetic CTs.
         deformation: Strength of the deformation; 0 keeps the shape of the bodies.
         seed: Seed of the synthetic CTs.
@@ -172,8 +172,8 @@ class LabelMaps:
         made_of = tissue_of(list(origin.label.structures), self.tissues, f"data.sources.{source}.tissues")
         made_of = {structure: kind for structure, kind in made_of.items() if kind != UNLABELLED}
         if len(made_of) > MOST_STRUCTURES:
-            msg = f"{origin.id} has {len(made_of)} structures, but at most {MOST_STRUCTURES} can be drawn; make some "
-            msg += f"{UNLABELLED}, by data.sources.{source}.tissues"
+            msg = f"{origin.id} has {len(made_of)} structures, but at most {MOST_STRUCTURES} can be synthesised; make "
+            msg += f"some {UNLABELLED} by data.sources.{source}.tissues"
             raise UserError(msg)
         return Recipe(self.root, origin, made_of, self.options, self.content)
 

@@ -1,4 +1,4 @@
-"""What was learned from cases with known organs: to predict the Dice of a mask. A JSON file beside a checkpoint."""
+"""A model that predicts the Dice of a mask, learned from labelled cases. A JSON file beside a checkpoint."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ class Calibration:
         alone: For some features, trees and curve from this feature alone, to compare with; see the report card.
         red_below: Organs with a lower predicted Dice are red.
         usual: For features of the CT, the range in nearly all sound cases.
-        made_from: What it was fitted to, in words and numbers.
+        made_from: The cases and faults that it was fitted to, in words and numbers.
     """
 
     checkpoint: str

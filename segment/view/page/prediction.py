@@ -22,7 +22,7 @@ from segment.view.surface import build_surface
 log = logging.getLogger(__name__)
 
 _NO_SCAN = (
-    "The scan of this case is not in the page, which holds the scans with most remarks as far as its size allows. "
+    "The scan of this case is not in the page: its size is limited, and the scans with most remarks come first. "
     "segment view makes a page of one CT, or a larger one (max_mb=…)."
 )
 

@@ -98,7 +98,7 @@ def test_only_intensity_steps_of_the_preprocessing_are_applied():
 def test_preprocessing_that_depends_on_the_whole_ct_is_refused(step):
     name = type(step).__name__
     with pytest.raises(
-        UserError, match=rf"{name} computes intensities from a whole CT, so patches cannot be drawn; ch"
+        UserError, match=rf"{name} computes intensities from a whole CT, so patches cannot be synthesised; ch"
     ):
         redraw(preprocess=tio.Compose([tio.ToCanonical(), step, Standardize(0, 1)]))
 

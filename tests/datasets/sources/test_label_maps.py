@@ -215,7 +215,7 @@ def test_a_spoilt_map_is_refused_by_name_and_the_others_are_used(root, spoil, me
 def test_more_structures_than_indices_are_refused(root):
     codes = {**labelled_body.CODES, **{f"rib_{n}": n for n in range(10, 300)}}
     with pytest.raises(
-        UserError, match=r"set/a has 295 structures, but at most 250 can be drawn; make some unlabelled"
+        UserError, match=r"set/a has 295 structures, but at most 250 can be synthesised; make some unlabelled"
     ):
         list_cases({"set": folder(root, label_codes=codes), "maps": maps(root)})
 
