@@ -15,7 +15,7 @@ from segment.anatomy.structure import Structure
 LIMIT = 9.0  # upper bound of a single term, because positions further off have reasons that distances do not measure
 WIDTH = 4.0  # standard deviations between the smallest and the largest plausible volume, on a logarithmic scale
 HU_MISFIT = 4.0  # misfit of a median HU outside the plausible range
-FACES = (("R", "L"), ("A", "P"), ("S", "I"))  # faces of a scan at both ends of each axis; coordinates grow towards the first
+FACES = (("R", "L"), ("A", "P"), ("S", "I"))  # faces of a scan at the ends of each axis, the first at its upper end
 
 
 def misfit_matrix(
