@@ -366,7 +366,7 @@ def test_different_reference_labels_are_refused(compare, tmp_path):
     code, _, err = compare("a", "b", "output=out")
     assert code == 2
     assert err.startswith("error: the ground truth of liver in set/test_04 has 104.0 mL in a and 90.0 mL in b: labels")
-    assert "test both runs on the same data" in err
+    assert "labels or data changed; test both runs" in err
 
 
 def test_cases_of_older_runs_are_matched_by_name_with_a_note(compare, tmp_path):
