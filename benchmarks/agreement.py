@@ -13,7 +13,6 @@ from collections.abc import Iterator
 import numpy as np
 from real_ct import add_arguments, real_cases
 
-from segment import build
 from segment.checkpoint.load_ensemble import load
 from segment.inference.engines.choose import AUTO, MANY_CTS, choose
 from segment.io.scan import Scan, geometry_header
@@ -32,7 +31,7 @@ def main() -> None:
     args = parser.parse_args()
     trained = load(args.checkpoint)
     members = [member.segmenter for member in trained.members]
-    print(choose(args.engine, AUTO, False, build.device).equip(members, MANY_CTS).describe())
+    print(choose(args.engine, AUTO, False).equip(members, MANY_CTS).describe())
     print("| CT | windows | of |", " | ".join(organ.replace("_", " ") for organ in trained.organs), "|", flush=True)
     for name, scan in _scans(args):
         fast, exact = (trained.segmenter.segment(scan, exact=exact) for exact in (False, True))

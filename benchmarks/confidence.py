@@ -11,7 +11,6 @@ from real_ct import add_arguments, real_cases
 from rich.console import Console
 from rich.table import Table
 
-from segment import build
 from segment.checkpoint.load_ensemble import load
 from segment.data.volumes import LabelledScan
 from segment.datasets.annotation import known_classes
@@ -32,7 +31,7 @@ def main() -> None:
     calibration = trained.calibrated.calibration
     if calibration is None:
         raise SystemExit(trained.calibrated.words)
-    choose(AUTO, AUTO, False, build.device).equip([member.segmenter for member in trained.members], cts=1000)
+    choose(AUTO, AUTO, False).equip([member.segmenter for member in trained.members], cts=1000)
     rows = []
     for case in real_cases(args.cache, args.case):
         scan = case.read()

@@ -28,7 +28,7 @@ from real_ct import add_arguments, real_cases
 from results import HELD_OUT, Row, draw_curves, open_record, print_table, write_json, write_rows
 from trainings import add_scores, train_and_score
 
-from segment import build
+from segment.commands import configured_cases
 from segment.configuration.values import config_dir
 from segment.datasets.cases import Case
 
@@ -43,7 +43,7 @@ def main() -> None:
     record = open_record(out / "finetune.json", vars(args), free=("seeds",))
     data = [*(args.data or synthetic(args)), f"cache_dir={args.cache.resolve()}"]
     with initialize_config_dir(config_dir(), version_base="1.3"):
-        cases = build.cases(compose("train", data).data)
+        cases = configured_cases.cases(compose("train", data).data)
     split = choose(cases, max(args.train), args.val, args.held_out, args.pool, args.data_seed)
     write_json(out / "finetune.json", record | {"split": split})
     by_id = {case.id: case for case in cases}

@@ -49,12 +49,12 @@ def main(checkpoint: str, ct: str, output: str) -> None:
             SaveImaged("pred", output_dir=output, output_postfix="seg", output_dtype="uint8", separate_folder=False),
         ]
     )
-    inferer = trained.module.inferer
+    inferer = trained.segmenter.inferer
     overlap = [o / p for o, p in zip(inferer.overlap, inferer.patch_size, strict=True)]
     sliding = SlidingWindowInferer(inferer.patch_size, 1, overlap, mode="gaussian", cval=-0.4 / 0.3)
     with torch.inference_mode():
         for batch in DataLoader(Dataset([{"image": ct}], before), batch_size=1):
-            batch["pred"] = sliding(batch["image"], trained.module.net)
+            batch["pred"] = sliding(batch["image"], trained.net)
             for item in decollate_batch(batch):
                 after(item)
 

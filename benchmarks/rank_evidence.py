@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.table import Table
 from scipy.stats import spearmanr
 
-from segment import build
 from segment.checkpoint.load_ensemble import Ensemble, load
 from segment.curve.candidate import Candidate, assess, dice_of_missing
 from segment.curve.descriptor import similarity
@@ -64,7 +63,7 @@ def evidence(checkpoint: str, root: Path, out: Path, seed: int, count: int, shap
         shape: Their voxels.
     """
     trained = load(checkpoint)
-    choose(AUTO, AUTO, False, build.device).equip([member.segmenter for member in trained.members], MANY_CTS)
+    choose(AUTO, AUTO, False).equip([member.segmenter for member in trained.members], MANY_CTS)
     cases = Phantom(root, count, seed, shape, workers=2).cases("phantom")
     trunks = []
     for number, case in enumerate(cases):

@@ -16,7 +16,6 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from segment import build
 from segment.checkpoint.load_ensemble import load
 from segment.datasets.annotation import known_classes
 from segment.datasets.cases import Case
@@ -39,7 +38,7 @@ def main() -> None:
     add_arguments(parser)
     args = parser.parse_args()
     trained = load(args.checkpoint)
-    choose(AUTO, AUTO, False, build.device).equip([member.segmenter for member in trained.members], MANY_CTS)
+    choose(AUTO, AUTO, False).equip([member.segmenter for member in trained.members], MANY_CTS)
     organs = trained.organs
     kinds = {
         "none": [],

@@ -2,7 +2,6 @@
 
 import functools
 import shutil
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +16,7 @@ from segment.configuration.instantiate import instantiate
 from segment.configuration.roles import CHECKPOINT_KEYS
 from segment.configuration.values import portable
 from segment.data.datamodule import CTDataModule
-from segment.datasets.cases import Case, Refused, Source, list_cases, list_usable_cases
 from segment.errors import UserError
-from segment.io.left_out import LeftOut
 from segment.loggers.metrics_csv import LogBeforeSaving, MetricsCSV
 from segment.memory.network import check_weights
 from segment.model.module import SegmentationModule
@@ -35,29 +32,6 @@ class Parts:
     datamodule: CTDataModule
     module: SegmentationModule
     trainer: pl.Trainer
-
-
-def cases(data: DictConfig) -> list[Case]:
-    """List the cases of all sources of a `data` node, without those in `data.exclude`."""
-    return list_cases(_sources(data), data.get("exclude") or ())
-
-
-def usable_cases(data: DictConfig) -> tuple[list[Case], Refused]:
-    """Like `cases`, but list unusable cases and sources with their reasons instead of raising an error."""
-    return list_usable_cases(_sources(data), data.get("exclude") or ())
-
-
-def left_out(data: DictConfig) -> dict[str, list[LeftOut]]:
-    """List the files that belong to no case, by source; sources that cannot be listed are missing."""
-    found = {}
-    for name, source in _sources(data).items():
-        with suppress(UserError):  # `usable_cases` reports it
-            found[name] = source.left_out(source.cases(name, []))
-    return found
-
-
-def _sources(data: DictConfig) -> dict[str, Source]:
-    return {str(name): instantiate(node) for name, node in data.sources.items()}
 
 
 def parts(cfg: DictConfig, watch: pl.Callback | None = None, data: CTDataModule | None = None) -> Parts:
@@ -174,14 +148,3 @@ def _has_bfloat16_instructions() -> bool:
     if not hasattr(torch.cpu, "get_capabilities"):  # PyTorch 2.13 has it, 2.6 does not
         return False
     return bool(torch.cpu.get_capabilities().get("avx512_bf16"))  # other architectures, e.g. ARM, do not list it
-
-
-def device(name: str) -> torch.device:
-    """The device with this name; `auto` is the GPU if there is one, else the CPU."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        return torch.zeros(0, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        msg = f"device={name} is not available on this machine; use device=cpu or device=auto"
-        raise UserError(msg) from error

@@ -55,14 +55,13 @@ def load(
             is no such device, engine or view.
     """
     from segment.anatomy.sides import warn_of_sides
-    from segment.build import device as find_device
     from segment.checkpoint import load_ensemble
     from segment.inference.engines.choose import choose
     from segment.inference.outputs.default_anatomy import default_anatomy
     from segment.inference.outputs.organ_numbers import organ_numbers
 
     given = str(ckpt) if isinstance(ckpt, str | Path) else list(map(str, ckpt))
-    choice = choose(engine, device, load_ensemble.names_exported(given), find_device)
+    choice = choose(engine, device, load_ensemble.names_exported(given))
     trained = load_ensemble.load(given, trust, exported=True, tta=tta)
     numbers = organ_numbers(trained.organs, organs)
     trained.read_calibration()

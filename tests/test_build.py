@@ -78,14 +78,6 @@ def test_a_length_in_steps_is_refused():
     check_length(OmegaConf.create({"max_steps": -1}))
 
 
-def test_devices_by_name(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert build.device("auto") == build.device("cpu") == torch.device("cpu")
-    for name in ("cuda:7", "gpu", "tpu0"):
-        with pytest.raises(UserError, match=f"device={name} is not available on this machine"):
-            build.device(name)
-
-
 def test_close_finalizes_the_loggers_of_an_unfinished_run(tmp_path):
     ended = []
 

@@ -54,6 +54,18 @@ def test_importing_the_package_imports_nothing_else_and_shows_what_is_public():
     assert torch == "False"
 
 
+def test_segmenting_imports_nothing_of_training(tmp_path):
+    """Importing Lightning takes half as long as importing all that prediction needs."""
+    path = tiny.write_checkpoint(tmp_path / "best.ckpt")
+    heavy = {"pytorch_lightning", "lightning_fabric", "torchmetrics", "scipy.signal", "torch._dynamo"}
+    program = (
+        "import sys, numpy, segment, segment.commands.predict; "
+        f"segment.load({str(path)!r}, device='cpu', engine='torch'); print(sorted({heavy} & {{*sys.modules}}))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 def test_public_names_are_documented_and_typed():
     for name in set(segment.__all__) - {"__version__"}:
         thing = getattr(segment, name)

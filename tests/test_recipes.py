@@ -101,7 +101,7 @@ def test_every_choice_trains_and_its_checkpoint_can_be_loaded(run, tmp_path, ove
     assert last["global_step"] == (1 if "trainer.accumulate_grad_batches=2" in overrides else 2)
     assert all(torch.isfinite(value).all() for value in last["state_dict"].values())
     trained = load_model(tmp_path / "a" / "checkpoints" / "best.ckpt")
-    assert len(trained.module(torch.zeros(1, 1, 16, 16, 16))[0]) == 5
+    assert len(trained.net(torch.zeros(1, 1, 16, 16, 16))[0]) == 5
 
 
 class Stopped(Exception):  # noqa: N818

@@ -18,7 +18,7 @@ from segment.files import write_text
 from segment.inference.segmenter import Segmenter
 from segment.metrics.cases_csv import csv_text
 from segment.metrics.confusion import confusion, dice, worst_and_median, write_confusion
-from segment.model.module import CRITERION
+from segment.model.state_keys import CRITERION
 from segment.view import failsafe
 from segment.view.overlay import write_overlay
 

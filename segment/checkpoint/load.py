@@ -1,6 +1,6 @@
 """Load the network and the metadata from a checkpoint of `segment train`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,15 +8,20 @@ from typing import Any
 import torch
 from hydra.errors import HydraException
 from hydra.utils import instantiate
+from torch import nn
 
 from segment.checkpoint.claims import check_not_packed, check_weights_held
 from segment.checkpoint.trust import check_config
 from segment.configuration.roles import CHECKPOINT_KEYS
 from segment.errors import UserError
 from segment.inference.segmenter import Segmenter
-from segment.model.module import CRITERION, SegmentationModule
+from segment.model.state_keys import CRITERION, NET
 
 BEST = "checkpoints/best.ckpt"  # a run's best checkpoint, in its folder
+# Keys of `model`: those that segmenting needs, and those of training alone. With the organs, they are the arguments of
+# `SegmentationModule`.
+USED = ("net", "preprocess", "inferer", "postprocess", "tolerance_mm")
+UNUSED = ("_target_", "criterion", "optimizer", "scheduler")
 
 
 @dataclass(frozen=True)
@@ -25,28 +30,22 @@ class TrainedModel:
 
     Attributes:
         organs: Class i is organs[i-1].
-        module: The module with its weights, in evaluation mode.
+        net: The network with its weights, in evaluation mode.
+        segmenter: Maps a CT to its mask.
+        tolerance_mm: Tolerance of surface scores per organ.
         metadata: Plain values that the checkpoint holds beside the weights: `config`, `trained` (the seed and the
             dotted keys of the recipe), and from training `split` and `voxel_hashes`.
     """
 
     organs: list[str]
-    module: SegmentationModule
+    net: nn.Module
+    segmenter: Segmenter
+    tolerance_mm: dict[str, float]
     metadata: dict[str, Any]
-
-    @property
-    def segmenter(self) -> Segmenter:
-        """Maps a CT to its mask."""
-        return self.module.segmenter
-
-    @property
-    def tolerance_mm(self) -> dict[str, float]:
-        """Tolerance of surface scores per organ."""
-        return self.module.tolerance_mm
 
     def to(self, device: torch.device) -> None:
         """Move the network to a device."""
-        self.module.to(device)
+        self.net.to(device)
 
 
 def load_model(path: str | Path, trust: Sequence[str] = ()) -> TrainedModel:
@@ -63,30 +62,47 @@ def load_model(path: str | Path, trust: Sequence[str] = ()) -> TrainedModel:
         UserError: When the file is missing, is not such a checkpoint, or names a class that is not trusted.
     """
     checkpoint = read_checkpoint(Path(path))
-    config = check_config(_without_loss(checkpoint["segment"]["config"]), trust)
+    config = check_config(_without_training(checkpoint["segment"]["config"]), trust)
     try:
         check_weights_held(Path(path), config, checkpoint["state_dict"])
-        module = instantiate(config["model"], _convert_="all")
-        if not isinstance(module, SegmentationModule):
-            msg = f"its model is a {type(module).__name__}"
-            raise TypeError(msg)
-        weights = {key: value for key, value in checkpoint["state_dict"].items() if not key.startswith(CRITERION)}
-        module.load_state_dict(weights)
+        return _build(config, checkpoint)
     except (HydraException, RuntimeError, KeyError, TypeError) as error:
         msg = (
             f"{path} cannot be loaded by this version of segment ({_first_words(error)}); use the version that wrote "
             "it, whose git commit is in environment.json of its run folder, or train again"
         )
         raise UserError(msg) from error
-    return TrainedModel(list(config["organs"]), module.eval(), checkpoint["segment"])
 
 
-def _without_loss(config: dict[str, Any]) -> dict[str, Any]:
-    """The configuration with a stand-in for the loss, whose classes take a second to import."""
+def _without_training(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration without the classes of training, which are not built and need not be trusted or imported."""
     model = config["model"]
-    if not isinstance(model, dict) or "criterion" not in model:
+    if not isinstance(model, dict):
         return config
-    return config | {"model": model | {"criterion": {"_target_": "torch.nn.Identity"}}}
+    return config | {"model": {key: value for key, value in model.items() if key not in UNUSED}}
+
+
+def _build(config: Mapping[str, Any], checkpoint: Mapping[str, Any]) -> TrainedModel:
+    """Build the parts of a `SegmentationModule` that segment, but not the module, which would import Lightning.
+
+    Raises:
+        HydraException: When a constructor refuses its arguments.
+        KeyError: When a part is missing, or the module has an option that this version does not know.
+        RuntimeError: When the weights belong to another network.
+    """
+    model = config["model"]
+    known = {"organs", *USED}
+    missing, unknown = known - set(model), set(model) - known
+    if missing or unknown:
+        msg = f"model {'lacks' if missing else 'has the unknown option'} {min(missing or unknown)}"
+        raise KeyError(msg)
+    make_net, transform, inferer, postprocess = (instantiate(model[key], _convert_="all") for key in USED[:4])
+    classes = 1 + len(model["organs"])
+    net: nn.Module = make_net(out_channels=classes).eval()
+    weights = {key: value for key, value in checkpoint["state_dict"].items() if not key.startswith(CRITERION)}
+    net.load_state_dict({key.removeprefix(NET): value for key, value in weights.items()})
+    segmenter = Segmenter(net, transform, inferer, postprocess, classes)
+    return TrainedModel(list(config["organs"]), net, segmenter, dict(model["tolerance_mm"]), checkpoint["segment"])
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

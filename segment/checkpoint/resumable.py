@@ -9,7 +9,8 @@ from torch import Tensor
 from segment.checkpoint.load import read_checkpoint
 from segment.configuration.values import differing_keys
 from segment.errors import UserError
-from segment.model.module import CRITERION, SegmentationModule
+from segment.model.module import SegmentationModule
+from segment.model.state_keys import CRITERION
 
 
 def steps_of(checkpoint: Path) -> int:

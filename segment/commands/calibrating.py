@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-from segment import build
 from segment.checkpoint.calibrated import identity
 from segment.checkpoint.load_ensemble import Ensemble
 from segment.data.volumes import LabelledScan
@@ -51,7 +50,7 @@ class Calibrating:
     """
 
     def __init__(self, trained: Ensemble, mode: str, faults: int, folder: Path, device: str) -> None:
-        choice = choose(AUTO, device, exported=False, find_device=build.device)
+        choice = choose(AUTO, device, exported=False)
         engine = choice.equip([member.segmenter for member in trained.members], cts=MANY_CTS)
         print(f"engine: {engine.describe()}")
         self.trained = trained

@@ -11,8 +11,8 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from segment import build
 from segment.checkpoint.starter import STARTER
+from segment.commands import configured_cases
 from segment.configuration.arguments import parse_arguments
 from segment.configuration.composition import check_arguments
 from segment.configuration.values import config_dir
@@ -94,7 +94,7 @@ def _run(command: str, *arguments: str) -> None:
 def _held_out(config: DictConfig, scores: Path) -> Path:
     """The image file of the first scored case."""
     scored = read_cases(scores)[0][0]
-    return next(case.image for case in build.cases(config.data) if case.id == scored)
+    return next(case.image for case in configured_cases.cases(config.data) if case.id == scored)
 
 
 def _print_summary(folder: Path, scores: dict[str, Path], seconds: float) -> None:

@@ -11,9 +11,9 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from segment import build
 from segment.anatomy.anatomy import Anatomy
 from segment.anatomy.sides import warn_of_sides
+from segment.commands import configured_cases
 from segment.commands.command import hydra_command
 from segment.commands.pages import page_at_end
 from segment.configuration.instantiate import instantiate
@@ -67,7 +67,7 @@ def doctor(cfg: DictConfig) -> None:
         UserError: When there are errors, or, with `strict`, warnings.
     """
     anatomy: Anatomy = instantiate(cfg.anatomy)
-    cases, refused = build.usable_cases(_without_codes(cfg.data))
+    cases, refused = configured_cases.usable_cases(_without_codes(cfg.data))
     if not cases and all(name in cfg.data.sources for name, _ in refused):
         raise refused[0][1]  # there is no data set
     with open_run(cfg, "doctor.log") as run:
@@ -117,7 +117,7 @@ def _check_set(
     found = list(findings)
     hashes = {name: summary.voxel_hash for name, summary in inspected.summaries.items()}
     with failures(found, SET, "the checks of the data set as a whole failed"):
-        left_out = build.left_out(cfg.data)
+        left_out = configured_cases.left_out(cfg.data)
         # A synthetic CT lacks what its label map lacks or its field of view cuts off, which is no error of the set.
         real = {case.id for case in not_made(inspected.cases)}
         annotated = {name: structures for name, structures in inspected.annotated.items() if name in real}

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from segment import build
 from segment.callbacks.case_report import CaseReport
 from segment.checkpoint import load_ensemble as ensemble
+from segment.commands import configured_cases
 from segment.commands.calibrating import Calibrating, check_calibrating
 from segment.commands.command import hydra_command
 from segment.commands.each_case import process_each, raise_failures
@@ -24,6 +24,7 @@ from segment.data.volumes import ScanDataset
 from segment.datasets.annotation import unknown_organs
 from segment.datasets.cases import Case, patient_aliases
 from segment.errors import UserError
+from segment.inference.device import find_device
 from segment.metrics.cases_csv import create_cases, print_scores, read_cases
 from segment.metrics.scores import score_case
 from segment.run.open_run import open_run
@@ -45,8 +46,8 @@ def evaluate(cfg: DictConfig) -> None:
     """
     trained = ensemble.load(cfg.ckpt, cfg.trust, tta=cfg.tta)
     check_calibrating(cfg.confidence, trained)
-    trained.to(build.device(cfg.device))
-    cases = not_made(build.cases(cfg.data))
+    trained.to(find_device(cfg.device))
+    cases = not_made(configured_cases.cases(cfg.data))
     if cfg.get("split"):
         cases = list(instantiate(cfg.split)(cases).test)
         if not cases:

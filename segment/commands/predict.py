@@ -7,7 +7,6 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from segment import build
 from segment.anatomy.anatomy import Anatomy
 from segment.anatomy.sides import warn_of_sides
 from segment.checkpoint import load_ensemble as ensemble
@@ -54,7 +53,7 @@ def predict(cfg: DictConfig) -> None:
     Raises:
         UserError: When there is no CT, the output exists or has masks of another checkpoint, or a CT failed.
     """
-    choice = choose(cfg.engine, cfg.device, ensemble.names_exported(cfg.ckpt), build.device)
+    choice = choose(cfg.engine, cfg.device, ensemble.names_exported(cfg.ckpt))
     output = Path(str(cfg.output))
     given = list(map(str, cfg.input)) if isinstance(cfg.input, ListConfig) else [str(cfg.input)]
     if cfg.dicom_seg and not has_highdicom():

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from segment import build
 from segment.anatomy.anatomy import Anatomy
 from segment.checkpoint import load_ensemble as ensemble
+from segment.commands import configured_cases
 from segment.commands.each_case import process_each, raise_failures
 from segment.commands.examination import Examination
 from segment.commands.pages import page_at_end
@@ -80,8 +80,8 @@ def rank_cts(cfg: DictConfig, data_is_named: bool) -> None:
         raise UserError(msg)
     trained = ensemble.load(cfg.ckpt, cfg.trust)
     inputs, left_out = find_inputs([str(cfg.rank)], Path(cfg.output_dir))
-    labelled = not_made(build.cases(cfg.data)) if data_is_named else []
-    choice = choose(AUTO, AUTO, exported=False, find_device=build.device)
+    labelled = not_made(configured_cases.cases(cfg.data)) if data_is_named else []
+    choice = choose(AUTO, AUTO, exported=False)
     anatomy: Anatomy = instantiate(cfg.anatomy)
     found = Examination(trained, anatomy, choice, Path(cfg.cache_dir), left_out=left_out)
     with open_run(cfg, "rank.log") as run:

@@ -39,7 +39,7 @@ def describe(trained: TrainedModel, checkpoint: Path) -> Description:
         patch_size=list(inferer.patch_size),
         overlap=list(inferer.overlap),
         postprocess=describe_postprocessing(segmenter.postprocess),
-        tolerance_mm={organ: float(trained.module.tolerance_mm[organ]) for organ in trained.organs},
+        tolerance_mm={organ: float(trained.tolerance_mm[organ]) for organ in trained.organs},
         source={"checkpoint_sha256": file_sha256(checkpoint), "segment": __version__, **versions},
         agreement={},
     )
@@ -53,9 +53,9 @@ def network(trained: TrainedModel, description: Description) -> bytes:
     """
     example = torch.zeros(1, 1, *description.patch_size)
     try:
-        model = graph.parse(to_onnx(trained.module.net, example))
+        model = graph.parse(to_onnx(trained.net, example))
     except Exception as error:  # the exporter raises errors of many types
-        name = type(trained.module.net).__name__
+        name = type(trained.net).__name__
         msg = f"the network {name} cannot be converted to ONNX: {reason_of(error)}; use its checkpoint"
         raise UserError(msg) from error
     graph.clean(model)

@@ -20,8 +20,7 @@ from segment.metrics.scores import OrganScore, mean_scores, score_case
 from segment.model.combined_loss import Criterion, DeepSupervision, set_epoch
 from segment.model.lightning_internals import discard_train_loader
 from segment.model.marginal_loss import marginal
-
-CRITERION = "criterion."  # prefix of the loss's tensors, such as MONAI's class weights, in the module's state
+from segment.model.state_keys import CRITERION
 
 
 class SegmentationModule(pl.LightningModule):

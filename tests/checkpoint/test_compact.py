@@ -54,7 +54,7 @@ def test_the_network_segments_as_before(tmp_path):
     write_compact(tiny.write_checkpoint(tmp_path / "best.ckpt"), tmp_path / "small.ckpt")
     hu, classes = tiny.body()
     trained = load_model(tmp_path / "small.ckpt")
-    assert {weights.dtype for weights in trained.module.parameters()} == {torch.float32}
+    assert {weights.dtype for weights in trained.net.parameters()} == {torch.float32}
     assert (trained.segmenter(read_ct(tiny.save(tmp_path / "ct.nii.gz", hu))) == classes).all()
 
 

@@ -1,3 +1,4 @@
+import inspect
 import pickle
 from pathlib import Path
 
@@ -6,9 +7,10 @@ import pytest
 import tiny
 import torch
 
-from segment.checkpoint.load import load_model
+from segment.checkpoint.load import UNUSED, USED, load_model
 from segment.errors import UserError
 from segment.io.read import read_ct
+from segment.model.module import SegmentationModule
 
 
 @pytest.fixture
@@ -21,7 +23,7 @@ def test_prediction_needs_only_the_checkpoint(ckpt, tmp_path):
     hu, classes = tiny.body()
     scan = read_ct(tiny.save(tmp_path / "ct.nii.gz", hu))
     assert trained.organs == tiny.ORGANS
-    assert not trained.module.training
+    assert not trained.net.training
     assert np.array_equal(trained.segmenter(scan), classes)
 
 
@@ -93,8 +95,11 @@ def test_a_checkpoint_without_preprocessing_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model": {"_target_": "torch.nn.ReLU"}}, "its model is a ReLU"),
-        ({"model": {**tiny.config()["model"], "new_option": 3}}, "cannot be loaded by this version"),
+        (
+            {"model": {"_target_": "torch.nn.ReLU"}},
+            "cannot be loaded by this version of segment \\('model lacks inferer'\\)",
+        ),
+        ({"model": {**tiny.config()["model"], "new_option": 3}}, "model has the unknown option new_option"),
         (
             {"model": {**tiny.config()["model"], "organs": ["liver"]}},
             "cannot be loaded",
@@ -104,6 +109,10 @@ def test_a_checkpoint_without_preprocessing_is_refused(tmp_path):
 def test_a_checkpoint_that_this_version_cannot_load_is_refused(tmp_path, change, message):
     with pytest.raises(UserError, match=message):
         load_model(tiny.write_checkpoint(tmp_path / "x.ckpt", {**tiny.config(), **change}))
+
+
+def test_the_parts_of_a_module_are_the_arguments_of_its_class():
+    assert {"organs", *USED, *UNUSED} - {"_target_"} == set(inspect.signature(SegmentationModule).parameters)
 
 
 def test_the_loss_is_neither_built_nor_trusted(tmp_path, monkeypatch):
@@ -116,7 +125,7 @@ def test_the_loss_is_neither_built_nor_trusted(tmp_path, monkeypatch):
     content["state_dict"]["criterion.criterion.class_weight"] = torch.ones(3)
     torch.save(content, path)
     trained = load_model(path)
-    assert set(trained.module.state_dict()) == {"net.weight", "net.bias"}
+    assert set(trained.net.state_dict()) == {"weight", "bias"}
     assert trained.metadata["config"]["model"]["criterion"] == {"_target_": "myloss.Loss"}
 
 
@@ -128,4 +137,4 @@ def test_a_network_from_another_module_needs_trust(tmp_path, monkeypatch):
     ckpt = tiny.write_checkpoint(tmp_path / "x.ckpt", config)
     with pytest.raises(UserError, match=r"'mynet\.Net', which is not allowed.*trust=\[mynet\]"):
         load_model(ckpt)
-    assert type(load_model(ckpt, trust=["mynet"]).module.net).__name__ == "Net"
+    assert type(load_model(ckpt, trust=["mynet"]).net).__name__ == "Net"

@@ -11,8 +11,8 @@ from run_commands import config
 from scripted_server import Script, running
 from synthetic_ct import volume
 
-from segment import build
-from segment.commands import prepare
+from segment.commands import configured_cases, prepare
+from segment.configuration.instantiate import instantiate
 from segment.datasets.fetch import download
 from segment.datasets.fetch.obtain import obtain
 from segment.errors import UserError
@@ -57,7 +57,7 @@ def test_organs_of_every_public_set_are_at_their_positions(tmp_path, name):
     do_by_hand(name, tmp_path / "cache" / "sets" / name)
     organs = KNOWN.get(name, ORGANS)
     cfg = run(f"data={name}", f"organs=[{','.join(organs)}]", "accept_licence=true", "spacing_mm=[3,3,5]")
-    cases = build.cases(cfg.data)
+    cases = configured_cases.cases(cfg.data)
     assert sorted(case.id for case in cases) == sorted(f"{name}/{case}" for case in CASES[name])
     for case in cases:
         original, scan = volume(number_of(case.id)), case.read()
@@ -112,6 +112,6 @@ def test_an_export_for_nnunet_has_the_same_cases_and_split(invoke):
     exported = ["data=nnunet", "data.sources.nnunet.root=Dataset007_Phantom", "split=nnunet", "split.fold=0"]
     exported += ["split.path=Dataset007_Phantom/splits_final.json"]
     ours, theirs = (config("train", "experiment=smoke", *data, "run_dir=x") for data in (few, exported))
-    our_ids, their_ids = (build.instantiate(cfg.data).split.ids() for cfg in (ours, theirs))
+    our_ids, their_ids = (instantiate(cfg.data).split.ids() for cfg in (ours, theirs))
     for part in ("train", "val", "test"):
         assert [name.replace("nnunet/phantom_", "phantom/") for name in their_ids[part]] == our_ids[part]

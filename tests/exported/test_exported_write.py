@@ -19,9 +19,8 @@ def test_a_network_that_cannot_be_converted_is_refused(checkpoint):
             msg = "no\nsuch layer"
             raise RuntimeError(msg)
 
-    trained.module.net = Odd()
     with pytest.raises(UserError, match="the network Odd cannot be converted to ONNX: no such layer; use its"):
-        write.network(trained, description)
+        write.network(replace(trained, net=Odd()), description)
 
 
 def test_an_organ_whose_name_an_exported_file_cannot_have_is_refused(checkpoint):

@@ -1,7 +1,7 @@
 """Choose the engine of a call, before anything is read, and equip segmenters with it."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from segment.errors import UserError
+from segment.inference.device import find_device
 from segment.inference.engines.converted import ConvertingEngine
 from segment.inference.engines.cost import is_worth_converting
 from segment.inference.engines.engine import CannotRunError, Engine, ExportedNetwork, Network
@@ -87,7 +88,7 @@ class Choice:
         return [kind for kind in self.engines if kind not in converting]
 
 
-def choose(name: str, device: str, exported: bool, find_device: Callable[[str], torch.device]) -> Choice:
+def choose(name: str, device: str, exported: bool) -> Choice:
     """The engines for the options `engine` and `device`.
 
     `auto` is PyTorch on a GPU. On a CPU it is OpenVINO if that is installed and the networks are large enough, else
@@ -98,10 +99,9 @@ def choose(name: str, device: str, exported: bool, find_device: Callable[[str], 
         name: `auto`, `torch`, `onnx` or `openvino`.
         device: `auto`, or the name of a device.
         exported: Whether the network is an exported file.
-        find_device: Finds a device by its name; raises UserError if there is none.
 
     Raises:
-        UserError: When a package is missing, or an engine does not run on the device.
+        UserError: When there is no such device, a package is missing, or an engine does not run on the device.
     """
     needed = FOR_EXPORTED if exported else FOR_CHECKPOINT
     if name != AUTO and name not in needed:

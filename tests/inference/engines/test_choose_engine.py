@@ -29,7 +29,9 @@ def installed(monkeypatch):
 
 def picked(name, device="auto", exported=False, gpu=False):
     found = GPU if gpu and device != "cpu" else CPU
-    return choose(name, device, exported, lambda asked: CPU if asked == "cpu" else found)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "find_device", lambda asked: CPU if asked == "cpu" else found)
+        return choose(name, device, exported)
 
 
 @pytest.mark.parametrize(
