@@ -78,6 +78,14 @@ def test_a_length_in_steps_is_refused():
     check_length(OmegaConf.create({"max_steps": -1}))
 
 
+def test_a_run_that_ends_before_its_first_validation_is_refused():
+    message = r"check_val_every_n_epoch=5, but trainer\.max_epochs=4, .* set at most check_val_every_n_epoch=4"
+    with pytest.raises(UserError, match=message):
+        check_length(OmegaConf.create({"check_val_every_n_epoch": 5, "max_epochs": 4}))
+    for epochs in (5, -1, None):
+        check_length(OmegaConf.create({"check_val_every_n_epoch": 5, "max_epochs": epochs}))
+
+
 def test_close_finalizes_the_loggers_of_an_unfinished_run(tmp_path):
     ended = []
 

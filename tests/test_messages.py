@@ -52,6 +52,7 @@ SHOWN_BY = {
     "segment.checkpoint.resumable": ("train",),
     "segment.checkpoint.load": ("train", "evaluate", "predict", "export"),
     "segment.checkpoint.trust": ("evaluate", "predict", "export", "curve"),
+    "segment.inference.device": ("evaluate", "predict"),
     "segment.inference.engines": ("predict",),
     "segment.inference.inputs": ("predict", "view"),
     "segment.inference.views": ("evaluate", "predict"),
@@ -59,7 +60,6 @@ SHOWN_BY = {
 }
 # Options that a text names, but not as options of the command that shows it, and the reason.
 NAMED_ONLY = {
-    ("segment.build", "device"): "evaluate and predict show this message, and have the option",
     ("segment.checkpoint.calibrated", "confidence"): "names segment evaluate",
     ("segment.comparison.fair", "split.seed"): "says how to train",
     ("segment.comparison.finished_run", "include_trained"): "says how a run was scored",

@@ -11,7 +11,7 @@ import torchio as tio
 from torch.utils.data import DataLoader, Dataset
 
 from segment.bounds import PositiveInt, Seed, Share, Voxels, Workers, in_range
-from segment.data.augment.mirror import check_mirroring
+from segment.data.augment.mirror import check_mirroring, check_preprocess
 from segment.data.augment.subjects import needs_tissue
 from segment.data.loader_workers import ignore_job_signals
 from segment.data.patches import EpochSampler, PatchDataset, PatchLoader
@@ -51,8 +51,8 @@ class CTDataModule(pl.LightningDataModule):
         exclude: Ids of cases to leave out.
 
     Raises:
-        UserError: When organs is empty, a size, share or number is out of range, or the augmentation mirrors left and
-            right without swapping the organs.
+        UserError: When organs is empty, a size, share or number is out of range, the augmentation mirrors left and
+            right without swapping the organs, or the preprocessing moves anatomy without changing the affine.
     """
 
     @in_range
@@ -77,6 +77,7 @@ class CTDataModule(pl.LightningDataModule):
             msg = "organs=[] names no organ; name structures of label_codes, e.g. organs=[liver]"
             raise UserError(msg)
         check_mirroring(augment)
+        check_preprocess(preprocess)
         self.sources = sources
         self.organs = list(organs)
         self.augment = augment

@@ -14,7 +14,7 @@ FIXED = {
 
 
 def check_length(trainer: DictConfig) -> None:
-    """Refuse a training length that Lightning cannot resume exactly.
+    """Refuse a training length that Lightning cannot resume exactly, or that ends before the first validation.
 
     A run that is resumed from a checkpoint just before a validation within an epoch would skip this validation. A run
     with a length in steps would log some of them twice.
@@ -26,6 +26,13 @@ def check_length(trainer: DictConfig) -> None:
         msg = (
             f"trainer.max_steps={trainer.max_steps} ends a run within an epoch, where it cannot be resumed exactly; "
             "remove it; set trainer.max_epochs, and the length of an epoch with data.patches_per_epoch"
+        )
+        raise UserError(msg)
+    every, epochs = trainer.get("check_val_every_n_epoch") or 1, trainer.get("max_epochs")
+    if epochs is not None and 0 < epochs < every:
+        msg = (
+            f"trainer.check_val_every_n_epoch={every}, but trainer.max_epochs={epochs}, so no epoch would be validated "
+            f"and none could be the best; set at most check_val_every_n_epoch={epochs}"
         )
         raise UserError(msg)
     interval = trainer.get("val_check_interval")

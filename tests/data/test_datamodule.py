@@ -295,6 +295,11 @@ def test_errors_of_test_cases_are_found_before_training(folder, tmp_path):
             {"augment": tio.Compose([tio.RandomFlip()])},
             "RandomFlip mirrors left and right, but does not swap the labels",
         ),
+        (
+            {"preprocess": tio.Compose([tio.RandomFlip(axes=2)])},
+            "preprocess contains RandomFlip, which moves",
+        ),
+        ({"preprocess": tio.Compose([tio.RandomAffine()])}, "preprocess contains RandomAffine, which moves"),
     ],
 )
 def test_settings_out_of_range_are_refused(sources, cache, change, message):

@@ -14,6 +14,11 @@ from segment.errors import UserError
 
 # Swapping a pair takes 0.15 ms in a patch of 96³. A lookup table takes 0.5 ms for any number of pairs.
 FEW_PAIRS = 3
+# Transforms of TorchIO that move voxels and leave the affine as it is.
+MOVING = (
+    *(tio.Flip, tio.RandomFlip, tio.Affine, tio.RandomAffine, tio.ElasticDeformation, tio.RandomElasticDeformation),
+    *(tio.AffineElasticDeformation, tio.RandomAffineElasticDeformation),
+)
 
 
 class RandomLeftRightFlip(tio.SpatialTransform):  # type: ignore[misc]
@@ -80,6 +85,21 @@ def check_mirroring(augment: tio.Transform | None) -> None:
             msg = (
                 f"{type(step).__name__} mirrors left and right, but does not swap the labels of right and left organs; "
                 f"use segment.data.augment.{RandomLeftRightFlip.__name__}"
+            )
+            raise UserError(msg)
+
+
+def check_preprocess(preprocess: tio.Transform) -> None:
+    """Refuse a preprocessing that moves anatomy without changing the affine, so that masks would lie elsewhere.
+
+    Raises:
+        UserError: When it contains such a transform of TorchIO.
+    """
+    for step in steps_of(preprocess):
+        if isinstance(step, MOVING):
+            msg = (
+                f"preprocess contains {type(step).__name__}, which moves voxels and leaves the affine as it is, so "
+                "masks would not lie on their CT; use it in augment, or leave it out"
             )
             raise UserError(msg)
 
