@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from plan_sets import fingerprint, net_maker
 from run_commands import config
@@ -21,7 +23,7 @@ from segment.plan.fingerprint import OrganFacts
 from segment.plan.machine import Machine, gpu_memory
 from segment.plan.plan import plan
 from segment.plan.recipe import Line, Recipe
-from segment.plan.sizes import Search, finest_spacing, least_steps
+from segment.plan.sizes import FIELD_MM, SHORT, Search, field_mm, finest_spacing, least_steps
 from segment.plan.training import Parts
 
 GPU = Machine(8, 64, 24)
@@ -87,6 +89,27 @@ def test_a_small_field_of_view_limits_the_patch_and_gives_room_for_a_larger_batc
     assert values["data.patch_size"] == [64, 64, 40]
     assert values["spacing_mm"] == [1.5, 1.5, 1.5]
     assert values["data.batch_size"] > 2
+
+
+def test_a_short_training_on_whole_trunks_gets_patches_of_a_quarter_of_their_volume():
+    trunk = {"spacing": (1.5, 1.5, 1.5), "extent": (360.0, 360.0, 350.0)}
+    (short, few), (long, many) = (planned(fingerprint(**trunk), hours=hours) for hours in (0.2, 200))
+    for values, low, high in ((few, 0.2, 0.3), (many, 0.1, 0.2)):
+        field = math.prod(n * s for n, s in zip(values["data.patch_size"], values["spacing_mm"], strict=True))
+        assert low < field / (360 * 360 * 350) < high
+    assert "a quarter of the volume, from which" in " ".join(short.text().split())
+    assert "a quarter of the volume" not in " ".join(long.text().replace("#", "").split())
+
+
+@given(st.lists(st.floats(50, 600), min_size=3, max_size=3), st.integers(60, 100_000))
+def test_the_field_of_view_is_the_smallest_that_shows_a_quarter(extent, steps):
+    field = field_mm(extent, steps)
+    share = math.prod(min(field, edge) for edge in extent) / math.prod(extent)
+    assert field == FIELD_MM or (steps < SHORT and share >= 0.25)
+    if field > FIELD_MM:
+        assert math.prod(min(field - 1, edge) for edge in extent) / math.prod(extent) < 0.25
+    elif steps < SHORT:
+        assert share >= 0.25
 
 
 def test_a_slab_of_a_few_slices_gets_a_flat_patch():
