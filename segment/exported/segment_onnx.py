@@ -158,6 +158,19 @@ PREPROCESS: dict[str, Any] = {
 }
 
 
+def read(path: Path) -> Any:  # noqa: ANN401  # nibabel has no common type of its two formats
+    """The NIfTI image of a CT, if its header states which way right is, in mm."""
+    image: Any = nib.load(path)
+    header = image.header
+    if header["xyzt_units"] % 8 in (1, 3):
+        sys.exit(f"error: {path} states its geometry in metres or microns; convert its affine and units to mm")
+    if header["sform_code"] == header["qform_code"] > 0:  # with different codes they mean different worlds
+        sides = ["".join(nib.aff2axcodes(form)) for form in (header.get_sform(), header.get_qform())]
+        if sides[0] != sides[1]:
+            sys.exit(f"error: the axes of {path} are {sides[0]} in its sform but {sides[1]} in its qform; convert it")
+    return image
+
+
 def main() -> None:
     """Read a CT, segment it, write the mask and print the volumes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -166,7 +179,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, help="by default one for each core that this process may use")
     arguments = parser.parse_args()
     session, recipe = load(arguments.model.read_bytes(), arguments.threads)
-    image: Any = nib.load(arguments.ct)
+    image = read(arguments.ct)
     hu = np.asanyarray(image.dataobj)
     if hu.ndim < 3 or hu.size != np.prod(hu.shape[:3]) or not np.isfinite(hu).all():
         sys.exit(f"error: {arguments.ct} has the shape {hu.shape}, or NaN; give one 3D volume of finite HU")

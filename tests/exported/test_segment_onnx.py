@@ -157,6 +157,22 @@ def test_nan_is_an_error_and_not_background(hu, logit, message):
         segment_onnx.segment(hu.astype(np.int16), np.eye(4), Session(), recipe | {"postprocess": None})
 
 
+def test_a_header_that_leaves_sides_or_sizes_open_is_refused(tmp_path):
+    image = nib.Nifti1Image(np.zeros((4, 4, 4), np.int16), np.diag([2, 2, 3, 1]))
+    image.set_qform(np.diag([-2, 2, 3, 1]), code="scanner")
+    nib.save(image, tmp_path / "ct.nii.gz")  # the sform has another code
+    assert nib.aff2axcodes(segment_onnx.read(tmp_path / "ct.nii.gz").affine) == ("R", "A", "S")
+    image.set_sform(image.affine, code="scanner")
+    nib.save(image, tmp_path / "ct.nii.gz")
+    with pytest.raises(SystemExit, match=r"axes of .*ct\.nii\.gz are RAS in its sform but LAS in its qform"):
+        segment_onnx.read(tmp_path / "ct.nii.gz")
+    image.set_qform(image.affine, code="scanner")
+    image.header.set_xyzt_units("meter")
+    nib.save(image, tmp_path / "ct.nii.gz")
+    with pytest.raises(SystemExit, match=r"error: .*ct\.nii\.gz states its geometry in metres or microns; convert"):
+        segment_onnx.read(tmp_path / "ct.nii.gz")
+
+
 def read_back_scan(noise, affine):
     from segment.io.scan import Scan
 
