@@ -119,12 +119,15 @@ def _of_other_command(cfg: DictConfig, known: Fingerprint, data: str) -> tuple[F
 
 
 def _measured(cfg: DictConfig, data: str, split: str) -> tuple[Fingerprint, Parts | None]:
-    """The fingerprint of the data, and what their split gives; None for a random one, whose shares are planned."""
+    """The fingerprint of the data, and what their split gives; None for a random one, whose shares are planned.
+
+    Test cases shape no plan, unless the split is random: they are then known only when the plan has chosen the shares.
+    """
     datamodule: CTDataModule = instantiate(cfg.data)
-    parts = None
+    cases, parts = datamodule.cases, None
     if split != "random":  # before the data are measured, because it may be unusable
+        cases = [*datamodule.split.train, *datamodule.split.val]
         parts = Parts(len(datamodule.split.train), len(datamodule.split.val))
-    cases = datamodule.cases
     facts = datamodule.store.facts(cases, datamodule.num_workers)
     patients = len({case.patient for case in cases})
     with_tissues = sum(case.tissues is not None for case in cases)

@@ -76,6 +76,7 @@ def test_the_split_of_the_command_is_counted_and_named_in_the_file(run, tmp_path
     assert code == 0, err
     text = (tmp_path / "plans/experiment/mine.yaml").read_text()
     assert "# split: as split=file says; 2 CTs train and 3 validate" in text
+    assert "for 5 CTs of 5 patients" in text  # without those that test
     assert "a validation of 3 CTs" in text
     assert " split=file split.path=split.json" in text.splitlines()[1]
 
