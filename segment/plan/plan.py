@@ -12,7 +12,6 @@ from segment.plan.recipe import Line, Recipe
 from segment.plan.sizes import LEAST_STEPS, MOST_STEPS, Search, Sizes, finest_spacing
 from segment.plan.topology import make_topology, round_patch
 from segment.plan.training import (
-    LONG,
     Parts,
     choices,
     length_lines,
@@ -68,7 +67,7 @@ def plan(
     parts, shares = split_lines(facts, split, parts)
     lines = [
         Line("task", name, "name of the folder of its runs"),
-        *_start_lines(facts, starts_trained, sizes.steps),
+        *_start_lines(facts, starts_trained),
         Line("spacing_mm", list(sizes.spacing_mm), _why_spacing(facts, sizes, starts_trained)),
         *([] if starts_trained else intensity_lines(facts)),
         *_data_lines(facts, machine, sizes),
@@ -79,7 +78,8 @@ def plan(
         *length_lines(facts, machine, sizes, hours, parts.val),
     ]
     command = shlex.join(["segment", "train", f"experiment={name}", f"data={facts.name}"])
-    return Recipe(command, _summary(facts, machine, hours), choices(facts, machine, sizes, net, parts), lines)
+    groups = choices(facts, machine, sizes, net, parts, starts_trained)
+    return Recipe(command, _summary(facts, machine, hours), groups, lines)
 
 
 def _summary(facts: Fingerprint, machine: Machine, hours: float) -> list[str]:
@@ -113,16 +113,15 @@ def _of_starter(search: Search, make_net: MakeNet) -> Sizes:
     return sizes
 
 
-def _start_lines(facts: Fingerprint, starts_trained: bool, steps: int) -> list[Line]:
+def _start_lines(facts: Fingerprint, starts_trained: bool) -> list[Line]:
     if not starts_trained:
         few = f"are for the default network, their own organs and at most {STARTER_PATIENTS} patients"
         return [Line("", None, f"init_from: nothing; the starter weights {few}")]
     few = f"{facts.patients} patients are at most {STARTER_PATIENTS}, too few to train from scratch"
-    lines = [Line("init_from", "starter", f"{few}; voxels, window and network are those of the starter weights")]
-    if steps < LONG:  # otherwise SGD, whose rates are others
-        keeps = "that of experiment=finetune; larger ones destroy what the starter weights know"
-        lines.append(Line("optimizer.lr", STARTER_RATE, keeps))
-    return lines
+    return [
+        Line("init_from", "starter", f"{few}; voxels, window and network are those of the starter weights"),
+        Line("optimizer.lr", STARTER_RATE, "that of experiment=finetune; larger ones destroy what these weights know"),
+    ]
 
 
 def _why_spacing(facts: Fingerprint, sizes: Sizes, starts_trained: bool) -> str:

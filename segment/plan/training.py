@@ -38,16 +38,20 @@ def steps_per_epoch(steps: int) -> int:
     return min(max(steps // EPOCHS, STEPS[0]), STEPS[1])
 
 
-def choices(facts: Fingerprint, machine: Machine, sizes: Sizes, net: str, parts: Parts) -> list[Line]:
+def choices(
+    facts: Fingerprint, machine: Machine, sizes: Sizes, net: str, parts: Parts, starts_trained: bool
+) -> list[Line]:
     """Options of the groups."""
     on_gpu, steps = machine.gpu_gb is not None, sizes.steps
     weights = f"{sizes.cost.weights / 1e6:.1f} million weights"
     lines = [Line("model/net", net, weights), _augment(facts, steps * sizes.batch / parts.train)]
-    if steps >= LONG:
+    if steps >= LONG and not starts_trained:
         lines.append(Line("optimizer", "sgd", f"as in nnU-Net, because there are at least {LONG:,} steps"))
         lines.append(Line("scheduler", "poly", "as in nnU-Net"))
     else:
-        lines.append(Line("optimizer", "adamw", f"learns faster than SGD in fewer than {LONG:,} steps"))
+        known = "its learning rate for trained weights was measured"
+        faster = f"learns faster than SGD in fewer than {LONG:,} steps"
+        lines.append(Line("optimizer", "adamw", known if starts_trained else faster))
         lines.append(Line("scheduler", "warmup_cosine", "ends at 0, so that the last epochs settle"))
         lines.append(Line("callbacks", ["default", "ema"], "averaged weights smooth the end of a short training"))
     mixed = "mixed precision halves most activations" if on_gpu else "float32; most CPUs have nothing faster"

@@ -145,6 +145,14 @@ def test_a_few_patients_begin_with_the_starter_weights():
     assert not {"init_from", "optimizer.lr"} & planned(other)[1].keys()
 
 
+def test_the_starter_weights_keep_their_optimizer_in_long_trainings():
+    for patients, optimizer in ((8, "adamw"), (40, "sgd")):
+        _, values = planned(fingerprint(patients=patients), GPU, hours=40)
+        assert values["trainer.max_epochs"] * values["data.patches_per_epoch"] >= 20_000 * values["data.batch_size"]
+        assert values["optimizer"] == optimizer
+        assert ("optimizer.lr" in values) == (patients == 8)
+
+
 def test_the_starter_weights_must_fit_too():
     facts = fingerprint(patients=8)
     with pytest.raises(UserError, match=r"the starter weights does not fit: a patch of .* leaves 0 steps in the hours"):
