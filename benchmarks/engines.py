@@ -70,8 +70,8 @@ def _measure(name: str, table: Table, repeats: int, threads: int) -> None:
 
 def _network(name: str) -> tuple[nn.Module, tuple[int, ...]]:
     if name == "starter":
-        module = load_model(checkpoint_path(name)).module
-        return module.net, module.inferer.patch_size
+        trained = load_model(checkpoint_path(name))
+        return trained.net, trained.segmenter.inferer.patch_size
     torch.manual_seed(0)
     return VNet(5, base_channels=16, convolutions=[1, 2, 2, 2], residual=True, norm="instance").eval(), (96, 96, 96)
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.errors import HydraException
 from hydra.utils import instantiate
 from torch import nn
 
@@ -18,10 +17,11 @@ from segment.inference.segmenter import Segmenter
 from segment.model.state_keys import CRITERION, NET
 
 BEST = "checkpoints/best.ckpt"  # a run's best checkpoint, in its folder
-# Keys of `model`: those that segmenting needs, and those of training alone. With the organs, they are the arguments of
-# `SegmentationModule`.
-USED = ("net", "preprocess", "inferer", "postprocess", "tolerance_mm")
-UNUSED = ("_target_", "criterion", "optimizer", "scheduler")
+MODULE = "segment.model.module.SegmentationModule"
+# Its arguments, which are the keys of `model`: those that segmenting needs, and stand-ins for those of training.
+PARTS = ("net", "preprocess", "inferer", "postprocess")
+USED = ("organs", "tolerance_mm", *PARTS)
+STAND_INS = {"criterion": {"_target_": "torch.nn.Identity"}, "optimizer": None, "scheduler": None}
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,13 @@ def load_model(path: str | Path, trust: Sequence[str] = ()) -> TrainedModel:
         UserError: When the file is missing, is not such a checkpoint, or names a class that is not trusted.
     """
     checkpoint = read_checkpoint(Path(path))
-    config = check_config(_without_training(checkpoint["segment"]["config"]), trust)
+    config = check_config(without_training(checkpoint["segment"]["config"]), trust)
     try:
         check_weights_held(Path(path), config, checkpoint["state_dict"])
         return _build(config, checkpoint)
-    except (HydraException, RuntimeError, KeyError, TypeError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # constructors may raise anything
         msg = (
             f"{path} cannot be loaded by this version of segment ({_first_words(error)}); use the version that wrote "
             "it, whose git commit is in environment.json of its run folder, or train again"
@@ -74,35 +76,46 @@ def load_model(path: str | Path, trust: Sequence[str] = ()) -> TrainedModel:
         raise UserError(msg) from error
 
 
-def _without_training(config: dict[str, Any]) -> dict[str, Any]:
-    """The configuration without the classes of training, which are not built and need not be trusted or imported."""
+def without_training(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration with stand-ins for the parts of training, which then need not be trusted or imported.
+
+    `SegmentationModule` is left out as well, because importing Lightning takes seconds. A class of the user's own is
+    kept, because it may segment in another way.
+    """
     model = config["model"]
     if not isinstance(model, dict):
         return config
-    return config | {"model": {key: value for key, value in model.items() if key not in UNUSED}}
+    kept = {key: value for key, value in model.items() if (key, value) != ("_target_", MODULE)}
+    return config | {"model": kept | STAND_INS}
 
 
 def _build(config: Mapping[str, Any], checkpoint: Mapping[str, Any]) -> TrainedModel:
-    """Build the parts of a `SegmentationModule` that segment, but not the module, which would import Lightning.
-
-    Raises:
-        HydraException: When a constructor refuses its arguments.
-        KeyError: When a part is missing, or the module has an option that this version does not know.
-        RuntimeError: When the weights belong to another network.
-    """
-    model = config["model"]
-    known = {"organs", *USED}
-    missing, unknown = known - set(model), set(model) - known
-    if missing or unknown:
-        msg = f"model {'lacks' if missing else 'has the unknown option'} {min(missing or unknown)}"
-        raise KeyError(msg)
-    make_net, transform, inferer, postprocess = (instantiate(model[key], _convert_="all") for key in USED[:4])
-    classes = 1 + len(model["organs"])
-    net: nn.Module = make_net(out_channels=classes).eval()
+    """Build what segments, and give it the weights; raises any error if it cannot."""
+    model, organs = config["model"], list(config["organs"])
     weights = {key: value for key, value in checkpoint["state_dict"].items() if not key.startswith(CRITERION)}
-    net.load_state_dict({key.removeprefix(NET): value for key, value in weights.items()})
+    if "_target_" in model:
+        from segment.model.module import SegmentationModule
+
+        module = instantiate(model, _convert_="all")
+        if not isinstance(module, SegmentationModule):
+            msg = f"its model is a {type(module).__name__}"
+            raise TypeError(msg)
+        module.load_state_dict(weights)
+        return TrainedModel(organs, module.eval().net, module.segmenter, module.tolerance_mm, checkpoint["segment"])
+    missing, unknown = set(USED) - set(model), set(model) - {*USED, *STAND_INS}
+    if missing or unknown:
+        msg = f"its model {'lacks' if missing else 'has the unknown option'} {min(missing or unknown)}"
+        raise TypeError(msg)
+    classes, tolerance_mm = 1 + len(model["organs"]), dict(model["tolerance_mm"])
+    without = [organ for organ in organs if organ not in tolerance_mm]
+    if without:
+        msg = f"tolerance_mm has no value for {', '.join(without)}"
+        raise ValueError(msg)
+    make_net, transform, inferer, postprocess = (instantiate(model[key], _convert_="all") for key in PARTS)
+    net: nn.Module = make_net(out_channels=classes).eval()
+    nn.ModuleDict({NET.rstrip("."): net}).load_state_dict(weights)
     segmenter = Segmenter(net, transform, inferer, postprocess, classes)
-    return TrainedModel(list(config["organs"]), net, segmenter, dict(model["tolerance_mm"]), checkpoint["segment"])
+    return TrainedModel(organs, net, segmenter, tolerance_mm, checkpoint["segment"])
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

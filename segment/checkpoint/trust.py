@@ -1,7 +1,7 @@
 """Check the configuration in a checkpoint before it is instantiated.
 
-A checkpoint may come from a stranger. Its configuration may build networks, losses, transforms and optimizers, and
-nothing else.
+A checkpoint may come from a stranger. Its configuration may build networks, transforms, sliding windows and steps of
+post-processing, and nothing else. The parts of training are not built; see `segment.checkpoint.load`.
 """
 
 from collections.abc import Sequence
@@ -12,24 +12,20 @@ from hydra.utils import get_class
 from segment.errors import UserError
 
 # A checkpoint may name classes of these modules. Their constructors only compute. Whole packages are not safe:
-# monai.networks has HoVerNet, which downloads any URL, monai.losses has PerceptualLoss, which downloads code and runs
-# it, and torchio.transforms has HistogramStandardization, which reads any file.
+# monai.networks has HoVerNet, which downloads any URL, and torchio.transforms has HistogramStandardization, which reads
+# any file.
 TRUSTED = (
     *("segment.preprocess.normalize", "segment.preprocess.resample"),
     *("segment.inference.postprocess", "segment.inference.sliding_window"),
-    *("segment.model.losses", "segment.model.combined_loss", "segment.model.module", "segment.model.schedules"),
     "segment.model.vnet",
-    *(f"monai.losses.{name}" for name in ("dice", "focal_loss", "tversky", "unified_focal_loss", "hausdorff_loss")),
     *(f"monai.networks.nets.{name}" for name in ("attentionunet", "basic_unet", "basic_unetplusplus", "dynunet")),
     *(f"monai.networks.nets.{name}" for name in ("segresnet", "segresnet_ds", "swin_unetr", "unet", "unetr", "vnet")),
-    *("torch.nn.modules", "torch.optim"),
+    "torch.nn.modules",
     "torchio.transforms.augmentation.composition",
     *(f"torchio.transforms.preprocessing.intensity.{name}" for name in ("clamp", "mask", "rescale", "z_normalization")),
     *(f"torchio.transforms.preprocessing.spatial.{name}" for name in ("crop", "crop_or_pad", "ensure_shape_multiple")),
     *(f"torchio.transforms.preprocessing.spatial.{name}" for name in ("pad", "to_canonical", "to_orientation")),
 )
-# Functions, by their full names.
-TRUSTED_FUNCTIONS = ("segment.model.combined_loss.class_weights",)
 
 
 def check_config(node: Any, trust: Sequence[str] = ()) -> Any:  # noqa: ANN401
@@ -40,8 +36,8 @@ def check_config(node: Any, trust: Sequence[str] = ()) -> Any:  # noqa: ANN401
         trust: Modules in addition to `TRUSTED`. The configuration may name their classes.
 
     Raises:
-        UserError: When the configuration names anything except a class of a trusted module or a trusted function, has
-            an interpolation (`${...}` could read the environment), or holds other objects.
+        UserError: When the configuration names anything except a class of a trusted module, has an interpolation
+            (`${...}` could read the environment), or holds other objects.
     """
     if isinstance(node, dict):
         if "_target_" in node:
@@ -60,13 +56,11 @@ def check_config(node: Any, trust: Sequence[str] = ()) -> Any:  # noqa: ANN401
 
 
 def _check_target(target: str, trusted: Sequence[str]) -> None:
-    """Refuse a target unless it is a trusted function or a class that is defined in a trusted module.
+    """Refuse a target unless it is a class that is defined in a trusted module.
 
     The module that defines the class decides, not the prefix of the name. For example, the prefix of
     `torch.nn.functional.os.system` is that of a trusted module.
     """
-    if target in TRUSTED_FUNCTIONS:
-        return
     if target.partition(".")[0] in {name.partition(".")[0] for name in trusted}:
         try:
             defined_in = get_class(target).__module__

@@ -16,6 +16,7 @@ from segment.datasets.cases import Case
 from segment.errors import UserError
 from segment.files import file_sha256
 from segment.model.module import SegmentationModule
+from segment.model.state_keys import NET
 from segment.run.folder import is_requeued
 from segment.run.resume import recorded_facts
 
@@ -99,8 +100,8 @@ def load_initial_weights(cfg: DictConfig, module: SegmentationModule, datamodule
 def _network_weights(checkpoint: dict[str, Any]) -> dict[str, Any]:
     weights = {}
     for name, value in checkpoint["state_dict"].items():
-        if name.startswith("net."):
-            weights[name.removeprefix("net.")] = value
+        if name.startswith(NET):
+            weights[name.removeprefix(NET)] = value
     return weights
 
 

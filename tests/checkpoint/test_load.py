@@ -7,7 +7,7 @@ import pytest
 import tiny
 import torch
 
-from segment.checkpoint.load import UNUSED, USED, load_model
+from segment.checkpoint.load import MODULE, STAND_INS, USED, load_model
 from segment.errors import UserError
 from segment.io.read import read_ct
 from segment.model.module import SegmentationModule
@@ -95,11 +95,8 @@ def test_a_checkpoint_without_preprocessing_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (
-            {"model": {"_target_": "torch.nn.ReLU"}},
-            "cannot be loaded by this version of segment \\('model lacks inferer'\\)",
-        ),
-        ({"model": {**tiny.config()["model"], "new_option": 3}}, "model has the unknown option new_option"),
+        ({"model": {"_target_": "torch.nn.Identity"}}, "its model is a Identity"),
+        ({"model": {**tiny.config()["model"], "new_option": 3}}, "its model has the unknown option new_option"),
         (
             {"model": {**tiny.config()["model"], "organs": ["liver"]}},
             "cannot be loaded",
@@ -111,8 +108,48 @@ def test_a_checkpoint_that_this_version_cannot_load_is_refused(tmp_path, change,
         load_model(tiny.write_checkpoint(tmp_path / "x.ckpt", {**tiny.config(), **change}))
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"net": {"_target_": "monai.networks.nets.UNet", "_partial_": True, "channels": [4]}}, "cannot be loaded"),
+        ({"tolerance_mm": "abc"}, "cannot be loaded"),
+        ({"tolerance_mm": {"liver": 5}}, "tolerance_mm has no value for spleen"),
+    ],
+)
+def test_any_error_of_a_constructor_is_reported_with_the_checkpoint(tmp_path, change, message):
+    changed = tiny.config()
+    changed["model"] |= change
+    with pytest.raises(UserError, match=message):
+        load_model(tiny.write_checkpoint(tmp_path / "x.ckpt", changed))
+
+
+def test_weights_of_another_name_are_refused(tmp_path):
+    for prefix in ("network", "net.net"):
+        with pytest.raises(UserError, match="cannot be loaded by this version"):
+            load_model(tiny.write_checkpoint(tmp_path / "x.ckpt", prefix=prefix))
+
+
+def test_a_module_of_the_user_segments_in_its_own_way_if_it_is_trusted(tmp_path, monkeypatch):
+    (tmp_path / "mymodule.py").write_text(
+        "from segment.model.module import SegmentationModule\n\n"
+        "class Mine(SegmentationModule):\n"
+        "    def __init__(self, **arguments):\n"
+        "        super().__init__(**arguments)\n"
+        "        self.segmenter.postprocess = lambda mask, affine: 0 * mask\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    config = tiny.config()
+    config["model"]["_target_"] = "mymodule.Mine"
+    path = tiny.write_checkpoint(tmp_path / "x.ckpt", config)
+    with pytest.raises(UserError, match=r"'mymodule\.Mine', which is not allowed.*trust=\[mymodule\]"):
+        load_model(path)
+    scan = read_ct(tiny.save(tmp_path / "ct.nii.gz", tiny.body()[0]))
+    assert not load_model(path, trust=["mymodule"]).segmenter(scan).any()
+
+
 def test_the_parts_of_a_module_are_the_arguments_of_its_class():
-    assert {"organs", *USED, *UNUSED} - {"_target_"} == set(inspect.signature(SegmentationModule).parameters)
+    assert {*USED, *STAND_INS} == set(inspect.signature(SegmentationModule).parameters)
+    assert f"{SegmentationModule.__module__}.{SegmentationModule.__name__}" == MODULE
 
 
 def test_the_loss_is_neither_built_nor_trusted(tmp_path, monkeypatch):
