@@ -59,7 +59,7 @@ def test_segmenting_imports_nothing_of_training(tmp_path):
     path = tiny.write_checkpoint(tmp_path / "best.ckpt")
     heavy = {"pytorch_lightning", "lightning_fabric", "torchmetrics", "scipy.signal", "torch._dynamo"}
     program = (
-        "import sys, numpy, segment, segment.commands.predict; "
+        "import sys, numpy, segment, segment.commands.predict, segment.commands.export; "
         f"segment.load({str(path)!r}, device='cpu', engine='torch'); print(sorted({heavy} & {{*sys.modules}}))"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -159,16 +159,30 @@ PREPROCESS: dict[str, Any] = {
 
 
 def read(path: Path) -> Any:  # noqa: ANN401  # nibabel has no common type of its two formats
-    """The NIfTI image of a CT, if its header states which way right is, in mm."""
+    """A NIfTI image, unless its header contradicts itself about right and left, or states another unit than mm."""
     image: Any = nib.load(path)
+    if not isinstance(image, nib.Nifti1Pair):
+        sys.exit(f"error: {path} is no NIfTI file; convert it")
     header = image.header
     if header["xyzt_units"] % 8 in (1, 3):
         sys.exit(f"error: {path} states its geometry in metres or microns; convert its affine and units to mm")
-    if header["sform_code"] == header["qform_code"] > 0:  # with different codes they mean different worlds
-        sides = ["".join(nib.aff2axcodes(form)) for form in (header.get_sform(), header.get_qform())]
-        if sides[0] != sides[1]:
-            sys.exit(f"error: the axes of {path} are {sides[0]} in its sform but {sides[1]} in its qform; convert it")
+    codes = int(header["sform_code"]), int(header["qform_code"])
+    if codes == (0, 0):
+        print(f"warning: the header of {path} does not state which way right is; check the mask", file=sys.stderr)
+    if codes[0] == codes[1] > 0:  # with different codes they mean different worlds
+        sform, qform = ("".join(nib.aff2axcodes(form)) for form in (header.get_sform(), _qform(header)))
+        if sform != qform:
+            sys.exit(f"error: the axes of {path} are {sform} in its sform but {qform} in its qform; convert it")
     return image
+
+
+def _qform(header: Any) -> np.ndarray:  # noqa: ANN401
+    """The qform, or the sform if the qform is no rotation, because the sform is used in any case."""
+    try:
+        form: np.ndarray = header.get_qform()
+    except ValueError:
+        form = header.get_sform()
+    return form
 
 
 def main() -> None:

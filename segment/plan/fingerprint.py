@@ -1,6 +1,7 @@
 """The fingerprint of a data set: the numbers that a plan depends on."""
 
 import json
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -133,8 +134,8 @@ def _check(facts: Fingerprint) -> None:
         msg = f"name: {facts.name!r}"
         raise ValueError(msg)
     positive = (facts.cases, facts.patients, *facts.spacing_mm, *facts.spacing_low_mm, *facts.shape, *facts.extent_mm)
-    if not all(number > 0 for number in positive):
-        msg = f"numbers that must be positive: {positive}"
+    if not all(0 < number < math.inf for number in positive):
+        msg = f"numbers that must be positive and finite: {positive}"
         raise ValueError(msg)
 
 

@@ -137,17 +137,18 @@ def _why_spacing(facts: Fingerprint, sizes: Sizes, starts_trained: bool) -> str:
 def _data_lines(facts: Fingerprint, machine: Machine, sizes: Sizes) -> list[Line]:
     field = " x ".join(f"{n * s:.0f}" for n, s in zip(sizes.patch, sizes.spacing_mm, strict=True))
     seen = " x ".join(f"{extent:.0f}" for extent in facts.extent_mm)
-    wide = "; a quarter of the volume, from which a short training learns right and left" if sizes.is_wide else ""
+    shown = math.prod(n * s for n, s in zip(sizes.patch, sizes.spacing_mm, strict=True)) / math.prod(facts.extent_mm)
+    view = f"{field} mm of a median field of view of {seen} mm, {min(shown, 1):.0%} of its volume"
     needed = f"a step needs {sizes.cost.needed / 1e9:.1f} GB in use, of {machine.room / 1e9:.1f} GB that it may use"
     per_epoch = steps_per_epoch(sizes.steps) * sizes.batch
     workers = min(8, max(1, machine.cores - 1)) if machine.gpu_gb is not None else min(2, machine.cores)
     annotated = [found.median_ml or 0 for found in facts.organs.values()]
-    body = facts.extent_mm[0] * facts.extent_mm[1] * facts.extent_mm[2] / 1000
+    body = math.prod(facts.extent_mm) / 1000
     known = any(annotated)
     share = f"the organs fill {sum(annotated) / body:.1%} of a CT" if known else "organs fill a small part of a CT"
     around = f"{share}, so two thirds of the patches are placed around one; in nnU-Net, at least a third"
     return [
-        Line("data.patch_size", list(sizes.patch), f"{field} mm of a median field of view of {seen} mm{wide}"),
+        Line("data.patch_size", list(sizes.patch), view),
         Line("data.batch_size", sizes.batch, needed),
         Line("data.patches_per_epoch", per_epoch, f"{per_epoch // sizes.batch} steps; epochs only divide the run"),
         Line("data.foreground_share", 0.67, around),

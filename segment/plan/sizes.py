@@ -11,13 +11,13 @@ from segment.plan.cost import Cost, MakeNet, step_cost
 from segment.plan.families import WITH_STEM, keys_of
 from segment.plan.fingerprint import Fingerprint
 from segment.plan.machine import Machine
-from segment.plan.topology import Topology, make_topology, round_patch
+from segment.plan.topology import Topology, cover_patch, make_topology, round_patch
 
 FIELD_MM = 192.0  # a patch shows this much of the body, or the whole CT: a liver is about 200 mm wide
-# A training of fewer steps than SHORT learns where right and left are only from patches that show much of the CT: at
-# least the share of its volume below which nnU-Net plans a network for coarser voxels, too (`3d_lowres`). With 192 mm,
-# one of three trainings of 650 steps on whole trunks confused the kidneys; see docs/plans.md.
-SHARE, SHORT = 0.25, 10_000
+# A training of fewer steps than SHORT gets a wider field: SHARE of the CT's volume, below which nnU-Net plans a network
+# for coarser voxels, too (`3d_lowres`), but at most that of experiment=quick. From 182 mm of whole trunks, one of three
+# trainings of 650 steps did not learn right and left; see docs/plans.md.
+SHORT, SHARE, WIDEST_MM = 10_000, 0.25, 256.0
 FINEST_MM = 0.7  # finer voxels show no more of an organ's border
 COARSEST_MM = 4.0  # coarser voxels lose more than a larger field of view gains
 STEP = 1.06  # factor from one voxel size or field that is tried to the next
@@ -47,7 +47,6 @@ class Sizes:
         net: Keys of `model.net`.
         cost: Of a step.
         steps: Steps in the hours.
-        is_wide: Whether a short training wished a larger field of view than others.
         limit: Why finer voxels or a larger field were refused; empty if none were.
     """
 
@@ -59,7 +58,6 @@ class Sizes:
     net: dict[str, Any]
     cost: Cost
     steps: int
-    is_wide: bool = False
     limit: str = ""
 
 
@@ -74,44 +72,48 @@ class Search:
         self.base, self.most = (32, 320) if on_gpu else (16, 256)
         self.deep_supervision = on_gpu
         self.stem_stride = 1 if on_gpu or net not in WITH_STEM else 2
-        self.field_mm = field_mm(facts.extent_mm, self.least_steps)
-        self.is_wide = self.field_mm > FIELD_MM
-        self.to_whole = math.ceil if self.is_wide else round  # a wide field is needed as a whole
         self._costs: dict[str, Cost] = {}
 
     def run(self) -> Sizes:
-        """The first sizes that fit.
+        """The first sizes that fit, with a wider field if they leave only a short training.
 
         Raises:
             UserError: When not even the smallest fit.
         """
+        found = self._first(FIELD_MM)
+        wide = wide_field(self.facts.extent_mm)
+        return self._first(wide) if found.steps < SHORT and wide > FIELD_MM else found
+
+    def _first(self, wished_mm: float) -> Sizes:
+        """The first sizes that fit, for a field of view that shrinks only if voxels of COARSEST_MM do not fit."""
         fine = finest_spacing(self.facts)
-        spacing, field = list(fine), self.field_mm
+        spacing, field = list(fine), wished_mm
         limit = ""
         while True:
             found = self.sizes(fine, spacing, field, BATCH)
             too_much = self.why_not(found, self.least_steps)
             if not too_much:
-                found = self._with_larger_batch(found, field)
-                return replace(found, is_wide=self.is_wide, limit=limit)
+                return replace(self._with_larger_batch(found, field), limit=limit)
             limit = too_much
             for _ in range(self._steps_ahead(found)):
                 if min(spacing) < COARSEST_MM:
                     spacing = coarsened(spacing)
                 else:
                     field /= STEP
-            if max(found.patch) <= 32 and field < self.field_mm:
+            if max(found.patch) <= 32 and field < wished_mm:
                 msg = f"no patch of net={self.net} fits: {limit}; raise hours=, or name a larger device="
                 raise UserError(msg)
 
     def sizes(self, fine: Sequence[float], spacing: Sequence[float], field: float, batch: int) -> Sizes:
         """Sizes for a voxel size and a field of view in mm."""
         rounded = tuple(round(20 * s) / 20 for s in spacing)
-        wished = []  # in eights, so that axes of nearly the same length are halved equally often
+        exact, wished = [], []  # the second in eights, so that axes of nearly the same length are halved equally often
         for extent, size, least in zip(self.facts.extent_mm, rounded, LEAST_PATCH, strict=True):
-            wished.append(max(least, 8 * self.to_whole(min(field, extent) / size / 8)))
+            exact.append(min(field, extent) / size)
+            wished.append(max(least, 8 * round(exact[-1] / 8)))
         topology = make_topology(rounded, wished, self.stem_stride)
-        patch = round_patch(wished, topology.multiple, self.to_whole)
+        is_wide = field > FIELD_MM  # and then needed as a whole
+        patch = cover_patch(exact, topology.multiple) if is_wide else round_patch(wished, topology.multiple)
         keys = keys_of(self.net, topology, self.base, self.most, self.deep_supervision)
         cost = self._cost(keys, batch, patch)
         steps = min(MOST_STEPS, int(self.operations / cost.operations))
@@ -161,15 +163,14 @@ def least_steps(operations: float) -> int:
     return min(MOST_STEPS, max(LEAST_STEPS, round(steps)))
 
 
-def field_mm(extent_mm: Sequence[float], steps: int) -> float:
-    """Field of view of a patch in mm along each axis, unless the CT ends before.
+def wide_field(extent_mm: Sequence[float]) -> float:
+    """The field of view in mm along each axis that shows `SHARE` of a CT, from FIELD_MM to WIDEST_MM.
 
     Args:
-        extent_mm: Field of view of the median CT.
-        steps: Steps of the training.
+        extent_mm: Field of view of the median CT, where the patch ends if it is smaller.
     """
     field, needed = FIELD_MM, SHARE * math.prod(extent_mm)
-    while steps < SHORT and math.prod(min(field, extent) for extent in extent_mm) < needed:
+    while field < WIDEST_MM and math.prod(min(field, extent) for extent in extent_mm) < needed:
         field += 1.0
     return field
 

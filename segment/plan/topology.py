@@ -7,7 +7,7 @@ are.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 LEAST_VOXELS = 4  # edge of the coarsest grid of a patch
@@ -68,9 +68,18 @@ def make_topology(spacing_mm: Sequence[float], patch: Sequence[float], stem_stri
     return Topology(stem, tuple(strides), tuple(kernels))
 
 
-def round_patch(patch: Sequence[float], multiple: Sequence[int], to_whole: Callable[[float], int] = round) -> Size:
-    """The patch of allowed edges that is closest to the desired one; with `math.ceil`, the next larger one."""
-    return tuple(max(m, m * to_whole(edge / m)) for edge, m in zip(patch, multiple, strict=True))
+def round_patch(patch: Sequence[float], multiple: Sequence[int]) -> Size:
+    """The patch of allowed edges that is closest to the desired one."""
+    return tuple(max(m, m * round(edge / m)) for edge, m in zip(patch, multiple, strict=True))
+
+
+def cover_patch(patch: Sequence[float], multiple: Sequence[int]) -> Size:
+    """A patch of allowed edges that has at least as many voxels as the desired one, and nearly its shape."""
+    edges = [max(m, m * int(edge / m)) for edge, m in zip(patch, multiple, strict=True)]
+    while math.prod(edges) < math.prod(patch):
+        shortest = min(range(len(edges)), key=lambda axis: edges[axis] / patch[axis])
+        edges[shortest] += multiple[shortest]
+    return tuple(edges)
 
 
 def _near_smallest(spacing: Sequence[float], ratio: float = RATIO) -> list[bool]:

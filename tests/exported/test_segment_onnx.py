@@ -173,6 +173,21 @@ def test_a_header_that_leaves_sides_or_sizes_open_is_refused(tmp_path):
         segment_onnx.read(tmp_path / "ct.nii.gz")
 
 
+def test_a_header_without_codes_is_read_with_a_warning_and_other_formats_are_refused(tmp_path, capsys):
+    image = nib.Nifti1Image(np.zeros((4, 4, 4), np.int16), None)
+    nib.save(image, tmp_path / "ct.nii.gz")
+    assert segment_onnx.read(tmp_path / "ct.nii.gz").shape == (4, 4, 4)
+    assert "does not state which way right is; check the mask" in capsys.readouterr().err
+    image.set_sform(np.eye(4), code="scanner")
+    image.set_qform(np.eye(4), code="scanner")
+    image.header["quatern_b"] = 3  # longer than 1
+    nib.save(image, tmp_path / "ct.nii.gz")
+    assert np.array_equal(segment_onnx.read(tmp_path / "ct.nii.gz").affine, np.eye(4))
+    nib.save(nib.MGHImage(np.zeros((4, 4, 4), np.int32), np.eye(4)), tmp_path / "ct.mgz")
+    with pytest.raises(SystemExit, match=r"error: .*ct\.mgz is no NIfTI file; convert it"):
+        segment_onnx.read(tmp_path / "ct.mgz")
+
+
 def read_back_scan(noise, affine):
     from segment.io.scan import Scan
 

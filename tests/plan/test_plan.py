@@ -23,7 +23,7 @@ from segment.plan.fingerprint import OrganFacts
 from segment.plan.machine import Machine, gpu_memory
 from segment.plan.plan import plan
 from segment.plan.recipe import Line, Recipe
-from segment.plan.sizes import FIELD_MM, SHORT, Search, field_mm, finest_spacing, least_steps
+from segment.plan.sizes import FIELD_MM, SHORT, WIDEST_MM, Search, finest_spacing, least_steps, wide_field
 from segment.plan.training import Parts
 
 GPU = Machine(8, 64, 24)
@@ -91,25 +91,48 @@ def test_a_small_field_of_view_limits_the_patch_and_gives_room_for_a_larger_batc
     assert values["data.batch_size"] > 2
 
 
-def test_a_short_training_on_whole_trunks_gets_patches_of_a_quarter_of_their_volume():
-    trunk = {"spacing": (1.5, 1.5, 1.5), "extent": (360.0, 360.0, 350.0)}
-    (short, few), (long, many) = (planned(fingerprint(**trunk), hours=hours) for hours in (0.2, 200))
-    for values, low, high in ((few, 0.2, 0.3), (many, 0.1, 0.2)):
-        field = math.prod(n * s for n, s in zip(values["data.patch_size"], values["spacing_mm"], strict=True))
-        assert low < field / (360 * 360 * 350) < high
-    assert "a quarter of the volume, from which" in " ".join(short.text().split())
-    assert "a quarter of the volume" not in " ".join(long.text().replace("#", "").split())
+def shown(values, extent):
+    """Share of the CT's volume that a patch shows."""
+    sizes = zip(values["data.patch_size"], values["spacing_mm"], strict=True)
+    return math.prod(n * mm for n, mm in sizes) / math.prod(extent)
 
 
-@given(st.lists(st.floats(50, 600), min_size=3, max_size=3), st.integers(60, 100_000))
-def test_the_field_of_view_is_the_smallest_that_shows_a_quarter(extent, steps):
-    field = field_mm(extent, steps)
+@pytest.mark.parametrize("hours", [0.1, 0.2, 0.5, 1, 4])
+def test_a_short_training_on_whole_trunks_gets_patches_of_a_quarter_of_their_volume(hours):
+    extent = (360.0, 360.0, 350.0)
+    recipe, values = planned(fingerprint(spacing=(1.5, 1.5, 1.5), extent=extent), hours=hours)
+    assert 0.25 <= shown(values, extent) < 0.34
+    text = " ".join(recipe.text().replace("#", "").split())
+    assert f"mm of a median field of view of 360 x 360 x 350 mm, {shown(values, extent):.0%} of its volume" in text
+
+
+def test_other_trainings_get_smaller_patches_and_finer_voxels():
+    extent = (360.0, 360.0, 350.0)
+    for spacing, machine, hours in ((1.5, GPU, 40), (4.0, Machine(16, 64), 4)):  # 16 cores train more than 10,000 steps
+        _, values = planned(fingerprint(spacing=(spacing,) * 3, extent=extent), machine, hours)
+        assert values["trainer.max_epochs"] * values["data.patches_per_epoch"] >= SHORT * values["data.batch_size"]
+        assert shown(values, extent) < 0.22
+
+
+def test_no_patch_is_wider_than_that_of_quick_for_its_sake():
+    _, values = planned(fingerprint(spacing=(2.0, 2.0, 3.0), extent=(500.0, 500.0, 1800.0)), hours=1)
+    assert (
+        math.prod(n * mm for n, mm in zip(values["data.patch_size"], values["spacing_mm"], strict=True)) < 1.3 * 256**3
+    )
+    assert max(values["spacing_mm"]) < 3.5
+
+
+extents = st.lists(st.floats(50, 2000), min_size=3, max_size=3)
+
+
+@given(extents)
+def test_the_wide_field_is_the_smallest_that_shows_a_quarter(extent):
+    field = wide_field(extent)
     share = math.prod(min(field, edge) for edge in extent) / math.prod(extent)
-    assert field == FIELD_MM or (steps < SHORT and share >= 0.25)
+    assert FIELD_MM <= field <= WIDEST_MM
+    assert share >= 0.25 or field == WIDEST_MM
     if field > FIELD_MM:
         assert math.prod(min(field - 1, edge) for edge in extent) / math.prod(extent) < 0.25
-    elif steps < SHORT:
-        assert share >= 0.25
 
 
 def test_a_slab_of_a_few_slices_gets_a_flat_patch():

@@ -1,6 +1,10 @@
-import pytest
+import math
 
-from segment.plan.topology import make_topology, round_patch
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from segment.plan.topology import cover_patch, make_topology, round_patch
 
 
 def test_isotropic_voxels_are_halved_together_down_to_four_voxels():
@@ -31,3 +35,17 @@ def test_a_short_axis_is_not_halved_below_four_voxels():
 @pytest.mark.parametrize(("wished", "patch"), [((100, 70, 2.9), (96, 64, 2)), ((5, 5, 5), (32, 32, 4))])
 def test_a_patch_has_the_nearest_allowed_edges(wished, patch):
     assert round_patch(wished, (32, 32, 2)) == patch
+
+
+edges = st.lists(st.floats(8, 200), min_size=3, max_size=3)
+multiples = st.lists(st.sampled_from([1, 2, 8, 16, 32]), min_size=3, max_size=3)
+
+
+@given(edges, multiples)
+def test_a_covering_patch_is_hardly_larger_than_the_desired_one(wished, multiple):
+    patch = cover_patch(wished, multiple)
+    assert all(edge % m == 0 for edge, m in zip(patch, multiple, strict=True))
+    assert math.prod(patch) >= math.prod(wished)
+    if all(edge > m for edge, m in zip(patch, multiple, strict=True)):
+        shorter = [math.prod(patch) / edge * (edge - m) for edge, m in zip(patch, multiple, strict=True)]
+        assert min(shorter) < math.prod(wished)

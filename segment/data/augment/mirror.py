@@ -14,11 +14,6 @@ from segment.errors import UserError
 
 # Swapping a pair takes 0.15 ms in a patch of 96³. A lookup table takes 0.5 ms for any number of pairs.
 FEW_PAIRS = 3
-# Transforms of TorchIO that move voxels and leave the affine as it is.
-MOVING = (
-    *(tio.Flip, tio.RandomFlip, tio.Affine, tio.RandomAffine, tio.ElasticDeformation, tio.RandomElasticDeformation),
-    *(tio.AffineElasticDeformation, tio.RandomAffineElasticDeformation),
-)
 
 
 class RandomLeftRightFlip(tio.SpatialTransform):  # type: ignore[misc]
@@ -89,11 +84,18 @@ def check_mirroring(augment: tio.Transform | None) -> None:
             raise UserError(msg)
 
 
+# Transforms that move voxels and leave the affine as it is.
+MOVING = (
+    *(RandomLeftRightFlip, tio.Flip, tio.RandomFlip, tio.Affine, tio.RandomAffine, tio.ElasticDeformation),
+    *(tio.RandomElasticDeformation, tio.AffineElasticDeformation, tio.RandomAffineElasticDeformation),
+)
+
+
 def check_preprocess(preprocess: tio.Transform) -> None:
     """Refuse a preprocessing that moves anatomy without changing the affine, so that masks would lie elsewhere.
 
     Raises:
-        UserError: When it contains such a transform of TorchIO.
+        UserError: When it contains such a transform.
     """
     for step in steps_of(preprocess):
         if isinstance(step, MOVING):
