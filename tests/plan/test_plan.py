@@ -98,10 +98,10 @@ def shown(values, extent):
 
 
 @pytest.mark.parametrize("hours", [0.1, 0.2, 0.5, 1, 4])
-def test_a_short_training_on_whole_trunks_gets_patches_of_a_quarter_of_their_volume(hours):
+def test_a_short_training_on_whole_trunks_gets_patches_of_a_fifth_of_their_volume(hours):
     extent = (360.0, 360.0, 350.0)
     recipe, values = planned(fingerprint(spacing=(1.5, 1.5, 1.5), extent=extent), hours=hours)
-    assert 0.25 <= shown(values, extent) < 0.34
+    assert 0.2 <= shown(values, extent) < 0.28
     text = " ".join(recipe.text().replace("#", "").split())
     assert f"mm of a median field of view of 360 x 360 x 350 mm, {shown(values, extent):.0%} of its volume" in text
 
@@ -126,13 +126,13 @@ extents = st.lists(st.floats(50, 2000), min_size=3, max_size=3)
 
 
 @given(extents)
-def test_the_wide_field_is_the_smallest_that_shows_a_quarter(extent):
+def test_the_wide_field_is_the_smallest_that_shows_a_fifth(extent):
     field = wide_field(extent)
     share = math.prod(min(field, edge) for edge in extent) / math.prod(extent)
     assert FIELD_MM <= field <= WIDEST_MM
-    assert share >= 0.25 or field == WIDEST_MM
+    assert share >= 0.2 or field == WIDEST_MM
     if field > FIELD_MM:
-        assert math.prod(min(field - 1, edge) for edge in extent) / math.prod(extent) < 0.25
+        assert math.prod(min(field - 1, edge) for edge in extent) / math.prod(extent) < 0.2
 
 
 def test_a_slab_of_a_few_slices_gets_a_flat_patch():
