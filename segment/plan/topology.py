@@ -13,6 +13,7 @@ from dataclasses import dataclass
 LEAST_VOXELS = 4  # edge of the coarsest grid of a patch
 MOST_LEVELS = 6
 RATIO = 2.0  # voxels along one axis may be this many times as large as along another before it is left alone
+COVERED = 0.95  # otherwise a patch that is too small by a hair would grow by a quarter
 STEM_RATIO = 1.5  # the same for the first convolution, behind which nothing sees the finer grid again
 
 Size = tuple[int, ...]
@@ -74,9 +75,9 @@ def round_patch(patch: Sequence[float], multiple: Sequence[int]) -> Size:
 
 
 def cover_patch(patch: Sequence[float], multiple: Sequence[int]) -> Size:
-    """A patch of allowed edges that has at least as many voxels as the desired one, and nearly its shape."""
+    """A patch of allowed edges that has nearly the shape of the desired one, and at least `COVERED` of its voxels."""
     edges = [max(m, m * int(edge / m)) for edge, m in zip(patch, multiple, strict=True)]
-    while math.prod(edges) < math.prod(patch):
+    while math.prod(edges) < COVERED * math.prod(patch):
         shortest = min(range(len(edges)), key=lambda axis: edges[axis] / patch[axis])
         edges[shortest] += multiple[shortest]
     return tuple(edges)
