@@ -121,7 +121,7 @@ def _of_other_command(cfg: DictConfig, known: Fingerprint, data: str) -> tuple[F
 def _measured(cfg: DictConfig, data: str, split: str) -> tuple[Fingerprint, Parts | None]:
     """The fingerprint of the data, and what their split gives; None for a random one, whose shares are planned.
 
-    A split that states its test cases leaves them out. For a random split all cases count, as in published fingerprints.
+    A split that states its test cases leaves them out. For a random split all cases count, as in those of public sets.
     """
     datamodule: CTDataModule = instantiate(cfg.data)
     cases, parts = datamodule.cases, None
