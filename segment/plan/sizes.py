@@ -15,8 +15,8 @@ from segment.plan.topology import Topology, cover_patch, make_topology, round_pa
 
 FIELD_MM = 192.0  # a patch shows this much of the body, or the whole CT: a liver is about 200 mm wide
 # A training of fewer steps than SHORT gets a wider field: SHARE of the CT's volume, but at most that of `quick`. From
-# 182 mm of whole trunks, one of three trainings of 650 steps did not learn right and left. A quarter, below which nnU-Net
-# plans a network for coarser voxels, too (`3d_lowres`), was worse on CTs of the abdomen; see docs/plans.md.
+# 182 mm of whole trunks, one of three trainings of 650 steps did not learn right and left. A quarter, below which
+# nnU-Net plans a network for coarser voxels, too (`3d_lowres`), was worse on CTs of the abdomen; see docs/plans.md.
 SHORT, SHARE, WIDEST_MM = 10_000, 0.2, 256.0
 FINEST_MM = 0.7  # finer voxels show no more of an organ's border
 COARSEST_MM = 4.0  # coarser voxels lose more than a larger field of view gains
