@@ -22,6 +22,7 @@ FINEST_MM = 0.7  # finer voxels show no more of an organ's border
 COARSEST_MM = 4.0  # coarser voxels lose more than a larger field of view gains
 STEP = 1.06  # factor from one voxel size or field that is tried to the next
 LEAST_PATCH = (16, 16, 8)  # voxels, for a network of two levels
+LEAST_EDGE = 32  # voxels of the smallest field that is tried
 SKIPPED = 0.7  # of the sizes that must be too large, because patches are rounded
 BATCH, MOST_BATCH = 2, 8
 TRAINING = 0.85  # share of the hours that training steps get; the rest is preparation, validation and test
@@ -87,22 +88,22 @@ class Search:
     def _first(self, wished_mm: float) -> Sizes:
         """The first sizes that fit, for a field of view that shrinks only if voxels of COARSEST_MM do not fit."""
         fine = finest_spacing(self.facts)
-        spacing, field = list(fine), wished_mm
-        limit = ""
+        tries = possible_sizes(fine, wished_mm)
+        tried, failed, limit = 0, -1, ""
         while True:
+            spacing, field = tries[tried]
             found = self.sizes(fine, spacing, field, BATCH)
             too_much = self.why_not(found, self.least_steps)
-            if not too_much:
+            if not too_much and tried == failed + 1:
                 return replace(self._with_larger_batch(found, field), limit=limit)
-            limit = too_much
-            for _ in range(self._steps_ahead(found)):
-                if min(spacing) < COARSEST_MM:
-                    spacing = coarsened(spacing)
-                else:
-                    field /= STEP
-            if max(found.patch) <= 32 and field < wished_mm:
-                msg = f"no patch of net={self.net} fits: {limit}; raise hours=, or name a larger device="
+            if not too_much:  # a finer size may fit as well, because patches are rounded
+                tried = failed + 1
+                continue
+            if tried == len(tries) - 1:
+                msg = f"no patch of net={self.net} fits: {too_much}; raise hours=, or name a larger device="
                 raise UserError(msg)
+            failed, limit = tried, too_much
+            tried = min(tried + self._steps_ahead(found), len(tries) - 1)
 
     def sizes(self, fine: Sequence[float], spacing: Sequence[float], field: float, batch: int) -> Sizes:
         """Sizes for a voxel size and a field of view in mm."""
@@ -185,6 +186,19 @@ def finest_spacing(facts: Fingerprint) -> tuple[float, ...]:
     if slices > ANISOTROPIC * plane:
         slices = max(facts.spacing_low_mm[2], plane)
     return tuple(round(20 * s) / 20 for s in (plane, plane, max(FINEST_MM, slices)))
+
+
+def possible_sizes(fine: Sequence[float], wished_mm: float) -> list[tuple[list[float], float]]:
+    """Voxel sizes and fields of view in the order of trying: voxels grow first, then the field shrinks."""
+    spacing, field = list(fine), wished_mm
+    tries = [(spacing, field)]
+    while field > LEAST_EDGE * min(spacing):
+        if min(spacing) < COARSEST_MM:
+            spacing = coarsened(spacing)
+        else:
+            field /= STEP
+        tries.append((spacing, field))
+    return tries
 
 
 def coarsened(spacing: Sequence[float]) -> list[float]:
