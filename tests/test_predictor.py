@@ -55,7 +55,7 @@ def test_importing_the_package_imports_nothing_else_and_shows_what_is_public():
 
 
 def test_segmenting_imports_nothing_of_training(tmp_path):
-    """Importing Lightning takes half as long as importing all that prediction needs."""
+    """Importing Lightning takes as long as importing all that prediction needs."""
     path = tiny.write_checkpoint(tmp_path / "best.ckpt")
     heavy = {"pytorch_lightning", "lightning_fabric", "torchmetrics", "scipy.signal", "torch._dynamo"}
     program = (

@@ -11,14 +11,14 @@ from torch import nn
 
 from segment.checkpoint.claims import check_not_packed, check_weights_held
 from segment.checkpoint.trust import check_config
+from segment.configuration.consistency import OUR_MODULE
 from segment.configuration.roles import CHECKPOINT_KEYS
 from segment.errors import UserError
 from segment.inference.segmenter import Segmenter
 from segment.model.state_keys import CRITERION, NET
 
 BEST = "checkpoints/best.ckpt"  # a run's best checkpoint, in its folder
-MODULE = "segment.model.module.SegmentationModule"
-# Its arguments, which are the keys of `model`: those that segmenting needs, and stand-ins for those of training.
+# Keys of `model`, the arguments of `SegmentationModule`: those that segmenting needs, and stand-ins for the others.
 PARTS = ("net", "preprocess", "inferer", "postprocess")
 USED = ("organs", "tolerance_mm", *PARTS)
 STAND_INS = {"criterion": {"_target_": "torch.nn.Identity"}, "optimizer": None, "scheduler": None}
@@ -85,8 +85,10 @@ def without_training(config: dict[str, Any]) -> dict[str, Any]:
     model = config["model"]
     if not isinstance(model, dict):
         return config
-    kept = {key: value for key, value in model.items() if (key, value) != ("_target_", MODULE)}
-    return config | {"model": kept | STAND_INS}
+    kept = {key: STAND_INS.get(key, value) for key, value in model.items()}
+    if kept.get("_target_") == OUR_MODULE:
+        del kept["_target_"]
+    return config | {"model": kept}
 
 
 def _build(config: Mapping[str, Any], checkpoint: Mapping[str, Any]) -> TrainedModel:

@@ -135,10 +135,10 @@ def _why_spacing(facts: Fingerprint, sizes: Sizes, starts_trained: bool) -> str:
 
 
 def _data_lines(facts: Fingerprint, machine: Machine, sizes: Sizes) -> list[Line]:
-    field = " x ".join(f"{n * s:.0f}" for n, s in zip(sizes.patch, sizes.spacing_mm, strict=True))
-    seen = " x ".join(f"{extent:.0f}" for extent in facts.extent_mm)
-    shown = math.prod(n * s for n, s in zip(sizes.patch, sizes.spacing_mm, strict=True)) / math.prod(facts.extent_mm)
-    view = f"{field} mm of a median field of view of {seen} mm, {min(shown, 1):.0%} of its volume"
+    field_mm = [n * s for n, s in zip(sizes.patch, sizes.spacing_mm, strict=True)]
+    field, seen = (" x ".join(f"{edge:.0f}" for edge in edges) for edges in (field_mm, facts.extent_mm))
+    shown = min(1, math.prod(field_mm) / math.prod(facts.extent_mm))
+    view = f"{field} mm of a median field of view of {seen} mm, {shown:.0%} of its volume"
     needed = f"a step needs {sizes.cost.needed / 1e9:.1f} GB in use, of {machine.room / 1e9:.1f} GB that it may use"
     per_epoch = steps_per_epoch(sizes.steps) * sizes.batch
     workers = min(8, max(1, machine.cores - 1)) if machine.gpu_gb is not None else min(2, machine.cores)

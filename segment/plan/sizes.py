@@ -94,16 +94,16 @@ class Search:
             spacing, field = tries[tried]
             found = self.sizes(fine, spacing, field, BATCH)
             too_much = self.why_not(found, self.least_steps)
-            if not too_much and tried == failed + 1:
-                return replace(self._with_larger_batch(found, field), limit=limit)
-            if not too_much:  # a finer size may fit as well, because patches are rounded
-                tried = failed + 1
-                continue
-            if tried == len(tries) - 1:
+            if too_much and tried == len(tries) - 1:
                 msg = f"no patch of net={self.net} fits: {too_much}; raise hours=, or name a larger device="
                 raise UserError(msg)
-            failed, limit = tried, too_much
-            tried = min(tried + self._steps_ahead(found), len(tries) - 1)
+            if too_much:
+                failed, limit = tried, too_much
+                tried = min(tried + self._steps_ahead(found), len(tries) - 1)
+            elif tried > failed + 1:  # a finer size may fit as well, because patches are rounded
+                tried = failed + 1
+            else:
+                return replace(self._with_larger_batch(found, field), limit=limit)
 
     def sizes(self, fine: Sequence[float], spacing: Sequence[float], field: float, batch: int) -> Sizes:
         """Sizes for a voxel size and a field of view in mm."""

@@ -7,7 +7,8 @@ import pytest
 import tiny
 import torch
 
-from segment.checkpoint.load import MODULE, STAND_INS, USED, load_model
+from segment.checkpoint.load import STAND_INS, USED, load_model
+from segment.configuration.consistency import OUR_MODULE
 from segment.errors import UserError
 from segment.io.read import read_ct
 from segment.model.module import SegmentationModule
@@ -95,7 +96,7 @@ def test_a_checkpoint_without_preprocessing_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model": {"_target_": "torch.nn.Identity"}}, "its model is a Identity"),
+        ({"model": {"_target_": "torch.nn.ReLU"}}, "its model is a ReLU"),
         ({"model": {**tiny.config()["model"], "new_option": 3}}, "its model has the unknown option new_option"),
         (
             {"model": {**tiny.config()["model"], "organs": ["liver"]}},
@@ -149,7 +150,7 @@ def test_a_module_of_the_user_segments_in_its_own_way_if_it_is_trusted(tmp_path,
 
 def test_the_parts_of_a_module_are_the_arguments_of_its_class():
     assert {*USED, *STAND_INS} == set(inspect.signature(SegmentationModule).parameters)
-    assert f"{SegmentationModule.__module__}.{SegmentationModule.__name__}" == MODULE
+    assert f"{SegmentationModule.__module__}.{SegmentationModule.__name__}" == OUR_MODULE
 
 
 def test_the_loss_is_neither_built_nor_trusted(tmp_path, monkeypatch):
