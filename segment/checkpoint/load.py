@@ -21,7 +21,7 @@ BEST = "checkpoints/best.ckpt"  # a run's best checkpoint, in its folder
 # Keys of `model`, the arguments of `SegmentationModule`: those that segmenting needs, and stand-ins for the others.
 PARTS = ("net", "preprocess", "inferer", "postprocess")
 USED = ("organs", "tolerance_mm", *PARTS)
-STAND_INS = {"criterion": {"_target_": "torch.nn.Identity"}, "optimizer": None, "scheduler": None}
+STAND_INS: dict[str, Any] = {"criterion": {"_target_": "torch.nn.Identity"}, "optimizer": None, "scheduler": None}
 
 
 @dataclass(frozen=True)
