@@ -18,6 +18,7 @@ from segment.configuration.instantiate import instantiate
 from segment.configuration.schema import Plan, Recipe
 from segment.configuration.values import config_dir
 from segment.data.datamodule import CTDataModule
+from segment.data.splits.random_split import RandomSplit
 from segment.errors import UserError
 from segment.files import write_text
 from segment.memory import measure
@@ -119,19 +120,24 @@ def _of_other_command(cfg: DictConfig, known: Fingerprint, data: str) -> tuple[F
 
 
 def _measured(cfg: DictConfig, data: str, split: str) -> tuple[Fingerprint, Parts | None]:
-    """The fingerprint of the data, and what their split gives; None for a random one, whose shares are planned.
+    """The fingerprint of the data without the test cases, and what their split gives.
 
-    A split that states its test cases leaves them out. For a random split all cases count, as in those of public sets.
+    The latter is None for a random split, whose share of validation is planned.
     """
     datamodule: CTDataModule = instantiate(cfg.data)
-    cases, parts = datamodule.cases, None
-    if split != "random":  # before the data are measured, because it may be unusable
+    splitter, parts = datamodule.splitter, None
+    if split == "random" and isinstance(splitter, RandomSplit):
+        tests = splitter.test_patients(datamodule.cases)
+        cases = [case for case in datamodule.cases if case.patient not in tests]
+    else:  # before the data are measured, because it may be unusable
         cases = [*datamodule.split.train, *datamodule.split.val]
         parts = Parts(len(datamodule.split.train), len(datamodule.split.val))
-    facts = datamodule.store.facts(cases, datamodule.num_workers)
-    patients = len({case.patient for case in cases})
+        tests = {case.patient for case in datamodule.split.test}
+    facts = list(datamodule.store.facts(cases, datamodule.num_workers).values())
+    patients = {case.patient for case in cases}
     with_tissues = sum(case.tissues is not None for case in cases)
-    return make_fingerprint(data, list(facts.values()), patients, datamodule.organs, with_tissues), parts
+    others = len(tests - patients)
+    return make_fingerprint(data, facts, len(patients), datamodule.organs, with_tissues, others), parts
 
 
 def _data_choice(known: Fingerprint | None) -> str:

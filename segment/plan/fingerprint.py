@@ -37,7 +37,7 @@ class OrganFacts:
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """The numbers that a plan depends on. Axes are R, A, S.
+    """The numbers that a plan depends on, over the CTs that train or validate. Axes are R, A, S.
 
     Attributes:
         name: Name of the data set.
@@ -55,6 +55,7 @@ class Fingerprint:
         organ_hu: HU below and above which the organs have half a percent of their voxels, in the darkest and brightest
             twentieth of the CTs; None: not known.
         body_hu: Percentiles of HU in the body, evenly spaced, mean over the CTs; None: not known.
+        test_patients: Further patients, who test; None: not known, and some of the CTs will test.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Fingerprint:
     with_tissues: int = 0
     organ_hu: tuple[float, float] | None = None
     body_hu: Axes | None = None
+    test_patients: int | None = None
 
     def plain(self) -> dict[str, Any]:
         """As plain values."""
@@ -78,7 +80,12 @@ class Fingerprint:
 
 
 def make_fingerprint(
-    name: str, facts: Sequence[CaseFacts], patients: int, organs: Sequence[str], with_tissues: int
+    name: str,
+    facts: Sequence[CaseFacts],
+    patients: int,
+    organs: Sequence[str],
+    with_tissues: int,
+    test_patients: int | None = None,
 ) -> Fingerprint:
     """Summarise the facts of all cases, at least one."""
     spacings = np.array([case.spacing_mm for case in facts])
@@ -101,6 +108,7 @@ def make_fingerprint(
         with_tissues=with_tissues,
         organ_hu=_organ_hu(in_organs) if in_organs else None,
         body_hu=_axes(np.mean(in_body, axis=0)) if in_body else None,
+        test_patients=test_patients,
     )
 
 
@@ -134,8 +142,8 @@ def _check(facts: Fingerprint) -> None:
         msg = f"name: {facts.name!r}"
         raise ValueError(msg)
     positive = (facts.cases, facts.patients, *facts.spacing_mm, *facts.spacing_low_mm, *facts.shape, *facts.extent_mm)
-    if not all(0 < number < math.inf for number in positive):
-        msg = f"numbers that must be positive and finite: {positive}"
+    if not all(0 < number < math.inf for number in positive) or (facts.test_patients or 0) < 0:
+        msg = f"numbers that must be positive and finite: {positive}; patients who test: {facts.test_patients}"
         raise ValueError(msg)
 
 

@@ -8,7 +8,7 @@ from segment.plan.machine import Machine
 from segment.plan.recipe import Line
 from segment.plan.sizes import LEAST_STEPS, MOST_STEPS, Sizes
 
-TEST = 0.2  # share that tests, of conf/split/random.yaml
+TEST = 0.2  # share that tests, of conf/split/random.yaml, where the test patients are not known
 EPOCHS = 20  # at least, if the steps allow it
 STEPS = (LEAST_STEPS, 250)  # of an epoch; nnU-Net's has 250
 LONG = 20_000  # steps from which SGD's slow start costs little
@@ -29,8 +29,13 @@ class Parts:
 
 def parts_by_share(facts: Fingerprint, val: float) -> Parts:
     """The parts of a random split; both have a CT at least."""
-    validate = max(1, round(val * facts.cases))
-    return Parts(max(1, facts.cases - validate - round(TEST * facts.cases)), validate)
+    test = round(TEST * facts.cases) if facts.test_patients is None else 0  # of the CTs in the fingerprint
+    validate = max(1, round(val * _all_patients(facts) * facts.cases / facts.patients))
+    return Parts(max(1, facts.cases - validate - test), validate)
+
+
+def _all_patients(facts: Fingerprint) -> int:
+    return facts.patients + (facts.test_patients or 0)
 
 
 def steps_per_epoch(steps: int) -> int:
@@ -121,14 +126,14 @@ def split_lines(facts: Fingerprint, split: str, parts: Parts | None) -> tuple[Pa
         split: Name of a file of conf/split. Only `random` has settings.
         parts: The parts that another split gives; None: not known, as without the data.
     """
-    val = min(0.3, max(0.15, round(FEW_VALIDATE / facts.patients, 2)))
+    patients = _all_patients(facts)
+    val = min(0.3, max(0.15, round(FEW_VALIDATE / patients, 2)))
     if split != "random":
         known = parts or parts_by_share(facts, val)
         counts = f"{known.train} CTs train and {known.val} validate"
         assumed = "" if parts else "without the data it is assumed that "
         return known, [Line("", None, f"split: as split={split} says; {assumed}{counts}")]
-    count = round(val * facts.patients)
-    reason = f"{count} of {facts.patients} patients choose the best epoch"
+    reason = f"{round(val * patients)} of {patients} patients choose the best epoch"
     lines = [
         Line("split.val", val, reason),
         Line("split.folds", 5, "for -m 'split.fold=range(5)' split.test=0, which tests every patient once"),

@@ -10,6 +10,8 @@ from small_ct import write_case
 
 from segment.__main__ import main
 from segment.commands import plan as command
+from segment.data.splits.random_split import RandomSplit
+from segment.datasets.sources.folder import Folder
 from segment.files import write_text
 
 ORGANS = "organs=[liver,spleen]"
@@ -79,6 +81,30 @@ def test_the_split_of_the_command_is_counted_and_named_in_the_file(run, tmp_path
     assert "for 5 CTs of 5 patients" in text  # without those that test
     assert "a validation of 3 CTs" in text
     assert " split=file split.path=split.json" in text.splitlines()[1]
+
+
+def test_the_test_cases_of_a_random_split_are_not_measured(run, tmp_path):
+    """One of six tests; the share of validation is that of all six."""
+    assert run("name=mine")[0] == 0
+    ids = RandomSplit(val=0.3, test=0.2, seed=0)(
+        Folder(tmp_path / "set", {"liver": 5, "spleen": 2}).cases("folder")
+    ).ids()
+    write_text(tmp_path / "split.json", json.dumps(ids))
+    assert run("name=stated", "split=file", "split.path=split.json")[0] == 0
+    mine, stated = (
+        json.loads((tmp_path / f"plans/fingerprints/{name}.json").read_text()) for name in ("mine", "stated")
+    )
+    assert mine == stated
+    assert (mine["cases"], mine["test_patients"]) == (5, 1)
+    text = " ".join((tmp_path / "plans/experiment/mine.yaml").read_text().replace("#", "").split())
+    assert "2 of 6 patients choose the best epoch val: 0.3" in text
+    assert "a validation of 2 CTs" in text
+
+
+def test_without_a_share_for_the_test_all_cases_are_measured(run, tmp_path):
+    assert run("name=mine", "split.test=0")[0] == 0
+    facts = json.loads((tmp_path / "plans/fingerprints/mine.json").read_text())
+    assert (facts["cases"], facts["test_patients"]) == (6, 0)
 
 
 def test_what_is_no_plan_cannot_be_explained(run, tmp_path):

@@ -101,7 +101,9 @@ def test_a_fingerprint_is_read_back(tmp_path):
     assert read_fingerprint(path) == facts
 
 
-@pytest.mark.parametrize("changes", [{"name": "mine\n_target_: x"}, {"spacing_mm": [0, 1, 1]}, {"patients": 0}])
+@pytest.mark.parametrize(
+    "changes", [{"name": "mine\n_target_: x"}, {"spacing_mm": [0, 1, 1]}, {"patients": 0}, {"test_patients": -1}]
+)
 def test_a_fingerprint_that_makes_no_sense_is_refused(tmp_path, changes):
     path = tmp_path / "mine.json"
     facts = make_fingerprint("mine", [case()], 1, ["liver", "spleen"], with_tissues=0)

@@ -87,7 +87,7 @@ class RandomSplit:
         folds = None if self.fold is None else self.folds
         settings = {"seed": self.seed, "val": self.val, "test": self.test, "folds": folds}
         fixed = _read_frozen(self.frozen, settings)
-        fixed |= {case.patient: "test" for case in cases if case.part == "test"}
+        fixed |= _reserved(cases)
         organs = organs_of(cases) if folds and organs_of else {}
         patients = _patients(cases, organs)
         assigned = self._assign_folds(patients, fixed) if folds else self._assign_parts(patients, fixed)
@@ -99,6 +99,20 @@ class RandomSplit:
             parts[part_of[case.patient]].append(case)
         return build_split(parts, every)
 
+    def test_patients(self, cases: Sequence[Case]) -> set[str]:
+        """Names of the test patients, the same for every share of validation and every fold.
+
+        With test=0, these are only those that authors or `frozen` reserve. Reads no label and does not write `frozen`.
+        """
+        cases = not_made(cases)
+        fixed = _read_frozen(self.frozen, settings=None) | _reserved(cases)
+        return self._test_patients(_patients(cases, {}), fixed)
+
+    def _test_patients(self, patients: Sequence[Patient], fixed: Mapping[str, Any]) -> set[str]:
+        fixed_parts = {name: "test" if value == "test" else "train" for name, value in fixed.items()}
+        part_of = self._assign_parts(patients, fixed_parts)
+        return {name for name, part in part_of.items() if part == "test"}
+
     def _assign_parts(self, patients: Sequence[Patient], fixed: Mapping[str, str]) -> dict[str, str]:
         """Part of every patient. Test patients are chosen first, so they do not depend on the share of validation."""
         return assign_parts(patients, {"test": self.test, "val": self.val}, "train", self.seed, fixed)
@@ -106,9 +120,8 @@ class RandomSplit:
     def _assign_folds(self, patients: Sequence[Patient], fixed: Mapping[str, Any]) -> dict[str, Any]:
         """Fold of every patient, or "test"."""
         # The test patients are chosen as without folds, so they are the same.
-        fixed_parts = {name: "test" if value == "test" else "train" for name, value in fixed.items()}
-        part_of = self._assign_parts(patients, fixed_parts)
-        others = [p for p in patients if part_of[p.name] != "test"]
+        tests = self._test_patients(patients, fixed)
+        others = [p for p in patients if p.name not in tests]
         fixed_folds = {name: value for name, value in fixed.items() if value != "test"}
         fold_of = assign_folds(others, self.folds, self.seed, fixed_folds)
         return {p.name: fold_of.get(p.name, "test") for p in patients}
@@ -138,8 +151,18 @@ def _patients(cases: Sequence[Case], organs: Mapping[str, Sequence[int]]) -> lis
     return patients
 
 
-def _read_frozen(path: Path | None, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Parts or folds of a frozen split by patient; empty if there is no file yet."""
+def _reserved(cases: Sequence[Case]) -> dict[str, str]:
+    """The patients whom a data set's authors reserve for the test."""
+    return {case.patient: "test" for case in cases if case.part == "test"}
+
+
+def _read_frozen(path: Path | None, settings: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Parts or folds of a frozen split by patient; empty if there is no file yet.
+
+    Args:
+        path: The file.
+        settings: Settings for which it must have been written; None: any.
+    """
     if path is None or not path.exists():
         return {}
     try:
@@ -148,7 +171,7 @@ def _read_frozen(path: Path | None, settings: Mapping[str, Any]) -> dict[str, An
     except (OSError, ValueError, KeyError, TypeError) as error:
         msg = f"split.frozen={path} is not a frozen split ({error}); name another file"
         raise UserError(msg) from error
-    if before != settings:
+    if settings is not None and before != settings:
         msg = f"split.frozen={path} was written for {before}, not for {dict(settings)}; set these or name another file"
         raise UserError(msg)
     return patients

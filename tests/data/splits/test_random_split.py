@@ -35,6 +35,26 @@ def test_folds_have_the_same_test_patients_and_the_others_validate_once():
     assert {len(fold.val) for fold in folds} == {3, 4}
 
 
+@pytest.mark.parametrize("options", [{"val": 0.15}, {"val": 0.3}, {"val": 0.15, "fold": 2}])
+@pytest.mark.parametrize("test", [0.0, 0.2])
+@pytest.mark.parametrize("is_frozen", [False, True])
+def test_the_test_patients_are_known_before_the_share_of_validation(tmp_path, options, test, is_frozen):
+    cases = [replace(case, part="test" if case.id == "set/c03" else "") for case in TWENTY]
+    frozen = tmp_path / "set.json" if is_frozen else None
+    if is_frozen:
+        RandomSplit(0.25, test, 3, frozen=frozen)(cases[:15])
+        written = frozen.read_bytes()
+    tests = RandomSplit(**options, test=test, seed=3, frozen=frozen).test_patients(cases)
+    if is_frozen:
+        assert frozen.read_bytes() == written
+        options = {"val": 0.25}
+    elif "fold" in options and not test:
+        options = {"val": 0.15}  # a fold tests then, too
+    split = RandomSplit(**options, test=test, seed=3, frozen=frozen)(cases, no_organs)
+    assert tests == {case.patient for case in split.test}
+    assert len(tests) == (4 if test else 1)
+
+
 def test_without_a_test_share_every_case_is_tested_once_and_not_trained_on():
     folds = [fold.ids() for fold in folds_of(TWENTY, test=0.0)]
     assert sorted(name for fold in folds for name in fold["test"]) == [case.id for case in TWENTY]
