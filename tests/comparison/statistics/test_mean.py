@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from simulated import within
 
 from segment.comparison.statistics.mean import mean_interval
@@ -11,7 +12,16 @@ from segment.comparison.statistics.mean import mean_interval
 VALUES = st.lists(st.floats(-1, 1, width=32), min_size=2, max_size=12)
 
 
-@pytest.mark.parametrize("patients", [8, 25])
+@pytest.mark.parametrize("patients", [2, 4, 5])
+def test_an_interval_of_few_values_is_at_least_students(patients):
+    values = np.random.default_rng(patients).normal(0.9, 0.05, patients)
+    low, high = mean_interval(values, 0.05, 499, 0)
+    expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert low <= expected.low + 1e-12
+    assert high >= expected.high - 1e-12
+
+
+@pytest.mark.parametrize("patients", [3, 8, 25])
 def test_an_interval_of_95_percent_contains_the_true_mean_in_95_percent_of_samples(patients):
     rng = np.random.default_rng(patients)
     trials = 500
@@ -23,8 +33,6 @@ def test_an_interval_of_95_percent_contains_the_true_mean_in_95_percent_of_sampl
 
 def test_a_plain_bootstrap_is_too_narrow_for_few_patients():
     """The reason for the widening: without it, intervals of eight patients contain the mean in 90 %."""
-    from scipy import stats
-
     samples = np.random.default_rng(8).normal(0.9, 0.05, (500, 8))
     found = stats.bootstrap((samples,), np.mean, axis=1, n_resamples=499, rng=np.random.default_rng(0))
     low, high = found.confidence_interval
