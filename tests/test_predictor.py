@@ -163,6 +163,13 @@ def test_an_image_of_simpleitk_gives_one(model):
     assert np.array_equal(model(image).affine, tiny.AFFINE)
 
 
+def test_an_image_of_simpleitk_may_have_a_fourth_axis_of_length_1(model):
+    image = SimpleITK.JoinSeries([itk_image()])
+    mask = model(image).mask
+    assert mask.GetSize() == (*CLASSES.shape, 1)
+    assert np.array_equal(SimpleITK.GetArrayFromImage(mask).T[..., 0], CLASSES)
+
+
 @pytest.mark.parametrize("dtype", [np.int16, np.float32, np.float64, np.int64, ">i2"])
 def test_an_array_with_its_affine_gives_an_array(model, dtype):
     values = HU.astype(dtype)
@@ -302,6 +309,15 @@ def test_a_file_without_directions_is_reported_and_an_image_in_memory_too(model,
     image.set_qform(None, 0)
     model(image)
     assert "does not state which way its axes run" in caplog.text
+
+
+def test_an_image_in_memory_that_contradicts_itself_about_right_and_left_is_refused(model):
+    """As its file is."""
+    image = nib.Nifti1Image(HU, tiny.AFFINE)
+    image.set_sform(tiny.AFFINE, 1)
+    image.set_qform(tiny.AFFINE * np.array([[-1.0], [1], [1], [1]]), 1)
+    with pytest.raises(segment.UserError, match="the image states its axes twice, as .* so left and right are unknown"):
+        model(image)
 
 
 def test_the_axes_of_an_analyze_image_are_a_guess(model, caplog):

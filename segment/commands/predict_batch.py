@@ -37,6 +37,7 @@ from segment.io.scan import Scan, on_grid_of
 from segment.io.write import write_ct, write_mask
 from segment.io.write_dicom_seg import why_no_dicom_seg, write_dicom_seg
 from segment.metrics.volumes_csv import VolumeTable
+from segment.privacy import without_paths_in_sentence
 from segment.view import failsafe
 from segment.view.overlay import write_overlay
 from segment.view.video import write_video
@@ -123,7 +124,7 @@ class Batch:
         if not any(facts["state"] == "done" for facts in self.manifest.cases.values()):  # the first mask of the call
             write_checksums(self.output, self.trained)
             self.manifest.write("running", self.left_out)
-        if self.cfg.pictures and not kept:
+        if self._lacks_pictures(item) or (self.cfg.pictures and not kept):
             self._draw(item, scan, mask)
         if scan.is_straightened:
             write_ct(ct_path(self.output, item.name), scan)
@@ -145,13 +146,12 @@ class Batch:
                 files.append(organ_path(self.output, item.name, organ))
                 write_mask(files[-1], (mask == number).view(np.uint8), scan)
         if self.cfg.dicom_seg:
-            why_not = why_no_dicom_seg(scan)
+            why_not = self._write_dicom_seg(item, scan, mask)
             if why_not:
                 not_written["dicom_seg"] = why_not
                 log.warning("%s has no DICOM segmentation: %s", item.display_name, why_not)
             else:
                 files.append(dicom_seg_path(self.output, item.name))
-                write_dicom_seg(files[-1], mask, scan.files, self.numbers, __version__)
         return {
             "case": item.name,
             "input": source,
@@ -161,6 +161,17 @@ class Batch:
             "files": [path.relative_to(self.output).as_posix() for path in files],
             "not_written": not_written,
         }
+
+    def _write_dicom_seg(self, item: Input, scan: Scan, mask: np.ndarray) -> str:
+        """Write a mask as a DICOM segmentation. Returns why there is none; empty if there is."""
+        why_not = why_no_dicom_seg(scan)
+        if why_not:
+            return why_not
+        try:
+            write_dicom_seg(dicom_seg_path(self.output, item.name), mask, scan.files, self.numbers, __version__)
+        except UserError as error:  # the mask in NIfTI, for which the network ran, is written all the same
+            return without_paths_in_sentence(str(error))
+        return ""
 
     def _draw(self, item: Input, scan: Scan, mask: np.ndarray) -> None:
         picture, video, gif = picture_paths(self.output, item.name)
@@ -186,12 +197,17 @@ class Batch:
         wanted = [mask_path(self.output, item.name), report_path(self.output, item.name)]
         if self.cfg.organ_files:
             wanted += [organ_path(self.output, item.name, organ) for organ in self.numbers]
-        if not all(path.exists() for path in wanted):
+        if not all(path.exists() for path in wanted) or self._lacks_pictures(item):
             return False
         if not self.cfg.dicom_seg or not is_folder(item.path) or dicom_seg_path(self.output, item.name).exists():
             return True
         report = read_report(report_path(self.output, item.name)) or {}
         return "dicom_seg" in report.get("not_written", {})
+
+    def _lacks_pictures(self, item: Input) -> bool:
+        """Whether the options ask for pictures and there are none. A video alone may be missing: it could not be made."""
+        picture, *_ = picture_paths(self.output, item.name)
+        return self.cfg.pictures and not picture.exists()
 
     def _update_table(self, todo: Sequence[Input], kept: Sequence[Input]) -> None:
         """Make the table match the masks that are kept. An interrupted call may have left other rows."""

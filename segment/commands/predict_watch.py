@@ -90,6 +90,10 @@ class _Watcher:
 
     def _segment(self, item: Input) -> str:
         self.current = item.display_name
-        what = self.batch.segment(item)
+        try:
+            what = self.batch.segment(item)
+        except Exception:  # but not a signal, which interrupts this CT
+            self.current = ""
+            raise
         self.current = ""
         return what

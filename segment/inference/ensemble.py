@@ -9,6 +9,7 @@ from segment.inference.memory import check_volume
 from segment.inference.region import Region
 from segment.inference.search.organ_search import Search
 from segment.inference.segmenter import Segmenter
+from segment.inference.sliding_window import SlidingWindow
 
 
 class EnsembleSegmenter(Segmenter):
@@ -39,11 +40,12 @@ class EnsembleSegmenter(Segmenter):
         return mean.region().logits[None]
 
     def window_logits(self, window: Tensor) -> Tensor:
-        """As `logits`, of one window."""
-        total = self.members[0].window_logits(window).softmax(dim=1)
-        for member in self.members[1:]:
+        """As `logits`, of one window of the first member's size. Members with windows of another size do not look."""
+        looking = [member for member in self.members if _takes(member.inferer, window)]
+        total = looking[0].window_logits(window).softmax(dim=1)
+        for member in looking[1:]:
             total += member.window_logits(window).softmax(dim=1)
-        return log_of_mean(total, len(self.members))
+        return log_of_mean(total, len(looking))
 
     def region(self, image: Tensor, exact: bool) -> tuple[Region, list[Search]]:
         """As `Segmenter.region`. Where a member has not looked, its probability of background is 1."""
@@ -56,3 +58,7 @@ class EnsembleSegmenter(Segmenter):
             del region  # before the next one is made
             searches += search
         return mean.region(), searches
+
+
+def _takes(inferer: object, window: Tensor) -> bool:
+    return isinstance(inferer, SlidingWindow) and inferer.patch_size == tuple(window.shape[2:])

@@ -60,7 +60,7 @@ def read_nifti(path: Path) -> Scan:
         # This reads to the end, where a gzip stream has its checksum.
         stream.seek(int(image.dataobj.offset) + raw.nbytes)
         check_end(path, stream.read(PADDING + 1))
-    _warn_if_contradictory(path, image.header)
+    check_forms(path, image.header)
     header, is_oriented = geometry_of(image.header)
     values = _scaled(raw.reshape(image.shape[:3]), image.dataobj.slope, image.dataobj.inter)
     return Scan(values, image.affine, header, image.shape, is_oriented=is_oriented)
@@ -156,7 +156,7 @@ def _check_pixdim(path: Path, stored: nib.Nifti1Header) -> None:
         raise UserError(msg) from error
 
 
-def _warn_if_contradictory(path: Path, header: nib.Nifti1Header) -> None:
+def check_forms(path: Path, header: nib.Nifti1Header) -> None:
     """Log a warning if sform and qform, which state the geometry twice, differ; the sform is used.
 
     Different codes mean different worlds, for example the scanner's and an atlas's, so only forms with one code are

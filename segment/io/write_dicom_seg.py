@@ -44,7 +44,7 @@ def why_no_dicom_seg(scan: Scan) -> str:
         return "the series was straightened, so its slices are not those of the mask"
     if len(scan.files) < 2:
         return "not a DICOM series"
-    header = pydicom.dcmread(scan.files[0], stop_before_pixels=True, specific_tags=list(_NEEDED))
+    header = pydicom.dcmread(scan.files[0], stop_before_pixels=True, specific_tags=list(_NEEDED), force=True)
     missing = [keyword for keyword in _NEEDED if not header.get(keyword)]
     return f"the series has no {' and no '.join(missing)}, to which a segmentation refers" if missing else ""
 
@@ -87,7 +87,7 @@ def write_dicom_seg(path: Path, mask: np.ndarray, files: Sequence[Path], numbers
 
 def _header(file: Path) -> Dataset:
     """The header of a slice, with empty attributes in place of missing ones."""
-    header = pydicom.dcmread(file, stop_before_pixels=True)
+    header = pydicom.dcmread(file, stop_before_pixels=True, force=True)  # also a file without the preamble
     for keyword, in_meta in _IN_META.items():
         if not header.get(keyword):
             setattr(header, keyword, header.file_meta.get(in_meta, ""))

@@ -4,10 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from segment.run.folder import ENVIRONMENT, code_name, process_records
-
-USED = ("hours", "core_hours")  # summed over the processes of a run
-PEAKS = ("peak_memory_gib", "peak_gpu_memory_gib")  # the maximum over its processes
+from segment.run.folder import ENVIRONMENT, code_name, process_records, resources_used
 
 
 def facts_at_start(folder: Path) -> dict[str, Any]:
@@ -42,14 +39,7 @@ def facts_at_end(folder: Path) -> dict[str, float]:
     These are the hours of all processes that were not killed, the seconds per epoch of the last process that trained
     an epoch, and the memory peaks. A value that no process has measured is left out.
     """
-    processes = _processes(folder)
-    found: dict[str, float] = {}
-    for names, combine in ((USED, sum), (PEAKS, max), (("epoch_s",), lambda values: values[-1])):
-        for name in names:
-            values = [process[name] for process in processes if name in process]
-            if values:
-                found[f"run/{name}"] = round(combine(values), 4)
-    return found
+    return {f"run/{name}": value for name, value in resources_used(_processes(folder)).items()}
 
 
 def _processes(folder: Path) -> list[dict[str, Any]]:

@@ -22,8 +22,9 @@ def confusion(
         pred: Class indices (I,J,K).
         reference: Class indices of the same shape.
         classes: Number of classes, background included.
-        annotated: Whether each class is annotated, background first; None: all are. Voxels predicted as an organ that
-            is not annotated are left out, because they may be correct.
+        annotated: Whether each class is annotated, background first; None: all are. A voxel that is predicted as an
+            organ that is not annotated is left out where the reference is background, because it may be correct. Where
+            the reference is an organ, that organ is missed, and the voxel counts as predicted background.
     """
     counts = np.zeros(classes * classes, dtype=np.int64)
     # Plane by plane, because the pairs take 8 bytes a voxel.
@@ -33,6 +34,7 @@ def confusion(
     matrix = counts.reshape(classes, classes)
     if annotated is not None:
         known = np.asarray(annotated, dtype=bool)
+        matrix[1:, 0] += matrix[1:, ~known].sum(axis=1)
         matrix = matrix * known[:, None] * known
     return matrix
 

@@ -59,7 +59,8 @@ def apply_along_axes(volume: Tensor, weights: Sequence[Tensor]) -> Tensor:
 
 def is_identity(matrix: Tensor) -> bool:
     """Whether a weight matrix does not change its axis."""
-    return matrix.shape[0] == matrix.shape[1] and torch.equal(matrix, torch.eye(matrix.shape[0]))
+    size = matrix.shape[0]
+    return size == matrix.shape[1] and torch.equal(matrix, torch.eye(size, dtype=matrix.dtype, device=matrix.device))
 
 
 def linear(volume: Tensor, size_out: Sequence[int]) -> Tensor:

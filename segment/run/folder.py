@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import blake2b
@@ -16,10 +16,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from segment.configuration.values import with_values
 from segment.errors import UserError
+from segment.privacy import without_paths_in_overrides
 from segment.run.resource_use import ResourceUse
 from segment.run.resume import Facts, find_run, last_checkpoint
 
 ENVIRONMENT = "environment.json"
+USED = ("hours", "core_hours")  # summed over the processes of a run
+PEAKS = ("peak_memory_gib", "peak_gpu_memory_gib")  # the maximum over its processes
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ def _requeued_run(cfg: DictConfig, fresh: Path, facts: Facts | None) -> Path | N
     """
     if not is_requeued() or not HydraConfig.initialized():
         return None
-    mine = slurm_job() | {"overrides": list(HydraConfig.get().overrides.task)}
+    mine = slurm_job() | {"overrides": without_paths_in_overrides(HydraConfig.get().overrides.task)}
     timestamped = (Path(cfg.output_dir) / cfg.task).glob(f"*/{ENVIRONMENT}")
     for path in (fresh / ENVIRONMENT, *sorted(timestamped)):
         if not (path.exists() and path.with_name("config.yaml").exists()):
@@ -130,6 +133,22 @@ def process_records(record: dict[str, Any]) -> list[dict[str, Any]]:
     config.yaml and split.json belong to the last process.
     """
     return [record, *record.get("resumed", [])]
+
+
+def resources_used(processes: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """What the processes of a run have used, without those that were killed.
+
+    Returns:
+        `hours` and `core_hours` of all processes, their highest `peak_memory_gib` and `peak_gpu_memory_gib`, and the
+        last `epoch_s`. A value that no process has measured is left out.
+    """
+    used: dict[str, float] = {}
+    for names, combine in ((USED, sum), (PEAKS, max), (("epoch_s",), lambda values: values[-1])):
+        for name in names:
+            values = [process[name] for process in processes if name in process]
+            if values:
+                used[name] = round(combine(values), 4)
+    return used
 
 
 def code_name(record: Mapping[str, Any]) -> str:

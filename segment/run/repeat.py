@@ -66,9 +66,9 @@ def _undo_changes_of_conf(result: DictConfig, first: DictConfig, folder: Path, o
     recorded = flatten(OmegaConf.to_container(OmegaConf.load(folder / "config.yaml")))
     composed_now = flatten(portable(first))
     overridden = [_key(override).replace("/", ".") for override in overrides]
-    references = _references(OmegaConf.to_container(first, resolve=False))
+    unresolved = flatten(OmegaConf.to_container(first, resolve=False))
     for key in differing_keys(recorded, composed_now):
-        if role(key).from_run == "call" or any(key.startswith(f"{node}.") for node in references):
+        if role(key).from_run == "call" or _is_defined_elsewhere(key, unresolved):
             continue
         if any(key == name or key.startswith(f"{name}.") for name in overridden):
             continue
@@ -85,15 +85,18 @@ def _key(override: str) -> str:
     return override.lstrip("+~").split("=")[0]
 
 
-def _references(node: Any, prefix: str = "") -> list[str]:  # noqa: ANN401
-    """Keys whose whole value is a reference (`${...}`); the values below them are defined elsewhere."""
-    if not isinstance(node, dict):
-        is_reference = isinstance(node, str) and re.fullmatch(r"\$\{[\w.]+\}", node)
-        return [prefix] if is_reference else []
-    found = []
-    for key, value in node.items():
-        found += _references(value, f"{prefix}.{key}" if prefix else key)
-    return found
+def _is_defined_elsewhere(key: str, unresolved: Mapping[str, Any]) -> bool:
+    """Whether a value comes from another key that is compared itself, or from an option of the call.
+
+    The former are the values below a reference, such as `model.net: ${net}`. An example of the latter is the folder
+    `${cache_dir}/phantom`, which is that of this machine.
+    """
+    for node, value in unresolved.items():
+        if key == node:
+            return any(role(name).from_run == "call" for name in re.findall(r"\$\{([\w.]+)\}", str(value)))
+        if key.startswith(f"{node}.") and re.fullmatch(r"\$\{[\w.]+\}", str(value)):
+            return True
+    return False
 
 
 def _remove(cfg: DictConfig, key: str) -> None:

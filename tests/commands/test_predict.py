@@ -187,6 +187,11 @@ def test_pictures_and_a_page_are_made(run, tmp_path, monkeypatch, capsys):
     assert f"page: {made}/index.html\n" in capsys.readouterr().out
     assert (made / "ct_overlay.png").read_bytes().startswith(b"\x89PNG")
     assert (made / "ct_organs.mp4").read_bytes() == b"video"
+    (made / "ct_overlay.png").unlink()
+    mask = (made / "ct_seg.nii.gz").stat()
+    run(tmp_path / "ct.nii.gz", "pictures=true", "resume=true")  # for masks that were made without
+    assert (made / "ct_overlay.png").exists()
+    assert (made / "ct_seg.nii.gz").stat().st_mtime_ns == mask.st_mtime_ns
     run(tmp_path / "ct.nii.gz", "overwrite=true")  # pictures of the old mask must not remain
     assert names(made) == outputs("ct")
 

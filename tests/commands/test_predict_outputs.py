@@ -7,6 +7,7 @@ import json
 import nibabel as nib
 import numpy as np
 import psutil
+import pydicom
 import pytest
 import tiny
 import torch
@@ -48,6 +49,7 @@ def test_a_report_has_the_measurements_of_every_organ(run, tmp_path):
         "path": "p1/ct.nii.gz",
         "files": 1,
         "bytes": source.stat().st_size,
+        "changed_ns": max(source.stat().st_mtime_ns, source.stat().st_ctime_ns),
         "sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
     }
     assert (report["shape"], report["spacing_mm"]) == ([24, 14, 12], [2.0, 3.0, 5.0])
@@ -230,6 +232,24 @@ def test_the_manifest_says_what_became_of_every_input(run, ckpt, tmp_path):
     assert any(name.startswith("a: 1.2.3.5 (4 slices") for name in left_out)
 
 
+def test_a_mask_is_written_although_its_dicom_segmentation_cannot_be_made(run, tmp_path, caplog):
+    """Slices of several studies, which highdicom refuses."""
+    folder = tiny.write_dicom(tmp_path / "cts" / "p")
+    for number, path in enumerate(sorted(folder.iterdir())):
+        header = pydicom.dcmread(path)
+        header.StudyInstanceUID = f"1.2.{number}"
+        header.save_as(path)
+    run(tmp_path / "cts", "dicom_seg=true")
+    assert np.array_equal(classes(tmp_path / "masks" / "p_seg.nii.gz"), tiny.body()[1])
+    assert not (tmp_path / "masks" / "p_seg.dcm").exists()
+    why = read(tmp_path / "masks" / "p_report.json")["not_written"]["dicom_seg"]
+    assert why.startswith("cannot make a DICOM segmentation for the series in p (")
+    assert f"p has no DICOM segmentation: {why}" in caplog.text
+    made = (tmp_path / "masks" / "p_seg.nii.gz").stat().st_mtime_ns
+    run(tmp_path / "cts", "dicom_seg=true", "resume=true")
+    assert (tmp_path / "masks" / "p_seg.nii.gz").stat().st_mtime_ns == made
+
+
 def test_the_manifest_and_the_reports_name_no_patient_and_no_folder_of_the_machine(run, tmp_path):
     tiny.write_dicom(tmp_path / "cts" / "a", **STUDY)
     tiny.write_dicom(tmp_path / "cts" / "b", **STUDY)
@@ -300,6 +320,21 @@ def test_a_ct_that_was_replaced_is_segmented_again(run, tmp_path, caplog):
     assert caplog.text.count("a.nii.gz is not the CT that its report states; segmenting it again") == 1
     assert "b.nii.gz is not" not in caplog.text
     assert {one["case"]: one["state"] for one in read(masks / "manifest.json")["cases"]} == {"a": "done", "b": "kept"}
+
+
+def test_the_mask_of_another_patient_of_the_same_name_is_not_kept(run, tmp_path):
+    """Neither file changed since the mask was made."""
+    for seed, patient in enumerate(("p1", "p2")):
+        tiny.save(tmp_path / "cts" / patient / "ct.nii.gz", tiny.body(seed)[0])
+        tiny.write_dicom(tmp_path / "series" / patient / "DICOM", seed=seed)
+    for given, mask in (("cts/{}/ct.nii.gz", "ct_seg.nii.gz"), ("series/{}", "DICOM_seg.nii.gz")):
+        run(tmp_path / given.format("p1"), "resume=true")
+        run(tmp_path / given.format("p2"), "resume=true")
+        assert np.array_equal(classes(tmp_path / "masks" / mask), tiny.body(1)[1])
+    (tmp_path / "cts" / "p2").rename(tmp_path / "cts" / "p3")
+    (tmp_path / "cts" / "p1").rename(tmp_path / "cts" / "p2")
+    run(tmp_path / "cts" / "p2" / "ct.nii.gz", "resume=true")
+    assert np.array_equal(classes(tmp_path / "masks" / "ct_seg.nii.gz"), tiny.body(0)[1])
 
 
 def test_a_series_that_is_chosen_later_replaces_the_mask_of_another(run, tmp_path):

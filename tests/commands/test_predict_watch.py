@@ -132,6 +132,24 @@ def test_a_second_watch_keeps_the_masks_of_the_first(tmp_path, run, monkeypatch,
     assert {name: case["state"] for name, case in cases_of(tmp_path / "masks").items()} == {"a": "kept", "b": "done"}
 
 
+def test_a_scan_that_failed_was_not_interrupted(tmp_path, run, monkeypatch, caplog):
+    tiny.save(tmp_path / "in" / "a.nii.gz", tiny.body()[0])
+
+    def fails(*_):
+        raise UserError("it is damaged")
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("segment.commands.predict_batch.Batch.segment", fails)
+    monkeypatch.setattr(
+        "segment.commands.predict_watch.time.sleep", lambda _: caplog.text.count("damaged") and stopped()
+    )
+    with pytest.raises(UserError):
+        run(tmp_path / "in", "watch=true", "settle_s=0.01")
+    assert "was interrupted" not in caplog.text
+
+
 def test_an_interrupted_scan_is_named_and_has_no_mask(tmp_path, run, monkeypatch, caplog):
     tiny.save(tmp_path / "in" / "a.nii.gz", tiny.body()[0])
 

@@ -35,6 +35,17 @@ def test_logits_are_those_of_the_mean_probabilities():
     assert torch.allclose(found.softmax(1), expected, atol=1e-6)
 
 
+def test_only_members_with_windows_of_the_first_ones_size_take_a_second_look():
+    """A network may take no other windows, as an exported file."""
+    first, other = segmenter([0.0, 2.0], [0.0, -1.0]), segmenter([1.0, 0.0], [0.0, 0.5], size=3)
+    window = torch.rand(1, 1, 4, 4, 4)
+    with torch.inference_mode():
+        alone = EnsembleSegmenter([first, other]).window_logits(window).softmax(1)
+        assert torch.allclose(alone, first.window_logits(window).softmax(1), atol=1e-6)
+        both = EnsembleSegmenter([first, segmenter([1.0, 0.0], [0.0, 0.5])]).window_logits(window).softmax(1)
+        assert not torch.allclose(both, alone, atol=1e-2)
+
+
 def scan(values):
     return Scan(np.asarray(values, np.float32), np.eye(4), nib.Nifti1Header(), values.shape)
 

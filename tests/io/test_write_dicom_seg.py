@@ -145,6 +145,15 @@ def test_identifiers_of_slices_may_be_in_the_meta_header_alone(tmp_path):
     assert {one.ReferencedSOPInstanceUID for one in series.ReferencedInstanceSequence} == identifiers
 
 
+def test_files_without_the_preamble_have_a_segmentation(tmp_path):
+    """As `read_ct` reads them."""
+    folder = write_ct(tmp_path / "ct")
+    for path in folder.iterdir():
+        path.write_bytes(path.read_bytes()[132:])
+    write(tmp_path / "seg.dcm", folder)
+    assert set(voxels_of(tmp_path / "seg.dcm")) == {*NUMBERS}
+
+
 def test_a_series_without_identifiers_can_have_no_segmentation(tmp_path):
     scan = SeriesFolder(write_ct(tmp_path / "a", FrameOfReferenceUID=None, StudyInstanceUID="")).read("1.2.3.4")
     assert why_no_dicom_seg(scan) == (

@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as arrays
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from segment.metrics.confusion import confusion, dice, shares, worst_and_median, write_confusion
+from segment.metrics.scores import score_case
 
 MASKS = arrays.arrays(np.uint8, (3, 4, 2), elements=st.integers(0, 2))
 
@@ -34,13 +35,23 @@ def test_dice_from_the_matrix_equals_dice_from_the_masks(pred, reference):
 
 
 def test_organs_that_are_not_annotated_are_left_out():
-    """A voxel that is predicted as such an organ may be correct."""
-    reference = np.array([[[0, 0, 1]]], dtype=np.uint8)
-    pred = np.array([[[2, 0, 1]]], dtype=np.uint8)
+    """A background voxel that is predicted as such an organ may be correct; a voxel of a known organ is missed."""
+    reference = np.array([[[0, 0, 1, 1]]], dtype=np.uint8)
+    pred = np.array([[[2, 0, 1, 2]]], dtype=np.uint8)
     annotated = [True, True, False]
     matrix = confusion(pred, reference, 3, annotated)
-    assert matrix.tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 0]]
-    assert str(dice(matrix, annotated)) == str([1.0, math.nan])
+    assert matrix.tolist() == [[1, 0, 0], [1, 1, 0], [0, 0, 0]]
+    assert str(dice(matrix, annotated)) == str([2 / 3, math.nan])
+
+
+@given(MASKS, MASKS)
+def test_dice_of_partial_labels_is_that_of_the_scores(pred, reference):
+    """As in `val/dice` and in the tables of the test."""
+    reference[reference == 2] = 0  # the second organ is not annotated
+    annotated = [True, True, False]
+    found = dice(confusion(pred, reference, 3, annotated), annotated)
+    score, _ = score_case(pred, reference, np.eye(4), ["liver", "spleen"], {"liver": 2.0, "spleen": 2.0})
+    assert found[0] == pytest.approx(score.dice, nan_ok=True)
 
 
 def test_shares_of_a_row_sum_to_1_and_are_nan_without_voxels():

@@ -269,6 +269,16 @@ def test_requeued_job_resumes_only_its_own_run(command, monkeypatch):
     assert new.folder not in (mine.folder, second.folder, other.folder)
 
 
+def test_requeued_job_with_an_absolute_path_is_resumed(command, monkeypatch, tmp_path):
+    """Records hold no folders of the machine."""
+    overrides = [f"cache_dir={tmp_path}/cache", f"data.sources.phantom.root={tmp_path / 'scans' / 'of mine'}", "seed=1"]
+    requeued(monkeypatch, "7", 0)
+    (run,) = command(*overrides)
+    requeued(monkeypatch, "7", 1)
+    (again,) = command(*overrides)
+    assert (again.folder, again.resumed) == (run.folder, True)
+
+
 def test_requeued_job_is_refused_if_its_configuration_changed(command, monkeypatch, capsys):
     requeued(monkeypatch, "7", 0)
     (run,) = command("seed=1")

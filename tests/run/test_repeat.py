@@ -91,6 +91,15 @@ def test_values_that_changed_in_conf_are_restored(first, command, capsys):
     assert "trainer.max_epochs stays 77, although conf/ now has" in capsys.readouterr().err
 
 
+def test_folders_are_those_of_this_machine(first, command, monkeypatch, capsys):
+    """A run records only the last part of a folder."""
+    monkeypatch.delenv("SEGMENT_CACHE")
+    cfg, _ = composed(command, f"from_run={first}")
+    assert (cfg.data.cache_dir, cfg.cache_dir) == ("outputs/cache/volumes", "outputs/cache")
+    assert [source.root for source in cfg.data.sources.values()] == ["outputs/cache/phantom"]
+    assert "conf/ has changed" not in capsys.readouterr().err
+
+
 def test_override_wins_even_if_it_equals_the_present_conf(first, command):
     recorded = OmegaConf.load(first / "config.yaml")
     recorded.optimizer.lr = 0.5

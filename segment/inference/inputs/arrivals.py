@@ -26,7 +26,7 @@ class Arrivals:
 
     Attributes:
         given: The folders.
-        output: The folder of the masks, which is not searched.
+        output: The folder of the masks, which is not searched if it lies in one of the folders.
         settle_s: Seconds without a change.
         left_out: What the last search left out.
     """
@@ -71,12 +71,14 @@ class Arrivals:
 
 def _contents(given: Sequence[str], output: Path) -> Contents:
     entries: dict[Path, set[tuple[str, int, int]]] = defaultdict(set)
-    for path in (path for folder in given for path in files_below(Path(folder))):
-        if path.is_relative_to(output):
-            continue
-        with suppress(OSError):  # it was removed or renamed just now
-            status = path.stat()
-            entry = (path.name, status.st_size, status.st_mtime_ns)
-            entries[path] = {entry}
-            entries[path.parent].add(entry)
+    for folder in given:
+        is_below = output.resolve().is_relative_to(Path(folder).resolve())
+        for path in files_below(Path(folder)):
+            if is_below and path.is_relative_to(output):
+                continue
+            with suppress(OSError):  # it was removed or renamed just now
+                status = path.stat()
+                entry = (path.name, status.st_size, status.st_mtime_ns)
+                entries[path] = {entry}
+                entries[path.parent].add(entry)
     return {path: hash(frozenset(parts)) for path, parts in entries.items()}

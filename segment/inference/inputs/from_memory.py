@@ -13,7 +13,7 @@ from segment.inference.inputs.read_input import check_slices, read_input
 from segment.io.grid import check_geometry, check_shape
 from segment.io.hounsfield import check_possible
 from segment.io.itk import affine_of
-from segment.io.nifti import geometry_of
+from segment.io.nifti import check_forms, geometry_of
 from segment.io.scan import Scan, as_ct, case_name, geometry_header, warn_if_suspicious
 
 _IMAGE = Path("the image")  # in place of a file's name in messages
@@ -112,7 +112,9 @@ def _from_nibabel(image: Any) -> Scan:  # noqa: ANN401
     values = values.reshape(image.shape[:3])
     if isinstance(image, nib.Nifti1Pair):  # of which all images in NIfTI are
         # A new image, because the header of one whose affine was changed is updated only when it is saved.
-        header, is_oriented = geometry_of(type(image)(voxels, image.affine, image.header).header)
+        stored = type(image)(voxels, image.affine, image.header).header
+        check_forms(_IMAGE, stored)
+        header, is_oriented = geometry_of(stored)
         return Scan(values, image.affine, header, image.shape, is_oriented=is_oriented)
     is_oriented = not isinstance(image, nib.AnalyzeImage)  # whose format states sizes only
     header = geometry_header(image.shape, image.affine, is_oriented)

@@ -13,7 +13,7 @@ from segment.io.dicom import SeriesFolder
 
 
 def source_facts(item: Input, files: Sequence[Path]) -> dict[str, object]:
-    """Path, number of files, size and SHA-256 of an input.
+    """Path, number of files, size, time of the last change and SHA-256 of an input.
 
     Args:
         item: The input. Its path is given below the folder that all inputs share, so no folder of this machine appears.
@@ -22,31 +22,36 @@ def source_facts(item: Input, files: Sequence[Path]) -> dict[str, object]:
             matter.
     """
     size = sum(path.stat().st_size for path in files)
-    return {"path": item.display_name, "files": len(files), "bytes": size, "sha256": _sha256(files)}
+    return {
+        "path": item.display_name,
+        "files": len(files),
+        "bytes": size,
+        "changed_ns": _last_change_ns(item.path),
+        "sha256": _sha256(files),
+    }
 
 
 def is_another_ct(item: Input, report: Path, series: str | None) -> bool:
     """Whether an input is not the CT of a report: its files were replaced, or another of its series is wanted.
 
-    Files are read only if they changed after they were read for the report, or if a series of a folder is chosen. A
-    report that is missing, or that does not state its CT, fits every CT.
+    Files are read unless the time of their last change is exactly that of the report: an older file may be that of
+    another patient in a folder that was renamed. They are also read if a series of a folder is chosen. A report that is
+    missing, or that does not state its CT, fits every CT.
 
     Args:
         item: The input.
         report: File of the report.
         series: As in `segment predict`. A folder without this series is not segmented, so its report fits.
     """
-    content = read_report(report) or {}
-    stated = content.get("input", {}).get("sha256")
-    if stated is None:
+    stated = (read_report(report) or {}).get("input", {})
+    if "sha256" not in stated:
         return False
     is_folder = item.path.is_dir()
     try:
-        began_ns = report.stat().st_mtime_ns - 10**9 * content.get("seconds", 0)
-        if not (is_folder and series) and _last_change_ns(item.path) < began_ns:
+        if not (is_folder and series) and stated.get("changed_ns") == _last_change_ns(item.path):
             return False
         sources = list(_series(item.path, series)) if is_folder else [[item.path]]
-        return bool(sources) and all(_sha256(files) != stated for files in sources)
+        return bool(sources) and all(_sha256(files) != stated["sha256"] for files in sources)
     except UserError:  # a damaged file, which was not there before
         return True
     except OSError:  # it was removed just now; segmenting it will report that

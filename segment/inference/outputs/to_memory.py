@@ -28,7 +28,7 @@ def mask_like(ct: Any, classes: np.ndarray, scan: Scan) -> Any:  # noqa: ANN401
     if isinstance(ct, np.ndarray):
         return classes.reshape(ct.shape)
     if isinstance(ct, SimpleITK.Image):
-        image = SimpleITK.GetImageFromArray(classes.reshape(scan.shape).T)
+        image = SimpleITK.GetImageFromArray(classes.reshape(scan.shape).T, isVector=False)
         image.CopyInformation(ct)
         return image
     return mask_image(classes, scan)

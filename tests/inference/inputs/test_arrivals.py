@@ -57,6 +57,17 @@ def test_a_series_is_complete_when_no_slice_was_added_for_a_while(tmp_path, cloc
     assert found(arrivals) == ["a"]
 
 
+@pytest.mark.parametrize("output", [".", "study"])
+def test_the_output_may_contain_the_watched_folder(tmp_path, clock, monkeypatch, output):
+    monkeypatch.chdir(tmp_path)
+    tiny.save(tmp_path / "study" / "in" / "a.nii.gz", tiny.body()[0])
+    arrivals = Arrivals(["study/in"], (tmp_path / output).absolute(), 10)
+    found(arrivals)
+    tiny.save(tmp_path / output / "a_seg.nii.gz", np.ones((4, 4, 4), np.uint8))
+    clock[0] += 10
+    assert found(arrivals) == ["a"]
+
+
 def test_masks_in_a_folder_below_are_not_inputs_and_files_may_vanish(tmp_path, clock):
     tiny.save(tmp_path / "in" / "a.nii.gz", tiny.body()[0])
     arrivals = Arrivals([str(tmp_path / "in")], tmp_path / "in" / "masks", 10)
