@@ -104,6 +104,9 @@ def _check(cfg: DictConfig) -> None:
     if not cfg.test:
         msg = "test=false leaves no scores for a curve, which is fitted to those of the test patients; set test=true"
         raise UserError(msg)
+    if not cfg.callbacks.get("cases"):
+        msg = "a curve reads the scores of the test patients from cases.csv; keep callbacks.cases, which writes it"
+        raise UserError(msg)
     if not cfg.logger.get("csv"):
         msg = "a curve reads metrics.csv; keep logger=csv among the loggers"
         raise UserError(msg)

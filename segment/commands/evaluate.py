@@ -34,8 +34,8 @@ from segment.run.record import record
 def evaluate(cfg: DictConfig) -> None:
     """Score all cases, write cases.csv and pictures, and print the means.
 
-    Cases that the checkpoint was trained or selected on are left out. They are recognised by their voxels. For example,
-    on the data set of the training only the test cases are scored. With several checkpoints, a case is left out if any
+    Cases that the checkpoint was trained or selected on are left out, recognised by name or by voxels. For example, on
+    the data set of the training only the test cases are scored. With several checkpoints, a case is left out if any
     of them has seen it. If a case fails, the others are still scored, and the error is reported at the end. With
     tune_postprocessing=true, the cases also decide which steps of the post-processing a copy of the checkpoint has.
     With confidence=, every case is also segmented with provoked faults, to learn to predict the Dice, or to check it.
@@ -119,10 +119,14 @@ def _held_out(
     kept = [case for case in cases if case.patient not in seen_patients]
     if len(kept) < len(cases):
         print(
-            f"left out {len(cases) - len(kept)} of {len(cases)} cases: the checkpoint was trained or selected on them"
+            f"left out {len(cases) - len(kept)} of {len(cases)} cases: the checkpoint was trained or selected on them, by "
+            "their names or voxels; if names of other patients are equal by chance, rename the files"
         )
     if not kept:
-        msg = "no case is left to score; give other data, or include_trained=true (training cases score too high)"
+        msg = (
+            "no case is left to score; give other data, or include_trained=true (training cases score too high). If names "
+            "of other patients are equal by chance, rename the files"
+        )
         raise UserError(msg)
     return kept
 

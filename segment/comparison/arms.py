@@ -76,7 +76,7 @@ def gather(groups: Sequence[Group]) -> tuple[list[Arm], list[str]]:
         The arms, and remarks on how they were formed.
 
     Raises:
-        UserError: If there are fewer than two runs.
+        UserError: If there are fewer than two runs, or an arm would mix checkpoints of one training.
     """
     runs_by_key: dict[tuple[Any, ...], list[FinishedRun]] = {}
     arguments: dict[tuple[Any, ...], str] = {}
@@ -88,6 +88,8 @@ def gather(groups: Sequence[Group]) -> tuple[list[Arm], list[str]]:
             runs_by_key.setdefault(key, []).append(run)
             arguments.setdefault(key, group.name)
     runs_of_arms = [_without_copies(runs, remarks) for runs in runs_by_key.values()]
+    for runs in runs_of_arms:
+        _check_checkpoints(runs)
     count = sum(len(runs) for runs in runs_of_arms)
     if count < 2:
         msg = f"{count} run(s) to compare; name two or more: segment compare RUN RUN"
@@ -97,6 +99,19 @@ def gather(groups: Sequence[Group]) -> tuple[list[Arm], list[str]]:
     for number, (runs, (label, differs)) in enumerate(zip(runs_of_arms, labels, strict=True)):
         arms.append(Arm(_letter(number), label, runs, differs))
     return arms, [*remarks, *_code_remarks(arms), *_seed_remarks(arms)]
+
+
+def _check_checkpoints(runs: Sequence[FinishedRun]) -> None:
+    """Refuse evaluations of several checkpoints of one seed in an arm, such as its best and its last one."""
+    by_seed: dict[object, FinishedRun] = {}
+    for run in runs:
+        other = by_seed.setdefault(run.seed, run)
+        if run.seed is not None and run.checkpoint != other.checkpoint:
+            msg = (
+                f"{other.name} and {run.name} scored different checkpoints of one recipe and seed {run.seed}, which would "
+                f"count as repeats; to compare them, name each by a pattern, e.g. '{other.name}*' '{run.name}*'"
+            )
+            raise UserError(msg)
 
 
 def _code_remarks(arms: Sequence[Arm]) -> list[str]:

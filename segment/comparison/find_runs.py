@@ -129,7 +129,8 @@ def _group(argument: str, sources: Sequence[Path]) -> Group:
     if not runs:
         msg = f"no tested run in {argument}; name run folders, the folder of a sweep, or a cases.csv"
         raise UserError(msg)
-    is_separate = len(sources) > 1 or sources[0].is_file()
+    named = (Path(argument), Path(argument).parent)  # the run folder itself, or its cases.csv
+    is_separate = len(sources) > 1 or sources[0].is_file() or sources[0] not in named
     return Group(short_path(Path(argument)), tuple(runs), is_separate, tuple(left_out))
 
 

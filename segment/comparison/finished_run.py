@@ -39,6 +39,7 @@ class FinishedRun:
             of its own.
         parameters: Number of parameters of the network; None if unknown, as for evaluations.
         hours: Hours of training and test, summed over folds; None if unknown.
+        checkpoint: SHA-256 of the checkpoint, if one was evaluated; empty for a training.
         folder: The run folder, or that of the folds; None for a table without one.
     """
 
@@ -51,6 +52,7 @@ class FinishedRun:
     patients: Mapping[str, str]
     parameters: int | None = None
     hours: float | None = None
+    checkpoint: str = ""
     folder: Path | None = None
 
     @property
@@ -82,7 +84,9 @@ def read_run(folder: Path, name: str) -> FinishedRun:
         environment = read_json(folder / ENVIRONMENT)
     processes = process_records(environment)
     last = processes[-1]
-    config = _with_training_recipe(read_config(folder), last.get("trained", []))
+    config = read_config(folder)
+    checkpoint = str(config.get("ckpt_sha256", ""))
+    config = _with_training_recipe(config, last.get("trained", []))
     if config.get("include_trained"):
         msg = (
             f"{name} was scored with include_trained=true, so also on cases that it was trained on; evaluate it again "
@@ -105,6 +109,7 @@ def read_run(folder: Path, name: str) -> FinishedRun:
         patients=last.get("patients", {}),
         parameters=parameters,
         hours=hours,
+        checkpoint=checkpoint,
         folder=folder,
     )
 

@@ -11,7 +11,9 @@ from optuna.trial import FrozenTrial
 from segment.curve.scores import Scores
 from segment.curve.subsets import Subsets
 from segment.curve.trainings import CTS, REPEAT
+from segment.errors import UserError
 from segment.metrics.cases_csv import read_cases
+from segment.metrics.scores import OrganScore
 from segment.search.trials_table import finished
 
 CASES = "cases.csv"
@@ -27,16 +29,27 @@ def read_scores(folder: Path, trials: Sequence[FrozenTrial], subsets: Subsets, o
         trials: Its trials.
         subsets: The patients.
         organs: The organs.
+
+    Raises:
+        UserError: When a finished training has lost its table.
     """
     done = finished(trials)
     sizes = np.array([len(subsets.training(trial.params[CTS], trial.params[REPEAT])) for trial in done], int)
     dice = np.full((len(organs), len(subsets.test), len(done)), np.nan)
     for column, trial in enumerate(done):
-        rows = read_cases(folder / "trials" / str(trial.number) / CASES)
+        rows = _read(folder / "trials" / str(trial.number))
         by_key = {(case, score.organ): score.dice for case, score in rows}
         for index, organ in enumerate(organs):
             dice[index, :, column] = [_patient_dice(by_key, patient, organ) for patient in subsets.test]
     return [Scores(sizes, of_organ) for of_organ in dice]
+
+
+def _read(run: Path) -> list[tuple[str, OrganScore]]:
+    try:
+        return list(read_cases(run / CASES))
+    except OSError as error:
+        msg = f"cannot read the scores of a finished training, {run / CASES}; restore it, or begin a new curve"
+        raise UserError(msg) from error
 
 
 def _patient_dice(by_key: dict[tuple[str, str], float], cases: Sequence[str], organ: str) -> float:

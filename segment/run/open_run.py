@@ -67,8 +67,11 @@ def in_folder(cfg: DictConfig, run: Run) -> DictConfig:
 
 @contextmanager
 def _logged(run: Run, log_name: str) -> Iterator[None]:
-    """Pass the run to processes that Lightning starts, keep its log, and record the time used when the block ends."""
-    is_first = is_rank_zero()
+    """Pass the run to processes that Lightning starts, and keep its log.
+
+    When the block ends, the time used is recorded, and whether the block ended without an error or a signal.
+    """
+    is_first, is_finished = is_rank_zero(), False
     before = written_at(run)
     os.environ[RUN_VARIABLE] = run.to_json()
     try:
@@ -77,6 +80,7 @@ def _logged(run: Run, log_name: str) -> Iterator[None]:
             log.info("run folder: %s%s", run.folder, resuming)
         with _log_in(run.folder / log_name) if is_first else _only_warnings():
             yield
+        is_finished = True
     except SystemExit:  # stopped by a signal, not failed
         raise
     except BaseException as error:
@@ -89,7 +93,7 @@ def _logged(run: Run, log_name: str) -> Iterator[None]:
     finally:
         os.environ.pop(RUN_VARIABLE, None)
         if is_first and written_at(run) != before:  # otherwise the last record is that of an earlier process
-            record_use(run)
+            record_use(run, {"finished": is_finished})
 
 
 def _choose_on_rank_zero(cfg: DictConfig, log_name: str, facts: Facts | None, lock: ExitStack | None) -> Run:

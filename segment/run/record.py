@@ -69,7 +69,7 @@ def record_use(run: Run, more: Mapping[str, float] | None = None) -> None:
 
     Args:
         run: The run.
-        more: Further measured values.
+        more: Further values.
     """
     path = run.folder / ENVIRONMENT
     content = json.loads(path.read_text(encoding="utf-8"))

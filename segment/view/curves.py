@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from segment.files import atomic_write
 from segment.view.colors import Color, organ_colors
-from segment.view.page.run_folder import Curve, read_curves
+from segment.view.page.run_folder import Curve, read_columns, read_curves
 
 _DPI = 130
 _BLUE, _VERMILLION, _GREEN = "#0072B2", "#D55E00", "#009E73"  # as on the page of a run
@@ -39,7 +39,9 @@ def write_curves(path: Path, folder: Path) -> bool:
         Whether there was anything to render; if not, no file is written.
     """
     curves = read_curves(folder)
-    found = (_panel("Loss", _LOSS, curves), _dice(curves), _panel("Learning rate", _RATE, curves))
+    organs = [column.removeprefix(_DICE) for column in read_columns(folder) if column.startswith(_DICE)]
+    dice = _dice(curves, [organ for organ in organs if organ != "mean"])
+    found = (_panel("Loss", _LOSS, curves), dice, _panel("Learning rate", _RATE, curves))
     panels = [panel for panel in found if panel is not None]
     if not panels:
         return False
@@ -64,13 +66,12 @@ def _panel(
     return (title, lines) if lines else None
 
 
-def _dice(curves: Mapping[str, Curve]) -> Panel | None:
-    """Dice of every organ, in the colours of the organs, and their mean."""
-    organs = [column.removeprefix(_DICE) for column in curves if column.startswith(_DICE)]
-    organs = [organ for organ in organs if organ != "mean"]
+def _dice(curves: Mapping[str, Curve], organs: Sequence[str]) -> Panel | None:
+    """Dice of every organ that has one, in the colours of all organs, and their mean."""
     lines: list[Line] = []
     for organ, color in zip(organs, organ_colors(organs), strict=True):
-        lines.append((organ.replace("_", " "), color, "-", curves[_DICE + organ]))
+        if _DICE + organ in curves:
+            lines.append((organ.replace("_", " "), color, "-", curves[_DICE + organ]))
     if f"{_DICE}mean" in curves:
         lines.append(("mean", _INK, "--", curves[f"{_DICE}mean"]))
     return ("Dice in validation", lines) if lines else None

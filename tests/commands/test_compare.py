@@ -188,6 +188,25 @@ def test_evaluations_of_two_checkpoints_are_named_after_their_folders(compare, t
     assert "note: the training cases of before and 1 more are not recorded beside the scores" in out
 
 
+def test_two_checkpoints_of_one_training_are_two_arms_if_each_is_a_pattern(compare, tmp_path):
+    """For example, the best and the last one; otherwise they would count as repeats of one seed."""
+    study = Study()
+    for name, shift in (("best", 0.0), ("last", -0.05)):
+        folder = study.run(tmp_path / name, shift=shift)
+        with (folder / "config.yaml").open("a") as file:
+            file.write(f"ckpt: {name}.ckpt\nckpt_sha256: {name}\n")
+        environment = json.loads((folder / "environment.json").read_text())
+        environment |= {"trained": [{"model.net.base_channels": 16, "seed": 3}]}
+        (folder / "environment.json").write_text(json.dumps(environment))
+    code, _, err = compare("best", "last", "output=out")
+    assert code == 2
+    assert "best and last scored different checkpoints of one recipe and seed 3, which would count as rep" in err
+    code, out, _ = compare("bes*", "las*", "output=out")
+    assert code == 0
+    assert "A: best (1 seed)" in out
+    assert "B: last (1 seed)" in out
+
+
 def test_paths_of_runs_may_contain_equals_signs_and_quotes(compare, tmp_path):
     study = Study()
     study.run(tmp_path / "a=1")

@@ -136,7 +136,8 @@ def test_a_scan_that_failed_was_not_interrupted(tmp_path, run, monkeypatch, capl
     tiny.save(tmp_path / "in" / "a.nii.gz", tiny.body()[0])
 
     def fails(*_):
-        raise UserError("it is damaged")
+        msg = "it is damaged"
+        raise UserError(msg)
 
     def stopped(*_):
         raise KeyboardInterrupt

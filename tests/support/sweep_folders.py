@@ -41,12 +41,13 @@ def write_search(folder, trials, goal="maximize", pages=()):
     return folder
 
 
-def write_grid(folder, jobs):
+def write_grid(folder, jobs, finished=True):
     """Write the folder of a grid.
 
     Args:
         folder: The folder.
         jobs: Overrides and validation scores of each job.
+        finished: Whether the jobs ended without an error.
     """
     folder.mkdir(parents=True)
     (folder / "multirun.yaml").write_text("hydra: {}\n")
@@ -54,7 +55,7 @@ def write_grid(folder, jobs):
         job = folder / str(number)
         job.mkdir()
         (job / "config.yaml").write_text("monitor: val/dice/mean\nmonitor_mode: max\npage: true\n")
-        (job / "environment.json").write_text(json.dumps({"overrides": overrides, "hours": 0.5}))
+        (job / "environment.json").write_text(json.dumps({"overrides": overrides, "hours": 0.5, "finished": finished}))
         rows = "".join(f"{step},{score}\n" for step, score in enumerate(scores))
         (job / "metrics.csv").write_text(f"step,val/dice/mean\n{rows}")
     return folder

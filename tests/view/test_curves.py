@@ -25,6 +25,16 @@ def test_organs_have_their_colours_and_the_order_of_the_table(tmp_path):
     assert count(pixels, third) == 0
 
 
+def test_an_organ_without_values_keeps_its_colour(tmp_path):
+    """For example, one that no validation case annotates."""
+    rows = "".join(f"{step},{step / 12},nan,{step / 20}\n" for step in range(10))
+    (tmp_path / "metrics.csv").write_text(f"step,val/dice/liver,val/dice/kidney,val/dice/spleen\n{rows}")
+    assert write_curves(tmp_path / "curves.png", tmp_path)
+    pixels = pixels_of(tmp_path / "curves.png")
+    _, kidney, spleen = organ_colors(["liver", "kidney", "spleen"])
+    assert (count(pixels, spleen) > 300, count(pixels, kidney)) == (True, 0)
+
+
 def test_a_single_value_is_a_dot(tmp_path):
     (tmp_path / "metrics.csv").write_text("step,train/lr\n3,0.1\n")
     assert write_curves(tmp_path / "curves.png", tmp_path)

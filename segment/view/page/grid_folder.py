@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from segment.metrics.scores import mean_scores
+from segment.run.folder import process_records, resources_used
 from segment.view.page.run_folder import read_config, read_environment, read_scores
 from segment.view.page.sweep_folder import Sweep, Trial
 from segment.view.page.table import finite, parsed
@@ -34,10 +35,19 @@ def read_grid(folder: Path) -> Sweep:
     params = _differing([_overrides(job) for job in jobs])
     trials = []
     for index, (job, value) in enumerate(zip(jobs, values, strict=True)):
-        state, why = ("complete", "") if value is not None else ("no score", "its folder has no score")
+        state, why = _state(job, value)
         own = {key: column[index] for key, column in params.items()}
         trials.append(Trial(int(job.name), state, value, own, why, _facts(job), [job.relative_to(folder)]))
     return Sweep("job", metric, higher, trials)
+
+
+def _state(job: Path, value: float | None) -> tuple[str, str]:
+    """State of a job, and why it is not complete."""
+    if not process_records(read_environment(job))[-1].get("finished"):
+        return "not finished", "it failed, was stopped, or is still running"
+    if value is None:
+        return "no score", "its folder has no score"
+    return "complete", ""
 
 
 def _number(job: Path) -> int:
@@ -81,5 +91,5 @@ def _differing(overrides: Sequence[Mapping[str, str]]) -> dict[str, list[Any]]:
 
 def _facts(job: Path) -> dict[str, str]:
     """Time of a job, in words."""
-    hours = read_environment(job).get("hours")
-    return {"hours": f"{hours:.3g}"} if isinstance(hours, int | float) else {}
+    used = resources_used(process_records(read_environment(job)))
+    return {"hours": f"{used['hours']:.3g}"} if "hours" in used else {}

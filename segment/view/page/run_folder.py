@@ -12,6 +12,7 @@ from segment.errors import UserError
 from segment.io.json_file import read_json
 from segment.metrics.cases_csv import read_cases
 from segment.metrics.scores import OrganScore
+from segment.run.folder import process_records, resources_used
 from segment.view.page.table import finite, read_rows
 
 Curve = list[tuple[float, float]]
@@ -34,6 +35,15 @@ def read_curves(folder: Path) -> dict[str, Curve]:
                 if column not in ("step", "epoch") and step is not None and value is not None:
                     curves.setdefault(column, []).append((step, value))
     return {column: _thinned(points) for column, points in curves.items()}
+
+
+def read_columns(folder: Path) -> list[str]:
+    """Names of all columns of metrics.csv, also of those without any value; none without the file."""
+    path = folder / "metrics.csv"
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return next(csv.reader(file), [])
 
 
 def read_scores(folder: Path) -> tuple[dict[str, list[OrganScore]], str]:
@@ -116,9 +126,10 @@ def provenance(environment: Mapping[str, Any]) -> tuple[list[tuple[str, str]], s
     if git:
         changed = " with uncommitted changes" if git.get("diff") or git.get("untracked") else ""
         rows.append(("commit", f"{git.get('sha', '')}{changed}"))
-    last = (environment.get("resumed") or [environment])[-1]
+    processes = process_records(dict(environment))
+    facts = {**processes[0], **processes[-1], **resources_used(processes)}
     for label, key, unit in _FACTS:
-        value = last.get(key, environment.get(key))
+        value = facts.get(key)
         if value not in (None, [], ""):
             rows.append((label, f"{_words(value)}{unit}"))
     if environment.get("resumed"):

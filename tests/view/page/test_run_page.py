@@ -7,7 +7,7 @@ from run_folders import write_run
 from segment.errors import UserError
 from segment.view.page import run
 from segment.view.page.run import configuration_rows, write_run_page
-from segment.view.page.run_folder import read_curves, read_scores
+from segment.view.page.run_folder import provenance, read_curves, read_scores
 
 
 @pytest.fixture
@@ -27,6 +27,14 @@ def test_cases_are_sorted_by_their_mean_dice(folder, tmp_path):
     assert [case["mean"] for case in data["cases"]] == pytest.approx(list(means.values()))
     assert data["cases"][1]["scores"]["liver"]["dice"] is None
     assert data["summary"][0]["lowest_dice"] == 0.5
+
+
+def test_the_resources_of_a_resumed_run_are_those_of_all_its_processes():
+    later = {"hours": 0.5, "core_hours": 1.0, "peak_memory_gib": 2.5, "seed": 4}
+    rows, _ = provenance({"hours": 5.0, "core_hours": 9.5, "peak_memory_gib": 3.25, "seed": 3, "resumed": [later]})
+    facts = dict(rows)
+    assert (facts["time"], facts["core-hours"], facts["highest memory"]) == ("5.5 h", "10.5", "3.25 GiB")
+    assert (facts["seed"], facts["resumed"]) == ("4", "1 times")
 
 
 def test_metrics_that_no_case_has_are_left_out(tmp_path):

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from page_data import data_of
 from sweep_folders import write_grid, write_search
@@ -70,6 +72,21 @@ def test_a_grid_shows_the_best_scores_and_the_overrides_that_differ(tmp_path):
     assert [parameter["name"] for parameter in data["parameters"]] == ["seed"]
     assert [(trial["value"], trial["params"]) for trial in data["trials"]] == [(0.6, [0]), (None, [1])]
     assert data["trials"][0]["pages"][0]["path"] == "0/index.html"
+
+
+def test_a_job_that_failed_or_was_stopped_is_not_finished(tmp_path):
+    """It may have validated before."""
+    (trial,) = page_of(write_grid(tmp_path / "g", [([], [0.4])], finished=False))["trials"]
+    assert (trial["state"], trial["value"]) == ("not finished", 0.4)
+    assert trial["why"] == "it failed, was stopped, or is still running"
+
+
+def test_the_hours_of_a_resumed_job_are_those_of_all_its_processes(tmp_path):
+    folder = write_grid(tmp_path / "g", [([], [0.4])])
+    record = {"overrides": [], "hours": 5, "resumed": [{"hours": 0.5, "finished": True}]}
+    (folder / "0" / "environment.json").write_text(json.dumps(record))
+    (trial,) = page_of(folder)["trials"]
+    assert (trial["state"], trial["facts"]) == ("finished", {"hours": "5.5"})
 
 
 def test_a_grid_without_validations_shows_the_mean_that_the_test_prints(tmp_path):
