@@ -316,7 +316,9 @@ def test_an_image_in_memory_that_contradicts_itself_about_right_and_left_is_refu
     image = nib.Nifti1Image(HU, tiny.AFFINE)
     image.set_sform(tiny.AFFINE, 1)
     image.set_qform(tiny.AFFINE * np.array([[-1.0], [1], [1], [1]]), 1)
-    with pytest.raises(segment.UserError, match=r"the image states its axes twice, as .* so left and right are unknown"):
+    with pytest.raises(
+        segment.UserError, match=r"the image states its axes twice, as .* so left and right are unknown"
+    ):
         model(image)
 
 

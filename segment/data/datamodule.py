@@ -189,9 +189,9 @@ class CTDataModule(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader[tio.Subject]:
         """Loader of one epoch's patches. Lightning reloads it every epoch."""
         assert self.trainer is not None  # Lightning sets it before it calls this method
-        volumes = [self.volumes[case.id] for case in self.split.train]
-        for volume in volumes:
+        for volume in self.volumes.values():  # those that validate or test, too
             volume.touch()
+        volumes = [self.volumes[case.id] for case in self.split.train]
         patches = PatchDataset(volumes, self.patch_size, self.foreground_share, self.augment, self.seed)
         rank, world_size = self._rank_and_world_size()
         num_samples = self.patches_per_epoch or len(volumes)

@@ -66,8 +66,8 @@ def read_dicom_seg(path: Path, like: Scan, names: Mapping[str, Sequence[str]] | 
     return masks
 
 
-def segment_names(path: Path, names: Mapping[str, Sequence[str]] | None = None) -> set[str]:
-    """Return the structures of the segments, named as `read_dicom_seg` names them.
+def segment_names(path: Path, names: Mapping[str, Sequence[str]] | None = None) -> list[str]:
+    """Return the structures of the segments, named as `read_dicom_seg` names them, in their order, each once.
 
     Raises:
         UserError: When the file cannot be read, or contains a segment that `names` does not include.
@@ -76,7 +76,7 @@ def segment_names(path: Path, names: Mapping[str, Sequence[str]] | None = None) 
         with config.disable_value_validation():
             file = pydicom.dcmread(path, specific_tags=["SOPClassUID", "SegmentationType", "SegmentSequence"])
             _check_kind(file, path)
-            return set(structures_of(file.SegmentSequence, names or {}, path).values())
+            return list(dict.fromkeys(structures_of(file.SegmentSequence, names or {}, path).values()))
     except UserError:
         raise
     except Exception as error:  # the parser can raise nearly anything on damaged bytes

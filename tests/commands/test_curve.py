@@ -172,7 +172,10 @@ def test_a_curve_without_a_finished_training_is_an_error(command, monkeypatch):
         (["target=1.2"], "target must be"),
         (["split.test=0.1"], "1 patients would test; a curve needs at least 3"),
         (["test=false"], "test=false leaves no scores for a curve"),
-        (["callbacks.cases=null"], "a curve reads the scores of the test patients from cases.csv; keep callbacks.cases"),
+        (
+            ["callbacks.cases=null"],
+            "a curve reads the scores of the test patients from cases.csv; keep callbacks.cases",
+        ),
         (["logger=wandb"], "a curve reads metrics.csv"),
         (["modle.x=1"], "there is no option modle.x"),
         (["resume=elsewhere"], "resume=elsewhere is not a curve's folder; name one, e.g. outputs/quick/curves/"),

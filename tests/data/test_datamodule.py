@@ -1,4 +1,6 @@
+import os
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -61,6 +63,17 @@ def test_training_batches(sources, cache):
         assert (batch["image"]["data"].dtype, batch["label"]["data"].dtype) == (torch.float32, torch.uint8)
         assert set(batch["label"]["data"].unique().tolist()) <= {0, 1, 2}
     assert {int(label) for batch in batches for label in batch["label"]["data"].unique()} == {0, 1, 2}
+
+
+def test_every_epoch_marks_all_volumes_as_used(sources, cache):
+    """So that cleaning up the store keeps those of a long training, also the ones that validate or test."""
+    datamodule = attach_trainer(build(sources, cache))
+    datamodule.train_dataloader()
+    folders = [volume.folder for volume in datamodule.volumes.values()]
+    for folder in folders:
+        os.utime(folder, (0, 0))
+    datamodule.train_dataloader()
+    assert min(folder.stat().st_mtime for folder in folders) > time.time() - 60
 
 
 def test_validation_batches_are_whole_preprocessed_volumes(sources, cache):

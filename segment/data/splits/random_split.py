@@ -19,7 +19,8 @@ class RandomSplit:
 
     Each part gets its share of each source and of the source's groups. Folds are also balanced by the organs that the
     patients' labels show. The result depends on the seed and on the patients' names, groups and organs. The order of
-    files and other sources do not matter. The only patient of a source trains.
+    files and other sources do not matter. Without folds, the only patient of a source trains if the shares are at most
+    one half.
 
     Folds are balanced by the organs of the experiment only. With all organs in the labels there would be almost as many
     sets of organs as patients, and balancing would have no effect. Experiments with different organs therefore have

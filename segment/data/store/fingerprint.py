@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -141,14 +142,36 @@ def settings(value: Any) -> Any:  # noqa: ANN401
 
 
 def _source(value: Any) -> list[str] | None:  # noqa: ANN401
-    """Name and hash of the code of a transform or function that the user wrote, which has no `VERSION`; else None."""
+    """Name and hash of the code of a transform or function that the user wrote, which has no `VERSION`; else None.
+
+    The code is that of its module and of the modules of its base classes. Other modules that these import are not part
+    of it.
+    """
     if isinstance(value, tio.Transform):
-        definition: Any = type(value)
+        definitions: list[Any] = list(type(value).__mro__)
     elif inspect.isfunction(value):
-        definition = value
+        definitions = [value]
     else:
         return None
-    if definition.__module__.split(".")[0] in ("segment", "torchio") or "<" in definition.__qualname__:
+    first = definitions[0]
+    if _is_versioned(first) or "<" in first.__qualname__:
         return None
-    code = blake2b(inspect.getsource(definition).encode(), digest_size=16).hexdigest()
-    return [f"{definition.__module__}.{definition.__qualname__}", code]
+    modules: dict[str, str] = {}
+    for definition in definitions:
+        if not _is_versioned(definition):
+            modules.setdefault(definition.__module__, _module_source(definition))
+    code = blake2b(json.dumps(modules).encode(), digest_size=16).hexdigest()
+    return [f"{first.__module__}.{first.__qualname__}", code]
+
+
+def _is_versioned(definition: Any) -> bool:  # noqa: ANN401
+    """Whether a class or function changes only with a version that is part of a fingerprint anyway."""
+    return definition.__module__.split(".")[0] in ("segment", "torchio", "torch", "abc", "typing", "builtins")
+
+
+def _module_source(definition: Any) -> str:  # noqa: ANN401
+    """Source of the module of a class or function; of the definition alone, if the module has no file."""
+    try:
+        return inspect.getsource(sys.modules[definition.__module__])
+    except (KeyError, OSError, TypeError):  # in a notebook
+        return inspect.getsource(definition)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from segment.datasets.annotation_files import LabelFile
 from segment.datasets.cases import Case, Refused
-from segment.datasets.sources.listing import build_cases, first_five, is_system_file
+from segment.datasets.sources.listing import build_cases, first_five, is_system_file, refuse
 from segment.datasets.sources.names import Names, rename_codes
 from segment.datasets.sources.unused_files import case_files
 from segment.datasets.split_sides import Sides, with_sides
@@ -65,7 +65,14 @@ class Bids:
             msg = f"no sub-*/…/*_{self.suffix}.nii.gz in {self.root}; set root to the data set's folder"
             raise UserError(msg)
         derived = self._pipeline()
-        named = {self._name(image): image for image in images}
+        named: dict[str, Path] = {}
+        for image in images:
+            name = self._name(image)
+            if name in named:
+                msg = f"two CTs have the name {name!r}: {named[name]} and {image}; remove or rename one"
+                refuse(refused, f"{source}/{name}", msg)
+                continue
+            named[name] = image
         return build_cases(source, named, refused, lambda name: self._case(source, named[name], derived))
 
     def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:

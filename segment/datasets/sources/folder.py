@@ -35,7 +35,7 @@ class Folder:
             None: there are none.
 
     Raises:
-        UserError: When the pattern is not a regular expression with a group.
+        UserError: When the pattern is not a regular expression with a group, or a folder is not below the root.
     """
 
     def __init__(
@@ -49,6 +49,13 @@ class Folder:
         sides: Sides | None = None,
         tissues: str | None = None,
     ) -> None:
+        for option, folder in {"images": images, "labels": labels, "tissues": tissues}.items():
+            if folder is not None and Path(folder).is_absolute():
+                msg = (
+                    f"{option}={folder} must be a folder below the root; give the folder that holds all of them as root, "
+                    "and their paths in it, e.g. root=/data images=ct labels=seg"
+                )
+                raise UserError(msg)
         self.root = Path(root)
         self.label_codes = label_codes
         self.images = images

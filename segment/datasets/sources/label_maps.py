@@ -12,6 +12,7 @@ from segment.datasets.annotation_files import label_in
 from segment.datasets.cases import Case, Refused
 from segment.datasets.sources.label_map_recipe import ContentHashes, Options, Recipe
 from segment.datasets.sources.listing import check_declared, find_volumes
+from segment.datasets.sources.unused_files import find_unpaired
 from segment.errors import UserError
 from segment.io.label_codes import Declared
 from segment.io.left_out import LeftOut
@@ -137,8 +138,11 @@ class LabelMaps:
         return [*(case for case in cases if case.id not in used), *self._synthesise(source, origins, refused)]
 
     def left_out(self, cases: Sequence[Case]) -> list[LeftOut]:
-        """Nothing, because only this program writes to the folder."""
-        return []
+        """Files in the folder of label maps without CTs that give no synthetic CT; `root` holds no other files."""
+        if self.maps is None:
+            return []
+        origins = [case.made_from for case in cases if case.made_from is not None]
+        return find_unpaired(self.maps, [self.maps], origins)
 
     def _synthesise(self, source: str, origins: Sequence[Case], refused: Refused | None) -> list[Case]:
         """Write the missing CTs of every label map, and list all."""

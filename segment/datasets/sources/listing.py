@@ -47,7 +47,7 @@ def check_declared(codes: Mapping[str, object] | None, source: str, root: Path, 
 def inner_root(root: Path, inside: str) -> Path:
     """The folder that contains `inside`, a glob: the root, or its only subfolder, or that folder's only subfolder, etc.
 
-    Unzipping an archive often adds such a folder. Without a match the root is returned.
+    Unzipping an archive often adds such a folder. Without a match the root is returned, as for an `inside` of ".".
 
     Raises:
         UserError: When the root does not exist.
@@ -58,6 +58,8 @@ def inner_root(root: Path, inside: str) -> Path:
             "with segment prepare"
         )
         raise UserError(msg)
+    if Path(inside) == Path():
+        return root
     folder = root
     while not any(folder.glob(inside)):
         folders = [path for path in folder.iterdir() if path.is_dir() and not is_system_file(path, root)]

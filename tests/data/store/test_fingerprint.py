@@ -190,16 +190,25 @@ def test_both_zeros_have_the_same_hash():
     )
 
 
-def test_the_code_of_a_user_s_transform_counts(case, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "changed", ["LOW = {}", "def helper():\n    return {}", "class Base(Transform):\n    x = {}", ""]
+)
+def test_the_code_of_a_user_s_transform_counts(case, tmp_path, monkeypatch, changed):
+    """That is its own, its helpers', constants' and base class's, also in another module."""
     keys = []
     monkeypatch.syspath_prepend(str(tmp_path))
-    for number in (1, 2):
-        body = f"    def apply_transform(self, subject):\n        return {number}\n"
-        (tmp_path / "mine.py").write_text(f"import torchio\n\n\nclass Own(torchio.Transform):\n{body}")
+    own = "\n\nclass Own(Base):\n    def apply_transform(self, subject):\n        return {}\n"
+    for number in (1, 2, 1):
+        base = "class Base(Transform):\n    x = 0" if "Base" not in changed else changed.format(number)
+        (tmp_path / "base.py").write_text(f"from torchio import Transform\n\n{base}\n")
+        constant = changed.format(number) if "Base" not in changed else ""
+        body = own.format(0 if changed else number)
+        (tmp_path / "mine.py").write_text(f"from base import Base\n\n{constant}\n{body}")
         linecache.clearcache()
-        monkeypatch.delitem(sys.modules, "mine", raising=False)
+        for module in ("mine", "base"):
+            monkeypatch.delitem(sys.modules, module, raising=False)
         keys.append(key(case, importlib.import_module("mine").Own()))
-    assert keys[0] != keys[1]
+    assert keys[0] == keys[2] != keys[1]
 
 
 def test_a_bound_method_is_refused(case):

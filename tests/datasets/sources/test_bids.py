@@ -39,6 +39,16 @@ def test_sessions_belong_to_one_patient_and_share_a_table(tmp_path):
     assert cases[0].label.codes == {"liver": [1], "right_kidney": [2]}
 
 
+def test_two_cts_of_one_name_are_refused(tmp_path):
+    root = dataset(tmp_path)
+    touch(root, "sub-02/anat/sub-02_ct.nii")
+    with pytest.raises(UserError, match=r"two CTs have the name 'sub-02': .*sub-02_ct\.nii.*; remove or rename one"):
+        Bids(root).cases("bids")
+    refused = []
+    assert len(Bids(root).cases("bids", refused)) == 3
+    assert [case for case, _ in refused] == ["bids/sub-02"]
+
+
 def test_the_nearest_table_counts(tmp_path):
     root = dataset(tmp_path, tables=("dseg.tsv", "sub-02/anat/sub-02_desc-manual_dseg.tsv", "sub-02/desc-x_dseg.tsv"))
     (root / "derivatives/manual/sub-02/anat/sub-02_desc-manual_dseg.tsv").write_text("index\tname\n7\tspleen\n")

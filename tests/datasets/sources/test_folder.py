@@ -37,6 +37,20 @@ def test_options_for_other_names_of_folders_and_files(tmp_path):
     ]
 
 
+def test_images_may_lie_in_the_root_itself(tmp_path):
+    touch(tmp_path, "a.nii.gz", "labels/a.nii.gz")
+    (case,) = Folder(tmp_path, CODES, images=".").cases("set")
+    assert case.image == tmp_path / "a.nii.gz"
+
+
+@pytest.mark.parametrize("option", ["images", "labels", "tissues"])
+def test_folders_outside_of_the_root_are_refused(tmp_path, option):
+    with pytest.raises(
+        UserError, match=rf"{option}=/cts must be a folder below the root; give the folder that holds all"
+    ):
+        Folder(tmp_path, CODES, **{option: "/cts"})
+
+
 def test_every_format_is_read(tmp_path):
     image, label = write_case(tmp_path, "a")
     for suffix in (".nii", ".nrrd", ".mha"):

@@ -2,13 +2,16 @@
 
 import json
 
+import labelled_body
 import pytest
 from small_ct import CODES, touch
 
+from segment.data.store.content import ContentRecord
 from segment.datasets.cases import list_cases
 from segment.datasets.sources.bids import Bids
 from segment.datasets.sources.chaos import ChaosCT
 from segment.datasets.sources.folder import Folder
+from segment.datasets.sources.label_maps import LabelMaps
 from segment.datasets.sources.manifest import Manifest
 from segment.datasets.sources.msd import Decathlon
 from segment.datasets.sources.nnunet import NNUNetRaw
@@ -95,6 +98,17 @@ def test_totalsegmentator(tmp_path):
     assert cases == ["set/s1"]
     assert found["s1/segmentations/rib.nii.gz"] == UNUSED
     assert found["s2/CT.NII.GZ"].startswith("neither a CT (<case>/ct.nii.gz)")
+
+
+def test_label_maps_of_the_user(tmp_path):
+    labelled_body.write(tmp_path / "set", "a")
+    folder = tmp_path / "set" / "labels"
+    touch(folder, "b.mgz", "more/c.nii.gz")
+    options = {"variants": 1, "spacing_mm": [7, 7, 7], "workers": 1, "label_codes": labelled_body.CODES}
+    source = LabelMaps(tmp_path / "made", ContentRecord(tmp_path / "hashes"), maps=folder, **options)
+    cases, found = left_out(source)
+    assert cases == ["set/a_0"]
+    assert list(found) == ["b.mgz", "more/c.nii.gz"]
 
 
 def test_bids(tmp_path):
