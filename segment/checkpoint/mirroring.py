@@ -1,6 +1,6 @@
 """What checkpoints say about mirroring in their trainings."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from segment.data.augment.mirror import RandomLeftRightFlip
@@ -9,8 +9,8 @@ Metadata = Mapping[str, Any]
 
 
 def saw_mirrored(metadata: Metadata) -> bool:
-    """Whether a training mirrored its CTs, as far as the metadata of its checkpoint say."""
-    return RandomLeftRightFlip.__name__ in str(metadata.get("trained", {}))
+    """Whether a training mirrored its CTs, as far as the metadata of its checkpoint say; with p=0 it did not."""
+    return any(options.get("p", 0.5) > 0 for options in _mirroring(metadata))
 
 
 def stated_pairs(checkpoints: Iterable[Metadata]) -> dict[str, str]:
@@ -20,11 +20,17 @@ def stated_pairs(checkpoints: Iterable[Metadata]) -> dict[str, str]:
     """
     stated: dict[str, str] = {}
     for metadata in checkpoints:
-        trained = metadata.get("trained", {})  # values by dotted keys
-        for key, target in trained.items():
-            if key.endswith("_target_") and str(target).endswith(RandomLeftRightFlip.__name__):
-                options = key.removesuffix("_target_")
-                stated |= {organ: organ for organ in trained.get(f"{options}single", ())}
-                for one, other in trained.get(f"{options}pairs", ()):
-                    stated |= {one: other, other: one}
+        for options in _mirroring(metadata):
+            stated |= {organ: organ for organ in options.get("single", ())}
+            for one, other in options.get("pairs", ()):
+                stated |= {one: other, other: one}
     return stated
+
+
+def _mirroring(metadata: Metadata) -> Iterator[Mapping[str, Any]]:
+    """The options of every mirroring in the augmentation of a training."""
+    trained = metadata.get("trained", {})  # values by dotted keys
+    for key, target in trained.items():
+        if key.endswith("_target_") and str(target).endswith(RandomLeftRightFlip.__name__):
+            node = key.removesuffix("_target_")
+            yield {name: trained[f"{node}{name}"] for name in ("p", "single", "pairs") if f"{node}{name}" in trained}

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pytorch_lightning.trainer.states import RunningStage
 from torch import Tensor
 
 from segment.checkpoint.load import read_checkpoint
@@ -45,6 +46,17 @@ def _progress(checkpoint: Path) -> dict[str, Any]:
         raise UserError(msg)
     progress: dict[str, Any] = loops["fit_loop"]
     return progress
+
+
+def time_trained(checkpoint: Path, timer: str) -> float:
+    """Seconds of training that a timer had counted when a checkpoint was saved; 0 if the run had no such timer.
+
+    Args:
+        checkpoint: The file.
+        timer: `state_key` of the `Timer`.
+    """
+    state = read_checkpoint(checkpoint).get("callbacks", {}).get(timer, {})
+    return float(state.get("time_elapsed", {}).get(RunningStage.TRAINING.value, 0))
 
 
 def check_epochs(checkpoint: Path, max_epochs: int | None) -> None:

@@ -119,13 +119,13 @@ def _held_out(
     kept = [case for case in cases if case.patient not in seen_patients]
     if len(kept) < len(cases):
         print(
-            f"left out {len(cases) - len(kept)} of {len(cases)} cases: the checkpoint was trained or selected on them, by "
-            "their names or voxels; if names of other patients are equal by chance, rename the files"
+            f"left out {len(cases) - len(kept)} of {len(cases)} cases: the checkpoint was trained or selected on them, "
+            "by their names or voxels; if names of other patients are equal by chance, rename the files"
         )
     if not kept:
         msg = (
-            "no case is left to score; give other data, or include_trained=true (training cases score too high). If names "
-            "of other patients are equal by chance, rename the files"
+            "no case is left to score; give other data, or include_trained=true (training cases score too high). If "
+            "names of other patients are equal by chance, rename the files"
         )
         raise UserError(msg)
     return kept

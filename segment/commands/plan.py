@@ -35,6 +35,7 @@ from segment.runtime.cores import allowed_cores
 from segment.runtime.seeding import random_state
 
 OWN = Plan.__annotations__.keys() - Recipe.__annotations__.keys()  # options that training does not have
+HARMLESS = ("data", "data.num_workers", "task")  # no other choice of a plan depends on them
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")  # what experiment=<name> takes without quotes
 
 
@@ -65,11 +66,32 @@ def plan(cfg: DictConfig) -> None:
     facts, parts = _measured(cfg, data, groups["split"]) if known is None else _of_other_command(cfg, known, data)
     net = _net_maker(cfg, 1 + len(facts.organs))
     recipe = make_plan(facts, machine, cfg.hours, cfg.net, net, name, groups["split"], parts)
+    _check_overrides([line.key for line in (*recipe.choices, *recipe.lines)])
     recipe = _with_whole_command(recipe, _command(cfg, name, data))
     write_text(target, recipe.text())
     write_text(Path(cfg.folder) / "fingerprints" / f"{name}.json", json.dumps(facts.plain(), indent=1))
     print(recipe.text())
     print(f"plan: {target}; run it by `{shlex.join(_command(cfg, name, data))}`")
+
+
+def _check_overrides(planned: Sequence[str]) -> None:
+    """Refuse options that the plan sets: it would not follow them, and its command would replace its own choices.
+
+    Raises:
+        UserError: With the first such option.
+    """
+    for override in HydraConfig.get().overrides.task:
+        key = override.lstrip("+~").partition("=")[0]
+        if key in OWN or key in HARMLESS or key.split(".")[0] == "split":
+            continue
+        name = key.replace("/", ".") + "."
+        for other in (one.replace("/", ".") + "." for one in planned if one):
+            if name.startswith(other) or other.startswith(name):
+                msg = (
+                    f"{key} is what a plan chooses, by data, hours=, device= and net=; leave it out, and give it to "
+                    "segment train, or change it in the plan"
+                )
+                raise UserError(msg)
 
 
 def _with_whole_command(recipe: Planned, command: Sequence[str]) -> Planned:

@@ -205,7 +205,7 @@ class Batch:
         return "dicom_seg" in report.get("not_written", {})
 
     def _lacks_pictures(self, item: Input) -> bool:
-        """Whether the options ask for pictures and there are none. A video alone may be missing: it could not be made."""
+        """Whether the options ask for pictures and there is none. A missing video could not be made."""
         picture, *_ = picture_paths(self.output, item.name)
         return self.cfg.pictures and not picture.exists()
 

@@ -108,8 +108,8 @@ def _check_checkpoints(runs: Sequence[FinishedRun]) -> None:
         other = by_seed.setdefault(run.seed, run)
         if run.seed is not None and run.checkpoint != other.checkpoint:
             msg = (
-                f"{other.name} and {run.name} scored different checkpoints of one recipe and seed {run.seed}, which would "
-                f"count as repeats; to compare them, name each by a pattern, e.g. '{other.name}*' '{run.name}*'"
+                f"{other.name} and {run.name} scored different checkpoints of one recipe and seed {run.seed}, which "
+                f"would count as repeats; to compare them, name each by a pattern, e.g. '{other.name}*' '{run.name}*'"
             )
             raise UserError(msg)
 

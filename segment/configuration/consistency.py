@@ -149,6 +149,12 @@ def check_callbacks(callbacks: Mapping[str, Any], organs: Sequence[str]) -> None
     scores = validation_scores(organs)
     for name, node in callbacks.items():
         monitor = str((node or {}).get("monitor"))
+        if monitor.startswith("train/") and str(node.get("_target_")).endswith("StopEarly"):
+            msg = (
+                f"callbacks.{name}.monitor={monitor}: early stopping looks at the scores after a validation; choose "
+                f"one of {', '.join(scores)}"
+            )
+            raise UserError(msg)
         is_ours = monitor.startswith(("val/dice/", "val/accuracy/")) or nearest_word(monitor, scores)
         if is_ours and "mode" in node:
             check_monitor(monitor, node["mode"], organs, (f"callbacks.{name}.monitor", f"callbacks.{name}.mode"))

@@ -57,8 +57,10 @@ class Train(Recipe):
 
 
 class Prepare(Recipe):
-    """`segment prepare`."""
+    """`segment prepare`. It takes the experiments of training, so it ignores the options of training in them."""
 
+    init_from: NotRequired[Text | None]
+    test: NotRequired[bool]
     run_dir: str
     accept_licence: bool
     store: bool

@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Timer
 
 from segment import build
-from segment.checkpoint.resumable import epochs_done
+from segment.checkpoint.resumable import epochs_done, time_trained
 from segment.data.patches import EpochSampler
 from segment.datasets.cases import Case
 from segment.forecast.forecast import Cases, Plan
@@ -28,7 +28,8 @@ def make_plan(cfg: DictConfig, parts: build.Parts, sizes: Sizes, checkpoint: Pat
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         remaining = callback.time_remaining() if isinstance(callback, Timer) else None
         if remaining is not None:
-            limits.append(remaining)
+            used_s = 0.0 if checkpoint is None else time_trained(checkpoint, callback.state_key)
+            limits.append(max(0.0, remaining - used_s))
     return Plan(
         patches=steps * datamodule.batch_size * world_size,
         steps=steps,

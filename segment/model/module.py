@@ -10,7 +10,7 @@ import torch
 import torchio as tio
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from segment.data.volumes import LabelledScan
 from segment.errors import UserError
@@ -173,8 +173,15 @@ class SegmentationModule(pl.LightningModule):
         optimizer = self.make_optimizer(self.net.parameters())
         if self.make_scheduler is None:
             return optimizer
+        if "total_steps" in getattr(self.make_scheduler, "keywords", {}):
+            msg = "scheduler.total_steps follows from the number of epochs; leave it out, and set trainer.max_epochs"
+            raise UserError(msg)
         if "total_steps" not in inspect.signature(self.make_scheduler).parameters:
-            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.make_scheduler(optimizer)}}
+            scheduler = self.make_scheduler(optimizer)
+            if isinstance(scheduler, ReduceLROnPlateau):
+                msg = "ReduceLROnPlateau depends on a score, which schedules here do not get; choose another scheduler"
+                raise UserError(msg)
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler}}
         make_scheduler: Callable[..., LRScheduler] = self.make_scheduler
         scheduler = make_scheduler(optimizer, total_steps=self._total_steps())
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

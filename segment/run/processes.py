@@ -11,7 +11,7 @@ from hydra.types import RunMode
 from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig
 
 from segment.errors import UserError
 
@@ -157,7 +157,8 @@ def refuse_parallel_sweep(trainer: DictConfig) -> None:
     """
     if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN and rank_info() is None:
         devices = trainer.get("devices", 1)
-        if devices not in (1, "1", [0]):
+        is_one = devices in (1, "1") or (isinstance(devices, ListConfig | list) and len(devices) == 1)
+        if not is_one:
             msg = (
                 f"trainer.devices={devices} needs several processes for each job of a sweep, so it needs a launcher; "
                 "add hydra/launcher=slurm on a cluster, or hydra/launcher=submitit_local "

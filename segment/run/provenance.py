@@ -46,7 +46,8 @@ def environment(seed: int, overrides: Sequence[str]) -> dict[str, Any]:
         "cuda": torch.version.cuda,
         "seed": seed,
     }
-    return without_paths(content) | {"overrides": without_paths_in_overrides(overrides)}
+    shared: dict[str, Any] = without_paths(content)
+    return shared | {"overrides": without_paths_in_overrides(overrides)}
 
 
 def _cpu() -> str:

@@ -1,3 +1,5 @@
+import pytest
+
 from segment.checkpoint.mirroring import saw_mirrored, stated_pairs
 from segment.run.recipe import recipe
 
@@ -18,6 +20,11 @@ def test_pairs_of_a_training_are_read_from_its_recipe():
     for transforms in ({"mirror": FLIP}, [{"_target_": "torchio.RandomNoise"}, FLIP]):
         assert stated_pairs([checkpoint(transforms)]) == expected
         assert saw_mirrored(checkpoint(transforms))
+
+
+@pytest.mark.parametrize(("p", "expected"), [(0, False), (0.0, False), (0.3, True)])
+def test_mirroring_that_is_switched_off_was_not_seen(p, expected):
+    assert saw_mirrored(checkpoint({"mirror": FLIP | {"p": p}})) is expected
 
 
 def test_without_mirroring_nothing_is_stated():

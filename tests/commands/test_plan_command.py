@@ -115,6 +115,25 @@ def test_what_is_no_plan_cannot_be_explained(run, tmp_path):
         assert "odd.yaml is not a plan (" in err
 
 
+@pytest.mark.parametrize(
+    "option",
+    ["spacing_mm=[2,2,2]", "data.batch_size=1", "trainer=gpu", "model/net=dynunet", "++model.net.base_channels=4"],
+)
+def test_what_a_plan_chooses_is_refused_as_an_option(run, tmp_path, option):
+    """It would not be followed, and the command that runs the plan would replace the plan's choice by it."""
+    code, _, err = run(option)
+    assert code == 2
+    key = option.lstrip("+").partition("=")[0]
+    assert f"{key} is what a plan chooses, by data, hours=, device= and net=; leave it out" in err
+    assert not (tmp_path / "plans").exists()
+
+
+def test_what_a_plan_leaves_at_its_default_is_kept_in_its_command(run):
+    code, out, err = run("model/criterion=focal", "seed=3")
+    assert code == 0, err
+    assert " model/criterion=focal seed=3" in out
+
+
 def test_other_folders_must_be_named(run):
     code, out, _ = run("name=mine", "folder=elsewhere")
     assert code == 0

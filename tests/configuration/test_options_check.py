@@ -43,7 +43,9 @@ def test_the_defaults_of_every_command_are_valid(command):
 
 @pytest.mark.parametrize("experiment", [path.stem for path in Path(config_dir(), "experiment").glob("*.yaml")])
 def test_every_experiment_is_valid(experiment):
-    check("train", f"experiment={experiment}")
+    """Preparation takes it, too, so that training finds its volumes."""
+    for command in ("train", "prepare"):
+        check(command, f"experiment={experiment}")
 
 
 def choices() -> list[str]:
@@ -138,6 +140,11 @@ def test_a_switch_refuses_other_words(command, key):
             "train",
             "callbacks.early_stopping.monitor=val/loss",
             "callbacks.early_stopping.mode=max would keep the worst epoch by callbacks.early_stopping.monitor=val/loss",
+        ),
+        (
+            "train",
+            "callbacks.early_stopping.monitor=train/loss",
+            "callbacks.early_stopping.monitor=train/loss: early stopping looks at the scores after a validation",
         ),
         (
             "train",

@@ -182,6 +182,15 @@ def test_resumed_run_is_forecast_from_its_checkpoint(tmp_path, cache, tried, spy
     assert epochs_done(tmp_path / "middle.ckpt", 4) == 2.5
 
 
+def test_a_time_limit_of_a_resumed_run_is_what_is_left_of_it(tmp_path, cache, tried, spy):
+    content = checkpoint(tried)
+    content["callbacks"]["Timer"] = {"time_elapsed": {"train": 3.0}}
+    torch.save(content, tmp_path / "stopped.ckpt")
+    limit = ["trainer.max_epochs=9", "trainer.max_time='00:00:00:05'", "model.inferer.patch_size=[128,128,128]"]
+    result = forecast(tmp_path, cache, *limit, checkpoint=tmp_path / "stopped.ckpt")
+    assert result.total_s == pytest.approx(1 + 2 + 4)
+
+
 def test_trial_has_a_few_steps_and_the_largest_cases(tmp_path, cache, tried, spy):
     forecast(tmp_path, cache, "split.val=0.4", "data.patches_per_epoch=1000", "data.num_workers=3")
     data = spy.datamodule

@@ -1,4 +1,5 @@
 import math
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -111,6 +112,24 @@ def test_schedules_by_steps_need_the_number_of_epochs():
     trainer = SimpleNamespace(estimated_stepping_batches=math.inf, max_epochs=-1)
     with pytest.raises(UserError, match=r"schedule needs the number of epochs; set trainer\.max_epochs, now -1"):
         SegmentationModule._total_steps(SimpleNamespace(trainer=trainer))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (partial(torch.optim.lr_scheduler.ReduceLROnPlateau, patience=3), "ReduceLROnPlateau depends on a score"),
+        (
+            partial(OneCycleLR, max_lr=0.1, total_steps=100),
+            "total_steps follows from the number of epochs; leave it out",
+        ),
+    ],
+)
+def test_schedulers_that_cannot_work_are_refused(make, message):
+    module = SimpleNamespace(
+        net=torch.nn.Linear(1, 1), make_optimizer=partial(torch.optim.SGD, lr=0.1), make_scheduler=make
+    )
+    with pytest.raises(UserError, match=message):
+        SegmentationModule.configure_optimizers(module)
 
 
 @pytest.mark.parametrize("make", SCHEDULES)

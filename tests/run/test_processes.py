@@ -10,7 +10,9 @@ from types import SimpleNamespace
 import pytest
 import run_commands
 import torch
+from hydra.types import RunMode
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from omegaconf import OmegaConf
 
 from segment.errors import UserError
 from segment.run import processes
@@ -102,6 +104,16 @@ def test_wrong_number_of_processes_is_refused(monkeypatch):
     processes.check_world_size(SimpleNamespace(num_devices=2, num_nodes=2))
     with pytest.raises(UserError, match=r"4 processes were started, but trainer.devices=1 and trainer.num_nodes=1"):
         processes.check_world_size(SimpleNamespace(num_devices=1, num_nodes=1))
+
+
+@pytest.mark.parametrize("devices", [1, "1", [0], [3]])
+def test_a_sweep_may_run_on_any_single_device(monkeypatch, devices):
+    sweep = SimpleNamespace(mode=RunMode.MULTIRUN)
+    monkeypatch.setattr(processes, "HydraConfig", SimpleNamespace(initialized=lambda: True, get=lambda: sweep))
+    processes.refuse_parallel_sweep(OmegaConf.create({"devices": devices}))
+    for several in (2, [0, 1], -1, "auto"):
+        with pytest.raises(UserError, match="needs several processes for each job of a sweep"):
+            processes.refuse_parallel_sweep(OmegaConf.create({"devices": several}))
 
 
 @pytest.mark.parametrize("variables", [TORCHRUN, SRUN, SUBMITIT])

@@ -52,8 +52,8 @@ class Folder:
         for option, folder in {"images": images, "labels": labels, "tissues": tissues}.items():
             if folder is not None and Path(folder).is_absolute():
                 msg = (
-                    f"{option}={folder} must be a folder below the root; give the folder that holds all of them as root, "
-                    "and their paths in it, e.g. root=/data images=ct labels=seg"
+                    f"{option}={folder} must be a folder below the root; give the folder that holds all of them as "
+                    "root, and their paths in it, e.g. root=/data images=ct labels=seg"
                 )
                 raise UserError(msg)
         self.root = Path(root)

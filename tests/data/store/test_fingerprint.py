@@ -205,8 +205,8 @@ def test_the_code_of_a_user_s_transform_counts(case, tmp_path, monkeypatch, chan
         body = own.format(0 if changed else number)
         (tmp_path / "mine.py").write_text(f"from base import Base\n\n{constant}\n{body}")
         linecache.clearcache()
-        for module in ("mine", "base"):
-            monkeypatch.delitem(sys.modules, module, raising=False)
+        for name in ("mine", "base"):
+            monkeypatch.delitem(sys.modules, name, raising=False)
         keys.append(key(case, importlib.import_module("mine").Own()))
     assert keys[0] == keys[2] != keys[1]
 
