@@ -5,7 +5,6 @@ Absolute paths reveal user and machine names, so only the last component is kept
 
 import re
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +43,6 @@ def without_path(argument: str) -> str:
     """Return an argument `key=value` of a command with an absolute path in its value reduced to the last component."""
     key, equals, value = argument.partition("=")
     return f"{key}{equals}{without_paths(value)}"
-
-
-def without_paths_in_overrides(overrides: Sequence[str]) -> list[str]:
-    """Return overrides `key=value`, as a run records them, with absolute paths reduced to their last component."""
-    return [_cut(without_path(override)) for override in overrides]
 
 
 def without_paths_in_sentence(text: str) -> str:

@@ -35,7 +35,7 @@ from segment.runtime.cores import allowed_cores
 from segment.runtime.seeding import random_state
 
 OWN = Plan.__annotations__.keys() - Recipe.__annotations__.keys()  # options that training does not have
-HARMLESS = ("data", "data.num_workers", "task")  # no other choice of a plan depends on them
+HARMLESS = ("data", "data.num_workers", "split", "task")  # followed by plans, or without effect on their choices
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")  # what experiment=<name> takes without quotes
 
 
@@ -66,7 +66,7 @@ def plan(cfg: DictConfig) -> None:
     facts, parts = _measured(cfg, data, groups["split"]) if known is None else _of_other_command(cfg, known, data)
     net = _net_maker(cfg, 1 + len(facts.organs))
     recipe = make_plan(facts, machine, cfg.hours, cfg.net, net, name, groups["split"], parts)
-    _check_overrides([line.key for line in (*recipe.choices, *recipe.lines)])
+    _check_overrides(recipe)
     recipe = _with_whole_command(recipe, _command(cfg, name, data))
     write_text(target, recipe.text())
     write_text(Path(cfg.folder) / "fingerprints" / f"{name}.json", json.dumps(facts.plain(), indent=1))
@@ -74,24 +74,30 @@ def plan(cfg: DictConfig) -> None:
     print(f"plan: {target}; run it by `{shlex.join(_command(cfg, name, data))}`")
 
 
-def _check_overrides(planned: Sequence[str]) -> None:
+def _check_overrides(recipe: Planned) -> None:
     """Refuse options that the plan sets: it would not follow them, and its command would replace its own choices.
 
     Raises:
         UserError: With the first such option.
     """
+    groups = [choice.key.replace("/", ".") for choice in recipe.choices]  # options in a group may be the user's
+    settings = ["model.net", *(line.key for line in recipe.lines if line.key)]
     for override in HydraConfig.get().overrides.task:
         key = override.lstrip("+~").partition("=")[0]
-        if key in OWN or key in HARMLESS or key.split(".")[0] == "split":
+        if key in OWN or key in HARMLESS:
             continue
-        name = key.replace("/", ".") + "."
-        for other in (one.replace("/", ".") + "." for one in planned if one):
-            if name.startswith(other) or other.startswith(name):
-                msg = (
-                    f"{key} is what a plan chooses, by data, hours=, device= and net=; leave it out, and give it to "
-                    "segment train, or change it in the plan"
-                )
-                raise UserError(msg)
+        name = key.replace("/", ".")
+        if any(_holds(name, one) for one in [*groups, *settings]) or any(_holds(one, name) for one in settings):
+            msg = (
+                f"{key} is what a plan chooses, by data, hours=, device= and net=; leave it out, and give it to "
+                "segment train, or change it in the plan"
+            )
+            raise UserError(msg)
+
+
+def _holds(node: str, key: str) -> bool:
+    """Whether a dotted key is a node or lies below it."""
+    return key == node or key.startswith(f"{node}.")
 
 
 def _with_whole_command(recipe: Planned, command: Sequence[str]) -> Planned:
@@ -155,6 +161,9 @@ def _measured(cfg: DictConfig, data: str, split: str) -> tuple[Fingerprint, Part
         cases = [*datamodule.split.train, *datamodule.split.val]
         parts = Parts(len(datamodule.split.train), len(datamodule.split.val))
         tests = {case.patient for case in datamodule.split.test}
+    if not cases:
+        msg = "all patients test, so there is nothing to plan for; choose another split"
+        raise UserError(msg)
     facts = list(datamodule.store.facts(cases, datamodule.num_workers).values())
     patients = {case.patient for case in cases}
     with_tissues = sum(case.tissues is not None for case in cases)

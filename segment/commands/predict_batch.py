@@ -37,7 +37,6 @@ from segment.io.scan import Scan, on_grid_of
 from segment.io.write import write_ct, write_mask
 from segment.io.write_dicom_seg import why_no_dicom_seg, write_dicom_seg
 from segment.metrics.volumes_csv import VolumeTable
-from segment.privacy import without_paths_in_sentence
 from segment.view import failsafe
 from segment.view.overlay import write_overlay
 from segment.view.video import write_video
@@ -118,6 +117,8 @@ class Batch:
         if scan is None:
             self.not_cts += 1
             return f"left out, {left_out[0].reason}"
+        if self._has_files(item):  # only pictures are missing
+            return self._add_pictures(item, scan)
         source = source_facts(item, scan.files)  # before the network runs, because a file may be replaced meanwhile
         kept = mask_path(self.output, item.name).exists()
         mask, how, judge = (self._kept_mask(item, scan), "", None) if kept else self._new_mask(scan)
@@ -170,7 +171,7 @@ class Batch:
         try:
             write_dicom_seg(dicom_seg_path(self.output, item.name), mask, scan.files, self.numbers, __version__)
         except UserError as error:  # the mask in NIfTI, for which the network ran, is written all the same
-            return without_paths_in_sentence(str(error))
+            return str(error)
         return ""
 
     def _draw(self, item: Input, scan: Scan, mask: np.ndarray) -> None:
@@ -192,12 +193,22 @@ class Batch:
         path = mask_path(self.output, item.name)
         return np.ascontiguousarray(on_grid_of(read_label(path), scan, path, item.path)).astype(np.uint8)
 
+    def _add_pictures(self, item: Input, scan: Scan) -> str:
+        """Draw a mask that is kept; its report stays as it is."""
+        self._draw(item, scan, self._kept_mask(item, scan))
+        self._update_table([], kept=[item])
+        return "pictures of a mask that is kept"
+
     def _is_complete(self, item: Input) -> bool:
         """Whether the mask, the report and the files that the options ask for exist."""
+        return self._has_files(item) and not self._lacks_pictures(item)
+
+    def _has_files(self, item: Input) -> bool:
+        """As `_is_complete`, without pictures."""
         wanted = [mask_path(self.output, item.name), report_path(self.output, item.name)]
         if self.cfg.organ_files:
             wanted += [organ_path(self.output, item.name, organ) for organ in self.numbers]
-        if not all(path.exists() for path in wanted) or self._lacks_pictures(item):
+        if not all(path.exists() for path in wanted):
             return False
         if not self.cfg.dicom_seg or not is_folder(item.path) or dicom_seg_path(self.output, item.name).exists():
             return True

@@ -109,9 +109,14 @@ def _check_checkpoints(runs: Sequence[FinishedRun]) -> None:
         if run.seed is not None and run.checkpoint != other.checkpoint:
             msg = (
                 f"{other.name} and {run.name} scored different checkpoints of one recipe and seed {run.seed}, which "
-                f"would count as repeats; to compare them, name each by a pattern, e.g. '{other.name}*' '{run.name}*'"
+                f"would count as repeats; to compare them, name each by a pattern, e.g. '{_only(other)}' '{_only(run)}'"
             )
             raise UserError(msg)
+
+
+def _only(run: FinishedRun) -> str:
+    """A pattern that no other folder matches: `evals/[1]` for `evals/1`."""
+    return f"{run.name[:-1]}[{run.name[-1]}]"
 
 
 def _code_remarks(arms: Sequence[Arm]) -> list[str]:

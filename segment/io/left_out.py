@@ -81,7 +81,7 @@ def find_unused(
     """List the files in folders of a data set that belong to no case.
 
     Args:
-        root: The data set's folder. Names are relative to it.
+        root: The data set's folder. Names are relative to it; of a file elsewhere, only the last part is shown.
         folders: Folders to search, with their subfolders. A folder that does not exist contains nothing.
         used: Files, and folders of DICOM series, of all cases.
         why: Returns what is wrong with a volume or DICOM file and what to do about it. An empty string means that the
@@ -93,7 +93,7 @@ def find_unused(
         for path in files_below(folder):
             if not known.isdisjoint((path, *path.parents)):
                 continue
-            name = path.relative_to(root).as_posix()
+            name = (path.relative_to(root) if path.is_relative_to(root) else Path(path.name)).as_posix()
             if not has_suffix(name, *SUFFIXES, ".dcm"):
                 left_out.append(left_out_by_suffix(name))
                 continue

@@ -66,7 +66,6 @@ def write_dicom_seg(path: Path, mask: np.ndarray, files: Sequence[Path], numbers
     Raises:
         UserError: When highdicom refuses the headers.
     """
-    slices = [_header(file) for file in files]
     in_order = np.zeros(256, np.uint8)
     for segment, number in enumerate(numbers.values(), start=1):
         in_order[number] = segment
@@ -74,15 +73,17 @@ def write_dicom_seg(path: Path, mask: np.ndarray, files: Sequence[Path], numbers
     with warnings.catch_warnings(), config.disable_value_validation():
         warnings.simplefilter("ignore")  # warnings about unusual names would show the name of the patient
         try:
-            content = _segmentation(slices, frames, list(numbers), by)
+            content = _segmentation([_header(file) for file in files], frames, list(numbers), by)
+            with atomic_write(path) as temporary:
+                content.save_as(temporary)
+        except OSError:
+            raise
         except Exception as error:  # highdicom raises nearly anything on unusual headers, with their values
             msg = (
-                f"cannot make a DICOM segmentation for the series in {files[0].parent} ({type(error).__name__} in "
-                "highdicom): its headers are unusual; use the mask as NIfTI"
+                f"cannot make a DICOM segmentation ({type(error).__name__}): the headers of the series are unusual; "
+                "use the mask as NIfTI"
             )
             raise UserError(msg) from error
-        with atomic_write(path) as temporary:
-            content.save_as(temporary)
 
 
 def _header(file: Path) -> Dataset:

@@ -74,6 +74,11 @@ class Fingerprint:
     body_hu: Axes | None = None
     test_patients: int | None = None
 
+    @property
+    def all_patients(self) -> int:
+        """Patients, with those who test as far as they are known."""
+        return self.patients + (self.test_patients or 0)
+
     def plain(self) -> dict[str, Any]:
         """As plain values."""
         return asdict(self)

@@ -56,12 +56,13 @@ def plan(
         UserError: When there is a single patient, the network cannot be planned, or nothing fits.
     """
     if facts.patients < 2:
+        besides = " besides those who test" if facts.test_patients else ""
         msg = (
-            f"{facts.name} has one patient, who cannot both train and validate; label another one, or train and test "
-            "on the same CT with experiment=overfit"
+            f"{facts.name} has one patient{besides}, who cannot both train and validate; label another one, or train "
+            "and test on the same CT with experiment=overfit"
         )
         raise UserError(msg)
-    starts_trained = net == "vnet" and set(facts.organs) <= STARTER_ORGANS and facts.patients <= STARTER_PATIENTS
+    starts_trained = net == "vnet" and set(facts.organs) <= STARTER_ORGANS and facts.all_patients <= STARTER_PATIENTS
     search = Search(facts, machine, hours, net, make_net)
     sizes = _of_starter(search, make_net) if starts_trained else search.run()
     parts, shares = split_lines(facts, split, parts)
@@ -117,7 +118,7 @@ def _start_lines(facts: Fingerprint, starts_trained: bool) -> list[Line]:
     if not starts_trained:
         few = f"are for the default network, their own organs and at most {STARTER_PATIENTS} patients"
         return [Line("", None, f"init_from: nothing; the starter weights {few}")]
-    few = f"{facts.patients} patients are at most {STARTER_PATIENTS}, too few to train from scratch"
+    few = f"{facts.all_patients} patients are at most {STARTER_PATIENTS}, too few to train from scratch"
     return [
         Line("init_from", "starter", f"{few}; voxels, window and network are those of the starter weights"),
         Line("optimizer.lr", STARTER_RATE, "that of experiment=finetune; larger ones destroy what these weights know"),

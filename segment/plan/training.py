@@ -30,12 +30,8 @@ class Parts:
 def parts_by_share(facts: Fingerprint, val: float) -> Parts:
     """The parts of a random split; both have a CT at least."""
     test = round(TEST * facts.cases) if facts.test_patients is None else 0  # of the CTs in the fingerprint
-    validate = max(1, round(val * _all_patients(facts) * facts.cases / facts.patients))
+    validate = max(1, round(val * facts.all_patients * facts.cases / facts.patients))
     return Parts(max(1, facts.cases - validate - test), validate)
-
-
-def _all_patients(facts: Fingerprint) -> int:
-    return facts.patients + (facts.test_patients or 0)
 
 
 def steps_per_epoch(steps: int) -> int:
@@ -126,7 +122,7 @@ def split_lines(facts: Fingerprint, split: str, parts: Parts | None) -> tuple[Pa
         split: Name of a file of conf/split. Only `random` has settings.
         parts: The parts that another split gives; None: not known, as without the data.
     """
-    patients = _all_patients(facts)
+    patients = facts.all_patients
     val = min(0.3, max(0.15, round(FEW_VALIDATE / patients, 2)))
     if split != "random":
         known = parts or parts_by_share(facts, val)

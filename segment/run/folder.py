@@ -16,7 +16,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from segment.configuration.values import with_values
 from segment.errors import UserError
-from segment.privacy import without_paths_in_overrides
 from segment.run.resource_use import ResourceUse
 from segment.run.resume import Facts, find_run, last_checkpoint
 
@@ -99,8 +98,16 @@ def _refuse_taken(folder: Path) -> None:
 
 
 def slurm_job() -> dict[str, str]:
-    """Entry of environment.json with the id of the SLURM job, which a requeued job keeps; empty outside SLURM."""
-    return {"slurm_job": os.environ["SLURM_JOB_ID"]} if "SLURM_JOB_ID" in os.environ else {}
+    """Entries of environment.json by which a requeued SLURM job finds its run; empty outside SLURM.
+
+    These are the id of the job, which a requeued one keeps, and a hash of the overrides, because a job may run several
+    commands. The recorded overrides lack the folders of the machine.
+    """
+    if "SLURM_JOB_ID" not in os.environ:
+        return {}
+    overrides = list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+    command = blake2b(json.dumps(overrides).encode(), digest_size=8).hexdigest()
+    return {"slurm_job": os.environ["SLURM_JOB_ID"], "slurm_command": command}
 
 
 def _requeued_run(cfg: DictConfig, fresh: Path, facts: Facts | None) -> Path | None:
@@ -111,7 +118,7 @@ def _requeued_run(cfg: DictConfig, fresh: Path, facts: Facts | None) -> Path | N
     """
     if not is_requeued() or not HydraConfig.initialized():
         return None
-    mine = slurm_job() | {"overrides": without_paths_in_overrides(HydraConfig.get().overrides.task)}
+    mine = slurm_job()
     timestamped = (Path(cfg.output_dir) / cfg.task).glob(f"*/{ENVIRONMENT}")
     for path in (fresh / ENVIRONMENT, *sorted(timestamped)):
         if not (path.exists() and path.with_name("config.yaml").exists()):

@@ -15,7 +15,7 @@ import psutil
 import torch
 
 from segment import __version__
-from segment.privacy import without_paths, without_paths_in_overrides
+from segment.privacy import without_path, without_paths
 
 PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "torchio", "torchmetrics", "monai", "numpy", "nibabel", "wandb")
 # The files of a checkout that affect a run. Its data, notebooks and outputs do not belong in a record.
@@ -45,9 +45,10 @@ def environment(seed: int, overrides: Sequence[str]) -> dict[str, Any]:
         "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         "cuda": torch.version.cuda,
         "seed": seed,
+        "overrides": [without_path(override) for override in overrides],
     }
-    shared: dict[str, Any] = without_paths(content)
-    return shared | {"overrides": without_paths_in_overrides(overrides)}
+    result: dict[str, Any] = without_paths(content)
+    return result
 
 
 def _cpu() -> str:

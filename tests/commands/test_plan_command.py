@@ -101,6 +101,13 @@ def test_the_test_cases_of_a_random_split_are_not_measured(run, tmp_path):
     assert "a validation of 2 CTs" in text
 
 
+def test_a_plan_needs_patients_who_do_not_test(run, monkeypatch):
+    """For example, if the authors of a data set reserve all of them."""
+    monkeypatch.setattr(RandomSplit, "test_patients", lambda _, cases: {case.patient for case in cases})
+    code, _, err = run()
+    assert (code, "all patients test, so there is nothing to plan for; choose another" in err) == (2, True)
+
+
 def test_without_a_share_for_the_test_all_cases_are_measured(run, tmp_path):
     assert run("name=mine", "split.test=0")[0] == 0
     facts = json.loads((tmp_path / "plans/fingerprints/mine.json").read_text())
@@ -117,7 +124,10 @@ def test_what_is_no_plan_cannot_be_explained(run, tmp_path):
 
 @pytest.mark.parametrize(
     "option",
-    ["spacing_mm=[2,2,2]", "data.batch_size=1", "trainer=gpu", "model/net=dynunet", "++model.net.base_channels=4"],
+    [
+        *("spacing_mm=[2,2,2]", "data.batch_size=1", "trainer=gpu", "trainer.max_epochs=3", "split.val=0.2"),
+        *("model=vnet", "model/net=dynunet", "++model.net.base_channels=4"),
+    ],
 )
 def test_what_a_plan_chooses_is_refused_as_an_option(run, tmp_path, option):
     """It would not be followed, and the command that runs the plan would replace the plan's choice by it."""
@@ -129,9 +139,9 @@ def test_what_a_plan_chooses_is_refused_as_an_option(run, tmp_path, option):
 
 
 def test_what_a_plan_leaves_at_its_default_is_kept_in_its_command(run):
-    code, out, err = run("model/criterion=focal", "seed=3")
+    code, out, err = run("model/criterion=focal", "seed=3", "trainer.devices=2", "callbacks.cases=null")
     assert code == 0, err
-    assert " model/criterion=focal seed=3" in out
+    assert " model/criterion=focal seed=3 trainer.devices=2 callbacks.cases=null" in out
 
 
 def test_other_folders_must_be_named(run):

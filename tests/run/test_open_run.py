@@ -270,13 +270,21 @@ def test_requeued_job_resumes_only_its_own_run(command, monkeypatch):
 
 
 def test_requeued_job_with_an_absolute_path_is_resumed(command, monkeypatch, tmp_path):
-    """Records hold no folders of the machine."""
-    overrides = [f"cache_dir={tmp_path}/cache", f"data.sources.phantom.root={tmp_path / 'scans' / 'of mine'}", "seed=1"]
+    """Records hold no folders of the machine, so those of two commands of one job may look alike."""
+
+    def overrides(site):
+        root = tmp_path / site / "of mine"
+        return [f"cache_dir={tmp_path}/cache", f"data.sources.phantom.root={root}", "seed=1"]
+
     requeued(monkeypatch, "7", 0)
-    (run,) = command(*overrides)
+    (run,) = command(*overrides("a"))
     requeued(monkeypatch, "7", 1)
-    (again,) = command(*overrides)
+    (other,) = command(*overrides("b"))  # it had not started
+    assert not other.resumed
+    assert other.folder != run.folder
+    (again,) = command(*overrides("a"))
     assert (again.folder, again.resumed) == (run.folder, True)
+    assert str(tmp_path) not in (run.folder / "environment.json").read_text()
 
 
 def test_requeued_job_is_refused_if_its_configuration_changed(command, monkeypatch, capsys):

@@ -26,16 +26,16 @@ class Folder:
         label_codes: Codes of every structure in the label files, by name. Required unless all labels are DICOM
             segmentations, for which it may contain names of segments.
         images: Folder of the CTs in the root.
-        labels: Folder of the label maps in the root.
+        labels: Folder of the label maps in the root, or an absolute path.
         image_suffix: End of the images' names, after the case's name, for example `_0000`.
         patient_pattern: Regular expression; its first group, matched at the start of a case's name, is the patient.
             None: every case is another patient.
         sides: Structures with one code for both sides; see `segment.datasets.split_sides`.
-        tissues: Folder of the tissue maps in the root, one for each case and named like its label: see `Case.tissues`.
-            None: there are none.
+        tissues: Folder of the tissue maps in the root, or an absolute path, one for each case and named like its label:
+            see `Case.tissues`. None: there are none.
 
     Raises:
-        UserError: When the pattern is not a regular expression with a group, or a folder is not below the root.
+        UserError: When the pattern is not a regular expression with a group, or `images` is absolute.
     """
 
     def __init__(
@@ -49,13 +49,10 @@ class Folder:
         sides: Sides | None = None,
         tissues: str | None = None,
     ) -> None:
-        for option, folder in {"images": images, "labels": labels, "tissues": tissues}.items():
-            if folder is not None and Path(folder).is_absolute():
-                msg = (
-                    f"{option}={folder} must be a folder below the root; give the folder that holds all of them as "
-                    "root, and their paths in it, e.g. root=/data images=ct labels=seg"
-                )
-                raise UserError(msg)
+        if Path(images).is_absolute():
+            name = Path(images).name
+            msg = f"images={images} must be a path inside the root; give its parent folder as root, and images={name}"
+            raise UserError(msg)
         self.root = Path(root)
         self.label_codes = label_codes
         self.images = images

@@ -14,8 +14,10 @@ from segment.datasets.sources.label_map_recipe import ContentHashes, Options, Re
 from segment.datasets.sources.listing import check_declared, find_volumes
 from segment.datasets.sources.unused_files import find_unpaired
 from segment.errors import UserError
+from segment.io.dicom_seg import SEG_SUFFIX
 from segment.io.label_codes import Declared
 from segment.io.left_out import LeftOut
+from segment.io.scan import has_suffix
 from segment.phantom.from_labels.structures import UNLABELLED, tissue_of
 
 log = logging.getLogger(__name__)
@@ -142,7 +144,9 @@ class LabelMaps:
         if self.maps is None:
             return []
         origins = [case.made_from for case in cases if case.made_from is not None]
-        return find_unpaired(self.maps, [self.maps], origins)
+        segmentations = [path.name for path in sorted(self.maps.iterdir()) if has_suffix(path, SEG_SUFFIX)]
+        reason = "a DICOM segmentation; convert it to a label map (.nii.gz)"
+        return [*find_unpaired(self.maps, [self.maps], origins), *(LeftOut(name, reason) for name in segmentations)]
 
     def _synthesise(self, source: str, origins: Sequence[Case], refused: Refused | None) -> list[Case]:
         """Write the missing CTs of every label map, and list all."""

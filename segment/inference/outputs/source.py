@@ -8,12 +8,14 @@ from pathlib import Path
 from segment.errors import UserError
 from segment.files import file_sha256
 from segment.inference.inputs.find_inputs import Input
-from segment.inference.outputs.report import read_report
+from segment.inference.outputs.report import read_report, write_report
 from segment.io.dicom import SeriesFolder
 
 
 def source_facts(item: Input, files: Sequence[Path]) -> dict[str, object]:
-    """Path, number of files, size, time of the last change and SHA-256 of an input.
+    """Path, number of files, size, state and SHA-256 of an input.
+
+    The state is a hash of names, inodes, sizes and times of its files, by which unchanged files are recognised.
 
     Args:
         item: The input. Its path is given below the folder that all inputs share, so no folder of this machine appears.
@@ -26,7 +28,7 @@ def source_facts(item: Input, files: Sequence[Path]) -> dict[str, object]:
         "path": item.display_name,
         "files": len(files),
         "bytes": size,
-        "changed_ns": _last_change_ns(item.path),
+        "state": _state(item.path),
         "sha256": _sha256(files),
     }
 
@@ -34,24 +36,31 @@ def source_facts(item: Input, files: Sequence[Path]) -> dict[str, object]:
 def is_another_ct(item: Input, report: Path, series: str | None) -> bool:
     """Whether an input is not the CT of a report: its files were replaced, or another of its series is wanted.
 
-    Files are read unless the time of their last change is exactly that of the report: an older file may be that of
-    another patient in a folder that was renamed. They are also read if a series of a folder is chosen. A report that is
-    missing, or that does not state its CT, fits every CT.
+    Files are read unless their state is that of the report, or if a series of a folder is chosen. If they are equal
+    nevertheless, for example copied, the report gets the new state. A report that is missing, or that does not state
+    its CT, fits every CT.
 
     Args:
         item: The input.
         report: File of the report.
         series: As in `segment predict`. A folder without this series is not segmented, so its report fits.
     """
-    stated = (read_report(report) or {}).get("input", {})
+    content = read_report(report) or {}
+    stated = content.get("input", {})
     if "sha256" not in stated:
         return False
     is_folder = item.path.is_dir()
     try:
-        if not (is_folder and series) and stated.get("changed_ns") == _last_change_ns(item.path):
+        state = _state(item.path)
+        if not (is_folder and series) and stated.get("state") == state:
             return False
         sources = list(_series(item.path, series)) if is_folder else [[item.path]]
-        return bool(sources) and all(_sha256(files) != stated["sha256"] for files in sources)
+        if not sources:
+            return False
+        if all(_sha256(files) != stated["sha256"] for files in sources):
+            return True
+        write_report(report, content | {"input": stated | {"state": state}})
+        return False
     except UserError:  # a damaged file, which was not there before
         return True
     except OSError:  # it was removed just now; segmenting it will report that
@@ -67,14 +76,14 @@ def _series(folder: Path, series: str | None) -> Iterator[list[Path]]:
             yield files
 
 
-def _last_change_ns(path: Path) -> int:
-    """When a file, or one in a folder, or the list of its files, was last changed, by content or by inode."""
-    last = 0
-    for one in [path, *path.iterdir()] if path.is_dir() else [path]:
+def _state(path: Path) -> str:
+    """Hash of what the file system says about a file, or about a folder and its files, without reading them."""
+    entries = []
+    for one in [path, *sorted(path.iterdir())] if path.is_dir() else [path]:
         with suppress(OSError):  # a link that leads nowhere
-            state = one.stat()
-            last = max(last, state.st_mtime_ns, state.st_ctime_ns)
-    return last
+            found = one.stat()
+            entries.append((one.name, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
+    return hashlib.blake2b(repr(entries).encode(), digest_size=8).hexdigest()
 
 
 def _sha256(files: Sequence[Path]) -> str:

@@ -43,7 +43,8 @@ def read_grid(folder: Path) -> Sweep:
 
 def _state(job: Path, value: float | None) -> tuple[str, str]:
     """State of a job, and why it is not complete."""
-    if not process_records(read_environment(job))[-1].get("finished"):
+    last = process_records(read_environment(job))[-1]
+    if not last.get("finished", "hours" in last):  # earlier versions recorded only that a process had ended
         return "not finished", "it failed, was stopped, or is still running"
     if value is None:
         return "no score", "its folder has no score"

@@ -43,12 +43,15 @@ def test_images_may_lie_in_the_root_itself(tmp_path):
     assert case.image == tmp_path / "a.nii.gz"
 
 
-@pytest.mark.parametrize("option", ["images", "labels", "tissues"])
-def test_folders_outside_of_the_root_are_refused(tmp_path, option):
-    with pytest.raises(
-        UserError, match=rf"{option}=/cts must be a folder below the root; give the folder that holds all"
-    ):
-        Folder(tmp_path, CODES, **{option: "/cts"})
+def test_labels_may_lie_elsewhere_but_not_the_images(tmp_path):
+    """For example, on another disk."""
+    touch(tmp_path, "set/images/a.nii.gz", "mine/a.nii.gz", "mine/b.mgz")
+    source = Folder(tmp_path / "set", CODES, labels=str(tmp_path / "mine"))
+    (case,) = source.cases("set")
+    assert case.label.path == tmp_path / "mine" / "a.nii.gz"
+    assert [one.name for one in source.left_out([case])] == ["b.mgz"]
+    with pytest.raises(UserError, match=r"images=/cts must be a path inside the root; give its parent folder as root"):
+        Folder(tmp_path, CODES, images="/cts")
 
 
 def test_every_format_is_read(tmp_path):

@@ -103,12 +103,13 @@ def test_totalsegmentator(tmp_path):
 def test_label_maps_of_the_user(tmp_path):
     labelled_body.write(tmp_path / "set", "a")
     folder = tmp_path / "set" / "labels"
-    touch(folder, "b.mgz", "more/c.nii.gz")
+    touch(folder, "b.mgz", "more/c.nii.gz", "d.dcm")
     options = {"variants": 1, "spacing_mm": [7, 7, 7], "workers": 1, "label_codes": labelled_body.CODES}
     source = LabelMaps(tmp_path / "made", ContentRecord(tmp_path / "hashes"), maps=folder, **options)
     cases, found = left_out(source)
     assert cases == ["set/a_0"]
-    assert list(found) == ["b.mgz", "more/c.nii.gz"]
+    assert list(found) == ["b.mgz", "more/c.nii.gz", "d.dcm"]
+    assert "convert it to a label map (.nii.gz)" in found["d.dcm"]
 
 
 def test_bids(tmp_path):

@@ -81,6 +81,13 @@ def test_a_job_that_failed_or_was_stopped_is_not_finished(tmp_path):
     assert trial["why"] == "it failed, was stopped, or is still running"
 
 
+@pytest.mark.parametrize(("record", "state"), [({"hours": 0.5}, "finished"), ({}, "not finished")])
+def test_records_of_earlier_versions_state_the_hours_of_what_ended(tmp_path, record, state):
+    folder = write_grid(tmp_path / "g", [([], [0.4])])
+    (folder / "0" / "environment.json").write_text(json.dumps(record))
+    assert page_of(folder)["trials"][0]["state"] == state
+
+
 def test_the_hours_of_a_resumed_job_are_those_of_all_its_processes(tmp_path):
     folder = write_grid(tmp_path / "g", [([], [0.4])])
     record = {"overrides": [], "hours": 5, "resumed": [{"hours": 0.5, "finished": True}]}
