@@ -16,7 +16,7 @@ from torch import nn
 from segment.commands.command import hydra_command
 from segment.configuration.instantiate import instantiate
 from segment.configuration.schema import Plan, Recipe
-from segment.configuration.values import config_dir
+from segment.configuration.values import config_dir, is_at_or_below, override_key
 from segment.data.datamodule import CTDataModule
 from segment.data.splits.random_split import RandomSplit
 from segment.errors import UserError
@@ -83,21 +83,17 @@ def _check_overrides(recipe: Planned) -> None:
     groups = [choice.key.replace("/", ".") for choice in recipe.choices]  # options in a group may be the user's
     settings = ["model.net", *(line.key for line in recipe.lines if line.key)]
     for override in HydraConfig.get().overrides.task:
-        key = override.lstrip("+~").partition("=")[0]
+        key = override_key(override)
         if key in OWN or key in HARMLESS:
             continue
         name = key.replace("/", ".")
-        if any(_holds(name, one) for one in [*groups, *settings]) or any(_holds(one, name) for one in settings):
+        is_above = any(is_at_or_below(one, name) for one in [*groups, *settings])
+        if is_above or any(is_at_or_below(name, one) for one in settings):
             msg = (
                 f"{key} is what a plan chooses, by data, hours=, device= and net=; leave it out, and give it to "
                 "segment train, or change it in the plan"
             )
             raise UserError(msg)
-
-
-def _holds(node: str, key: str) -> bool:
-    """Whether a dotted key is a node or lies below it."""
-    return key == node or key.startswith(f"{node}.")
 
 
 def _with_whole_command(recipe: Planned, command: Sequence[str]) -> Planned:

@@ -87,13 +87,8 @@ class _Watcher:
             self.failures.pop(item.display_name, None)
             for failure in process_each({item.display_name: item}, self._segment):
                 self.failures[item.display_name] = failure
+            self.current = ""  # also of a CT that failed, but not of one that a signal interrupts
 
     def _segment(self, item: Input) -> str:
         self.current = item.display_name
-        try:
-            what = self.batch.segment(item)
-        except Exception:  # but not a signal, which interrupts this CT
-            self.current = ""
-            raise
-        self.current = ""
-        return what
+        return self.batch.segment(item)

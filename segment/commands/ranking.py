@@ -13,7 +13,7 @@ from segment.commands.each_case import process_each, raise_failures
 from segment.commands.examination import Examination
 from segment.commands.pages import page_at_end
 from segment.configuration.instantiate import instantiate
-from segment.configuration.values import portable
+from segment.configuration.values import override_key, portable
 from segment.curve.ranking import Ranking, write_ranking
 from segment.data.splits.split import not_made
 from segment.errors import UserError
@@ -41,7 +41,7 @@ def check_options(is_ranking: bool, overrides: Sequence[str]) -> None:
     Raises:
         UserError: When options of the trainings are given with rank=, or those of a ranking without it.
     """
-    unused = [key for key in _keys(overrides) if key in (OF_TRAININGS if is_ranking else OF_RANKING)]
+    unused = [key for key in map(override_key, overrides) if key in (OF_TRAININGS if is_ranking else OF_RANKING)]
     if unused and is_ranking:
         msg = f"rank= trains nothing, so leave out {unused[0]}="
         raise UserError(msg)
@@ -52,11 +52,7 @@ def check_options(is_ranking: bool, overrides: Sequence[str]) -> None:
 
 def names_data(overrides: Sequence[str]) -> bool:
     """Whether the arguments of a command name its data set, instead of leaving it to the default."""
-    return any(key == "data" or key.startswith("data.sources.") for key in _keys(overrides))
-
-
-def _keys(overrides: Sequence[str]) -> list[str]:
-    return [argument.partition("=")[0].lstrip("+~") for argument in overrides]
+    return any(key == "data" or key.startswith("data.sources.") for key in map(override_key, overrides))
 
 
 def rank_cts(cfg: DictConfig, data_is_named: bool) -> None:

@@ -10,7 +10,7 @@ from segment.comparison.merge_cases import merge_cases
 from segment.comparison.tested_run import read_json, read_scores, tested_table
 from segment.errors import UserError
 from segment.metrics.scores import OrganScore
-from segment.run.folder import ENVIRONMENT, code_name, process_records
+from segment.run.folder import ENVIRONMENT, code_name, process_records, resources_used
 from segment.run.recipe import read_config, shared_config
 
 Cases = Mapping[str, Mapping[str, OrganScore]]
@@ -98,7 +98,7 @@ def read_run(folder: Path, name: str) -> FinishedRun:
     parameters = last.get("parameters")
     hours = None
     if parameters is not None:  # recorded by training only; the hours of an evaluation are not a cost of the recipe
-        hours = math.fsum(process.get("hours", 0.0) for process in processes)
+        hours = resources_used(processes).get("hours", 0.0)
     return FinishedRun(
         name=name,
         cases=cases,

@@ -55,6 +55,16 @@ def flatten(node: Any, prefix: str = "") -> dict[str, Any]:  # noqa: ANN401
     return result
 
 
+def override_key(override: str) -> str:
+    """Return the key that an override of the command line sets: `optimizer.lr` for `+optimizer.lr=0.1`."""
+    return override.lstrip("+~").partition("=")[0]
+
+
+def is_at_or_below(key: str, node: str) -> bool:
+    """Whether a dotted key is that of a node, or of a value below it."""
+    return key == node or key.startswith(f"{node}.")
+
+
 def referenced_keys(key: str, written: Mapping[str, Any]) -> list[str]:
     """Return the keys that a value refers to by `${...}`; empty if the value is written out.
 

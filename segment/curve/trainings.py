@@ -9,6 +9,7 @@ from optuna.pruners import NopPruner
 from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
+from segment.configuration.values import is_at_or_below, override_key
 from segment.search.options import Direction
 from segment.search.propose import Method, running
 from segment.search.space import quoted
@@ -105,7 +106,7 @@ def kept_overrides(overrides: Sequence[str], own: Sequence[str]) -> list[str]:
     """
     kept = []
     for argument in overrides:
-        key = argument.partition("=")[0].lstrip("+~")
-        if not any(key == one or key.startswith(f"{one}.") for one in own):
+        key = override_key(argument)
+        if not any(is_at_or_below(key, one) for one in own):
             kept.append(argument)
     return kept

@@ -3,7 +3,6 @@
 import json
 import logging
 import math
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,14 @@ from omegaconf import DictConfig, OmegaConf
 from segment.configuration.check import validate_config
 from segment.configuration.composition import compose_config, spellings
 from segment.configuration.roles import role
-from segment.configuration.values import differing_keys, flatten, portable
+from segment.configuration.values import (
+    differing_keys,
+    flatten,
+    is_at_or_below,
+    override_key,
+    portable,
+    referenced_keys,
+)
 from segment.errors import UserError
 from segment.metrics.cases_csv import read_cases
 from segment.metrics.scores import OrganScore
@@ -45,7 +51,7 @@ def repeated_config(cfg: DictConfig) -> DictConfig:
     environment = json.loads((folder / ENVIRONMENT).read_text(encoding="utf-8"))
     before = []
     for override in environment.get("overrides", []):
-        if role(_key(override)).from_run == "earlier":
+        if role(override_key(override)).from_run == "earlier":
             before.append(override)
     now = list(HydraConfig.get().overrides.task)
     first = compose_config("train", [*before, "run_dir=."])
@@ -65,12 +71,12 @@ def _undo_changes_of_conf(result: DictConfig, first: DictConfig, folder: Path, o
     """
     recorded = flatten(OmegaConf.to_container(OmegaConf.load(folder / "config.yaml")))
     composed_now = flatten(portable(first))
-    overridden = [_key(override).replace("/", ".") for override in overrides]
+    overridden = [override_key(override).replace("/", ".") for override in overrides]
     unresolved = flatten(OmegaConf.to_container(first, resolve=False))
     for key in differing_keys(recorded, composed_now):
         if role(key).from_run == "call" or _is_defined_elsewhere(key, unresolved):
             continue
-        if any(key == name or key.startswith(f"{name}.") for name in overridden):
+        if any(is_at_or_below(key, name) for name in overridden):
             continue
         values = recorded.get(key), composed_now.get(key)
         log.warning("conf/ has changed since %s: %s stays %s, although conf/ now has %s", folder, key, *values)
@@ -81,22 +87,15 @@ def _undo_changes_of_conf(result: DictConfig, first: DictConfig, folder: Path, o
             OmegaConf.update(result, key, recorded[key], force_add=True)
 
 
-def _key(override: str) -> str:
-    return override.lstrip("+~").split("=")[0]
-
-
 def _is_defined_elsewhere(key: str, unresolved: Mapping[str, Any]) -> bool:
     """Whether a value comes from another key that is compared itself, or from an option of the call.
 
     The former are the values below a reference, such as `model.net: ${net}`. An example of the latter is the folder
     `${cache_dir}/phantom`, which is that of this machine.
     """
-    for node, value in unresolved.items():
-        if key == node:
-            return any(role(name).from_run == "call" for name in re.findall(r"\$\{([\w.]+)\}", str(value)))
-        if key.startswith(f"{node}.") and re.fullmatch(r"\$\{[\w.]+\}", str(value)):
-            return True
-    return False
+    names = referenced_keys(key, unresolved)
+    is_below_reference = bool(names) and key not in unresolved
+    return is_below_reference or any(role(name).from_run == "call" for name in names)
 
 
 def _remove(cfg: DictConfig, key: str) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from segment.configuration.roles import role
+from segment.configuration.values import override_key
 from segment.errors import UserError
 
 Direction = Literal["maximize", "minimize"]
@@ -60,7 +61,7 @@ def check_not_reserved(arguments: Iterable[str]) -> None:
         UserError: When there is one; the message names the first.
     """
     for argument in arguments:
-        key = argument.partition("=")[0].lstrip("+~")
+        key = override_key(argument)
         instead = role(key).set_by_search
         if instead:
             msg = f"the search sets {key} for every trial; instead of {argument} use {instead}"

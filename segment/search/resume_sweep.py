@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from segment.configuration.values import portable, with_values
+from segment.configuration.values import override_key, portable, with_values
 from segment.errors import UserError
 from segment.privacy import without_paths
 from segment.search.lock import held
@@ -78,7 +78,7 @@ def resumed(cfg: DictConfig, kind: Kind = SWEEP) -> tuple[DictConfig, dict[str, 
         msg = f"resume={cfg.resume} is not a {kind.word}'s folder; name one, e.g. {kind.example}"
         raise UserError(msg)
     recorded = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-    given = {argument.partition("=")[0].lstrip("+~") for argument in HydraConfig.get().overrides.task}
+    given = {override_key(argument) for argument in HydraConfig.get().overrides.task}
     if given <= {"resume", *cfg.allow_changed}:
         if not recorded["is_complete"]:
             msg = f"{folder} does not record absolute paths; repeat its whole command, with resume={folder}"

@@ -172,13 +172,19 @@ def test_a_pattern_is_an_arm_and_absolute_paths_are_not_shown(compare, tmp_path)
     assert str(tmp_path) not in (tmp_path / "out" / "index.html").read_text()
 
 
+def evaluated(study, folder, shift):
+    """The run folder of the evaluation of a checkpoint that has the name of the folder as hash."""
+    study.run(folder, shift=shift)
+    with (folder / "config.yaml").open("a") as file:
+        file.write(f"ckpt: best.ckpt\nckpt_sha256: {folder.name}\n")
+    return folder
+
+
 def test_evaluations_of_two_checkpoints_are_named_after_their_folders(compare, tmp_path):
     """They record no training cases, and their configurations differ only in a hash, which is not shown."""
     study = Study()
     for name, shift in (("before", 0.0), ("after", -0.05)):
-        folder = study.run(tmp_path / name, shift=shift)
-        with (folder / "config.yaml").open("a") as file:
-            file.write(f"ckpt: best.ckpt\nckpt_sha256: {name}\n")
+        folder = evaluated(study, tmp_path / name, shift)
         (folder / "split.json").write_text(json.dumps({"test": study.test}))
     code, out, _ = compare("before", "after", "output=out")
     assert code == 0
@@ -192,9 +198,7 @@ def test_two_checkpoints_of_one_training_are_two_arms_if_each_is_a_pattern(compa
     """For example, the best and the last one; otherwise they would count as repeats of one seed."""
     study = Study()
     for name, shift in (("best", 0.0), ("last", -0.05)):
-        folder = study.run(tmp_path / name, shift=shift)
-        with (folder / "config.yaml").open("a") as file:
-            file.write(f"ckpt: {name}.ckpt\nckpt_sha256: {name}\n")
+        folder = evaluated(study, tmp_path / name, shift)
         environment = json.loads((folder / "environment.json").read_text())
         environment |= {"trained": [{"model.net.base_channels": 16, "seed": 3}]}
         (folder / "environment.json").write_text(json.dumps(environment))

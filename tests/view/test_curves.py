@@ -15,11 +15,17 @@ def count(pixels, color):
     return (np.abs(pixels - wanted).max(axis=-1) < 3).sum()
 
 
+def rendered(folder, columns, row):
+    """Pixels of the picture of a run with ten steps; `row` gives the values of a step."""
+    rows = "".join(f"{step},{row(step)}\n" for step in range(10))
+    (folder / "metrics.csv").write_text(f"step,{columns}\n{rows}")
+    assert write_curves(folder / "curves.png", folder)
+    return pixels_of(folder / "curves.png")
+
+
 def test_organs_have_their_colours_and_the_order_of_the_table(tmp_path):
-    rows = "".join(f"{step},{2 - step / 10},{step / 12},{step / 20}\n" for step in range(10))
-    (tmp_path / "metrics.csv").write_text(f"step,train/loss,val/dice/liver,val/dice/spleen\n{rows}")
-    assert write_curves(tmp_path / "curves.png", tmp_path)
-    pixels = pixels_of(tmp_path / "curves.png")
+    columns = "train/loss,val/dice/liver,val/dice/spleen"
+    pixels = rendered(tmp_path, columns, lambda step: f"{2 - step / 10},{step / 12},{step / 20}")
     liver, spleen, third = organ_colors(["liver", "spleen", "third"])
     assert min(count(pixels, liver), count(pixels, spleen)) > 300
     assert count(pixels, third) == 0
@@ -27,10 +33,8 @@ def test_organs_have_their_colours_and_the_order_of_the_table(tmp_path):
 
 def test_an_organ_without_values_keeps_its_colour(tmp_path):
     """For example, one that no validation case annotates."""
-    rows = "".join(f"{step},{step / 12},nan,{step / 20}\n" for step in range(10))
-    (tmp_path / "metrics.csv").write_text(f"step,val/dice/liver,val/dice/kidney,val/dice/spleen\n{rows}")
-    assert write_curves(tmp_path / "curves.png", tmp_path)
-    pixels = pixels_of(tmp_path / "curves.png")
+    columns = "val/dice/liver,val/dice/kidney,val/dice/spleen"
+    pixels = rendered(tmp_path, columns, lambda step: f"{step / 12},nan,{step / 20}")
     _, kidney, spleen = organ_colors(["liver", "kidney", "spleen"])
     assert (count(pixels, spleen) > 300, count(pixels, kidney)) == (True, 0)
 

@@ -48,8 +48,8 @@ def mean_interval(values: np.ndarray, alpha: float, resamples: int, seed: int) -
     else:
         low, high = _bootstrap(ordered, _widened_level(alpha, n), resamples, seed)
         if 2.0 ** (1 - n) > alpha:
-            half = float(stats.t.isf(alpha / 2, n - 1)) * float(ordered.std(ddof=1)) / math.sqrt(n)
-            low, high = min(low, float(ordered.mean()) - half), max(high, float(ordered.mean()) + half)
+            mean, half = float(ordered.mean()), float(stats.t.isf(alpha / 2, n - 1) * stats.sem(ordered))
+            low, high = min(low, mean - half), max(high, mean + half)
     return (low, high) if sign > 0 else (-high, -low)
 
 
