@@ -14,6 +14,7 @@ from torch.utils.data import Dataset, Sampler
 
 from segment.data.augment.subjects import TISSUE, needs_tissue
 from segment.data.batch_passing import wrap_batch
+from segment.data.loader_workers import signals_held_back
 from segment.data.store.volume import StoredVolume
 from segment.phantom.tissues import CODES
 from segment.runtime.seeding import random_state
@@ -169,7 +170,9 @@ class PatchLoader(tio.SubjectsLoader):  # type: ignore[misc]
 
     def __iter__(self) -> Iterator[Any]:
         first = self.sampler.start // self.batch_size + 1
-        for number, batch in enumerate(super().__iter__(), start=first):
+        with signals_held_back():
+            batches = super().__iter__()
+        for number, batch in enumerate(batches, start=first):
             self.batches = number
             yield batch
 

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from segment.anatomy.anatomy import Anatomy
 from segment.anatomy.structure import Structure
-from segment.data.loader_workers import ignore_job_signals
+from segment.data.loader_workers import ignore_job_signals, signals_held_back
 from segment.datasets.cases import Case
 from segment.doctor.finding import Finding, failure
 from segment.doctor.inspect_case import inspect
@@ -105,6 +105,7 @@ def _in_order(inspection: Inspection, start: int, num_workers: int) -> Iterable[
         worker_init_fn=ignore_job_signals,
         generator=torch.Generator(),
     )
-    results = iter(loader)  # starts the workers before the progress bar starts a thread
+    with signals_held_back():
+        results = iter(loader)  # starts the workers before the progress bar starts a thread
     count = len(inspection) - start
     return track(results, "inspecting", count, transient=True, console=Console(stderr=True))

@@ -10,7 +10,13 @@ from segment.runtime.signals import SIGNALS
 # A loader with slow workers. The program prints when each batch arrives, and when it has ended its workers.
 PROGRAM = """
 import time, torch
-from segment.data.loader_workers import ignore_job_signals
+from segment.data.loader_workers import ignore_job_signals, signals_held_back
+
+def start(threads):  # the first function that a worker calls
+    print("start", flush=True)
+    time.sleep(1)
+
+torch.set_num_threads = start
 
 class Slow(torch.utils.data.Dataset):
     def __len__(self):
@@ -23,8 +29,12 @@ import signal
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
     signal.signal(number, lambda number, frame: print("run", number, flush=True))
 loader = torch.utils.data.DataLoader(Slow(), num_workers=2, worker_init_fn=ignore_job_signals)
-print(sum(int(batch) * (print("batch", flush=True) or 1) for batch in loader), flush=True)
-batches = iter(loader)
+def batches():
+    with signals_held_back():
+        return iter(loader)
+
+print(sum(int(batch) * (print("batch", flush=True) or 1) for batch in batches()), flush=True)
+batches = batches()
 next(batches)
 del batches  # ends the workers
 print("ended", flush=True)
@@ -32,11 +42,13 @@ print("ended", flush=True)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports the sender of a signal")
-def test_signals_to_the_job_are_handled_once_and_end_no_worker():
+@pytest.mark.parametrize("moment", ["start", "batch"])
+def test_signals_to_the_job_are_handled_once_and_end_no_worker(moment):
     command = [sys.executable, "-c", PROGRAM]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
-        for _ in range(2):  # one of each worker, so that both have begun to ignore signals
-            assert process.stdout.readline() == "batch\n"
+        for _ in range(2):  # one of each worker; with a batch, both have begun to ignore signals
+            while process.stdout.readline() != f"{moment}\n":
+                assert process.poll() is None
         for number in SIGNALS:
             os.killpg(process.pid, number)
         lines = process.stdout.read().split("\n")

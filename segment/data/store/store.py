@@ -23,7 +23,7 @@ from rich.progress import track
 from torch.utils.data import DataLoader, Dataset
 
 from segment.anatomy.structure import Structure, measure_structures
-from segment.data.loader_workers import ignore_job_signals
+from segment.data.loader_workers import ignore_job_signals, signals_held_back
 from segment.data.store.content import ContentRecord
 from segment.data.store.facts import VERSION as FACTS_VERSION
 from segment.data.store.facts import CaseFacts, measure_case
@@ -87,7 +87,8 @@ class Store:
         )
         ready: dict[str, T] = {}
         failed: list[str] = []
-        results = iter(loader)  # starts the worker processes before the bar starts a thread
+        with signals_held_back():
+            results = iter(loader)  # starts the worker processes before the bar starts a thread
         console = Console(stderr=True)
         hidden = not console.is_terminal  # the bar would leave an empty line in a log file
         bar = track(results, what, len(cases), transient=True, console=console, disable=hidden)
