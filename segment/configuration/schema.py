@@ -13,6 +13,9 @@ Text = Annotated[str, NotEmpty()]
 TargetNode = dict[str, Any]  # a `_target_` and its arguments
 TargetNodes = dict[str, TargetNode | None]  # by name; null removes one
 
+LabelCheck = Literal["refuse", "warn", "ignore"]
+Preflight = bool | Literal["only"]
+
 
 class Recipe(TypedDict):
     """`conf/recipe.yaml` and its groups, which `segment train` and `segment prepare` share."""
@@ -45,8 +48,8 @@ class Train(Recipe):
     """`segment train`."""
 
     anatomy: TargetNode
-    label_check: Literal["refuse", "warn", "ignore"]
-    preflight: bool | Literal["only"]
+    label_check: LabelCheck
+    preflight: Preflight
     test: bool
     page: bool
     init_from: Text | None
@@ -59,8 +62,12 @@ class Train(Recipe):
 class Prepare(Recipe):
     """`segment prepare`. It takes the experiments of training, so it ignores the options of training in them."""
 
-    init_from: NotRequired[Text | None]
+    anatomy: NotRequired[dict[str, Any]]
+    label_check: NotRequired[LabelCheck]
+    preflight: NotRequired[Preflight]
     test: NotRequired[bool]
+    page: NotRequired[bool]
+    init_from: NotRequired[Text | None]
     run_dir: str
     accept_licence: bool
     store: bool

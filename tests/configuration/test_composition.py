@@ -32,6 +32,31 @@ def test_config_dir_is_searched_before_conf(tmp_path):
     assert "width: 3" in help_page("train", "", "", ["model/net=mine"], str(tmp_path))
 
 
+@pytest.mark.parametrize("command", ["train", "curve", "prepare"])
+def test_an_experiment_can_set_the_plausible_anatomy(tmp_path, command):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text("# @package _global_\nanatomy: {volume_ml: {liver: [7, 8]}}\n")
+    with initialized_hydra(str(tmp_path)):
+        config = compose_config(command, ["experiment=mine"])
+    if command != "prepare":  # it does not judge labels
+        assert config.anatomy.volume_ml.liver == [7, 8]
+        assert config.anatomy.volume_ml.spleen == compose_default(command).anatomy.volume_ml.spleen
+    check(command, [f"--config-dir={tmp_path}", "experiment=mine"])
+
+
+def test_preparation_takes_an_experiment_with_every_option_of_training(tmp_path):
+    (tmp_path / "experiment").mkdir()
+    options = "label_check: warn\npreflight: only\ntest: false\npage: false\ninit_from: starter\n"
+    (tmp_path / "experiment" / "mine.yaml").write_text(f"# @package _global_\n{options}")
+    for command in ("train", "prepare"):
+        check(command, [f"--config-dir={tmp_path}", "experiment=mine"])
+
+
+def compose_default(command):
+    with initialized_hydra(None):
+        return compose_config(command, [])
+
+
 def test_compose_config_works_within_a_command():
     with initialized_hydra(None):
         assert compose_config("train", ["seed=3"]).seed == 3
