@@ -76,9 +76,14 @@ def _add_kidney_tumour(body: Region, name: str, center: np.ndarray, kind: str, r
 
 
 def _add_polycystic(body: Region, name: str, rng: np.random.Generator) -> None:
-    """Replace a kidney by cysts of all sizes, which also enlarge it; they count as kidney."""
-    middle, half = _KIDNEYS[name]
-    box = middle, np.array(half) * rng.uniform(1.0, 1.5)
+    """Replace a kidney by cysts of all sizes, which also enlarge it; they count as kidney.
+
+    A bed without a kidney, which was removed or lies in the pelvis, stays empty.
+    """
+    middle, half = (np.array(values) for values in _KIDNEYS[name])
+    if not (body.crop(middle - half, middle + half).label == LABELS[name]).any():
+        return
+    box = middle, half * rng.uniform(1.0, 1.5)
     for center, radius in zip(sample_centers(rng, box, 55), sample_radii(rng, 9, 0.5, 32, 55), strict=True):
         part = body.crop(center - radius, center + radius)
         room = (part.label == LABELS[name]) | ((part.label == 0) & (part.tissue == CODES["visceral_fat"]))

@@ -18,7 +18,7 @@ from segment.phantom.field_of_view import SCANS
 TISSUES = "tissues"  # folder of the tissue maps
 
 # Increase it with every change of voxels or of the codes of tissues, so that new cases are not mixed with older ones.
-VERSION = 7
+VERSION = 8
 MOST_CASES, MOST_THREADS = 100_000, 512
 VOXEL_BYTES = 90  # measured peak memory per voxel of a case that is being synthesised
 
@@ -46,24 +46,24 @@ def write_dataset(
     Args:
         root: Folder of all synthetic data sets.
         num_cases: Number of cases, at least 1.
-        seed: Seed of the data set, at least 0.
+        seed: Seed of the data set, from 0 to 2³² − 1.
         shape: Voxels along the patient's right-left, back-front and foot-head axes. The files vary in orientation.
         workers: Number of threads.
         scans: Parts of the body that are scanned, keys of `field_of_view.SCANS`.
         without: What to leave out, names of `case.LEAVABLE`.
 
     Returns:
-        The folder below the root that holds exactly these cases, e.g. `v7-seed0-128x128x96-40cases`.
+        The folder below the root that holds exactly these cases, e.g. `v8-seed0-128x128x96-40cases`.
 
     Raises:
         UserError: When a number is out of range, a scan or something to leave out is unknown, or the memory does not
             suffice for one case per worker.
     """
-    if not 1 <= num_cases <= MOST_CASES or seed < 0 or not 1 <= workers <= MOST_THREADS or min(shape) < 16:
+    if not 1 <= num_cases <= MOST_CASES or not 0 <= seed < 2**32 or not 1 <= workers <= MOST_THREADS or min(shape) < 16:
         msg = (
             f"cannot synthesise {num_cases} cases of shape {tuple(shape)} with seed {seed} and {workers} workers; "
-            f"give num_cases from 1 to {MOST_CASES}, workers from 1 to {MOST_THREADS}, a seed of at least 0 and at "
-            "least 16 voxels along each axis"
+            f"give num_cases from 1 to {MOST_CASES}, workers from 1 to {MOST_THREADS}, a seed from 0 to 2^32 - 1 "
+            "and at least 16 voxels along each axis"
         )
         raise UserError(msg)
     folder = root / (f"v{VERSION}-seed{seed}-{'x'.join(map(str, shape))}-{num_cases}cases" + _suffix(scans, without))

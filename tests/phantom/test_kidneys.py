@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from segment.phantom import LABELS, kidney_disease, kidneys
+from segment.phantom import LABELS, disease, kidney_disease, kidneys, patient
 from segment.phantom.case import synthesise_case
 from segment.phantom.kidneys import plan_kidneys
 from segment.phantom.patient import sample_patient
@@ -59,8 +59,20 @@ def test_the_halves_of_a_horseshoe_kidney_are_joined(monkeypatch):
             assert np.mean(pieces[case.label == code] == largest) > 0.9
 
 
-def test_kidneys_in_the_pelvis_find_room(monkeypatch):
+def test_polycystic_disease_enlarges_the_kidney_that_is_left(monkeypatch):
+    monkeypatch.setattr(patient, "_sample_absent", lambda rng: frozenset({"right_kidney"}))
+    healthy = synthesise_case(3, 0, SHAPE, ["abdomen and pelvis"])
+    monkeypatch.setattr(disease, "_POLYCYSTIC", 1.0)
+    case = synthesise_case(3, 0, SHAPE, ["abdomen and pelvis"])
+    assert volume_ml(case, "right_kidney") == 0
+    assert volume_ml(case, "left_kidney") > volume_ml(healthy, "left_kidney")
+
+
+@pytest.mark.parametrize("polycystic", [0.0, 1.0])
+def test_kidneys_in_the_pelvis_find_room(monkeypatch, polycystic):
+    """Nothing is drawn where they would usually lie."""
     monkeypatch.setattr(kidneys, "_PELVIC", 1.0)
+    monkeypatch.setattr(disease, "_POLYCYSTIC", polycystic)
     for case in trunks(2):
         for name in KIDNEYS:
             heights = np.argwhere(case.label == LABELS[name])[:, 2] - (SHAPE[2] - 1) / 2

@@ -156,7 +156,9 @@ def test_the_source_lists_its_cases(tmp_path):
     assert cases[0].label.codes == LABELS
 
 
-@pytest.mark.parametrize("wrong", [{"num_cases": 0}, {"seed": -1}, {"workers": 0}, {"shape": (128, 128, 8)}])
+@pytest.mark.parametrize(
+    "wrong", [{"num_cases": 0}, {"seed": -1}, {"seed": 2**32}, {"workers": 0}, {"shape": (128, 128, 8)}]
+)
 def test_numbers_out_of_range_are_refused(tmp_path, wrong):
     with pytest.raises(UserError, match="at least"):
         write_dataset(tmp_path, **({"num_cases": 1, "seed": 0, "shape": (32, 32, 32)} | wrong))

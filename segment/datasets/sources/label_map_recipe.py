@@ -21,7 +21,7 @@ from segment.phantom.from_labels.synthesis import synthesise
 from segment.phantom.write import save_nifti
 
 # Raise it with every change that changes voxels. New CTs are then not mixed with those of older versions.
-VERSION = 1
+VERSION = 2
 VOXEL_BYTES = 25  # measured peak memory per voxel of a CT whose map is filled
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from segment.bounds import PositiveInt, Voxels, in_range
+from segment.bounds import PositiveInt, Seed, Voxels, in_range
 from segment.datasets.cases import Case, Refused
 from segment.datasets.sources.folder import Folder
 from segment.io.left_out import LeftOut
@@ -34,7 +34,7 @@ class Phantom:
         self,
         root: str | Path,
         num_cases: PositiveInt,
-        seed: int,
+        seed: Seed,
         shape: Voxels,
         workers: PositiveInt = 1,
         scans: Sequence[str] = tuple(SCANS),

@@ -17,6 +17,7 @@ STRUCTURES: dict[str, str] = {
     "background": UNLABELLED,
     "other": UNLABELLED,
     "body*": UNLABELLED,
+    "face": UNLABELLED,
     # chest
     "lung*": "lung",
     "*_lung": "lung",
@@ -96,6 +97,7 @@ STRUCTURES: dict[str, str] = {
     "hepatic_vessel*": "hepatic_vein",
     # disease
     "*cyst*": "cyst",
+    "*nodule*": "hypodense_lesion",
     "*tumour*": "hypodense_lesion",
     "*tumor*": "hypodense_lesion",
     "*cancer*": "hypodense_lesion",
@@ -129,10 +131,13 @@ def tissue_of(structures: Sequence[str], own: Mapping[str, str], option: str) ->
 
 
 def _pattern(name: str) -> str | None:
-    """Return the entry of STRUCTURES for a normalised name: the name itself, else the first pattern that matches."""
+    """Return the entry of STRUCTURES for a normalised name: the name itself, else the last pattern that matches.
+
+    The last, so that a tumour of the lung is a tumour, not lung.
+    """
     if name in STRUCTURES:
         return name
-    return next((pattern for pattern in STRUCTURES if fnmatchcase(name, pattern)), None)
+    return next((pattern for pattern in reversed(STRUCTURES) if fnmatchcase(name, pattern)), None)
 
 
 def _unknown(structure: str, own: Mapping[str, str], option: str) -> str:

@@ -43,6 +43,11 @@ def test_the_codes_of_the_real_ct_are_117_structures_of_totalsegmentator_and_a_r
     assert (found["left_kidney_cyst"], found["left_kidney"]) == ("cyst", "kidney")
 
 
+@pytest.mark.parametrize("structure", ["lung_tumour", "lung_nodules", "thyroid_nodule", "hip_lesion_left"])
+def test_a_tumour_is_not_the_tissue_around_it(structure):
+    assert tissue_of([structure], {}, "x") == {structure: "hypodense_lesion"}
+
+
 def test_parts_come_after_what_contains_them():
     order = list(
         tissue_of(["liver_tumour", "portal_vein", "liver", "kidney_cyst_left", "left_kidney", "heart"], {}, "x")
