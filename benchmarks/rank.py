@@ -46,7 +46,8 @@ def main() -> None:
     out = args.out.resolve()
     if args.part == "evidence":
         shape = args.shape or [128, 128, 112]
-        evidence(args.checkpoint, args.cache.resolve() / "phantom", out, args.data_seed or 202, args.cts, shape)
+        seed = 202 if args.data_seed is None else args.data_seed
+        evidence(args.checkpoint, args.cache.resolve() / "phantom", out, seed, args.cts, shape)
         return
     record = {key: value for key, value in vars(args).items() if key not in ("part", "checkpoint", "cts")}
     open_record(out / "rank.json", record, free=("worlds", "draws"))

@@ -8,6 +8,7 @@ without a code is absent from that CT, so all of its predicted volume counts as 
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,8 @@ def real_cases(cache: Path, more: list[list[str]]) -> list[Case]:
     for ct, label, codes in more:
         declared = {name: int(code) for name, _, code in (item.partition("=") for item in codes.split(","))}
         other = sorted({*range(1, 256)} - {*declared.values()})
+        if Path(ct).name in {case.id.rpartition("/")[2] for case in cases}:
+            sys.exit(f"two CTs are named {Path(ct).name}; rename one, because tables and caches would mix them up")
         cases.append(Case(Path(ct).name, ct, Path(ct), LabelFile(Path(label), {**declared, "other": other})))
     return cases
 

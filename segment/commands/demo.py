@@ -1,5 +1,6 @@
 """`segment demo`: segment a real CT with the starter weights, then train, score and segment, in a few minutes."""
 
+import json
 import subprocess
 import sys
 import time
@@ -7,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
@@ -15,21 +16,19 @@ from segment.checkpoint.starter import STARTER
 from segment.commands import configured_cases
 from segment.configuration.arguments import parse_arguments
 from segment.configuration.composition import check_arguments
-from segment.configuration.values import config_dir
+from segment.configuration.values import config_dir, flatten, is_at_or_below, override_key
 from segment.datasets.sources.lidc import Lidc
 from segment.errors import UserError
 from segment.metrics.cases_csv import read_cases
 from segment.metrics.scores import nan_mean
 from segment.runtime.garbage import collect_as_usual
 
-DATA_OPTIONS = ("data=", "data.sources.", "cache_dir=")  # overrides that training and evaluation share
-
 
 def main() -> None:
     """Segment a real CT with the starter weights, then train as a user would, and compare.
 
-    Arguments are overrides of the training; those that select data are passed to the evaluation, too. The real CT comes
-    from a package index. Without one, a synthetic CT is used instead, and the starter weights are not shown.
+    Arguments are overrides of the training; the evaluation gets the same data. The real CT comes from a package index.
+    Without one, a synthetic CT is used instead, and the starter weights are not shown.
     """
     collect_as_usual()
     overrides = sys.argv[1:]
@@ -44,10 +43,10 @@ def main() -> None:
     started = time.monotonic()
     folder = Path("outputs/demo") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     best = folder / "train" / "checkpoints" / "best.ckpt"
-    data_options = [override for override in overrides if override.startswith(DATA_OPTIONS)]
-    cache = [override for override in data_options if override.startswith("cache_dir=")]
+    cache = [override for override in overrides if override_key(override) == "cache_dir"]
     with initialize_config_dir(config_dir(), version_base="1.3"):
-        config = compose("evaluate", data_options)
+        config = compose("train", overrides)
+        data_options = _data_options(overrides, config)
     scores = {}
     image = _real_ct(Path(config.cache_dir))
     if image:
@@ -61,6 +60,22 @@ def main() -> None:
     image = image or _held_out(config, scores["synthetic, held out"])
     _run("predict", f"ckpt={best}", f"input={image}", f"output={folder / 'predict'}")
     _print_summary(folder, scores, time.monotonic() - started)
+
+
+def _data_options(overrides: list[str], config: DictConfig) -> list[str]:
+    """Overrides that give an evaluation the data of a training, whose experiment may choose other data."""
+    options = []
+    for option in overrides:
+        key = override_key(option)
+        if key in ("data", "cache_dir") or is_at_or_below(key, "data.sources"):
+            options.append(option)
+    wanted, given = config.data.sources, compose("evaluate", options).data.sources
+    options += [f"~data.sources.{name}" for name in given if name not in wanted]
+    plain, unchanged = (flatten(OmegaConf.to_container(sources)) for sources in (wanted, given))
+    changed = {f"data.sources.{key}": value for key, value in plain.items() if value != unchanged.get(key)}
+    if config.data.exclude:
+        changed["data.exclude"] = list(config.data.exclude)
+    return options + [f"++{key}={json.dumps(value)}" for key, value in changed.items()]
 
 
 def _real_ct(cache_dir: Path) -> Path | None:

@@ -160,13 +160,20 @@ PREPROCESS: dict[str, Any] = {
 
 def read(path: Path) -> Any:  # noqa: ANN401  # nibabel has no common type of its two formats
     """A NIfTI image, unless its header contradicts itself about right and left, or states another unit than mm."""
-    image: Any = nib.load(path)
+    try:
+        image: Any = nib.load(path)
+    except ValueError as error:  # for example a quaternion longer than 1
+        sys.exit(f"error: {path} cannot be read: {error}; convert it again")
     if not isinstance(image, nib.Nifti1Pair):
         sys.exit(f"error: {path} is no NIfTI file; convert it")
     header = image.header
     if header["xyzt_units"] % 8 in (1, 3):
         sys.exit(f"error: {path} states its geometry in metres or microns; convert its affine and units to mm")
     codes = int(header["sform_code"]), int(header["qform_code"])
+    with image.file_map["header"].get_prepare_fileobj() as file:
+        qfac = float(image.header_class.from_fileobj(file, check=False)["pixdim"][0])  # nibabel would correct it
+    if codes[0] == 0 < codes[1] and qfac not in (-1, 0, 1):
+        sys.exit(f"error: {path} has the qfac (pixdim[0]) {qfac:g}, so left and right are unknown; convert it again")
     if codes == (0, 0):
         print(f"warning: the header of {path} does not state which way right is; check the mask", file=sys.stderr)
     if codes[0] == codes[1] > 0:  # with different codes they mean different worlds

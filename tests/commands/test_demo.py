@@ -5,6 +5,7 @@ from page_data import data_of
 from run_commands import environment, run
 
 from segment.commands import demo as module
+from segment.configuration.composition import compose_config, initialized_hydra
 
 
 def demo(folder, *overrides, **variables):
@@ -58,6 +59,26 @@ def test_a_real_ct_is_segmented_first_by_the_starter_weights(steps, invoke):
     outputs = [step.rpartition("predict")[2] for step in (first, last)]
     assert outputs == ["_starter", ""]  # in different folders
     assert columns == ["real CT, starter weights", "synthetic, held out", "real CT"]
+
+
+def test_the_evaluation_gets_the_data_that_the_experiment_chooses(steps, invoke):
+    overrides = ["experiment=smoke", "++data.sources.phantom.seed=5", "data.exclude=[phantom/phantom_seed5_0001]"]
+    invoke(module.main, *overrides)
+    arguments = next(
+        arguments for command, *arguments in steps[:-1] if command == "evaluate" and "data=lidc" not in arguments
+    )
+    with initialized_hydra(None):
+        train, evaluate = compose_config("train", overrides).data, compose_config("evaluate", arguments).data
+    assert evaluate.sources == train.sources
+    assert evaluate.exclude == train.exclude == ["phantom/phantom_seed5_0001"]
+
+
+def test_with_its_own_data_the_demo_shows_a_short_command(steps, invoke):
+    invoke(module.main, "data=[phantom_small]")
+    *_, last = [
+        arguments for command, *arguments in steps[:-1] if command == "evaluate" and "data=lidc" not in arguments
+    ]
+    assert last[2:] == ["data=[phantom_small]"]
 
 
 def test_without_a_real_ct_the_starter_weights_are_not_shown(steps, invoke, monkeypatch):

@@ -1,6 +1,7 @@
 """The stand-alone script gives the masks of the checkpoint, in a process that can import neither torch nor segment."""
 
 import functools
+import struct
 import subprocess
 import sys
 
@@ -171,6 +172,26 @@ def test_a_header_that_leaves_sides_or_sizes_open_is_refused(tmp_path):
     nib.save(image, tmp_path / "ct.nii.gz")
     with pytest.raises(SystemExit, match=r"error: .*ct\.nii\.gz states its geometry in metres or microns; convert"):
         segment_onnx.read(tmp_path / "ct.nii.gz")
+
+
+def test_a_damaged_qform_is_refused_where_it_decides(tmp_path):
+    image = nib.Nifti1Image(np.zeros((4, 4, 4), np.int16), None)
+    image.set_qform(np.diag([-2, 2, 3, 1]), code="scanner")
+    nib.save(image, tmp_path / "ct.nii")
+    content = bytearray((tmp_path / "ct.nii").read_bytes())
+    pixdim, quaternion = 76, 256  # positions in a NIfTI-1 header
+    for qfac, message in ((3.0, r"error: .*ct\.nii has the qfac \(pixdim\[0\]\) 3, so left and right"), (-1.0, None)):
+        content[pixdim : pixdim + 4] = struct.pack("<f", qfac)
+        (tmp_path / "ct.nii").write_bytes(content)
+        if message is None:
+            assert nib.aff2axcodes(segment_onnx.read(tmp_path / "ct.nii").affine)[0] == "L"
+            continue
+        with pytest.raises(SystemExit, match=message):
+            segment_onnx.read(tmp_path / "ct.nii")
+    content[quaternion : quaternion + 4] = struct.pack("<f", 3.0)
+    (tmp_path / "ct.nii").write_bytes(content)
+    with pytest.raises(SystemExit, match=r"error: .*ct\.nii cannot be read: .*; convert it again"):
+        segment_onnx.read(tmp_path / "ct.nii")
 
 
 def test_a_header_without_codes_is_read_with_a_warning_and_other_formats_are_refused(tmp_path, capsys):

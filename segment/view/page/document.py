@@ -73,7 +73,7 @@ def page(title: str, data: Mapping[str, Any], blobs: Mapping[str, str]) -> str:
     return Template(_asset("page.html")).substitute(
         version=escape(__version__),
         policy=_policy(style, script),
-        title=escape(without_paths(title)),
+        title=escape(_writable(without_paths(title))),
         style=style,
         data=_json(plain),
         blobs=packed,
@@ -117,9 +117,12 @@ def link_below(page: Path, target: Path) -> str | None:
 
 def _json(value: Any) -> str:  # noqa: ANN401
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    # A lone surrogate, from a file name that is not UTF-8, cannot be written.
-    text = text.encode("utf-8", "replace").decode()
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    return _writable(text).replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _writable(text: str) -> str:
+    """The text with `?` for each byte of a file name that is not UTF-8."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _checked(text: str) -> str:

@@ -41,7 +41,7 @@ def test_the_page_allows_only_its_own_style_and_script():
 
 
 def test_a_name_that_is_not_unicode_can_be_written(tmp_path):
-    write_page(tmp_path / "x.html", "x", {"kind": "run", "name": "caf\udce9"}, {})
+    write_page(tmp_path / "x.html", "caf\udce9", {"kind": "run", "name": "caf\udce9"}, {})
     assert "caf?" in (tmp_path / "x.html").read_text(encoding="utf-8")
 
 
