@@ -8,11 +8,11 @@ from statistics import fmean
 import numpy as np
 from optuna.trial import FrozenTrial
 
+from segment.comparison.tested_run import read_scores as read_table
 from segment.curve.scores import Scores
 from segment.curve.subsets import Subsets
 from segment.curve.trainings import CTS, REPEAT
 from segment.errors import UserError
-from segment.metrics.cases_csv import read_cases
 from segment.metrics.scores import OrganScore
 from segment.search.trials_table import finished
 
@@ -31,7 +31,7 @@ def read_scores(folder: Path, trials: Sequence[FrozenTrial], subsets: Subsets, o
         organs: The organs.
 
     Raises:
-        UserError: When a finished training has lost its table.
+        UserError: When the table of a finished training is lost or damaged.
     """
     done = finished(trials)
     sizes = np.array([len(subsets.training(trial.params[CTS], trial.params[REPEAT])) for trial in done], int)
@@ -46,9 +46,9 @@ def read_scores(folder: Path, trials: Sequence[FrozenTrial], subsets: Subsets, o
 
 def _read(run: Path) -> list[tuple[str, OrganScore]]:
     try:
-        return list(read_cases(run / CASES))
-    except OSError as error:
-        msg = f"cannot read the scores of a finished training, {run / CASES}; restore it, or begin a new curve"
+        return read_table(run / CASES)
+    except UserError as error:
+        msg = f"{error}, this one of a finished training; restore it, or begin a new curve"
         raise UserError(msg) from error
 
 

@@ -9,9 +9,13 @@ from segment.curve.trainings import CTS, REPEAT
 from segment.errors import UserError
 
 
-def test_a_finished_training_without_its_table_is_an_error(tmp_path):
-    """For example, its folder was deleted to free disk space."""
+@pytest.mark.parametrize("content", [None, "case,organ\nx,liver\n"])
+def test_a_finished_training_without_its_whole_table_is_an_error(tmp_path, content):
+    """For example, its folder was deleted to free disk space, or the table was edited."""
+    if content is not None:
+        (tmp_path / "trials" / "3").mkdir(parents=True)
+        (tmp_path / "trials" / "3" / "cases.csv").write_text(content)
     subsets = Subsets(val=[["v"]], test=[["t"]], train=[[["a"], ["b"]]], seed=0, patches_per_epoch=4)
     trial = SimpleNamespace(number=3, state=TrialState.COMPLETE, params={CTS: 1, REPEAT: 0})
-    with pytest.raises(UserError, match=r"cannot read the scores of a finished training, .*3/cases\.csv; restore it"):
+    with pytest.raises(UserError, match=r"cannot read .*3/cases\.csv .*, this one of a finished training; restore it"):
         read_scores(tmp_path, [trial], subsets, ["liver"])
