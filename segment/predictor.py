@@ -198,7 +198,7 @@ class Prediction(Generic[Mask]):
 
         Args:
             path: `.nii.gz`, `.nii`, `.nrrd` or `.mha`; or `.dcm` for a DICOM segmentation of a CT that was read from a
-                folder, with the patient's name, as the standard demands. That needs `pip install 'segment[dicom]'`.
+                folder, with the patient's name, as the standard demands. That needs `pip install highdicom`.
 
         Raises:
             UserError: When the name has none of these endings, or the CT cannot have a mask in this format.

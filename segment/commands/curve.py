@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from segment.commands.command import hydra_command
 from segment.commands.pages import page_at_end, write_safely
 from segment.commands.ranking import OF_RANKING, check_options, names_data, rank_cts
+from segment.configuration.arguments import quoted
 from segment.configuration.check import validate_config
 from segment.configuration.composition import compose_config, spellings
 from segment.configuration.instantiate import instantiate
@@ -40,7 +41,6 @@ from segment.run.processes import clear_launcher_variables
 from segment.search.options import DIRECTIONS
 from segment.search.resources import Clock, machine_slots
 from segment.search.resume_sweep import FACTS, Kind, resumed, sweep_in_named_folder
-from segment.search.space import quoted
 from segment.search.worker import Worker
 from segment.view.page.curve import write_curve_page
 

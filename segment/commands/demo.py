@@ -1,22 +1,19 @@
-"""`segment demo`: segment a real CT with the starter weights, then train, score and segment, in a few minutes."""
+"""`segment demo`: segment a real CT with the starter weights, then train, test and segment, in a few minutes."""
 
-import json
 import subprocess
 import sys
 import time
 from datetime import datetime
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
 from segment.checkpoint.starter import STARTER
 from segment.commands import configured_cases
-from segment.configuration.arguments import parse_arguments
-from segment.configuration.composition import check_arguments
-from segment.configuration.values import config_dir, flatten, is_at_or_below, override_key
+from segment.configuration.arguments import parse_arguments, quoted
+from segment.configuration.composition import check_arguments, compose_config, initialized_hydra
 from segment.datasets.sources.lidc import Lidc
 from segment.errors import UserError
 from segment.metrics.cases_csv import read_cases
@@ -27,55 +24,48 @@ from segment.runtime.garbage import collect_as_usual
 def main() -> None:
     """Segment a real CT with the starter weights, then train as a user would, and compare.
 
-    Arguments are overrides of the training; the evaluation gets the same data. The real CT comes from a package index.
+    Arguments are those of the training, which tests its best checkpoint. The real CT comes from a package index.
     Without one, a synthetic CT is used instead, and the starter weights are not shown.
     """
     collect_as_usual()
-    overrides = sys.argv[1:]
-    if {"-h", "--help"} & {*overrides}:
+    words = sys.argv[1:]
+    if {"-h", "--help"} & {*words}:
         print("usage: segment demo [overrides of segment train]\n\n" + str(__doc__))
         return
     try:
-        check_arguments("train", parse_arguments(overrides), (), "segment demo trainer.max_epochs=3")
+        config = _config(words)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     started = time.monotonic()
     folder = Path("outputs/demo") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     best = folder / "train" / "checkpoints" / "best.ckpt"
-    cache = [override for override in overrides if override_key(override) == "cache_dir"]
-    with initialize_config_dir(config_dir(), version_base="1.3"):
-        config = compose("train", overrides)
-        data_options = _data_options(overrides, config)
     scores = {}
     image = _real_ct(Path(config.cache_dir))
     if image:
         _run("predict", f"input={image}", f"output={folder / 'predict_starter'}")
-        scores["real CT, starter weights"] = _score_real(STARTER, folder / "starter", cache)
-    _run("train", f"hydra.run.dir={folder / 'train'}", "test=false", *overrides)
-    _run("evaluate", f"ckpt={best}", f"hydra.run.dir={folder / 'evaluate'}", *data_options)
-    scores["synthetic, held out"] = folder / "evaluate" / "cases.csv"
+        scores["real CT, starter weights"] = _score_real(STARTER, folder / "starter", config.cache_dir)
+    _run("train", f"hydra.run.dir={folder / 'train'}", *words)
+    tested = folder / "train" / "cases.csv"
+    if tested.exists():
+        scores["held out"] = tested
     if image:
-        scores["real CT"] = _score_real(best, folder / "real", cache)
-    image = image or _held_out(config, scores["synthetic, held out"])
+        scores["real CT"] = _score_real(best, folder / "real", config.cache_dir)
+    image = image or _first_image(config, tested)
     _run("predict", f"ckpt={best}", f"input={image}", f"output={folder / 'predict'}")
     _print_summary(folder, scores, time.monotonic() - started)
 
 
-def _data_options(overrides: list[str], config: DictConfig) -> list[str]:
-    """Overrides that give an evaluation the data of a training, whose experiment may choose other data."""
-    options = []
-    for option in overrides:
-        key = override_key(option)
-        if key in ("data", "cache_dir") or is_at_or_below(key, "data.sources"):
-            options.append(option)
-    wanted, given = config.data.sources, compose("evaluate", options).data.sources
-    options += [f"~data.sources.{name}" for name in given if name not in wanted]
-    plain, unchanged = (flatten(OmegaConf.to_container(sources)) for sources in (wanted, given))
-    changed = {f"data.sources.{key}": value for key, value in plain.items() if value != unchanged.get(key)}
-    if config.data.exclude:
-        changed["data.exclude"] = list(config.data.exclude)
-    return options + [f"++{key}={json.dumps(value)}" for key, value in changed.items()]
+def _config(words: list[str]) -> DictConfig:
+    """The configuration of the training.
+
+    Raises:
+        UserError: When an argument is wrong.
+    """
+    arguments = parse_arguments(words)
+    check_arguments("train", arguments, (), "segment demo trainer.max_epochs=3")
+    with initialized_hydra(arguments.value_of("--config-dir")):
+        return compose_config("train", arguments.overrides)
 
 
 def _real_ct(cache_dir: Path) -> Path | None:
@@ -87,9 +77,10 @@ def _real_ct(cache_dir: Path) -> Path | None:
         return None
 
 
-def _score_real(ckpt: str | Path, folder: Path, cache: list[str]) -> Path:
+def _score_real(ckpt: str | Path, folder: Path, cache_dir: str) -> Path:
     """Score a checkpoint on the real CT; returns the file of scores."""
-    _run("evaluate", f"ckpt={ckpt}", "data=lidc", "pictures=false", f"hydra.run.dir={folder}", *cache)
+    cache = f"cache_dir={quoted(cache_dir)}"
+    _run("evaluate", f"ckpt={ckpt}", "data=lidc", "pictures=false", f"hydra.run.dir={folder}", cache)
     return folder / "cases.csv"
 
 
@@ -106,10 +97,10 @@ def _run(command: str, *arguments: str) -> None:
         sys.exit(code)
 
 
-def _held_out(config: DictConfig, scores: Path) -> Path:
-    """The image file of the first scored case."""
-    scored = read_cases(scores)[0][0]
-    return next(case.image for case in configured_cases.cases(config.data) if case.id == scored)
+def _first_image(config: DictConfig, tested: Path) -> Path:
+    """The image file of the first tested case, or of the first case if none was tested."""
+    scored = read_cases(tested)[0][0] if tested.exists() else None
+    return next(case.image for case in configured_cases.cases(config.data) if scored in (case.id, None))
 
 
 def _print_summary(folder: Path, scores: dict[str, Path], seconds: float) -> None:
@@ -120,8 +111,8 @@ def _print_summary(folder: Path, scores: dict[str, Path], seconds: float) -> Non
         "curves": "train/curves.png",
         "page of the training": "train/index.html",
         "page of the CT": "predict/index.html",
-        "scores of each case": "evaluate/cases.csv",
-        "pictures and videos": "evaluate/cases/",
+        "scores of each case": "train/cases.csv",
+        "pictures of each case": "train/cases/",
         "mask, picture, video and volumes": "predict/",
     }
     if (folder / "predict_starter").is_dir():

@@ -57,7 +57,7 @@ def predict(cfg: DictConfig) -> None:
     output = Path(str(cfg.output))
     given = list(map(str, cfg.input)) if isinstance(cfg.input, ListConfig) else [str(cfg.input)]
     if cfg.dicom_seg and not has_highdicom():
-        msg = "dicom_seg=true needs the package highdicom; install it with pip install 'segment[dicom]'"
+        msg = "dicom_seg=true needs the package highdicom; install it with pip install highdicom"
         raise UserError(msg)
     inputs: list[Input] = []
     left_out: list[LeftOut] = []

@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial
 
 from segment.commands.command import hydra_command
 from segment.commands.pages import page_at_end, write_safely
+from segment.configuration.arguments import quoted
 from segment.configuration.check import validate_config
 from segment.configuration.composition import compose_config, spellings
 from segment.configuration.instantiate import instantiate
@@ -26,7 +27,7 @@ from segment.search.propose import Method
 from segment.search.report import Report
 from segment.search.resources import Clock, machine_slots
 from segment.search.resume_sweep import FACTS, resumed, sweep_in_named_folder
-from segment.search.space import Space, examples, override, quoted, read_space
+from segment.search.space import Space, examples, override, read_space
 from segment.search.study import Search
 from segment.search.trial import Training
 from segment.search.trials_table import best_trial, print_table, write_yaml

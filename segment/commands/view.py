@@ -15,7 +15,7 @@ from segment.inference.outputs.names import masks_in
 from segment.io.label_codes import Codes
 from segment.view.page.document import PAGE, is_page
 
-SHOWN = "an output of segment predict or compare, or a folder of train, evaluate, sweep or doctor"
+SHOWN = "an output of segment predict or compare, or a folder of train, evaluate, sweep, curve or doctor"
 
 
 def view(cfg: DictConfig) -> None:

@@ -97,14 +97,15 @@ def parse_arguments(words: Sequence[str], paths: bool = False) -> Arguments:
 
 
 def as_override(key: str, words: Sequence[str]) -> str:
-    """Return one override that holds a list of words: `key=["a","b"]`."""
-    return f"{key}=[{','.join(map(_quote, words))}]"
+    """Return one override that holds a list of words: `key=['a','b']`."""
+    return f"{key}=[{','.join(map(quoted, words))}]"
 
 
-def _quote(text: str) -> str:
-    """Quote text for Hydra, in which a backslash is special only before a quote or at the end."""
-    doubled = re.sub(r'(\\+)(?="|$)', r"\1\1", text)
-    return '"' + doubled.replace('"', '\\"') + '"'
+def quoted(text: str) -> str:
+    """Quote any text as the value of a Hydra override."""
+    # Hydra reads a backslash as an escape only if a quote follows, so only these backslashes are doubled.
+    doubled = re.sub(r"(\\+)(?='|$)", r"\1\1", text)
+    return "'" + doubled.replace("'", r"\'") + "'"
 
 
 def _is_path(word: str) -> bool:

@@ -20,6 +20,7 @@ Preflight = bool | Literal["only"]
 class Recipe(TypedDict):
     """`conf/recipe.yaml` and its groups, which `segment train` and `segment prepare` share."""
 
+    anatomy: TargetNode
     preprocess: TargetNode
     postprocess: TargetNodes
     augment: TargetNode | None
@@ -47,7 +48,6 @@ class Recipe(TypedDict):
 class Train(Recipe):
     """`segment train`."""
 
-    anatomy: TargetNode
     label_check: LabelCheck
     preflight: Preflight
     test: bool
@@ -59,15 +59,22 @@ class Train(Recipe):
     run_dir: str | None
 
 
-class Prepare(Recipe):
-    """`segment prepare`. It takes the experiments of training, so it ignores the options of training in them."""
+class WithExperiment(Recipe):
+    """A command that takes the experiments of training, and ignores the options of `segment train` in them."""
 
-    anatomy: NotRequired[dict[str, Any]]
     label_check: NotRequired[LabelCheck]
     preflight: NotRequired[Preflight]
     test: NotRequired[bool]
     page: NotRequired[bool]
     init_from: NotRequired[Text | None]
+    resume: NotRequired[bool | Text]
+    from_run: NotRequired[Text | None]
+    allow_changed: NotRequired[list[str]]
+
+
+class Prepare(WithExperiment):
+    """`segment prepare`."""
+
     run_dir: str
     accept_licence: bool
     store: bool
@@ -77,7 +84,7 @@ class Prepare(Recipe):
     unused_days: NonNegativeFloat
 
 
-class Plan(Recipe):
+class Plan(WithExperiment):
     """`segment plan`."""
 
     run_dir: str
@@ -235,7 +242,6 @@ class Sweep(TypedDict):
 class Curve(Recipe):
     """`segment curve`: its own options, and those of its trainings."""
 
-    anatomy: TargetNode
     label_check: Literal["refuse", "warn", "ignore"]
     preflight: bool
     test: bool

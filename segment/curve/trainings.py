@@ -9,10 +9,10 @@ from optuna.pruners import NopPruner
 from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
+from segment.configuration.arguments import quoted
 from segment.configuration.values import is_at_or_below, override_key
 from segment.search.options import Direction
 from segment.search.propose import Method, running
-from segment.search.space import quoted
 from segment.search.study import Claim, Search
 from segment.search.trial import Training
 from segment.search.trials_table import finished

@@ -14,14 +14,15 @@ from segment.runtime.signals import SIGNALS
 def signals_held_back() -> Iterator[None]:
     """Hold back the signals of a job while a loader starts its workers, which call `ignore_job_signals`.
 
-    A worker inherits the handlers of the run. Without this, it would call them if a signal arrived before it can ignore
-    signals, which takes up to a second.
+    A worker inherits the handlers of the run, and the mask of the thread that starts it. Without this mask, it would
+    call these handlers if a signal arrived before it can ignore signals, which takes up to a second.
     """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # a handler may raise here
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -170,10 +170,14 @@ def read(path: Path) -> Any:  # noqa: ANN401  # nibabel has no common type of it
     if header["xyzt_units"] % 8 in (1, 3):
         sys.exit(f"error: {path} states its geometry in metres or microns; convert its affine and units to mm")
     codes = int(header["sform_code"]), int(header["qform_code"])
-    with image.file_map["header"].get_prepare_fileobj() as file:
-        qfac = float(image.header_class.from_fileobj(file, check=False)["pixdim"][0])  # nibabel would correct it
-    if codes[0] == 0 < codes[1] and qfac not in (-1, 0, 1):
-        sys.exit(f"error: {path} has the qfac (pixdim[0]) {qfac:g}, so left and right are unknown; convert it again")
+    with image.file_map.get("header", image.file_map["image"]).get_prepare_fileobj() as file:
+        pixdim = image.header_class.from_fileobj(file, check=False)["pixdim"]  # as stored; nibabel corrects it
+    if codes[0] == 0 < codes[1] and pixdim[0] not in (-1, 0, 1):
+        sys.exit(
+            f"error: {path} has the qfac (pixdim[0]) {pixdim[0]:g}, so left and right are unknown; convert it again"
+        )
+    if (codes[0] == 0 and not (pixdim[1:4] > 0).all()) or not np.isfinite(image.affine).all():
+        sys.exit(f"error: {path} states voxels of {pixdim[1:4]} mm, or a broken affine; convert it again")
     if codes == (0, 0):
         print(f"warning: the header of {path} does not state which way right is; check the mask", file=sys.stderr)
     if codes[0] == codes[1] > 0:  # with different codes they mean different worlds

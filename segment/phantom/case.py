@@ -134,7 +134,7 @@ def _add_anatomy(body: Region, patient: SyntheticPatient, healthy: bool, rng: np
     # Organs behind the peritoneum come first, because the bowel does not displace them; a kidney in the pelvis
     # displaces bladder and bowel.
     add_adrenals(organs, patient, rng)
-    add_kidneys(organs, patient, rng)
+    kidneys = add_kidneys(organs, patient, rng)
     add_pelvis(organs, patient, rng)
     add_ascites(organs, trunk, findings.ascites_mm, rng)
     meal = sample_meal(patient, rng)
@@ -143,7 +143,7 @@ def _add_anatomy(body: Region, patient: SyntheticPatient, healthy: bool, rng: np
     add_mesentery(organs, rng)
     add_small_bowel(organs, patient, meal, rng)
     if not healthy:
-        add_disease(body, trunk, patient, findings, rng)
+        add_disease(body, trunk, patient, findings, kidneys, rng)
     return np.asarray(trunk.skin < 0)
 
 

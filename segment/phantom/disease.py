@@ -1,5 +1,6 @@
 """Disease, surgery and devices, added to the finished anatomy."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,7 @@ from segment.phantom.breath import breathe
 from segment.phantom.devices import add_devices, surface_y
 from segment.phantom.fluids import add_fluids
 from segment.phantom.kidney_disease import add_kidney_disease
+from segment.phantom.kidneys import KidneyPlan
 from segment.phantom.lesions import add_lesion, sample_centers, sample_in_organ, sample_number, sample_radii
 from segment.phantom.liver_disease import add_gallstones, add_liver_disease
 from segment.phantom.patient import SyntheticPatient
@@ -50,14 +52,22 @@ def sample_findings(patient: SyntheticPatient, rng: np.random.Generator) -> Find
 
 
 def add_disease(
-    body: Region, trunk: Trunk, patient: SyntheticPatient, findings: Findings, rng: np.random.Generator
+    body: Region,
+    trunk: Trunk,
+    patient: SyntheticPatient,
+    findings: Findings,
+    kidneys: Mapping[str, KidneyPlan],
+    rng: np.random.Generator,
 ) -> None:
-    """Add disease to the finished anatomy. Lesions move with the breath, as organs do; fluids and devices do not."""
+    """Add disease to the finished anatomy; `kidneys` are those that were added, by name.
+
+    Lesions move with the breath, as organs do; fluids and devices do not.
+    """
     organs = breathe(body, patient)
-    liver, kidneys, spleen, rest, fluids, devices = rng.spawn(6)
+    liver, renal, spleen, rest, fluids, devices = rng.spawn(6)
     polycystic = bool(rng.random() < _POLYCYSTIC)
     add_liver_disease(organs, patient, polycystic, liver)
-    add_kidney_disease(organs, patient, polycystic, kidneys)
+    add_kidney_disease(organs, patient, kidneys, polycystic, renal)
     _add_spleen_disease(organs, spleen)
     add_gallstones(organs, rest)
     _add_adrenal_mass(organs, rest)

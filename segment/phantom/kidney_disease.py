@@ -1,8 +1,11 @@
 """Diseases of the kidneys: cysts, tumours, stones, dilated renal pelves. `lesions` states what the label includes."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from scipy import ndimage
 
+from segment.phantom.kidneys import KidneyPlan
 from segment.phantom.lesions import add_lesion, sample_centers, sample_number, sample_radii
 from segment.phantom.patient import SyntheticPatient
 from segment.phantom.region import LABELS, Region
@@ -18,20 +21,26 @@ _KIDNEY = {"tumour": 0.02, "fatty tumour": 0.015, "stones": 0.06, "hydronephrosi
 _LEAST_ML = 35.0  # parenchyma that is always left
 
 
-def add_kidney_disease(body: Region, patient: SyntheticPatient, polycystic: bool, rng: np.random.Generator) -> None:
-    """Change the finished kidneys."""
+def add_kidney_disease(
+    body: Region,
+    patient: SyntheticPatient,
+    kidneys: Mapping[str, KidneyPlan],
+    polycystic: bool,
+    rng: np.random.Generator,
+) -> None:
+    """Change the finished kidneys; `kidneys` are those that were added, by name."""
     for name in _KIDNEYS:
-        _change_kidney(body, patient, name, polycystic, rng)
+        _change_kidney(body, patient, name, kidneys.get(name) if polycystic else None, rng)
 
 
 def _change_kidney(
-    body: Region, patient: SyntheticPatient, name: str, polycystic: bool, rng: np.random.Generator
+    body: Region, patient: SyntheticPatient, name: str, polycystic: KidneyPlan | None, rng: np.random.Generator
 ) -> None:
     own = dict(zip((*_KIDNEY, "cysts"), rng.spawn(len(_KIDNEY) + 1), strict=True))
     has = dict(zip((*_KIDNEY, "cysts"), rng.random(len(_KIDNEY) + 1), strict=True))
     places = _points_in_organ(body, name, rng)
-    if polycystic:
-        _add_polycystic(body, name, own["cysts"])
+    if polycystic is not None:
+        _add_polycystic(body, name, polycystic, own["cysts"])
     elif has["cysts"] < 0.007 * (patient.age - 12) * (0.8 if patient.female else 1.1):
         _add_cysts(body, name, places, own["cysts"])
     for kind in ("tumour", "fatty tumour"):
@@ -75,15 +84,11 @@ def _add_kidney_tumour(body: Region, name: str, center: np.ndarray, kind: str, r
     add_lesion(body, name, center + out, radius, layers, rng, 0.15, outside=True)
 
 
-def _add_polycystic(body: Region, name: str, rng: np.random.Generator) -> None:
-    """Replace a kidney by cysts of all sizes, which also enlarge it; they count as kidney.
-
-    A bed without a kidney, which was removed or lies in the pelvis, stays empty.
-    """
-    middle, half = (np.array(values) for values in _KIDNEYS[name])
-    if not (body.crop(middle - half, middle + half).label == LABELS[name]).any():
-        return
-    box = middle, half * rng.uniform(1.0, 1.5)
+def _add_polycystic(body: Region, name: str, plan: KidneyPlan, rng: np.random.Generator) -> None:
+    """Replace a kidney by cysts of all sizes, which also enlarge it; they count as kidney."""
+    usual, half = _KIDNEYS[name]
+    middle = usual if plan.kind == "normal" else plan.center
+    box = middle, np.array(half) * rng.uniform(1.0, 1.5)
     for center, radius in zip(sample_centers(rng, box, 55), sample_radii(rng, 9, 0.5, 32, 55), strict=True):
         part = body.crop(center - radius, center + radius)
         room = (part.label == LABELS[name]) | ((part.label == 0) & (part.tissue == CODES["visceral_fat"]))

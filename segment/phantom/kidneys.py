@@ -44,18 +44,20 @@ class KidneyPlan:
     kind: str
 
 
-def add_kidneys(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> None:
-    """Add both kidneys, or the one that is left."""
+def add_kidneys(body: Region, patient: SyntheticPatient, rng: np.random.Generator) -> dict[str, KidneyPlan]:
+    """Add both kidneys, or the one that is left; returns the plans of those added, by name."""
     plans, shapes = plan_kidneys(patient, rng), rng.spawn(2)
-    capsules = []
+    added, capsules = {}, []
     for (name, plan), shape in zip(plans.items(), shapes, strict=True):
         if name not in patient.absent:
+            added[name] = plan
             capsules.append(_add_kidney(body, patient, name, plan, shape))
     if all(plan.kind == "horseshoe" for plan in plans.values()):
         _join_kidneys(body, list(plans.values()))
     # The fat comes last, because it must not keep the two halves of a horseshoe kidney apart.
     for part, capsule in capsules:
         part.occupy(capsule)
+    return added
 
 
 def plan_kidneys(patient: SyntheticPatient, rng: np.random.Generator) -> dict[str, KidneyPlan]:

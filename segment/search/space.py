@@ -3,7 +3,6 @@
 import itertools
 import json
 import math
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -44,13 +43,6 @@ def read_space(node: Mapping[str, Any]) -> dict[str, BaseDistribution]:
 def override(key: str, value: Any) -> str:  # noqa: ANN401
     """Format a value as an argument of `segment train`; text is not quoted."""
     return f"{key}={value if isinstance(value, str) else json.dumps(value)}"
-
-
-def quoted(text: str) -> str:
-    """Quote any text as the value of a Hydra override."""
-    # Hydra reads a backslash as an escape only if a quote follows, so only these backslashes are doubled.
-    doubled = re.sub(r"(\\+)(?='|$)", r"\1\1", text)
-    return "'" + doubled.replace("'", r"\'") + "'"
 
 
 def examples(space: Space) -> Iterator[dict[str, Any]]:

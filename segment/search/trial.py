@@ -9,8 +9,9 @@ from statistics import fmean
 
 from optuna.trial import TrialState
 
+from segment.configuration.arguments import quoted
 from segment.search.process import Process
-from segment.search.space import override, quoted
+from segment.search.space import override
 from segment.search.study import Claim, Search
 from segment.search.watch import best, reason, scores
 

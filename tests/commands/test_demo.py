@@ -5,7 +5,6 @@ from page_data import data_of
 from run_commands import environment, run
 
 from segment.commands import demo as module
-from segment.configuration.composition import compose_config, initialized_hydra
 
 
 def demo(folder, *overrides, **variables):
@@ -21,14 +20,14 @@ def test_the_demo_trains_scores_and_segments_without_a_package_index(tmp_path, s
     table = done.stdout[done.stdout.index("Dice, means over patients") :]
     assert all(organ in table for organ in ("liver", "right_kidney", "left_kidney", "spleen", "mean"))
     (folder,) = (tmp_path / "outputs" / "demo").iterdir()
-    assert {path.name for path in folder.iterdir()} == {"train", "evaluate", "predict"}
+    assert {path.name for path in folder.iterdir()} == {"train", "predict"}
     (mask,) = (folder / "predict").glob("*_seg.nii.gz")
     case = mask.name.removesuffix("_seg.nii.gz")
     for name in (f"{case}_overlay.png", f"{case}_organs.mp4", "volumes.csv"):
         assert (folder / "predict" / name).exists()
-    assert len(list((folder / "evaluate").glob("cases/*/organs.mp4"))) == 1
-    kinds = {step: data_of(folder / step / "index.html")["kind"] for step in ("train", "evaluate", "predict")}
-    assert kinds == {"train": "run", "evaluate": "run", "predict": "prediction"}
+    assert len(list((folder / "train").glob("cases/*/overlay.png"))) == 1
+    kinds = {step: data_of(folder / step / "index.html")["kind"] for step in ("train", "predict")}
+    assert kinds == {"train": "run", "predict": "prediction"}
     assert (folder / "train" / "curves.png").exists()
 
 
@@ -47,48 +46,40 @@ def test_a_real_ct_is_segmented_first_by_the_starter_weights(steps, invoke):
     code, _, _ = invoke(module.main, "experiment=smoke", "cache_dir=there")
     assert code == 0
     *commands, columns = steps
-    names = ["predict", "evaluate", "train", "evaluate", "evaluate", "predict"]
+    names = ["predict", "evaluate", "train", "evaluate", "predict"]
     assert [command for command, *_ in commands] == names
-    first, scored, trained, held_out, real, last = (" ".join(arguments) for _, *arguments in commands)
+    first, scored, trained, real, last = (" ".join(arguments) for _, *arguments in commands)
     assert "input=real.nii.gz" in first
     assert "ckpt=" not in first  # as a newcomer calls it
     assert "ckpt=starter data=lidc" in scored
     assert "experiment=smoke" in trained
-    assert all("cache_dir=there" in step for step in (scored, trained, held_out, real))
-    assert all("best.ckpt" in step for step in (held_out, real, last))
+    assert "cache_dir=there" in trained
+    assert all("cache_dir='there'" in step for step in (scored, real))
+    assert all("best.ckpt" in step for step in (real, last))
     outputs = [step.rpartition("predict")[2] for step in (first, last)]
     assert outputs == ["_starter", ""]  # in different folders
-    assert columns == ["real CT, starter weights", "synthetic, held out", "real CT"]
+    assert columns == ["real CT, starter weights", "real CT"]  # the table of the test is not there
 
 
-def test_the_evaluation_gets_the_data_that_the_experiment_chooses(steps, invoke):
-    overrides = ["experiment=smoke", "++data.sources.phantom.seed=5", "data.exclude=[phantom/phantom_seed5_0001]"]
-    invoke(module.main, *overrides)
-    arguments = next(
-        arguments for command, *arguments in steps[:-1] if command == "evaluate" and "data=lidc" not in arguments
-    )
-    with initialized_hydra(None):
-        train, evaluate = compose_config("train", overrides).data, compose_config("evaluate", arguments).data
-    assert evaluate.sources == train.sources
-    assert evaluate.exclude == train.exclude == ["phantom/phantom_seed5_0001"]
-
-
-def test_with_its_own_data_the_demo_shows_a_short_command(steps, invoke):
-    invoke(module.main, "data=[phantom_small]")
-    *_, last = [
-        arguments for command, *arguments in steps[:-1] if command == "evaluate" and "data=lidc" not in arguments
-    ]
-    assert last[2:] == ["data=[phantom_small]"]
+def test_the_experiment_decides_where_the_real_ct_is_kept(steps, invoke, tmp_path):
+    (tmp_path / "mine" / "experiment").mkdir(parents=True)
+    (tmp_path / "mine" / "experiment" / "x.yaml").write_text("# @package _global_\noutput_dir: elsewhere\n")
+    code, _, _ = invoke(module.main, "--config-dir=mine", "experiment=x")
+    assert code == 0
+    *commands, _ = steps
+    assert [words[-1] for command, *words in commands if command == "evaluate"] == ["cache_dir='elsewhere/cache'"] * 2
+    (training,) = [words for command, *words in commands if command == "train"]
+    assert training[-2:] == ["--config-dir=mine", "experiment=x"]
 
 
 def test_without_a_real_ct_the_starter_weights_are_not_shown(steps, invoke, monkeypatch):
     monkeypatch.setattr(module, "_real_ct", lambda cache_dir: None)
-    monkeypatch.setattr(module, "_held_out", lambda config, scores: Path("synthetic.nii.gz"))
+    monkeypatch.setattr(module, "_first_image", lambda config, tested: Path("synthetic.nii.gz"))
     invoke(module.main, "experiment=smoke")
     *commands, columns = steps
-    assert [command for command, *_ in commands] == ["train", "evaluate", "predict"]
+    assert [command for command, *_ in commands] == ["train", "predict"]
     assert "input=synthetic.nii.gz" in commands[-1]
-    assert columns == ["synthetic, held out"]
+    assert columns == []
 
 
 def test_a_wrong_option_ends_the_demo_at_its_first_step(tmp_path):

@@ -3,7 +3,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segment.configuration.arguments import as_override, parse_arguments
+from segment.configuration.arguments import as_override, parse_arguments, quoted
 from segment.errors import UserError
 
 
@@ -11,6 +11,12 @@ def read_by_hydra(names):
     """The list that Hydra parses from the override."""
     (override,) = OverridesParser.create().parse_overrides([as_override("runs", names)])
     return [str(item) for item in override.value()]
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_categories=["C"])))
+def test_any_text_can_be_quoted(text):
+    (parsed,) = OverridesParser.create().parse_overrides([f"a={quoted(text)}"])
+    assert parsed.value() == text
 
 
 def test_words_without_a_key_are_positional(tmp_path, monkeypatch):

@@ -32,24 +32,31 @@ def test_config_dir_is_searched_before_conf(tmp_path):
     assert "width: 3" in help_page("train", "", "", ["model/net=mine"], str(tmp_path))
 
 
-@pytest.mark.parametrize("command", ["train", "curve", "prepare"])
+@pytest.mark.parametrize("command", ["train", "curve", "prepare", "plan"])
 def test_an_experiment_can_set_the_plausible_anatomy(tmp_path, command):
     (tmp_path / "experiment").mkdir()
+    (tmp_path / "anatomy").mkdir()
+    (tmp_path / "anatomy" / "other.yaml").write_text("defaults: [default]\nvolume_ml: {liver: [1, 2]}\n")
+    chosen = "# @package _global_\ndefaults: [{override /anatomy: other}]\n"
+    (tmp_path / "experiment" / "chosen.yaml").write_text(chosen)
     (tmp_path / "experiment" / "mine.yaml").write_text("# @package _global_\nanatomy: {volume_ml: {liver: [7, 8]}}\n")
     with initialized_hydra(str(tmp_path)):
         config = compose_config(command, ["experiment=mine"])
-    if command != "prepare":  # it does not judge labels
-        assert config.anatomy.volume_ml.liver == [7, 8]
-        assert config.anatomy.volume_ml.spleen == compose_default(command).anatomy.volume_ml.spleen
-    check(command, [f"--config-dir={tmp_path}", "experiment=mine"])
+        assert compose_config(command, ["experiment=chosen"]).anatomy.volume_ml.liver == [1, 2]
+    assert config.anatomy.volume_ml.liver == [7, 8]
+    assert config.anatomy.volume_ml.spleen == compose_default(command).anatomy.volume_ml.spleen
+    for experiment in ("mine", "chosen"):
+        check(command, [f"--config-dir={tmp_path}", f"experiment={experiment}"])
 
 
-def test_preparation_takes_an_experiment_with_every_option_of_training(tmp_path):
+@pytest.mark.parametrize("command", ["train", "prepare", "plan"])
+def test_an_experiment_can_set_every_option_of_training(tmp_path, command):
     (tmp_path / "experiment").mkdir()
-    options = "label_check: warn\npreflight: only\ntest: false\npage: false\ninit_from: starter\n"
+    options = (
+        "{label_check: warn, preflight: only, test: false, page: false, init_from: starter, allow_changed: [seed]}"
+    )
     (tmp_path / "experiment" / "mine.yaml").write_text(f"# @package _global_\n{options}")
-    for command in ("train", "prepare"):
-        check(command, [f"--config-dir={tmp_path}", "experiment=mine"])
+    check(command, [f"--config-dir={tmp_path}", "experiment=mine"])
 
 
 def compose_default(command):

@@ -1,10 +1,17 @@
 import os
+import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
+from small_ct import ORGANS, transform
+from torch.utils.data import DataLoader
 
+from segment.data.patches import EpochSampler, PatchLoader
+from segment.data.store.store import Store
+from segment.doctor.inspection import Inspection, inspect_all
 from segment.runtime.signals import SIGNALS
 
 # A loader with slow workers. The program prints when each batch arrives, and when it has ended its workers.
@@ -55,6 +62,25 @@ def test_signals_to_the_job_are_handled_once_and_end_no_worker(moment):
     assert process.returncode == 0
     assert sorted(line for line in lines if line.startswith("run")) == sorted(f"run {number:d}" for number in SIGNALS)
     assert {"15", "ended"} <= {*lines}
+
+
+@pytest.mark.parametrize("loads", ["patches", "cases", "inspections"])
+def test_every_loader_starts_its_workers_with_signals_held_back(loads, tmp_path, monkeypatch):
+    masks = []
+
+    def start(loader):
+        masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+        return iter(["summary"] if loads == "inspections" else [])
+
+    monkeypatch.setattr(DataLoader, "_get_iterator", start)
+    if loads == "patches":
+        list(PatchLoader([0], sampler=EpochSampler(0, 2, 2), batch_size=2))
+    elif loads == "cases":
+        Store(tmp_path, transform(), ORGANS).facts([])
+    else:
+        inspect_all(Inspection([SimpleNamespace(id="a")], ORGANS, None), 0)
+    assert [mask.issuperset(SIGNALS) for mask in masks] == [True]
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()).isdisjoint(SIGNALS)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports the sender of a signal")

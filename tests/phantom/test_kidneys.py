@@ -72,8 +72,9 @@ def test_polycystic_disease_enlarges_the_kidney_that_is_left(monkeypatch):
 def test_kidneys_in_the_pelvis_find_room(monkeypatch, polycystic):
     """Nothing is drawn where they would usually lie."""
     monkeypatch.setattr(kidneys, "_PELVIC", 1.0)
+    monkeypatch.setattr(kidneys, "_HORSESHOE", 0.0)
     monkeypatch.setattr(disease, "_POLYCYSTIC", polycystic)
-    for case in trunks(2):
+    for case in trunks(8 if polycystic else 2):
         for name in KIDNEYS:
             heights = np.argwhere(case.label == LABELS[name])[:, 2] - (SHAPE[2] - 1) / 2
             middle = (heights.mean() * case.spacing_mm[2] + case.view.middle_mm[2]) / case.patient.scale[2]

@@ -2,12 +2,10 @@ import math
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hypothesis import given
-from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from segment.errors import UserError
-from segment.search.space import configurations, count, examples, override, quoted, read_space, values
+from segment.search.space import configurations, count, examples, override, read_space, values
 
 
 def test_nested_and_dotted_keys_and_types_of_ranges_are_read():
@@ -56,12 +54,6 @@ def test_invalid_space_is_refused_with_its_key(node, message):
 def test_hydra_parses_an_override_to_the_value(value, meant):
     (parsed,) = OverridesParser.create().parse_overrides([override("a.b", value)])
     assert (parsed.key_or_group, parsed.value()) == ("a.b", meant)
-
-
-@given(st.text(st.characters(codec="utf-8", exclude_categories=["C"])))
-def test_any_text_can_be_quoted(text):
-    (parsed,) = OverridesParser.create().parse_overrides([f"a={quoted(text)}"])
-    assert parsed.value() == text
 
 
 def test_configurations_are_counted_and_enumerated():

@@ -28,7 +28,7 @@ def check_installed() -> None:
         UserError: When it is missing.
     """
     if find_spec("sklearn") is None:
-        msg = "confidence=calibrate needs the package scikit-learn; install it with pip install 'segment[confidence]'"
+        msg = "confidence=calibrate needs the package scikit-learn; install it with pip install scikit-learn"
         raise UserError(msg)
 
 

@@ -75,6 +75,6 @@ def _save_dicom_seg(path: Path, classes: np.ndarray, scan: Scan, numbers: Number
         msg = f"{path.name} cannot be a DICOM segmentation of this CT: {why_not}; end its name in .nii.gz"
         raise UserError(msg)
     if not has_highdicom():
-        msg = f"{path.name} is a DICOM segmentation, which needs highdicom; pip install 'segment[dicom]'"
+        msg = f"{path.name} is a DICOM segmentation, which needs highdicom; pip install highdicom"
         raise UserError(msg)
     write_dicom_seg(path, classes, scan.files, numbers, __version__)

@@ -96,12 +96,13 @@ STRUCTURES: dict[str, str] = {
     "portal_vein": "portal_vein",
     "hepatic_vessel*": "hepatic_vein",
     # disease
-    "*cyst*": "cyst",
     "*nodule*": "hypodense_lesion",
     "*tumour*": "hypodense_lesion",
     "*tumor*": "hypodense_lesion",
     "*cancer*": "hypodense_lesion",
     "*lesion*": "hypodense_lesion",
+    "*cyst*": "cyst",
+    "lung_cyst*": "lung",  # holds air
 }
 
 

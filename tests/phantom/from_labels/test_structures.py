@@ -48,6 +48,13 @@ def test_a_tumour_is_not_the_tissue_around_it(structure):
     assert tissue_of([structure], {}, "x") == {structure: "hypodense_lesion"}
 
 
+@pytest.mark.parametrize(
+    ("structure", "tissue"), [("cystic_lesion", "cyst"), ("lung_cyst", "lung"), ("lung_left", "lung")]
+)
+def test_a_cyst_holds_fluid_except_in_the_lung(structure, tissue):
+    assert tissue_of([structure], {}, "x") == {structure: tissue}
+
+
 def test_parts_come_after_what_contains_them():
     order = list(
         tissue_of(["liver_tumour", "portal_vein", "liver", "kidney_cyst_left", "left_kidney", "heart"], {}, "x")
