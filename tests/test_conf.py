@@ -156,7 +156,8 @@ def test_organs_reach_every_part():
 
 def test_the_examples_of_extending_work(tmp_path, monkeypatch):
     page = (CONF.parent / "docs" / "extending.md").read_text(encoding="utf-8")
-    files = re.findall(r"`conf/(\S+\.yaml)`, then\s+`(?:\w+=<folder> )?segment train (\S+)`:\s+```yaml\n(.*?)```", page, flags=re.DOTALL)
+    command = r"`conf/(\S+\.yaml)`, then\s+`(?:\w+=<folder> )?segment train (\S+)`"
+    files = re.findall(command + r":\s+```yaml\n(.*?)```", page, flags=re.DOTALL)
     for path, _, text in files:
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
