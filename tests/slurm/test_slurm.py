@@ -165,7 +165,9 @@ def script(experiment: list[str]) -> str:
     (text,) = [block for block in BLOCKS if block.startswith("#!/bin/bash")]
     lines = [line for line in text.splitlines() if "--gpus" not in line]
     program = f"{sys.executable} -m segment.commands.train {' '.join(experiment)}"
-    return "\n".join(lines).replace("segment train experiment=abdomen", program) + "\n"
+    text, replaced = re.subn(r"segment train .*", lambda found: program, "\n".join(lines))
+    assert replaced == 1
+    return text + "\n"
 
 
 def test_preempted_job_resumes_and_cancelled_job_does_not(slurm, environment, folder, reference):
