@@ -105,9 +105,9 @@ def a_job(name: str, out: Path, data: Path, args: argparse.Namespace) -> Job:
 
 def run_training(job: Job) -> None:
     """Train in a process of its own, unless an earlier start did; a training without its last mark starts again."""
+    job.write()  # even if it is done: in a copied folder the file has the paths of the first one
     if job.done:
         return
-    job.write()
     module = importlib.import_module(MODULES[job.contender])
     own = [sys.executable, str(HERE / "race_child.py"), "train", str(job.file)]
     run_child(job, module.command(job) if hasattr(module, "command") else own, "train.log")
