@@ -6,7 +6,7 @@ export PATH := $(BIN):$(PATH)
 
 .PHONY: demo test lint docs install starter confidence clean
 
-demo: install  ## train, evaluate and predict a real CT, in minutes
+demo: install  ## train, test and segment a real CT, in minutes
 	python -m segment.commands.demo
 
 # After a crash of one of its processes, pytest-xdist 3.8 starts another and then waits forever; so it ends instead.

@@ -1,5 +1,6 @@
 """`segment demo`: segment a real CT with the starter weights, then train, test and segment, in a few minutes."""
 
+import shlex
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from segment.checkpoint.starter import STARTER
 from segment.commands import configured_cases
 from segment.configuration.arguments import parse_arguments, quoted
 from segment.configuration.composition import check_arguments, compose_config, initialized_hydra
+from segment.configuration.values import override_key
 from segment.datasets.sources.lidc import Lidc
 from segment.errors import UserError
 from segment.metrics.cases_csv import read_cases
@@ -64,6 +66,9 @@ def _config(words: list[str]) -> DictConfig:
     """
     arguments = parse_arguments(words)
     check_arguments("train", arguments, (), "segment demo trainer.max_epochs=3")
+    if any(override_key(word) in ("resume", "from_run") for word in arguments.overrides):
+        msg = "segment demo starts a new training; to resume or repeat a run, use segment train"
+        raise UserError(msg)
     with initialized_hydra(arguments.value_of("--config-dir")):
         return compose_config("train", arguments.overrides)
 
@@ -86,7 +91,7 @@ def _score_real(ckpt: str | Path, folder: Path, cache_dir: str) -> Path:
 
 def _run(command: str, *arguments: str) -> None:
     """Run a command in a new process, and exit with its code if it fails."""
-    print(f"\n$ segment {command} {' '.join(arguments)}", flush=True)
+    print(f"\n$ segment {command} {shlex.join(arguments)}", flush=True)
     with subprocess.Popen([sys.executable, "-m", f"segment.commands.{command}", *arguments]) as process:
         try:
             code = process.wait()
@@ -98,14 +103,19 @@ def _run(command: str, *arguments: str) -> None:
 
 
 def _first_image(config: DictConfig, tested: Path) -> Path:
-    """The image file of the first tested case, or of the first case if none was tested."""
-    scored = read_cases(tested)[0][0] if tested.exists() else None
-    return next(case.image for case in configured_cases.cases(config.data) if scored in (case.id, None))
+    """The image file of the first tested case, or, with a line that says so, of the first case if none was tested."""
+    cases = configured_cases.cases(config.data)
+    if not tested.exists():
+        print(f"\nno case was tested; {cases[0].id}, which may have trained, is segmented instead", flush=True)
+        return cases[0].image
+    first = read_cases(tested)[0][0]
+    return next(case.image for case in cases if case.id == first)
 
 
 def _print_summary(folder: Path, scores: dict[str, Path], seconds: float) -> None:
     """Print the Dice scores, the output files and the time."""
-    Console().print(_dice_table(scores))
+    if scores:
+        Console().print(_dice_table(scores))
     outputs = {
         "checkpoint": "train/checkpoints/best.ckpt",
         "curves": "train/curves.png",
@@ -115,9 +125,10 @@ def _print_summary(folder: Path, scores: dict[str, Path], seconds: float) -> Non
         "pictures of each case": "train/cases/",
         "mask, picture, video and volumes": "predict/",
     }
-    if (folder / "predict_starter").is_dir():
-        outputs["the same by the starter weights"] = "predict_starter/"
+    outputs["the same by the starter weights"] = "predict_starter/"
     for what, path in outputs.items():
+        if not (folder / path).exists():
+            continue
         print(f"{what + ':':<34}{folder / path}{'/' if path.endswith('/') else ''}")
     print(f"{'time:':<34}{seconds / 60:.1f} minutes")
 

@@ -18,7 +18,7 @@ Preflight = bool | Literal["only"]
 
 
 class Recipe(TypedDict):
-    """`conf/recipe.yaml` and its groups, which `segment train` and `segment prepare` share."""
+    """`conf/recipe.yaml` and its groups, which `segment train`, `prepare`, `plan` and `curve` share."""
 
     anatomy: TargetNode
     preprocess: TargetNode
@@ -59,8 +59,8 @@ class Train(Recipe):
     run_dir: str | None
 
 
-class WithExperiment(Recipe):
-    """A command that takes the experiments of training, and ignores the options of `segment train` in them."""
+class Prepare(Recipe):
+    """`segment prepare`. It takes the experiments of training, so it ignores the options of training in them."""
 
     label_check: NotRequired[LabelCheck]
     preflight: NotRequired[Preflight]
@@ -70,11 +70,6 @@ class WithExperiment(Recipe):
     resume: NotRequired[bool | Text]
     from_run: NotRequired[Text | None]
     allow_changed: NotRequired[list[str]]
-
-
-class Prepare(WithExperiment):
-    """`segment prepare`."""
-
     run_dir: str
     accept_licence: bool
     store: bool
@@ -84,7 +79,7 @@ class Prepare(WithExperiment):
     unused_days: NonNegativeFloat
 
 
-class Plan(WithExperiment):
+class Plan(Recipe):
     """`segment plan`."""
 
     run_dir: str

@@ -13,7 +13,6 @@ from segment.curve.scores import Scores
 from segment.curve.subsets import Subsets
 from segment.curve.trainings import CTS, REPEAT
 from segment.errors import UserError
-from segment.metrics.scores import OrganScore
 from segment.search.trials_table import finished
 
 CASES = "cases.csv"
@@ -37,19 +36,15 @@ def read_scores(folder: Path, trials: Sequence[FrozenTrial], subsets: Subsets, o
     sizes = np.array([len(subsets.training(trial.params[CTS], trial.params[REPEAT])) for trial in done], int)
     dice = np.full((len(organs), len(subsets.test), len(done)), np.nan)
     for column, trial in enumerate(done):
-        rows = _read(folder / "trials" / str(trial.number))
-        by_key = {(case, score.organ): score.dice for case, score in rows}
-        for index, organ in enumerate(organs):
-            dice[index, :, column] = [_patient_dice(by_key, patient, organ) for patient in subsets.test]
+        path = folder / "trials" / str(trial.number) / CASES
+        try:
+            by_key = {(case, score.organ): score.dice for case, score in read_table(path)}
+            for index, organ in enumerate(organs):
+                dice[index, :, column] = [_patient_dice(by_key, patient, organ) for patient in subsets.test]
+        except (UserError, KeyError) as error:
+            msg = f"the scores of a finished training, {path}, are lost or damaged; restore them, or begin a new curve"
+            raise UserError(msg) from error
     return [Scores(sizes, of_organ) for of_organ in dice]
-
-
-def _read(run: Path) -> list[tuple[str, OrganScore]]:
-    try:
-        return read_table(run / CASES)
-    except UserError as error:
-        msg = f"{error}, this one of a finished training; restore it, or begin a new curve"
-        raise UserError(msg) from error
 
 
 def _patient_dice(by_key: dict[tuple[str, str], float], cases: Sequence[str], organ: str) -> float:

@@ -19,6 +19,7 @@ import numpy as np
 import onnxruntime
 
 FORMAT, VERSION, KEY = "segment.exported", 1, "segment"
+LEAST_MM, MOST_MM = 0.01, 100  # sizes of a voxel; others are no CT, or not in mm
 SLAB_VOXELS = 4_000_000  # voxels of the CT whose logits are in memory at once
 GEOMETRY = (  # header fields that the mask takes over; none names a patient
     *("pixdim", "xyzt_units", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d"),
@@ -176,8 +177,12 @@ def read(path: Path) -> Any:  # noqa: ANN401  # nibabel has no common type of it
         sys.exit(
             f"error: {path} has the qfac (pixdim[0]) {pixdim[0]:g}, so left and right are unknown; convert it again"
         )
-    if (codes[0] == 0 and not (pixdim[1:4] > 0).all()) or not np.isfinite(image.affine).all():
-        sys.exit(f"error: {path} states voxels of {pixdim[1:4]} mm, or a broken affine; convert it again")
+    sizes = np.linalg.norm(image.affine[:3, :3], axis=0)
+    stated = sizes if codes[0] else pixdim[1:4]  # without an sform, nibabel replaces sizes of 0 and drops signs
+    in_mm = ((stated >= LEAST_MM) & (stated <= MOST_MM)).all() and np.isfinite(image.affine).all()
+    if not in_mm or abs(np.linalg.det(image.affine[:3, :3])) < 1e-3 * np.prod(sizes):
+        text = " x ".join(f"{size:g}" for size in stated)
+        sys.exit(f"error: {path} states voxels of {text} mm, or axes in one plane; convert it again")
     if codes == (0, 0):
         print(f"warning: the header of {path} does not state which way right is; check the mask", file=sys.stderr)
     if codes[0] == codes[1] > 0:  # with different codes they mean different worlds

@@ -1,4 +1,5 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from page_data import data_of
@@ -18,6 +19,7 @@ def test_the_demo_trains_scores_and_segments_without_a_package_index(tmp_path, s
     assert done.returncode == 0, done.stderr
     assert "a synthetic CT is used instead" in done.stdout
     table = done.stdout[done.stdout.index("Dice, means over patients") :]
+    assert "held out" in table
     assert all(organ in table for organ in ("liver", "right_kidney", "left_kidney", "spleen", "mean"))
     (folder,) = (tmp_path / "outputs" / "demo").iterdir()
     assert {path.name for path in folder.iterdir()} == {"train", "predict"}
@@ -82,6 +84,21 @@ def test_without_a_real_ct_the_starter_weights_are_not_shown(steps, invoke, monk
     assert columns == []
 
 
+def test_a_ct_that_was_not_held_out_is_named_as_such(tmp_path, monkeypatch, capsys):
+    case = SimpleNamespace(id="mine/a", image=Path("a.nii.gz"))
+    monkeypatch.setattr(module.configured_cases, "cases", lambda data: [case])
+    config = SimpleNamespace(data=None)
+    assert module._first_image(config, tmp_path / "cases.csv") == Path("a.nii.gz")
+    assert "mine/a, which may have trained, is segmented" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("word", ["resume=true", "from_run=outputs/x"])
+def test_the_demo_does_not_continue_a_run(invoke, word):
+    code, _, err = invoke(module.main, word)
+    assert code == 2
+    assert "segment demo starts a new training; to resume" in err
+
+
 def test_a_wrong_option_ends_the_demo_at_its_first_step(tmp_path):
     done = demo(tmp_path, "nonsense=1")
     assert done.returncode == 2
@@ -96,11 +113,14 @@ def test_help_runs_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_the_summary_lists_every_result_with_a_path_of_its_own(tmp_path, capsys):
+def test_the_summary_lists_the_results_that_exist(tmp_path, capsys):
     (tmp_path / "predict_starter").mkdir()
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "index.html").touch()
     module._print_summary(tmp_path, {}, seconds=90)
     listed = [line.split(": ") for line in capsys.readouterr().out.splitlines() if ":" in line]
     paths = {what: path.strip() for what, path in listed}
     assert paths.pop("time") == "1.5 minutes"
     assert paths["the same by the starter weights"] == f"{tmp_path / 'predict_starter'}/"
-    assert all(path.startswith(str(tmp_path)) for path in paths.values())
+    assert paths["page of the training"] == f"{tmp_path / 'train' / 'index.html'}"
+    assert len(paths) == 2

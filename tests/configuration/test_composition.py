@@ -32,7 +32,7 @@ def test_config_dir_is_searched_before_conf(tmp_path):
     assert "width: 3" in help_page("train", "", "", ["model/net=mine"], str(tmp_path))
 
 
-@pytest.mark.parametrize("command", ["train", "curve", "prepare", "plan"])
+@pytest.mark.parametrize("command", ["train", "curve", "prepare"])
 def test_an_experiment_can_set_the_plausible_anatomy(tmp_path, command):
     (tmp_path / "experiment").mkdir()
     (tmp_path / "anatomy").mkdir()
@@ -49,7 +49,7 @@ def test_an_experiment_can_set_the_plausible_anatomy(tmp_path, command):
         check(command, [f"--config-dir={tmp_path}", f"experiment={experiment}"])
 
 
-@pytest.mark.parametrize("command", ["train", "prepare", "plan"])
+@pytest.mark.parametrize("command", ["train", "prepare"])
 def test_an_experiment_can_set_every_option_of_training(tmp_path, command):
     (tmp_path / "experiment").mkdir()
     options = (

@@ -188,10 +188,25 @@ def test_a_damaged_qform_is_refused_where_it_decides(tmp_path):
             continue
         with pytest.raises(SystemExit, match=message):
             segment_onnx.read(tmp_path / "ct.nii")
+    size = content[pixdim + 4 : pixdim + 8]
+    content[pixdim + 4 : pixdim + 8] = struct.pack("<f", 0.0)
+    (tmp_path / "ct.nii").write_bytes(content)
+    with pytest.raises(SystemExit, match=r"error: .*ct\.nii states voxels of 0 x 2 x 3 mm, or axes in one plane"):
+        segment_onnx.read(tmp_path / "ct.nii")
+    content[pixdim + 4 : pixdim + 8] = size
     content[quaternion : quaternion + 4] = struct.pack("<f", 3.0)
     (tmp_path / "ct.nii").write_bytes(content)
     with pytest.raises(SystemExit, match=r"error: .*ct\.nii cannot be read: .*; convert it again"):
         segment_onnx.read(tmp_path / "ct.nii")
+
+
+@pytest.mark.parametrize("diagonal", [(1, 1, 0), (0.0007, 0.0007, 0.0025), (1, 1, np.nan)])
+def test_an_sform_that_is_no_geometry_in_mm_is_refused(tmp_path, diagonal):
+    image = nib.Nifti1Image(np.zeros((4, 4, 4), np.int16), None)
+    image.header.set_sform(np.diag([*diagonal, 1]), code="scanner")
+    nib.save(nib.Nifti1Image(image.dataobj, None, image.header), tmp_path / "ct.hdr")
+    with pytest.raises(SystemExit, match=r"error: .*ct\.hdr states voxels of .* mm, or axes in one plane"):
+        segment_onnx.read(tmp_path / "ct.hdr")
 
 
 def test_a_header_without_codes_is_read_with_a_warning_and_other_formats_are_refused(tmp_path, capsys):

@@ -96,13 +96,15 @@ STRUCTURES: dict[str, str] = {
     "portal_vein": "portal_vein",
     "hepatic_vessel*": "hepatic_vein",
     # disease
+    "*cyst*": "cyst",
+    "*lung*cyst*": "lung",  # holds air
+    "*cyst*lung*": "lung",
     "*nodule*": "hypodense_lesion",
     "*tumour*": "hypodense_lesion",
     "*tumor*": "hypodense_lesion",
     "*cancer*": "hypodense_lesion",
     "*lesion*": "hypodense_lesion",
-    "*cyst*": "cyst",
-    "lung_cyst*": "lung",  # holds air
+    "cystic_*": "cyst",
 }
 
 

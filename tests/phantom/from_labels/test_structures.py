@@ -49,7 +49,8 @@ def test_a_tumour_is_not_the_tissue_around_it(structure):
 
 
 @pytest.mark.parametrize(
-    ("structure", "tissue"), [("cystic_lesion", "cyst"), ("lung_cyst", "lung"), ("lung_left", "lung")]
+    ("structure", "tissue"),
+    [("cystic_lesion", "cyst"), ("lung_cyst", "lung"), ("left_lung_cyst", "lung")],
 )
 def test_a_cyst_holds_fluid_except_in_the_lung(structure, tissue):
     assert tissue_of([structure], {}, "x") == {structure: tissue}
