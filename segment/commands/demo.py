@@ -42,17 +42,18 @@ def main() -> None:
     started = time.monotonic()
     folder = Path("outputs/demo") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     best = folder / "train" / "checkpoints" / "best.ckpt"
+    cache = _cache_options(config)
     scores = {}
     image = _real_ct(Path(config.cache_dir))
     if image:
         _run("predict", f"input={image}", f"output={folder / 'predict_starter'}")
-        scores["real CT, starter weights"] = _score_real(STARTER, folder / "starter", config.cache_dir)
+        scores["real CT, starter weights"] = _score_real(STARTER, folder / "starter", cache)
     _run("train", f"hydra.run.dir={folder / 'train'}", *words)
     tested = folder / "train" / "cases.csv"
     if tested.exists():
         scores["held out"] = tested
     if image:
-        scores["real CT"] = _score_real(best, folder / "real", config.cache_dir)
+        scores["real CT"] = _score_real(best, folder / "real", cache)
     image = image or _first_image(config, tested)
     _run("predict", f"ckpt={best}", f"input={image}", f"output={folder / 'predict'}")
     _print_summary(folder, scores, time.monotonic() - started)
@@ -73,6 +74,13 @@ def _config(words: list[str]) -> DictConfig:
         return compose_config("train", arguments.overrides)
 
 
+def _cache_options(config: DictConfig) -> list[str]:
+    """The option that gives an evaluation the cache of the training; none if it has the same by default."""
+    with initialized_hydra(None):
+        usual = compose_config("evaluate", []).cache_dir
+    return [] if config.cache_dir == usual else [f"cache_dir={quoted(config.cache_dir)}"]
+
+
 def _real_ct(cache_dir: Path) -> Path | None:
     """File of the real CT, downloaded at first use; None, with the reason printed, if that is not possible."""
     try:
@@ -82,10 +90,9 @@ def _real_ct(cache_dir: Path) -> Path | None:
         return None
 
 
-def _score_real(ckpt: str | Path, folder: Path, cache_dir: str) -> Path:
+def _score_real(ckpt: str | Path, folder: Path, cache: list[str]) -> Path:
     """Score a checkpoint on the real CT; returns the file of scores."""
-    cache = f"cache_dir={quoted(cache_dir)}"
-    _run("evaluate", f"ckpt={ckpt}", "data=lidc", "pictures=false", f"hydra.run.dir={folder}", cache)
+    _run("evaluate", f"ckpt={ckpt}", "data=lidc", "pictures=false", f"hydra.run.dir={folder}", *cache)
     return folder / "cases.csv"
 
 
