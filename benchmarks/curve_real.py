@@ -8,7 +8,7 @@ compared with the predicted interval, organ by organ. The measured Dice has an i
 patients and other trainings would give another one; it is printed beside it. How often the interval holds is a question
 for many curves, which benchmarks/curve.py simulates.
 
-A second start continues. The defaults take about 40 minutes on two cores.
+A second start continues. The defaults take about 25 minutes on one core.
 """
 
 import argparse

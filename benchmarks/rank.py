@@ -8,14 +8,14 @@ rank_evidence.py. With the starter weights it takes minutes; the default trunks 
 neither training nor calibration saw.
 
 `trainings` compares the first CTs of the ranking with as many random ones. A *world* has a few labelled CTs of the
-abdomen and a pool without labels. Half of the patients in the pool are of the same kind, and each of them has a second
-scan, which differs by noise; the others are scans of other parts of the trunk. A small network is trained on the
+abdomen and a pool without labels. Half of the patients in the pool are of the same kind, and each of them has `--scans`
+scans, which differ by noise; the others are scans of other parts of the trunk. A small network is trained on the
 labelled CTs and ranks the pool, without a calibration. Then networks are trained from scratch, for equally many steps,
 on the labelled CTs and those that were chosen: once by the ranking, and `--draws` times at random. All are scored on
 held-out CTs, half of which are of the abdomen. The result is the difference in Dice, with an interval over the worlds.
 
-Everything that is done is kept in the folder, and a second start continues. The defaults take about half an hour on two
-cores. Difference and interval say whether the ranking helps on data with such redundancy, and nothing about other data.
+Everything that is done is kept in the folder, and a second start continues. The defaults take about 75 minutes on one
+core. Difference and interval say whether the ranking helps on data with such redundancy, and nothing about other data.
 """
 
 import argparse
@@ -69,11 +69,12 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--worlds", type=int, default=6, help="labelled sets and pools")
     parser.add_argument("--labelled", type=int, default=3, help="CTs that train from the start")
     parser.add_argument("--val", type=int, default=4, help="CTs that validate")
-    parser.add_argument("--patients", type=int, default=24, help="in the pool")
+    parser.add_argument("--patients", type=int, default=12, help="in the pool")
+    parser.add_argument("--scans", type=int, default=5, help="of each patient of the common kind in the pool")
     parser.add_argument("--choose", type=int, default=6, help="CTs to annotate")
     parser.add_argument("--draws", type=int, default=2, help="random choices in each world")
     parser.add_argument("--held-out", type=int, default=20, help="CTs that score")
-    parser.add_argument("--epochs", type=int, default=20, help="of every training")
+    parser.add_argument("--epochs", type=int, default=80, help="of every training")
     parser.add_argument("--patches", type=int, default=32, help="in each epoch")
     parser.add_argument("--data-seed", type=int, default=None, help="of the synthetic CTs")
     parser.add_argument("--shape", nargs=3, type=int, default=None, help="voxels of a synthetic CT")

@@ -15,7 +15,7 @@ from segment.phantom.field_of_view import SCANS
 
 COMMON = ["abdomen"]
 RARE = [scan for scan in SCANS if scan not in COMMON]
-NOISE_HU = 10.0  # by which a second scan of a patient differs
+NOISE_HU = 10.0  # by which the scans of a patient differ
 
 
 @dataclass(frozen=True)
@@ -42,17 +42,18 @@ def held_out(out: Path, args: argparse.Namespace) -> list[Case]:
 
 
 def make_world(out: Path, number: int, args: argparse.Namespace) -> World:
-    """Write the CTs of a world. In the pool, the scans of the common kind occur twice."""
+    """Write the CTs of a world. In the pool, each patient of the common kind has `args.scans` scans."""
     folder, val = out / f"world_{number}", args.val // 2
-    twice = args.patients // 2
-    common = _synthetic(out, args, number, args.labelled + val + twice, COMMON)
-    rare = _synthetic(out, args, number, args.val - val + args.patients - twice, RARE)
+    several = args.patients // 2
+    common = _synthetic(out, args, number, args.labelled + val + several, COMMON)
+    rare = _synthetic(out, args, number, args.val - val + args.patients - several, RARE)
     whole = folder / "all"
     labelled = _copy(common[: args.labelled], whole, "common")
-    chosen = _copy(common[args.labelled : -twice], whole, "common")
+    chosen = _copy(common[args.labelled : -several], whole, "common")
     chosen += _copy(rare[: args.val - val], whole, "rare")
-    pool = [*_copy(common[-twice:], whole, "common"), *_copy(rare[args.val - val :], whole, "rare")]
-    pool += _copy(common[-twice:], whole, "again", noise=number)
+    pool = [*_copy(common[-several:], whole, "common"), *_copy(rare[args.val - val :], whole, "rare")]
+    for scan in range(2, args.scans + 1):
+        pool += _copy(common[-several:], whole, f"scan{scan}", noise=(number, scan))
     for part, names in (("labelled", labelled), ("pool", pool)):
         _link(whole, folder / part, names)
     return World(folder, labelled, chosen, pool)
@@ -63,14 +64,14 @@ def _synthetic(out: Path, args: argparse.Namespace, world: int, count: int, scan
     return Phantom(out / "phantom", count, seed, args.shape or [64, 64, 48], workers=2, scans=scans).cases("phantom")
 
 
-def _copy(cases: Sequence[Case], root: Path, kind: str, noise: int | None = None) -> list[str]:
+def _copy(cases: Sequence[Case], root: Path, kind: str, noise: tuple[int, int] | None = None) -> list[str]:
     """Copy CTs with their labels into a data set, and return their names there.
 
     Args:
         cases: The CTs.
         root: The data set.
         kind: Start of their names.
-        noise: Seed of the noise by which second scans differ; None copies the CTs as they are.
+        noise: Seed of the noise by which further scans differ; None copies the CTs as they are.
     """
     names = []
     for index, case in enumerate(cases):
@@ -86,7 +87,7 @@ def _copy(cases: Sequence[Case], root: Path, kind: str, noise: int | None = None
         else:
             read = nib.load(case.image)
             hu = np.asarray(read.dataobj)
-            added = np.random.default_rng([noise, index]).normal(0, NOISE_HU, hu.shape)
+            added = np.random.default_rng([*noise, index]).normal(0, NOISE_HU, hu.shape)
             nib.save(nib.Nifti1Image((hu + added).round().astype(np.int16), read.affine), image)
         shutil.copyfile(case.label.files[0], label)
     return names
