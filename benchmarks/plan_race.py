@@ -3,15 +3,18 @@
     python benchmarks/plan_race.py [--minutes 4] [--seeds 3] [--sets isotropic thick tiny mixed] [--out FOLDER]
 
 Every set has 12 CTs that train, 2 for validation and 8 held out, of the same generator (`plan_race_data.py`).
-`segment plan` plans for the CPU and the time; nobody changes the plan. Both recipes are prepared beforehand. They
-train with the same threads, each in a process of its own that ends when it has used its processor minutes, with
-imports. Neither validates: the last weights count, which are averaged if the recipe says so. Learning rates follow
-the clock. `segment evaluate` scores the held-out CTs on their own grids, and `segment compare` compares all seeds of
-both recipes, with intervals over CTs and seeds.
+`segment plan` plans for the CPU and the time; nobody changes the plan. It does so twice: from scratch
+(`init_from=null`), and as it is, which for a few minutes begins with the starter weights. These were trained on other
+patients of the same generator, so only the first plan shows what the rules are worth on their own.
 
-With the defaults it takes about an hour and a quarter on two quiet cores, a quarter of an hour for the CTs included. It
-writes plan_race.md and plan_race.json. What is done is kept, so a race that is started again continues; other sets and
-more seeds can be added. Another number of minutes has its own runs.
+All recipes are prepared beforehand. They train with the same threads, each in a process of its own that ends when it
+has used its processor minutes, with imports. None validates: the last weights count, which are averaged if the recipe
+says so. Learning rates follow the clock. `segment evaluate` scores the held-out CTs on their own grids, and `segment
+compare` compares all seeds of the recipes, with intervals over CTs and seeds.
+
+With the defaults it takes about two hours on two quiet cores, a quarter of an hour for the CTs included. It writes
+plan_race.md and plan_race.json. What is done is kept, so a race that is started again continues; other sets and more
+seeds can be added. Another number of minutes has its own runs.
 """
 
 import argparse
@@ -29,10 +32,11 @@ from results import open_record, write_json
 
 from segment.files import write_text
 
-RECIPES = {"quick": 0.0, "planned": 0.1}  # share of the time for the warm-up; every plan for a CPU has a tenth
+RECIPES = {"quick": 0.0, "scratch": 0.1, "planned": 0.1}  # share of the time for the warm-up; plans for CPUs: a tenth
+PLANS = {"scratch": "null", "planned": "auto"}  # init_from= of the two that `segment plan` writes
 HEADER = """\
-| set | metric | organ | quick | planned | planned - quick | better |
-|---|---|---|---|---|---|---|"""
+| set | recipe | metric | organ | quick | recipe | recipe - quick | better |
+|---|---|---|---|---|---|---|---|"""
 
 
 def main() -> None:
@@ -68,7 +72,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 class Race:
-    """Both recipes on one set.
+    """All recipes on one set.
 
     Args:
         folder: Folder of the set.
@@ -89,18 +93,19 @@ class Race:
     @property
     def recipe_of(self) -> dict[str, list[str]]:
         """Arguments of `segment train` by recipe."""
-        planned = [f"--config-dir={self.runs}/plans", "experiment=planned"]
         same = [*self.data, "split=given", f"cache_dir={self.folder}/cache", f"data.num_workers={self.threads}"]
-        return {"quick": ["experiment=quick", *same], "planned": [*planned, *same]}
+        plans = {name: [f"--config-dir={self.runs}/plans", f"experiment={name}", *same] for name in PLANS}
+        return {"quick": ["experiment=quick", *same], **plans}
 
     def prepare(self) -> None:
-        """Write the CTs, the plan, and the preprocessed volumes of both recipes."""
+        """Write the CTs, the plans, and the preprocessed volumes of all recipes."""
         print(f"{self.name}: CTs …", flush=True)
         write_set(self.folder / "cts", self.name)
-        if not (self.runs / "plans/experiment/planned.yaml").exists():
-            hours = self.minutes / 60 / self.threads
-            own = [f"hours={hours}", "device=cpu", "name=planned", f"folder={self.runs}/plans"]
-            self._call("plan", [*self.data, "split=given", f"cache_dir={self.folder}/cache", *own], "plan.log")
+        for name, start in PLANS.items():
+            if not (self.runs / f"plans/experiment/{name}.yaml").exists():
+                data = [*self.data, "split=given", f"cache_dir={self.folder}/cache"]
+                data += ["device=cpu", f"hours={self.minutes / 60 / self.threads}", f"init_from={start}"]
+                self._call("plan", [*data, f"name={name}", f"folder={self.runs}/plans"], f"plan_{name}.log")
         for recipe in RECIPES:
             self._call("prepare", self.recipe_of[recipe], f"prepare_{recipe}.log")
 
@@ -139,7 +144,7 @@ class Race:
         )
 
     def compare(self, seeds: int) -> dict[str, Any]:
-        """Tables of `segment compare`, the planned recipe against quick, and the steps of every training."""
+        """Tables of `segment compare`, the plans against quick, and the steps of every training."""
         jobs = [self.job(recipe, seed) for recipe in RECIPES for seed in range(seeds)]
         output = self.runs / "compare"
         shutil.rmtree(output, ignore_errors=True)
@@ -164,16 +169,19 @@ def rows(title: str, summary: Sequence[dict[str, str]], differences: Sequence[di
 
     Args:
         title: Of the set.
-        summary: Rows of summary.csv of `segment compare`; arm A is quick.
-        differences: Rows of differences.csv, B minus A.
+        summary: Rows of summary.csv of `segment compare`, whose arms A, B, … are the recipes in their order.
+        differences: Rows of differences.csv, others minus A.
     """
+    names = dict(zip("ABC", RECIPES, strict=True))
     means = {(row["arm"], row["organ"], row["metric"]): _interval(row, "mean") for row in summary}
     lines = []
     for row in differences:
         key = (row["organ"], row["metric"])
-        better = {"": "-", row["first"]: "quick", row["second"]: "planned"}[row["better"]]
+        recipe = names[row["second"]]
+        better = {"": "-", row["first"]: "quick", row["second"]: recipe}[row["better"]]
         two = [means[(row[arm], *key)] for arm in ("first", "second")]
-        cells = (title, row["metric"], row["organ"].replace("_", " "), *two, _interval(row, "difference"), better)
+        organ = row["organ"].replace("_", " ")
+        cells = (title, recipe, row["metric"], organ, *two, _interval(row, "difference"), better)
         lines.append(f"| {' | '.join(cells)} |")
     return lines
 

@@ -65,7 +65,7 @@ def plan(cfg: DictConfig) -> None:
     machine = _machine(cfg)
     facts, parts = _measured(cfg, data, groups["split"]) if known is None else _of_other_command(cfg, known, data)
     net = _net_maker(cfg, 1 + len(facts.organs))
-    recipe = make_plan(facts, machine, cfg.hours, cfg.net, net, name, groups["split"], parts)
+    recipe = make_plan(facts, machine, cfg.hours, cfg.net, net, name, groups["split"], parts, cfg.init_from)
     _check_overrides(recipe)
     recipe = _with_whole_command(recipe, _command(cfg, name, data))
     write_text(target, recipe.text())

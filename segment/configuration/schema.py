@@ -86,6 +86,7 @@ class Plan(Recipe):
     hours: Annotated[float, Range(0, 10_000, excluded=(0,))]
     device: Text | None
     net: Text
+    init_from: Literal["auto", "starter"] | None
     name: Text | None
     folder: Text
     fingerprint: Text | None

@@ -4,13 +4,13 @@ import math
 import shlex
 
 from segment.errors import UserError
-from segment.plan.cost import MakeNet, step_cost
+from segment.plan.cost import MakeNet
 from segment.plan.fingerprint import Fingerprint
 from segment.plan.intensities import intensity_lines
 from segment.plan.machine import Machine
 from segment.plan.recipe import Line, Recipe
-from segment.plan.sizes import LEAST_STEPS, MOST_STEPS, Search, Sizes, finest_spacing
-from segment.plan.topology import make_topology, round_patch
+from segment.plan.sizes import Search, Sizes
+from segment.plan.start import AUTO, Start, choose_start
 from segment.plan.training import (
     Parts,
     choices,
@@ -20,12 +20,6 @@ from segment.plan.training import (
     split_lines,
     steps_per_epoch,
 )
-
-STARTER_ORGANS = {"liver", "right_kidney", "left_kidney", "spleen"}
-STARTER_RATE = 2e-4  # of AdamW, as in conf/experiment/finetune.yaml
-STARTER_PATIENTS = 10  # up to this many, starter weights are worth more than finer voxels
-STARTER_SPACING = (3.0, 3.0, 3.0)
-STARTER_PATCH = 80
 
 
 def plan(
@@ -37,6 +31,7 @@ def plan(
     name: str,
     split: str = "random",
     parts: Parts | None = None,
+    init_from: str | None = AUTO,
 ) -> Recipe:
     """Plan a recipe.
 
@@ -51,9 +46,11 @@ def plan(
         name: Name of the experiment.
         split: Name of a file of conf/split. Only `random` has shares to plan.
         parts: Numbers of CTs that another split gives; None: not known.
+        init_from: Weights to begin with: `auto`, `starter`, or None for a training from scratch.
 
     Raises:
-        UserError: When there is a single patient, the network cannot be planned, or nothing fits.
+        UserError: When there is a single patient, the network cannot be planned, or nothing fits; when the
+            starter weights are wanted, but have another network or other organs.
     """
     if facts.patients < 2:
         besides = " besides those who test" if facts.test_patients else ""
@@ -62,15 +59,14 @@ def plan(
             "and test on the same CT with experiment=overfit"
         )
         raise UserError(msg)
-    starts_trained = net == "vnet" and set(facts.organs) <= STARTER_ORGANS and facts.all_patients <= STARTER_PATIENTS
-    search = Search(facts, machine, hours, net, make_net)
-    sizes = _of_starter(search, make_net) if starts_trained else search.run()
+    start = choose_start(Search(facts, machine, hours, net, make_net), make_net, init_from)
+    sizes = start.sizes
     parts, shares = split_lines(facts, split, parts)
     lines = [
         Line("task", name, "name of the folder of its runs"),
-        *_start_lines(facts, starts_trained),
-        Line("spacing_mm", list(sizes.spacing_mm), _why_spacing(facts, sizes, starts_trained)),
-        *([] if starts_trained else intensity_lines(facts)),
+        *start.lines(),
+        Line("spacing_mm", list(sizes.spacing_mm), _why_spacing(facts, start)),
+        *([] if start.is_trained else intensity_lines(facts)),
         *_data_lines(facts, machine, sizes),
         *shares,
         *_model_lines(sizes, machine),
@@ -79,7 +75,7 @@ def plan(
         *length_lines(facts, machine, sizes, hours, parts.val),
     ]
     command = shlex.join(["segment", "train", f"experiment={name}", f"data={facts.name}"])
-    groups = choices(facts, machine, sizes, net, parts, starts_trained)
+    groups = choices(facts, machine, sizes, net, parts, start.is_trained)
     return Recipe(command, _summary(facts, machine, hours), groups, lines)
 
 
@@ -93,40 +89,9 @@ def _summary(facts: Fingerprint, machine: Machine, hours: float) -> list[str]:
     ]
 
 
-def _of_starter(search: Search, make_net: MakeNet) -> Sizes:
-    """The voxels and the network of the starter weights.
-
-    Raises:
-        UserError: When they do not fit.
-    """
-    topology = make_topology(STARTER_SPACING, [STARTER_PATCH] * 3, 2)
-    wished = []  # at least two voxels on the coarsest grid, which normalisation needs
-    for extent, spacing, multiple in zip(search.facts.extent_mm, STARTER_SPACING, topology.multiple, strict=True):
-        wished.append(min(STARTER_PATCH, max(2 * multiple, extent / spacing)))
-    patch = round_patch(wished, topology.multiple)
-    cost = step_cost(make_net({}), 2, patch, search.machine, math.inf)
-    steps = min(MOST_STEPS, int(search.operations / cost.operations))
-    sizes = Sizes(finest_spacing(search.facts), STARTER_SPACING, patch, 2, topology, {}, cost, steps)
-    limit = search.why_not(sizes, LEAST_STEPS)
-    if limit:
-        msg = f"training from the starter weights does not fit: {limit}; raise hours=, or name a larger device="
-        raise UserError(msg)
-    return sizes
-
-
-def _start_lines(facts: Fingerprint, starts_trained: bool) -> list[Line]:
-    if not starts_trained:
-        few = f"are for the default network, their own organs and at most {STARTER_PATIENTS} patients"
-        return [Line("", None, f"init_from: nothing; the starter weights {few}")]
-    few = f"{facts.all_patients} patients are at most {STARTER_PATIENTS}, too few to train from scratch"
-    return [
-        Line("init_from", "starter", f"{few}; voxels, window and network are those of the starter weights"),
-        Line("optimizer.lr", STARTER_RATE, "that of experiment=finetune; larger ones destroy what these weights know"),
-    ]
-
-
-def _why_spacing(facts: Fingerprint, sizes: Sizes, starts_trained: bool) -> str:
-    if starts_trained:
+def _why_spacing(facts: Fingerprint, start: Start) -> str:
+    sizes = start.sizes
+    if start.is_trained:
         return "that of the starter weights"
     fine = " x ".join(f"{s:g}" for s in sizes.fine_mm)
     slices = f", and the slices from {facts.spacing_low_mm[2]:g} to {facts.spacing_high_mm[2]:g} mm"

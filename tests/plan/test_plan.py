@@ -24,6 +24,7 @@ from segment.plan.machine import Machine, gpu_memory
 from segment.plan.plan import plan
 from segment.plan.recipe import Line, Recipe
 from segment.plan.sizes import FIELD_MM, SHORT, WIDEST_MM, Search, finest_spacing, least_steps, wide_field
+from segment.plan.start import STEPS
 from segment.plan.training import Parts
 
 GPU = Machine(8, 64, 24)
@@ -33,8 +34,8 @@ THICK = {"spacing": (0.8, 0.8, 5.0), "thick": 1.0}
 TINY = {"spacing": (1.5, 1.5, 1.5), "extent": (96.0, 96.0, 60.0)}
 
 
-def planned(facts, machine=LAPTOP, hours=0.2, net="vnet", split="random"):
-    recipe = plan(facts, machine, hours, net, net_maker(net), "mine", split)
+def planned(facts, machine=LAPTOP, hours=0.2, net="vnet", split="random", init_from=None):
+    recipe = plan(facts, machine, hours, net, net_maker(net), "mine", split, init_from=init_from)
     return recipe, {line.key: line.value for line in (*recipe.choices, *recipe.lines)}
 
 
@@ -156,19 +157,51 @@ def test_little_memory_gives_smaller_patches():
 
 
 def test_a_few_patients_begin_with_the_starter_weights():
-    _, values = planned(fingerprint(patients=8))
+    _, values = planned(fingerprint(patients=8), hours=40, init_from="auto")
     assert values["init_from"] == "starter"
     assert values["optimizer"] == "adamw"
     assert values["optimizer.lr"] == config("train", "experiment=finetune").optimizer.lr
     assert values["spacing_mm"] == [3.0, 3.0, 3.0]
     assert not any(key.startswith("model.net.") for key in values)
     other = fingerprint(patients=8, organs={"pancreas": OrganFacts(8, 8)})
-    assert not {"init_from", "optimizer.lr"} & planned(other)[1].keys()
+    recipe, values = planned(other, init_from="auto")
+    assert not {"init_from", "optimizer.lr"} & values.keys()
+    assert "the starter weights do not know pancreas" in " ".join(recipe.text().replace("#", "").split())
+
+
+@pytest.mark.parametrize(("hours", "is_short"), [(0.2, True), (40, False)])
+def test_trainings_shorter_than_that_of_the_starter_weights_begin_with_them(hours, is_short):
+    facts = fingerprint(patients=40)
+    scratch = Search(facts, LAPTOP, hours, "vnet", net_maker()).run()
+    assert (scratch.steps < STEPS) == is_short
+    recipe, values = planned(facts, hours=hours, init_from="auto")
+    assert (values.get("init_from") == "starter") == is_short
+    assert ("optimizer.lr" in values) == is_short
+    text = " ".join(recipe.text().replace("#", "").split())
+    assert (f"would hold {scratch.steps:,} steps, fewer than the 8,000 of these weights" in text) == is_short
+    assert ("40 patients are more than 10, and the hours hold more steps than the 8,000" in text) != is_short
+
+
+def test_a_short_training_for_which_the_starter_weights_are_too_large_starts_from_scratch():
+    recipe, values = planned(fingerprint(**ISOTROPIC), hours=0.004, init_from="auto")
+    assert "init_from" not in values
+    text = " ".join(recipe.text().replace("#", "").split())
+    assert "with the starter weights, a patch of 80 x 80 x 80 voxels leaves" in text
+
+
+def test_the_weights_to_begin_with_may_be_chosen():
+    many, few = fingerprint(patients=40), fingerprint(patients=8)
+    assert planned(many, hours=40, init_from="starter")[1]["init_from"] == "starter"
+    recipe, values = planned(few, init_from=None)
+    assert not {"init_from", "optimizer.lr"} & values.keys()
+    assert "init_from: nothing; init_from=null asks for that" in recipe.text()
+    with pytest.raises(UserError, match="init_from=starter: the starter weights are for net=vnet, not unet; leave it"):
+        planned(many, net="unet", init_from="starter")
 
 
 def test_the_starter_weights_keep_their_optimizer_in_long_trainings():
     for patients, optimizer in ((8, "adamw"), (40, "sgd")):
-        _, values = planned(fingerprint(patients=patients), GPU, hours=40)
+        _, values = planned(fingerprint(patients=patients), GPU, hours=40, init_from="auto")
         assert values["trainer.max_epochs"] * values["data.patches_per_epoch"] >= 20_000 * values["data.batch_size"]
         assert values["optimizer"] == optimizer
         assert ("optimizer.lr" in values) == (patients == 8)
@@ -177,9 +210,9 @@ def test_the_starter_weights_keep_their_optimizer_in_long_trainings():
 def test_the_starter_weights_must_fit_too():
     facts = fingerprint(patients=8)
     with pytest.raises(UserError, match=r"the starter weights does not fit: a patch of .* leaves 0 steps in the hours"):
-        planned(facts, hours=1e-6)
+        planned(facts, hours=1e-6, init_from="auto")
     with pytest.raises(UserError, match=r"the starter weights does not fit: .* GB, and a step may use 0.1 GB; raise"):
-        planned(facts, Machine(2, 0.2))
+        planned(facts, Machine(2, 0.2), init_from="starter")
 
 
 def test_one_patient_is_refused():
