@@ -74,6 +74,6 @@ def test_the_table_states_means_difference_and_verdict():
     for better, verdict in (("C", "planned"), ("A", "quick"), ("", "-")):
         (line,) = rows("thick", summary, [difference | {"better": better}])
         assert line == (
-            "| thick | planned | dice | right kidney | 0.700 [0.500, 0.900] | 0.800 [0.500, 0.900] | 0.100 [0.050, 0.150] "
-            f"| {verdict} |"
+            "| thick | planned | dice | right kidney "
+            f"| 0.700 [0.500, 0.900] | 0.800 [0.500, 0.900] | 0.100 [0.050, 0.150] | {verdict} |"
         )
