@@ -19,6 +19,7 @@ from segment.configuration.schema import Plan, Recipe
 from segment.configuration.values import config_dir, is_at_or_below, override_key
 from segment.data.datamodule import CTDataModule
 from segment.data.splits.random_split import RandomSplit
+from segment.data.splits.split import not_made
 from segment.errors import UserError
 from segment.files import write_text
 from segment.memory import measure
@@ -157,14 +158,17 @@ def _measured(cfg: DictConfig, data: str, split: str) -> tuple[Fingerprint, Part
         cases = [*datamodule.split.train, *datamodule.split.val]
         parts = Parts(len(datamodule.split.train), len(datamodule.split.val))
         tests = {case.patient for case in datamodule.split.test}
-    if not cases:
-        msg = "all patients test, so there is nothing to plan for; choose another split"
+    real = not_made(cases)
+    if not real:
+        who = "all CTs are synthesised from label maps, which only train" if cases else "all patients test"
+        msg = f"{who}, so there is nothing to plan for; choose another split or more data"
         raise UserError(msg)
-    facts = list(datamodule.store.facts(cases, datamodule.num_workers).values())
-    patients = {case.patient for case in cases}
+    facts = list(datamodule.store.facts(real, datamodule.num_workers).values())
+    patients = {case.patient for case in real}
     with_tissues = sum(case.tissues is not None for case in cases)
     others = len(tests - patients)
-    return make_fingerprint(data, facts, len(patients), datamodule.organs, with_tissues, others), parts
+    made = len(cases) - len(real)  # they only train, so they are counted, not measured
+    return make_fingerprint(data, facts, len(patients), datamodule.organs, with_tissues, others, made), parts
 
 
 def _data_choice(known: Fingerprint | None) -> str:

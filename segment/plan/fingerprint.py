@@ -51,11 +51,12 @@ class Fingerprint:
         extent_mm: Median size of the field of view.
         thick: Share of the CTs with thick slices; None: not known.
         partial: Cases in which some organ is not annotated.
-        with_tissues: Cases with a tissue map.
+        with_tissues: Cases with a tissue map, those of `made` included.
         organ_hu: HU below and above which the organs have half a percent of their voxels, in the darkest and brightest
             twentieth of the CTs; None: not known.
         body_hu: Percentiles of HU in the body, evenly spaced, mean over the CTs; None: not known.
         test_patients: Further patients, who test; None: not known, and some of the CTs will test.
+        made: Further CTs, synthesised from label maps. They only train, so the other numbers do not describe them.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Fingerprint:
     organ_hu: tuple[float, float] | None = None
     body_hu: Axes | None = None
     test_patients: int | None = None
+    made: int = 0
 
     @property
     def all_patients(self) -> int:
@@ -91,8 +93,9 @@ def make_fingerprint(
     organs: Sequence[str],
     with_tissues: int,
     test_patients: int | None = None,
+    made: int = 0,
 ) -> Fingerprint:
-    """Summarise the facts of all cases, at least one."""
+    """Summarise the facts of all cases, at least one; for the other arguments, see `Fingerprint`."""
     spacings = np.array([case.spacing_mm for case in facts])
     shapes = np.array([case.shape for case in facts])
     in_organs = [case.organ_hu for case in facts if case.organ_hu]
@@ -114,6 +117,7 @@ def make_fingerprint(
         organ_hu=_organ_hu(in_organs) if in_organs else None,
         body_hu=_axes(np.mean(in_body, axis=0)) if in_body else None,
         test_patients=test_patients,
+        made=made,
     )
 
 
@@ -149,6 +153,9 @@ def _check(facts: Fingerprint) -> None:
     positive = (facts.cases, facts.patients, *facts.spacing_mm, *facts.spacing_low_mm, *facts.shape, *facts.extent_mm)
     if not all(0 < number < math.inf for number in positive) or (facts.test_patients or 0) < 0:
         msg = f"numbers that must be positive and finite: {positive}; patients who test: {facts.test_patients}"
+        raise ValueError(msg)
+    if not 0 <= facts.made < math.inf:
+        msg = f"synthetic CTs: {facts.made}"
         raise ValueError(msg)
 
 

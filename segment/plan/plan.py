@@ -82,9 +82,10 @@ def plan(
 def _summary(facts: Fingerprint, machine: Machine, hours: float) -> list[str]:
     spacing, shape = (" x ".join(f"{n:g}" for n in axes) for axes in (facts.spacing_mm, facts.shape))
     partial = f", {facts.partial} of them partly labelled" if facts.partial else ""
+    made = f", and {facts.made} CTs synthesised from label maps" if facts.made else ""
     return [
-        f"Planned by `segment plan` for {facts.cases} CTs of {facts.patients} patients{partial}; median {shape} voxels "
-        f"of {spacing} mm.",
+        f"Planned by `segment plan` for {facts.cases} CTs of {facts.patients} patients{partial}{made}; median {shape} "
+        f"voxels of {spacing} mm.",
         f"Machine: {machine}; hours={round(hours, 4):g}.",
     ]
 

@@ -28,10 +28,14 @@ class Parts:
 
 
 def parts_by_share(facts: Fingerprint, val: float) -> Parts:
-    """The parts of a random split; both have a CT at least."""
+    """The parts of a random split; both have a CT at least.
+
+    Synthetic CTs from label maps do not validate, and those of patients who validate or test do not train.
+    """
     test = round(TEST * facts.cases) if facts.test_patients is None else 0  # of the CTs in the fingerprint
     validate = max(1, round(val * facts.all_patients * facts.cases / facts.patients))
-    return Parts(max(1, facts.cases - validate - test), validate)
+    train = (facts.cases - validate - test) * (1 + facts.made / facts.cases)
+    return Parts(max(1, round(train)), validate)
 
 
 def steps_per_epoch(steps: int) -> int:
@@ -62,8 +66,9 @@ def choices(
 
 def _augment(facts: Fingerprint, patches: float) -> Line:
     """The augmentation, for so many patches of each training CT."""
-    if 2 * facts.with_tissues > facts.cases:
-        share = f"{facts.with_tissues} of {facts.cases} CTs have a tissue map"
+    cases = facts.cases + facts.made
+    if 2 * facts.with_tissues > cases:
+        share = f"{facts.with_tissues} of {cases} CTs have a tissue map"
         return Line("augment", "contrast", f"{share}, from which every patch gets a new contrast")
     thick = "" if not facts.thick else f", and simulates the thick slices of {facts.thick:.0%} of the CTs"
     per_case = f"{patches:.0f} patches of each training CT are seen"

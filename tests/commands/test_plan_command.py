@@ -105,13 +105,35 @@ def test_a_plan_needs_patients_who_do_not_test(run, monkeypatch):
     """For example, if the authors of a data set reserve all of them."""
     monkeypatch.setattr(RandomSplit, "test_patients", lambda _, cases: {case.patient for case in cases})
     code, _, err = run()
-    assert (code, "all patients test, so there is nothing to plan for; choose another" in err) == (2, True)
+    assert (code, "all patients test, so there is nothing to plan for; choose another split or more" in err) == (2, True)
 
 
 def test_without_a_share_for_the_test_all_cases_are_measured(run, tmp_path):
     assert run("name=mine", "split.test=0")[0] == 0
     facts = json.loads((tmp_path / "plans/fingerprints/mine.json").read_text())
     assert (facts["cases"], facts["test_patients"]) == (6, 0)
+
+
+def test_synthetic_cts_from_label_maps_are_counted_but_not_measured(run, tmp_path):
+    """They have other voxels, and neither validate nor test."""
+    made = ["data=[folder,labelmaps]", "data.sources.labelmaps.variants=2", "data.sources.labelmaps.spacing_mm=[9,9,9]"]
+    assert run("name=real")[0] == 0
+    code, _, err = run(*made, "name=both", "data.sources.labelmaps.workers=0")
+    assert code == 0, err
+    real, both = (json.loads((tmp_path / f"plans/fingerprints/{name}.json").read_text()) for name in ("real", "both"))
+    assert (both["cases"], both["patients"], both["test_patients"], both["made"]) == (5, 5, 1, 10)
+    assert both["with_tissues"] == 10
+    same = both.keys() - {"name", "made", "with_tissues"}
+    assert {key: both[key] for key in same} == {key: real[key] for key in same}
+    text = " ".join((tmp_path / "plans/experiment/both.yaml").read_text().replace("#", "").split())
+    assert "for 5 CTs of 5 patients, and 10 CTs synthesised from label maps; median" in text
+    assert "a validation of 2 CTs" in text
+    assert "10 of 15 CTs have a tissue map" in text
+
+
+def test_a_plan_needs_real_cts(run):
+    code, _, err = run("data=[folder,labelmaps]", "data.sources.labelmaps.instead=true")
+    assert (code, "all CTs are synthesised from label maps, which only train, so there is" in err) == (2, True)
 
 
 def test_what_is_no_plan_cannot_be_explained(run, tmp_path):

@@ -25,7 +25,7 @@ from segment.plan.plan import plan
 from segment.plan.recipe import Line, Recipe
 from segment.plan.sizes import FIELD_MM, SHORT, WIDEST_MM, Search, finest_spacing, least_steps, wide_field
 from segment.plan.start import STEPS
-from segment.plan.training import Parts
+from segment.plan.training import Parts, parts_by_share
 
 GPU = Machine(8, 64, 24)
 LAPTOP = Machine(2, 16)
@@ -213,6 +213,13 @@ def test_the_starter_weights_must_fit_too():
         planned(facts, hours=1e-6, init_from="auto")
     with pytest.raises(UserError, match=r"the starter weights does not fit: .* GB, and a step may use 0.1 GB; raise"):
         planned(facts, Machine(2, 0.2), init_from="starter")
+
+
+def test_synthetic_cts_from_label_maps_train_and_do_not_validate():
+    """Of 50 patients 10 validate. Four synthetic CTs of each of the other 40 train, together with their own CT."""
+    facts = fingerprint(patients=50, test_patients=0, made=200)
+    assert parts_by_share(facts, 0.2) == Parts(train=40 + 160, val=10)
+    assert "CTs synthesised" not in planned(fingerprint(patients=50))[0].text()
 
 
 def test_one_patient_is_refused():
