@@ -1,6 +1,6 @@
 """Planned recipes against `experiment=quick` at equal processor minutes, on four unusual sets of synthetic CTs.
 
-    python benchmarks/plan_race.py [--minutes 4] [--seeds 3] [--sets isotropic thick tiny mixed] [--out FOLDER]
+    python benchmarks/plan_race.py [--sets isotropic thick tiny mixed] [--minutes 4] [--seeds 3] [--data-seed 31]
 
 Every set has 12 CTs that train, 2 for validation and 8 held out, of the same generator (`plan_race_data.py`).
 `segment plan` plans for the CPU and the time; nobody changes the plan. It does so twice: from scratch
@@ -46,7 +46,7 @@ def main() -> None:
     record = open_record(out / "plan_race.json", vars(args), free=("sets", "seeds", "minutes"))
     lines = [HEADER]
     for name in args.sets:
-        race = Race(out / name, name, args.minutes, args.threads)
+        race = Race(out / name, name, args.data_seed, args.minutes, args.threads)
         race.prepare()
         for seed in range(args.seeds):
             for recipe in RECIPES:
@@ -68,6 +68,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each recipe")
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS), metavar="SET")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--data-seed", type=int, default=31, help="of the patients; 0 trained the starter weights")
     return parser.parse_args(arguments)
 
 
@@ -77,12 +78,13 @@ class Race:
     Args:
         folder: Folder of the set.
         name: Key of SETS.
+        data_seed: Seed of the patients.
         minutes: Processor minutes of a training.
         threads: Threads, and cores.
     """
 
-    def __init__(self, folder: Path, name: str, minutes: float, threads: int) -> None:
-        self.folder, self.name, self.minutes, self.threads = folder, name, minutes, threads
+    def __init__(self, folder: Path, name: str, data_seed: int, minutes: float, threads: int) -> None:
+        self.folder, self.name, self.data_seed, self.minutes, self.threads = folder, name, data_seed, minutes, threads
         self.runs = folder / f"{minutes:g}_minutes"
 
     @property
@@ -100,7 +102,7 @@ class Race:
     def prepare(self) -> None:
         """Write the CTs, the plans, and the preprocessed volumes of all recipes."""
         print(f"{self.name}: CTs …", flush=True)
-        write_set(self.folder / "cts", self.name)
+        write_set(self.folder / "cts", self.name, self.data_seed)
         for name, start in PLANS.items():
             if not (self.runs / f"plans/experiment/{name}.yaml").exists():
                 data = [*self.data, "split=given", f"cache_dir={self.folder}/cache"]

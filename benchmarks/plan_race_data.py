@@ -19,7 +19,6 @@ from segment.phantom.write import save_nifti
 
 ORGANS = ("liver", "right_kidney", "left_kidney", "spleen")
 PARTS = {"train": 12, "val": 2, "test": 8}
-SEED = 31  # of the patients; 0 trained the starter weights
 COARSE: Shape = (16, 16, 16)
 # What a training case of a partly labelled set annotates, in turn.
 ANNOTATED = (ORGANS, ("liver",), ("right_kidney", "left_kidney"), ("spleen",))
@@ -59,18 +58,19 @@ SETS = {
 }
 
 
-def write_set(folder: Path, name: str, parts: dict[str, int] | None = None) -> Path:
+def write_set(folder: Path, name: str, seed: int, parts: dict[str, int] | None = None) -> Path:
     """Write the missing cases of a set, and return its table, for `data=manifest`.
 
     Args:
         folder: Folder of the set.
         name: Key of SETS.
+        seed: Seed of the patients.
         parts: Number of cases by part; None: PARTS.
     """
     rows = []
     for part, count in (parts or PARTS).items():
         for _ in range(count):
-            rows.append(_write_case(folder, SETS[name], len(rows), part))
+            rows.append(_write_case(folder, SETS[name], seed, len(rows), part))
     table = folder / "cases.csv"
     columns = ["case", "split", "image", *(f"label:{organ}" for organ in ORGANS)]
     with atomic_write(table) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
@@ -85,14 +85,14 @@ def annotated(one: PhantomSet, index: int, part: str) -> tuple[str, ...]:
     return ANNOTATED[index % len(ANNOTATED)] if one.partial and part == "train" else ORGANS
 
 
-def _write_case(folder: Path, one: PhantomSet, index: int, part: str) -> dict[str, str]:
+def _write_case(folder: Path, one: PhantomSet, seed: int, index: int, part: str) -> dict[str, str]:
     """Write the files of a case unless they exist; the image last, so that its presence means all. Return its row."""
     name = f"case{index:02d}"
     organs = annotated(one, index, part)
     row = {"case": name, "split": part, "image": f"{name}.nii.gz"}
     row |= {f"label:{organ}": f"{name}_{organ}.nii.gz" for organ in organs}
     if not (folder / row["image"]).exists():
-        hu, label, spacing = synthesise(one, index)
+        hu, label, spacing = synthesise(one, seed, index)
         affine = np.diag((*spacing, 1.0))
         for organ in organs:
             save_nifti(folder / row[f"label:{organ}"], (label == LABELS[organ]).astype(np.uint8), affine)
@@ -100,12 +100,12 @@ def _write_case(folder: Path, one: PhantomSet, index: int, part: str) -> dict[st
     return row
 
 
-def synthesise(one: PhantomSet, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def synthesise(one: PhantomSet, seed: int, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """HU (I,J,K), label (I,J,K) and voxel size in mm of a case, in RAS+ orientation."""
-    rng = np.random.default_rng((SEED, index))
+    rng = np.random.default_rng((seed, index))
     spacing = np.array(one.spacing_mm(rng))
-    extent = synthesise_case(SEED, index, COARSE, one.scans).spacing_mm * COARSE
-    case = synthesise_case(SEED, index, shape_of(extent, spacing), one.scans)
+    extent = synthesise_case(seed, index, COARSE, one.scans).spacing_mm * COARSE
+    case = synthesise_case(seed, index, shape_of(extent, spacing), one.scans)
     if one.box_mm is None:
         return case.hu, case.label, case.spacing_mm
     box = box_around(case.label, np.round(np.array(one.box_mm) / case.spacing_mm).astype(int), rng)

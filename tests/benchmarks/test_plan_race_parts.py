@@ -23,9 +23,9 @@ from segment.phantom import LABELS
 def test_a_set_is_a_table_of_files_that_training_reads(tmp_path, monkeypatch):
     coarse = {name: replace(one, spacing_mm=lambda _: (9.0, 9.0, 9.0)) for name, one in SETS.items()}
     monkeypatch.setattr(plan_race_data, "SETS", coarse)
-    table = write_set(tmp_path, "mixed", {"train": 2, "val": 1, "test": 1})
+    table = write_set(tmp_path, "mixed", 31, {"train": 2, "val": 1, "test": 1})
     written = [path.stat().st_mtime_ns for path in sorted(tmp_path.glob("*.nii.gz"))]
-    assert write_set(tmp_path, "mixed", {"train": 2, "val": 1, "test": 1}) == table
+    assert write_set(tmp_path, "mixed", 31, {"train": 2, "val": 1, "test": 1}) == table
     assert [path.stat().st_mtime_ns for path in sorted(tmp_path.glob("*.nii.gz"))] == written
     cases = Manifest(table).cases("manifest")
     assert [case.part for case in cases] == ["train", "train", "val", "test"]
