@@ -65,7 +65,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("outputs/plan_race"), help="folder of everything it writes")
     parser.add_argument("--minutes", type=float, default=4.0, help="processor minutes of a training")
-    parser.add_argument("--seeds", type=int, default=3, help="trainings of each recipe")
+    parser.add_argument(
+        "--seeds", type=int, default=3, choices=range(1, 11), metavar="N", help="trainings of each recipe"
+    )
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS), metavar="SET")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--data-seed", type=int, default=31, help="of the patients; 0 trained the starter weights")
@@ -146,11 +148,15 @@ class Race:
         )
 
     def compare(self, seeds: int) -> dict[str, Any]:
-        """Tables of `segment compare`, the plans against quick, and the steps of every training."""
+        """Tables of `segment compare`, the plans against quick, and the steps of every training.
+
+        Each recipe is named by a pattern, so that it is one arm even if its seeds were trained by several versions.
+        """
         jobs = [self.job(recipe, seed) for recipe in RECIPES for seed in range(seeds)]
+        digits = "".join(map(str, range(seeds)))
         output = self.runs / "compare"
         shutil.rmtree(output, ignore_errors=True)
-        arguments = [str(job.folder / "scores") for job in jobs]
+        arguments = [f"{self.runs}/{recipe}_[{digits}]/scores" for recipe in RECIPES]
         options = ["reference=A", "metrics=[dice,nsd]", f"output={output}"]
         self._call("compare", [*arguments, *options], "compare.log")
         passed = {job.folder.name: job.passed()[f"{self.minutes:g}"] for job in jobs}
