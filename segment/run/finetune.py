@@ -1,7 +1,7 @@
 """`init_from`: start a run with the weights of another one."""
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from segment.checkpoint.starter import checkpoint_path
 from segment.checkpoint.transfer import transfer
 from segment.configuration.instantiate import instantiate
 from segment.data.datamodule import CTDataModule
+from segment.data.splits.split import Split
 from segment.datasets.cases import Case
 from segment.errors import UserError
 from segment.files import file_sha256
@@ -80,6 +81,7 @@ def load_initial_weights(cfg: DictConfig, module: SegmentationModule, datamodule
     known = _known(datamodule.split.val, training_hashes(path), datamodule)
     if known:
         warn_trained_on(name, known)
+    _warn_of_equal_names(name, checkpoint["segment"]["split"], datamodule.split, known)
     untrained_net = instantiate(cfg.model.net)
     transferred = transfer(module.net, untrained_net, organs, _network_weights(checkpoint), config["organs"])
     if transferred.share < MIN_SHARE:
@@ -121,6 +123,29 @@ def warn_trained_on(name: str, cases: Sequence[str]) -> None:
         cases: Ids of the cases.
     """
     log.warning("%s was trained on %s; as validation cases, they will score too high", name, ", ".join(cases))
+
+
+def _warn_of_equal_names(name: str, before: Mapping[str, Sequence[str]], split: Split, known: Sequence[str]) -> None:
+    """Log that validation or test cases have the names of cases that a checkpoint was trained or selected on.
+
+    They may be the same patients with other voxels, for example after another export.
+
+    Args:
+        name: The checkpoint, e.g. `init_from=a.ckpt`.
+        before: Ids of its cases by part.
+        split: The cases of this run.
+        known: Ids of cases that are recognised by their voxels.
+    """
+    names = {*before.get("train", ()), *before.get("val", ())} - {*known}
+    equal = [case.id for case in (*split.val, *split.test) if case.id in names]
+    if equal and not split.shared:
+        log.warning(
+            "%s was trained or selected on cases with the names of %d validation or test cases, first %s; if they are "
+            "the same patients, these will score too high: leave them out with data.exclude, or give other data",
+            name,
+            len(equal),
+            equal[0],
+        )
 
 
 def seen_hashes(path: Path, name: str, datamodule: CTDataModule) -> list[str]:

@@ -93,6 +93,21 @@ def test_test_case_that_the_checkpoint_was_trained_on_is_refused(tmp_path, caplo
     assert "init_from=a.ckpt was trained on p; as validation cases, they will score too high" in caplog.text
 
 
+def test_cases_with_the_names_of_training_cases_are_pointed_out(tmp_path, caplog):
+    """The same patient may have other voxels, for example after another export."""
+    path = tiny.write_checkpoint(tmp_path / "a.ckpt", voxel_hashes=["p"])
+    content = torch.load(path, weights_only=True)
+    content["segment"]["split"] = {"train": ["p", "q"], "val": ["r"], "test": ["s"]}
+    torch.save(content, path)
+    cfg, module = setting()
+    load_initial_weights(cfg, module, data(val="ps", test="t"))  # p is known by its voxels, s was a test case
+    assert "with the names of" not in caplog.text
+    load_initial_weights(cfg, module, data(val="r", test="qt", shared=True))
+    assert "with the names of" not in caplog.text
+    load_initial_weights(cfg, module, data(val="r", test="qt"))
+    assert "on cases with the names of 2 validation or test cases, first r; if they are the same" in caplog.text
+
+
 def test_the_checkpoint_is_identified_by_its_content(tmp_path, monkeypatch):
     path = tiny.write_checkpoint(tmp_path / "a.ckpt")
     cfg, _ = setting()
