@@ -4,8 +4,9 @@
 
 Every set has 12 CTs that train, 2 for validation and 8 held out, of the same generator (`plan_race_data.py`).
 `segment plan` plans for the CPU and the time; nobody changes the plan. It does so twice: from scratch
-(`init_from=null`), and as it is, which for a few minutes begins with the starter weights. These were trained on other
-patients of the same generator, so only the first plan shows what the rules are worth on their own.
+(`init_from=null`), and without this option, which for a few minutes begins with the starter weights. These were trained
+on other patients of the same generator, so only the first plan shows what the rules are worth on their own. A last row
+of each set has the starter weights without any training.
 
 All recipes are prepared beforehand. They train with the same threads, each in a process of its own that ends when it
 has used its processor minutes, with imports. None validates: the last weights count, which are averaged if the recipe
@@ -19,6 +20,7 @@ seeds can be added. Another number of minutes has its own runs.
 
 import argparse
 import csv
+import glob
 import shutil
 import sys
 from collections.abc import Sequence
@@ -33,9 +35,10 @@ from results import open_record, write_json
 from segment.files import write_text
 
 RECIPES = {"quick": 0.0, "scratch": 0.1, "planned": 0.1}  # share of the time for the warm-up; plans for CPUs: a tenth
+STARTER = "starter"  # these weights as they are; not a training, so it has one seed
 PLANS = {"scratch": "null", "planned": "auto"}  # init_from= of the two that `segment plan` writes
 HEADER = """\
-| set | recipe | metric | organ | quick | recipe | recipe - quick | better |
+| set | compared with quick | metric | organ | quick | compared | compared - quick | better |
 |---|---|---|---|---|---|---|---|"""
 
 
@@ -51,6 +54,7 @@ def main() -> None:
         for seed in range(args.seeds):
             for recipe in RECIPES:
                 race.run(recipe, seed)
+        race.score(race.runs / STARTER, STARTER)
         found = race.compare(args.seeds)
         record.setdefault("results", {})[f"{name}, {args.minutes:g} minutes"] = found
         write_json(out / "plan_race.json", record)
@@ -114,7 +118,7 @@ class Race:
             self._call("prepare", self.recipe_of[recipe], f"prepare_{recipe}.log")
 
     def run(self, recipe: str, seed: int) -> None:
-        """Train until the time is used, and score the held-out CTs; neither is repeated."""
+        """Train until the time is used, and score the weights; neither is repeated."""
         job = self.job(recipe, seed)
         if not job.done:
             shutil.rmtree(job.folder, ignore_errors=True)  # of a training that did not reach its end
@@ -123,13 +127,17 @@ class Race:
             deadline.append(f"+callbacks.deadline.warmup={RECIPES[recipe]}")
             run = [f"hydra.run.dir={job.folder}/run", f"seed={seed}"]
             self._call("train", [*self.recipe_of[recipe], *FIXED, *deadline, *run], f"{job.folder.name}/train.log")
-        scores = job.folder / "scores"
-        if not (job.folder / "scored").exists():
-            shutil.rmtree(scores, ignore_errors=True)
-            ckpt = [f"ckpt={job.checkpoint(self.minutes)}", "split=given", f"hydra.run.dir={scores}"]
-            quiet = ["pictures=false", "page=false", "device=cpu", f"cache_dir={self.folder}/cache"]
-            self._call("evaluate", [*self.data, *ckpt, *quiet], f"{job.folder.name}/evaluate.log")
-            (job.folder / "scored").touch()
+        self.score(job.folder, job.checkpoint(self.minutes))
+
+    def score(self, folder: Path, ckpt: str | Path) -> None:
+        """Score a checkpoint on the held-out CTs, once, into `scores` of a folder."""
+        if (folder / "scored").exists():
+            return
+        shutil.rmtree(folder / "scores", ignore_errors=True)
+        arguments = [*self.data, f"ckpt={ckpt}", "split=given", f"hydra.run.dir={folder}/scores"]
+        quiet = ["pictures=false", "page=false", "device=cpu", f"cache_dir={self.folder}/cache"]
+        self._call("evaluate", [*arguments, *quiet], f"{folder.name}/evaluate.log")
+        (folder / "scored").touch()
 
     def job(self, recipe: str, seed: int) -> Job:
         """The job of a training; its recipe is that of the command, so the fields for other contenders are empty."""
@@ -148,7 +156,7 @@ class Race:
         )
 
     def compare(self, seeds: int) -> dict[str, Any]:
-        """Tables of `segment compare`, the plans against quick, and the steps of every training.
+        """Tables of `segment compare`, all against quick, and the steps of every training.
 
         Each recipe is named by a pattern, so that it is one arm even if its seeds were trained by several versions.
         """
@@ -156,7 +164,8 @@ class Race:
         digits = "".join(map(str, range(seeds)))
         output = self.runs / "compare"
         shutil.rmtree(output, ignore_errors=True)
-        arguments = [f"{self.runs}/{recipe}_[{digits}]/scores" for recipe in RECIPES]
+        runs = glob.escape(str(self.runs))
+        arguments = [*(f"{runs}/{recipe}_[{digits}]/scores" for recipe in RECIPES), f"{runs}/{STARTER}/scores"]
         options = ["reference=A", "metrics=[dice,nsd]", f"output={output}"]
         self._call("compare", [*arguments, *options], "compare.log")
         passed = {job.folder.name: job.passed()[f"{self.minutes:g}"] for job in jobs}
@@ -177,19 +186,20 @@ def rows(title: str, summary: Sequence[dict[str, str]], differences: Sequence[di
 
     Args:
         title: Of the set.
-        summary: Rows of summary.csv of `segment compare`, whose arms A, B, … are the recipes in their order.
+        summary: Rows of summary.csv of `segment compare`, whose arms A, B, … are the recipes in their order, then the
+            starter weights.
         differences: Rows of differences.csv, others minus A.
     """
-    names = dict(zip("ABC", RECIPES, strict=True))
+    names = dict(zip("ABCD", [*RECIPES, STARTER], strict=True))
     means = {(row["arm"], row["organ"], row["metric"]): _interval(row, "mean") for row in summary}
     lines = []
     for row in differences:
         key = (row["organ"], row["metric"])
-        recipe = names[row["second"]]
-        better = {"": "-", row["first"]: "quick", row["second"]: recipe}[row["better"]]
+        compared = names[row["second"]]
+        better = {"": "-", row["first"]: "quick", row["second"]: compared}[row["better"]]
         two = [means[(row[arm], *key)] for arm in ("first", "second")]
         organ = row["organ"].replace("_", " ")
-        cells = (title, recipe, row["metric"], organ, *two, _interval(row, "difference"), better)
+        cells = (title, compared, row["metric"], organ, *two, _interval(row, "difference"), better)
         lines.append(f"| {' | '.join(cells)} |")
     return lines
 

@@ -1,6 +1,7 @@
 """`segment plan`: plan a recipe for a data set, a machine and some hours, and write it as an experiment."""
 
 import json
+import logging
 import re
 import shlex
 from collections.abc import Sequence
@@ -13,6 +14,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
+from segment.checkpoint.load import read_checkpoint
+from segment.checkpoint.starter import STARTER, checkpoint_path
 from segment.commands.command import hydra_command
 from segment.configuration.instantiate import instantiate
 from segment.configuration.schema import Plan, Recipe
@@ -20,6 +23,7 @@ from segment.configuration.values import config_dir, is_at_or_below, override_ke
 from segment.data.datamodule import CTDataModule
 from segment.data.splits.random_split import RandomSplit
 from segment.data.splits.split import not_made
+from segment.datasets.cases import Case
 from segment.errors import UserError
 from segment.files import write_text
 from segment.memory import measure
@@ -34,6 +38,8 @@ from segment.plan.training import Parts
 from segment.privacy import without_path
 from segment.runtime.cores import allowed_cores
 from segment.runtime.seeding import random_state
+
+log = logging.getLogger(__name__)
 
 OWN = Plan.__annotations__.keys() - Recipe.__annotations__.keys()  # options that training does not have
 HARMLESS = ("data", "data.num_workers", "split", "task")  # followed by plans, or without effect on their choices
@@ -64,10 +70,16 @@ def plan(cfg: DictConfig) -> None:
     _check_target(cfg, name, target)
     check_net(cfg.net)
     machine = _machine(cfg)
-    facts, parts = _measured(cfg, data, groups["split"]) if known is None else _of_other_command(cfg, known, data)
+    cases: Sequence[Case] = []
+    if known is None:
+        facts, parts, cases = _measured(cfg, data, groups["split"])
+    else:
+        facts, parts = _of_other_command(cfg, known, data)
     net = _net_maker(cfg, 1 + len(facts.organs))
     recipe = make_plan(facts, machine, cfg.hours, cfg.net, net, name, groups["split"], parts, cfg.init_from)
     _check_overrides(recipe)
+    if recipe.starts_trained:
+        _warn_of_trained(cases)
     recipe = _with_whole_command(recipe, _command(cfg, name, data))
     write_text(target, recipe.text())
     write_text(Path(cfg.folder) / "fingerprints" / f"{name}.json", json.dumps(facts.plain(), indent=1))
@@ -83,6 +95,8 @@ def _check_overrides(recipe: Planned) -> None:
     """
     groups = [choice.key.replace("/", ".") for choice in recipe.choices]  # options in a group may be the user's
     settings = ["model.net", *(line.key for line in recipe.lines if line.key)]
+    if recipe.starts_trained:
+        settings.append("preprocess")  # trained weights expect images of their own preprocessing
     for override in HydraConfig.get().overrides.task:
         key = override_key(override)
         if key in OWN or key in HARMLESS:
@@ -91,8 +105,8 @@ def _check_overrides(recipe: Planned) -> None:
         is_above = any(is_at_or_below(one, name) for one in [*groups, *settings])
         if is_above or any(is_at_or_below(name, one) for one in settings):
             msg = (
-                f"{key} is what a plan chooses, by data, hours=, device= and net=; leave it out, and give it to "
-                "segment train, or change it in the plan"
+                f"{key} is what a plan chooses, by data, hours=, device=, net= and init_from=; leave it out, and "
+                "give it to segment train, or change it in the plan"
             )
             raise UserError(msg)
 
@@ -106,7 +120,7 @@ def _with_whole_command(recipe: Planned, command: Sequence[str]) -> Planned:
 
 def _command(cfg: DictConfig, name: str, data: str) -> list[str]:
     """The command that runs a plan on the same data; other folders than plans/ must be named."""
-    given = [word for word in HydraConfig.get().overrides.task if word.partition("=")[0] not in {*OWN, "data"}]
+    given = [word for word in HydraConfig.get().overrides.task if override_key(word) not in {*OWN, "data"}]
     folder = [] if Path(cfg.folder) == Path("plans") else [f"--config-dir={cfg.folder}"]
     return ["segment", "train", f"experiment={name}", f"data={data}", *given, *folder]
 
@@ -144,10 +158,10 @@ def _of_other_command(cfg: DictConfig, known: Fingerprint, data: str) -> tuple[F
     return replace(known, name=data), None
 
 
-def _measured(cfg: DictConfig, data: str, split: str) -> tuple[Fingerprint, Parts | None]:
-    """The fingerprint of the data without the test cases, and what their split gives.
+def _measured(cfg: DictConfig, data: str, split: str) -> tuple[Fingerprint, Parts | None, Sequence[Case]]:
+    """The fingerprint of the data without the test cases, what their split gives, and these cases.
 
-    The latter is None for a random split, whose share of validation is planned.
+    The second is None for a random split, whose share of validation is planned.
     """
     datamodule: CTDataModule = instantiate(cfg.data)
     splitter, parts = datamodule.splitter, None
@@ -168,7 +182,22 @@ def _measured(cfg: DictConfig, data: str, split: str) -> tuple[Fingerprint, Part
     with_tissues = sum(case.tissues is not None for case in cases)
     others = len(tests - patients)
     made = len(cases) - len(real)  # they only train, so they are counted, not measured
-    return make_fingerprint(data, facts, len(patients), datamodule.organs, with_tissues, others, made), parts
+    fingerprint = make_fingerprint(data, facts, len(patients), datamodule.organs, with_tissues, others, made)
+    return fingerprint, parts, cases
+
+
+def _warn_of_trained(cases: Sequence[Case]) -> None:
+    """Log that the starter weights were trained or selected on cases of these names."""
+    split = read_checkpoint(checkpoint_path(STARTER))["segment"]["split"]
+    trained = {*split["train"], *split["val"]}
+    equal = [case.id for case in cases if case.id in trained]
+    if equal:
+        log.warning(
+            "the starter weights were trained or selected on %d CTs with the names of these, e.g. %s; with these "
+            "weights, validation would score too high: plan with init_from=null, or give other data",
+            len(equal),
+            equal[0],
+        )
 
 
 def _data_choice(known: Fingerprint | None) -> str:

@@ -56,7 +56,8 @@ class Fingerprint:
             twentieth of the CTs; None: not known.
         body_hu: Percentiles of HU in the body, evenly spaced, mean over the CTs; None: not known.
         test_patients: Further patients, who test; None: not known, and some of the CTs will test.
-        made: Further CTs, synthesised from label maps. They only train, so the other numbers do not describe them.
+        made: Further CTs, synthesised from label maps. They only train, so the other numbers, except `with_tissues`, do
+            not describe them.
     """
 
     name: str

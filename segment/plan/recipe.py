@@ -41,6 +41,11 @@ class Recipe:
     choices: Sequence[Line]
     lines: Sequence[Line]
 
+    @property
+    def starts_trained(self) -> bool:
+        """Whether it begins with trained weights."""
+        return any(line.key == "init_from" and line.value for line in self.lines)
+
     def text(self) -> str:
         """The file."""
         parts = ["# @package _global_", f"# {self.command}"]

@@ -13,9 +13,11 @@ AUTO, STARTER = "auto", "starter"  # values of init_from=; the third one is null
 ORGANS = {"liver", "right_kidney", "left_kidney", "spleen"}
 RATE = 2e-4  # of AdamW, as in conf/experiment/finetune.yaml
 PATIENTS = 10  # up to this many are too few to train from scratch
-STEPS = 8_000  # of the training that made the starter weights; see docs/starter.md
-SPACING = (3.0, 3.0, 3.0)
-PATCH = 80
+# Hours that hold fewer steps of the starter weights' size than these weights were trained for are too short to train
+# from scratch. This is a choice: four minutes, a thirtieth of that, were measured; see docs/plans.md.
+STEPS = 8_000  # see docs/starter.md
+STEP_OPERATIONS = 3.935e10
+SPACING, PATCH, BATCH = (3.0, 3.0, 3.0), 80, 2
 
 
 @dataclass(frozen=True)
@@ -35,10 +37,11 @@ class Start:
     def lines(self) -> list[Line]:
         """Lines of the recipe."""
         if not self.is_trained:
-            return [Line("", None, f"init_from: nothing; {self.reason}")]
+            return [Line("init_from", None, self.reason)]
+        rate = "that of experiment=finetune; with one to four CTs, 1e-3 was worse, with eight equal; with more, try it"
         return [
             Line("init_from", STARTER, f"{self.reason}; voxels, window and network are those of the starter weights"),
-            Line("optimizer.lr", RATE, "that of experiment=finetune; larger ones destroy what these weights know"),
+            Line("optimizer.lr", RATE, rate),
         ]
 
 
@@ -48,34 +51,49 @@ def choose_start(search: Search, make_net: MakeNet, init_from: str | None) -> St
     Args:
         search: Finds the sizes of a training from scratch.
         make_net: Builds the network on the meta device from keys of `model.net`.
-        init_from: `auto` takes the starter weights for few patients, and for trainings that would have fewer steps than
-            these weights have had; `starter` takes them always, None never.
+        init_from: `auto` takes the starter weights for few patients, and for hours that hold less than the training
+            of these weights, unless they do not fit; `starter` takes them always, None never.
 
     Raises:
-        UserError: When nothing fits, or the starter weights are wanted but have another network or other organs.
+        UserError: When nothing fits; when the starter weights are wanted, but do not fit or have another network or
+            other organs.
+    """
+    reason, is_trained = _wish(search, init_from)
+    if not is_trained:
+        return Start(search.run(), False, reason)
+    sizes = _starter_sizes(search, make_net)
+    limit = search.why_not(sizes, LEAST_STEPS)
+    if not limit:
+        return Start(sizes, True, reason)
+    if init_from == STARTER:
+        msg = f"training from the starter weights does not fit: {limit}; raise hours=, or leave init_from= out"
+        raise UserError(msg)
+    return Start(search.run(), False, f"the starter weights do not fit: {limit}")
+
+
+def _wish(search: Search, init_from: str | None) -> tuple[str, bool]:
+    """Whether to begin with the starter weights if they fit, after the reason.
+
+    Raises:
+        UserError: When they are wanted, but have another network or other organs.
     """
     other = _why_not_starter(search)
     if other and init_from == STARTER:
-        msg = f"init_from=starter: {other}; leave it out"
+        msg = f"init_from=starter: {other}; leave init_from= out"
         raise UserError(msg)
     if other or init_from is None:
-        return Start(search.run(), False, other or "init_from=null asks for that")
-    patients = search.facts.all_patients
+        return other or "as init_from=null asks", False
     if init_from == STARTER:
-        return _of_starter(search, make_net, "as init_from=starter asks")
+        return "as init_from=starter asks", True
+    patients = search.facts.all_patients
     if patients <= PATIENTS:
-        few = f"{patients} patients are at most {PATIENTS}, too few to train from scratch"
-        return _of_starter(search, make_net, few)
-    scratch = search.run()
-    if scratch.steps >= STEPS:
-        enough = f"{patients} patients are more than {PATIENTS}, and the hours hold more steps than the {STEPS:,}"
-        return Start(scratch, False, f"{enough} of the starter weights")
-    sizes = _starter_sizes(search, make_net)
-    limit = search.why_not(sizes, LEAST_STEPS)
-    if limit:
-        return Start(scratch, False, f"with the starter weights, {limit}")
-    short = f"from scratch, the hours would hold {scratch.steps:,} steps, fewer than the {STEPS:,} of these weights"
-    return Start(sizes, True, short)
+        return f"{patients} patients are at most {PATIENTS}, too few to train from scratch", True
+    possible = int(search.operations / STEP_OPERATIONS)
+    short = possible < STEPS
+    hold = (
+        f"the hours hold {possible:,} steps of the starter weights' size, and these weights were trained for {STEPS:,}"
+    )
+    return (hold if short else f"{patients} patients are more than {PATIENTS}, and {hold}"), short
 
 
 def _why_not_starter(search: Search) -> str:
@@ -86,20 +104,6 @@ def _why_not_starter(search: Search) -> str:
     return f"the starter weights do not know {', '.join(others)}" if others else ""
 
 
-def _of_starter(search: Search, make_net: MakeNet, reason: str) -> Start:
-    """The starter weights.
-
-    Raises:
-        UserError: When they do not fit.
-    """
-    sizes = _starter_sizes(search, make_net)
-    limit = search.why_not(sizes, LEAST_STEPS)
-    if limit:
-        msg = f"training from the starter weights does not fit: {limit}; raise hours=, or name a larger device="
-        raise UserError(msg)
-    return Start(sizes, True, reason)
-
-
 def _starter_sizes(search: Search, make_net: MakeNet) -> Sizes:
     """Voxels and network of the starter weights, and a patch that is no larger than the CTs."""
     topology = make_topology(SPACING, [PATCH] * 3, 2)
@@ -107,6 +111,6 @@ def _starter_sizes(search: Search, make_net: MakeNet) -> Sizes:
     for extent, spacing, multiple in zip(search.facts.extent_mm, SPACING, topology.multiple, strict=True):
         wished.append(min(PATCH, max(2 * multiple, extent / spacing)))
     patch = round_patch(wished, topology.multiple)
-    cost = step_cost(make_net({}), 2, patch, search.machine, math.inf)
+    cost = step_cost(make_net({}), BATCH, patch, search.machine, math.inf)
     steps = min(MOST_STEPS, int(search.operations / cost.operations))
-    return Sizes(finest_spacing(search.facts), SPACING, patch, 2, topology, {}, cost, steps)
+    return Sizes(finest_spacing(search.facts), SPACING, patch, BATCH, topology, {}, cost, steps)

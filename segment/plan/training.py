@@ -54,7 +54,7 @@ def choices(
         lines.append(Line("optimizer", "sgd", f"as in nnU-Net, because there are at least {LONG:,} steps"))
         lines.append(Line("scheduler", "poly", "as in nnU-Net"))
     else:
-        known = "its learning rate for trained weights was measured"
+        known = "that of experiment=finetune"
         faster = f"learns faster than SGD in fewer than {LONG:,} steps"
         lines.append(Line("optimizer", "adamw", known if starts_trained else faster))
         lines.append(Line("scheduler", "warmup_cosine", "ends at 0, so that the last epochs settle"))

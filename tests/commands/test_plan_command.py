@@ -105,10 +105,8 @@ def test_a_plan_needs_patients_who_do_not_test(run, monkeypatch):
     """For example, if the authors of a data set reserve all of them."""
     monkeypatch.setattr(RandomSplit, "test_patients", lambda _, cases: {case.patient for case in cases})
     code, _, err = run()
-    assert (code, "all patients test, so there is nothing to plan for; choose another split" in err) == (
-        2,
-        True,
-    )
+    assert code == 2
+    assert "all patients test, so there is nothing to plan for; choose another split" in err
 
 
 def test_without_a_share_for_the_test_all_cases_are_measured(run, tmp_path):
@@ -151,7 +149,7 @@ def test_what_is_no_plan_cannot_be_explained(run, tmp_path):
     "option",
     [
         *("spacing_mm=[2,2,2]", "data.batch_size=1", "trainer=gpu", "trainer.max_epochs=3", "split.val=0.2"),
-        *("model=vnet", "model/net=dynunet", "++model.net.base_channels=4"),
+        *("model=vnet", "model/net=dynunet", "++model.net.base_channels=4", "preprocess=ct"),
     ],
 )
 def test_what_a_plan_chooses_is_refused_as_an_option(run, tmp_path, option):
@@ -159,7 +157,7 @@ def test_what_a_plan_chooses_is_refused_as_an_option(run, tmp_path, option):
     code, _, err = run(option)
     assert code == 2
     key = option.lstrip("+").partition("=")[0]
-    assert f"{key} is what a plan chooses, by data, hours=, device= and net=; leave it out" in err
+    assert f"{key} is what a plan chooses, by data, hours=, device=, net= and init_from=; leave it out" in err
     assert not (tmp_path / "plans").exists()
 
 
@@ -167,6 +165,33 @@ def test_what_a_plan_leaves_at_its_default_is_kept_in_its_command(run):
     code, out, err = run("model/criterion=focal", "seed=3", "trainer.devices=2", "callbacks.cases=null")
     assert code == 0, err
     assert " model/criterion=focal seed=3 trainer.devices=2 callbacks.cases=null" in out
+
+
+def test_the_weights_to_begin_with_are_an_option_of_the_plan_only(run, tmp_path):
+    code, out, err = run("++init_from=null", "name=mine")
+    assert code == 0, err
+    assert "init_from: null\n" in (tmp_path / "plans/experiment/mine.yaml").read_text()
+    assert "init_from" not in out.splitlines()[-1]
+    code, out, err = run("init_from=starter", "hours=1", "fingerprint=plans/fingerprints/mine.json", "name=other")
+    assert code == 0, err
+    assert "init_from: starter\n" in out
+    assert "init_from" not in out.splitlines()[-1]
+    lines = run("explain=[mine,other]")[1].splitlines()
+    where = lines.index("  init_from")
+    assert lines[where + 1] == "    A -  # as init_from=null asks"
+    assert lines[where + 2].startswith('    B "starter"  # as init_from=starter asks; voxels')
+
+
+def test_data_that_trained_the_starter_weights_are_named(invoke, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    small = ["data.sources.phantom.num_cases=3", "data.sources.phantom.shape=[24,24,20]", "data.num_workers=0"]
+    options = ["split.test=0", "device=cpu", "hours=0.2"]
+    code, _, err = invoke(command.main, *small, *options)
+    assert code == 0, err
+    assert "were trained or selected on 3 CTs with the names of these, e.g. phantom/phantom_0000; with these" in err
+    assert "were trained or selected on" not in invoke(command.main, *small, *options, "init_from=null", "name=b")[2]
+    other = "data.sources.phantom.seed=5"
+    assert "were trained or selected on" not in invoke(command.main, *small, *options, other, "name=c")[2]
 
 
 def test_other_folders_must_be_named(run):
