@@ -1,4 +1,6 @@
+import copy
 import hashlib
+import io
 import locale
 import logging
 import sys
@@ -10,6 +12,7 @@ import pytest
 import tiny
 import torch
 from hypothesis import settings
+from omegaconf import OmegaConf
 from small_ct import CODES, ORGANS, transform, write_case, write_tissues
 
 from segment.checkpoint import starter as starter_module
@@ -26,6 +29,23 @@ settings.load_profile("patient")
 # threads each, small tensors cost up to 30 times as much.
 torch.set_num_threads(1)
 collect_rarely()
+
+_load, _loaded = OmegaConf.load, {}
+
+
+def _load_once(file):
+    """Parse a text once: commands compose thousands of configurations from the files of conf/."""
+    if not hasattr(file, "read"):
+        return _load(file)
+    text = file.read()
+    if text not in _loaded:
+        again = io.BytesIO(text) if isinstance(text, bytes) else io.StringIO(text)
+        again.name = getattr(file, "name", "<file>")  # for messages
+        _loaded[text] = _load(again)
+    return copy.deepcopy(_loaded[text])
+
+
+OmegaConf.load = _load_once
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
