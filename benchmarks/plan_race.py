@@ -5,8 +5,8 @@
 Every set has 12 CTs that train, 2 for validation and 8 held out, of the same generator (`plan_race_data.py`).
 `segment plan` plans for the CPU and the time; nobody changes the plan. It does so twice: from scratch
 (`init_from=null`), and without this option, which for a few minutes begins with the starter weights. These were trained
-on other patients of the same generator, so only the first plan shows what the rules are worth on their own. A last row
-of each set has the starter weights without any training.
+on other patients of the same generator, so only the first plan shows what the rules are worth on their own. The last
+rows of each set are those of the starter weights without any training.
 
 All recipes are prepared beforehand. They train with the same threads, each in a process of its own that ends when it
 has used its processor minutes, with imports. None validates: the last weights count, which are averaged if the recipe

@@ -95,8 +95,6 @@ def _check_overrides(recipe: Planned) -> None:
     """
     groups = [choice.key.replace("/", ".") for choice in recipe.choices]  # options in a group may be the user's
     settings = ["model.net", *(line.key for line in recipe.lines if line.key)]
-    if recipe.starts_trained:
-        settings.append("preprocess")  # trained weights expect images of their own preprocessing
     for override in HydraConfig.get().overrides.task:
         key = override_key(override)
         if key in OWN or key in HARMLESS:
@@ -108,6 +106,9 @@ def _check_overrides(recipe: Planned) -> None:
                 f"{key} is what a plan chooses, by data, hours=, device=, net= and init_from=; leave it out, and "
                 "give it to segment train, or change it in the plan"
             )
+            raise UserError(msg)
+        if recipe.starts_trained and is_at_or_below(name, "preprocess"):
+            msg = f"{key}: the starter weights need the preprocessing that they were trained with; leave it out"
             raise UserError(msg)
 
 

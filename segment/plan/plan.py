@@ -72,7 +72,7 @@ def plan(
         *_model_lines(sizes, machine),
         *_label_remark(facts),
         *postprocess_lines(facts),
-        *length_lines(facts, machine, sizes, hours, parts.val),
+        *length_lines(facts, machine, sizes, hours, parts.val, start.is_trained),
     ]
     command = shlex.join(["segment", "train", f"experiment={name}", f"data={facts.name}"])
     groups = choices(facts, machine, sizes, net, parts, start.is_trained)

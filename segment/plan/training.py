@@ -7,6 +7,7 @@ from segment.plan.fingerprint import Fingerprint
 from segment.plan.machine import Machine
 from segment.plan.recipe import Line
 from segment.plan.sizes import LEAST_STEPS, MOST_STEPS, Sizes
+from segment.plan.start import STARTER_STEPS
 
 TEST = 0.2  # share that tests, of conf/split/random.yaml, where the test patients are not known
 EPOCHS = 20  # at least, if the steps allow it
@@ -39,8 +40,10 @@ def parts_by_share(facts: Fingerprint, val: float) -> Parts:
 
 
 def steps_per_epoch(steps: int) -> int:
-    """Steps of an epoch."""
-    return min(max(steps // EPOCHS, STEPS[0]), STEPS[1])
+    """Steps of an epoch, so that epochs use nearly all steps."""
+    fewest, most = STEPS
+    epochs = max(1, steps // min(max(steps // EPOCHS, fewest), most))
+    return min(steps // epochs, most)
 
 
 def choices(
@@ -79,7 +82,9 @@ def _augment(facts: Fingerprint, patches: float) -> Line:
     return Line("augment", "light", f"only {per_case}, so there is little to overfit")
 
 
-def length_lines(facts: Fingerprint, machine: Machine, sizes: Sizes, hours: float, cases: int) -> list[Line]:
+def length_lines(
+    facts: Fingerprint, machine: Machine, sizes: Sizes, hours: float, cases: int, starts_trained: bool
+) -> list[Line]:
     """Epochs and validations of so many CTs."""
     per_epoch = steps_per_epoch(sizes.steps)
     epochs = sizes.steps // per_epoch
@@ -96,6 +101,9 @@ def length_lines(facts: Fingerprint, machine: Machine, sizes: Sizes, hours: floa
     if sizes.steps == MOST_STEPS:
         steps = f"{epochs * per_epoch:,} steps, about nnU-Net's length"
         reason = f"{steps}, need less than hours={round(hours, 4):g}; more change little"
+    elif starts_trained and sizes.steps == STARTER_STEPS:
+        steps = f"{epochs * per_epoch:,} steps, about as many as the starter weights were trained for"
+        reason = f"{steps}, need less than hours={round(hours, 4):g}; more were not tried"
     seen = f"a validation of {cases} CTs has about {cases * windows} windows, each a third of a training patch"
     return [
         Line("trainer.max_epochs", epochs, reason),

@@ -67,7 +67,7 @@ def test_the_learning_rate_rises_in_the_warm_up():
 def test_the_table_states_means_difference_and_verdict():
     summary = [
         {"arm": arm, "organ": "right_kidney", "metric": "dice", "mean": mean, "low": "0.5", "high": "0.9"}
-        for arm, mean in (("A", "0.7"), ("B", "0.6"), ("C", "0.8"))
+        for arm, mean in (("A", "0.7"), ("B", "0.6"), ("C", "0.8"), ("D", "0.9"))
     ]
     difference = {"first": "A", "second": "C", "organ": "right_kidney", "metric": "dice", "difference": "0.1"}
     difference |= {"low": "0.05", "high": "0.15"}
@@ -77,3 +77,6 @@ def test_the_table_states_means_difference_and_verdict():
             "| thick | planned | dice | right kidney "
             f"| 0.700 [0.500, 0.900] | 0.800 [0.500, 0.900] | 0.100 [0.050, 0.150] | {verdict} |"
         )
+    (line,) = rows("thick", summary, [difference | {"second": "D", "better": "D"}])
+    assert line.startswith("| thick | starter | dice | right kidney | 0.700 [0.500, 0.900] | 0.900 [0.500, 0.900] ")
+    assert line.endswith("| starter |")

@@ -47,12 +47,13 @@ def test_a_plan_is_written_and_compared(run, tmp_path):
     assert (code, err) == (2, "error: plans/experiment/mine.yaml exists; choose another name=, or overwrite=true\n")
     assert run("name=mine", "overwrite=true")[0] == 0
     assert (tmp_path / "plans/experiment/mine.yaml").read_text() == text
-    assert run("name=longer", "hours=1", "fingerprint=plans/fingerprints/mine.json")[0] == 0
-    code, out, _ = run("explain=[mine,longer]")
+    assert run("name=shorter", "hours=0.01", "fingerprint=plans/fingerprints/mine.json")[0] == 0
+    code, out, _ = run("explain=[mine,shorter]")
     assert code == 0
     assert "no difference" in out  # in the data
     assert "trainer.max_epochs" in out
-    assert "fill hours=1, with 15 % for" in out
+    assert "about as many as the starter weights were trained for, need less than hours=0.2; more were" in out
+    assert "fill hours=0.01, with 15 % for" in out
     assert "spacing_mm" not in out.split("recipe")[1]
     assert run("name=gpu", "hours=1", "device=24GB", "fingerprint=plans/fingerprints/mine.json")[0] == 0
     assert 'B "gpu"  # planned for a GPU with 24 GB' in run("explain=[mine,gpu]")[1]
@@ -149,7 +150,7 @@ def test_what_is_no_plan_cannot_be_explained(run, tmp_path):
     "option",
     [
         *("spacing_mm=[2,2,2]", "data.batch_size=1", "trainer=gpu", "trainer.max_epochs=3", "split.val=0.2"),
-        *("model=vnet", "model/net=dynunet", "++model.net.base_channels=4", "preprocess=ct"),
+        *("model=vnet", "model/net=dynunet", "++model.net.base_channels=4"),
     ],
 )
 def test_what_a_plan_chooses_is_refused_as_an_option(run, tmp_path, option):
@@ -159,6 +160,12 @@ def test_what_a_plan_chooses_is_refused_as_an_option(run, tmp_path, option):
     key = option.lstrip("+").partition("=")[0]
     assert f"{key} is what a plan chooses, by data, hours=, device=, net= and init_from=; leave it out" in err
     assert not (tmp_path / "plans").exists()
+
+
+def test_the_starter_weights_keep_their_preprocessing(run):
+    code, _, err = run("preprocess=ct")
+    assert code == 2
+    assert "preprocess: the starter weights need the preprocessing that they were trained with" in err
 
 
 def test_what_a_plan_leaves_at_its_default_is_kept_in_its_command(run):
@@ -189,9 +196,10 @@ def test_data_that_trained_the_starter_weights_are_named(invoke, tmp_path, monke
     code, _, err = invoke(command.main, *small, *options)
     assert code == 0, err
     assert "were trained or selected on 3 CTs with the names of these, e.g. phantom/phantom_0000; with these" in err
-    assert "were trained or selected on" not in invoke(command.main, *small, *options, "init_from=null", "name=b")[2]
-    other = "data.sources.phantom.seed=5"
-    assert "were trained or selected on" not in invoke(command.main, *small, *options, other, "name=c")[2]
+    code, out, err = invoke(command.main, *small, *options, "init_from=null", "name=b")
+    assert (code, "init_from: null\n" in out, "were trained or selected on" in err) == (0, True, False)
+    code, out, err = invoke(command.main, *small, *options, "data.sources.phantom.seed=5", "name=c")
+    assert (code, "init_from: starter\n" in out, "were trained or selected on" in err) == (0, True, False)
 
 
 def test_other_folders_must_be_named(run):
