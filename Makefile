@@ -34,8 +34,8 @@ starter: install  ## train the starter weights again, which takes hours, and put
 	cd segment/weights && sha256sum starter.ckpt > starter.sha256
 
 CALIBRATE := python -m segment evaluate ckpt=starter pictures=false faults=4 'data.sources.phantom.shape=[128,128,112]'
-confidence: install  ## calibrate the confidence of the starter weights again, and print its report card, in about an hour
-	$(CALIBRATE) confidence=calibrate data.sources.phantom.seed=101 data.sources.phantom.num_cases=76 \
+confidence: install  ## calibrate the confidence of the starter weights again, and print its report card, in two or three hours
+	$(CALIBRATE) confidence=calibrate data.sources.phantom.seed=101 data.sources.phantom.num_cases=800 \
 		hydra.run.dir=outputs/confidence
 	cp outputs/confidence/starter.confidence.json segment/weights/
 	$(CALIBRATE) confidence=check data.sources.phantom.seed=202 data.sources.phantom.num_cases=38 \

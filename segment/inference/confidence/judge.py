@@ -33,7 +33,8 @@ def judge(
     for organ, own_flags in flags.items():
         features = findings.features.get(organ)
         if features is None:
-            result[organ] = _absent(findings.in_view.get(organ), own_flags)
+            is_empty = not findings.features and organ in anatomy.centre_mm
+            result[organ] = _absent(findings.in_view.get(organ), own_flags, is_empty)
         else:
             result[organ] = _present(organ, features, own_flags, anatomy, calibration)
     return result
@@ -92,8 +93,16 @@ def _present(
     return Confidence(color, round(dice, DIGITS), round(low, DIGITS), round(high, DIGITS), tuple(reasons))
 
 
-def _absent(in_view: bool | None, flags: Sequence[str]) -> Confidence:
-    """An organ that the mask does not have. Whether the CT shows it is not known."""
+def _absent(in_view: bool | None, flags: Sequence[str], is_empty: bool) -> Confidence:
+    """An organ that the mask does not have. Whether the CT shows it is not known.
+
+    Args:
+        in_view: As in `Findings`.
+        flags: Its flags.
+        is_empty: Whether the mask has no organ at all: another part of the body, or a failure.
+    """
+    if is_empty:
+        return Confidence("red", None, None, None, (*flags, "empty: the mask has no organ at all"))
     if in_view is None:
         return Confidence("amber", None, None, None, tuple(flags))
     if in_view:

@@ -8,10 +8,11 @@ import numpy as np
 from segment.errors import UserError
 from segment.inference.confidence.body import OF_CT
 from segment.inference.confidence.calibration import Calibration, read_curve
-from segment.inference.confidence.fit import MISSING, fit_curve, fit_score, out_of_fold, red_limit
+from segment.inference.confidence.fit import DEPTH, MISSING, fit_curve, fit_score, out_of_fold, red_limit
 from segment.inference.confidence.table import FEATURES, Row, feature_matrix
 
 ALONE = ("moved", "volume")  # features that the report card compares with: agreement and volume
+ALONE_DEPTH = 2  # of trees for one feature, a curve that needs few steps
 LEAST_CASES, LEAST_ROWS = 8, 60
 USUAL_ENDS = (0.01, 0.99)
 BEYOND = 0.25  # of the range of the sound cases, by which the usual range is wider
@@ -39,11 +40,11 @@ def learn(rows: Sequence[Row], checkpoint: str) -> Calibration:
         )
         raise UserError(msg)
     features, dice = feature_matrix(found, MISSING), np.array([row.dice for row in found])
-    curve, predicted = _curve(features, dice, cases)
+    curve, predicted = _curve(features, dice, cases, DEPTH)
     alone = {}
     for name in ALONE:
         column = features[:, [FEATURES.index(name)]]
-        alone[name] = (fit_score(column, dice), _curve(column, dice, cases)[0])
+        alone[name] = (fit_score(column, dice, ALONE_DEPTH), _curve(column, dice, cases, ALONE_DEPTH)[0])
     return Calibration(
         checkpoint=checkpoint,
         features=FEATURES,
@@ -57,9 +58,9 @@ def learn(rows: Sequence[Row], checkpoint: str) -> Calibration:
     )
 
 
-def _curve(features: np.ndarray, dice: np.ndarray, cases: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+def _curve(features: np.ndarray, dice: np.ndarray, cases: Sequence[str], depth: int) -> tuple[np.ndarray, np.ndarray]:
     """The curve from score to Dice, and the Dice that it gives each row for a score that did not see its case."""
-    scores = out_of_fold(features, dice, cases)
+    scores = out_of_fold(features, dice, cases, depth)
     curve = fit_curve(scores, dice)
     return curve, read_curve(curve, scores)[:, 0]
 

@@ -44,7 +44,8 @@ def ct_reasons(features: Mapping[str, float], usual: Mapping[str, tuple[float, f
 
 
 def _side(organ: str, features: Mapping[str, float], anatomy: Anatomy) -> Iterator[str]:
-    if features["side_mm"] < 0:
+    # The middle of a body that the scan cuts at its side is not the midline, and such an organ shows that it does.
+    if features["side_mm"] < 0 and not features["cut_aside"]:
         side, other = ("right", "left") if organ in anatomy.right else ("left", "right")
         yield f"side: its centre is {-features['side_mm']:.0f} mm to the {other} of the midline, usual is the {side}"
     gains = ((features["mirror_sure"], SURER), (features["mirror_volume"], LIKELIER), (features["mirror_size"], LARGER))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-MOST_TREES, MOST_NODES = 2000, 64
+MOST_TREES, MOST_NODES = 2000, 127
 LEAF = -1
 
 

@@ -75,10 +75,26 @@ def test_absent_organs():
     flags = {"spleen": ["absent: the mask does not have it"]}
     colors = {}
     for in_view in (True, False, None):
-        one = judge(Findings({}, {"spleen": in_view}), flags, ANATOMY, calibration())["spleen"]
+        one = judge(Findings({"liver": SOUND}, {"spleen": in_view}), flags, ANATOMY, calibration())["spleen"]
         assert one.dice is None
         colors[in_view] = one.color
     assert colors == {True: "red", False: None, None: "amber"}
+
+
+def test_a_mask_without_any_organ_is_red():
+    """It is the worst failure, or a CT that should be left out. Of an organ of the user, no place is known."""
+    flags = {organ: ["absent: the mask does not have it"] for organ in ("liver", "spleen", "lesion")}
+    found = judge(Findings({}, dict.fromkeys(flags)), flags, ANATOMY, None)
+    assert {organ: one.color for organ, one in found.items()} == {"liver": "red", "spleen": "red", "lesion": "amber"}
+    assert found["spleen"].reasons == (*flags["spleen"], "empty: the mask has no organ at all")
+
+
+def test_the_side_of_an_organ_that_touches_the_side_of_the_scan_is_not_known():
+    wrong = {"side_mm": -20.0}
+    assert judged(wrong, of=calibration()).color == "red"
+    assert judged(wrong | {"cut_aside": 1.0}, of=calibration()).color == "green"
+    mirrored = {"mirror_size": 1.5, "mirror_volume": 1.0, "mirror_sure": 0.1, "cut_aside": 1.0}
+    assert judged(wrong | mirrored, of=calibration()).color == "red"
 
 
 def test_entries_of_a_report_get_plain_values():
